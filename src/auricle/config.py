@@ -113,10 +113,11 @@ class TrainingConfig(Section):
     epochs: int = Field(100, ge=1)
     batch_size: int = Field(32, ge=2)
     views: int = Field(4, ge=1, description="windows drawn from each clip in an epoch, at random places")
-    optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
-    learning_rate: float = Field(2e-3, gt=0)
+    optimizer: Literal["adam", "adamw", "sgd", "muon"] = "adamw"
+    learning_rate: float = Field(2e-3, gt=0, description="muon: of the first and the last layer, norms and biases")
+    matrix_learning_rate: float = Field(0.02, gt=0, description="muon only: of all other kernels and matrices")
     weight_decay: float = Field(0.05, ge=0)
-    momentum: float = Field(0.9, ge=0, lt=1, description="sgd only")
+    momentum: float = Field(0.9, ge=0, lt=1, description="sgd and muon")
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup_epochs: float = Field(5.0, ge=0)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
@@ -166,6 +167,9 @@ class StudyConfig(Section):
     protocols: tuple[ProtocolName, ...] = Field(("test-split", "k-fold"), min_length=1)
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     overrides: dict[str, Any] = Field(default_factory=dict, description="section.field: value, for every model")
+    presets: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="models of this study alone: each a preset, as its file would say it"
+    )
 
 
 def _folder(package: str, folder: str) -> Traversable:
@@ -197,7 +201,7 @@ def _read_yaml(text: str, where: str) -> dict[str, Any]:
     return content
 
 
-def _named(name: str, kind: str, where: Traversable) -> tuple[dict[str, Any], str]:
+def _named(name: str, kind: str, where: Traversable, beside: Iterable[str] = ()) -> tuple[dict[str, Any], str]:
     """Find a YAML by name in the package, or by path where it looks like one."""
     if name.endswith((".yaml", ".yml")):
         try:
@@ -205,7 +209,7 @@ def _named(name: str, kind: str, where: Traversable) -> tuple[dict[str, Any], st
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"cannot read {kind} file {name}: {error}") from error
     if name not in _names(where):
-        raise choices(kind, name, _names(where))
+        raise choices(kind, name, [*beside, *_names(where)])
     return _read_yaml(where.joinpath(f"{name}.yaml").read_text(encoding="utf-8"), f"{kind} {name}"), name
 
 
@@ -288,20 +292,37 @@ def _nest(overrides: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
-def load_preset(name: str, overrides: Mapping[str, Any] | None = None) -> Preset:
+def _preset(name: str, beside: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Any], str]:
+    """Find a preset among those that a study spells out, else in the package or by path."""
+    if name in beside:
+        return copy.deepcopy(dict(beside[name])), name
+    return _named(name, "preset", _folder("auricle.model", "presets"), beside)
+
+
+def load_preset(
+    name: str,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    beside: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Preset:
     """Read a preset by name, or by the path of a YAML file, with `section.field: value` laid over it.
+
+    Args:
+        name: of a preset of the package, of one beside it, or a path that ends in .yaml or .yml.
+        overrides: laid over it.
+        beside: presets that a study spells out, by name; one may extend another.
 
     Raises:
         UsageError: no such preset or field, or a value out of range.
     """
-    content, stem = _named(name, "preset", _folder("auricle.model", "presets"))
+    content, stem = _preset(name, beside or {})
     content.setdefault("name", stem)
     seen = {name}
     while parent := content.pop("extends", None):
         if parent in seen:
             raise UsageError(f"preset {name} extends itself, through {parent}")
         seen.add(parent)
-        content = _merge(_named(str(parent), "preset", _folder("auricle.model", "presets"))[0], content)
+        content = _merge(_preset(str(parent), beside or {})[0], content)
     strangers = [field for field in overrides or {} if field.startswith("encoder.")]
     if strangers and not content.get("encoder"):
         raise UsageError(f"preset {name} has no encoder to set {strangers[0]} in; set it on a transformer")

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from auricle.errors import AuricleError, UsageError
-from auricle.report.evidence import Study
+from auricle.report.evidence import Study, load_study
 from auricle.report.results_page import write_results_section
+from auricle.report.seeds import seed_rows
 from auricle.report.tables import comparative_rows
 
 
@@ -68,3 +69,22 @@ def test_no_finished_training_is_no_result(make_study: Callable[..., Path], tmp_
     with pytest.raises(AuricleError, match="no result to write"):
         write_results_section(folder, tmp_path / "RESULTS.md")
     assert not (tmp_path / "RESULTS.md").exists()
+
+
+def test_several_seeds_are_told_from_several_folds(make_study: Callable[..., Path], tmp_path: Path):
+    folder = make_study(
+        models=("cnn", "transformer-h1"), protocols=("official",), seeds=(0, 1, 2), epochs=1, clip_s=0.1
+    )
+    write_results_section(folder, tmp_path / "RESULTS.md")
+    text = (tmp_path / "RESULTS.md").read_text()
+    cnn, transformer = seed_rows(load_study(folder))
+    assert f"| cnn | official | 3 | {100 * cnn.accuracy:.1f} | {100 * cnn.sd:.1f} |" in text
+    assert "less cnn" in text
+    assert f"| {100 * transformer.against.difference:+.1f} | {100 * transformer.against.low:+.1f} to " in text
+    assert transformer.against.difference == pytest.approx(transformer.accuracy - cnn.accuracy)
+    assert cnn.low < cnn.accuracy < cnn.high
+
+
+def test_one_seed_has_no_spread_over_seeds(small: Path, tmp_path: Path):
+    write_results_section(small, tmp_path / "RESULTS.md")
+    assert "over seeds" not in (tmp_path / "RESULTS.md").read_text()

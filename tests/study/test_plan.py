@@ -33,6 +33,22 @@ def test_a_preset_file_is_named_by_what_it_says(tmp_path):
     assert list(resolve_presets(study(str(tmp_path / "mine.yaml")))) == ["my-cnn"]
 
 
+def test_a_study_may_spell_out_models_of_its_own():
+    own = {
+        "plain": {"extends": "cnn", "augmentation": {"mix": 0}},
+        "plainer": {"extends": "plain", "training": {"views": 1}},
+    }
+    presets = resolve_presets(StudyConfig(name="some", models=("cnn", "plain", "plainer"), presets=own))
+    assert [preset.augmentation.mix for preset in presets.values()] == [1, 0, 0]
+    assert [preset.training.views for preset in presets.values()] == [4, 4, 1]
+    assert list(presets) == ["cnn", "plain", "plainer"]
+
+
+def test_an_unknown_model_is_answered_with_those_of_the_study_too():
+    with pytest.raises(UsageError, match=r"plain"):
+        resolve_presets(StudyConfig(name="some", models=("plan",), presets={"plain": {"extends": "cnn"}}))
+
+
 def test_a_name_that_is_no_folder_name_is_refused(tmp_path):
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"extends": "cnn", "name": "../cnn"}))
     with pytest.raises(UsageError, match="letters, digits"):

@@ -95,7 +95,15 @@ def _recipe(study: Study, model: str) -> dict[str, str]:
 
 
 def _training(t: TrainingConfig) -> dict[str, str]:
-    optimisers = {"adam": "Adam", "adamw": "AdamW", "sgd": f"SGD, momentum {t.momentum:g}"}
+    optimisers = {
+        "adam": "Adam",
+        "adamw": "AdamW",
+        "sgd": f"SGD, momentum {t.momentum:g}",
+        "muon": f"Muon, momentum {t.momentum:g}; AdamW for first and last layer, norms and biases",
+    }
+    rate = (
+        f"{t.matrix_learning_rate:g} (AdamW {t.learning_rate:g})" if t.optimizer == "muon" else f"{t.learning_rate:g}"
+    )
     averaged = f"average over steps, decay {t.weight_average:g}"
     return {
         "Epochs": f"{t.epochs}",
@@ -103,7 +111,7 @@ def _training(t: TrainingConfig) -> dict[str, str]:
         "Windows of a clip in an epoch": f"{t.views}, at random places",
         "Loss": f"cross-entropy, label smoothing {t.label_smoothing:g}",
         "Optimiser": optimisers[t.optimizer],
-        "Learning rate": f"{t.learning_rate:g}, {t.schedule}, warm-up of {t.warmup_epochs:g} epochs",
+        "Learning rate": f"{rate}, {t.schedule}, warm-up of {t.warmup_epochs:g} epochs",
         "Weight decay": f"{t.weight_decay:g}",
         "Largest norm of the gradient": f"{t.gradient_clip:g}" if t.gradient_clip else "no limit",
         "Weights that are scored": averaged if t.weight_average else "those of the last epoch",

@@ -57,7 +57,7 @@ def compare(study: Study, rows: Sequence[ComparativeRow], protocol: str) -> tupl
         protocol: those of this one are used.
     """
     ranked = sorted((row for row in rows if row.protocol == protocol), key=lambda row: -row.accuracy)
-    raw = [_pair(study, first.model, second.model, protocol) for first, second in combinations(ranked, 2)]
+    raw = [compare_two(study, first.model, second.model, protocol) for first, second in combinations(ranked, 2)]
     known = [pair for pair in raw if pair is not None]
     adjusted = holm([pair.p for pair in known])
     return tuple(Comparison(**{**vars(pair), "p_adjusted": p}) for pair, p in zip(known, adjusted, strict=True))
@@ -74,8 +74,8 @@ def main_protocol(rows: Sequence[ComparativeRow]) -> str:
     return max(protocols, key=weight)
 
 
-def _pair(study: Study, first: str, second: str, protocol: str) -> Comparison | None:
-    """Compare two models; None where no cell of the same fold and seed is finished for both."""
+def compare_two(study: Study, first: str, second: str, protocol: str) -> Comparison | None:
+    """Compare two models under a protocol; None where no cell of the same fold and seed is finished for both."""
     cells_of = {
         model: {(cell.name.fold, cell.name.seed): cell for cell in study.of(model, protocol)}
         for model in (first, second)

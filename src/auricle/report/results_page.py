@@ -9,11 +9,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from auricle import runs
 from auricle.errors import AuricleError, UsageError
 from auricle.report.evidence import Study, load_study
+from auricle.report.seeds import SeedRow, seed_rows
 from auricle.report.tables import ComparativeRow, comparative_rows
 from auricle.report.wording import anchors, count, visible
 
@@ -59,16 +61,47 @@ def write_section(results_md: Path, name: str, text: str) -> None:
 
 def _section(study: Study) -> str:
     """Return heading, table and circumstances, in Markdown."""
-    rows = [_row(row) for row in comparative_rows(study)]
-    lines = [" | ".join(cells) for cells in (_HEADER, ["---"] * 2 + ["---:"] * (len(_HEADER) - 2), *rows)]
-    table = "\n".join(f"| {line} |" for line in lines)
+    table = _table(_HEADER, [_row(row) for row in comparative_rows(study)])
     dataset = study.dataset
     about = (
         f"{count(dataset.num_clips, 'clip')} of {count(len(dataset.categories), 'class', 'classes')} from "
         f"{_plain(dataset.source)}; test accuracy is of clips, mean ± standard deviation over cells."
     )
     missing = f"\n\n{count(len(study.missing), 'planned cell')} without results." if study.missing else ""
-    return f"## {_plain(study.config.name)}\n\n{about}\n\n{table}{missing}\n\n{_circumstances(study)}"
+    parts = [f"## {_plain(study.config.name)}", about, table + missing, *_over_seeds(study), _circumstances(study)]
+    return "\n\n".join(parts)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table whose first two columns are words and whose others are numbers."""
+    lines = (header, ["---"] * 2 + ["---:"] * (len(header) - 2), *rows)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _over_seeds(study: Study) -> list[str]:
+    """Return a second table and its explanation where the study has several seeds."""
+    if len(study.config.seeds) < 2:
+        return []
+    first = _plain(study.models[0])
+    header = ("model", "protocol", "seeds", "accuracy, %", "sd over seeds", "95 % interval", f"less {first}",
+              "95 % interval", "CPU s a cell")  # fmt: skip
+    words = (
+        f"Over seeds: mean over folds and seeds; standard deviation over seeds of the mean over folds; 95 % interval "
+        f"by bootstrap over source recordings; difference from {first} on the same clips, folds and seeds, likewise."
+    )
+    return [words, _table(header, [_seed_row(row) for row in seed_rows(study)])]
+
+
+def _seed_row(row: SeedRow) -> list[str]:
+    sd = "–" if row.sd is None else f"{100 * row.sd:.1f}"
+    difference, interval = "", ""
+    if row.against is not None:
+        difference = f"{100 * row.against.difference:+.1f}"
+        interval = f"{100 * row.against.low:+.1f} to {100 * row.against.high:+.1f}"
+    return [
+        _plain(row.model), row.protocol, str(len(row.seeds)), f"{100 * row.accuracy:.1f}", sd,
+        f"{100 * row.low:.1f} to {100 * row.high:.1f}", difference, interval, f"{row.cpu_seconds:.0f}",
+    ]  # fmt: skip
 
 
 def _row(row: ComparativeRow) -> list[str]:

@@ -54,9 +54,9 @@ def resolve_presets(config: StudyConfig) -> dict[str, Preset]:
     encoders = [field for field in config.overrides if field.startswith("encoder.")]
     presets: dict[str, Preset] = {}
     for asked in config.models:
-        has_encoder = load_preset(asked).encoder is not None
+        has_encoder = load_preset(asked, beside=config.presets).encoder is not None
         overrides = {f: value for f, value in config.overrides.items() if has_encoder or f not in encoders}
-        preset = load_preset(asked, overrides)
+        preset = load_preset(asked, overrides, beside=config.presets)
         if not re.fullmatch(r"[\w.+-]*\w[\w.+-]*", preset.name):
             raise UsageError(f"preset {asked}: a name is made of letters, digits, . + - and _, not {preset.name!r}")
         if preset.name in presets:

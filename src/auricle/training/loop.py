@@ -110,7 +110,7 @@ class Trainer:
             step = epoch * len(batches) + place
             rate = learning_rate_at(step, config, steps_per_epoch=len(batches))
             for group in self.optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["scale"]
             loss = self.loss(clips.frames[batch], clips.targets[batch])
             try:
                 norms += self.step(loss)

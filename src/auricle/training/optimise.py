@@ -10,18 +10,28 @@ from torch import Tensor, nn
 
 from auricle.config import TrainingConfig
 from auricle.model.classifier import Classifier
+from auricle.training.muon import Muon
 
 
 def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    """Return the optimiser; weight decay touches matrices and kernels only, never norms, biases or tokens."""
+    """Return the optimiser; weight decay touches matrices and kernels only, never norms, biases or tokens.
+
+    Muon moves the matrices and kernels between the first and the last, AdamW the rest. A group's `scale` is what its
+    learning rate is of `learning_rate_at`.
+    """
     tokens = {"summary.cls", "summary.positions"}
     named = list(model.named_parameters())
     decayed = [p for name, p in named if p.ndim > 1 and name not in tokens]
     others = [p for name, p in named if p.ndim <= 1 or name in tokens]
     groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": decayed, "weight_decay": config.weight_decay, "scale": 1.0},
+        {"params": others, "weight_decay": 0.0, "scale": 1.0},
     ]
+    if config.optimizer == "muon":
+        inner = {"params": decayed[1:-1], "scale": config.matrix_learning_rate / config.learning_rate}
+        groups[0]["params"] = [decayed[0], *decayed[1:][-1:]]
+        rest = [{**group, "orthogonal": False} for group in groups]
+        return Muon([*rest, {**groups[0], **inner, "orthogonal": True}], momentum=config.momentum)
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, fused=True)
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam

@@ -1,0 +1,83 @@
+"""Models trained from several seeds: how much of an accuracy is luck of the start, and how much luck of the clips."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+
+import numpy as np
+
+from auricle.report.comparisons import BOOTSTRAP_SEED, Comparison, compare_two
+from auricle.report.evidence import CellEvidence, Study
+from auricle.scoring.statistics import bootstrap_interval
+
+
+@dataclass(frozen=True)
+class SeedRow:
+    """A model under a protocol, over its seeds; shares are 0..1.
+
+    Attributes:
+        model: its name.
+        protocol: under which it was scored.
+        seeds: those that finished a cell.
+        accuracy: mean over seeds of the mean over folds.
+        sd: standard deviation over seeds of the mean over folds; None for one seed.
+        low: lower end of the 95 % interval of the accuracy, by bootstrap: source recordings are drawn, and each clip
+            has its mean over seeds.
+        high: upper end.
+        cpu_seconds: processor time of one cell, training and scoring, the mean over cells.
+        against: compared with the first model of the study on the same clips; None for that model itself.
+    """
+
+    model: str
+    protocol: str
+    seeds: tuple[int, ...]
+    accuracy: float
+    sd: float | None
+    low: float
+    high: float
+    cpu_seconds: float
+    against: Comparison | None
+
+
+def seed_rows(study: Study) -> list[SeedRow]:
+    """Return a row a protocol and model that has a finished cell, in the order of the study."""
+    return [
+        _row(study, model, protocol)
+        for protocol in study.protocols
+        for model in study.models
+        if study.of(model, protocol)
+    ]
+
+
+def _row(study: Study, model: str, protocol: str) -> SeedRow:
+    cells = study.of(model, protocol)
+    seeds = tuple(sorted({cell.name.seed for cell in cells}))
+    means = [statistics.fmean(_accuracy(cell) for cell in cells if cell.name.seed == seed) for seed in seeds]
+    low, high = _interval(study, cells)
+    reference = study.models[0]
+    return SeedRow(
+        model=model,
+        protocol=protocol,
+        seeds=seeds,
+        accuracy=statistics.fmean(means),
+        sd=statistics.stdev(means) if len(means) > 1 else None,
+        low=low,
+        high=high,
+        cpu_seconds=statistics.fmean(cell.costs["cpu_seconds"] for cell in cells),
+        against=None if model == reference else compare_two(study, model, reference, protocol),
+    )
+
+
+def _accuracy(cell: CellEvidence) -> float:
+    return float(cell.test["clip"]["accuracy"])
+
+
+def _interval(study: Study, cells: tuple[CellEvidence, ...]) -> tuple[float, float]:
+    right: dict[str, list[bool]] = {}
+    for cell in cells:
+        for clip, is_right in zip(cell.clips.clips, cell.clips.answers == cell.clips.labels, strict=True):
+            right.setdefault(clip, []).append(bool(is_right))
+    shares = np.array([np.mean(answers) for answers in right.values()])
+    groups = [study.dataset.groups.get(clip, clip) for clip in right]
+    return bootstrap_interval(shares, groups, np.random.default_rng(BOOTSTRAP_SEED))
