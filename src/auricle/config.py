@@ -65,6 +65,7 @@ class BlockConfig(Section):
     pool: Literal["none", "max", "average"] = "none"
     pool_size: int = Field(2, ge=1)
     dropout: float = Field(0.0, ge=0, lt=1)
+    channels_to_rows: bool = Field(False, description="afterwards its channels are the rows of a map with one channel")
     repeat: int = Field(1, ge=1, description="the block this many times; stride and pool in the first only")
 
 
@@ -135,6 +136,9 @@ class AugmentationConfig(Section):
     """What happens to a batch; everything off makes plain windows."""
 
     shift: bool = Field(True, description="cyclic shift in time: the clip is a ring, a window starts anywhere")
+    stretch: float = Field(
+        0.0, ge=0, le=3, description="largest change of speed: 0.25 is 1 / 1.25 to 1.25 times as fast"
+    )
     mix: float = Field(1.0, ge=0, le=1, description="share of windows mixed with another clip's, by loudness")
     gain_db: float = Field(6.0, ge=0, description="largest gain or loss")
     band_shift: int = Field(3, ge=0, description="largest shift in mel bands")

@@ -49,6 +49,23 @@ def test_bands_become_channels_or_an_axis() -> None:
     assert Base(Block(1, 8, axes=("time",)), layout="map")(features).shape == (2, 8, 40, 50)
 
 
+def test_learned_bands_of_a_waveform_become_the_rows_of_a_map() -> None:
+    config = BaseConfig.model_validate(
+        {
+            "layout": "map",
+            "blocks": [
+                {"channels": 12, "kernel": 8, "stride": 4, "padding": 0, "channels_to_rows": True},
+                {"channels": 5, "axes": ["frequency"]},
+            ],
+        }
+    )
+    base = build_base(config, 1).eval()
+    waveform = torch.randn(2, 1, 40)
+    assert base(waveform).shape == (2, 5, 12, 9)
+    rows = base[0](waveform[:, None])
+    torch.testing.assert_close(rows[:, 0], base[0].convolutions(waveform[:, None])[:, :, 0])
+
+
 def test_a_repeated_block_strides_once() -> None:
     config = BaseConfig.model_validate({"blocks": [{"channels": 8, "stride": 2, "repeat": 3}]})
     base = build_base(config, 40)

@@ -35,6 +35,20 @@ def test_attention_is_pytorchs_in_value_weight_and_gradient(num_heads: int) -> N
     torch.testing.assert_close(ours.output.weight.grad, theirs.out_proj.weight.grad, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("num_scores", [1, 5 * 7 * 7])  # a head at a time; five, so that the last part is smaller
+def test_attention_in_parts_is_attention_at_once(num_scores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    attention, tokens = MultiHeadAttention(16, 4), torch.randn(3, 7, 16)
+    at_once = attention(tokens)
+    (expected,) = torch.autograd.grad(at_once.square().mean(), attention.key.weight)
+    monkeypatch.setattr(transformer, "NUM_SCORES", num_scores)
+    in_parts = attention(tokens)
+    (found,) = torch.autograd.grad(in_parts.square().mean(), attention.key.weight)
+    torch.testing.assert_close(in_parts, at_once, atol=1e-6, rtol=0)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(attention.eval()(tokens), at_once, atol=1e-6, rtol=0)
+
+
 @pytest.mark.parametrize("num_heads", HEADS)
 def test_an_encoder_block_is_pytorchs_pre_norm_layer(num_heads: int) -> None:
     torch.manual_seed(0)

@@ -50,6 +50,22 @@ def test_a_shifted_window_runs_round_the_clip() -> None:
     assert len(windows[:, 0, 0].unique()) == 10
 
 
+def test_a_stretched_window_runs_faster_or_slower_and_round_the_clip() -> None:
+    sines = torch.sin(torch.arange(1000.0) * 2 * torch.pi / 100).expand(300, 1, -1)  # ten whole periods: a smooth ring
+    windows = augmenter(1, stretch=0.25).draw(sines, 900)[:, 0]
+    crossings = ((windows[:, 1:] >= 0) & (windows[:, :-1] < 0)).sum(1)
+    assert set(crossings.tolist()) <= set(range(7, 13))
+    assert int(crossings.min()) == 7  # at four fifths of the speed
+    assert int(crossings.max()) >= 11  # at five quarters
+    assert float(windows.diff(dim=1).abs().max()) < 1.3 * 2 * torch.pi / 100
+
+
+def test_a_window_at_its_own_speed_is_read_between_its_frames() -> None:
+    clip = torch.tensor([[[0.0, 1.0, 2.0, 3.0]]])
+    read = augmenter(stretch=0.1)._read(clip, torch.tensor([[2.5]]), torch.arange(3)[None])
+    torch.testing.assert_close(read, torch.tensor([[[2.5, 1.5, 0.5]]]))  # 2.5, from 3 back to 0, 0.5
+
+
 def test_a_window_without_shift_stays_inside_the_clip() -> None:
     frames, _ = clips(num=100)
     windows = augmenter().draw(frames, 4) / frames[:, :, :1]
@@ -119,6 +135,15 @@ def test_a_filter_is_smooth_and_constant_in_time() -> None:
     assert bool((filtered == filtered[:, :, :1]).all())
     bends = filtered[:, :, 0].diff(n=2, dim=1).abs() > 1e-3
     assert int(bends.sum(1).max()) <= 6  # straight between five knots
+
+
+def test_a_waveform_is_filtered_as_strongly_as_mel_bands_are() -> None:
+    clicks = torch.zeros(3000, 1, 64)
+    clicks[:, 0, 20] = 1
+    filtered = augmenter(1, filter_db=1).filter(clicks)[:, 0]
+    assert bool((filtered[:, :20] == 0).all())  # nothing is heard before it sounds
+    response_db = 20 * torch.fft.rfft(filtered).abs().log10()
+    assert float(response_db[:, 1:-1].std()) == pytest.approx(1, abs=0.1)
 
 
 def test_masks_write_the_neutral_value_in_one_stretch_of_at_most_their_length() -> None:

@@ -54,7 +54,7 @@ def build_base(config: BaseConfig, num_rows: int) -> Base:
             if place:
                 options |= {"stride": 1, "pool": "none"}
             blocks.append(Block(channels, block.channels, **options))
-            channels = block.channels
+            channels = 1 if block.channels_to_rows else block.channels
     return Base(*blocks, layout=config.layout)
 
 

@@ -88,6 +88,7 @@ class Block(nn.Module):
         pool: Literal["none", "max", "average"] = "none",
         pool_size: int = 2,
         dropout: float = 0.0,
+        channels_to_rows: bool = False,
     ) -> None:
         super().__init__()
         strides: dict[Axis, int] = {}
@@ -119,13 +120,15 @@ class Block(nn.Module):
         sizes = (pool_size if "frequency" in axes else 1, pool_size if "time" in axes else 1)
         self.pool = nn.Identity() if pool == "none" else POOLS[pool](sizes)
         self.dropout = nn.Dropout(dropout)
+        self.channels_to_rows = channels_to_rows
 
     def forward(self, map: Tensor) -> Tensor:
-        """(B, C, F, T) -> (B, C', F', T')."""
+        """(B, C, F, T) -> (B, C', F', T'); with `channels_to_rows`, -> (B, F', C', T'), where F' is 1."""
         result = self.convolutions(map)
         if self.shortcut is not None:
             result = self.activation(result + self.shortcut(map))
-        return self.dropout(self.pool(result))
+        result = self.dropout(self.pool(result))
+        return result.transpose(1, 2).contiguous() if self.channels_to_rows else result
 
 
 class Base(nn.Sequential):

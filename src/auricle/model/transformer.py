@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-NUM_SCORES = 2**19  # of query against key at a time: what is computed from them finds them in the processor's cache
+NUM_SCORES = 2**18  # of queries against keys at a time, 1 MB: what follows finds them in the processor's cache
 
 
 class MultiHeadAttention(nn.Module):
@@ -43,16 +43,16 @@ class MultiHeadAttention(nn.Module):
         return torch.softmax(q @ k.transpose(-2, -1), dim=-1)
 
     def read(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """(B, H, T, D/H) each -> (B, H, T, D/H)."""
+        """Return what each query reads, (..., T, D/H) each -> (..., T, D/H)."""
         return self.dropout(torch.softmax(q @ k.transpose(-2, -1), dim=-1)) @ v
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
         (q, k), v = self.queries_and_keys(tokens), self.split(self.value(tokens))
         if self.training and tokens.is_cpu:  # an exported graph needs no parts, nor does a GPU
-            num = max(1, NUM_SCORES // (self.num_heads * tokens.shape[1] ** 2))
-            parts = zip(q.split(num), k.split(num), v.split(num), strict=True)
-            read = torch.cat([self.read(*part) for part in parts])  # (B, H, T, D/H)
+            num_heads = max(1, NUM_SCORES // tokens.shape[1] ** 2)
+            parts = zip(*(part.flatten(0, 1).split(num_heads) for part in (q, k, v)), strict=True)
+            read = torch.cat([self.read(*part) for part in parts]).view(q.shape)  # (B, H, T, D/H)
         else:
             read = self.read(q, k, v)  # (B, H, T, D/H)
         return self.output(read.transpose(1, 2).flatten(2))

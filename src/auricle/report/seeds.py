@@ -25,6 +25,8 @@ class SeedRow:
         low: lower end of the 95 % interval of the accuracy, by bootstrap: source recordings are drawn, and each clip
             has its mean over seeds.
         high: upper end.
+        parameters: of the network.
+        multiply_adds: to score one clip.
         cpu_seconds: processor time of one cell, training and scoring, the mean over cells.
         against: compared with the first model of the study on the same clips; None for that model itself.
     """
@@ -36,6 +38,8 @@ class SeedRow:
     sd: float | None
     low: float
     high: float
+    parameters: int
+    multiply_adds: int
     cpu_seconds: float
     against: Comparison | None
 
@@ -64,6 +68,8 @@ def _row(study: Study, model: str, protocol: str) -> SeedRow:
         sd=statistics.stdev(means) if len(means) > 1 else None,
         low=low,
         high=high,
+        parameters=cells[0].costs["parameters"],
+        multiply_adds=cells[0].costs["multiply_adds"],
         cpu_seconds=statistics.fmean(cell.costs["cpu_seconds"] for cell in cells),
         against=None if model == reference else compare_two(study, model, reference, protocol),
     )

@@ -102,9 +102,10 @@ def check_same(old: Description, models: Mapping[str, Preset], digests: Mapping[
         RefusedError: the recordings differ.
     """
     for name in (name for name in models if name in old["models"]):
-        was, now = old["models"][name], models[name].model_dump(mode="json")
+        was, now = dict(old["models"][name]), models[name].model_dump(mode="json", exclude={"about"})
         with contextlib.suppress(ValueError):  # a field that came to auricle since then has its default
             was = Preset.model_validate(was).model_dump(mode="json")
+        was.pop("about", None)  # words, which change no number
         if was != now:
             field, before, after = _first_difference(was, now)
             raise UsageError(f"{out} holds {name} with {field} {before!r}, not {after!r}; choose another --out")

@@ -6,6 +6,7 @@ waveform, 2 for mel power), so a gain of g in amplitude is a factor g ** exponen
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from auricle.config import AugmentationConfig
+
+ECHOES = 7
 
 
 @dataclass(frozen=True)
@@ -43,16 +46,34 @@ class Augmenter:
     def draw(self, clips: Tensor, window_frames: int) -> Tensor:
         """Cut one window from each clip at a random place, (B, F, T) -> (B, F, window_frames).
 
-        With `shift` the clip is a ring; without, the window stays inside and a short clip is padded with zeros.
+        With `shift` the clip is a ring; without, the window stays inside and a short clip is padded with zeros. With
+        `stretch` it is a ring that is read faster or slower: pitch follows speed in a waveform, not in mel bands.
         """
         B, _, T = clips.shape
         steps = torch.arange(window_frames, device=clips.device)
+        if self.config.stretch:
+            return self._read(clips, self._uniform(B, 1) * T, steps * self._speeds(B))
         if self.config.shift:
             places = (self._integers(0, T - 1, B, 1) + steps) % T  # (B, window)
         else:
             clips = F.pad(clips, (0, max(0, window_frames - T)))
             places = self._integers(0, max(0, T - window_frames), B, 1) + steps
         return clips.gather(2, places[:, None].expand(-1, clips.shape[1], -1))
+
+    def _speeds(self, B: int) -> Tensor:
+        """How fast each window is played, (B, 1), even in the logarithm."""
+        return (1 + self.config.stretch) ** (2 * self._uniform(B, 1) - 1)
+
+    def _read(self, clips: Tensor, starts: Tensor, steps: Tensor) -> Tensor:
+        """Read clips between their frames, (B, F, T), (B, 1), (B, window) -> (B, F, window); the clip is a ring."""
+        T, window = clips.shape[2], steps.shape[1]
+        rounds = 1 + math.ceil((window * (1 + self.config.stretch) + 2) / T)
+        ring = clips.repeat(1, 1, rounds)[:, :, : T + math.ceil(window * (1 + self.config.stretch)) + 2]
+        whole = starts.floor()
+        steps = steps + (starts - whole)  # small numbers: exact enough far into a long clip
+        before = steps.floor()
+        places = (before.long() + whole.long())[:, None].expand(-1, clips.shape[1], -1)
+        return torch.lerp(ring.gather(2, places), ring[:, :, 1:].gather(2, places), (steps - before)[:, None])
 
     def mix(self, windows: Tensor, others: Tensor, targets: Tensor, other_targets: Tensor) -> tuple[Tensor, Tensor]:
         """Mix windows with others so that the ear hears of each the share that the target says.
@@ -81,13 +102,27 @@ class Augmenter:
         return windows.gather(1, bands.clamp(0, num - 1)[:, :, None].expand(-1, -1, windows.shape[2]))
 
     def filter(self, windows: Tensor) -> Tensor:
-        """Change the level as a whole and smoothly over the bands, as another microphone or room would."""
+        """Change the level as a whole and smoothly over frequency, as another microphone or room would."""
         B, num, _ = windows.shape
         gain_db = (2 * self._uniform(B, 1) - 1) * self.config.gain_db
-        if num > 1 and self.config.filter_db:
+        if self.config.filter_db and self.exponent == 1:
+            windows = self._echo(windows)
+        elif self.config.filter_db:
             knots = torch.randn(B, 1, 5, generator=self.generator, device=windows.device) * self.config.filter_db
             gain_db = gain_db + F.interpolate(knots, size=num, mode="linear", align_corners=True)[:, 0]
         return windows * (10 ** (gain_db * self.exponent / 20))[:, :, None]
+
+    def _echo(self, windows: Tensor) -> Tensor:
+        """Add seven short echoes of random strength to each waveform, (B, 1, T): a smooth filter, `filter_db` strong.
+
+        Independent echoes of spread s change the power at a frequency by 10 / ln 10 x sqrt(2 x 7) s decibels, to first
+        order.
+        """
+        B, _, T = windows.shape
+        spread = self.config.filter_db * math.log(10) / 10 / math.sqrt(2 * ECHOES)
+        echoes = torch.randn(B, 1, ECHOES, generator=self.generator, device=windows.device) * spread
+        taps = F.pad(echoes, (0, 1), value=1.0)  # the last tap is the sound itself
+        return F.conv1d(F.pad(windows, (ECHOES, 0)).view(1, B, T + ECHOES), taps, groups=B).view(B, 1, T)
 
     def _mask(self, windows: Tensor, axis: int, longest: int) -> Tensor:
         """Write the neutral value over one random stretch of an axis, at most `longest` long."""
