@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test test-long check format golden bench clean
+.PHONY: help run test test-long check format golden bench bench-serving clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
@@ -40,8 +40,13 @@ format: .venv/installed-dev  ## lay the code out
 golden: .venv/installed-dev  ## write the golden logits and losses anew; read the difference before you commit it
 	@AURICLE_GOLDEN=write $(BIN)/python -m pytest tests/training/test_golden.py
 
-bench: .venv/installed-dev  ## how fast a bundle is, into RESULTS.md: make bench BUNDLE=DIR CELL=DIR
-	@$(BIN)/python benchmarks/serving.py $(BUNDLE) --cell $(CELL) --results RESULTS.md
+bench: .venv/installed-dev $(if $(BUNDLE),bench-serving)  ## how fast we train, attend and prepare, into RESULTS.md; with BUNDLE=DIR a bundle too
+	@$(BIN)/python benchmarks/step.py --results RESULTS.md
+	@$(BIN)/python benchmarks/attention.py --results RESULTS.md
+	@$(BIN)/python benchmarks/preparation.py --results RESULTS.md
+
+bench-serving: .venv/installed-dev  ## how fast a bundle is, into RESULTS.md: make bench-serving BUNDLE=DIR CELL=DIR
+	@$(BIN)/python benchmarks/serving.py $(BUNDLE) $(if $(CELL),--cell $(CELL)) --results RESULTS.md
 
 clean:  ## remove the environment and what the tools leave
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,27 +10,22 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
 
-from auricle.report.results_page import write_section
+from measure import in_turn, publish, seconds, table
 
 CLIP_S = 5.0
+ABOUT = "A bundle in use. Medians of one run."
 
 
 def median_ms(work: Callable[[], object], times: int = 50) -> float:
-    work()
-    seconds = []
-    for _ in range(times):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return 1000 * statistics.median(seconds)
+    found = in_turn({"work": partial(seconds, work)}, times)
+    return 1000 * statistics.median(found["work"])
 
 
 def whole_process(bundle: Path, recording: Path, *, times: int) -> tuple[float, float]:
@@ -44,7 +39,7 @@ def whole_process(bundle: Path, recording: Path, *, times: int) -> tuple[float, 
     command = str(Path(sys.executable).with_name("auricle"))
     words = [sys.executable, "-c", program, command, str(bundle), str(recording), "-q"]
     results = [subprocess.run(words, capture_output=True, text=True, check=True).stdout.split() for _ in range(times)]
-    return statistics.median(float(seconds) for seconds, _ in results), max(float(memory) for _, memory in results)
+    return statistics.median(float(elapsed) for elapsed, _ in results), max(float(memory) for _, memory in results)
 
 
 def onnx_and_torch(bundle: Path, cell: Path | None) -> dict[str, float]:
@@ -103,16 +98,13 @@ ROWS = {
 }
 
 
-def section(measured: dict[str, Any], hours: float) -> str:
-    """Return the section of RESULTS.md, in Markdown."""
-    from auricle.study.machine import commit, machine
-
-    lines = [f"| {words.format(hours=hours)} | {form.format(measured[key])} |"
-             for key, (words, form) in ROWS.items() if key in measured]  # fmt: skip
-    facts = machine("cpu")
-    where = f"- Machine: {facts['processor']}, {facts['cores']} cores\n- Commit: {commit()}\n"
-    where += f"- Date: {time.strftime('%Y-%m-%d')}"
-    return "\n".join(["## Serving", "", "| what | measured |", "| --- | ---: |", *lines, "", where])
+def rows(measured: dict[str, float], hours: float) -> list[tuple[str, str]]:
+    """Return the rows of the table."""
+    return [
+        (words.format(hours=hours), form.format(measured[key]))
+        for key, (words, form) in ROWS.items()
+        if key in measured
+    ]
 
 
 def main() -> None:
@@ -123,7 +115,7 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=6.0)
     parser.add_argument("--results", type=Path)
     asked = parser.parse_args()
-    measured: dict[str, Any] = {"bundle_mb": sum(f.stat().st_size for f in asked.bundle.iterdir()) / 1e6}
+    measured: dict[str, float] = {"bundle_mb": sum(f.stat().st_size for f in asked.bundle.iterdir()) / 1e6}
     measured |= onnx_and_torch(asked.bundle, asked.cell)
     with tempfile.TemporaryDirectory() as scratch:
         clip = asked.clip
@@ -134,12 +126,9 @@ def main() -> None:
         if asked.hours:
             night = Path(scratch) / "night.wav"
             write_night(night, asked.hours)
-            seconds, measured["predict_long_mb"] = whole_process(asked.bundle, night, times=1)
-            measured["predict_long_s"], measured["times_real_time"] = seconds, asked.hours * 3600 / seconds
-    for name, value in measured.items():
-        print(f"{name:24}{value:10.3f}")
-    if asked.results:
-        write_section(asked.results, "serving", section(measured, asked.hours))
+            measured["predict_long_s"], measured["predict_long_mb"] = whole_process(asked.bundle, night, times=1)
+            measured["times_real_time"] = asked.hours * 3600 / measured["predict_long_s"]
+    publish("Serving", ABOUT, table(("what", "measured"), rows(measured, asked.hours)), asked.results)
 
 
 if __name__ == "__main__":

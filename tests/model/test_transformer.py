@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from auricle.model import transformer
-from auricle.model.transformer import Encoder, EncoderBlock, MultiHeadAttention
+from auricle.model.transformer import Encoder, EncoderBlock, MultiHeadAttention, pooling_matrix, sinusoids
 
 HEADS = [1, 2, 4]
 
@@ -50,11 +50,12 @@ def test_attention_in_parts_is_attention_at_once(num_scores: int, monkeypatch: p
 
 
 @pytest.mark.parametrize("num_heads", HEADS)
-def test_an_encoder_block_is_pytorchs_pre_norm_layer(num_heads: int) -> None:
+@pytest.mark.parametrize(("norm", "activation"), [("pre", "gelu"), ("post", "relu")])
+def test_an_encoder_block_is_pytorchs_layer(num_heads: int, norm: str, activation: str) -> None:
     torch.manual_seed(0)
-    ours = EncoderBlock(32, num_heads, 48)
+    ours = EncoderBlock(32, num_heads, 48, norm=norm, activation=activation)
     theirs = nn.TransformerEncoderLayer(
-        32, num_heads, 48, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+        32, num_heads, 48, dropout=0.0, activation=activation, batch_first=True, norm_first=norm == "pre"
     )
     copy_attention(ours.attention, theirs.self_attn)
     for mine, other in ((ours.attention_norm, theirs.norm1), (ours.mlp_norm, theirs.norm2),
@@ -62,6 +63,62 @@ def test_an_encoder_block_is_pytorchs_pre_norm_layer(num_heads: int) -> None:
         other.load_state_dict(mine.state_dict())
     tokens = torch.randn(3, 7, 32)
     torch.testing.assert_close(ours(tokens), theirs(tokens), atol=2e-6, rtol=0)
+
+
+def test_a_block_without_norms_adds_to_the_tokens_as_they_are() -> None:
+    block = EncoderBlock(16, 2, None, norm="none")
+    assert sum(p.numel() for p in block.parameters()) == 5 * (16 * 16 + 16)
+    tokens = torch.randn(2, 5, 16)
+    between = tokens + block.attention(tokens)
+    torch.testing.assert_close(block(tokens), between + block.mlp[0](between))
+
+
+def test_padded_heads_are_attention_of_the_wider_width_with_zeros() -> None:
+    torch.manual_seed(0)
+    narrow, wide = MultiHeadAttention(10, 4, pad_heads=True), MultiHeadAttention(12, 4)
+    with torch.no_grad():
+        for mine, other in zip(narrow.children(), wide.children(), strict=True):
+            if isinstance(mine, nn.Linear):
+                other.weight.zero_()[:10, :10] = mine.weight
+                other.bias.zero_()[:10] = mine.bias
+    tokens = torch.randn(2, 7, 10)
+    torch.testing.assert_close(narrow(tokens), wide(nn.functional.pad(tokens, (0, 2)))[..., :10])
+    assert narrow.weights(tokens).shape == (2, 4, 7, 7)
+
+
+@pytest.mark.parametrize(("steps", "pooled"), [(125, 92), (7, 3), (6, 3), (5, 5), (3, 8), (4, 1)])
+def test_pooling_to_steps_is_pytorchs_adaptive_average(steps: int, pooled: int) -> None:
+    map = torch.randn(2, 3, steps)
+    expected = nn.functional.adaptive_avg_pool1d(map, pooled)
+    torch.testing.assert_close(map @ pooling_matrix(steps, pooled), expected, atol=1e-6, rtol=1e-5)
+
+
+def test_sinusoids_turn_at_the_same_pace_everywhere() -> None:
+    positions = sinusoids(50, 33)
+    assert positions.shape == (50, 33)
+    torch.testing.assert_close(positions[:, 0], torch.arange(50.0).sin())
+    likeness = positions[:, :32] @ positions[:, :32].T
+    torch.testing.assert_close(likeness.diagonal(3), likeness[0, 3].expand(47), atol=1e-4, rtol=0)
+
+
+def test_channels_are_tokens_that_hold_their_row_over_time() -> None:
+    options = {"num_heads": 1, "num_blocks": 0, "width": 6, "mlp_width": 4, "positions": "none"}
+    encoder = Encoder(3, 2, 6, tokens="channels", projection=False, **options)
+    map = torch.randn(2, 3, 2, 6)
+    torch.testing.assert_close(encoder.embed(map)[:, 1:], map.mean(2))
+    pooled = Encoder(3, 2, 12, tokens="channels", projection=False, pool_to_steps=6, **options)
+    assert torch.equal(pooled.embed(map.repeat_interleave(2, dim=3))[:, 1:], map.mean(2))
+
+
+def test_a_fixed_cls_and_sinusoids_are_no_parameters_and_cls_is_kept() -> None:
+    encoder = Encoder(8, 1, 6, num_heads=1, num_blocks=1, width=8, mlp_width=4, cls="fixed", positions="sinusoidal")
+    assert not {"cls", "positions"} & {name for name, _ in encoder.named_parameters()}
+    assert {"cls", "positions"} & set(encoder.state_dict()) == {"cls"}
+
+
+def test_tokens_of_another_width_need_a_projection() -> None:
+    with pytest.raises(ValueError, match=r"tokens are 8 wide: encoder\.width must be that, not 16"):
+        Encoder(8, 1, 6, num_heads=1, num_blocks=1, width=16, mlp_width=4, projection=False)
 
 
 @pytest.mark.parametrize("num_heads", HEADS)
@@ -74,7 +131,7 @@ def test_attention_weights_are_shares_for_each_head(num_heads: int) -> None:
 
 def test_attention_does_not_know_order_and_positions_do() -> None:
     torch.manual_seed(0)
-    encoder = Encoder(8, 6, num_heads=2, num_blocks=2, width=16, mlp_width=16).eval()
+    encoder = Encoder(8, 1, 6, num_heads=2, num_blocks=2, width=16, mlp_width=16).eval()
     map = torch.randn(1, 8, 1, 6)
     turned = map.flip(3)
     assert not torch.allclose(encoder(map), encoder(turned), atol=1e-4)
@@ -82,9 +139,9 @@ def test_attention_does_not_know_order_and_positions_do() -> None:
     torch.testing.assert_close(encoder(map), encoder(turned), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize(("tokens", "num_tokens"), [("time", 5), ("map", 15)])
+@pytest.mark.parametrize(("tokens", "num_tokens"), [("time", 5), ("map", 15), ("channels", 8)])
 def test_the_encoder_returns_what_cls_read_and_the_attention_of_every_block(tokens: str, num_tokens: int) -> None:
-    encoder = Encoder(8, num_tokens, num_heads=4, num_blocks=3, width=16, mlp_width=16, tokens=tokens)
+    encoder = Encoder(8, 3, 5, num_heads=4, num_blocks=3, width=16, mlp_width=16, tokens=tokens)
     map = torch.randn(2, 8, 3, 5)
     assert encoder(map).shape == (2, 16)
     weights = encoder.attention_weights(map)

@@ -1,36 +1,56 @@
-"""The transformer encoder, from basic tensor operations (arXiv:1706.03762, pre-norm as in arXiv:2002.04745)."""
+"""The transformer encoder, from basic tensor operations (arXiv:1706.03762; pre-norm as in arXiv:2002.04745)."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 NUM_SCORES = 2**18  # of queries against keys at a time, 1 MB: what follows finds them in the processor's cache
+ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU}
 
 
 class MultiHeadAttention(nn.Module):
     """Self-attention: every token reads from all, once a head.
 
     A = softmax(Q K^T / sqrt(D / H)), output = W_o [A_1 V_1 ... A_H V_H] (arXiv:1706.03762, equation 1).
+
+    Args:
+        width: D of the tokens.
+        num_heads: H.
+        dropout: of the weights A.
+        qkv_bias: whether query, key and value have one.
+        pad_heads: where H does not divide D, queries, keys and values get zeros up to the next width that it
+            divides, and the zeros that the last head reads are cut off again: no parameter more, whatever H.
     """
 
-    def __init__(self, width: int, num_heads: int, *, dropout: float = 0.0) -> None:
+    def __init__(
+        self, width: int, num_heads: int, *, dropout: float = 0.0, qkv_bias: bool = True, pad_heads: bool = False
+    ) -> None:
         super().__init__()
-        if width % num_heads:
+        if width % num_heads and not pad_heads:
             raise ValueError(f"attention width {width} is not divided by {num_heads} heads")
         self.num_heads = num_heads
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
-        self.value = nn.Linear(width, width)
+        self.padding = -width % num_heads
+        self.query = nn.Linear(width, width, bias=qkv_bias)
+        self.key = nn.Linear(width, width, bias=qkv_bias)
+        self.value = nn.Linear(width, width, bias=qkv_bias)
         self.output = nn.Linear(width, width)
         self.dropout = nn.Dropout(dropout)
 
     def split(self, tokens: Tensor) -> Tensor:
         """(B, T, D) -> (B, H, T, D/H)."""
+        tokens = F.pad(tokens, (0, self.padding)) if self.padding else tokens
         B, T, D = tokens.shape
         return tokens.view(B, T, self.num_heads, D // self.num_heads).transpose(1, 2)
+
+    def merge(self, read: Tensor) -> Tensor:
+        """(B, H, T, D/H) -> (B, T, D)."""
+        tokens = read.transpose(1, 2).flatten(2)
+        return tokens[..., : -self.padding] if self.padding else tokens
 
     def queries_and_keys(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Return what is asked, already divided by sqrt(D / H), and what answers: (B, T, D) -> (B, H, T, D/H) each."""
@@ -55,78 +75,167 @@ class MultiHeadAttention(nn.Module):
             read = torch.cat([self.read(*part) for part in parts]).view(q.shape)  # (B, H, T, D/H)
         else:
             read = self.read(q, k, v)  # (B, H, T, D/H)
-        return self.output(read.transpose(1, 2).flatten(2))
+        return self.output(self.merge(read))
 
 
 class EncoderBlock(nn.Module):
-    """Attention, then a perceptron for each token; both add to the tokens."""
-
-    def __init__(self, width: int, num_heads: int, mlp_width: int, *, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.attention_norm = nn.LayerNorm(width)
-        self.attention = MultiHeadAttention(width, num_heads, dropout=dropout)
-        self.mlp_norm = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(
-            nn.Linear(width, mlp_width),
-            nn.GELU(),
-            nn.Dropout(dropout),
-            nn.Linear(mlp_width, width),
-            nn.Dropout(dropout),
-        )
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Pre-norm block, (B, T, D) -> (B, T, D). arXiv:2002.04745."""
-        tokens = tokens + self.attention(self.attention_norm(tokens))
-        return tokens + self.mlp(self.mlp_norm(tokens))
-
-
-class Encoder(nn.Module):
-    """Projection, `<cls>` in front, learned positions, blocks, norm: the map of the base to what `<cls>` has read.
+    """Attention, then a perceptron for each token; both add to the tokens.
 
     Args:
-        in_channels: channels of the map.
-        num_tokens: tokens that a window gives, without `<cls>`.
-        tokens: "time": one a time step, the mean over frequency; "map": one a cell of the map, frequency slowest.
+        width: of the tokens.
+        num_heads: of attention.
+        mlp_width: of the perceptron's hidden layer; None: it is one Linear.
+        dropout: of attention, hidden layer and perceptron.
+        norm: "pre" (arXiv:2002.04745), "post" (arXiv:1706.03762, section 3.1) or "none".
+        activation: of the hidden layer.
+        **attention: options of `MultiHeadAttention`.
     """
 
     def __init__(
         self,
-        in_channels: int,
-        num_tokens: int,
+        width: int,
+        num_heads: int,
+        mlp_width: int | None,
+        *,
+        dropout: float = 0.0,
+        norm: str = "pre",
+        activation: str = "gelu",
+        **attention: bool,
+    ) -> None:
+        super().__init__()
+        self.post_norm = norm == "post"
+        self.attention_norm = nn.Identity() if norm == "none" else nn.LayerNorm(width)
+        self.attention = MultiHeadAttention(width, num_heads, dropout=dropout, **attention)
+        self.mlp_norm = nn.Identity() if norm == "none" else nn.LayerNorm(width)
+        hidden = [nn.Linear(width, mlp_width), ACTIVATIONS[activation](), nn.Dropout(dropout)] if mlp_width else []
+        self.mlp = nn.Sequential(*hidden, nn.Linear(mlp_width or width, width), nn.Dropout(dropout))
+
+    def attended(self, tokens: Tensor) -> Tensor:
+        """Return what the attention of this block reads, (B, T, D) -> (B, T, D)."""
+        return tokens if self.post_norm else self.attention_norm(tokens)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, T, D) -> (B, T, D)."""
+        if self.post_norm:
+            tokens = self.attention_norm(tokens + self.attention(tokens))
+            return self.mlp_norm(tokens + self.mlp(tokens))
+        tokens = tokens + self.attention(self.attention_norm(tokens))
+        return tokens + self.mlp(self.mlp_norm(tokens))
+
+
+def sinusoids(num_tokens: int, width: int) -> Tensor:
+    """Positions as sines and cosines in turn, (num_tokens, width). arXiv:1706.03762, section 3.5."""
+    place = torch.arange(num_tokens)[:, None]
+    angles = place / 10_000 ** (torch.arange(0, width, 2) / width)  # (T, ceil(D / 2))
+    return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)[:, :width]
+
+
+def pooling_matrix(num_steps: int, num_pooled: int) -> Tensor:
+    """Return the matrix of adaptive average pooling along time, (num_steps, num_pooled); its columns sum to 1.
+
+    >>> pooling_matrix(4, 2).T
+    tensor([[0.5000, 0.5000, 0.0000, 0.0000],
+            [0.0000, 0.0000, 0.5000, 0.5000]])
+    """
+    step, pooled = torch.arange(num_steps)[:, None], torch.arange(num_pooled)
+    first, end = pooled * num_steps // num_pooled, -(-(pooled + 1) * num_steps // num_pooled)
+    inside = ((step >= first) & (step < end)).float()
+    return inside / inside.sum(0)
+
+
+class Encoder(nn.Module):
+    """Tokens of the map, `<cls>` in front, positions, blocks, norm: the map of the base to what `<cls>` has read.
+
+    Args:
+        channels: C of the map.
+        rows: F of the map.
+        num_steps: T of the map.
+        num_heads: of attention.
+        num_blocks: how many blocks.
+        width: D of the tokens.
+        mlp_width: as in `EncoderBlock`.
+        tokens: "time": one a time step, the mean over frequency; "map": one a cell of the map, frequency slowest;
+            "channels": one a channel, its row over time, the mean over frequency.
+        pool_to_steps: time steps that the map is averaged to before it becomes tokens; None: all.
+        projection: a Linear from what a token holds to the width; without, it must hold as much.
+        cls: "trained", or "fixed" as it was drawn.
+        positions: "learned", "sinusoidal" or "none".
+        final_norm: a norm after the last block.
+        **block: options of `EncoderBlock`.
+
+    Raises:
+        ValueError: no projection, and tokens of another width.
+    """
+
+    averages: Tensor | None
+    cls: Tensor
+    positions: Tensor | None
+
+    def __init__(
+        self,
+        channels: int,
+        rows: int,
+        num_steps: int,
         *,
         num_heads: int,
         num_blocks: int,
         width: int,
-        mlp_width: int,
-        dropout: float = 0.0,
+        mlp_width: int | None,
         tokens: str = "time",
+        pool_to_steps: int | None = None,
+        projection: bool = True,
+        cls: str = "trained",
+        positions: str = "learned",
+        final_norm: bool = True,
+        **block: Any,
     ) -> None:
         super().__init__()
         self.tokens = tokens
-        self.projection = nn.Linear(in_channels, width)
-        self.cls = nn.Parameter(torch.randn(1, 1, width) * 0.02)
-        self.positions = nn.Parameter(torch.randn(1, num_tokens + 1, width) * 0.02)
-        self.blocks = nn.Sequential(
-            *(EncoderBlock(width, num_heads, mlp_width, dropout=dropout) for _ in range(num_blocks))
-        )
-        self.norm = nn.LayerNorm(width)
+        self.num_steps = pool_to_steps or num_steps
+        self.num_tokens = {"time": self.num_steps, "map": rows * self.num_steps, "channels": channels}[tokens]
+        pooling = pooling_matrix(num_steps, pool_to_steps) if pool_to_steps else None
+        self.register_buffer("averages", pooling, persistent=False)
+        own_width = self.num_steps if tokens == "channels" else channels
+        if not projection and own_width != width:
+            raise ValueError(
+                f"tokens are {own_width} wide: encoder.width must be that, not {width}, or projection true"
+            )
+        self.projection = nn.Linear(own_width, width) if projection else nn.Identity()
+        drawn = torch.randn(1, 1, width) * 0.02
+        if cls == "trained":
+            self.cls = nn.Parameter(drawn)
+        else:
+            self.register_buffer("cls", drawn)
+        if positions == "learned":
+            self.positions = nn.Parameter(torch.randn(1, self.num_tokens + 1, width) * 0.02)
+        else:
+            fixed = sinusoids(self.num_tokens + 1, width)[None] if positions == "sinusoidal" else None
+            self.register_buffer("positions", fixed, persistent=False)
+        self.blocks = nn.Sequential(*(EncoderBlock(width, num_heads, mlp_width, **block) for _ in range(num_blocks)))
+        self.norm = nn.LayerNorm(width) if final_norm else nn.Identity()
 
     def embed(self, map: Tensor) -> Tensor:
-        """(B, C, F, T) -> tokens (B, 1 + T or 1 + F T, D), `<cls>` first."""
-        if self.tokens == "time":
+        """(B, C, F, T) -> tokens (B, 1 + num_tokens, D), `<cls>` first."""
+        if self.averages is not None:
+            map = map @ self.averages  # (B, C, F, num_steps)
+        if self.tokens != "map":
             map = map.mean(2, keepdim=True)  # (B, C, 1, T)
-        tokens = self.projection(map.flatten(2).transpose(1, 2))  # (B, F T, D)
-        return torch.cat([self.cls.expand(tokens.shape[0], -1, -1), tokens], dim=1) + self.positions
+        tokens = map.flatten(2)  # (B, C, F T)
+        if self.tokens != "channels":
+            tokens = tokens.transpose(1, 2)  # (B, F T, C)
+        tokens = self.projection(tokens)  # (B, num_tokens, D)
+        tokens = torch.cat([self.cls.expand(tokens.shape[0], -1, -1), tokens], dim=1)
+        return tokens if self.positions is None else tokens + self.positions
 
     def forward(self, map: Tensor) -> Tensor:
         """(B, C, F, T) -> (B, D)."""
         return self.norm(self.blocks(self.embed(map)))[:, 0]
 
     def attention_weights(self, map: Tensor) -> list[Tensor]:
-        """Return the attention of every block, each (B, H, 1 + T, 1 + T), in order."""
+        """Return the attention of every block, each (B, H, 1 + num_tokens, 1 + num_tokens), in order."""
         tokens, weights = self.embed(map), []
         for block in self.blocks:
             assert isinstance(block, EncoderBlock)
-            weights.append(block.attention.weights(block.attention_norm(tokens)))
+            weights.append(block.attention.weights(block.attended(tokens)))
             tokens = block(tokens)
         return weights

@@ -1,0 +1,26 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+QUICK = {
+    "attention": ["--rounds", "1", "--lengths", "16", "64"],
+    "preparation": ["--rounds", "1"],
+    "step": ["--rounds", "1", "--models", "transformer-h4"],
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", QUICK)
+def test_a_benchmark_runs_and_writes_its_section(name: str, tmp_path: Path) -> None:
+    results = tmp_path / "RESULTS.md"
+    words = [sys.executable, str(BENCHMARKS / f"{name}.py"), *QUICK[name], "--results", str(results)]
+    own_places = {"AURICLE_DATA": str(tmp_path), "AURICLE_CACHE": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    subprocess.run(words, check=True, capture_output=True, env={**os.environ, **own_places})
+    page = results.read_text()
+    assert page.count("<!-- auricle:") == 1
+    assert "\n| --" in page
+    assert "- Machine: " in page
