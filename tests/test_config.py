@@ -26,9 +26,18 @@ def test_a_preset_written_and_read_is_the_same(name: str) -> None:
 @pytest.mark.parametrize("name", study_names())
 def test_every_study_names_presets_that_exist(name: str) -> None:
     study = load_study(name)
-    assert set(study.models) <= set(preset_names())
+    assert set(study.models) <= {*preset_names(), *study.presets}
+    assert set(study.presets) <= set(study.models)
     for model in study.models:
-        load_preset(model, study.overrides)
+        load_preset(model, study.overrides, beside=study.presets)
+
+
+def test_an_ablation_takes_out_one_thing() -> None:
+    study = load_study("ablations")
+    full, *others = (load_preset(model, beside=study.presets).model_dump() for model in study.models)
+    for other in others:
+        sections = [name for name in other if other[name] != full[name] and name not in ("name", "about")]
+        assert len(sections) == 1, other["name"]
 
 
 def test_an_override_changes_one_field() -> None:
@@ -103,3 +112,15 @@ def test_sections_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load_preset("cnn").training.epochs = 5
     assert Preset.model_config["extra"] == "forbid"
+
+
+def test_a_preset_may_take_the_recipe_of_another_and_change_it() -> None:
+    mine = {"extends": "report-b-cnn", "recipe": "cnn", "training": {"views": 9}}
+    preset, network, recipe = (
+        load_preset("mine", beside={"mine": mine}),
+        load_preset("report-b-cnn"),
+        load_preset("cnn"),
+    )
+    assert (preset.base, preset.frontend, preset.name) == (network.base, network.frontend, "mine")
+    assert preset.augmentation == recipe.augmentation
+    assert preset.training == recipe.training.model_copy(update={"views": 9})

@@ -11,11 +11,13 @@ import pytest
 import auricle
 
 SOURCE = Path(auricle.__file__).parent
-ROOMS = ("errors", "config", "runs", "data", "model", "scoring", "training", "study", "report", "serving", "cli")
+ROOMS = (
+    "errors", "config", "runs", "data", "model", "scoring", "training", "study", "search", "report", "serving", "cli",
+)  # fmt: skip
 MODULES = sorted(SOURCE.rglob("*.py"))
 NEED_TORCH = {SOURCE / "serving" / "export.py", SOURCE / "serving" / "parity.py"}  # a network becomes a bundle
 BY_NAME = {f"auricle.{'.'.join(path.relative_to(SOURCE).with_suffix('').parts)}": path for path in MODULES}
-HEAVY = {"numpy", "pydantic", "rich", "scipy", "sklearn", "soundfile", "torch", "wandb", "yaml"}
+HEAVY = {"numpy", "optuna", "pydantic", "rich", "scipy", "sklearn", "soundfile", "torch", "wandb", "yaml"}
 
 
 def room_of(module: Path) -> str:

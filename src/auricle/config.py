@@ -1,7 +1,8 @@
 """What a model, a training and a study are: frozen, validated sections, YAML, and `section.field=value`.
 
 A *preset* is one YAML file: a model and its training recipe. It may start from another with
-`extends: NAME` and then says only what differs. A *study* names presets, protocols and seeds.
+`extends: NAME` and then says only what differs; `recipe: NAME` trains its network as another preset does. A *study*
+names presets, protocols and seeds.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from auricle.errors import UsageError, choices
 Axis = Literal["time", "frequency"]
 S = TypeVar("S", bound="Section")
 ProtocolName = Literal["test-split", "k-fold", "official", "random"]
+RECIPE = ("training", "augmentation")  # the sections that `recipe: NAME` takes from another preset
 
 
 class Section(BaseModel):
@@ -65,6 +67,7 @@ class BlockConfig(Section):
     pool: Literal["none", "max", "average"] = "none"
     pool_size: int = Field(2, ge=1)
     dropout: float = Field(0.0, ge=0, lt=1)
+    dropout_before_pool: bool = Field(False, description="dropout, then pooling; else pooling, then dropout")
     channels_to_rows: bool = Field(False, description="afterwards its channels are the rows of a map with one channel")
     repeat: int = Field(1, ge=1, description="the block this many times; stride and pool in the first only")
 
@@ -88,15 +91,31 @@ class EncoderConfig(Section):
     num_heads: int = Field(4, ge=1)
     num_blocks: int = Field(2, ge=1)
     width: int = Field(128, ge=1)
-    mlp_width: int = Field(256, ge=1)
+    mlp_width: int | None = Field(256, ge=1, description="of the hidden layer; None: one Linear alone")
+    activation: Literal["gelu", "relu"] = Field("gelu", description="of the hidden layer")
     dropout: float = Field(0.1, ge=0, lt=1)
-    tokens: Literal["time", "map"] = Field("time", description="time steps (mean over bands), or every cell of the map")
+    pool_to_steps: int | None = Field(None, ge=1, description="adaptive average of the map to so many time steps first")
+    tokens: Literal["time", "map", "channels"] = Field(
+        "time",
+        description="time steps (mean over bands), every cell of the map, or every channel's row over time (mean "
+        "over bands)",
+    )
+    projection: bool = Field(True, description="a Linear from tokens to the width; false: they have it already")
+    cls: Literal["trained", "fixed"] = Field("trained", description="fixed: as it was drawn at the start")
+    positions: Literal["learned", "sinusoidal", "none"] = "learned"
+    norm: Literal["pre", "post", "none"] = Field("pre", description="of each block: before its parts, after each sum")
+    final_norm: bool = Field(True, description="a norm after the last block")
+    qkv_bias: bool = Field(True, description="of query, key and value")
+    pad_heads: bool = Field(False, description="fill heads up with zeros where their number does not divide the width")
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> EncoderConfig:
-        if self.width % self.num_heads:
+        if self.width % self.num_heads and not self.pad_heads:
             valid = [h for h in range(1, min(self.width, 16) + 1) if self.width % h == 0]
-            raise ValueError(f"encoder.width {self.width} is not divided by {self.num_heads} heads; valid: {valid}")
+            raise ValueError(
+                f"encoder.width {self.width} is not divided by {self.num_heads} heads; valid: {valid}, or any with "
+                "encoder.pad_heads"
+            )
         return self
 
 
@@ -113,7 +132,10 @@ class TrainingConfig(Section):
 
     epochs: int = Field(100, ge=1)
     batch_size: int = Field(32, ge=2)
-    views: int = Field(4, ge=1, description="windows drawn from each clip in an epoch, at random places")
+    windows: Literal["random", "grid"] = Field(
+        "random", description="what an epoch sees: windows at random places, or those that score a clip, all of them"
+    )
+    views: int = Field(4, ge=1, description="random: windows drawn from each clip in an epoch; grid: rounds of them")
     optimizer: Literal["adam", "adamw", "sgd", "muon"] = "adamw"
     learning_rate: float = Field(2e-3, gt=0, description="muon: of the first and the last layer, norms and biases")
     matrix_learning_rate: float = Field(0.02, gt=0, description="muon only: of all other kernels and matrices")
@@ -145,6 +167,8 @@ class AugmentationConfig(Section):
     filter_db: float = Field(4.0, ge=0, description="standard deviation of a random smooth filter")
     time_mask_s: float = Field(0.4, ge=0, description="longest stretch of time blanked")
     band_mask: int = Field(8, ge=0, description="largest number of neighbouring bands blanked")
+    feature_frame_mask: int = Field(0, ge=0, description="longest stretch of the features blanked, in frames")
+    feature_row_mask: int = Field(0, ge=0, description="largest number of neighbouring rows of the features blanked")
 
 
 class Preset(Section):
@@ -169,11 +193,18 @@ class StudyConfig(Section):
     data: str = "toy"
     models: tuple[str, ...] = Field(..., min_length=1)
     protocols: tuple[ProtocolName, ...] = Field(("test-split", "k-fold"), min_length=1)
+    only: dict[str, tuple[ProtocolName, ...]] = Field(
+        default_factory=dict, description="model: those of the protocols that it runs under; others run under all"
+    )
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     overrides: dict[str, Any] = Field(default_factory=dict, description="section.field: value, for every model")
     presets: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="models of this study alone: each a preset, as its file would say it"
     )
+
+    def protocols_of(self, model: str) -> tuple[ProtocolName, ...]:
+        """Return the protocols that a model runs under, in the order of the study."""
+        return tuple(protocol for protocol in self.protocols if protocol in self.only.get(model, self.protocols))
 
 
 def _folder(package: str, folder: str) -> Traversable:
@@ -303,6 +334,21 @@ def _preset(name: str, beside: Mapping[str, Mapping[str, Any]]) -> tuple[dict[st
     return _named(name, "preset", _folder("auricle.model", "presets"), beside)
 
 
+def _resolved(name: str, beside: Mapping[str, Mapping[str, Any]], above: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Read a preset with all that it extends below it, and the recipe of another where it takes that."""
+    if name in above:
+        raise UsageError(f"preset {above[0]} extends itself, through {above[-1]}")
+    content, stem = _preset(name, beside)
+    content.setdefault("name", stem)
+    parent, recipe = content.pop("extends", None), content.pop("recipe", None)
+    below = _resolved(str(parent), beside, (*above, name)) if parent else {}
+    if recipe:
+        taken = _resolved(str(recipe), beside, (*above, name))
+        below = {field: value for field, value in below.items() if field not in RECIPE}
+        below |= {field: value for field, value in taken.items() if field in RECIPE}
+    return _merge(below, content)
+
+
 def load_preset(
     name: str,
     overrides: Mapping[str, Any] | None = None,
@@ -319,14 +365,7 @@ def load_preset(
     Raises:
         UsageError: no such preset or field, or a value out of range.
     """
-    content, stem = _preset(name, beside or {})
-    content.setdefault("name", stem)
-    seen = {name}
-    while parent := content.pop("extends", None):
-        if parent in seen:
-            raise UsageError(f"preset {name} extends itself, through {parent}")
-        seen.add(parent)
-        content = _merge(_preset(str(parent), beside or {})[0], content)
+    content = _resolved(name, beside or {})
     strangers = [field for field in overrides or {} if field.startswith("encoder.")]
     if strangers and not content.get("encoder"):
         raise UsageError(f"preset {name} has no encoder to set {strangers[0]} in; set it on a transformer")
@@ -341,7 +380,33 @@ def load_study(name: str) -> StudyConfig:
     """
     content, stem = _named(name, "study", _folder("auricle.study", "studies"))
     content.setdefault("name", stem)
-    return _validated(StudyConfig, content, f"study {name}")
+    study = _validated(StudyConfig, content, f"study {name}")
+    if strangers := [model for model in study.only if model not in study.models]:
+        raise choices(f"model of study {name} to limit", strangers[0], list(study.models))
+    return study
+
+
+def names_in(package: str, folder: str) -> list[str]:
+    """Return the names of the YAML files in a folder of the package."""
+    return _names(_folder(package, folder))
+
+
+def load_section(kind: type[S], word: str, name: str, package: str, folder: str) -> S:
+    """Read a section by the name of a YAML file in a folder of the package, or by path; its `name` defaults to that.
+
+    Args:
+        kind: the class of the section; it has a field `name`.
+        word: what people call it, such as "space".
+        name: of the file, or a path that ends in .yaml or .yml.
+        package: where the folder lies.
+        folder: of the files.
+
+    Raises:
+        UsageError: no such file or field, or a value out of range.
+    """
+    content, stem = _named(name, word, _folder(package, folder))
+    content.setdefault("name", stem)
+    return _validated(kind, content, f"{word} {name}")
 
 
 def revalidated(section: S, **changes: Any) -> S:

@@ -232,3 +232,28 @@ def lock(folder: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def owner(folder: Path) -> int | None:
+    """Return the process of this machine that owns a study folder, or None; takes no lock, so it disturbs nobody."""
+    path = folder / ".lock"
+    try:
+        process = int(path.read_text())
+        os.kill(process, 0)
+    except PermissionError:
+        return process  # somebody else's, but alive
+    except (OSError, ValueError):
+        return None
+    held = Path(f"/proc/{process}/fd")
+    if not held.is_dir():  # not Linux: a process of this number is as much as can be known
+        return process
+    try:
+        return process if any(_leads_to(link, path) for link in held.iterdir()) else None
+    except OSError:
+        return process
+
+
+def _leads_to(link: Path, path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return link.samefile(path)
+    return False

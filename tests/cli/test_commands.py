@@ -21,8 +21,8 @@ def lines(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "valid"),
     [
-        (["study", "quickstrat"], "did you mean 'quickstart'? Valid: esc10, quickstart"),
-        (["study"], "Valid: esc10, quickstart"),
+        (["study", "quickstrat"], "did you mean 'quickstart'? Valid: ablations, esc10"),
+        (["study"], "Valid: ablations, esc10, esc10-official, quickstart"),
         (["study", "quickstart", "--data", "esc1O"], "Valid: esc10, esc50, urbansound8k, toy"),
         (["study", "quickstart", "--models", "cnm"], "did you mean 'cnn'?"),
         (["study", "quickstart", "--protocols", "kfold"], "did you mean 'k-fold'? Valid: test-split, k-fold"),
@@ -36,7 +36,7 @@ def lines(text: str) -> list[str]:
         (["study", "quickstart", "--worker", "1"], "--workers"),
         (["study", "no/such.yaml"], "cannot read study file no/such.yaml"),
         (["train", "cnm"], "did you mean 'cnn'?"),
-        (["train"], "Valid: cnn, transformer-h1"),
+        (["train"], "Valid: cnn, raw-cnn"),
         (["train", "cnn", "--protocol", "kfold"], "did you mean 'k-fold'?"),
         (["models", "cnm"], "did you mean 'cnn'?"),
         (["models", "cnn", "--set", "encoder.num_heads=2"], "has no encoder"),

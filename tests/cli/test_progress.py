@@ -99,6 +99,39 @@ def test_a_protocol_without_validation_has_none_in_its_line():
     assert said[-1].endswith("train  50.0 %")
 
 
+COLLAPSE = {
+    "kind": "one-class", "epoch": 10, "cause": "learning rate 0.05 is too high",
+    "cures": [["training.learning_rate=0.0005"], ["training.warmup_epochs=5"]], "evidence": {},
+}  # fmt: skip
+
+
+def test_a_collapse_is_told_at_its_epoch_once_a_cell_and_kind_and_a_recovery_too():
+    said: list[str] = []
+    lines = Lines(said.append, 0, Clock())
+    lines.planned({cell(): 30}, 0, 1)
+    lines.started(cell())
+    lines.epoch(cell(), record(9))
+    lines.epoch(cell(), {**record(10), "collapse": COLLAPSE})
+    lines.epoch(cell(), {**record(20), "recovered": True})
+    lines.epoch(cell(), {**record(25), "collapse": COLLAPSE})
+    lines.epoch(cell(), {**record(26), "collapse": {**COLLAPSE, "kind": "constant"}})
+    assert said[1:] == [
+        "cnn/k-fold-2-0  epoch 10: every clip is given one answer; learning rate 0.05 is too high; try --set "
+        "training.learning_rate=0.0005",
+        "cnn/k-fold-2-0  epoch 20: it learns after all",
+        "cnn/k-fold-2-0  epoch 26: every clip is given the same logits; learning rate 0.05 is too high; try --set "
+        "training.learning_rate=0.0005",
+    ]
+
+
+def test_the_display_warns_of_a_collapse_above_the_bar():
+    display, file, _ = drawn(color_system=None)
+    display.planned({cell(): 30}, 0, 1)
+    display.started(cell())
+    display.epoch(cell(), {**record(10), "collapse": COLLAPSE})
+    assert "! cnn/k-fold-2-0  epoch 10: every clip is given one answer" in file.getvalue()
+
+
 def drawn(width: int = 80, **options) -> tuple[Display, io.StringIO, Console]:
     file = io.StringIO()
     console = Console(file=file, width=width, force_terminal=True, **options)

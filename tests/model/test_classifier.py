@@ -38,6 +38,20 @@ def test_our_presets_share_one_base_and_one_recipe() -> None:
     assert [preset.encoder and preset.encoder.num_heads for preset in presets] == [None, 1, 2, 4]
 
 
+def test_tiny_is_tiny() -> None:
+    facts = describe(load_preset("tiny"), 10, clip_s=5.0)
+    assert facts["parameters"] <= 100_000
+    assert facts["multiply_adds"] <= 50_000_000
+
+
+def test_raw_cnn_hears_the_waveform_itself() -> None:
+    preset = load_preset("raw-cnn")
+    model = build_model(preset, 10)
+    waveforms = torch.randn(2, window_frames(preset, model.frontend))
+    assert torch.equal(model.frontend.frames(waveforms)[:, 0], waveforms)
+    assert model.base[0](waveforms[:, None, None]).shape == (2, 1, 64, 75)
+
+
 def test_the_number_of_heads_changes_no_parameter_count() -> None:
     assert len({describe(load_preset(name), 10, 5.0)["parameters"] for name in OURS[1:]}) == 1
 

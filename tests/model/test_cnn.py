@@ -43,6 +43,17 @@ def test_pooling_acts_on_the_axes_of_the_block_only() -> None:
     assert Block(2, 2, axes=("time",), pool="max", pool_size=4)(torch.randn(1, 2, 8, 8)).shape == (1, 2, 8, 2)
 
 
+def test_dropout_stands_before_or_after_pooling() -> None:
+    torch.manual_seed(0)
+    map = torch.ones(1, 1, 1, 4000)
+    shares = []
+    for before in (True, False):
+        block = Block(1, 1, axes=("time",), pool="max", pool_size=4, dropout=0.5, dropout_before_pool=before)
+        block.convolutions = nn.Identity()
+        shares.append(float((block.train()(map) == 0).float().mean()))
+    assert shares == pytest.approx([1 / 16, 1 / 2], abs=0.05)
+
+
 def test_bands_become_channels_or_an_axis() -> None:
     features = torch.randn(2, 40, 50)
     assert Base(Block(40, 8, axes=("time",)), layout="bands-as-channels")(features).shape == (2, 8, 1, 50)

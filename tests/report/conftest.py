@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from auricle import runs
-from auricle.config import load_preset
+from auricle.config import load_preset, preset_names
 from auricle.report.evidence import Study, load_study
 from auricle.runs import CellName, StudyFolder
 from auricle.scoring.predictions import Predictions, write_predictions
@@ -34,6 +34,8 @@ class FakeStudy:
     Attributes:
         skill: model to how far the true class stands above the others; 0 is guessing, None always gives class 0.
         failed: cells that failed.
+        collapse: model to what its metrics.json says of a collapse.
+        training: model to fields of its recipe.
         unstarted: cells without a folder.
     """
 
@@ -50,6 +52,8 @@ class FakeStudy:
     skipped: Sequence[tuple[str, str]] = ()
     leaky_protocols: Sequence[str] = ()
     failed: Sequence[str] = ()
+    collapse: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    training: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     unstarted: Sequence[str] = ()
 
 
@@ -144,6 +148,7 @@ def _write_cell(
         "session_seconds": 90.0, "cpu_seconds": 171.0, "peak_memory_mb": 912.0, "device": "cpu", "threads": 1,
         "precision": "bfloat16", "leaky": cell.name.protocol in fake.leaky_protocols, "num_train": 240,
         "num_validation": len(sets.get("validation", ())), "num_test": len(sets["test"]),
+        "collapse": fake.collapse.get(cell.name.model),
     }  # fmt: skip
     runs.write_json(cell.metrics, metrics)
 
@@ -164,13 +169,13 @@ def _history(fake: FakeStudy, has_validation: bool, rng: np.random.Generator) ->
 
 
 def _write_description(place: StudyFolder, fake: FakeStudy) -> None:
-    known = {"cnn", "transformer-h1", "transformer-h2", "transformer-h4"}
+    known = preset_names()
     presets = {
         model: {**load_preset(model if model in known else "cnn").model_dump(mode="json"), "name": model}
         for model in fake.models
     }
-    for preset in presets.values():
-        preset["training"]["epochs"] = fake.epochs
+    for model, preset in presets.items():
+        preset["training"] |= {"epochs": fake.epochs, **fake.training.get(model, {})}
     per_class = fake.num_folds * fake.clips_per_class_and_fold
     description = {
         "study": {

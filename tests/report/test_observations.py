@@ -98,7 +98,7 @@ def test_a_model_that_gives_one_class_is_said_to_have_collapsed(make_study: Call
     )  # fmt: skip
     told = words(collapse(load_study(folder)).text)
     assert told.startswith("1 cell of 2 collapsed to one class")
-    assert "cnn/test-split-2-0 answers cat for 100 % of the test clips" in told
+    assert "cnn under test-split (1 of 1: cat is the answer to 100 % of the test clips)" in told
     assert "transformer" not in told
 
 

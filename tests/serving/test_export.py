@@ -107,3 +107,16 @@ def test_weights_that_do_not_fit_are_refused(cell, tmp_path):
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(RefusedError, match=r"model\.safetensors"):
         export_cell(damaged, tmp_path / "out")
+
+
+def test_attention_over_pooled_steps_is_laid_on_them(tmp_path):
+    options = {"pool_to_steps": 3, "positions": "sinusoidal", "norm": "post", "final_norm": False, "cls": "fixed"}
+    bundle = export_cell(tiny_cells.write_cell(tmp_path, encoder=True, **options), tmp_path / "out")
+    layout = bundle.description.attention
+    assert (layout.num_steps, layout.num_rows) == (3, 1)
+
+
+def test_attention_of_channels_is_not_taken_for_one_over_time(tmp_path):
+    options = {"tokens": "channels", "width": 15, "pad_heads": True, "positions": "none", "mlp_width": None}
+    bundle = export_cell(tiny_cells.write_cell(tmp_path, encoder=True, **options), tmp_path / "out")
+    assert bundle.description.attention is None

@@ -15,7 +15,8 @@ RATE_HZ = 4_000
 CATEGORIES = ("click", "noise", "tone")
 
 
-def preset(*, encoder: bool) -> Preset:
+def preset(*, encoder: bool, **options: object) -> Preset:
+    """A preset of a few thousand parameters; `options` of its encoder."""
     blocks = [
         {"axes": ["frequency"], "channels": 6, "stride": 2},
         {"axes": ["frequency", "time"], "channels": 8, "stride": 2, "residual": True},
@@ -26,17 +27,17 @@ def preset(*, encoder: bool) -> Preset:
             "audio": {"sample_rate_hz": RATE_HZ, "window_s": 0.6, "window_hop_s": 0.2},
             "frontend": {"num_bands": 16},
             "base": {"layout": "map", "blocks": blocks},
-            "encoder": {"num_heads": 2, "num_blocks": 2, "width": 16, "mlp_width": 16} if encoder else None,
+            "encoder": {"num_heads": 2, "num_blocks": 2, "width": 16, "mlp_width": 16, **options} if encoder else None,
         }
     )
 
 
-def write_cell(study: Path, *, encoder: bool) -> Path:
+def write_cell(study: Path, *, encoder: bool, **options: object) -> Path:
     """Write STUDY/cells/tiny/test-split-2-0 and return it."""
     folder = study / "cells" / "tiny" / "test-split-2-0"
     folder.mkdir(parents=True)
     torch.manual_seed(0)
-    network = build_model(preset(encoder=encoder), len(CATEGORIES)).eval()
+    network = build_model(preset(encoder=encoder, **options), len(CATEGORIES)).eval()
     network.frontend.mean.fill_(-3.0)
     network.frontend.std.fill_(2.0)
     for module in network.modules():
@@ -44,7 +45,7 @@ def write_cell(study: Path, *, encoder: bool) -> Path:
             module.running_mean.uniform_(-0.1, 0.1)
             module.running_var.uniform_(0.5, 1.5)
     save_file({name: value.contiguous() for name, value in network.state_dict().items()}, folder / "model.safetensors")
-    (folder / "config.yaml").write_text(to_yaml(preset(encoder=encoder)))
+    (folder / "config.yaml").write_text(to_yaml(preset(encoder=encoder, **options)))
     write_predictions(folder / "predictions.csv", made_predictions())
     metrics = {"cell": "tiny/test-split-2-0", "num_train": 30, "leaky": False}
     (folder / "metrics.json").write_text(json.dumps(metrics))

@@ -1,11 +1,12 @@
 import pytest
 import yaml
 
-from auricle.config import StudyConfig
+from auricle.config import StudyConfig, load_preset, load_study
 from auricle.data.datasets import load_manifest
 from auricle.errors import UsageError
 from auricle.study.listener import Listener
 from auricle.study.plan import make_plan, resolve_presets
+from auricle.study.record import united
 
 
 def study(*models: str, **overrides: object) -> StudyConfig:
@@ -40,7 +41,7 @@ def test_a_study_may_spell_out_models_of_its_own():
     }
     presets = resolve_presets(StudyConfig(name="some", models=("cnn", "plain", "plainer"), presets=own))
     assert [preset.augmentation.mix for preset in presets.values()] == [1, 0, 0]
-    assert [preset.training.views for preset in presets.values()] == [4, 4, 1]
+    assert [preset.training.views for preset in presets.values()] == [6, 6, 1]
     assert list(presets) == ["cnn", "plain", "plainer"]
 
 
@@ -82,3 +83,55 @@ def test_models_of_two_sample_rates_hear_the_same_clips(config, tmp_path):
 def test_a_fold_that_no_protocol_has_is_refused_with_those_that_it_has(config):
     with pytest.raises(UsageError, match=r"no fold 9 .* Valid: 2, 3, 4, 5"):
         make_plan(config, resolve_presets(config), load_manifest(config.data), folds={9}, listener=Listener())
+
+
+def test_a_model_may_keep_to_some_protocols(config):
+    limited = config.model_copy(update={"only": {"cnn": ("test-split",)}})
+    plan = make_plan(limited, resolve_presets(limited), load_manifest(config.data), listener=Listener())
+    assert [str(cell) for cell in plan.cells] == [
+        "cnn/test-split-2-0",
+        "transformer-h2/test-split-2-0",
+        *(f"transformer-h2/k-fold-{fold}-0" for fold in (2, 3, 4, 5)),
+    ]
+
+
+def test_a_model_of_which_no_cell_is_asked_is_left_out(config):
+    limited = config.model_copy(update={"only": {"cnn": ("test-split",)}, "protocols": ("k-fold",)})
+    plan = make_plan(limited, resolve_presets(limited), load_manifest(config.data), listener=Listener())
+    assert plan.config.models == tuple(plan.presets) == ("transformer-h2",)
+
+
+def test_protocols_that_no_model_runs_under_are_refused_with_those_that_they_do(config):
+    limited = config.model_copy(update={"models": ("cnn",), "only": {"cnn": ("test-split",)}, "protocols": ("k-fold",)})
+    with pytest.raises(UsageError, match=r"no model of small runs under k-fold\. Valid: cnn: test-split"):
+        make_plan(limited, resolve_presets(limited), load_manifest(config.data), listener=Listener())
+
+
+def test_two_passes_limit_a_model_only_where_both_do():
+    first = StudyConfig(name="s", models=("a", "b"), only={"a": ("k-fold",), "b": ("k-fold",)})
+    second = StudyConfig(name="s", models=("a", "b", "c"), only={"a": ("test-split",), "c": ("k-fold",)})
+    assert united(first, second).only == {"a": ("k-fold", "test-split"), "c": ("k-fold",)}
+
+
+def test_a_limit_for_a_model_that_the_study_lacks_is_refused(tmp_path):
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"models": ["cnn"], "only": {"cnm": ["k-fold"]}}))
+    with pytest.raises(UsageError, match="did you mean 'cnn'"):
+        load_study(str(tmp_path / "mine.yaml"))
+
+
+def test_the_study_of_the_reports_runs_each_model_in_the_configurations_that_its_report_used():
+    study = load_study("reports")
+    presets = resolve_presets(study)
+    protocols = {model: study.protocols_of(model) for model in presets}
+    assert len(presets) == 16 + 12 + 16
+    assert protocols["report-a-cnn-sgd-0.05"] == ("k-fold",)
+    assert protocols["report-b-transformer-h4"] == ("test-split", "k-fold", "random")
+    assert protocols["report-c-cnn"] == ("test-split", "k-fold")
+    assert protocols["report-d-cnn"] == ("test-split",)
+    ours = {False: load_preset("cnn"), True: load_preset("transformer-h1")}
+    for model, preset in presets.items():
+        if model.endswith("-own-recipe"):
+            assert protocols[model] == ("k-fold",)
+            recipe = ours[preset.encoder is not None]
+            assert (preset.training, preset.augmentation) == (recipe.training, recipe.augmentation)
+            assert preset.base == presets[model.removesuffix("-own-recipe")].base

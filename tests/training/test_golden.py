@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from auricle.config import load_preset
-from auricle.training.fit import _prepare
+from auricle.training.fit import prepare_training
 
 GOLDEN = Path(__file__).with_name("golden.json")
 
@@ -22,7 +22,7 @@ def steps(name: str, recordings, split) -> dict:
                                 "training.batch_size": 9, "frontend.num_bands": 32, "training.epochs": 7,
                                 "training.warmup_epochs": 2})  # fmt: skip
     torch.set_num_threads(1)
-    trainer, sets = _prepare(preset, recordings, split, 0, torch.device("cpu"))
+    trainer, sets = prepare_training(preset, recordings, split, 0, torch.device("cpu"))
     clips = sets.clips(split.train)
     with torch.no_grad():
         logits = trainer.model.eval()(clips.frames[:2, :, : trainer.window_frames])

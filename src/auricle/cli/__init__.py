@@ -15,7 +15,7 @@ from types import FrameType
 
 import typer
 
-from auricle.cli import data, demo, models, report, serving, study
+from auricle.cli import data, demo, diagnose, models, report, search, serving, study
 from auricle.cli.options import Quiet, Verbose, Verbosity, say, verbosity
 from auricle.errors import AuricleError, MachineError
 
@@ -29,7 +29,9 @@ app = typer.Typer(
 )
 app.command("study", short_help="Train models under protocols, and write the report.")(study.study)
 app.command("train", short_help="Train one model.")(study.train)
+app.command("search", short_help="Tune hyper-parameters, and score the best set once.")(search.search)
 app.command("models", short_help="List the models, or show one layer by layer.")(models.models)
+app.command("diagnose", short_help="Say why a training does not learn, and try cures.")(diagnose.diagnose)
 app.add_typer(data.app, name="data")
 app.command("report", short_help="Build a study's report again, from disk.")(report.report)
 app.command("export", short_help="Make a bundle of a trained model, to give away.")(serving.export)

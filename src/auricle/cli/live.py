@@ -51,6 +51,10 @@ class Display(Progress):
         self._say(Text(text))
 
     @override
+    def warn(self, line: str) -> None:
+        self._say(Text.assemble(("! ", "yellow"), line))
+
+    @override
     def doing(self, what: str) -> None:
         self.stage, self.stage_share = what, 0.0
 

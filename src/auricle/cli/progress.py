@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from typing_extensions import override
 
+from auricle.cli.estimates import estimate_lines
 from auricle.runs import CellName
+from auricle.study.estimate import Estimate
 from auricle.study.listener import Listener
+from auricle.training.watch import MEANINGS
 
 EPOCHS_A_LINE = 10  # with -v, elsewhere than on a terminal
 
@@ -47,6 +50,7 @@ class Progress(Listener):
         self.clock = clock
         self.epochs: dict[CellName, int] = {}  # of the cells that have not started
         self.running: dict[CellName, Running] = {}
+        self.warned: set[tuple[CellName, str]] = set()  # cells with the kind of their collapse
         self.seconds: dict[str, float] = {}  # an epoch of a model, averaged, recent ones count more
         self.num_cells = 0
         self.num_ended = 0
@@ -62,6 +66,11 @@ class Progress(Listener):
         self.name_width = max((len(str(cell)) for cell in epochs), default=0)
 
     @override
+    def estimated(self, estimates: Sequence[Estimate], num_workers: int) -> None:
+        for line in estimate_lines(estimates, num_workers):
+            self.note(line)
+
+    @override
     def started(self, cell: CellName) -> None:
         self.running[cell] = Running(self.epochs.pop(cell), since_s=self.clock())
 
@@ -69,8 +78,26 @@ class Progress(Listener):
     def epoch(self, cell: CellName, record: Mapping[str, Any]) -> None:
         running = self.running[cell]
         running.epoch, running.record = record["epoch"], record
+        if line := self._warning(cell, record):
+            self.warn(line)
         before = self.seconds.get(cell.model, record["seconds"])
         self.seconds[cell.model] = 0.8 * before + 0.2 * record["seconds"]
+
+    def warn(self, line: str) -> None:
+        """Show a line that a person should not miss."""
+        self.note(line)
+
+    def _warning(self, cell: CellName, record: Mapping[str, Any]) -> str | None:
+        """Return what to say of a collapse, once a cell and kind, and of a recovery."""
+        where = f"{cell}  epoch {record['epoch']}"
+        if record.get("recovered"):
+            return f"{where}: it learns after all"
+        collapse = record.get("collapse")
+        if not collapse or (cell, collapse["kind"]) in self.warned:
+            return None
+        self.warned.add((cell, collapse["kind"]))
+        cure = "".join(f" --set {word}" for word in collapse["cures"][0])
+        return f"{where}: {MEANINGS[collapse['kind']]}; {collapse['cause']}; try{cure}"
 
     @override
     def done(self, cell: CellName) -> None:

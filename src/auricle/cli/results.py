@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from auricle.study.study import StudyResult
 
 
-def print_json(result: StudyResult, files: Mapping[str, Path]) -> None:
-    """Print the result for programs."""
+def print_json(result: StudyResult, files: Mapping[str, Path], more: Mapping[str, Any] | None = None) -> None:
+    """Print the result for programs, with more that belongs to it."""
     from auricle.report.tables import comparative
 
     document = {
@@ -32,6 +32,7 @@ def print_json(result: StudyResult, files: Mapping[str, Path]) -> None:
         "trained": result.num_ran,
         "results": [asdict(row) for row in comparative(result.folder)] if result.done else [],
         "report": {kind: str(path) for kind, path in files.items()},
+        **(more or {}),
     }
     print(json.dumps(document, indent=1, ensure_ascii=False))
 
@@ -42,8 +43,11 @@ def print_results(result: StudyResult) -> None:
 
     if result.done:
         console = Console(highlight=False)
-        console.print(results_table(comparative(result.folder)))
+        rows = comparative(result.folder)
+        console.print(results_table(rows))
         console.print(Text("Of test clips: accuracy, mean ± standard deviation over cells; macro F1 and AUC.", "dim"))
+        if any(row.collapsed for row in rows):
+            console.print(Text("* collapsed, at least once: `auricle diagnose CELL` says why, and tries cures.", "dim"))
     if result.failed:
         Console(stderr=True, highlight=False).print(failures_table(result.failed))
 
@@ -66,7 +70,8 @@ def results_table(rows: Sequence[ComparativeRow]) -> Table:
         table.add_row(Text(f"{protocol}, leaky" if members[0].leaky else protocol, "bold"))
         for row in members:
             style = "bold" if row.accuracy == best and len(members) > 1 else ""
-            table.add_row(Text(f"  {row.model}"), *_values(row), style=style)
+            name = f"  {row.model} *" if row.collapsed else f"  {row.model}"
+            table.add_row(Text(name), *_values(row), style=style)
     return table
 
 

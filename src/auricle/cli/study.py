@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -57,6 +57,10 @@ def study(
     wandb: Wandb = None,
     skip_bad: SkipBad = False,
     no_report: NoReport = False,
+    status: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Only say how far the study or the search in this folder is."),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
@@ -68,10 +72,15 @@ def study(
     from auricle.config import load_study, study_names
 
     level = verbosity(context, quiet, verbose)
+    if status is not None:
+        from auricle.cli.status import print_status
+
+        print_status(status, json)
+        return
     config = load_study(required(name, "study", study_names()))
     changes = {"models": words(models), "protocols": protocol_names(protocols), "seeds": numbers(seeds, "--seeds")}
     config, root = resolve(config, data, assignments, **changes)
-    _conduct(
+    conduct(
         config, out, root=root, report=not no_report, as_json=json, level=level,
         workers=workers, device=device, wandb_mode=wandb, skip_bad=skip_bad,
     )  # fmt: skip
@@ -105,13 +114,13 @@ def train(
     config = StudyConfig(name=load_preset(model).name, models=(model,))
     changes = {"protocols": protocol_names(protocol), "seeds": (seed,)}
     config, root = resolve(config, data, assignments, **changes)
-    _conduct(
+    conduct(
         config, out, root=root, report=not no_report, as_json=json, level=level, folds=None if fold is None else {fold},
         workers=workers, device=device, wandb_mode=wandb, skip_bad=skip_bad,
     )  # fmt: skip
 
 
-def _conduct(
+def conduct(
     config: StudyConfig,
     out: Path | None,
     *,
@@ -120,24 +129,39 @@ def _conduct(
     as_json: bool,
     level: int,
     folds: Collection[int] | None = None,
+    more: Mapping[str, Any] | None = None,
+    command: str = "",
     **options: Any,
 ) -> None:
-    """Run a study, write its report and print what came out; failed cells make exit code 1."""
+    """Run a study, write its report and print what came out; failed cells make exit code 1.
+
+    Args:
+        config: what to train.
+        out: the study's folder; None: runs/NAME.
+        root: where named datasets lie.
+        report: whether to write the report.
+        as_json: print one document for programs.
+        level: of what is said.
+        folds: only these of the protocols.
+        more: goes into the document for programs.
+        command: for the record; empty: as it was typed.
+        **options: for `run_study`.
+    """
     from auricle.cli.report import build
     from auricle.cli.results import print_json, print_places, print_results
     from auricle.study.plan import folder_of
     from auricle.study.study import run_study
 
     folder = out or folder_of(config)
-    command = shlex.join(["auricle", *sys.argv[1:]])
-    with _watched(config.name, level) as listener, _hint_when_stopped(folder):
+    command = command or shlex.join(["auricle", *sys.argv[1:]])
+    with watched(config.name, level) as listener, hint_when_stopped(folder):
         result = run_study(config, folder, root=root, folds=folds, command=command, listener=listener, **options)
     if not as_json:
         print_results(result)
         sys.stdout.flush()
     files = build(result.folder, level) if report and result.done else {}
     if as_json:
-        print_json(result, files)
+        print_json(result, files, more)
     else:
         print_places(result, files)
     if result.failed:
@@ -147,7 +171,7 @@ def _conduct(
 
 
 @contextlib.contextmanager
-def _watched(title: str, level: int) -> Iterator[Listener]:
+def watched(title: str, level: int) -> Iterator[Listener]:
     """Give the listener for this standard error: a display on a terminal, lines elsewhere, or nothing."""
     from auricle.study.listener import Listener
 
@@ -168,7 +192,8 @@ def _watched(title: str, level: int) -> Iterator[Listener]:
 
 
 @contextlib.contextmanager
-def _hint_when_stopped(folder: Path) -> Iterator[None]:
+def hint_when_stopped(folder: Path) -> Iterator[None]:
+    """Say how to go on, when a person or the system stops the block."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit):

@@ -39,9 +39,13 @@ class Classifier(nn.Module):
         self.summary = summary
         self.head = head
 
+    def classify(self, features: Tensor) -> Tensor:
+        """Features (B, rows, T) -> logits (B, K)."""
+        return self.head(self.summary(self.base(features)))
+
     def forward(self, frames: Tensor) -> Tensor:
         """Frames (B, bands, T) -> logits (B, K)."""
-        return self.head(self.summary(self.base(self.frontend(frames))))
+        return self.classify(self.frontend(frames))
 
 
 def build_base(config: BaseConfig, num_rows: int) -> Base:
@@ -100,6 +104,8 @@ def build_model(preset: Preset, num_classes: int) -> Classifier:
     if preset.encoder is None:
         width = channels * rows * steps if preset.head.pool == "flatten" else channels
         return Classifier(frontend, base, Pool(preset.head.pool), build_head(preset.head, width, num_classes))
-    num_tokens = steps if preset.encoder.tokens == "time" else rows * steps
-    encoder = Encoder(channels, num_tokens, **preset.encoder.model_dump())
+    try:
+        encoder = Encoder(channels, rows, steps, **preset.encoder.model_dump())
+    except ValueError as error:
+        raise UsageError(f"preset {preset.name}: {error}") from error
     return Classifier(frontend, base, encoder, build_head(preset.head, preset.encoder.width, num_classes))

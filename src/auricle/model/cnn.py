@@ -88,6 +88,7 @@ class Block(nn.Module):
         pool: Literal["none", "max", "average"] = "none",
         pool_size: int = 2,
         dropout: float = 0.0,
+        dropout_before_pool: bool = False,
         channels_to_rows: bool = False,
     ) -> None:
         super().__init__()
@@ -120,6 +121,7 @@ class Block(nn.Module):
         sizes = (pool_size if "frequency" in axes else 1, pool_size if "time" in axes else 1)
         self.pool = nn.Identity() if pool == "none" else POOLS[pool](sizes)
         self.dropout = nn.Dropout(dropout)
+        self.dropout_before_pool = dropout_before_pool
         self.channels_to_rows = channels_to_rows
 
     def forward(self, map: Tensor) -> Tensor:
@@ -127,7 +129,7 @@ class Block(nn.Module):
         result = self.convolutions(map)
         if self.shortcut is not None:
             result = self.activation(result + self.shortcut(map))
-        result = self.dropout(self.pool(result))
+        result = self.pool(self.dropout(result)) if self.dropout_before_pool else self.dropout(self.pool(result))
         return result.transpose(1, 2).contiguous() if self.channels_to_rows else result
 
 

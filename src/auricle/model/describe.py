@@ -24,7 +24,7 @@ def _own_multiply_adds(module: nn.Module, inputs: Tensor, output: Tensor) -> int
         return output.numel() * module.in_features
     if isinstance(module, MultiHeadAttention):
         B, T, D = inputs.shape
-        return 2 * B * T * T * D  # Q K^T and A V
+        return 2 * B * T * T * (D + module.padding)  # Q K^T and A V
     return 0
 
 
@@ -88,11 +88,11 @@ def describe(preset: Preset, num_classes: int, clip_s: float) -> dict[str, Any]:
     Raises:
         UsageError: the preset does not build.
     """
-    with torch.random.fork_rng(devices=[]):
-        model = build_model(preset, num_classes)
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):  # shapes alone: no weight is drawn, no sum computed
+        model = build_model(preset, num_classes).to("meta")
     num_frames = window_frames(preset, model.frontend)
     bands = 1 if model.frontend.spectrum is None else preset.frontend.num_bands
-    work, shapes = _measure(model, torch.zeros(1, bands, num_frames))
+    work, shapes = _measure(model, torch.zeros(1, bands, num_frames, device="meta"))
     layers: list[dict[str, Any]] = [
         {
             "name": name,
@@ -104,7 +104,8 @@ def describe(preset: Preset, num_classes: int, clip_s: float) -> dict[str, Any]:
         for name, row in _rows(model).items()
     ]
     loose = [(name, p) for name, p in model.named_parameters() if name in ("summary.cls", "summary.positions")]
-    at = next((i for i, row in enumerate(layers) if row["name"] == "summary.projection"), -1) + 1
+    own = [row["name"].startswith("summary.") and row["name"] != "summary.projection" for row in layers]
+    at = own.index(True) if loose else 0
     layers[at:at] = [
         {
             "name": name,

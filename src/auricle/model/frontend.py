@@ -7,6 +7,7 @@ frames. A *feature* is what the network sees: the logarithm, normalised by the t
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,9 +39,13 @@ def mel_filters(*, sample_rate_hz: int, transform_samples: int, num_bands: int, 
         raise ValueError(
             f"mel bands need 0 <= min_hz < max_hz <= {sample_rate_hz / 2:g}, not {min_hz:g} and {max_hz:g}"
         )
-    mels = torch.linspace(hz_to_mel(min_hz), hz_to_mel(max_hz), num_bands + 2, dtype=torch.float64)
-    edges_hz = torch.tensor([mel_to_hz(mel) for mel in mels.tolist()], dtype=torch.float64)
-    bins_hz = torch.linspace(0, sample_rate_hz / 2, transform_samples // 2 + 1, dtype=torch.float64)
+    float64: dict[str, Any] = {
+        "dtype": torch.float64,
+        "device": "cpu",
+    }  # values are looked at, also where a network is but shapes
+    mels = torch.linspace(hz_to_mel(min_hz), hz_to_mel(max_hz), num_bands + 2, **float64)
+    edges_hz = torch.tensor([mel_to_hz(mel) for mel in mels.tolist()], **float64)
+    bins_hz = torch.linspace(0, sample_rate_hz / 2, transform_samples // 2 + 1, **float64)
     low, peak, high = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
     filters = torch.minimum((bins_hz - low) / (peak - low), (high - bins_hz) / (high - peak)).clamp(min=0)
     if (empty := int((filters.sum(1) == 0).sum())) > 0:

@@ -13,9 +13,11 @@ from auricle.report.chapter_closing import assumptions_chapter, missing_chapter,
 from auricle.report.chapter_comparison import comparison_chapter
 from auricle.report.chapter_dataset import dataset_chapter
 from auricle.report.chapter_methods import methods_chapter
+from auricle.report.chapter_reported import reported_chapter
 from auricle.report.chapter_results import results_chapter
 from auricle.report.chapter_summary import summary
 from auricle.report.chapter_training import training_chapter
+from auricle.report.chapter_tuning import tuning_chapter
 from auricle.report.comparisons import compare, main_protocol
 from auricle.report.document import Document
 from auricle.report.evidence import Study, load_study
@@ -83,8 +85,10 @@ def compose(study: Study) -> Document:
             methods_chapter(study),
             architectures_chapter(study),
             training_chapter(study),
+            *tuning_chapter(study, rows),
             results_chapter(study, rows),
             comparison_chapter(study, rows, comparisons, protocol),
+            *reported_chapter(study),
             assumptions_chapter(study),
             resources_chapter(study),
             reproduce_chapter(study),

@@ -8,13 +8,14 @@ import numpy as np
 
 from auricle.report import figures_results
 from auricle.report.chapter_summary import stamped
+from auricle.report.collapses import MARK, MEANING, collapses, explained, marked
 from auricle.report.document import Block, Callout, Figure, Pair, Paragraph, Section
 from auricle.report.evidence import CellEvidence, Study
 from auricle.report.figures import palette, panel
-from auricle.report.observations import class_f1, collapsed, total_confusion
+from auricle.report.observations import class_f1, total_confusion
 from auricle.report.tables import ComparativeRow
 from auricle.report.tabular import Column, Table, Value, spread
-from auricle.report.wording import Ref, anchors, count, percent, spoken
+from auricle.report.wording import Ref, Text, anchors, count, percent, spoken
 from auricle.scoring.metrics import Curve, mean_curve, one_vs_rest
 
 _CELLS = (
@@ -66,10 +67,12 @@ def _cells(study: Study) -> Table:
         clip, name = cell.test["clip"], cell.name
         validation = cell.validation["clip"]["accuracy"] if cell.validation else None
         groups.setdefault(stamped(study, name.protocol), []).append(
-            (name.model, name.fold, name.seed, clip["accuracy"], cell.test["window"]["accuracy"], validation,
-             clip["macro_f1"], clip["macro_auc"], clip["loss"], cell.costs["seconds"] / 60)
+            (marked(name.model, [cell]), name.fold, name.seed, clip["accuracy"], cell.test["window"]["accuracy"],
+             validation, clip["macro_f1"], clip["macro_auc"], clip["loss"], cell.costs["seconds"] / 60)
         )  # fmt: skip
-    caption = ("Every cell. The fold is the validation fold, or the test fold where there is no validation set.",)
+    caption: Text = ("Every cell. The fold is the validation fold, or the test fold where there is no validation set.",)
+    if collapses(study.cells):
+        caption = (*caption, f" {MARK}: {MEANING}.")
     return Table("table-cells", caption, _CELLS, groups)
 
 
@@ -86,9 +89,8 @@ def _configuration(study: Study, row: ComparativeRow, *, new_page: bool) -> Sect
         " show where it is right and wrong.",
     )  # fmt: skip
     warning: tuple[Block, ...] = ()
-    if fallen := [cell for cell in collapsed(study) if cell in cells]:
-        words = f"{len(fallen)} of {count(len(cells), 'cell')} answers nearly every clip with one class."
-        warning = (Callout("Collapsed", (words,)),)
+    if words := explained(cells):
+        warning = (Callout("Collapsed", words),)
     figure = _confusion_and_roc(study, cells, name, colour)
     pair = Pair(_f1_figure(study, cells, name, colour), _report(study, cells, name, row))
     blocks = (*warning, Paragraph(text), figure, pair)

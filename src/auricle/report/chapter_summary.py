@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from auricle.report import figures_results
 from auricle.report.analysis import leaders, references, standing, uncertainty, verdict
+from auricle.report.collapses import MARK, MEANING, told
 from auricle.report.comparisons import Comparison
 from auricle.report.document import Answer, Block, Callout, Figure, KeyNumber, Section
 from auricle.report.evidence import Study
 from auricle.report.figures import palette, panel
-from auricle.report.observations import collapse, collapsed
 from auricle.report.tables import ComparativeRow
-from auricle.report.tabular import Column, Spread, Table
+from auricle.report.tabular import Column, Marked, Spread, Table
 from auricle.report.wording import Ref, Text, count, decimal, joined, listing, percent, points
 
 
@@ -61,8 +61,8 @@ def _warnings(study: Study) -> list[Block]:
         planned = len(study.cells) + len(study.missing)
         words = f"{len(study.missing)} of {count(planned, 'planned cell')} have no results; they are listed in "
         blocks.append(Callout("Incomplete", (words, Ref("missing"), ". All means here are over the others.")))
-    if collapsed(study):
-        blocks.append(Callout("Collapse", collapse(study).text))
+    if fallen := told(study):
+        blocks.append(Callout("Collapse", (fallen, " Causes and cures are in ", Ref("results"), ".")))
     if study.dataset.skipped:
         words = f"{count(len(study.dataset.skipped), 'file')} could not be used and were left out: see "
         blocks.append(Callout("Files left out", (words, Ref("table-skipped"), ".")))
@@ -115,17 +115,22 @@ def comparative_table(rows: Sequence[ComparativeRow]) -> Table:
     for row in rows:
         group = groups.setdefault(f"{row.protocol} (leaky)" if row.leaky else row.protocol, [])
         group.append(
-            (row.model, row.cells, Spread(row.accuracy, row.accuracy_sd), row.window_accuracy, row.macro_precision,
-             row.macro_recall, row.macro_f1, row.macro_auc, row.loss, row.calibration_error, row.parameters,
-             row.multiply_adds, row.minutes)
+            (Marked(row.model, MARK, MEANING) if row.collapsed else row.model, row.cells,
+             Spread(row.accuracy, row.accuracy_sd), row.window_accuracy, row.macro_precision, row.macro_recall,
+             row.macro_f1, row.macro_auc, row.loss, row.calibration_error, row.parameters, row.multiply_adds,
+             row.minutes)
         )  # fmt: skip
     caption: Text = (
         "All configurations on the test clips. A cell is one training: one model, one fold, one seed; values are means "
         "over cells, ± their standard deviation. Precision, recall, F1 and AUC are macro means over classes. The best "
         "of a protocol is bold, which does not say that it is better than the next: for that see ",
-        Ref("table-pairs") if _has_pairs(rows) else "the intervals", ".",
+        Ref("table-pairs") if _has_pairs(rows) else "the intervals", ".", *_mark(rows),
     )  # fmt: skip
     return Table("table-comparative", caption, columns, groups)
+
+
+def _mark(rows: Sequence[ComparativeRow]) -> Text:
+    return (f" {MARK}: a training {MEANING}.",) if any(row.collapsed for row in rows) else ()
 
 
 def _has_pairs(rows: Sequence[ComparativeRow]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from auricle.config import AugmentationConfig, TrainingConfig
+from auricle.report.collapses import collapses
 from auricle.report.document import Block, Figure, Paragraph, Section
 from auricle.report.evidence import Study
 from auricle.report.figures import drawable, palette, panel
@@ -56,13 +57,16 @@ def _protocol_curves(study: Study, protocol: str) -> Figure | None:
     """Draw two panels a model, all models on the same axes."""
     colours, names = palette(tuple(study.presets)), anchors(study.presets)
     histories = {model: [cell.history for cell in study.of(model, protocol) if cell.history] for model in study.models}
+    marks = {
+        model: [fallen.epoch for fallen in collapses(study.of(model, protocol)) if fallen.epoch] for model in histories
+    }
     every = [history for cells in histories.values() for history in cells]
     tops: dict[Quantity, float] = {"accuracy": 1.0, "loss": largest_loss(every)}
     panels = []
     for place, (model, cells) in enumerate(histories.items()):
         for quantity, top in tops.items() if cells else ():
             title = f"{drawable(model, place, 30)}: {quantity}"
-            figure = curves(cells, quantity, colour=colours[model], top=top, title=title)
+            figure = curves(cells, quantity, colour=colours[model], top=top, title=title, marks=marks[model])
             alt = f"{quantity.capitalize()} of {model} by epoch under {protocol}, training and validation"
             panels.append(panel(figure, f"{quantity}-{protocol}-{names[model]}", alt))
     if not panels:
@@ -73,6 +77,8 @@ def _protocol_curves(study: Study, protocol: str) -> Figure | None:
             f"Learning curves under {protocol}. Dashed: training; solid: validation; thin lines: single cells, "
             "where there are several; thick: their mean. The distance of dashed and solid is the overfitting gap."
         )
+    if any(marks.values()):
+        words += " An upright dotted line: the epoch at which a training was found to have collapsed."
     return Figure(f"figure-curves-{protocol}", tuple(panels), (words,))
 
 

@@ -158,12 +158,13 @@ def _scientific(command: str) -> str:
     words = iter(shlex.split(command))
     for word in words:
         name, equals, _ = word.partition("=")
-        if name in ("--out", "--wandb", "--workers") and not equals:
+        if name in ("--out", "--wandb", "--workers", "--storage") and not equals:
             next(words, None)
         elif name not in (
             "--out",
             "--wandb",
             "--workers",
+            "--storage",
             "--no-report",
             "--json",
             "-q",
@@ -184,6 +185,7 @@ def _planned(config: StudyConfig, models: Sequence[str], folds: Sequence[int]) -
         CellName(model, protocol, fold, seed)
         for protocol in config.protocols
         for model in models
+        if protocol in config.protocols_of(model)
         for fold in folds_of[protocol]
         for seed in config.seeds
     ]

@@ -9,13 +9,15 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from auricle.report.figures import HALF_IN, MUTED, canvas
+from auricle.report.figures import HALF_IN, INK, MUTED, canvas
 
 History = Sequence[Mapping[str, Any]]
 Quantity = Literal["accuracy", "loss"]
 
 
-def curves(histories: Sequence[History], quantity: Quantity, *, colour: str, top: float, title: str) -> Figure:
+def curves(
+    histories: Sequence[History], quantity: Quantity, *, colour: str, top: float, title: str, marks: Sequence[int] = ()
+) -> Figure:
     """Draw accuracy or loss by epoch: thin lines are cells, thick ones their mean; training is dashed.
 
     Args:
@@ -24,6 +26,7 @@ def curves(histories: Sequence[History], quantity: Quantity, *, colour: str, top
         colour: of the model.
         top: of the vertical axis, the same for all models.
         title: of the panel.
+        marks: epochs at which a training was found to have collapsed.
     """
     figure, axes = canvas(HALF_IN, 1.6)
     for set_name, ink, line in (("training", MUTED, (0, (3, 1.5))), ("validation", colour, "solid")):
@@ -37,6 +40,10 @@ def curves(histories: Sequence[History], quantity: Quantity, *, colour: str, top
         shared = min(len(points) for points in lines)
         mean = np.mean([points[:shared] for points in lines], axis=0)
         axes.plot(mean[:, 0], mean[:, 1], color=ink, ls=line, lw=1.6, label=set_name)
+    for place, epoch in enumerate(sorted(set(marks))):
+        axes.axvline(epoch, color=INK, lw=0.8, ls=(0, (1, 1.4)))
+        if not place:
+            axes.annotate("collapse", (epoch, 0.97 * top), (3, 0), textcoords="offset points", va="top", fontsize=6.8)
     axes.set(xlabel="epoch", ylim=(0, top), title=title)
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from auricle.report.collapses import commonest_answer, diverged, told
 from auricle.report.evidence import CellEvidence, Study
 from auricle.report.tables import ComparativeRow
 from auricle.report.tabular import spread
 from auricle.report.wording import Ref, Text, count, listing, percent, points, spoken
 
-COLLAPSE_SHARE = 0.95
 NUM_NAMED = 3
 NUM_PAIRS = 5
 
@@ -167,33 +167,12 @@ def confidence(study: Study, protocol: str) -> Observation:
     return Observation("Confidence", (f"Mean confidence against accuracy on test clips: {'; '.join(told)}.",))
 
 
-def commonest_answer(cell: CellEvidence) -> tuple[int, float]:
-    """Return the class that a cell gives most often on its test clips, and how often, 0..1."""
-    counts = np.bincount(cell.clips.answers, minlength=len(cell.clips.categories))
-    return int(counts.argmax()), float(counts.max() / counts.sum())
-
-
-def collapsed(study: Study) -> list[CellEvidence]:
-    """Return the cells that give nearly every test clip one class, while the clips are of several."""
-    return [
-        cell
-        for cell in study.cells
-        if commonest_answer(cell)[1] >= COLLAPSE_SHARE
-        and np.bincount(cell.clips.labels).max() < COLLAPSE_SHARE * len(cell.clips.labels)
-    ]
-
-
 def collapse(study: Study) -> Observation:
-    """Say whether a model gives one class only."""
-    fallen = collapsed(study)
-    if not fallen:
-        share = max(commonest_answer(cell)[1] for cell in study.cells)
-        text = f"No cell collapsed to one class: no class makes up more than {percent(share, 0)} of a cell's answers."
-        return Observation("Collapse", (text,))
-    told = [
-        f"{cell.name} answers {spoken(cell.clips.categories[place])} for {percent(share, 0)} of the test clips"
-        for cell in fallen
-        for place, share in [commonest_answer(cell)]
-    ]
-    head = f"{count(len(fallen), 'cell')} of {len(study.cells)} collapsed to one class and learnt nothing of use"
-    return Observation("Collapse", (f"{head}: {'; '.join(told)}.",))
+    """Say whether a training collapsed or diverged."""
+    lost = diverged(study)
+    steps = f" {count(len(lost), 'cell')} diverged: {listing(lost)}." if lost else ""
+    if words := told(study):
+        return Observation("Collapse", (f"{words}{steps}",))
+    share = max(commonest_answer(cell)[1] for cell in study.cells)
+    words = f"No cell collapsed to one class: no class makes up more than {percent(share, 0)} of a cell's answers."
+    return Observation("Collapse", (f"{words}{steps}",))

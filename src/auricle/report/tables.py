@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from auricle.report.collapses import collapses
 from auricle.report.evidence import CellEvidence, Study, load_study
 from auricle.report.tabular import spread
 from auricle.scoring.statistics import wilson_interval
@@ -19,7 +20,8 @@ class ComparativeRow:
 
     Shares are 0..1. `accuracy`, precision, recall, F1, AUC, `loss` (nats) and `calibration_error` are of test clips,
     `window_accuracy` of test windows. `accuracy_low` and `accuracy_high` bound the 95 % Wilson interval for the number
-    of different test clips. `validation_accuracy` is None where the protocol has no validation set.
+    of different test clips. `validation_accuracy` is None where the protocol has no validation set. `collapsed` counts
+    the cells whose training collapsed.
     """
 
     model: str
@@ -51,6 +53,7 @@ class ComparativeRow:
     trainable_parameters: int
     multiply_adds: int
     minutes: float
+    collapsed: int = 0
     seeds: tuple[int, ...] = field(default=())
 
 
@@ -101,6 +104,7 @@ def _row(study: Study, model: str, protocol: str) -> ComparativeRow:
         validation_accuracy=validation.mean,
         validation_accuracy_sd=validation.sd,
         minutes=statistics.fmean(cell.costs["seconds"] for cell in cells) / 60,
+        collapsed=len(collapses(cells)),
         seeds=tuple(sorted({cell.name.seed for cell in cells})),
         **_costs(cells),
     )

@@ -33,7 +33,16 @@ class Range:
     high: float
 
 
-Value = str | int | float | Spread | Range | None
+@dataclass(frozen=True)
+class Marked:
+    """A name with a mark after it, and what the mark means."""
+
+    text: str
+    mark: str
+    meaning: str
+
+
+Value = str | int | float | Spread | Range | Marked | None
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,8 @@ def show(value: Value, kind: Kind) -> str:
     """
     if isinstance(value, Spread):
         value = value.mean
+    if isinstance(value, Marked):
+        return f"{value.text} {value.mark}"
     if isinstance(value, Range):
         return f"{_signed(value.low, kind)} to {_signed(value.high, kind)}"
     if value is None or isinstance(value, str):
@@ -125,6 +136,11 @@ def _csv_parts(key: str, values: Sequence[Value]) -> tuple[list[str], Callable[[
         return [f"{key}_low", f"{key}_high"], lambda value: [value.low, value.high]
     if any(isinstance(value, Spread) for value in values):
         return [key, f"{key}_sd"], lambda value: [value.mean, value.sd]
+    if any(isinstance(value, Marked) for value in values):
+        return [
+            key,
+            f"{key}_note",
+        ], lambda value: [value.text, value.meaning] if isinstance(value, Marked) else [value, ""]
     return [key], lambda value: [value]
 
 

@@ -141,8 +141,14 @@ def _load_network(cell: Cell, preset: Preset, num_classes: int) -> Model:
     return network
 
 
+def _encoder_of_time(network: Model) -> Encoder | None:
+    """Return the encoder whose attention says where in time it looked; that of channels to channels does not."""
+    summary = network.summary
+    return summary if isinstance(summary, Encoder) and summary.tokens != "channels" else None
+
+
 class NetworkGraph(nn.Module):
-    """What network.onnx computes: logits, and for a transformer the attention of every layer."""
+    """What network.onnx computes: logits, and for a transformer over time the attention of every layer."""
 
     def __init__(self, network: Model) -> None:
         super().__init__()
@@ -150,18 +156,18 @@ class NetworkGraph(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """(B, bands, T) -> (B, K), and (B, layers, heads, tokens, tokens)."""
-        network = self.network
-        if not isinstance(network.summary, Encoder):
+        network, encoder = self.network, _encoder_of_time(self.network)
+        if encoder is None:
             return network(frames)
         map = network.base(network.frontend(frames))
-        return network.head(network.summary(map)), torch.stack(network.summary.attention_weights(map), dim=1)
+        return network.head(encoder(map)), torch.stack(encoder.attention_weights(map), dim=1)
 
 
 def network_graph(network: Model, preset: Preset) -> onnx.ModelProto:
     """Return the ONNX graph of a network: `frames` in, `logits` (and `attention`) out, any batch."""
     bands = 1 if network.frontend.spectrum is None else preset.frontend.num_bands
     frames = torch.rand(3, bands, window_frames(preset, network.frontend))
-    outputs = ["logits", "attention"] if isinstance(network.summary, Encoder) else ["logits"]
+    outputs = ["logits", "attention"] if _encoder_of_time(network) else ["logits"]
     with _quiet():
         program = torch.onnx.export(
             NetworkGraph(network).eval(),
@@ -215,16 +221,15 @@ def _describe(cell: Cell, preset: Preset, network: Model, predictions: Predictio
 
 
 def _attention(network: Model, preset: Preset) -> Attention | None:
-    if preset.encoder is None or not isinstance(network.summary, Encoder):
+    encoder, config = _encoder_of_time(network), preset.encoder
+    if encoder is None or config is None:
         return None
-    tokens = network.summary.positions.shape[1] - 1
-    bands = 1 if network.frontend.spectrum is None else preset.frontend.num_bands
-    with torch.no_grad():
-        frames = torch.zeros(1, bands, window_frames(preset, network.frontend))
-        steps = network.base(network.frontend(frames)).shape[3]
-    encoder = preset.encoder
+    steps = encoder.num_steps
     return Attention(
-        num_blocks=encoder.num_blocks, num_heads=encoder.num_heads, num_steps=steps, num_rows=tokens // steps
+        num_blocks=config.num_blocks,
+        num_heads=config.num_heads,
+        num_steps=steps,
+        num_rows=encoder.num_tokens // steps,
     )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from auricle.runs import CellName
+
+if TYPE_CHECKING:
+    from auricle.study.estimate import Estimate
 
 
 class Listener:
@@ -23,11 +26,18 @@ class Listener:
     def planned(self, epochs: Mapping[CellName, int], num_done: int, num_workers: int) -> None:
         """Hear which cells will run, with the epochs of each, and how many were already done."""
 
+    def estimated(self, estimates: Sequence[Estimate], num_workers: int) -> None:
+        """Hear what each model will cost, before the first cell; steps are measured only where the study is long."""
+
     def started(self, cell: CellName) -> None:
         """Hear that a cell starts, or goes on from its checkpoint."""
 
     def epoch(self, cell: CellName, record: Mapping[str, Any]) -> None:
-        """Hear of one epoch: a line of history.jsonl."""
+        """Hear of one epoch: a line of history.jsonl.
+
+        It holds `collapse` (kind, epoch, cause, cures, evidence) where the training is found to have collapsed, and
+        `recovered` where it learns after all.
+        """
 
     def done(self, cell: CellName) -> None:
         """Hear that a cell is finished; its metrics.json is there."""

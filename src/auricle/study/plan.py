@@ -83,7 +83,7 @@ def make_plan(
 
     Raises:
         RefusedError: recordings that cannot be read, or that the protocols cannot divide.
-        UsageError: a fold that no protocol of the study has.
+        UsageError: a fold that no protocol of the study has, or protocols that none of its models runs under.
     """
     rates_hz = dict.fromkeys(preset.audio.sample_rate_hz for preset in presets.values())
     recordings = {
@@ -96,14 +96,26 @@ def make_plan(
     if not chosen:
         valid = ", ".join(sorted({str(split.fold) for split in splits}))
         raise UsageError(f"no fold {', '.join(map(str, folds or ()))} in {', '.join(config.protocols)}. Valid: {valid}")
+    named = _by_name(config, presets)
     cells = {
         CellName(model, split.protocol, split.fold, seed): split
         for seed in config.seeds
         for split in chosen
         for model in presets
+        if split.protocol in named.protocols_of(model)
     }
-    named = config.model_copy(update={"models": tuple(presets)})
-    return Plan(named, presets, recordings, splits, cells)
+    if not cells:
+        limits = "; ".join(f"{model}: {', '.join(named.only[model])}" for model in named.only)
+        raise UsageError(f"no model of {config.name} runs under {', '.join(config.protocols)}. Valid: {limits}")
+    kept = {model: preset for model, preset in presets.items() if any(cell.model == model for cell in cells)}
+    return Plan(named.model_copy(update={"models": tuple(kept)}), kept, recordings, splits, cells)
+
+
+def _by_name(config: StudyConfig, presets: Mapping[str, Preset]) -> StudyConfig:
+    """Return a study whose models are names, also where it was asked for a preset's file."""
+    names = dict(zip(config.models, presets, strict=True))
+    only = {names[model]: protocols for model, protocols in config.only.items() if model in names}
+    return config.model_copy(update={"models": tuple(presets), "only": only})
 
 
 def folder_of(config: StudyConfig) -> Path:

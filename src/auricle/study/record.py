@@ -129,14 +129,23 @@ def _first_difference(before: Any, after: Any, path: str = "") -> tuple[str, Any
 
 
 def united(old: StudyConfig | None, new: StudyConfig) -> StudyConfig:
-    """Return a study with the models, protocols and seeds of both, those of the older first."""
+    """Return a study with the models, protocols and seeds of both, those of the older first.
+
+    A model keeps to some protocols where every study that has it says so.
+    """
     if old is None:
         return new
     merged = {
         field: tuple(dict.fromkeys((*getattr(old, field), *getattr(new, field))))
         for field in ("models", "protocols", "seeds")
     }
-    return old.model_copy(update=merged)
+    free = {model for study in (old, new) for model in study.models if model not in study.only}
+    only = {
+        model: tuple(dict.fromkeys((*old.only.get(model, ()), *new.only.get(model, ()))))
+        for model in merged["models"]
+        if model not in free
+    }
+    return old.model_copy(update=merged | {"only": only})
 
 
 def write_manifest(folder: StudyFolder, manifest: Manifest) -> None:

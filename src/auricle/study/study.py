@@ -5,6 +5,7 @@ configuration -> plan -> study.yaml, dataset/, models/ -> cells, by an executor 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,11 @@ from typing import Any
 from auricle import runs
 from auricle.config import StudyConfig
 from auricle.data.datasets import load_manifest
+from auricle.data.folds import Split
 from auricle.errors import UsageError, choices
 from auricle.runs import CellName, StudyFolder
 from auricle.study import record, tracking
+from auricle.study.estimate import Estimate, Work, estimate
 from auricle.study.executors import run_here, run_in_processes
 from auricle.study.jobs import Failures, Fit, Job
 from auricle.study.listener import Listener
@@ -74,7 +77,7 @@ def run_study(
     Raises:
         UsageError: a name, a field or a value is wrong, or the folder holds another study.
         RefusedError: the recordings are refused, or are not those of the folder.
-        MachineError: the folder is in use, or the disk refuses.
+        MachineError: the folder is in use, the disk refuses, or a model needs more memory than is free.
     """
     listener = listener or Listener()
     if workers is not None and workers < 1:
@@ -85,7 +88,7 @@ def run_study(
     presets = resolve_presets(config)
     mode = tracking.choose_mode(wandb_mode)
     manifest = load_manifest(config.data, root=root)
-    _check_folder(out)
+    check_folder(out)
     with runs.lock(out):
         plan = make_plan(config, presets, manifest, folds=folds, skip_bad=skip_bad, listener=listener)
         study = StudyFolder(out)
@@ -95,6 +98,8 @@ def run_study(
         num_workers = max(1, min(workers or (num_cores() if device == "cpu" else 1), len(left)))
         session = _Session(study, plan, left, device, num_workers, listener)
         _write_record(session, command)
+        if left and fit is None:
+            listener.estimated(_estimate(session), num_workers)
         try:
             failures = _run(session, mode, fit)
         finally:
@@ -115,11 +120,15 @@ class _Session:
     listener: Listener
 
 
-def _check_folder(out: Path) -> None:
-    """Refuse a folder that holds something else than a study."""
+def check_folder(out: Path) -> None:
+    """Refuse a folder that holds something else than a study, or the search that comes before one.
+
+    Raises:
+        UsageError: it does.
+    """
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; --out names a folder")
-    strangers = [path.name for path in out.iterdir() if path.name != ".lock"] if out.exists() else []
+    strangers = [path.name for path in out.iterdir() if path.name not in (".lock", "search")] if out.exists() else []
     if strangers and not StudyFolder(out).description.exists():
         raise UsageError(f"{out} holds {strangers[0]!r} and no study; choose another --out")
 
@@ -156,6 +165,39 @@ def _describe(plan: Plan, model: str) -> dict[str, Any]:
     return describe(plan.presets[model], len(manifest.categories), manifest.clip_s)
 
 
+def _estimate(session: _Session) -> list[Estimate]:
+    """Say what the cells that are left will cost."""
+    plan = session.plan
+    splits: dict[str, list[Split]] = {}
+    for name in session.left:
+        splits.setdefault(name.model, []).append(plan.cells[name])
+    works = []
+    for model, own in splits.items():
+        manifest = plan.recordings_of(model).manifest
+        work = Work(
+            preset=plan.presets[model],
+            facts=json.loads(session.study.model(model).read_text(encoding="utf-8")),
+            num_cells=len(own),
+            num_train=max(len(split.train) for split in own),
+            num_clips=len(manifest.clips),
+            num_classes=len(manifest.categories),
+            clip_s=manifest.clip_s,
+        )
+        works.append(work)
+    return estimate(
+        works,
+        device=session.device,
+        num_workers=session.num_workers,
+        threads=_threads(session),
+        doing=session.listener.doing,
+    )
+
+
+def _threads(session: _Session) -> int:
+    """Return the processor threads of each cell."""
+    return max(1, num_cores() // session.num_workers)
+
+
 def _run(session: _Session, mode: tracking.Mode, fit: Fit | None) -> Failures:
     """Train the cells that are left, with W&B's mirror beside them."""
     plan, left, listener = session.plan, session.left, session.listener
@@ -182,7 +224,7 @@ def _real_fit() -> Fit:
 
 def _train(session: _Session, fit: Fit) -> Failures:
     study, plan, num_workers = session.study, session.plan, session.num_workers
-    threads = max(1, num_cores() // num_workers)
+    threads = _threads(session)
     jobs = [
         Job(
             cell=study.cell(name),

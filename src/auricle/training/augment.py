@@ -124,13 +124,24 @@ class Augmenter:
         taps = F.pad(echoes, (0, 1), value=1.0)  # the last tap is the sound itself
         return F.conv1d(F.pad(windows, (ECHOES, 0)).view(1, B, T + ECHOES), taps, groups=B).view(B, 1, T)
 
-    def _mask(self, windows: Tensor, axis: int, longest: int) -> Tensor:
-        """Write the neutral value over one random stretch of an axis, at most `longest` long."""
+    def _mask(self, windows: Tensor, axis: int, longest: int, value: Tensor | float) -> Tensor:
+        """Write a value over one random stretch of an axis, at most `longest` long."""
         B, num = len(windows), windows.shape[axis]
         start = self._integers(0, num - 1, B, 1)
         places = torch.arange(num, device=windows.device)
         blank = (places >= start) & (places < start + self._integers(0, longest, B, 1))
-        return torch.where(blank[:, :, None] if axis == 1 else blank[:, None, :], self.neutral, windows)
+        return torch.where(blank[:, :, None] if axis == 1 else blank[:, None, :], value, windows)
+
+    def mask_features(self, features: Tensor) -> Tensor:
+        """Blank a stretch of time and neighbouring rows of what the network sees, (B, rows, T) -> (B, rows, T).
+
+        SpecAugment, arXiv:1904.08779, section 2; zero is the mean of the training clips.
+        """
+        if self.config.feature_frame_mask:
+            features = self._mask(features, 2, self.config.feature_frame_mask, 0.0)
+        if self.config.feature_row_mask:
+            features = self._mask(features, 1, self.config.feature_row_mask, 0.0)
+        return features
 
     def _source(self, clips: Tensor, window_frames: int) -> Tensor:
         """Cut a window from each clip and give it a pitch, a level and a colour of its own."""
@@ -153,7 +164,7 @@ class Augmenter:
             others = self._source(clips[partners], window_frames)
             windows, targets = self.mix(windows, others, targets, targets[partners])
         if config.time_mask_s:
-            windows = self._mask(windows, 2, round(config.time_mask_s * self.frames_per_s))
+            windows = self._mask(windows, 2, round(config.time_mask_s * self.frames_per_s), self.neutral)
         if config.band_mask and windows.shape[1] > 1:
-            windows = self._mask(windows, 1, config.band_mask)
+            windows = self._mask(windows, 1, config.band_mask, self.neutral)
         return windows, targets

@@ -6,7 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -19,28 +19,44 @@ from auricle.config import Preset, to_yaml
 from auricle.data.cache import Recordings
 from auricle.data.folds import Split
 from auricle.errors import MachineError
-from auricle.model.classifier import Classifier, build_model, window_frames
+from auricle.model.classifier import Classifier
 from auricle.model.describe import describe, window_starts_s
 from auricle.runs import Cell
 from auricle.scoring.metrics import score_predictions
 from auricle.scoring.predictions import Predictions, read_predictions, write_predictions
-from auricle.training.augment import Augmenter
+from auricle.training.causes import Case, collapse
 from auricle.training.checkpoint import Record, resume, save_checkpoint
-from auricle.training.loop import Clips, Precision, Trainer, curve_point, cut_windows, window_probabilities
-from auricle.training.optimise import WeightAverage, build_optimizer
+from auricle.training.loop import Clips, Trainer, curve_point, cut_windows, window_probabilities
+from auricle.training.measure import measure
+from auricle.training.start import fresh_model, fresh_trainer
+from auricle.training.watch import Watch, standing
 
 
 @dataclass(frozen=True)
-class _Sets:
+class Sets:
     """The clips of a split, on the device; the test clips are touched once, after the last epoch."""
 
     frames: Tensor
     targets: Tensor
     split: Split
+    starts: list[int]  # of the windows that score a clip, in frames
 
     def clips(self, indices: np.ndarray) -> Clips:
+        """Return the clips of some places in the manifest."""
         places = torch.from_numpy(indices).to(self.frames.device)
         return Clips(self.frames[places], self.targets[places])
+
+    def windows(self, indices: np.ndarray, window_frames: int) -> Clips:
+        """Return every window that scores these clips, a clip of its own with the label of the whole."""
+        clips = self.clips(indices)
+        windows = cut_windows(clips.frames, self.starts, window_frames).flatten(0, 1)  # (N W, F, T)
+        return Clips(windows, clips.targets.repeat_interleave(len(self.starts), dim=0))
+
+    def drawn_from(self, trainer: Trainer) -> Clips:
+        """Return what an epoch of a training draws its windows from: the training clips, or their grid of windows."""
+        if trainer.preset.training.windows == "grid":
+            return self.windows(self.split.train, trainer.window_frames)
+        return self.clips(self.split.train)
 
 
 def choose_device(name: str) -> torch.device:
@@ -58,14 +74,16 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _prepare(
+def prepare_training(
     preset: Preset, recordings: Recordings, split: Split, seed: int, device: torch.device
-) -> tuple[Trainer, _Sets]:
-    """Build the model and the optimiser afresh from the seed and put the clips on the device."""
+) -> tuple[Trainer, Sets]:
+    """Build the model and the optimiser afresh from the seed and put the clips on the device.
+
+    Raises:
+        UsageError: the preset does not build.
+    """
     categories = recordings.manifest.categories
-    torch.manual_seed(seed)
-    model = build_model(preset, len(categories)).to(device)
-    model.base.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster convolutions
+    model = fresh_model(preset, len(categories), seed, device)
     with torch.no_grad():
         parts = [
             model.frontend.frames(torch.from_numpy(np.array(part)).to(device))
@@ -74,41 +92,28 @@ def _prepare(
         frames = torch.cat(parts)  # (N, F, T)
         model.frontend.fit(frames[torch.from_numpy(split.train).to(device)])
     targets = F.one_hot(torch.from_numpy(recordings.manifest.labels), len(categories)).float().to(device)
-    config = preset.training
-    augmenter = Augmenter(
-        preset.augmentation,
-        model.frontend.exponent,
-        model.frontend.frames_per_s,
-        model.frontend.neutral.clone(),
-        torch.Generator(device).manual_seed(seed),
-    )
-    trainer = Trainer(
-        preset=preset,
-        model=model,
-        average=WeightAverage(model, config.weight_average) if config.weight_average else None,
-        optimizer=build_optimizer(model, config),
-        augmenter=augmenter,
-        generator=torch.Generator().manual_seed(seed),
-        precision=Precision.choose(config.precision, device),
-        window_frames=window_frames(preset, model.frontend),
-    )
-    return trainer, _Sets(frames, targets, split)
+    starts_s = window_starts_s(preset, recordings.manifest.clip_s)
+    starts = [round(start_s * model.frontend.frames_per_s) for start_s in starts_s]
+    return fresh_trainer(preset, model, seed, device), Sets(frames, targets, split, starts)
 
 
-def _train(cell: Cell, trainer: Trainer, sets: _Sets, on_epoch: Callable[[Record], None] | None) -> list[Record]:
+def _train(cell: Cell, trainer: Trainer, sets: Sets, on_epoch: Callable[[Record], None] | None) -> list[Record]:
     """Train the epochs that are left and write down each; returns all of them."""
     history = resume(cell, trainer)
     train, validation = sets.clips(sets.split.train), sets.clips(sets.split.validation)
+    seen = sets.drawn_from(trainer)
+    watch = Watch.over(train.targets.argmax(1).cpu().numpy(), trainer.preset.training)
     for epoch in range(len(history), trainer.preset.training.epochs):
         start = time.perf_counter()
-        numbers = trainer.epoch(epoch, train)
+        numbers = trainer.epoch(epoch, seen)
         record: Record = {"epoch": epoch + 1}
         for name, clips in (("train", train), ("validation", validation)):
             if len(clips):
-                loss, accuracy = curve_point(trainer.model, clips, trainer.window_frames, trainer.precision)
-                record |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
+                point = curve_point(trainer.model, clips, trainer.window_frames, trainer.precision)
+                record |= {f"{name}_{quantity}": value for quantity, value in asdict(point).items()}
         record |= {**numbers, "seconds": time.perf_counter() - start}
         history.append(record)
+        _look(watch, history, trainer, seen, cell.name.seed)
         save_checkpoint(cell, trainer, history)
         with runs.machine_errors(cell.history), cell.history.open("a", encoding="utf-8") as file:
             file.write(runs.json_line(record))
@@ -117,15 +122,24 @@ def _train(cell: Cell, trainer: Trainer, sets: _Sets, on_epoch: Callable[[Record
     return history
 
 
-def _predict(model: Classifier, preset: Preset, recordings: Recordings, sets: _Sets, num_frames: int) -> Predictions:
+def _look(watch: Watch, history: list[Record], trainer: Trainer, train: Clips, seed: int) -> None:
+    """Write into the last epoch that the training has collapsed, and why; or that it has recovered."""
+    news = watch.news(history)
+    if news == "recovered":
+        history[-1]["recovered"] = True
+    elif news is not None:
+        case = Case(trainer.preset, *measure(trainer, train, seed))
+        history[-1]["collapse"] = collapse(news, history[-1], case)
+
+
+def _predict(model: Classifier, preset: Preset, recordings: Recordings, sets: Sets, num_frames: int) -> Predictions:
     """Score every window of the validation and the test clips."""
     starts_s = window_starts_s(preset, recordings.manifest.clip_s)
-    starts = [round(start * model.frontend.frames_per_s) for start in starts_s]
     indices = np.concatenate([sets.split.validation, sets.split.test])
-    windows = cut_windows(sets.clips(indices).frames, starts, num_frames).flatten(0, 1)  # (N W, F, T)
+    windows = sets.windows(indices, num_frames).frames  # (N W, F, T)
     probabilities = window_probabilities(model, windows).double().cpu().numpy()
     names = ["validation"] * len(sets.split.validation) + ["test"] * len(sets.split.test)
-    rows = np.repeat(np.arange(len(indices)), len(starts))
+    rows = np.repeat(np.arange(len(indices)), len(starts_s))
     return Predictions(
         clips=tuple(recordings.manifest.clips[indices[row]].name for row in rows),
         sets=tuple(names[row] for row in rows),
@@ -176,7 +190,7 @@ def fit_cell(
         torch.set_num_threads(threads)
     runs.write_text(cell.config, to_yaml(preset))
     with torch.random.fork_rng():
-        trainer, sets = _prepare(preset, recordings, split, cell.name.seed, choose_device(device))
+        trainer, sets = prepare_training(preset, recordings, split, cell.name.seed, choose_device(device))
         history = _train(cell, trainer, sets, on_epoch)
         model = trainer.average.model if trainer.average else trainer.model
         write_predictions(cell.predictions, _predict(model, preset, recordings, sets, trainer.window_frames))
@@ -195,6 +209,7 @@ def fit_cell(
                 for name in ("parameters", "trainable_parameters", "non_trainable_parameters", "multiply_adds")
             },
             "epochs": len(history),
+            "collapse": standing(history),
             "leaky": split.leaky,
             "num_train": len(split.train),
             "num_validation": len(split.validation),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -52,6 +54,15 @@ class Clips:
 
 
 @dataclass(frozen=True)
+class Step:
+    """One step: the loss that it went down, the norm of its gradient, its learning rate."""
+
+    objective: Tensor
+    gradient_norm: Tensor
+    learning_rate: float
+
+
+@dataclass(frozen=True)
 class Trainer:
     """Everything that one training moves: weights, average, optimiser, randomness."""
 
@@ -65,12 +76,16 @@ class Trainer:
     window_frames: int
 
     def batches(self, num_clips: int) -> list[Tensor]:
-        """Draw the order of an epoch: every clip `views` times, each time in a new order; whole batches only."""
+        """Draw the order of an epoch: every clip `views` times, each time in a new order.
+
+        Of windows at random places whole batches only; of a grid every window, so the last batch may be smaller.
+        """
         config = self.preset.training
         orders = [torch.randperm(num_clips, generator=self.generator) for _ in range(config.views)]
         order = torch.cat(orders).to(self.precision.device)
         size = min(config.batch_size, len(order))
-        return list(order[: len(order) // size * size].split(size))
+        num_seen = len(order) if config.windows == "grid" else len(order) // size * size
+        return list(order[:num_seen].split(size))
 
     def loss(self, clips: Tensor, targets: Tensor) -> Tensor:
         """Return the mean cross-entropy of augmented windows against smoothed targets."""
@@ -78,34 +93,33 @@ class Trainer:
         smoothing = self.preset.training.label_smoothing
         targets = targets * (1 - smoothing) + smoothing / targets.shape[1]
         with self.precision.autocast():
-            logits = self.model(windows)
+            logits = self.model.classify(self.augmenter.mask_features(self.model.frontend(windows)))
         return F.cross_entropy(logits.float(), targets)
 
-    def step(self, loss: Tensor) -> float:
-        """Go one step down the loss and return the norm of its gradient.
+    def step(self, loss: Tensor) -> Tensor:
+        """Go one step down the loss and return the norm of its gradient, on the device.
 
         Raises:
-            DivergedError: loss or gradient is not finite; the weights are left as they were.
+            DivergedError: on the CPU, where a look costs nothing: loss or gradient is not finite; the weights are left
+                as they were. An accelerator is not waited for; `epoch` looks at its end.
         """
         self.optimizer.zero_grad()
         loss.backward()
         clip = self.preset.training.gradient_clip or math.inf
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), clip).item()
-        if not math.isfinite(norm) or not math.isfinite(loss.item()):
-            raise DivergedError(f"loss {loss.item():g}, gradient norm {norm:g}")
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+        if norm.device.type == "cpu":
+            _check_finite(loss, norm)
         self.optimizer.step()
         return norm
 
-    def epoch(self, epoch: int, clips: Clips) -> dict[str, float]:
-        """Train through one epoch (from 0); return mean objective, mean gradient norm, last learning rate.
+    def steps(self, epoch: int, clips: Clips) -> Iterator[Step]:
+        """Train through one epoch (from 0), a step at a time.
 
         Raises:
             DivergedError: a step was not finite; the message says which.
         """
         self.model.train()
         config, batches = self.preset.training, self.batches(len(clips))
-        objective = torch.zeros((), device=self.precision.device)
-        norms = 0.0
         for place, batch in enumerate(batches):
             step = epoch * len(batches) + place
             rate = learning_rate_at(step, config, steps_per_epoch=len(batches))
@@ -113,20 +127,37 @@ class Trainer:
                 group["lr"] = rate * group["scale"]
             loss = self.loss(clips.frames[batch], clips.targets[batch])
             try:
-                norms += self.step(loss)
+                norm = self.step(loss)
             except DivergedError as error:
-                raise DivergedError(
-                    f"diverged in epoch {epoch + 1}, step {step + 1}: {error}; learning rate {rate:g}: lower "
-                    "training.learning_rate or lengthen training.warmup_epochs"
-                ) from error
+                raise DivergedError(_diverged(f"epoch {epoch + 1}, step {step + 1}", error, rate)) from error
             if self.average:
                 self.average.update(step + 1)
-            objective += loss.detach()
-        return {
-            "objective": float(objective) / len(batches),
-            "gradient_norm": norms / len(batches),
-            "learning_rate": rate,
-        }
+            yield Step(loss.detach(), norm, rate)
+
+    def epoch(self, epoch: int, clips: Clips) -> dict[str, float]:
+        """Train through one epoch (from 0); return mean objective, mean gradient norm, last learning rate.
+
+        Raises:
+            DivergedError: a step was not finite; the message says which.
+        """
+        steps = list(self.steps(epoch, clips))
+        objective = torch.stack([step.objective for step in steps]).mean()
+        norm, rate = torch.stack([step.gradient_norm for step in steps]).mean(), steps[-1].learning_rate
+        try:
+            _check_finite(objective, norm)
+        except DivergedError as error:
+            raise DivergedError(_diverged(f"epoch {epoch + 1}", error, rate)) from error
+        return {"objective": float(objective), "gradient_norm": float(norm), "learning_rate": rate}
+
+
+def _diverged(when: str, error: DivergedError, rate: float) -> str:
+    advice = "lower training.learning_rate or lengthen training.warmup_epochs"
+    return f"diverged in {when}: {error}; learning rate {rate:g}: {advice}"
+
+
+def _check_finite(loss: Tensor, norm: Tensor) -> None:
+    if not math.isfinite(norm.item()) or not math.isfinite(loss.item()):
+        raise DivergedError(f"loss {loss.item():g}, gradient norm {norm.item():g}")
 
 
 def cut_windows(frames: Tensor, starts: list[int], window_frames: int) -> Tensor:
@@ -136,27 +167,56 @@ def cut_windows(frames: Tensor, starts: list[int], window_frames: int) -> Tensor
 
 
 @torch.inference_mode()
-def window_probabilities(model: Classifier, windows: Tensor, precision: Precision | None = None) -> Tensor:
-    """Return softmax probabilities, (M, F, T) -> (M, K), in float32 unless a precision is given."""
+def window_logits(model: Classifier, windows: Tensor, precision: Precision | None = None) -> Tensor:
+    """Return logits, (M, F, T) -> (M, K), in float32 unless a precision is given."""
     was_training = model.training
     model.eval()
-    probabilities = []
+    logits = []
     for part in windows.split(128):
-        if precision is None:
-            logits = model(part)
-        else:
-            with precision.autocast():
-                logits = model(part)
-        probabilities.append(logits.float().softmax(1))
+        with precision.autocast() if precision else nullcontext():
+            logits.append(model(part).float())
     model.train(was_training)
-    return torch.cat(probabilities)
+    return torch.cat(logits)
 
 
-def curve_point(model: Classifier, clips: Clips, window_frames: int, precision: Precision) -> tuple[float, float]:
-    """Return loss and accuracy on the middle window of every clip: a point of the learning curve."""
+def window_probabilities(model: Classifier, windows: Tensor) -> Tensor:
+    """Return softmax probabilities, (M, F, T) -> (M, K), in float32."""
+    return window_logits(model, windows).softmax(1)
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """What a network says of clean windows, one a clip.
+
+    Attributes:
+        loss: mean cross-entropy, nats.
+        accuracy: share of right answers, 0..1.
+        commonest: share of the answer that is given most often, 0..1.
+        spread: standard deviation over clips of a logit above the mean of the clip's logits, averaged over classes.
+    """
+
+    loss: float
+    accuracy: float
+    commonest: float
+    spread: float
+
+
+def middle_windows(clips: Clips, window_frames: int) -> Tensor:
+    """Return the middle window of every clip, (N, F, window_frames)."""
     middle = max(0, (clips.frames.shape[2] - window_frames) // 2)
-    windows = cut_windows(clips.frames, [middle], window_frames)[:, 0]
-    probabilities = window_probabilities(model, windows, precision)
-    labels = clips.targets.argmax(1)
+    return cut_windows(clips.frames, [middle], window_frames)[:, 0]
+
+
+def curve_point(model: Classifier, clips: Clips, window_frames: int, precision: Precision) -> CurvePoint:
+    """Return a point of the learning curve, measured on the middle window of every clip."""
+    logits = window_logits(model, middle_windows(clips, window_frames), precision)
+    probabilities, labels = logits.softmax(1), clips.targets.argmax(1)
+    answers = probabilities.argmax(1)
     loss = F.nll_loss(probabilities.clamp(min=1e-12).log(), labels)
-    return float(loss), float((probabilities.argmax(1) == labels).float().mean())
+    spread = (logits - logits.mean(1, keepdim=True)).std(0, correction=0).mean()
+    return CurvePoint(
+        loss=float(loss),
+        accuracy=float((answers == labels).float().mean()),
+        commonest=float(answers.bincount().max()) / len(answers),
+        spread=float(spread),
+    )

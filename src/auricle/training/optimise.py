@@ -12,6 +12,8 @@ from auricle.config import TrainingConfig
 from auricle.model.classifier import Classifier
 from auricle.training.muon import Muon
 
+TOKENS = {"summary.cls", "summary.positions"}  # parameters of the shape of a matrix that are none
+
 
 def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
     """Return the optimiser; weight decay touches matrices and kernels only, never norms, biases or tokens.
@@ -19,10 +21,9 @@ def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Opt
     Muon moves the matrices and kernels between the first and the last, AdamW the rest. A group's `scale` is what its
     learning rate is of `learning_rate_at`.
     """
-    tokens = {"summary.cls", "summary.positions"}
     named = list(model.named_parameters())
-    decayed = [p for name, p in named if p.ndim > 1 and name not in tokens]
-    others = [p for name, p in named if p.ndim <= 1 or name in tokens]
+    decayed = [p for name, p in named if p.ndim > 1 and name not in TOKENS]
+    others = [p for name, p in named if p.ndim <= 1 or name in TOKENS]
     groups = [
         {"params": decayed, "weight_decay": config.weight_decay, "scale": 1.0},
         {"params": others, "weight_decay": 0.0, "scale": 1.0},

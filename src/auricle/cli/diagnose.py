@@ -1,0 +1,108 @@
+"""The verb `diagnose`: why a training does not learn, and which change cures it."""
+
+from __future__ import annotations
+
+import json as json_format
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from auricle.cli.options import Json, Quiet, Verbose, say, verbosity
+
+if TYPE_CHECKING:
+    from auricle.training.diagnose import Diagnosis, Trial
+
+
+def diagnose(
+    context: typer.Context,
+    cell: Annotated[
+        Path, typer.Argument(metavar="CELL", help="A cell's folder: STUDY/cells/MODEL/PROTOCOL-FOLD-SEED.")
+    ],
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The folder in which the study's dataset lies.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Of each trial. [default: a fifth of the cell's, 10 at most]")
+    ] = None,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="What to train on.")] = "auto",
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Say why a training does not learn, and try the changes that may cure it, for a few epochs each."""
+    level = verbosity(context, quiet, verbose)
+    from auricle.study.reopen import reopen
+
+    found = reopen(cell, root=data)
+    from auricle.runs import read_history
+    from auricle.training.diagnose import diagnose as try_cures
+    from auricle.training.watch import standing
+
+    diagnosis = try_cures(
+        found.preset,
+        found.recordings,
+        found.split,
+        seed=found.cell.name.seed,
+        device=device,
+        epochs=epochs,
+        collapse=standing(read_history(found.cell)),
+        on_trial=_tell if level >= 0 else None,
+    )
+    if json:
+        print(json_format.dumps(asdict(diagnosis), indent=1, ensure_ascii=False))
+    else:
+        _print(diagnosis)
+
+
+def _tell(change: Sequence[str]) -> None:
+    say(f"training {words(change)}")
+
+
+def words(change: Sequence[str]) -> str:
+    """Write a change as it is typed.
+
+    >>> words(["training.learning_rate=0.001", "training.gradient_clip=1"])
+    '--set training.learning_rate=0.001 --set training.gradient_clip=1'
+    """
+    return " ".join(f"--set {word}" for word in change) or "as it is"
+
+
+def _print(diagnosis: Diagnosis) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from auricle.cli.results import plain_table
+
+    console = Console(highlight=False)
+    table = plain_table()
+    table.add_column("change", overflow="fold")
+    for title in ("loss", "train %", ""):
+        table.add_column(title, justify="right" if title else "left", no_wrap=True)
+    for trial in diagnosis.trials:
+        table.add_row(words(trial.change), *_values(trial))
+    if diagnosis.cause:
+        console.print(Text(f"Likely cause: {diagnosis.cause}."))
+    console.print(table)
+    console.print(Text(verdict(diagnosis)))
+
+
+def _values(trial: Trial) -> tuple[str, ...]:
+    if trial.loss is None or trial.accuracy is None:
+        return "–", "–", "diverges"
+    return f"{trial.loss:.2f}", f"{100 * trial.accuracy:.1f}", "learns" if trial.learns else "does not learn"
+
+
+def verdict(diagnosis: Diagnosis) -> str:
+    """Say what the trials show."""
+    as_it_is, *cures = diagnosis.trials
+    after = f"after {as_it_is.epochs} epoch{'s'[: as_it_is.epochs != 1]}"
+    learning = [trial for trial in cures if trial.learns]
+    if not diagnosis.cause:
+        return f"It learns as it is, {after} on the training clips: nothing to cure."
+    if not learning:
+        return f"None of these changes made it learn {after}; try more --epochs, or several changes at once."
+    best = min(learning, key=lambda trial: trial.loss or 0.0)
+    return f"Lowest loss {after}, on the training clips: {words(best.change)}"

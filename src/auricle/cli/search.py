@@ -1,0 +1,119 @@
+"""The verb `search`: try sets of values on the validation folds, then train the best one and score it once."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from auricle.cli.options import Json, Quiet, Set, Verbose, required, say, verbosity
+from auricle.cli.study import Data, Device, NoReport, SkipBad, Wandb, Workers, conduct, hint_when_stopped
+
+if TYPE_CHECKING:
+    from auricle.search.listener import SearchListener
+    from auricle.search.search import SearchResult
+
+
+def search(
+    context: typer.Context,
+    space: Annotated[
+        str | None,
+        typer.Argument(metavar="SPACE|FILE", help="A space of the package, or a YAML file.", show_default=False),
+    ] = None,
+    data: Data = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The folder. [default: runs/search-NAME]")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Sets to try. [default: as the space says]")] = None,
+    workers: Workers = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="An Optuna storage that several machines share. [default: a journal in the folder]"
+        ),
+    ] = None,
+    assignments: Set = None,
+    device: Device = "auto",
+    wandb: Wandb = None,
+    skip_bad: SkipBad = False,
+    no_report: NoReport = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Tune hyper-parameters on the validation folds, then train the best set and score it once on the test fold.
+
+    A search that was stopped goes on where it stood. The test fold is not even loaded before the best set is known.
+    """
+    from auricle.cli.resolve import find_data
+    from auricle.config import parse_overrides, revalidated
+    from auricle.search.search import run_search
+    from auricle.search.space import load_space, space_names
+    from auricle.search.storage import Place
+
+    level = verbosity(context, quiet, verbose)
+    config = load_space(required(space, "space", space_names()))
+    source, root = find_data(data, config.data)
+    overrides = config.overrides | parse_overrides(assignments or ())
+    config = revalidated(config, data=source, overrides=overrides, trials=trials or config.trials)
+    folder = out or Path("runs") / f"search-{config.name}"
+    words = (word.replace(storage, Place(storage, "").shown) if storage else word for word in sys.argv[1:])
+    command = shlex.join(["auricle", *words])  # a password in it is for nobody's record
+    options: dict[str, Any] = {"root": root, "workers": workers, "device": device, "skip_bad": skip_bad}
+    with _watched(config.name, level) as listener, hint_when_stopped(folder):
+        result = run_search(config, folder, storage=storage, listener=listener, command=command, **options)
+    if not json:
+        _print(result)
+        sys.stdout.flush()
+    found = {"best": result.best, "importance": result.importance, "trials": list(result.entries)}
+    conduct(
+        result.study, folder, report=not no_report, as_json=json, level=level, wandb_mode=wandb, more={"search": found},
+        command=command, **options,
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _watched(title: str, level: int) -> Iterator[SearchListener]:
+    """Give the listener for this standard error: lines, with a line of progress below them on a terminal."""
+    from auricle.cli.search_progress import SearchLines
+    from auricle.search.listener import SearchListener
+
+    if level < 0:
+        yield SearchListener()
+    elif sys.stderr.isatty() and level == 0:
+        from rich.console import Console
+        from rich.text import Text
+
+        console = Console(stderr=True)
+        with console.status(Text(f"search {title}")) as status:
+            yield SearchLines(
+                lambda line: console.print(Text(line), soft_wrap=True), level, lambda words: status.update(Text(words))
+            )
+    else:
+        yield SearchLines(say, level)
+
+
+def _print(result: SearchResult) -> None:
+    """Print the best set, beside what it decides."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from auricle.cli.results import plain_table
+    from auricle.cli.search_progress import counts, plain
+
+    best = result.best
+    table = plain_table()
+    table.add_column("best set", no_wrap=True, overflow="ellipsis")
+    for title in ("value", "importance"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for name, value in best["values"].items():
+        share = result.importance.get(name)
+        table.add_row(Text(name), plain(value), "–" if share is None else f"{100 * share:.0f} %")
+    console = Console(highlight=False)
+    console.print(table)
+    score = f"validation loss {best['loss']:.3f}, accuracy {100 * best['accuracy']:.1f} %"
+    console.print(Text(f"trial-{best['number']} of {counts(result.entries)}: {score}"), soft_wrap=True)
+    console.print()

@@ -1,0 +1,106 @@
+"""A running search, seen from standard error: a line a trial."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from typing_extensions import override
+
+from auricle.cli.progress import duration, percent
+from auricle.runs import CellName
+from auricle.search.listener import SearchListener
+from auricle.search.record import Entry, best_of
+
+ENDED = ("done", "pruned", "failed")
+
+
+def plain(value: Any) -> str:
+    """Write a value of a set as people type it.
+
+    >>> plain(0.00123456), plain("adam"), plain(True), plain(None)
+    ('0.001235', 'adam', 'true', 'null')
+    """
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def counts(entries: Sequence[Entry]) -> str:
+    """Say how many trials there were, and how they ended.
+
+    >>> counts([{"state": "done"}, {"state": "pruned"}, {"state": "done"}])
+    '3 trials (2 done, 1 pruned)'
+    """
+    number = Counter(entry["state"] for entry in entries)
+    return f"{len(entries)} trials ({', '.join(f'{num} {state}' for state, num in number.items())})"
+
+
+class SearchLines(SearchListener):
+    """One line a trial; with `level` 1 also its values and every epoch.
+
+    Args:
+        write: shows a line.
+        level: of what is said.
+        show: keeps one line up to date, on a terminal.
+    """
+
+    def __init__(
+        self, write: Callable[[str], object], level: int, show: Callable[[str], object] = lambda words: None
+    ) -> None:
+        self.write = write
+        self.level = level
+        self.show = show
+        self.num_trials = 0
+
+    @override
+    def note(self, text: str) -> None:
+        self.write(text)
+
+    @override
+    def doing(self, what: str) -> None:
+        self.show(what)
+
+    @override
+    def decoding(self, num_done: int, num_clips: int) -> None:
+        self.show(f"decoded {num_done} of {num_clips} recordings")
+
+    @override
+    def searching(self, entries: Sequence[Entry], num_trials: int, num_workers: int) -> None:
+        self.num_trials = num_trials
+        num_ended = sum(entry["state"] in ENDED for entry in entries)
+        at_a_time = f", {num_workers} at a time" if num_workers > 1 else ""
+        already = f"; {num_ended} have ended already" if num_ended else ""
+        if num_workers:
+            self.write(f"{num_trials} trials on validation folds{at_a_time}{already}")
+        else:
+            self.write(f"nothing to try: all {num_ended} trials have ended")
+
+    @override
+    def epoch(self, cell: CellName, record: Mapping[str, Any]) -> None:
+        words = f"{cell}  epoch {record['epoch']}  validation {percent(record, 'validation_accuracy')} %"
+        if self.level > 0:
+            self.write(words)
+        self.show(words)
+
+    @override
+    def tried(self, number: int, entries: Sequence[Entry]) -> None:
+        num_ended = sum(entry["state"] in ENDED for entry in entries)
+        head = f"[{num_ended}/{self.num_trials}] trial-{number}"
+        entry = next((entry for entry in entries if entry["number"] == number), None)
+        if entry is None:
+            self.write(f"{head} was lost with its worker; it is tried again")
+            return
+        self.write(f"{head} {_ending(entry, best_of(entries))}")
+        if self.level > 0:
+            self.write("  " + "  ".join(f"{name}={plain(value)}" for name, value in entry["values"].items()))
+
+
+def _ending(entry: Entry, best: Entry | None) -> str:
+    if entry["state"] != "done":
+        return f"{entry['state']}: {entry['cause']}"
+    score = f"{duration(entry['seconds'])}  loss {entry['loss']:.3f}  {100 * entry['accuracy']:.1f} %"
+    if best is None or best["number"] == entry["number"]:
+        return f"{score}  the best so far"
+    return f"{score}  best: {best['loss']:.3f}, trial-{best['number']}"

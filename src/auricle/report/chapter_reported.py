@@ -1,0 +1,144 @@
+"""What four published reports say of their models, beside what this study measured of the same ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from auricle.report.chapter_summary import stamped
+from auricle.report.collapses import MARK, MEANING, marked
+from auricle.report.document import Block, Bullets, Paragraph, Section
+from auricle.report.evidence import Study
+from auricle.report.reported import (
+    Claim,
+    Measured,
+    absence,
+    claims,
+    concerned,
+    measured,
+    model_of,
+    reasons,
+    standing,
+    unclaimed,
+)
+from auricle.report.tabular import Column, Table, Value
+from auricle.report.wording import NO_BREAK, Ref, Strong, Text, count, decimal, percent, points
+
+_COLUMNS = (
+    Column("model", "Model"),
+    Column("protocol", "Protocol"),
+    Column("optimiser", "Optimiser"),
+    Column("reported_accuracy", "Rep. %", "percent"),
+    Column("measured_accuracy", "Meas. %", "percent"),
+    Column("interval", "95 % interval", "percent"),
+    Column("reported_f1", "F1 rep.", "ratio"),
+    Column("measured_f1", "F1", "ratio"),
+    Column("reported_auc", "AUC rep.", "ratio"),
+    Column("measured_auc", "AUC", "ratio"),
+    Column("reported_parameters", "Param. rep.", "count"),
+    Column("counted_parameters", "Param.", "count"),
+    Column("standing", "Verdict"),
+)
+NO_BREAK_HYPHEN = "\N{NON-BREAKING HYPHEN}"
+_NAMES = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "muon": "Muon"}
+
+
+def reported_chapter(study: Study) -> Sequence[Section]:
+    """Return the chapter; nothing for a study without models of the reports."""
+    if not concerned(study):
+        return ()
+    groups: dict[str, list[tuple[Value, ...]]] = {}
+    differences: list[Text] = []
+    for claim in claims():
+        model = model_of(study, claim)
+        found = measured(study, model, claim.protocol, by_window=claim.by_window) if model else None
+        groups.setdefault(_heading(claim), []).append(_row(study, claim, model, claim.protocol, found))
+        if model and found:
+            differences += _difference(study, claim, model, found)
+    for claim, model, protocol in unclaimed(study):
+        found = measured(study, model, protocol, by_window=claim.by_window)
+        groups[_heading(claim)].append(_row(study, None, model, protocol, found))
+    caption: Text = (
+        "Test accuracy, macro F1, macro AUC and parameters, as the reports print them (rep.) and as measured here; the "
+        "interval is that of Wilson for the number of test clips. “Agree”: the reported accuracy lies inside it. A "
+        f"dash: the report does not say. C: its CNN, T: its transformer. {MARK}: a training {MEANING}.",
+    )
+    blocks: list[Block] = [Paragraph(_introduction()), Table("table-reported", caption, _COLUMNS, groups)]
+    if differences:
+        blocks += [Paragraph(("Where measured and reported part:",)), Bullets(tuple(differences))]
+    return (Section("reported", "Reported and measured", tuple(blocks), new_page=True),)
+
+
+def _introduction() -> Text:
+    return (
+        "Four published reports answered the same specification. Their models stand here as presets with the "
+        "optimiser, rate, batch and epochs that they name; ", Ref("table-reported"), " sets their figures beside those "
+        "measured here, per window where the report scored windows. A row that was not trained says so.",
+    )  # fmt: skip
+
+
+def _heading(claim: Claim) -> str:
+    return f"Report {claim.report}, scored per {'window' if claim.by_window else 'clip'}"
+
+
+def _row(
+    study: Study, claim: Claim | None, model: str | None, protocol: str, found: Measured | None
+) -> tuple[Value, ...]:
+    """Return a row of the table; without a claim, of a configuration that no report has."""
+    shown = _unbroken(_short(claim.model if claim else model or ""))
+    training = study.presets[model].training if model else None
+    said = claim.said if claim else {}
+    optimiser = training.optimizer if training else said.get("optimizer")
+    rate = training.learning_rate if training else said.get("rate")
+    word = "not reported"
+    if claim or found is None:
+        word = standing(claim, found) if claim and found else absence(study, model, protocol)
+    return (
+        marked(shown, found.cells) if found else shown,
+        _unbroken(stamped(study, protocol)),
+        f"{_NAMES[optimiser]}{NO_BREAK}{rate:g}" if optimiser and rate else None,
+        claim.test if claim else None,
+        found.accuracy if found else None,
+        f"{decimal(100 * found.low, 1)}–{decimal(100 * found.high, 1)}" if found else None,
+        claim.f1 if claim else None,
+        found.macro_f1 if found else None,
+        said.get("auc"),
+        found.macro_auc if found else None,
+        claim.parameters if claim else None,
+        found.parameters if found else None,
+        _unbroken(word),
+    )
+
+
+def _short(model: str) -> str:
+    """Return which of its report's models one is.
+
+    >>> _short("report-a-cnn-own-recipe"), _short("report-c-transformer-h2")
+    ('C', 'T, 2 heads')
+    """
+    heads = re.search(r"transformer-h(\d)", model)
+    return f"T, {count(int(heads[1]), 'head')}" if heads else "C"
+
+
+def _unbroken(words: str) -> str:
+    return words.replace(" ", NO_BREAK).replace("-", NO_BREAK_HYPHEN)
+
+
+def _difference(study: Study, claim: Claim, model: str, found: Measured) -> list[Text]:
+    """Return a sentence where measured and reported part; none where they agree."""
+    word = standing(claim, found)
+    leaky = study.is_leaky(claim.protocol)
+    head = f"{model}, {stamped(study, claim.protocol)}"
+    if word == "agree" and found.parameters == claim.parameters:
+        return []
+    why = "; ".join(reasons(claim, found, leaky=leaky, num_classes=len(study.dataset.categories)))
+    text = {
+        "agree": "the accuracies agree",
+        "both collapsed": f"collapsed there and here: {why}",
+    }.get(word)
+    if text is None:
+        gap = points(abs(found.accuracy - float(claim.test) / 100))
+        text = f"{claim.test} % reported, {percent(found.accuracy)} measured, {gap} {word.split()[0]}: {why}"
+    if found.parameters != claim.parameters:
+        text += f"; {claim.parameters:,} parameters reported, {found.parameters:,} counted"
+    return [(Strong(head), f". {text[0].upper()}{text[1:]}.")]

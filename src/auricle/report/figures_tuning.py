@@ -1,0 +1,148 @@
+"""Figures of a search: how it went, what decided, which values went together."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
+
+from auricle.report.figures import HALF_IN, INK, MUTED, SERIES, canvas
+
+WIDE_IN = 6.6
+Entry = Mapping[str, Any]
+Described = Mapping[str, Any]  # of a parameter: {choices} or {low, high, log, whole}
+
+
+def progress(done: Sequence[Entry], pruned: Sequence[Entry], num_trials: int) -> Figure:
+    """Draw the validation loss of every trial in the order of the search, and the best so far.
+
+    Args:
+        done: trials that came to their end, at least one.
+        pruned: those that ended early: marks on the axis.
+        num_trials: where the axis ends.
+    """
+    figure, axes = canvas(HALF_IN, 2.1)
+    ordered = sorted(done, key=lambda entry: entry["number"])
+    numbers = np.array([entry["number"] for entry in ordered])
+    losses = np.array([entry["loss"] for entry in ordered])
+    axes.plot(numbers, losses, "o", ms=3, mew=0, color=SERIES[0], alpha=0.6, label="a trial")
+    axes.step(numbers, np.minimum.accumulate(losses), where="post", color=SERIES[1], lw=1.4, label="best so far")
+    if pruned:
+        places = [entry["number"] for entry in pruned]
+        axes.plot(places, np.full(len(places), 0.015), "|", ms=5, mew=0.8, color=MUTED, label="ended early",
+                  transform=axes.get_xaxis_transform())  # fmt: skip
+    log = bool(losses.min() > 0 and losses.max() > 4 * losses.min())
+    ticks = (
+        np.geomspace(losses.min(), losses.max(), 4) if log else MaxNLocator(4).tick_values(losses.min(), losses.max())
+    )
+    axes.set_yscale("log" if log else "linear")
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_yticks(ticks, [f"{tick:.3g}" for tick in ticks])
+    bottom, top = axes.get_ylim()
+    # room for the legend above all
+    axes.set_ylim(bottom, top * (top / bottom) ** 0.22 if log else top + 0.22 * (top - bottom))
+    axes.set(xlabel="trial", ylabel="validation loss", xlim=(-0.5, max(num_trials, numbers.max() + 1) - 0.5))
+    axes.set_title("The search, trial by trial")
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
+    axes.grid(axis="y")
+    axes.legend(loc="upper right", ncols=3, columnspacing=1.0, handlelength=1.2, borderaxespad=0.1)
+    return figure
+
+
+def importance_bars(shares: Mapping[str, float]) -> Figure:
+    """Draw how much each parameter decides, the most important on top."""
+    figure, axes = canvas(HALF_IN, max(2.1, 0.6 + 0.17 * len(shares)))
+    places = np.arange(len(shares))
+    values = np.array(list(shares.values()))
+    axes.barh(places, 100 * values, color=SERIES[0], alpha=0.75, height=0.66)
+    for place, value in enumerate(values):
+        axes.text(100 * value + 1.5, place, f"{100 * value:.0f}", va="center", fontsize=6.5)
+    axes.set_yticks(places, list(shares))
+    axes.set(xlim=(0, 106 * values.max() + 6), ylim=(len(shares) - 0.4, -0.6), xlabel="importance, %")
+    axes.set_title("What decided")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    return figure
+
+
+def parallel(parameters: Mapping[str, Described], done: Sequence[Entry]) -> Figure:
+    """Draw each trial as a line through its values to its validation loss; the better, the darker, the best in colour.
+
+    Args:
+        parameters: name to what may be tried, at least one.
+        done: trials that came to their end, best first, at least one.
+    """
+    figure, axes = canvas(WIDE_IN, 2.5)
+    columns = [_Scale(each) for each in parameters.values()]
+    losses = [entry["loss"] for entry in done]
+    columns.append(_Scale({"low": min(losses), "high": max(losses), "log": False}))
+    for place, entry in reversed(list(enumerate(done))):
+        values = [entry["values"].get(name, _Scale) for name in parameters] + [entry["loss"]]
+        points = [
+            (x, scale.height(value, place, len(done)))
+            for x, (scale, value) in enumerate(zip(columns, values, strict=True))
+            if value is not _Scale
+        ]
+        rank = 1 - place / max(1, len(done) - 1)
+        colour, width, alpha = (SERIES[1], 2.0, 1.0) if place == 0 else (SERIES[0], 0.8, 0.12 + 0.5 * rank**2)
+        axes.plot(*zip(*points, strict=True), color=colour, lw=width, alpha=alpha)
+    for x, scale in enumerate(columns):
+        axes.axvline(x, color=MUTED, lw=0.6, zorder=1)
+        for height, words in scale.ticks():
+            axes.text(x + 0.03, height + 0.015, words, fontsize=6.2, va="bottom", ha="left", color=INK)
+    names = [name.replace(" ", "\n") for name in (*short_names(parameters), "validation loss")]
+    axes.set_xticks(range(len(columns)), names, fontsize=6.2 if len(names) > 8 else 7)
+    axes.set_yticks([])
+    axes.set(xlim=(-0.1, len(columns) - 0.55), ylim=(-0.06, 1.1))
+    axes.tick_params(axis="x", length=0)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_visible(False)
+    return figure
+
+
+def short_names(names: Iterable[str]) -> list[str]:
+    """Leave the section out of `section.field`, where no two fields have one name.
+
+    >>> short_names(["head.dropout", "encoder.dropout", "encoder.num_heads"])
+    ['head dropout', 'encoder dropout', 'num heads']
+    """
+    fields = {name: name.rpartition(".")[2] for name in names}
+    counts = Counter(fields.values())
+    return [
+        f"{name.partition('.')[0] + ' ' if counts[field] > 1 else ''}{field}".replace("_", " ")
+        for name, field in fields.items()
+    ]
+
+
+class _Scale:
+    """Where a value stands on its axis, from 0 at the bottom to 1."""
+
+    def __init__(self, described: Described) -> None:
+        self.choices = list(described.get("choices", ()))
+        self.low, self.high = described.get("low", 0.0), described.get("high", 1.0)
+        self.log = bool(described.get("log"))
+
+    def height(self, value: Any, place: int, num: int) -> float:
+        """Return the height of a value; lines through one choice are spread a little, so that all can be seen."""
+        if self.choices:
+            spread = 0.05 * (place / max(1, num - 1) - 0.5)
+            return self.choices.index(value) / max(1, len(self.choices) - 1) * 0.94 + 0.03 + spread
+        low, high, value = (math.log(each) if self.log else each for each in (self.low, self.high, value))
+        return (value - low) / (high - low) if high > low else 0.5
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Return what is written at which heights."""
+        if self.choices:
+            return [(self.height(choice, 1, 3), _short(choice)) for choice in self.choices]
+        return [(0.0, _short(self.low)), (1.0, _short(self.high))]
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

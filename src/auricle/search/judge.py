@@ -1,0 +1,81 @@
+"""In a worker: a training that tells the storage how it goes, and ends when others went better."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from auricle import runs
+from auricle.config import Preset
+from auricle.data.cache import Recordings
+from auricle.data.folds import Split
+from auricle.errors import AuricleError
+from auricle.runs import Cell
+from auricle.search.storage import Place, open_storage, storage_errors, trials_in
+from auricle.study.jobs import Fit, OnEpoch
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+
+
+class PrunedError(AuricleError):
+    """The trial lags behind the others and ends early; this is no failure."""
+
+
+def fit_judged(
+    fit: Fit,
+    place: Place,
+    trial_id: int,
+    pruner: BasePruner,
+    cell: Cell,
+    preset: Preset,
+    recordings: Recordings,
+    split: Split,
+    *,
+    device: str,
+    threads: int | None,
+    on_epoch: OnEpoch | None,
+) -> None:
+    """Train one cell and report its validation loss after every epoch, from the first one on if it goes on.
+
+    Args:
+        fit: trains the cell.
+        place: where the trials are kept.
+        trial_id: of the trial that the cell belongs to.
+        pruner: compares it with others at the same epoch.
+        cell: and the rest: as `Fit` says.
+        preset: of the trial.
+        recordings: without the test fold.
+        split: of the first validation fold.
+        device: as for `fit`.
+        threads: as for `fit`.
+        on_epoch: told of each epoch before it is judged.
+
+    Raises:
+        PrunedError: the trial need not go on.
+        MachineError: the storage cannot be reached, or the disk refuses.
+    """
+    from optuna import Trial
+
+    study = trials_in(open_storage(place), place, pruner=pruner)
+    with storage_errors(place):
+        trial = Trial(study, trial_id)
+    reported: set[int] = set()
+
+    def report(record: dict[str, Any]) -> None:
+        if record["epoch"] not in reported:
+            reported.add(record["epoch"])
+            with storage_errors(place):
+                trial.report(record["validation_loss"], record["epoch"])
+
+    def judge(record: dict[str, Any]) -> None:
+        if on_epoch:
+            on_epoch(record)
+        report(record)
+        with storage_errors(place):
+            lags = record["epoch"] < preset.training.epochs and trial.should_prune()
+        if lags:
+            raise PrunedError(f"behind the others after epoch {record['epoch']} of {preset.training.epochs}")
+
+    for record in runs.read_history(cell):
+        report(record)
+    fit(cell, preset, recordings, split, device=device, threads=threads, on_epoch=judge)

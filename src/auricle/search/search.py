@@ -1,0 +1,279 @@
+"""A search in its folder: trials on validation folds, then the study that trains the best set and scores it once.
+
+OUT/search/search.yaml    what was asked, of which data
+OUT/search/journal.log    the trials, as Optuna keeps them (elsewhere with a storage of one's own)
+OUT/search/trials.json    the same for people and for the report, after every trial
+OUT/search/cells/trial-N/PROTOCOL-FOLD-SEED/
+OUT/                      the study of the best set: study.yaml, cells/, report/
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from auricle import runs
+from auricle.config import StudyConfig
+from auricle.data.cache import Recordings, prepare
+from auricle.data.datasets import load_manifest
+from auricle.data.folds import Split
+from auricle.errors import AuricleError, RefusedError, UsageError, choices
+from auricle.runs import CellName, StudyFolder
+from auricle.search.clips import Heard, validation_splits, without_test
+from auricle.search.crew import Crew
+from auricle.search.listener import SearchListener
+from auricle.search.record import best_of, describe_parameters, write_record
+from auricle.search.space import MODEL, Space, SpaceConfig, check_space
+from auricle.search.storage import Place
+from auricle.search.trials import Begun, Entry, Trials
+from auricle.study.jobs import Fit, Job
+from auricle.study.machine import num_cores
+from auricle.study.study import DEVICES, check_folder
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """How a search ended.
+
+    Attributes:
+        folder: of the search and of its study.
+        entries: every trial.
+        best: the one with the lowest validation loss.
+        importance: how much each parameter decides.
+        study: what trains the best set and scores it once.
+    """
+
+    folder: Path
+    entries: tuple[Entry, ...]
+    best: Entry
+    importance: Mapping[str, float]
+    study: StudyConfig
+
+
+def run_search(
+    config: SpaceConfig,
+    out: Path,
+    *,
+    root: Path | None = None,
+    storage: str | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+    skip_bad: bool = False,
+    listener: SearchListener | None = None,
+    command: str = "",
+    fit: Fit | None = None,
+) -> SearchResult:
+    """Try sets of values on the validation folds until every trial has ended. The test fold is not loaded.
+
+    Args:
+        config: what to try, on what.
+        out: the folder; one that exists goes on, and may get more trials.
+        root: where named datasets lie; None: as `load_manifest` says.
+        storage: an Optuna URL, or the path of a journal, that several machines share; None: a journal in the folder.
+        workers: processes at a time; None: one a core on the CPU, one on an accelerator.
+        device: auto, cpu, cuda or mps.
+        skip_bad: leave out recordings that cannot be read, instead of refusing the dataset.
+        listener: told what happens, in this process.
+        command: what a person typed, for the record.
+        fit: trains one cell; None: `training.fit.fit_cell`.
+
+    Raises:
+        UsageError: a name, a field or a value is wrong, or the folder holds something else.
+        RefusedError: the recordings are refused, or are not those of the folder.
+        MachineError: the folder is in use, or the disk or the storage refuses.
+        AuricleError: no trial came to its end.
+    """
+    listener = listener or SearchListener()
+    if device.partition(":")[0] not in DEVICES:
+        raise choices("device", device, list(DEVICES))
+    space = check_space(config)
+    listener.doing("reading the recordings")
+    heard = without_test(load_manifest(config.data, root=root), config.protocol)
+    check_folder(out)
+    folder = out / "search"
+    with runs.lock(folder):
+        recordings = {
+            rate_hz: prepare(heard.manifest, sample_rate_hz=rate_hz, skip_bad=skip_bad, on_progress=listener.decoding)
+            for rate_hz in {preset.audio.sample_rate_hz for preset in space.presets.values()}
+        }
+        name = _name(space, recordings)
+        _write_description(folder, space, name, heard, command)
+        trials = Trials(
+            space,
+            Place(storage or str(folder / "journal.log"), name),
+            f"{socket.gethostname()}:{folder.resolve()}",
+            shared=storage is not None,
+        )
+        record = _Record(folder, space, heard, trials)
+        _train(record, recordings, workers, device, listener, fit or _real_fit())
+        return record.result(out)
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What is written beside the trials, and returned at the end."""
+
+    folder: Path
+    space: Space
+    heard: Heard
+    trials: Trials
+
+    def write(self, importance: Mapping[str, float] | None = None) -> None:
+        config = self.space.config
+        write_record(
+            self.folder,
+            {
+                "name": config.name,
+                "about": config.about,
+                "protocol": config.protocol,
+                "sampler": config.sampler,
+                "pruner": config.pruner,
+                "folds": list(self.heard.folds),
+                "num_clips": len(self.heard.manifest.clips),
+                "num_unheard": self.heard.num_unheard,
+                "num_trials": self.space.num_trials,
+                "epochs": {name: preset.training.epochs for name, preset in self.space.presets.items()},
+                "overrides": config.overrides,
+                "parameters": describe_parameters(self.space),
+                "importance": dict(importance or {}),
+                "trials": self.trials.entries(),
+            },
+        )
+
+    def result(self, out: Path) -> SearchResult:
+        entries, importance = self.trials.entries(), self.trials.importance()
+        self.write(importance)
+        best = best_of(entries)
+        if best is None:
+            causes = dict.fromkeys(entry["cause"] for entry in entries if entry["cause"])
+            raise AuricleError(
+                f"none of {len(entries)} trials came to its end: {'; '.join(causes) or 'no cause known'}"
+            )
+        return SearchResult(out, tuple(entries), best, importance, _study(self.space, best))
+
+
+def _train(
+    record: _Record,
+    recordings: Mapping[int, Recordings],
+    workers: int | None,
+    device: str,
+    listener: SearchListener,
+    fit: Fit,
+) -> None:
+    space, trials = record.space, record.trials
+    record.write()
+    if trials.over():
+        listener.searching(trials.entries(), space.num_trials, 0)
+        return
+    device = _choose_device(device)
+    num_workers = max(1, min(workers or (num_cores() if device == "cpu" else 1), space.num_trials))
+    threads = max(1, num_cores() // num_workers)
+    place = StudyFolder(record.folder)
+    splits = {
+        rate_hz: validation_splits(each.manifest, space.config.protocol, record.heard.folds)
+        for rate_hz, each in recordings.items()
+    }
+
+    def make_jobs(begun: Begun) -> list[Job]:
+        preset = space.preset(begun.values)
+        rate_hz = preset.audio.sample_rate_hz
+        return [
+            Job(place.cell(_cell(begun, split, space)), preset, split, recordings[rate_hz], device, threads)
+            for split in splits[rate_hz]
+        ]
+
+    listener.searching(trials.entries(), space.num_trials, num_workers)
+    log = record.folder / "workers.log"
+    Crew(
+        trials, make_jobs, fit, num_workers=num_workers, log=log, listener=listener, on_change=record.write
+    ).work()  # fmt: skip
+    if log.exists() and not log.stat().st_size:
+        log.unlink()
+
+
+def _cell(begun: Begun, split: Split, space: Space) -> CellName:
+    return CellName(f"trial-{begun.folder}", split.protocol, split.fold, space.config.seed)
+
+
+def _choose_device(name: str) -> str:
+    if name == "cpu":  # which every machine has
+        return name
+    from auricle.training.fit import choose_device
+
+    return str(choose_device(name))
+
+
+def _real_fit() -> Fit:
+    from auricle.training.fit import fit_cell
+
+    return fit_cell
+
+
+def _study(space: Space, best: Entry) -> StudyConfig:
+    """Return the study of the best set alone: trained afresh, and tested on the fold that no trial heard."""
+    start = str(best["values"].get(MODEL, next(iter(space.presets))))
+    name = f"{start}-trial-{best['number']}"
+    about = f"{start} with the best of {space.num_trials} sets of the search {space.config.name}"
+    preset = space.preset(best["values"]).model_dump(mode="json") | {"name": name, "about": about}
+    return StudyConfig(
+        name=space.config.name,
+        about=space.config.about,
+        data=space.config.data,
+        models=(name,),
+        protocols=(space.config.protocol,),
+        seeds=(space.config.seed,),
+        presets={name: preset},
+    )
+
+
+def _name(space: Space, recordings: Mapping[int, Recordings]) -> str:
+    """Return a name that only the same search on the same recordings has, on whatever machine."""
+    presets = {name: preset.model_dump(mode="json", exclude={"about"}) for name, preset in space.presets.items()}
+    digests = {rate_hz: each.digest for rate_hz, each in sorted(recordings.items())}
+    config = space.config
+    content = [presets, describe_parameters(space), config.protocol, config.sampler, config.seed, digests]
+    return f"{config.name}-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]}"
+
+
+def _write_description(folder: Path, space: Space, name: str, heard: Heard, command: str) -> None:
+    """Write search.yaml, having checked that the folder holds no other search.
+
+    Raises:
+        UsageError: it does.
+        RefusedError: the file is damaged.
+    """
+    path = folder / "search.yaml"
+    if path.exists():
+        try:
+            before = yaml.safe_load(path.read_text(encoding="utf-8"))
+            old = (before["name"], before["dataset"]["clips"])
+            started = before["started"]
+        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+            raise RefusedError(f"{path} is damaged; choose another --out") from error
+        if old[0] != name:
+            what = "another space, preset or setting" if old[1] == _clips(heard) else "other recordings"
+            raise UsageError(f"{folder.parent} holds a search of {what}; choose another --out")
+    else:
+        started = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
+    description = {
+        "name": name,
+        "space": space.config.model_dump(mode="json"),
+        "dataset": {"source": heard.manifest.source, "clips": _clips(heard)},
+        "command": command,
+        "started": started,
+    }
+    runs.write_text(path, yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=100))
+
+
+def _clips(heard: Heard) -> str:
+    """Return a hash of the table of clips."""
+    table: Sequence[Any] = [(clip.name, clip.category, clip.fold) for clip in heard.manifest.clips]
+    return hashlib.sha256(json.dumps(table).encode()).hexdigest()[:12]

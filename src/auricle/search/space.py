@@ -1,0 +1,250 @@
+"""A space: presets to start from, and which values of which `section.field` to try. YAML, by name or by path."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from pydantic import Field
+
+from auricle.config import Preset, Section, StudyConfig, load_section, names_in, revalidated
+from auricle.errors import UsageError, choices
+from auricle.study.plan import resolve_presets
+
+MODEL = "model"  # the parameter that says from which preset a trial starts, where there are several
+Value = str | int | float | bool | None
+MAX_CHECKED = 4096  # combinations of values that are checked before anything is trained
+
+
+class SpaceConfig(Section):
+    """What a search tries, on what, and how it looks for the best."""
+
+    name: str
+    about: str = ""
+    data: str = "toy"
+    models: tuple[str, ...] = Field(..., min_length=1, description="presets to start from")
+    protocol: Literal["test-split", "k-fold"] = Field("test-split", description="whose validation folds are seen")
+    sampler: Literal["tpe", "grid"] = Field("tpe", description="grid: every combination once")
+    pruner: Literal["median", "halving", "none"] = Field("median", description="ends a trial early that lags behind")
+    trials: int | None = Field(None, ge=1, description="None: 100, or every point of a grid")
+    seed: int = Field(0, ge=0, description="of the sampler and of every training")
+    overrides: dict[str, Any] = Field(default_factory=dict, description="section.field: value, for every trial")
+    presets: dict[str, dict[str, Any]] = Field(default_factory=dict, description="presets of this space alone")
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, description="section.field: a list of values, or {low, high, log}"
+    )
+
+
+@dataclass(frozen=True)
+class Range:
+    """All numbers from low to high, whole ones only or not; `log`: evenly spread over their logarithms."""
+
+    low: float
+    high: float
+    log: bool
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Choices:
+    """One of a few values."""
+
+    values: tuple[Value, ...]
+
+
+Parameter = Range | Choices
+
+
+@dataclass(frozen=True)
+class Space:
+    """A space whose every value has been checked.
+
+    Attributes:
+        config: as it was asked for.
+        presets: what trials start from, by name.
+        parameters: by `section.field`; `model` first, where there are several presets.
+    """
+
+    config: SpaceConfig
+    presets: Mapping[str, Preset]
+    parameters: Mapping[str, Parameter]
+
+    @property
+    def num_trials(self) -> int:
+        """Return how many sets are tried."""
+        points = math.prod(len(values) for values in self.grid.values()) if self.config.sampler == "grid" else None
+        return min(self.config.trials or points, points) if points else self.config.trials or 100
+
+    @property
+    def grid(self) -> dict[str, tuple[Value, ...]]:
+        """Return the values of each parameter that has a list of them."""
+        return {name: each.values for name, each in self.parameters.items() if isinstance(each, Choices)}
+
+    def parameters_of(self, model: str) -> dict[str, Parameter]:
+        """Return what is searched for a preset: fields of an encoder only where it has one."""
+        preset = self.presets[model]
+        return {
+            name: each for name, each in self.parameters.items() if name != MODEL and _section(preset, name) is not None
+        }
+
+    def preset(self, values: Mapping[str, Value]) -> Preset:
+        """Return the preset that a set of values means.
+
+        Raises:
+            UsageError: values that do not go together.
+        """
+        preset = self.presets[str(values.get(MODEL, next(iter(self.presets))))]
+        sections: dict[str, dict[str, Any]] = {}
+        for name, value in values.items():
+            if name != MODEL:
+                section, _, field = name.partition(".")
+                sections.setdefault(section, getattr(preset, section).model_dump())[field] = value
+        return revalidated(preset, **sections)
+
+
+def space_names() -> list[str]:
+    """Return the names of the spaces in the package."""
+    return names_in("auricle.search", "spaces")
+
+
+def load_space(name: str) -> SpaceConfig:
+    """Read a space by name, or by the path of a YAML file.
+
+    Raises:
+        UsageError: no such space or field, or a value out of range.
+    """
+    return load_section(SpaceConfig, "space", name, "auricle.search", "spaces")
+
+
+def check_space(config: SpaceConfig) -> Space:
+    """Look the presets of a space up and check every value that it may try.
+
+    Raises:
+        UsageError: no such preset or field, a value or an end of a range that the field refuses, a range upside
+            down, values that never go together, or nothing to try.
+    """
+    where = f"space {config.name}"
+    study = StudyConfig(name=config.name, models=config.models, overrides=config.overrides, presets=config.presets)
+    presets = resolve_presets(study)
+    if fixed := [name for name in config.parameters if name in config.overrides]:
+        raise UsageError(f"{where}: {fixed[0]} is searched, so it cannot be set; leave it out of one of the two")
+    parameters: dict[str, Parameter] = {MODEL: Choices(tuple(presets))} if len(presets) > 1 else {}
+    for name, asked in config.parameters.items():
+        holder = _holder(where, presets, name)
+        parameters[name] = _parameter(where, holder, name, asked)
+    if not parameters:
+        raise UsageError(f"{where} is empty: give `parameters` to try, or several `models`")
+    space = Space(config, presets, parameters)
+    for preset in presets.values():
+        _check_values(where, preset, space.parameters_of(preset.name))
+    if config.sampler == "grid":
+        _check_grid(where, space)
+    return space
+
+
+def _section(preset: Preset, name: str) -> Section | None:
+    """Return the section of a preset that `section.field` names; None where it has none."""
+    section = getattr(preset, name.partition(".")[0], None)
+    return section if isinstance(section, Section) else None
+
+
+def _holder(where: str, presets: Mapping[str, Preset], name: str) -> Section:
+    """Return a section that has the field.
+
+    Raises:
+        UsageError: there is none.
+    """
+    section, _, field = name.partition(".")
+    sections = [name for name, info in Preset.model_fields.items() if name not in ("name", "about")]
+    if section not in sections:
+        raise UsageError(f"{where}: {choices('section', section, sections)}")
+    if name == "audio.sample_rate_hz":
+        raise UsageError(f"{where}: {name} is not searched; name `models` that differ in it")
+    found = next((held for preset in presets.values() if (held := _section(preset, name))), None)
+    if found is None:
+        models = ", ".join(presets)
+        raise UsageError(f"{where}: none of {models} has an {section} to search {name} in; start from a transformer")
+    if field not in type(found).model_fields:
+        raise UsageError(f"{where}: {choices(f'field of section {section}', field, list(type(found).model_fields))}")
+    return found
+
+
+def _parameter(where: str, holder: Section, name: str, asked: Any) -> Parameter:
+    if isinstance(asked, Mapping):
+        return _range(where, holder, name, asked)
+    if not isinstance(asked, Sequence) or isinstance(asked, str):
+        raise UsageError(f"{where}: {name} takes a list of values or {{low, high, log}}, not {asked!r}")
+    field = name.partition(".")[2]
+    values = [getattr(_tried(where, holder, {field: value}, alone=True), field) for value in asked]
+    if not values:
+        raise UsageError(f"{where}: {name} has no value to try; give it one or more")
+    if strange := [value for value in values if not isinstance(value, Value)]:
+        raise UsageError(f"{where}: {name} is tried with words and numbers only, not {strange[0]!r}")
+    return Choices(tuple(dict.fromkeys(values)))
+
+
+def _range(where: str, holder: Section, name: str, asked: Mapping[str, Any]) -> Range:
+    field = name.partition(".")[2]
+    annotation = type(holder).model_fields[field].annotation
+    kinds = {annotation, *get_args(annotation)}
+    if not kinds & {int, float}:
+        raise UsageError(f"{where}: {name} is no number; give a list of values")
+    if set(asked) - {"low", "high", "log"} or not {"low", "high"} <= set(asked):
+        raise UsageError(f"{where}: a range is {{low, high, log}}, and {name} has {', '.join(map(str, asked))}")
+    ends = [getattr(_tried(where, holder, {field: asked[end]}, alone=True), field) for end in ("low", "high")]
+    low, high, log = *ends, asked.get("log", False)
+    if not isinstance(log, bool):
+        raise UsageError(f"{where}: {name}: log is true or false, not {log!r}")
+    if not low < high:
+        raise UsageError(f"{where}: the range of {name} is upside down: low {low:g} is not below high {high:g}")
+    if log and low <= 0:
+        raise UsageError(f"{where}: {name} has no logarithm at low {low:g}; start above 0, or leave log out")
+    return Range(low, high, log, float not in kinds)
+
+
+def _tried(where: str, holder: Section, fields: Mapping[str, Any], *, alone: bool = False) -> Section:
+    """Return a section with other values.
+
+    Args:
+        where: the space, for the message.
+        holder: the section.
+        fields: name to value.
+        alone: a value that only fails beside the other fields passes, as those may be searched too.
+    """
+    try:
+        return revalidated(holder, **fields)
+    except UsageError as error:
+        reason = str(error).partition(": ")[2]
+        if alone and not any(reason.startswith(f"{field}:") for field in fields):
+            return holder.model_copy(update=dict(fields))
+        raise UsageError(f"{where}: {reason.rstrip('.')} ({_words(fields)})") from None
+
+
+def _words(fields: Mapping[str, Any]) -> str:
+    return ", ".join(f"{field} {value!r}" for field, value in fields.items())
+
+
+def _check_values(where: str, preset: Preset, parameters: Mapping[str, Parameter]) -> None:
+    """Refuse values that do not go together within a section: every choice, and both ends of every range."""
+    sections: dict[str, dict[str, Parameter]] = {}
+    for name, each in parameters.items():
+        section, _, field = name.partition(".")
+        sections.setdefault(section, {})[field] = each
+    for section, fields in sections.items():
+        for values in itertools.islice(_corners(list(fields.values())), MAX_CHECKED):
+            _tried(where, getattr(preset, section), dict(zip(fields, values, strict=True)))
+
+
+def _corners(parameters: Sequence[Parameter]) -> Iterator[tuple[Any, ...]]:
+    return itertools.product(*(p.values if isinstance(p, Choices) else (p.low, p.high) for p in parameters))
+
+
+def _check_grid(where: str, space: Space) -> None:
+    if ranges := [name for name, each in space.parameters.items() if isinstance(each, Range)]:
+        raise UsageError(f"{where}: a grid has no ranges, and {ranges[0]} is one; give a list of values")
+    for model in space.presets:
+        if missing := set(space.parameters) - {MODEL, *space.parameters_of(model)}:
+            raise UsageError(f"{where}: {model} has no place for {min(missing)}; a grid needs one in every model")

@@ -1,0 +1,83 @@
+"""How far a search is, from its record and the histories of what is in training; it takes no lock."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from auricle import runs
+from auricle.runs import StudyFolder
+from auricle.search.record import Entry, best_of, read_record
+from auricle.search.space import MODEL
+from auricle.study.status import CellStatus, cell_status
+
+
+@dataclass(frozen=True)
+class SearchStatus:
+    """A search.
+
+    Attributes:
+        name: of its space.
+        running: whether somebody trains its trials on this machine.
+        num_trials: how many there will be.
+        counts: how many are done, pruned, failed, running, stopped.
+        cells: of the trials that are in training, or stopped in the middle of it.
+        best: the trial with the lowest validation loss so far.
+        left_s: seconds until the last trial ends; None: unknown, or nothing runs.
+    """
+
+    name: str
+    running: bool
+    num_trials: int
+    counts: dict[str, int]
+    cells: tuple[CellStatus, ...]
+    best: Entry | None
+    left_s: float | None
+
+
+def read_search_status(folder: Path) -> SearchStatus | None:
+    """Say how far the search in a folder is; None where there is none.
+
+    Args:
+        folder: of the search and of its study.
+
+    Raises:
+        RefusedError: its record is damaged.
+    """
+    place = StudyFolder(folder / "search")
+    record = read_record(place.folder)
+    if record is None:
+        return None
+    running = runs.owner(place.folder) is not None
+    entries: list[Entry] = record["trials"]
+    states = [_state(entry, running) for entry in entries]
+    unfinished = [entry for entry, state in zip(entries, states, strict=True) if state in ("running", "stopped")]
+    cells = [cell for entry in unfinished for cell in _cells(place, record, entry, running)]
+    counts = {state: states.count(state) for state in ("done", "pruned", "failed", "running", "stopped")}
+    left_s = _left_s(entries, len(unfinished), record["num_trials"]) if running else None
+    return SearchStatus(record["name"], running, record["num_trials"], counts, tuple(cells), best_of(entries), left_s)
+
+
+def _state(entry: Entry, running: bool) -> str:
+    if entry["state"] in ("done", "pruned", "failed"):
+        return str(entry["state"])
+    return "running" if running and entry["state"] == "running" else "stopped"
+
+
+def _cells(place: StudyFolder, record: dict[str, Any], entry: Entry, running: bool) -> list[CellStatus]:
+    """Return the cells of a trial that have begun and are not done."""
+    epochs = record["epochs"]
+    trained = entry["values"].get("training.epochs") or epochs.get(entry["values"].get(MODEL)) or max(epochs.values())
+    own = [cell for cell in place.cells() if cell.name.model == f"trial-{entry['folder']}" and not cell.done]
+    return [cell_status(cell, trained, running=running) for cell in own]
+
+
+def _left_s(entries: list[Entry], num_running: int, num_trials: int) -> float | None:
+    """Reckon with the mean of the trials that have ended; those in training are half through on average."""
+    seconds = [entry["seconds"] for entry in entries if entry["state"] in ("done", "pruned") and entry["seconds"]]
+    if not seconds or not num_running:
+        return None
+    num_to_come = num_trials - len(entries) + sum(entry["state"] == "waiting" for entry in entries)
+    return statistics.fmean(seconds) * (num_to_come + num_running / 2) / num_running

@@ -1,0 +1,190 @@
+"""Where the trials of a search are kept: a journal file, or any Optuna URL that several machines share.
+
+A journal is a text to which processes append whole lines, one at a time. The system takes the lock from a process
+that dies, and the next one that appends cuts off half a line that a full disk may have left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from auricle.errors import AuricleError, MachineError, UsageError
+from auricle.search.space import Space
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+    from optuna.storages import BaseStorage
+
+CONNECT_S = 10  # to wait for a database server
+
+
+@dataclass(frozen=True)
+class Place:
+    """The trials of one search.
+
+    Attributes:
+        url: of a database, of a Redis server, or the path of a journal file.
+        name: of the search in it.
+    """
+
+    url: str
+    name: str
+
+    @property
+    def shown(self) -> str:
+        """Return the URL without a password."""
+        return re.sub(r"(?<=://)[^/@]*@", "", self.url)
+
+
+class JournalLock:
+    """The right to append to a journal, of one process at a time; Optuna's own lock outlives a process that dies."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file: int | None = None
+
+    def acquire(self) -> bool:
+        """Wait for the right to append, and mend the end of the journal."""
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            _cut_half_line(file)
+        except BaseException:
+            os.close(file)
+            raise
+        self._file = file
+        return True
+
+    def release(self) -> None:
+        """Let the next process append."""
+        assert self._file is not None
+        os.close(self._file)
+        self._file = None
+
+
+def _cut_half_line(file: int) -> None:
+    size = os.fstat(file).st_size
+    tail = os.pread(file, 1, size - 1) if size else b"\n"
+    while tail != b"\n":
+        size -= 1
+        tail = os.pread(file, 1, size - 1) if size else b"\n"
+        if tail == b"\n":
+            os.ftruncate(file, size)
+
+
+@contextlib.contextmanager
+def storage_errors(place: Place) -> Iterator[None]:
+    """Turn whatever a storage raises into one line.
+
+    Raises:
+        UsageError: the URL names no kind of database.
+        MachineError: the storage cannot be reached, or refuses.
+    """
+    try:
+        yield
+    except AuricleError:
+        raise
+    except ImportError as error:
+        raise MachineError(f"storage {place.shown} needs a package that is not installed: {_line(error)}") from error
+    except Exception as error:
+        module = type(error).__module__.partition(".")[0]
+        if type(error).__name__ in ("ArgumentError", "NoSuchModuleError"):
+            raise UsageError(
+                f"{place.shown!r} is no storage: name a journal file, or a URL such as sqlite:///trials.db"
+            ) from error
+        if module not in ("sqlalchemy", "optuna", "redis") and not isinstance(error, OSError):
+            raise
+        raise MachineError(
+            f"cannot use the storage {place.shown}: {_line(error)}; see that it is there and can be written"
+        ) from error
+
+
+def _line(error: Exception) -> str:
+    """Return the first line of an error, a cause's before that of what it became."""
+    cause = error.__cause__ if type(error).__name__ == "StorageInternalError" and error.__cause__ else error
+    return next(iter(str(cause).strip().splitlines()), type(cause).__name__)
+
+
+def open_storage(place: Place) -> BaseStorage:
+    """Connect to where trials are kept.
+
+    Raises:
+        UsageError: the URL names no kind of database.
+        MachineError: the storage cannot be reached.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with storage_errors(place):
+        return _open(place.url)
+
+
+def trials_in(
+    storage: BaseStorage, place: Place, sampler: BaseSampler | None = None, pruner: BasePruner | None = None
+) -> Study:
+    """Return the trials of a search, new or as they stand; without a sampler, to read and to tell only.
+
+    Raises:
+        MachineError: the storage cannot be reached.
+    """
+    import optuna
+
+    with storage_errors(place):
+        return optuna.create_study(
+            storage=storage,
+            study_name=place.name,
+            sampler=sampler or optuna.samplers.RandomSampler(),
+            pruner=pruner or optuna.pruners.NopPruner(),
+            load_if_exists=True,
+        )
+
+
+def _open(url: str) -> BaseStorage:
+    from optuna.storages import JournalStorage, RDBStorage
+    from optuna.storages.journal import JournalFileBackend, JournalRedisBackend
+
+    if url.startswith(("redis://", "rediss://")):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it counts as experimental
+            return JournalStorage(JournalRedisBackend(url))
+    if "://" not in url:
+        return JournalStorage(JournalFileBackend(url, JournalLock(url)))  # type: ignore[arg-type]
+    waits = url.startswith(("postgresql", "mysql"))
+    return RDBStorage(url, engine_kwargs={"connect_args": {"connect_timeout": CONNECT_S}} if waits else None)
+
+
+def make_sampler(space: Space, seed: int) -> BaseSampler:
+    """Return what chooses the next set of values.
+
+    Args:
+        space: what is searched.
+        seed: another one for every process and every start, else they would all begin with the same sets.
+    """
+    from optuna.samplers import GridSampler, TPESampler
+
+    if space.config.sampler == "grid":
+        return GridSampler(space.grid, seed=space.config.seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # `group`, for fields that only some of the models have, counts as experimental
+        return TPESampler(seed=seed, multivariate=True, group=True)
+
+
+def make_pruner(space: Space) -> BasePruner:
+    """Return what ends a trial early, by the validation losses of others at the same epoch."""
+    from optuna.pruners import MedianPruner, NopPruner, SuccessiveHalvingPruner
+
+    epochs = max(preset.training.epochs for preset in space.presets.values())
+    if space.config.pruner == "median":
+        return MedianPruner(n_startup_trials=5, n_warmup_steps=epochs // 5)
+    if space.config.pruner == "halving":
+        return SuccessiveHalvingPruner(min_resource=max(1, epochs // 16), reduction_factor=4)
+    return NopPruner()

@@ -1,0 +1,265 @@
+"""The book of trials: begun, ended, given back. Whatever dies, every trial ends in a known state.
+
+A trial whose worker dies is failed, and its set is queued again, once. One whose whole search is stopped or dies is
+queued again by the next start. Where several machines share a storage, each search keeps its pulse there; one whose
+pulse stands still for two minutes is dead, and the others take over its trials.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from auricle.search.record import Entry
+from auricle.search.space import MODEL, Choices, Parameter, Space, Value
+from auricle.search.storage import Place, make_pruner, make_sampler, open_storage, storage_errors, trials_in
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial, Trial, TrialState
+
+BEAT_S = 20.0  # from one sign of life to the next
+DEAD_S = 120.0  # without one
+MAX_TRIES = 2  # of a set whose worker dies
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A trial in training.
+
+    Attributes:
+        number: of the trial.
+        trial_id: of the trial in its storage.
+        values: the set that it tries.
+        folder: the number in the name of its cells; that of the trial whose set it takes over, if it does.
+        tries: how often its set was begun, this time included.
+    """
+
+    number: int
+    trial_id: int
+    values: Mapping[str, Value]
+    folder: int
+    tries: int
+
+
+class Trials:
+    """The trials of one search, as one process sees and moves them.
+
+    Args:
+        space: what is searched.
+        place: where the trials are kept.
+        owner: a name for this folder on this machine; nobody else has it while its lock is held.
+        shared: whether others may work on the same trials.
+        clock: seconds, steadily growing.
+    """
+
+    def __init__(
+        self, space: Space, place: Place, owner: str, *, shared: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.space = space
+        self.place = place
+        self.owner = owner
+        self.shared = shared
+        self.clock = clock
+        self.held: dict[int, Begun] = {}
+        self.pruner = make_pruner(space)
+        self._storage = open_storage(place)
+        self._book = trials_in(self._storage, place)  # telling a grid sampler that a trial has ended is an error
+        num_before = len(self._all())
+        seed = space.config.seed + num_before + (zlib.crc32(owner.encode()) if shared else 0)
+        self._asked = trials_in(self._storage, place, make_sampler(space, seed), self.pruner)
+        self._pulses: dict[str, tuple[Any, float]] = {}
+        self._beat_s = -BEAT_S
+        self.tick()
+
+    def next(self) -> Begun | None:
+        """Begin the next trial, one that was given back first; None where all are begun."""
+        from optuna.trial import TrialState
+
+        with storage_errors(self.place):
+            trials = self._all()
+            if num_sets(trials) >= self.space.num_trials and not _of(trials, TrialState.WAITING):
+                return None
+            trial = self._asked.ask()
+            trial.set_user_attr("owner", self.owner)
+            if "folder" not in trial.user_attrs and self._is_surplus(trial.number):
+                self._fail(trial, "surplus", "another process had begun the last one")
+                return None
+            values = {name: _suggest(trial, name, each) for name, each in self._parameters(trial)}
+            begun = Begun(
+                trial.number,
+                trial._trial_id,
+                values,
+                trial.user_attrs.get("folder", trial.number),
+                trial.user_attrs.get("tries", 1),
+            )
+        self.held[begun.number] = begun
+        return begun
+
+    def _is_surplus(self, number: int) -> bool:
+        return num_sets(trial for trial in self._all() if trial.number <= number) > self.space.num_trials
+
+    def _parameters(self, trial: Trial) -> Iterable[tuple[str, Parameter]]:
+        """Yield what a trial tries, the model first, as it says which fields there are."""
+        if len(self.space.presets) > 1:
+            yield MODEL, self.space.parameters[MODEL]
+        model = trial.params.get(MODEL, next(iter(self.space.presets)))
+        yield from self.space.parameters_of(model).items()
+
+    def done(self, begun: Begun, loss: float, **facts: Any) -> None:
+        """End a trial with its validation loss and what else is known of it."""
+        from optuna.trial import TrialState
+
+        self._end(begun, TrialState.COMPLETE, "done", "", loss, facts)
+
+    def pruned(self, begun: Begun, cause: str, **facts: Any) -> None:
+        """End a trial that lags behind, or that diverged: the sampler learns that its set is a bad one."""
+        from optuna.trial import TrialState
+
+        self._end(begun, TrialState.PRUNED, "pruned", cause, None, facts)
+
+    def failed(self, begun: Begun, cause: str) -> None:
+        """End a trial that raised."""
+        from optuna.trial import TrialState
+
+        self._end(begun, TrialState.FAIL, "failed", cause, None, {})
+
+    def _end(
+        self, begun: Begun, state: TrialState, ended: str, cause: str, loss: float | None, facts: Mapping[str, Any]
+    ) -> None:
+        with storage_errors(self.place):
+            trial = self._trial(begun.trial_id)
+            for name, value in {"ended": ended, "cause": cause, **facts}.items():
+                trial.set_user_attr(name, value)
+            self._book.tell(begun.number, loss, state, skip_if_finished=True)
+        self.held.pop(begun.number, None)
+
+    def died(self, begun: Begun, cause: str) -> None:
+        """Fail a trial whose worker died, and queue its set again unless it has died before."""
+        with storage_errors(self.place):
+            self._give_back(begun.number, cause, again=begun.tries < MAX_TRIES, tries=begun.tries + 1)
+        self.held.pop(begun.number, None)
+
+    def stop(self) -> None:
+        """Give back what is in training, for the next start or for others."""
+        with storage_errors(self.place):
+            for number in list(self.held):
+                self._give_back(number, "the search was stopped", again=True)
+                del self.held[number]
+
+    def tick(self) -> None:
+        """Show that this process lives, and give back the trials of those that do not."""
+        from optuna.trial import TrialState
+
+        with storage_errors(self.place):
+            if self.shared and self.clock() - self._beat_s >= BEAT_S:
+                self._beat_s = self.clock()
+                self._book.set_user_attr(f"pulse {self.owner}", time.time())
+            for trial in _of(self._all(), TrialState.RUNNING):
+                if trial.number not in self.held and self._is_dead(trial):
+                    self._give_back(trial.number, "its search was stopped or died", again=True)
+
+    def _is_dead(self, trial: FrozenTrial) -> bool:
+        """Return whether nobody trains a trial any more: its owner's pulse has not changed while we watched."""
+        owner = trial.user_attrs.get("owner")
+        if not self.shared or owner == self.owner:
+            return True
+        key = owner or f"trial {trial.number}"
+        pulse = self._book.user_attrs.get(f"pulse {owner}")
+        before, since_s = self._pulses.get(key, (object(), 0.0))
+        if pulse != before:
+            self._pulses[key] = (pulse, self.clock())
+            return False
+        return self.clock() - since_s >= DEAD_S
+
+    def _give_back(self, number: int, cause: str, *, again: bool, tries: int | None = None) -> None:
+        """Fail a trial, having queued its set again; killed in between, the next start does the rest."""
+        trials = self._all()
+        old = trials[number]
+        if old.state.is_finished():
+            return
+        queued = any(trial.user_attrs.get("retry_of") == number for trial in trials)
+        if again and not queued:
+            facts = {
+                "retry_of": number,
+                "folder": old.user_attrs.get("folder", number),
+                "tries": tries or old.user_attrs.get("tries", 1),
+            }
+            self._book.enqueue_trial(old.params, user_attrs=facts)
+        self._fail(self._trial(old._trial_id), "again" if again else "failed", cause)
+
+    def _fail(self, trial: Trial, ended: str, cause: str) -> None:
+        from optuna.trial import TrialState
+
+        trial.set_user_attr("ended", ended)
+        trial.set_user_attr("cause", cause)
+        self._book.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+
+    def over(self) -> bool:
+        """Return whether every trial has ended and none is to come, here or elsewhere."""
+        with storage_errors(self.place):
+            trials = self._all()
+        return num_sets(trials) >= self.space.num_trials and all(trial.state.is_finished() for trial in trials)
+
+    def entries(self) -> list[Entry]:
+        """Return every trial for the record, but those given back."""
+        with storage_errors(self.place):
+            return [_entry(trial) for trial in self._all() if not _given_back(trial)]
+
+    def importance(self) -> dict[str, float]:
+        """Return how much each parameter decides (PED-ANOVA, arXiv:2304.10255), shares of 1, largest first.
+
+        Empty where too few trials are done to say.
+        """
+        from optuna.importance import get_param_importances
+        from optuna.trial import TrialState
+
+        with storage_errors(self.place):
+            if len(_of(self._all(), TrialState.COMPLETE)) < 4:
+                return {}
+            return {name: float(share) for name, share in get_param_importances(self._book).items()}
+
+    def _all(self) -> Sequence[FrozenTrial]:
+        return self._book.get_trials(deepcopy=False)
+
+    def _trial(self, trial_id: int) -> Trial:
+        from optuna import Trial
+
+        return Trial(self._book, trial_id)
+
+
+def _suggest(trial: Trial, name: str, parameter: Parameter) -> Value:
+    if isinstance(parameter, Choices):
+        return trial.suggest_categorical(name, parameter.values)
+    if parameter.whole:
+        return trial.suggest_int(name, int(parameter.low), int(parameter.high), log=parameter.log)
+    return trial.suggest_float(name, parameter.low, parameter.high, log=parameter.log)
+
+
+def num_sets(trials: Iterable[FrozenTrial]) -> int:
+    """Count the sets that were begun or wait, each once however often it was tried."""
+    return sum(not _given_back(trial) for trial in trials)
+
+
+def _given_back(trial: FrozenTrial) -> bool:
+    return trial.state.is_finished() and trial.user_attrs.get("ended") in ("again", "surplus")
+
+
+def _of(trials: Sequence[FrozenTrial], state: TrialState) -> list[FrozenTrial]:
+    return [trial for trial in trials if trial.state == state]
+
+
+def _entry(trial: FrozenTrial) -> Entry:
+    """Return a trial as the record has it: number, state, values, loss, accuracy, epochs, seconds, cause."""
+    facts = trial.user_attrs
+    state = facts.get("ended", "failed") if trial.state.is_finished() else trial.state.name.lower()
+    return {
+        "number": trial.number,
+        "folder": facts.get("folder", trial.number),
+        "state": state,
+        "values": dict(trial.params or trial.system_attrs.get("fixed_params", {})),
+        "loss": trial.value,
+        **{name: facts.get(name) for name in ("accuracy", "epochs", "seconds", "cause")},
+    }

@@ -1,0 +1,267 @@
+"""What a study will cost, said before its first cell: minutes and memory of each model.
+
+    steps of an epoch x multiply-adds  ->  is it long?  ->  two steps, measured in a process of its own
+
+A short study is not held up: what it costs is computed alone.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from auricle.config import Preset
+from auricle.errors import MachineError
+
+LONG_S = 600.0  # a study that may take longer is measured first
+MULTIPLY_ADDS_A_SECOND = 2e10  # of one cell in training; little, so that no long study passes for a short one
+PASSES = 3  # a step is one pass forward and two back, each of as many multiply-adds
+PROCESS_BYTES = 4e8  # Python and PyTorch themselves
+NUM_STEPS = 2
+EVALUATED_WINDOWS = 128  # at once, by `training.loop`
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is left to train of a model.
+
+    Attributes:
+        preset: of the model.
+        facts: what `model.describe` says of it.
+        num_cells: cells to train.
+        num_train: training clips of the largest of them.
+        num_clips: clips of the dataset.
+        num_classes: its categories.
+        clip_s: length of its clips.
+    """
+
+    preset: Preset
+    facts: Mapping[str, Any]
+    num_cells: int
+    num_train: int
+    num_clips: int
+    num_classes: int
+    clip_s: float
+
+    @property
+    def windows_an_epoch(self) -> int:
+        """Windows that the network is trained on in an epoch."""
+        num_windows = round(self.facts["multiply_adds"] / max(1, self.facts["multiply_adds_per_window"]))
+        training = self.preset.training
+        return self.num_train * training.views * (num_windows if training.windows == "grid" else 1)
+
+    @property
+    def passes(self) -> float:
+        """Windows of a cell, each three times for a step; once for its learning curve."""
+        return self.preset.training.epochs * (PASSES * self.windows_an_epoch + self.num_clips)
+
+    @property
+    def rough_s(self) -> float:
+        """Seconds of a cell, from its multiply-adds."""
+        return self.passes * self.facts["multiply_adds_per_window"] / MULTIPLY_ADDS_A_SECOND
+
+    @property
+    def state_bytes(self) -> float:
+        """What a checkpoint holds: weights, their average, what the optimiser remembers of each."""
+        training = self.preset.training
+        memories = {"sgd": bool(training.momentum), "muon": 1}.get(training.optimizer, 2)
+        return 4.0 * self.facts["parameters"] * (1 + bool(training.weight_average) + memories)
+
+    @property
+    def data_bytes(self) -> float:
+        """The recordings as frames: all, those that train, and windows of them."""
+        bands = 1 if self.preset.frontend.kind == "raw" else self.preset.frontend.num_bands
+        frames = self.clip_s * self.facts["frames_per_window"] / self.preset.audio.window_s
+        return 3 * 4.0 * self.num_clips * bands * frames
+
+    @property
+    def computed_bytes(self) -> float:
+        """Memory of a cell: process, data, weights, gradients, checkpoint, what layers keep for the way back."""
+        kept = sum(_product(row["output_shape"]) for row in self.facts["layers"])
+        activations = 2 * 4.0 * kept * self.preset.training.batch_size
+        return PROCESS_BYTES + self.data_bytes + 2 * self.state_bytes + 4.0 * self.facts["parameters"] + activations
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a model will cost.
+
+    Attributes:
+        model: its name.
+        num_cells: cells to train.
+        parameters: of the network.
+        multiply_adds: of one window.
+        step_s: seconds a step, measured; None where the study is too short to ask.
+        cell_s: seconds a cell.
+        memory_gb: of a process that trains it.
+    """
+
+    model: str
+    num_cells: int
+    parameters: int
+    multiply_adds: int
+    step_s: float | None
+    cell_s: float
+    memory_gb: float
+
+
+def _product(shape: Sequence[int]) -> int:
+    size = 1
+    for length in shape:
+        size *= length
+    return size
+
+
+def estimate(
+    works: Sequence[Work], *, device: str, num_workers: int, threads: int, doing: Callable[[str], object]
+) -> list[Estimate]:
+    """Return what each model will cost, measured if the study may take over ten minutes.
+
+    Args:
+        works: what is left, a model each.
+        device: cpu, cuda or mps.
+        num_workers: processes that train at a time.
+        threads: of each.
+        doing: told what is measured.
+
+    Raises:
+        MachineError: too little memory for a model; the message says how much it needs.
+    """
+    free = free_bytes() if device == "cpu" else None
+    _check_memory([_estimate(work, None) for work in works], num_workers, free)
+    if sum(work.rough_s * work.num_cells for work in works) / num_workers < LONG_S:
+        return [_estimate(work, None) for work in works]
+    measured: dict[str, Measured] = {}
+    for work in works:
+        if (cost := _cost(work)) not in measured:
+            doing(f"measuring two steps of {work.preset.name}")
+            measured[cost] = measure(work, device=device, threads=threads)
+    estimates = [_estimate(work, measured[_cost(work)]) for work in works]
+    _check_memory(estimates, num_workers, free)
+    return estimates
+
+
+def _cost(work: Work) -> str:
+    """Return what is equal for two models that cost the same; the number of heads changes no multiply-add."""
+    ignored: dict[str, Any] = {
+        "name": True,
+        "about": True,
+        "encoder": {"num_heads", "pad_heads"},
+        "training": {"epochs", "learning_rate", "matrix_learning_rate", "views", "windows", "schedule"},
+    }
+    return json.dumps(work.preset.model_dump(mode="json", exclude=ignored))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Seconds of a step, and bytes that a process held at most while it took some."""
+
+    step_s: float
+    peak_bytes: float
+
+
+def _estimate(work: Work, measured: Measured | None) -> Estimate:
+    cell_s, memory = work.rough_s, work.computed_bytes
+    if measured:
+        cell_s = measured.step_s * work.passes / PASSES / work.preset.training.batch_size
+        memory = measured.peak_bytes + work.data_bytes + work.state_bytes
+    return Estimate(
+        model=work.preset.name,
+        num_cells=work.num_cells,
+        parameters=work.facts["parameters"],
+        multiply_adds=work.facts["multiply_adds_per_window"],
+        step_s=measured.step_s if measured else None,
+        cell_s=cell_s,
+        memory_gb=memory / 1e9,
+    )
+
+
+def _check_memory(estimates: Sequence[Estimate], num_workers: int, free: float | None) -> None:
+    """Refuse a model for which this machine has too little memory, alone or beside those that train with it."""
+    if free is None or not estimates:
+        return
+    free_gb, largest = free / 1e9, max(estimates, key=lambda each: each.memory_gb)
+    needs = sorted((each.memory_gb for each in estimates for _ in range(each.num_cells)), reverse=True)
+    together_gb = sum(needs[:num_workers])
+    if largest.memory_gb > free_gb:
+        advice = "lower training.batch_size, or leave it out with --models"
+    elif together_gb > free_gb:
+        advice = f"{num_workers} trainings at a time need {together_gb:.1f} GB: lower --workers"
+    else:
+        return
+    need = f"{largest.model} needs about {largest.memory_gb:.1f} GB of memory"
+    raise MachineError(f"{need}, and {free_gb:.1f} GB are free; {advice}")
+
+
+def free_bytes() -> float | None:
+    """Return the memory that processes may still take, in bytes; None where the system does not say."""
+    meminfo, group = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+    if not meminfo.exists():
+        return None
+    lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line)
+    free = float(lines["MemAvailable"].split()[0]) * 1024
+    try:
+        most, used = ((group / f"memory.{name}").read_text().strip() for name in ("max", "current"))
+        return free if most == "max" else min(free, float(most) - float(used))
+    except (OSError, ValueError):  # no limit of a container
+        return free
+
+
+def measure(work: Work, *, device: str, threads: int) -> Measured:
+    """Take a step to warm up and two to measure, on noise, in a process of its own that ends with them.
+
+    Raises:
+        MachineError: the process was killed, as it is when memory runs out.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_take_steps, args=(theirs, work, device, threads), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        return ours.recv()
+    except EOFError:
+        raise MachineError(
+            f"a process that took three steps of {work.preset.name} did not come back; it needs "
+            f"{work.computed_bytes / 1e9:.1f} GB of memory or more; leave it out with --models"
+        ) from None
+    finally:
+        process.kill()
+        process.join()
+
+
+def _take_steps(channel: Connection, work: Work, device: str, threads: int) -> None:
+    """Train on noise as a cell does, and answer with `Measured`."""
+    import torch
+
+    from auricle.training.fit import peak_memory_mb
+    from auricle.training.loop import cut_windows, window_logits
+    from auricle.training.start import fresh_model, fresh_trainer
+
+    torch.set_num_threads(threads)
+    preset, place = work.preset, torch.device(device)
+    model = fresh_model(preset, work.num_classes, 0, place)
+    noise = torch.randn(preset.training.batch_size, round(work.clip_s * preset.audio.sample_rate_hz))
+    frames = model.frontend.frames(noise.to(place))
+    model.frontend.fit(frames)
+    trainer = fresh_trainer(preset, model, 0, place)
+    windows = cut_windows(frames, [0], trainer.window_frames)[:, 0]
+    labels = torch.arange(len(noise), device=place) % work.num_classes
+    targets = torch.nn.functional.one_hot(labels, work.num_classes).float()
+    for step in range(1 + NUM_STEPS):
+        if step == 1:
+            start = time.perf_counter()
+        norm = trainer.step(trainer.loss(windows if preset.training.windows == "grid" else frames, targets))
+        norm.item()  # waits for an accelerator
+        if trainer.average:
+            trainer.average.update(step + 1)
+    step_s = (time.perf_counter() - start) / NUM_STEPS
+    window_logits(model, windows.repeat(-(-EVALUATED_WINDOWS // len(windows)), 1, 1)[:EVALUATED_WINDOWS])
+    peak = torch.cuda.max_memory_reserved() if place.type == "cuda" else 1e6 * peak_memory_mb()
+    channel.send(Measured(step_s, peak))

@@ -1,0 +1,167 @@
+"""How far a study is, from what stands on disk; it takes no lock, so it works while the study runs."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from auricle import runs
+from auricle.config import StudyConfig
+from auricle.data.folds import NUM_RANDOM_FOLDS
+from auricle.errors import RefusedError
+from auricle.runs import Cell, CellName, StudyFolder
+from auricle.study.record import read_description
+
+State = Literal["done", "running", "stopped", "failed", "waiting"]
+
+
+@dataclass(frozen=True)
+class CellStatus:
+    """One cell: waiting, in training, stopped in the middle of it, failed with a cause, or done.
+
+    Attributes:
+        epoch: the last one that is finished, 0 before that.
+        epochs: of the whole training.
+        seconds: of the epochs so far.
+        left_s: until it is done, where that can be told; of a waiting cell too.
+        train_accuracy: after the last epoch, in 0..1.
+        validation_accuracy: the same, where the protocol has a validation set.
+        cause: why it failed.
+    """
+
+    name: str
+    model: str
+    state: State
+    epoch: int
+    epochs: int
+    seconds: float
+    left_s: float | None = None
+    train_accuracy: float | None = None
+    validation_accuracy: float | None = None
+    cause: str = ""
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """A study: its cells in the order in which they are trained, and the seconds until the last is done."""
+
+    name: str
+    running: bool
+    cells: tuple[CellStatus, ...]
+    left_s: float | None
+
+    def num(self, state: State) -> int:
+        """Return how many cells are in a state."""
+        return sum(cell.state == state for cell in self.cells)
+
+
+def read_status(folder: Path) -> StudyStatus | None:
+    """Say how far a study is; None where the folder holds none.
+
+    Raises:
+        RefusedError: study.yaml is damaged.
+    """
+    place = StudyFolder(folder)
+    description = read_description(place)
+    if description is None:
+        return None
+    try:
+        config = StudyConfig.model_validate(description["study"])
+        epochs = {name: preset["training"]["epochs"] for name, preset in description["models"].items()}
+        names = _planned(config, list(epochs), sorted(description["dataset"]["folds"]))
+    except (ValueError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise RefusedError(f"{place.description} is damaged ({reason}); choose another folder") from error
+    running = runs.owner(folder) is not None
+    cells = [cell_status(place.cell(name), epochs[name.model], running=running) for name in names]
+    with_times, left_s = timed(cells)
+    return StudyStatus(config.name, running, tuple(with_times), left_s)
+
+
+def _planned(config: StudyConfig, models: Sequence[str], folds: Sequence[int]) -> list[CellName]:
+    """Return the cells that a study asks for, in the order in which they are trained."""
+    of = {"test-split": folds[1:2], "k-fold": folds[1:], "official": folds}
+    return [
+        CellName(model, protocol, fold, seed)
+        for seed in config.seeds
+        for protocol in config.protocols
+        for fold in of.get(protocol, range(1, NUM_RANDOM_FOLDS + 1))
+        for model in models
+        if protocol in config.protocols_of(model)
+    ]
+
+
+def cell_status(cell: Cell, epochs: int, *, running: bool) -> CellStatus:
+    """Say how far a cell is.
+
+    Args:
+        cell: which need not have a folder.
+        epochs: of the whole training.
+        running: whether somebody trains in this study.
+    """
+    history = runs.read_history(cell)
+    last: Mapping[str, Any] = history[-1] if history else {}
+    cause = _cause(cell) if not cell.done else ""
+    state: State = "running" if running else "stopped"
+    if cell.done:
+        state = "done"
+    elif cause:
+        state = "failed"
+    elif not cell.folder.exists():
+        state = "waiting"
+    return CellStatus(
+        name=str(cell.name),
+        model=cell.name.model,
+        state=state,
+        epoch=last.get("epoch", 0),
+        epochs=epochs,
+        seconds=sum(record.get("seconds", 0.0) for record in history),
+        train_accuracy=last.get("train_accuracy"),
+        validation_accuracy=last.get("validation_accuracy"),
+        cause=cause,
+    )
+
+
+def _cause(cell: Cell) -> str:
+    try:
+        return str(json.loads(cell.error.read_text(encoding="utf-8"))["cause"])
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return "for an unknown cause"
+
+
+def timed(cells: Sequence[CellStatus]) -> tuple[list[CellStatus], float | None]:
+    """Add to each cell the seconds that it still needs, and return those until the last one ends.
+
+    An epoch of a model takes what its epochs have taken so far; of a model that has not begun, what those of the
+    others have. As many cells are trained at a time as are running now. None: nothing is known, or nothing runs.
+    """
+    per_epoch = {
+        model: statistics.fmean(cell.seconds / cell.epoch for cell in cells if cell.model == model and cell.epoch)
+        for model in {cell.model for cell in cells if cell.epoch}
+    }
+    overall = statistics.fmean(per_epoch.values()) if per_epoch else None
+    timed_cells = []
+    for cell in cells:
+        pace = per_epoch.get(cell.model, overall)
+        open_ = cell.state in ("running", "waiting", "stopped")
+        left_s = pace * (cell.epochs - cell.epoch) if open_ and pace is not None else None
+        timed_cells.append(CellStatus(**{**vars(cell), "left_s": left_s}))
+    return timed_cells, _until_last(timed_cells)
+
+
+def _until_last(cells: Sequence[CellStatus]) -> float | None:
+    lanes = [cell.left_s for cell in cells if cell.state == "running" and cell.left_s is not None]
+    if not lanes:
+        return None
+    heapq.heapify(lanes)
+    for cell in cells:
+        if cell.state in ("waiting", "stopped"):
+            heapq.heappush(lanes, heapq.heappop(lanes) + (cell.left_s or 0.0))
+    return max(lanes)

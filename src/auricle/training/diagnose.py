@@ -1,0 +1,138 @@
+"""The cures of a collapsed training, tried: the same training with one thing changed, for its first epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from auricle.config import Preset, TrainingConfig, parse_overrides, revalidated
+from auricle.data.cache import Recordings
+from auricle.data.folds import Split
+from auricle.errors import DivergedError
+from auricle.training.causes import Case, Cure, likely_cause
+from auricle.training.fit import Sets, choose_device, prepare_training
+from auricle.training.loop import CurvePoint, Trainer, curve_point
+from auricle.training.measure import measure
+from auricle.training.watch import Watch
+
+MOST_EPOCHS = 10
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How the first epochs of a training went.
+
+    Attributes:
+        change: `section.field=value` words; none for the training as it is.
+        epochs: that it was trained.
+        loss: of clean middle windows of the training clips at the end, in nats; None if it diverged.
+        accuracy: of the same, 0..1; None if it diverged.
+        learns: whether it shows no sign of collapse.
+    """
+
+    change: Cure
+    epochs: int
+    loss: float | None
+    accuracy: float | None
+    learns: bool
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Why a training does not learn, and what the cures did; no cause where it learns.
+
+    Attributes:
+        cause: in one sentence.
+        trials: the training as it is, then each cure.
+    """
+
+    cause: str | None
+    trials: tuple[Trial, ...]
+
+
+def num_trial_epochs(config: TrainingConfig) -> int:
+    """Return a fifth of the epochs, from 1 to 10.
+
+    >>> [num_trial_epochs(TrainingConfig(epochs=epochs)) for epochs in (3, 30, 100)]
+    [1, 6, 10]
+    """
+    return max(1, min(MOST_EPOCHS, config.epochs // 5))
+
+
+def changed(preset: Preset, change: Sequence[str]) -> Preset:
+    """Return a preset with `section.field=value` words laid over it.
+
+    Raises:
+        UsageError: a value out of range.
+    """
+    for field, value in parse_overrides(change).items():
+        section, name = field.split(".")
+        preset = revalidated(preset, **{section: revalidated(getattr(preset, section), **{name: value})})
+    return preset
+
+
+def diagnose(
+    preset: Preset,
+    recordings: Recordings,
+    split: Split,
+    *,
+    seed: int,
+    device: str = "auto",
+    epochs: int | None = None,
+    collapse: Mapping[str, Any] | None = None,
+    on_trial: Callable[[Sequence[str]], None] | None = None,
+) -> Diagnosis:
+    """Train the first epochs of a cell as it is, and again with each change that may cure it.
+
+    Args:
+        preset: of the cell.
+        recordings: all clips of its dataset.
+        split: which of them train.
+        seed: of the cell.
+        device: auto, cpu, cuda or mps.
+        epochs: of each trial; None: a fifth of the cell's, 10 at most.
+        collapse: what was recorded of it while it was trained; None: the cause is measured now.
+        on_trial: told each change before it is tried.
+
+    Raises:
+        MachineError: no such device.
+        UsageError: the preset does not build.
+    """
+    tell = on_trial or (lambda change: None)
+    num = epochs or num_trial_epochs(preset.training)
+    with torch.random.fork_rng():
+        tell(())
+        trainer, sets = prepare_training(preset, recordings, split, seed, choose_device(device))
+        trials = [_trial((), trainer, sets, num)]
+        if collapse is not None:
+            cause, cures = str(collapse["cause"]), tuple(tuple(cure) for cure in collapse["cures"])
+        elif trials[0].learns:
+            return Diagnosis(None, tuple(trials))
+        else:
+            found = likely_cause(Case(preset, *measure(trainer, sets.drawn_from(trainer), seed)))
+            cause, cures = found.words, found.cures
+        for cure in cures:
+            tell(cure)
+            begun = prepare_training(changed(preset, cure), recordings, split, seed, choose_device(device))
+            trials.append(_trial(cure, *begun, num))
+    return Diagnosis(cause, tuple(trials))
+
+
+def _trial(change: Cure, trainer: Trainer, sets: Sets, epochs: int) -> Trial:
+    """Train the first epochs and look once, at their end."""
+    seen, train = sets.drawn_from(trainer), sets.clips(sets.split.train)
+    try:
+        for epoch in range(epochs):
+            trainer.epoch(epoch, seen)
+    except DivergedError:
+        return Trial(change, epochs, None, None, learns=False)
+    point = curve_point(trainer.model, train, trainer.window_frames, trainer.precision)
+    watch = Watch.over(train.targets.argmax(1).cpu().numpy(), trainer.preset.training)
+    return Trial(change, epochs, point.loss, point.accuracy, learns=not watch.signs(_record(point)))
+
+
+def _record(point: CurvePoint) -> dict[str, float]:
+    return {"train_loss": point.loss, "train_accuracy": point.accuracy, "train_spread": point.spread}

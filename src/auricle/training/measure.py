@@ -1,0 +1,173 @@
+"""What is wrong inside a network that does not learn, in numbers: its first steps, its units, its attention."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from auricle.errors import DivergedError
+from auricle.model.classifier import Classifier
+from auricle.model.transformer import Encoder
+from auricle.training.loop import Clips, Trainer, middle_windows
+from auricle.training.optimise import TOKENS
+from auricle.training.start import fresh_model, fresh_trainer
+
+NUM_STEPS = 10
+NUM_WINDOWS = 64
+
+
+@dataclass(frozen=True)
+class FirstSteps:
+    """How a training begins.
+
+    Attributes:
+        losses: that the steps went down, in nats.
+        gradient_norms: before clipping.
+        step_sizes: of each step, how far the typical matrix or kernel moved, as a share of its own norm, scaled to the
+            full learning rate where the warm-up still holds it back.
+        steps_per_epoch: of this training.
+        diverged: whether a step was not finite; then nothing is known of it and of those after it.
+    """
+
+    losses: tuple[float, ...]
+    gradient_norms: tuple[float, ...]
+    step_sizes: tuple[float, ...]
+    steps_per_epoch: int
+    diverged: bool
+
+
+def measure(trainer: Trainer, clips: Clips, seed: int) -> tuple[FirstSteps, Inside]:
+    """Measure how a training began, by beginning it again, and what its network does now.
+
+    The training itself is left as it was, its randomness too.
+
+    Args:
+        trainer: as it stands.
+        clips: the training clips.
+        seed: of the training.
+    """
+    device, num_classes = trainer.precision.device, clips.targets.shape[1]
+    with torch.random.fork_rng():
+        model = fresh_model(trainer.preset, num_classes, seed, device)
+        model.frontend.load_state_dict(trainer.model.frontend.state_dict())
+        start = first_steps(fresh_trainer(trainer.preset, model, seed, device), clips)
+    return start, inside(trainer.model, clips, trainer.window_frames)
+
+
+def first_steps(trainer: Trainer, clips: Clips, num_steps: int = NUM_STEPS) -> FirstSteps:
+    """Take the first steps of a fresh training and watch them."""
+    weights = [weight for name, weight in trainer.model.named_parameters() if weight.ndim > 1 and name not in TOKENS]
+    full_rate = trainer.preset.training.learning_rate
+    losses, norms, sizes, diverged = [], [], [], False
+    steps = chain.from_iterable(trainer.steps(epoch, clips) for epoch in range(trainer.preset.training.epochs))
+    try:
+        for _ in range(num_steps):
+            before = [weight.detach().clone() for weight in weights]
+            step = next(steps, None)
+            if step is None:
+                break
+            size = _typical_change(before, weights) * full_rate / step.learning_rate
+            if not math.isfinite(size):
+                diverged = True
+                break
+            losses.append(float(step.objective))
+            norms.append(float(step.gradient_norm))
+            sizes.append(size)
+    except DivergedError:
+        diverged = True
+    num_steps = len(trainer.batches(len(clips)))
+    return FirstSteps(tuple(losses), tuple(norms), tuple(sizes), num_steps, diverged)
+
+
+@torch.no_grad()
+def _typical_change(before: Sequence[Tensor], after: Sequence[Tensor]) -> float:
+    """Return the median over weights of their change, as a share of their norm before it."""
+    changes = [float((new - old).norm() / old.norm().clamp(min=1e-12)) for old, new in zip(before, after, strict=True)]
+    return statistics.median(changes)
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What a network does with training windows.
+
+    Attributes:
+        dead_units: largest share, over its ReLU layers, of channels that are zero for all windows; None without ReLU.
+        dead_layer: the layer of that share, where it is above 0.
+        attention_entropy: mean over heads and queries of the entropy of the weights, as a share of that of equal
+            weights, in the block where it is least; None without an encoder.
+        base_spread: how much the base's map differs between windows, as a share of its size.
+        summary_spread: the same of what the head is given.
+    """
+
+    dead_units: float | None
+    dead_layer: str | None
+    attention_entropy: float | None
+    base_spread: float
+    summary_spread: float
+
+
+@torch.no_grad()
+def inside(model: Classifier, clips: Clips, window_frames: int) -> Inside:
+    """Look into a network while it hears the middle windows of some training clips."""
+    chosen = torch.linspace(0, len(clips) - 1, min(NUM_WINDOWS, len(clips)), device=clips.frames.device).long()
+    windows = middle_windows(Clips(clips.frames[chosen], clips.targets[chosen]), window_frames)
+    was_training = model.training
+    model.eval()
+    with _alive_units(model) as alive:
+        map = model.base(model.frontend(windows))
+        summary = model.summary(map)
+        model.head(summary)
+    entropy = _least_entropy(model.summary, map) if isinstance(model.summary, Encoder) else None
+    model.train(was_training)
+    dead = {name: 1 - float(units.float().mean()) for name, units in alive.items()}
+    worst = max((name for name, share in dead.items() if share), key=dead.__getitem__, default=None)
+    return Inside(
+        dead_units=max(dead.values(), default=None),
+        dead_layer=worst,
+        attention_entropy=entropy,
+        base_spread=_relative_spread(map),
+        summary_spread=_relative_spread(summary),
+    )
+
+
+@contextmanager
+def _alive_units(model: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """Give, by layer, which channels of a ReLU are above zero anywhere in what passes while the block runs."""
+    alive: dict[str, Tensor] = {}
+    hooks = []
+    for name, layer in model.named_modules():
+        if isinstance(layer, nn.ReLU):
+
+            def note(layer: nn.Module, inputs: Any, output: Tensor, name: str = name) -> None:
+                channels = output.transpose(1, -1) if output.ndim == 4 else output  # (..., channels)
+                alive[name] = (channels > 0).flatten(0, -2).any(0)
+
+            hooks.append(layer.register_forward_hook(note))
+    try:
+        yield alive
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _least_entropy(encoder: Encoder, map: Tensor) -> float:
+    """Return the entropy of attention in the block where it is least, 0..1; 0: each query reads one token."""
+    entropies = []
+    for weights in encoder.attention_weights(map):
+        entropy = -(weights * weights.clamp(min=1e-12).log()).sum(-1).mean()
+        entropies.append(float(entropy) / math.log(max(2, weights.shape[-1])))
+    return max(0.0, min(entropies))
+
+
+def _relative_spread(values: Tensor) -> float:
+    """Return how far values of single windows lie from their mean, as a share of their size, (B, ...)."""
+    values = values.flatten(1).double()
+    return float((values - values.mean(0)).norm() / values.norm().clamp(min=1e-12))

@@ -1,0 +1,142 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from auricle.report.chapter_reported import reported_chapter
+from auricle.report.document import Bullets, Table
+from auricle.report.evidence import Study, load_study
+from auricle.report.reported import claims, measured
+from auricle.report.tabular import show
+from auricle.report.wording import Text
+from auricle.runs import StudyFolder
+from auricle.scoring.predictions import read_predictions
+
+RECORDED = {"kind": "one-class", "epoch": 3, "cause": "learning rate 0.05 is too high", "cures": [["a.b=1"]]}
+MODELS = (
+    "report-a-cnn",
+    "report-a-cnn-adam-0.05",
+    "report-b-cnn",
+    "report-c-transformer-h2",
+    "report-a-cnn-own-recipe",
+)
+
+
+def words(text: Text) -> str:
+    plain = "".join(piece if isinstance(piece, str) else getattr(piece, "words", "") for piece in text)
+    return plain.replace("\xa0", " ")
+
+
+@pytest.fixture(scope="module")
+def study(make_study: Callable[..., Path]) -> Study:
+    return load_study(
+        make_study(
+            models=MODELS, protocols=("k-fold", "random"), epochs=3, clip_s=0.1, leaky_protocols=("random",),
+            skill={"report-a-cnn": 4.0, "report-a-cnn-adam-0.05": None, "report-b-cnn": 0.0,
+                   "report-c-transformer-h2": None},
+            training={"report-a-cnn-adam-0.05": {"optimizer": "adam", "learning_rate": 0.05}},
+            collapse={"report-a-cnn-adam-0.05": RECORDED, "report-c-transformer-h2": RECORDED},
+            unstarted=[f"report-b-cnn/random-{fold}-0" for fold in (1, 2, 3, 4)],
+        )
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def table(study: Study) -> Table:
+    (chapter,) = reported_chapter(study)
+    return next(block for block in chapter.blocks if isinstance(block, Table))
+
+
+def rows_of(table: Table, group: str, **wanted: str) -> list[dict[str, str]]:
+    title = next(title for title in table.groups if title.startswith(group))
+    shown = [
+        {column.key: plain(show(value, column.kind)) for column, value in zip(table.columns, row, strict=True)}
+        for row in table.groups[title]
+    ]
+    return [row for row in shown if all(row[key] == value for key, value in wanted.items())]
+
+
+def plain(text: str) -> str:
+    return text.replace("\xa0", " ").replace("\N{NON-BREAKING HYPHEN}", "-")
+
+
+def test_every_figure_of_the_four_reports_is_there_as_printed():
+    said = {}
+    for claim in claims():
+        said.setdefault((claim.report, claim.model), []).append((claim.protocol, claim.test))
+    assert len(said) == 16
+    assert [test for _, test in said["A", "report-a-cnn"]] == ["42.50", "35.00", "31.25", "45.00"]
+    assert [test for _, test in said["A", "report-a-transformer-h4"]] == ["57.50", "10.00", "15.00", "42.50"]
+    assert said["B", "report-b-cnn"] == [("test-split", "54.9"), ("random", "59.75"), ("k-fold", "59.75")]
+    assert said["B", "report-b-transformer-h2"] == [("test-split", "47.5"), ("random", "52.25"), ("k-fold", "52.25")]
+    assert said["C", "report-c-cnn"] == [("test-split", "9.16"), ("k-fold", "42")]
+    assert said["D", "report-d-transformer-h1"] == [("test-split", "10")]
+    totals = {(claim.report, "cnn" in claim.model): claim.parameters for claim in claims()}
+    assert totals == {
+        ("A", True): 12_212, ("A", False): 98_730, ("B", True): 36_522, ("B", False): 335_402, ("C", True): 128_682,
+        ("C", False): 2_607_778, ("D", True): 2_591_498, ("D", False): 48_467_946,
+    }  # fmt: skip
+
+
+def test_a_claim_is_about_a_preset_that_exists():
+    from auricle.config import preset_names
+
+    assert {claim.model for claim in claims()} <= set(preset_names())
+
+
+def test_macro_f1_is_the_mean_of_the_classes_where_only_these_are_printed():
+    (claim,) = [claim for claim in claims() if (claim.model, claim.protocol) == ("report-c-cnn", "k-fold")]
+    assert claim.f1 == "0.375"
+
+
+def test_a_study_without_their_models_has_no_such_chapter(esc10: Study):
+    assert reported_chapter(esc10) == ()
+
+
+def test_a_variant_is_found_by_its_optimiser_and_rate(table: Table):
+    (low,) = rows_of(table, "Report A", model="C", optimiser="Adam 0.001", protocol="k-fold")
+    (high,) = rows_of(table, "Report A", model="C †", optimiser="Adam 0.05", protocol="k-fold")
+    assert (low["reported_accuracy"], low["standing"]) == ("42.50", "higher here")
+    assert (high["reported_accuracy"], high["measured_accuracy"], high["standing"]) == ("35.00", "10.0", "lower here")
+
+
+def test_what_was_not_run_says_so_in_its_row(table: Table):
+    (row,) = rows_of(table, "Report A", model="C", optimiser="SGD 0.05")
+    assert (row["reported_accuracy"], row["measured_accuracy"], row["standing"]) == ("45.00", "–", "not run")
+    (row,) = rows_of(table, "Report B", model="C", protocol="random (leaky)")
+    assert (row["reported_accuracy"], row["standing"]) == ("59.75", "not started")
+
+
+def test_what_collapsed_there_and_here_is_said_to(table: Table):
+    (row,) = rows_of(table, "Report C", model="T, 2 heads †", protocol="k-fold")
+    assert row["standing"] == "both collapsed"
+
+
+def test_a_recipe_that_no_report_has_stands_without_reported_figures(table: Table):
+    (row,) = rows_of(table, "Report A", optimiser="Muon 0.004", protocol="k-fold")
+    assert (row["reported_accuracy"], row["standing"]) == ("–", "not reported")
+
+
+def test_accuracy_per_window_is_that_of_the_windows(study: Study):
+    found = measured(study, "report-a-cnn", "k-fold", by_window=True)
+    assert found is not None
+    shares = []
+    for cell in found.cells:
+        windows = read_predictions(StudyFolder(study.folder).cell(cell.name).predictions).of("test")
+        shares.append((windows.probabilities.argmax(1) == windows.labels).mean())
+    assert found.accuracy == pytest.approx(sum(shares) / len(shares))
+    assert found.best == pytest.approx(max(shares))
+    assert found.low < found.accuracy < found.high
+
+
+def test_each_difference_has_its_reason(study: Study):
+    (chapter,) = reported_chapter(study)
+    (bullets,) = (block for block in chapter.blocks if isinstance(block, Bullets))
+    told = {plain(words(item)).partition(".")[0]: plain(words(item)) for item in bullets.items}
+    adam = next(text for head, text in told.items() if head.startswith("report-a-cnn-adam-0"))
+    assert "25.0 points lower: 4 of 4 trainings here collapsed (learning rate 0.05 is too high)" in adam
+    assert "the report gives the best fold" in adam
+    assert "let clips of one recording stand on both sides, these do not" in told["report-b-cnn, k-fold"]
+    assert "Collapsed there and here" in told["report-c-transformer-h2, k-fold"]
+    assert "36,522 parameters reported, 436,314 counted" not in told["report-a-cnn, k-fold"]
+    assert "12,212 parameters reported, 436,314 counted" in told["report-a-cnn, k-fold"]

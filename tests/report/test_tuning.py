@@ -1,0 +1,172 @@
+"""The chapter on hyper-parameter tuning, of a search that never ran."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from auricle.errors import RefusedError
+from auricle.report.build import compose
+from auricle.report.chapter_tuning import tuning_chapter
+from auricle.report.document import Callout, Figure, Paragraph, blocks_of
+from auricle.report.evidence import load_study
+from auricle.report.figures import style
+from auricle.report.figures_tuning import importance_bars, parallel, progress
+from auricle.report.numbering import numbered
+from auricle.report.tables import comparative_rows
+from auricle.report.tabular import Table
+from auricle.search.record import describe_parameters
+from auricle.search.space import Choices, check_space, load_space
+
+
+def write_search(folder: Path, *, space: str = "wide", num: int = 60, states: tuple[str, ...] = ()) -> dict:
+    """Write the record of a search whose loss has its lowest value inside the space."""
+    checked = check_space(load_space(space))
+    rng = np.random.default_rng(3)
+    trials = []
+    for number in range(num):
+        values, distance = {}, 0.0
+        for name, each in checked.parameters.items():
+            at = float(np.clip(rng.normal(0.6, 0.3), 0, 1)) if number > num // 4 else float(rng.uniform())
+            if isinstance(each, Choices):
+                values[name] = each.values[round(at * (len(each.values) - 1))]
+            elif each.log:
+                values[name] = float(each.low * (each.high / each.low) ** at)
+            else:
+                values[name] = each.low + at * (each.high - each.low)
+            values[name] = round(values[name]) if getattr(each, "whole", False) else values[name]
+            distance += (at - 0.6) ** 2 * (3 if name == "training.learning_rate" else 0.2)
+        state = states[number] if number < len(states) else "done" if rng.uniform() < 0.7 else "pruned"
+        loss = 0.6 + distance + abs(float(rng.normal(0, 0.05))) if state == "done" else None
+        accuracy = None if loss is None else 1 / (1 + loss / 2)
+        trials.append({"number": number, "folder": number, "state": state, "values": values, "loss": loss,
+                       "accuracy": accuracy, "epochs": 30, "seconds": 40.0, "cause": ""})  # fmt: skip
+    config = checked.config
+    shares = np.sort(rng.dirichlet(np.full(len(checked.parameters), 0.5)))[::-1]
+    record = {
+        "name": config.name, "about": config.about, "protocol": config.protocol, "sampler": config.sampler,
+        "pruner": config.pruner, "folds": [2] if config.protocol == "test-split" else [2, 3, 4, 5], "num_clips": 320,
+        "num_unheard": 80, "num_trials": num, "epochs": {"transformer-h4": 100}, "overrides": {},
+        "parameters": describe_parameters(checked),
+        "importance": dict(zip(checked.parameters, map(float, shares), strict=True)), "trials": trials,
+    }  # fmt: skip
+    (folder / "search").mkdir(exist_ok=True)
+    (folder / "search" / "trials.json").write_text(json.dumps(record))
+    return record
+
+
+@pytest.fixture
+def tuned(make_study):
+    """The study of the best set of a search, and the record of that search."""
+
+    def tuned(**changes):
+        folder = make_study(models=("cnn",), protocols=("test-split",))
+        record = write_search(folder, **changes)
+        best = min(
+            (entry for entry in record["trials"] if entry["loss"]), key=lambda entry: entry["loss"], default=None
+        )
+        return load_study(folder), record, best
+
+    return tuned
+
+
+def chapter(study):
+    with style():
+        return tuning_chapter(study, comparative_rows(study))
+
+
+def words(sections) -> str:
+    paragraphs = [block for block in blocks_of(sections) if isinstance(block, Paragraph)]
+    return "".join(
+        piece if isinstance(piece, str) else getattr(piece, "words", "") for p in paragraphs for piece in p.text
+    )
+
+
+def test_a_study_without_a_search_has_no_such_chapter(esc10):
+    assert chapter(esc10) == ()
+    with style():
+        assert "Hyper-parameter tuning" not in [section.title for section in compose(esc10).sections]
+
+
+def test_the_chapter_stands_between_training_and_results_and_every_reference_is_met(tuned):
+    study, _, _ = tuned()
+    document = compose(study)
+    titles = [section.title for section in document.sections]
+    assert titles.index("Training") + 1 == titles.index("Hyper-parameter tuning") == titles.index("Results") - 1
+    numbered(document)
+
+
+def test_the_best_set_is_the_one_with_the_lowest_validation_loss(tuned):
+    study, record, best = tuned()
+    sections = chapter(study)
+    tables = {block.name: block for block in blocks_of(sections) if isinstance(block, Table)}
+    (rows,) = tables["table-best-set"].groups.values()
+    assert [row[0] for row in rows] == list(record["parameters"])
+    rates = next(row for row in rows if row[0] == "training.learning_rate")
+    assert rates[1] == "0.0001 to 0.1, evenly over its logarithm"
+    assert float(rates[2]) == pytest.approx(best["values"]["training.learning_rate"], rel=1e-3)
+    (trials,) = tables["table-trials"].groups.values()
+    assert trials[0][:2] == (best["number"], best["loss"])
+    assert len(trials) == 8
+    assert f"The best is trial {best['number']}" in words(sections)
+
+
+def test_it_says_that_the_test_fold_was_not_loaded_and_that_the_best_score_was_picked(tuned):
+    sections = chapter(tuned()[0])
+    assert "The 80 clips of the test fold were not loaded" in words(sections)
+    assert [block for block in blocks_of(sections) if isinstance(block, Callout)]
+
+
+def test_all_points_of_a_small_grid_are_listed_with_their_models(tuned):
+    study, _, _ = tuned(space="assignment", num=16, states=("done",) * 16)
+    tables = {block.name: block for block in blocks_of(chapter(study)) if isinstance(block, Table)}
+    (rows,) = tables["table-trials"].groups.values()
+    assert len(rows) == 16
+    assert {row[1] for row in rows} <= {"cnn", "transformer-h1", "transformer-h2", "transformer-h4"}
+    assert "All trials" in tables["table-trials"].caption[0]
+
+
+@pytest.mark.parametrize("states", [("done",), ("done", "failed", "running"), ("done", "done")])
+def test_few_trials_are_drawn_too(tuned, states):
+    study, _, _ = tuned(num=len(states), states=states)
+    figures = [block for block in blocks_of(chapter(study)) if isinstance(block, Figure)]
+    assert all(panel.svg.startswith("<svg") for figure in figures for panel in figure.panels)
+
+
+def test_without_a_trial_that_came_to_its_end_there_is_no_chapter(tuned):
+    assert chapter(tuned(num=2, states=("failed", "running"))[0]) == ()
+
+
+def test_a_damaged_record_is_refused(tuned):
+    study, _, _ = tuned()
+    (study.folder / "search" / "trials.json").write_text("{")
+    with pytest.raises(RefusedError, match="damaged"):
+        chapter(study)
+
+
+def test_the_line_of_the_best_so_far_never_rises(tuned):
+    _, record, best = tuned()
+    done = [entry for entry in record["trials"] if entry["loss"]]
+    axes = progress(done, [], 60).axes[0]
+    line = axes.lines[1].get_ydata()
+    assert (np.diff(line) <= 0).all()
+    assert line[-1] == best["loss"]
+
+
+def test_every_trial_is_a_line_that_leaves_out_what_it_has_not(tuned):
+    parameters = {"model": {"choices": ["cnn", "transformer-h1"]}, "encoder.width": {"choices": [64, 128]}}
+    done = [
+        {"number": 1, "loss": 0.5, "values": {"model": "cnn"}},
+        {"number": 2, "loss": 0.6, "values": {"model": "transformer-h1", "encoder.width": 64}},
+    ]
+    axes = parallel(parameters, done).axes[0]
+    assert sorted(
+        len(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) > 1 and line.get_lw() > 0.7
+    ) == [2, 3]
+
+
+def test_the_most_important_parameter_is_on_top():
+    axes = importance_bars({"a": 0.7, "b": 0.3}).axes[0]
+    assert axes.patches[0].get_width() == 70
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]

@@ -1,0 +1,114 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from auricle.config import load_preset
+from auricle.errors import UsageError
+from auricle.search.space import MODEL, Choices, Range, SpaceConfig, check_space, load_space, space_names
+
+
+def space(parameters=None, **changes):
+    return check_space(SpaceConfig(**{"name": "mine", "models": ("cnn",), "parameters": parameters or {}} | changes))
+
+
+def test_every_space_of_the_package_is_valid():
+    for name in space_names():
+        checked = check_space(load_space(name))
+        assert checked.config.about
+        assert checked.config.protocol in ("test-split", "k-fold")
+
+
+def test_assignment_is_the_grid_of_the_specification():
+    checked = check_space(load_space("assignment"))
+    assert checked.grid == {
+        MODEL: ("cnn", "transformer-h1", "transformer-h2", "transformer-h4"),
+        "training.optimizer": ("adam", "sgd"),
+        "training.learning_rate": (0.001, 0.05),
+    }
+    assert checked.num_trials == 16
+    assert checked.config.protocol == "k-fold"
+
+
+def test_wide_searches_all_that_the_issue_names():
+    fields = {name.partition(".")[2] for name in load_space("wide").parameters}
+    assert fields >= {"optimizer", "learning_rate", "batch_size", "dropout", "num_heads", "num_blocks", "width",
+                      "weight_decay", "mix"}  # fmt: skip
+
+
+def test_values_become_a_preset():
+    checked = space({"training.learning_rate": {"low": "1e-4", "high": 0.1, "log": True}, "head.dropout": [0, 0.5]})
+    assert checked.parameters == {
+        "training.learning_rate": Range(1e-4, 0.1, True, False),
+        "head.dropout": Choices((0.0, 0.5)),
+    }
+    preset = checked.preset({"training.learning_rate": 0.03, "head.dropout": 0.5})
+    assert (preset.training.learning_rate, preset.head.dropout) == (0.03, 0.5)
+    assert preset.training.epochs == load_preset("cnn").training.epochs
+
+
+def test_a_range_of_a_whole_field_is_of_whole_numbers():
+    assert space({"training.views": {"low": 1, "high": 6}}).parameters["training.views"] == Range(1, 6, False, True)
+
+
+def test_fields_of_an_encoder_are_searched_only_where_there_is_one():
+    checked = space({"encoder.num_heads": [1, 2]}, models=("cnn", "transformer-h1"))
+    assert list(checked.parameters) == [MODEL, "encoder.num_heads"]
+    assert list(checked.parameters_of("cnn")) == []
+    assert checked.preset({MODEL: "transformer-h1", "encoder.num_heads": 2}).encoder.num_heads == 2
+    assert checked.preset({MODEL: "cnn"}).encoder is None
+
+
+def test_heads_and_widths_that_go_together_pass_though_one_would_not_with_the_preset():
+    checked = space({"encoder.num_heads": [3, 6], "encoder.width": [96, 192]}, models=("transformer-h4",))
+    assert checked.preset({"encoder.num_heads": 3, "encoder.width": 96}).encoder.width == 96
+
+
+WRONG = {
+    "training.learnin_rate: did you mean": {"parameters": {"training.learnin_rate": [1]}},
+    "did you mean 'training'": {"parameters": {"trainin.epochs": [1]}},
+    "is upside down: low 0.1 is not below high 0.001": {
+        "parameters": {"training.learning_rate": {"low": 0.1, "high": 0.001}}
+    },
+    "low 5 is not below high 5": {"parameters": {"training.views": {"low": 5, "high": 5}}},
+    "no logarithm at low 0": {"parameters": {"head.dropout": {"low": 0, "high": 0.5, "log": True}}},
+    "is empty: give `parameters`": {"parameters": {}},
+    "has no value to try": {"parameters": {"training.batch_size": []}},
+    "none of cnn has an encoder to search encoder.num_heads in": {"parameters": {"encoder.num_heads": [1, 2]}},
+    "learning_rate: Input should be greater than 0": {"parameters": {"training.learning_rate": [-1, 1]}},
+    "dropout: Input should be less than 1": {"parameters": {"head.dropout": {"low": 0, "high": 1.5}}},
+    "optimizer: Input should be": {"parameters": {"training.optimizer": ["adam", "adagrad"]}},
+    "is no number; give a list": {"parameters": {"training.optimizer": {"low": 0, "high": 1}}},
+    "a range is {low, high, log}": {"parameters": {"training.views": {"low": 1, "hihg": 5}}},
+    "takes a list of values or {low, high, log}, not 5": {"parameters": {"training.views": 5}},
+    "words and numbers only": {"parameters": {"head.hidden": [[64], [32]]}},
+    "log is true or false": {"parameters": {"training.views": {"low": 1, "high": 5, "log": "natural"}}},
+    "a grid has no ranges": {"parameters": {"training.views": {"low": 1, "high": 5}}, "sampler": "grid"},
+    "cnn has no place for encoder.width": {
+        "parameters": {"encoder.width": [64]}, "sampler": "grid", "models": ("cnn", "transformer-h1"),
+    },
+    "is not divided by 3 heads": {"parameters": {"encoder.num_heads": [3]}, "models": ("transformer-h4",)},
+    "name `models` that differ": {"parameters": {"audio.sample_rate_hz": [8000, 16000]}},
+    "is searched, so it cannot be set": {
+        "parameters": {"training.views": [1, 2]}, "overrides": {"training.views": 3},
+    },
+    "did you mean 'cnn'": {"models": ("cnm",), "parameters": {"training.views": [1, 2]}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("message", WRONG)
+def test_what_is_wrong_is_said_in_one_line(message):
+    with pytest.raises(UsageError, match=re.escape(message.replace("training.learnin_rate: did", "did"))) as caught:
+        space(**WRONG[message])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_space_is_read_by_path_and_refused_by_its_field(tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("models: [cnn]\nparameters: {training.views: [1, 2]}\n")
+    assert load_space(str(path)).name == "mine"
+    path.write_text("models: [cnn]\npruner: medain\n")
+    with pytest.raises(UsageError, match="pruner"):
+        load_space(str(path))
+    with pytest.raises(UsageError, match="did you mean 'wide'"):
+        load_space("wied")
