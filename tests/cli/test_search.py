@@ -30,7 +30,7 @@ def lines(text: str) -> list[str]:
 @pytest.fixture
 def mine(tmp_path: Path, sounds: Path, training, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A space in the current folder, and stand-ins for every training."""
-    monkeypatch.setattr("auricle.search.search._real_fit", lambda: fake_trials.quick)
+    monkeypatch.setattr("auricle.search.search.real_fit", lambda: fake_trials.quick)
     path = tmp_path / "mine.yaml"
     path.write_text(SPACE)
     return path
@@ -66,7 +66,7 @@ def test_a_password_in_the_storage_stands_in_no_record(auricle, mine, monkeypatc
     url = "postgresql://me:secret@host/trials"
     words = (*WORDS, "--storage", url, "--trials", "1")
     monkeypatch.setattr(sys, "argv", ["auricle", *words])
-    monkeypatch.setattr("auricle.search.search._real_fit", lambda: fake_trials.quick)
+    monkeypatch.setattr("auricle.search.search.real_fit", lambda: fake_trials.quick)
     monkeypatch.setattr("auricle.search.crew.fit_judged", fake_trials.unjudged)
     assert auricle(*words).code == 0
     assert set(opened) == {url}

@@ -189,7 +189,7 @@ ENDLESS = """
     from pathlib import Path
     import fake_trials
     import auricle.search.search
-    auricle.search.search._real_fit = lambda: fake_trials.never_ends
+    auricle.search.search.real_fit = lambda: fake_trials.never_ends
     from auricle.cli import main
     if __name__ == "__main__":
         sys.exit(main(["search", "space.yaml", "--workers", "2", "--device", "cpu", "-v"]))

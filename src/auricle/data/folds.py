@@ -54,6 +54,23 @@ def make_splits(manifest: Manifest, protocol: str, *, seed: int = 0) -> list[Spl
     return splits
 
 
+def folds_of(protocol: str, folds: Sequence[int]) -> tuple[int, ...]:
+    """Return the folds that name the splits of a protocol: those that test once, or else that validate once.
+
+    Args:
+        protocol: one of `PROTOCOLS`.
+        folds: those of the dataset, sorted.
+
+    >>> folds_of("k-fold", (1, 2, 3, 4, 5)), folds_of("test-split", (1, 2, 3, 4, 5))
+    ((2, 3, 4, 5), (2,))
+    """
+    if protocol == "random":
+        return tuple(range(1, NUM_RANDOM_FOLDS + 1))
+    if protocol == "official":
+        return tuple(folds)
+    return tuple(folds[1:] if protocol == "k-fold" else folds[1:2])
+
+
 def _grouped(manifest: Manifest, protocol: str) -> list[Split]:
     folds = manifest.folds
     present = sorted(set(folds.tolist()))
@@ -66,12 +83,11 @@ def _grouped(manifest: Manifest, protocol: str) -> list[Split]:
             f"{manifest.source}: group {group!r} stands in folds {', '.join(map(str, where))}; give all its clips "
             "one fold, or leave the folds out and auricle makes them"
         )
+    named = folds_of(protocol, present)
     if protocol == "official":
         nobody = np.zeros(len(folds), bool)
-        return [_split(protocol, fold, folds == fold, nobody) for fold in present]
-    first, *others = present
-    validating = others if protocol == "k-fold" else others[:1]
-    return [_split(protocol, fold, folds == first, folds == fold) for fold in validating]
+        return [_split(protocol, fold, folds == fold, nobody) for fold in named]
+    return [_split(protocol, fold, folds == present[0], folds == fold) for fold in named]
 
 
 def _random(manifest: Manifest, seed: int) -> list[Split]:

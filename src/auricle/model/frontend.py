@@ -39,10 +39,8 @@ def mel_filters(*, sample_rate_hz: int, transform_samples: int, num_bands: int, 
         raise ValueError(
             f"mel bands need 0 <= min_hz < max_hz <= {sample_rate_hz / 2:g}, not {min_hz:g} and {max_hz:g}"
         )
-    float64: dict[str, Any] = {
-        "dtype": torch.float64,
-        "device": "cpu",
-    }  # values are looked at, also where a network is but shapes
+    # on the CPU, because values are looked at, also where a network is but shapes
+    float64: dict[str, Any] = {"dtype": torch.float64, "device": "cpu"}
     mels = torch.linspace(hz_to_mel(min_hz), hz_to_mel(max_hz), num_bands + 2, **float64)
     edges_hz = torch.tensor([mel_to_hz(mel) for mel in mels.tolist()], **float64)
     bins_hz = torch.linspace(0, sample_rate_hz / 2, transform_samples // 2 + 1, **float64)

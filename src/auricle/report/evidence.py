@@ -16,7 +16,7 @@ from zipfile import BadZipFile
 import yaml
 
 from auricle.config import Preset, StudyConfig
-from auricle.data.folds import NUM_RANDOM_FOLDS
+from auricle.data.folds import folds_of
 from auricle.errors import RefusedError
 from auricle.report.recordings import Dataset, Samples, read_dataset, read_samples
 from auricle.runs import Cell, CellName, StudyFolder, read_history
@@ -100,6 +100,13 @@ class Study:
         wanted = (model, protocol)
         return tuple(cell for cell in self.cells if (cell.name.model, cell.name.protocol) == wanted)
 
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Return every (protocol, model) with a finished cell, in the order of the study."""
+        return tuple(
+            (protocol, model) for protocol in self.protocols for model in self.models if self.of(model, protocol)
+        )
+
     def is_leaky(self, protocol: str) -> bool:
         """Return whether clips of one group stand on both sides of training and test."""
         return protocol in self.dataset.leaky_protocols
@@ -148,6 +155,10 @@ def _read_study(place: StudyFolder) -> Study:
     )
 
 
+WITH_VALUE = ("--out", "--wandb", "--workers", "--storage")  # options that change no number, and take a value
+ALONE = ("--no-report", "--json", "-q", "--quiet", "-v", "-vv", "--verbose")  # and those that take none
+
+
 def _scientific(command: str) -> str:
     """Leave out of a command what changes no number: where it writes, and what it shows.
 
@@ -158,35 +169,22 @@ def _scientific(command: str) -> str:
     words = iter(shlex.split(command))
     for word in words:
         name, equals, _ = word.partition("=")
-        if name in ("--out", "--wandb", "--workers", "--storage") and not equals:
-            next(words, None)
-        elif name not in (
-            "--out",
-            "--wandb",
-            "--workers",
-            "--storage",
-            "--no-report",
-            "--json",
-            "-q",
-            "--quiet",
-            "-v",
-            "-vv",
-            "--verbose",
-        ):
+        if name in WITH_VALUE:
+            if not equals:
+                next(words, None)
+        elif name not in ALONE:
             kept.append(word)
     return shlex.join(kept)
 
 
 def _planned(config: StudyConfig, models: Sequence[str], folds: Sequence[int]) -> list[CellName]:
     """Return the cells that a study asks for: by protocol, model, fold, seed."""
-    random_folds = range(1, NUM_RANDOM_FOLDS + 1)
-    folds_of = {"test-split": folds[1:2], "k-fold": folds[1:], "official": folds, "random": random_folds}
     return [
         CellName(model, protocol, fold, seed)
         for protocol in config.protocols
         for model in models
         if protocol in config.protocols_of(model)
-        for fold in folds_of[protocol]
+        for fold in folds_of(protocol, folds)
         for seed in config.seeds
     ]
 

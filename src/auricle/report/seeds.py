@@ -46,12 +46,7 @@ class SeedRow:
 
 def seed_rows(study: Study) -> list[SeedRow]:
     """Return a row a protocol and model that has a finished cell, in the order of the study."""
-    return [
-        _row(study, model, protocol)
-        for protocol in study.protocols
-        for model in study.models
-        if study.of(model, protocol)
-    ]
+    return [_row(study, model, protocol) for protocol, model in study.pairs]
 
 
 def _row(study: Study, model: str, protocol: str) -> SeedRow:

@@ -68,12 +68,7 @@ def comparative(study_folder: Path) -> list[ComparativeRow]:
 
 def comparative_rows(study: Study) -> list[ComparativeRow]:
     """Return one row a protocol and model, in the order of the study."""
-    return [
-        _row(study, model, protocol)
-        for protocol in study.protocols
-        for model in study.models
-        if study.of(model, protocol)
-    ]
+    return [_row(study, model, protocol) for protocol, model in study.pairs]
 
 
 def _row(study: Study, model: str, protocol: str) -> ComparativeRow:

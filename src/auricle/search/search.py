@@ -25,7 +25,7 @@ from auricle.config import StudyConfig
 from auricle.data.cache import Recordings, prepare
 from auricle.data.datasets import load_manifest
 from auricle.data.folds import Split
-from auricle.errors import AuricleError, RefusedError, UsageError, choices
+from auricle.errors import AuricleError, RefusedError, UsageError
 from auricle.runs import CellName, StudyFolder
 from auricle.search.clips import Heard, validation_splits, without_test
 from auricle.search.crew import Crew
@@ -34,9 +34,9 @@ from auricle.search.record import best_of, describe_parameters, write_record
 from auricle.search.space import MODEL, Space, SpaceConfig, check_space
 from auricle.search.storage import Place
 from auricle.search.trials import Begun, Entry, Trials
-from auricle.study.jobs import Fit, Job
-from auricle.study.machine import num_cores
-from auricle.study.study import DEVICES, check_folder
+from auricle.study.jobs import Fit, Job, real_fit
+from auricle.study.machine import check_workers, choose_device, divide
+from auricle.study.study import check_folder
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,7 @@ def run_search(
         AuricleError: no trial came to its end.
     """
     listener = listener or SearchListener()
-    if device.partition(":")[0] not in DEVICES:
-        raise choices("device", device, list(DEVICES))
+    check_workers(workers, device)
     space = check_space(config)
     listener.doing("reading the recordings")
     heard = without_test(load_manifest(config.data, root=root), config.protocol)
@@ -113,7 +112,7 @@ def run_search(
             shared=storage is not None,
         )
         record = _Record(folder, space, heard, trials)
-        _train(record, recordings, workers, device, listener, fit or _real_fit())
+        _train(record, recordings, workers, device, listener, fit or real_fit())
         return record.result(out)
 
 
@@ -173,9 +172,8 @@ def _train(
     if trials.over():
         listener.searching(trials.entries(), space.num_trials, 0)
         return
-    device = _choose_device(device)
-    num_workers = max(1, min(workers or (num_cores() if device == "cpu" else 1), space.num_trials))
-    threads = max(1, num_cores() // num_workers)
+    device = choose_device(device)
+    num_workers, threads = divide(workers, device, space.num_trials)
     place = StudyFolder(record.folder)
     splits = {
         rate_hz: validation_splits(each.manifest, space.config.protocol, record.heard.folds)
@@ -192,29 +190,14 @@ def _train(
 
     listener.searching(trials.entries(), space.num_trials, num_workers)
     log = record.folder / "workers.log"
-    Crew(
-        trials, make_jobs, fit, num_workers=num_workers, log=log, listener=listener, on_change=record.write
-    ).work()  # fmt: skip
+    crew = Crew(trials, make_jobs, fit, num_workers=num_workers, log=log, listener=listener, on_change=record.write)
+    crew.work()
     if log.exists() and not log.stat().st_size:
         log.unlink()
 
 
 def _cell(begun: Begun, split: Split, space: Space) -> CellName:
     return CellName(f"trial-{begun.folder}", split.protocol, split.fold, space.config.seed)
-
-
-def _choose_device(name: str) -> str:
-    if name == "cpu":  # which every machine has
-        return name
-    from auricle.training.fit import choose_device
-
-    return str(choose_device(name))
-
-
-def _real_fit() -> Fit:
-    from auricle.training.fit import fit_cell
-
-    return fit_cell
 
 
 def _study(space: Space, best: Entry) -> StudyConfig:

@@ -36,6 +36,13 @@ class Fit(Protocol):
         ...
 
 
+def real_fit() -> Fit:
+    """Return `training.fit.fit_cell`; PyTorch is loaded only when there is something to train."""
+    from auricle.training.fit import fit_cell
+
+    return fit_cell
+
+
 @dataclass(frozen=True)
 class Job:
     """All that it takes to train one cell."""

@@ -1,4 +1,4 @@
-"""On what a study ran: the machine, the versions, the commit."""
+"""On what a study runs: the machine and how its work is divided, the versions, the commit."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from auricle.errors import UsageError, choices
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
 PACKAGES = ("auricle", "torch", "numpy", "scikit-learn", "soundfile", "soxr", "pydantic", "wandb")
 
 
@@ -17,6 +20,43 @@ def num_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def check_workers(workers: int | None, device: str) -> None:
+    """Refuse a number of workers or a name of a device that cannot be meant.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers must be 1 or more, not {workers}")
+    if device.partition(":")[0] not in DEVICES:
+        raise choices("device", device, list(DEVICES))
+
+
+def choose_device(name: str) -> str:
+    """Return the device that a name means, as `training.fit.choose_device` does.
+
+    Raises:
+        MachineError: this machine has no such device.
+    """
+    if name == "cpu":  # which every machine has, and PyTorch takes a second to say so
+        return name
+    from auricle.training import fit
+
+    return str(fit.choose_device(name))
+
+
+def divide(workers: int | None, device: str, num_jobs: int) -> tuple[int, int]:
+    """Return how many processes train at a time, and the processor threads of each.
+
+    Args:
+        workers: asked for; None: one a core on the CPU, one on an accelerator.
+        device: as `choose_device` returns it.
+        num_jobs: what there is to do.
+    """
+    num_workers = max(1, min(workers or (num_cores() if device == "cpu" else 1), num_jobs))
+    return num_workers, max(1, num_cores() // num_workers)
 
 
 def machine(device: str) -> dict[str, Any]:

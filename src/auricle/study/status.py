@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from auricle import runs
 from auricle.config import StudyConfig
-from auricle.data.folds import NUM_RANDOM_FOLDS
+from auricle.data.folds import folds_of
 from auricle.errors import RefusedError
 from auricle.runs import Cell, CellName, StudyFolder
 from auricle.study.record import read_description
@@ -85,12 +85,11 @@ def read_status(folder: Path) -> StudyStatus | None:
 
 def _planned(config: StudyConfig, models: Sequence[str], folds: Sequence[int]) -> list[CellName]:
     """Return the cells that a study asks for, in the order in which they are trained."""
-    of = {"test-split": folds[1:2], "k-fold": folds[1:], "official": folds}
     return [
         CellName(model, protocol, fold, seed)
         for seed in config.seeds
         for protocol in config.protocols
-        for fold in of.get(protocol, range(1, NUM_RANDOM_FOLDS + 1))
+        for fold in folds_of(protocol, folds)
         for model in models
         if protocol in config.protocols_of(model)
     ]

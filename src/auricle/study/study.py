@@ -15,17 +15,15 @@ from auricle import runs
 from auricle.config import StudyConfig
 from auricle.data.datasets import load_manifest
 from auricle.data.folds import Split
-from auricle.errors import UsageError, choices
+from auricle.errors import UsageError
 from auricle.runs import CellName, StudyFolder
 from auricle.study import record, tracking
 from auricle.study.estimate import Estimate, Work, estimate
 from auricle.study.executors import run_here, run_in_processes
-from auricle.study.jobs import Failures, Fit, Job
+from auricle.study.jobs import Failures, Fit, Job, real_fit
 from auricle.study.listener import Listener
-from auricle.study.machine import num_cores
+from auricle.study.machine import check_workers, choose_device, divide
 from auricle.study.plan import Plan, make_plan, resolve_presets
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 @dataclass(frozen=True)
@@ -80,10 +78,7 @@ def run_study(
         MachineError: the folder is in use, the disk refuses, or a model needs more memory than is free.
     """
     listener = listener or Listener()
-    if workers is not None and workers < 1:
-        raise UsageError(f"--workers must be 1 or more, not {workers}")
-    if device.partition(":")[0] not in DEVICES:
-        raise choices("device", device, list(DEVICES))
+    check_workers(workers, device)
     listener.doing("reading the recordings")
     presets = resolve_presets(config)
     mode = tracking.choose_mode(wandb_mode)
@@ -94,9 +89,9 @@ def run_study(
         study = StudyFolder(out)
         left = tuple(name for name in plan.cells if not study.cell(name).done)
         listener.doing("building the models")
-        device = _choose_device(device) if left else device
-        num_workers = max(1, min(workers or (num_cores() if device == "cpu" else 1), len(left)))
-        session = _Session(study, plan, left, device, num_workers, listener)
+        device = choose_device(device) if left else device
+        num_workers, threads = divide(workers, device, len(left))
+        session = _Session(study, plan, left, device, num_workers, threads, listener)
         _write_record(session, command)
         if left and fit is None:
             listener.estimated(_estimate(session), num_workers)
@@ -117,6 +112,7 @@ class _Session:
     left: tuple[CellName, ...]
     device: str
     num_workers: int
+    threads: int
     listener: Listener
 
 
@@ -131,12 +127,6 @@ def check_folder(out: Path) -> None:
     strangers = [path.name for path in out.iterdir() if path.name not in (".lock", "search")] if out.exists() else []
     if strangers and not StudyFolder(out).description.exists():
         raise UsageError(f"{out} holds {strangers[0]!r} and no study; choose another --out")
-
-
-def _choose_device(name: str) -> str:
-    from auricle.training.fit import choose_device
-
-    return str(choose_device(name))
 
 
 def _write_record(session: _Session, command: str) -> None:
@@ -188,14 +178,9 @@ def _estimate(session: _Session) -> list[Estimate]:
         works,
         device=session.device,
         num_workers=session.num_workers,
-        threads=_threads(session),
+        threads=session.threads,
         doing=session.listener.doing,
     )
-
-
-def _threads(session: _Session) -> int:
-    """Return the processor threads of each cell."""
-    return max(1, num_cores() // session.num_workers)
 
 
 def _run(session: _Session, mode: tracking.Mode, fit: Fit | None) -> Failures:
@@ -207,7 +192,7 @@ def _run(session: _Session, mode: tracking.Mode, fit: Fit | None) -> Failures:
     if mode != "off" and (left or tracking.something_to_send(session.study)):
         mirror.start()
     try:
-        failures = _train(session, fit or _real_fit()) if left else {}
+        failures = _train(session, fit or real_fit()) if left else {}
     except BaseException:  # stopped by a person, or by the machine: the mirror gets a moment, not a minute
         mirror.finish(timeout_s=3.0)
         raise
@@ -216,15 +201,8 @@ def _run(session: _Session, mode: tracking.Mode, fit: Fit | None) -> Failures:
     return failures
 
 
-def _real_fit() -> Fit:
-    from auricle.training.fit import fit_cell
-
-    return fit_cell
-
-
 def _train(session: _Session, fit: Fit) -> Failures:
     study, plan, num_workers = session.study, session.plan, session.num_workers
-    threads = _threads(session)
     jobs = [
         Job(
             cell=study.cell(name),
@@ -232,7 +210,7 @@ def _train(session: _Session, fit: Fit) -> Failures:
             split=plan.cells[name],
             recordings=plan.recordings_of(name.model),
             device=session.device,
-            threads=threads,
+            threads=session.threads,
         )
         for name in session.left
     ]

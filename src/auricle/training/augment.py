@@ -67,8 +67,8 @@ class Augmenter:
     def _read(self, clips: Tensor, starts: Tensor, steps: Tensor) -> Tensor:
         """Read clips between their frames, (B, F, T), (B, 1), (B, window) -> (B, F, window); the clip is a ring."""
         T, window = clips.shape[2], steps.shape[1]
-        rounds = 1 + math.ceil((window * (1 + self.config.stretch) + 2) / T)
-        ring = clips.repeat(1, 1, rounds)[:, :, : T + math.ceil(window * (1 + self.config.stretch)) + 2]
+        beyond = math.ceil(window * (1 + self.config.stretch)) + 2  # frames read past the start, at most
+        ring = clips.repeat(1, 1, 1 + math.ceil(beyond / T))[:, :, : T + beyond]
         whole = starts.floor()
         steps = steps + (starts - whole)  # small numbers: exact enough far into a long clip
         before = steps.floor()

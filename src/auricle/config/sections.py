@@ -1,0 +1,192 @@
+"""What a model, a training and a study are: frozen, validated sections."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Axis = Literal["time", "frequency"]
+ProtocolName = Literal["test-split", "k-fold", "official", "random"]
+
+
+class Section(BaseModel):
+    """A part of the configuration: immutable, and no unknown field passes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class AudioConfig(Section):
+    """What the network hears at once."""
+
+    sample_rate_hz: int = Field(16_000, ge=1_000, le=192_000)
+    window_s: float = Field(3.0, gt=0, description="length of a window; the network sees one at a time")
+    window_hop_s: float = Field(1.0, gt=0, description="distance of window starts when a clip is scored")
+
+
+class FrontendConfig(Section):
+    """Waveform to frames to features."""
+
+    kind: Literal["raw", "log-mel", "mfcc"] = "log-mel"
+    num_bands: int = Field(64, ge=4, le=512, description="mel bands")
+    num_coefficients: int = Field(40, ge=2, le=512, description="cepstral coefficients, for mfcc")
+    transform_ms: float = Field(64.0, gt=0, description="length of the Fourier transform")
+    hop_ms: float = Field(40.0, gt=0, description="distance of two frames")
+    min_hz: float = Field(50.0, ge=0)
+    max_hz: float | None = Field(None, description="None: half the sample rate")
+    floor: float = Field(1e-5, gt=0, description="power added before the logarithm")
+
+
+class BlockConfig(Section):
+    """One block of the base: a 1D convolution along each axis named, in turn, then pooling and dropout."""
+
+    axes: tuple[Axis, ...] = Field(("time",), min_length=1)
+    channels: int = Field(..., ge=1)
+    kernel: int = Field(3, ge=1)
+    stride: int = Field(1, ge=1, description="of each of its convolutions, along that one's axis")
+    padding: int | None = Field(None, ge=0, description="None: kernel // 2")
+    bias: bool | None = Field(None, description="None: only where no norm follows")
+    norm: Literal["batch", "none"] = "batch"
+    activation: Literal["relu", "gelu", "none"] = "relu"
+    residual: bool = False
+    pool: Literal["none", "max", "average"] = "none"
+    pool_size: int = Field(2, ge=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    dropout_before_pool: bool = Field(False, description="dropout, then pooling; else pooling, then dropout")
+    channels_to_rows: bool = Field(False, description="afterwards its channels are the rows of a map with one channel")
+    repeat: int = Field(1, ge=1, description="the block this many times; stride and pool in the first only")
+
+
+class BaseConfig(Section):
+    """The stack of 1D convolutions that both architectures share."""
+
+    layout: Literal["bands-as-channels", "map"] = "bands-as-channels"
+    blocks: tuple[BlockConfig, ...] = Field(..., min_length=1)
+
+    @model_validator(mode="after")
+    def _axes_exist(self) -> BaseConfig:
+        if self.layout == "bands-as-channels" and any("frequency" in b.axes for b in self.blocks):
+            raise ValueError("a block along frequency needs layout: map (bands as channels leave no frequency axis)")
+        return self
+
+
+class EncoderConfig(Section):
+    """The transformer encoder of Architecture 2."""
+
+    num_heads: int = Field(4, ge=1)
+    num_blocks: int = Field(2, ge=1)
+    width: int = Field(128, ge=1)
+    mlp_width: int | None = Field(256, ge=1, description="of the hidden layer; None: one Linear alone")
+    activation: Literal["gelu", "relu"] = Field("gelu", description="of the hidden layer")
+    dropout: float = Field(0.1, ge=0, lt=1)
+    pool_to_steps: int | None = Field(None, ge=1, description="adaptive average of the map to so many time steps first")
+    tokens: Literal["time", "map", "channels"] = Field(
+        "time",
+        description="time steps (mean over bands), every cell of the map, or every channel's row over time (mean "
+        "over bands)",
+    )
+    projection: bool = Field(True, description="a Linear from tokens to the width; false: they have it already")
+    cls: Literal["trained", "fixed"] = Field("trained", description="fixed: as it was drawn at the start")
+    positions: Literal["learned", "sinusoidal", "none"] = "learned"
+    norm: Literal["pre", "post", "none"] = Field("pre", description="of each block: before its parts, after each sum")
+    final_norm: bool = Field(True, description="a norm after the last block")
+    qkv_bias: bool = Field(True, description="of query, key and value")
+    pad_heads: bool = Field(False, description="fill heads up with zeros where their number does not divide the width")
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> EncoderConfig:
+        if self.width % self.num_heads and not self.pad_heads:
+            valid = [h for h in range(1, min(self.width, 16) + 1) if self.width % h == 0]
+            raise ValueError(
+                f"encoder.width {self.width} is not divided by {self.num_heads} heads; valid: {valid}, or any with "
+                "encoder.pad_heads"
+            )
+        return self
+
+
+class HeadConfig(Section):
+    """From what the base (or `<cls>`) says to one logit a class."""
+
+    pool: Literal["mean", "max", "flatten"] = Field("mean", description="over the map; Architecture 1 only")
+    hidden: tuple[int, ...] = Field((), description="widths of hidden layers; empty: one Linear")
+    dropout: float = Field(0.1, ge=0, lt=1)
+
+
+class TrainingConfig(Section):
+    """The recipe."""
+
+    epochs: int = Field(100, ge=1)
+    batch_size: int = Field(32, ge=2)
+    windows: Literal["random", "grid"] = Field(
+        "random", description="what an epoch sees: windows at random places, or those that score a clip, all of them"
+    )
+    views: int = Field(4, ge=1, description="random: windows drawn from each clip in an epoch; grid: rounds of them")
+    optimizer: Literal["adam", "adamw", "sgd", "muon"] = "adamw"
+    learning_rate: float = Field(2e-3, gt=0, description="muon: of the first and the last layer, norms and biases")
+    matrix_learning_rate: float = Field(0.02, gt=0, description="muon only: of all other kernels and matrices")
+    weight_decay: float = Field(0.05, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1, description="sgd and muon")
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup_epochs: float = Field(5.0, ge=0)
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    gradient_clip: float = Field(2.0, ge=0, description="largest norm of the gradient; 0: off")
+    weight_average: float = Field(
+        0.998, ge=0, lt=1, description="decay of the averaged weights that are scored; 0: off"
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="of convolutions and products while training; auto: bfloat16 where the processor has it",
+    )
+
+
+class AugmentationConfig(Section):
+    """What happens to a batch; everything off makes plain windows."""
+
+    shift: bool = Field(True, description="cyclic shift in time: the clip is a ring, a window starts anywhere")
+    stretch: float = Field(
+        0.0, ge=0, le=3, description="largest change of speed: 0.25 is 1 / 1.25 to 1.25 times as fast"
+    )
+    mix: float = Field(1.0, ge=0, le=1, description="share of windows mixed with another clip's, by loudness")
+    gain_db: float = Field(6.0, ge=0, description="largest gain or loss")
+    band_shift: int = Field(3, ge=0, description="largest shift in mel bands")
+    filter_db: float = Field(4.0, ge=0, description="standard deviation of a random smooth filter")
+    time_mask_s: float = Field(0.4, ge=0, description="longest stretch of time blanked")
+    band_mask: int = Field(8, ge=0, description="largest number of neighbouring bands blanked")
+    feature_frame_mask: int = Field(0, ge=0, description="longest stretch of the features blanked, in frames")
+    feature_row_mask: int = Field(0, ge=0, description="largest number of neighbouring rows of the features blanked")
+
+
+class Preset(Section):
+    """A model and its training recipe."""
+
+    name: str
+    about: str = ""
+    audio: AudioConfig = AudioConfig()
+    frontend: FrontendConfig = FrontendConfig()
+    base: BaseConfig
+    encoder: EncoderConfig | None = Field(None, description="None: Architecture 1")
+    head: HeadConfig = HeadConfig()
+    training: TrainingConfig = TrainingConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+
+
+class StudyConfig(Section):
+    """A set of cells: models x protocols x folds x seeds, on one dataset."""
+
+    name: str
+    about: str = ""
+    data: str = "toy"
+    models: tuple[str, ...] = Field(..., min_length=1)
+    protocols: tuple[ProtocolName, ...] = Field(("test-split", "k-fold"), min_length=1)
+    only: dict[str, tuple[ProtocolName, ...]] = Field(
+        default_factory=dict, description="model: those of the protocols that it runs under; others run under all"
+    )
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    overrides: dict[str, Any] = Field(default_factory=dict, description="section.field: value, for every model")
+    presets: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="models of this study alone: each a preset, as its file would say it"
+    )
+
+    def protocols_of(self, model: str) -> tuple[ProtocolName, ...]:
+        """Return the protocols that a model runs under, in the order of the study."""
+        return tuple(protocol for protocol in self.protocols if protocol in self.only.get(model, self.protocols))
