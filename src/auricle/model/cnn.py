@@ -15,6 +15,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from auricle.config import Axis
+from auricle.model.dropout import Dropout
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "none": nn.Identity}
 POOLS: dict[str, type[nn.MaxPool2d | nn.AvgPool2d]] = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
@@ -120,7 +121,7 @@ class Block(nn.Module):
         self.activation = ACTIVATIONS[activation]()
         sizes = (pool_size if "frequency" in axes else 1, pool_size if "time" in axes else 1)
         self.pool = nn.Identity() if pool == "none" else POOLS[pool](sizes)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.dropout_before_pool = dropout_before_pool
         self.channels_to_rows = channels_to_rows
 

@@ -1,0 +1,36 @@
+"""Dropout that draws a byte for each value, eight bytes at a time."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+LEVELS = 256  # of a byte
+
+
+class Dropout(nn.Module):
+    """Set values to zero with a probability and scale up the others, arXiv:1207.0580, while training.
+
+    On a CPU, PyTorch's own draws one random number a value, which takes a third of a step of a network of four
+    convolutions along a waveform; a byte is enough, and takes a quarter of the time.
+
+    Args:
+        probability: of zero, 0 <= probability < 1; rounded to a multiple of 1/256.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.num_kept = max(1, round(LEVELS * (1 - probability)))  # of the levels of a byte
+
+    def extra_repr(self) -> str:
+        """Return what `print(network)` says of it."""
+        return f"{1 - self.num_kept / LEVELS:g}"
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Any shape -> the same shape."""
+        if not self.training or self.num_kept == LEVELS:
+            return values
+        num_draws = -(-values.numel() // 8)
+        draws = torch.empty(num_draws, dtype=torch.int64, device=values.device).random_(-(2**63), None)
+        levels = draws.view(torch.uint8)[: values.numel()].view(values.shape)
+        return values * ((levels < self.num_kept).to(values.dtype) * (LEVELS / self.num_kept))
