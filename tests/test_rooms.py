@@ -15,7 +15,9 @@ ROOMS = (
     "errors", "config", "runs", "data", "model", "scoring", "training", "study", "search", "report", "serving", "cli",
 )  # fmt: skip
 MODULES = sorted(SOURCE.rglob("*.py"))
-NEED_TORCH = {SOURCE / "serving" / "export.py", SOURCE / "serving" / "parity.py"}  # a network becomes a bundle
+NEED_TORCH = {
+    SOURCE / "serving" / name for name in ("export.py", "convert.py", "parity.py")
+}  # a network becomes a bundle
 BY_NAME = {f"auricle.{'.'.join(path.relative_to(SOURCE).with_suffix('').parts)}": path for path in MODULES}
 HEAVY = {"numpy", "optuna", "pydantic", "rich", "scipy", "sklearn", "soundfile", "torch", "wandb", "yaml"}
 

@@ -10,6 +10,7 @@ import yaml
 
 from auricle.runs import CellName, StudyFolder, write_json, write_text
 from auricle.serving import demo_sources
+from auricle.study.reopen import plainest_cells
 
 
 def make_study(folder, cells):
@@ -56,7 +57,7 @@ def test_each_model_of_a_study_is_its_plainest_finished_cell_in_the_order_of_the
     study = make_study(
         tmp_path, ["h2/k-fold-3-0", "h2/k-fold-2-1", "h2/k-fold-2-0", "cnn/k-fold-2-0", "cnn/test-split-2-0"]
     )
-    assert [str(cell.name) for cell in demo_sources.chosen_cells(study)] == ["h2/k-fold-2-0", "cnn/test-split-2-0"]
+    assert [str(cell.name) for cell in plainest_cells(study).values()] == ["h2/k-fold-2-0", "cnn/test-split-2-0"]
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def exported(monkeypatch):
 
 def test_a_model_of_a_study_is_exported_once_and_again_when_its_cell_is_newer(tmp_path, exported):
     study = make_study(tmp_path / "study", ["cnn/test-split-2-0"])
-    (cell,) = demo_sources.chosen_cells(study)
+    (cell,) = plainest_cells(study).values()
     said = []
     for _ in range(2):
         assert demo_sources.study_bundle(study, cell, tmp_path / "scratch", said.append) == study / "bundles" / "cnn"
@@ -90,7 +91,7 @@ def test_a_model_of_a_study_is_exported_once_and_again_when_its_cell_is_newer(tm
 def test_a_study_that_cannot_be_written_is_exported_for_this_time_only(tmp_path, exported, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     study = make_study(tmp_path / "study", ["cnn/test-split-2-0"])
-    (cell,) = demo_sources.chosen_cells(study)
+    (cell,) = plainest_cells(study).values()
     said = []
     bundle = demo_sources.study_bundle(study, cell, tmp_path / "scratch", said.append)
     assert bundle == tmp_path / "scratch" / "bundles" / "cnn"

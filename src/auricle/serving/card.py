@@ -15,10 +15,10 @@ LICENCES = {
 }
 
 
-def card(description: Description, sizes: Mapping[str, int]) -> str:
+def card(description: Description, sizes: Mapping[str, int], *, has_encoder: bool) -> str:
     """Return README.md of a bundle."""
     about = description
-    kind = "a convolutional network" if about.attention is None else "a transformer on a convolutional base"
+    kind = "a transformer on a convolutional base" if has_encoder else "a convolutional network"
     lines = [
         f"# {about.name}",
         "",

@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import yaml
 
 from auricle.errors import RefusedError
 from auricle.report.figures import palette
 from auricle.runs import Cell, StudyFolder
 from auricle.serving.bundle import DESCRIPTION
 from auricle.serving.demo_page import Shown
+from auricle.study.reopen import models_of, plainest_cells
 
 if TYPE_CHECKING:
     from auricle.serving.classifier import Classifier
 
-PROTOCOLS = ("test-split", "k-fold", "official", "random")  # whose cell stands for a model: the first that is there
 MOST_EXAMPLES = 20
 
 
@@ -51,12 +50,14 @@ def load_models(paths: Sequence[Path], scratch: Path, say: Callable[[str], objec
         if (path / DESCRIPTION).is_file():
             found.append((path.resolve().name, path))
         elif StudyFolder(path).description.is_file():
-            found += [(cell.name.model, study_bundle(path, cell, scratch, say)) for cell in chosen_cells(path)]
+            found += [
+                (cell.name.model, study_bundle(path, cell, scratch, say)) for cell in plainest_cells(path).values()
+            ]
         else:
             raise RefusedError(f"{path}: neither a bundle (no {DESCRIPTION}) nor a study (no study.yaml)")
     names = unique([name for name, _ in found])
-    known = StudyFolder(paths[0]).description if len(paths) == 1 else None
-    colours = palette(_models(known) if known and known.is_file() else names)
+    study = StudyFolder(paths[0]) if len(paths) == 1 else None
+    colours = palette(models_of(study) if study and study.description.is_file() else names)
     return [
         _shown(name, colours[name], Classifier.load(bundle)) for name, (_, bundle) in zip(names, found, strict=True)
     ]
@@ -70,10 +71,6 @@ def _shown(name: str, colour: str, classifier: Classifier) -> Shown:
     return Shown(name, colour, classifier, about, description.calibration.num_clips > 0)
 
 
-def _models(description: Path) -> list[str]:
-    return list(yaml.safe_load(description.read_text(encoding="utf-8"))["models"])
-
-
 def unique(names: Sequence[str]) -> list[str]:
     """Return the names, those seen before with a number.
 
@@ -85,23 +82,6 @@ def unique(names: Sequence[str]) -> list[str]:
         times = list(names[:place]).count(name)
         made.append(f"{name} ({times + 1})" if times else name)
     return made
-
-
-def chosen_cells(study: Path) -> list[Cell]:
-    """Return one finished cell a model, in the study's order: of the plainest protocol, its first fold and seed.
-
-    Raises:
-        RefusedError: no cell is finished.
-    """
-    folder = StudyFolder(study)
-    cells = [cell for cell in folder.cells() if cell.done]
-    if not cells:
-        raise RefusedError(f"{study}: no finished cell; run its study to the end of at least one")
-    order = _models(folder.description)
-    by_model: dict[str, Cell] = {}
-    for cell in sorted(cells, key=lambda cell: (PROTOCOLS.index(cell.name.protocol), cell.name.fold, cell.name.seed)):
-        by_model.setdefault(cell.name.model, cell)
-    return [by_model[name] for name in order if name in by_model]
 
 
 def study_bundle(study: Path, cell: Cell, scratch: Path, say: Callable[[str], object]) -> Path:

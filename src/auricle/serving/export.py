@@ -1,16 +1,13 @@
-"""A finished cell to a bundle; this module and `parity.py` alone in the room need PyTorch.
+"""A finished cell to a bundle; this module, `convert.py` and `parity.py` alone in the room need PyTorch.
 
 Nothing is declared good unseen: PyTorch and ONNX Runtime must agree first (see `parity.py`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import logging
 import shutil
 import tempfile
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,14 +16,12 @@ import onnx
 import torch
 import yaml
 from safetensors.torch import load_file
-from torch import Tensor, nn
 
 from auricle import __version__, runs
 from auricle.config import Preset, preset_from_yaml, to_yaml
 from auricle.errors import RefusedError, UsageError, choices
 from auricle.model.classifier import Classifier as Model
-from auricle.model.classifier import build_model, window_frames
-from auricle.model.transformer import Encoder
+from auricle.model.classifier import build_model
 from auricle.runs import Cell, CellName, StudyFolder
 from auricle.scoring.metrics import score
 from auricle.scoring.predictions import Predictions, read_predictions
@@ -35,12 +30,13 @@ from auricle.serving import bundle as bundles
 from auricle.serving.bundle import Attention, Bundle, Description, Origin, Scores, StoredFile, load_bundle
 from auricle.serving.calibrate import calibrate, tempered
 from auricle.serving.card import LICENCES, card
+from auricle.serving.convert import encoder_of_time, network_graph
 from auricle.serving.parity import check_parity
 from auricle.serving.quantise import quantise
-from auricle.serving.whole import OPSET, whole_model
+from auricle.serving.whole import whole_model
+from auricle.study.reopen import plainest_cells
 
 Say = Callable[[str], object]
-PROTOCOLS = ("test-split", "k-fold", "official", "random")
 
 
 def export_cell(
@@ -96,16 +92,12 @@ def export_cell(
 def find_cell(folder: Path, model: str | None = None) -> Cell:
     """Return the finished cell that a folder means; errors as in `export_cell`."""
     if (folder / "study.yaml").is_file():
-        done = [cell for cell in StudyFolder(folder).cells() if cell.done]
-        names = sorted({cell.name.model for cell in done})
-        if not names:
-            raise RefusedError(f"{folder}: no finished cell; run the study first")
-        if model is None and len(names) > 1:
-            raise UsageError(f"{folder} has several models; name one with --model. Valid: {', '.join(names)}")
-        if model is not None and model not in names:
-            raise choices("finished model", model, names)
-        own = [cell for cell in done if cell.name.model == (model or names[0])]
-        return min(own, key=lambda cell: (PROTOCOLS.index(cell.name.protocol), cell.name.fold, cell.name.seed))
+        cells = plainest_cells(folder)
+        if model is None and len(cells) > 1:
+            raise UsageError(f"{folder} has several models; name one with --model. Valid: {', '.join(cells)}")
+        if model is not None and model not in cells:
+            raise choices("finished model", model, list(cells))
+        return cells[model or next(iter(cells))]
     try:
         resolved = folder.resolve()
         cell = Cell(CellName.parse(f"{resolved.parent.name}/{resolved.name}"), folder)
@@ -141,68 +133,6 @@ def _load_network(cell: Cell, preset: Preset, num_classes: int) -> Model:
     return network
 
 
-def _encoder_of_time(network: Model) -> Encoder | None:
-    """Return the encoder whose attention says where in time it looked; that of channels to channels does not."""
-    summary = network.summary
-    return summary if isinstance(summary, Encoder) and summary.tokens != "channels" else None
-
-
-class NetworkGraph(nn.Module):
-    """What network.onnx computes: logits, and for a transformer over time the attention of every layer."""
-
-    def __init__(self, network: Model) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, frames: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """(B, bands, T) -> (B, K), and (B, layers, heads, tokens, tokens)."""
-        network, encoder = self.network, _encoder_of_time(self.network)
-        if encoder is None:
-            return network(frames)
-        map = network.base(network.frontend(frames))
-        return network.head(encoder(map)), torch.stack(encoder.attention_weights(map), dim=1)
-
-
-def network_graph(network: Model, preset: Preset) -> onnx.ModelProto:
-    """Return the ONNX graph of a network: `frames` in, `logits` (and `attention`) out, any batch."""
-    bands = 1 if network.frontend.spectrum is None else preset.frontend.num_bands
-    frames = torch.rand(3, bands, window_frames(preset, network.frontend))
-    outputs = ["logits", "attention"] if _encoder_of_time(network) else ["logits"]
-    with _quiet():
-        program = torch.onnx.export(
-            NetworkGraph(network).eval(),
-            (frames,),
-            dynamo=True,
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=2**16)},),
-            input_names=["frames"],
-            output_names=outputs,
-            opset_version=OPSET,
-            verbose=False,
-        )
-    assert program is not None
-    graph = program.model_proto
-    for node in graph.graph.node:  # names of Python modules and source lines are nobody's business
-        del node.metadata_props[:]
-        node.doc_string = ""
-    del graph.graph.value_info[:]
-    del graph.graph.metadata_props[:]
-    del graph.functions[:]
-    return graph
-
-
-@contextlib.contextmanager
-def _quiet() -> Any:
-    """Let the exporter keep its remarks to itself."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
-
-
 def _describe(cell: Cell, preset: Preset, network: Model, predictions: Predictions) -> Description:
     calibration = calibrate(predictions)
     return Description(
@@ -221,7 +151,7 @@ def _describe(cell: Cell, preset: Preset, network: Model, predictions: Predictio
 
 
 def _attention(network: Model, preset: Preset) -> Attention | None:
-    encoder, config = _encoder_of_time(network), preset.encoder
+    encoder, config = encoder_of_time(network), preset.encoder
     if encoder is None or config is None:
         return None
     steps = encoder.num_steps
@@ -283,7 +213,8 @@ def _write(
     }
     if weights is not None:
         contents[bundles.WEIGHTS] = weights.read_bytes()
-    contents[bundles.CARD] = card(description, {name: len(content) for name, content in contents.items()}).encode()
+    sizes = {name: len(content) for name, content in contents.items()}
+    contents[bundles.CARD] = card(description, sizes, has_encoder=preset.encoder is not None).encode()
     files = {
         name: StoredFile(num_bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
         for name, content in contents.items()

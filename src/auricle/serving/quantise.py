@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -91,7 +91,7 @@ def _quantised(graph: onnx.ModelProto, bundle: Path, windows: np.ndarray, *, kee
 
     last = [node.name for node in graph.graph.node if node.op_type == "Gemm"][-1:]
     small = bundle / "int8.onnx"
-    with _quiet():
+    with quiet():
         quantize_static(
             bundle / NETWORK,
             small,
@@ -110,10 +110,13 @@ def _quantised(graph: onnx.ModelProto, bundle: Path, windows: np.ndarray, *, kee
 
 
 @contextlib.contextmanager
-def _quiet() -> Any:
+def quiet() -> Iterator[None]:
+    """Let a converter keep its remarks to itself."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logging.disable(before)

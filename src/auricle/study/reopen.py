@@ -1,4 +1,4 @@
-"""A cell that was trained before, with the recordings it was trained on."""
+"""Cells that were trained before: which one stands for a model, and the recordings it was trained on."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from auricle.config import Preset, StudyConfig, preset_from_yaml
 from auricle.data.cache import Recordings, prepare
 from auricle.data.datasets import load_manifest
-from auricle.data.folds import Split, make_splits
+from auricle.data.folds import PROTOCOLS, Split, make_splits
 from auricle.errors import RefusedError, UsageError
 from auricle.runs import Cell, CellName, StudyFolder
 from auricle.study.record import read_description
@@ -61,3 +63,26 @@ def reopen(
         raise RefusedError(f"{source}: other recordings than those of {study.folder}; name theirs with --data")
     splits = make_splits(recordings.manifest, cell.name.protocol)
     return Reopened(cell, preset, recordings, next(split for split in splits if split.fold == cell.name.fold))
+
+
+def plainest_cells(study: Path) -> dict[str, Cell]:
+    """Return one finished cell a model, in the study's order: of the plainest protocol, its first fold and seed.
+
+    Raises:
+        RefusedError: no cell is finished.
+    """
+    folder = StudyFolder(study)
+    finished = [cell for cell in folder.cells() if cell.done]
+    if not finished:
+        raise RefusedError(f"{study}: no finished cell; run the study until at least one is")
+    by_model: dict[str, Cell] = {}
+    for cell in sorted(
+        finished, key=lambda cell: (PROTOCOLS.index(cell.name.protocol), cell.name.fold, cell.name.seed)
+    ):
+        by_model.setdefault(cell.name.model, cell)
+    return {name: by_model[name] for name in (*models_of(folder), *by_model) if name in by_model}
+
+
+def models_of(study: StudyFolder) -> list[str]:
+    """Return the names of a study's models, in its order."""
+    return list(yaml.safe_load(study.description.read_text(encoding="utf-8")).get("models", ()))
