@@ -48,3 +48,8 @@ def test_nothing_is_dropped_when_not_training_or_with_probability_zero():
     values = torch.randn(100)
     assert torch.equal(Dropout(0.5).eval()(values), values)
     assert torch.equal(Dropout(0.0)(values), values)
+
+
+def test_channels_that_come_last_stay_there():
+    values = torch.ones(2, 8, 3, 5).to(memory_format=torch.channels_last)
+    assert Dropout(0.5)(values).is_contiguous(memory_format=torch.channels_last)

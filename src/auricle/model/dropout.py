@@ -32,5 +32,6 @@ class Dropout(nn.Module):
             return values
         num_draws = -(-values.numel() // 8)
         draws = torch.empty(num_draws, dtype=torch.int64, device=values.device).random_(-(2**63), None)
-        levels = draws.view(torch.uint8)[: values.numel()].view(values.shape)
-        return values * ((levels < self.num_kept).to(values.dtype) * (LEVELS / self.num_kept))
+        layout = torch.empty_like(values, dtype=torch.uint8).stride()  # channels may come last
+        levels = draws.view(torch.uint8)[: values.numel()].as_strided(values.shape, layout)
+        return values * (levels < self.num_kept).to(values.dtype).mul_(LEVELS / self.num_kept)
