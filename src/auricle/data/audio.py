@@ -1,24 +1,24 @@
 """A file to a waveform, or a refusal that says why.
 
 libsndfile opens a WAV, an MP3 or an Ogg that was cut in half without a word, and a forged header can
-promise terabytes. So nothing is allocated from a header: a file is read in blocks to its end, what was read
-is compared with what was promised, and the places where a format marks its end are looked at.
+promise terabytes. So nothing is allocated from a header: a file is read in blocks to its end, within limits; what was
+read is compared with what was promised, and the container is looked through (`containers.py`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-import re
 import stat
 from collections.abc import Iterator
 from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 
+from auricle.data.media import MEDIA_FORMATS, Media, open_media
+from auricle.data.sndfile import SOUND_SUFFIXES, SoundFile, open_sound
 from auricle.errors import RefusedError
 
 MAX_DURATION_S = 3600
@@ -29,24 +29,20 @@ MAX_STREAM_S = 7 * 24 * 3600  # what is read block by block may be long
 MAX_STREAM_BYTES = 256 * 2**30
 MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
 MAX_PEAK = 65_536.0  # 16-bit samples kept as floats without scaling reach 32,768; powers still fit float32
-SUFFIXES = (
-    *(".wav", ".flac", ".ogg", ".mp3", ".opus", ".oga", ".aiff", ".aif", ".aifc", ".au", ".snd"),
-    *(".caf", ".w64", ".rf64", ".voc", ".wave", ".nist", ".sph"),
-)
+SUFFIXES = (*SOUND_SUFFIXES, *MEDIA_FORMATS)
 
 _BLOCK_SAMPLES = 2**20
 _STREAM_SAMPLES = 2**17  # stays in the processor's cache on its way to a network
 _MARGIN_S = 1.0  # read beyond the wanted end, so that the resampler's filter sees what follows
-_UNKNOWN_BYTES = 0x7FFF_F000  # a writer into a pipe declares at least this much, for "until the end"
-_OGG_PAGE_BYTES = 65_307  # the largest page
-_CHUNK = re.compile(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
+
+Sound = SoundFile | Media
 
 
 def load_waveform(path: Path, *, sample_rate_hz: int, duration_s: float | None) -> np.ndarray:
     """Read a recording as mono at the wanted rate.
 
     Args:
-        path: any file that libsndfile reads.
+        path: any file that libsndfile reads, or with the extra `media` FFmpeg.
         sample_rate_hz: of the result; resampled by soxr, quality HQ.
         duration_s: the result is cut, or padded with zeros at its end, to this; None keeps its length.
 
@@ -78,12 +74,17 @@ def read_mono(path: Path, *, limit_s: float | None = None) -> tuple[np.ndarray, 
     Raises:
         RefusedError: as in `load_waveform`.
     """
-    with _decoder(path) as (file, sound):
-        limit = MAX_FRAMES if limit_s is None else math.ceil((limit_s + _MARGIN_S) * sound.samplerate)
-        mono, num_read = _read_blocks(path, sound, limit)
-        if reason := _cut_off(file, sound, num_read):
+    with _decoder(path) as sound:
+        limit = MAX_FRAMES if limit_s is None else math.ceil((limit_s + _MARGIN_S) * sound.rate_hz)
+        kept: list[np.ndarray] = []
+        num_read = 0
+        for frames in _blocks(path, sound, _BLOCK_SAMPLES, MAX_DURATION_S):
+            if num_read < limit:
+                kept.append(frames[: limit - num_read].mean(axis=1))
+            num_read += len(frames)
+        if reason := sound.damage(num_read):
             raise RefusedError(f"{path}: {reason}")
-        return mono, sound.samplerate
+        return np.concatenate(kept), sound.rate_hz
 
 
 def stream_mono(path: Path) -> Iterator[tuple[int, np.ndarray]]:
@@ -95,23 +96,25 @@ def stream_mono(path: Path) -> Iterator[tuple[int, np.ndarray]]:
     Raises:
         RefusedError: as in `load_waveform`, but of a week at most; that a file is cut off shows at its end only.
     """
-    with _decoder(path, max_bytes=MAX_STREAM_BYTES, max_s=MAX_STREAM_S) as (file, sound):
+    with _decoder(path, max_bytes=MAX_STREAM_BYTES, max_s=MAX_STREAM_S) as sound:
         num_read = 0
-        for frames in _blocks(path, sound, _STREAM_SAMPLES):
+        for frames in _blocks(path, sound, _STREAM_SAMPLES, MAX_STREAM_S):
             num_read += len(frames)
-            yield sound.samplerate, frames[:, 0].copy() if sound.channels == 1 else frames.mean(axis=1)
-        if reason := _cut_off(file, sound, num_read):
+            yield sound.rate_hz, frames[:, 0].copy() if sound.channels == 1 else frames.mean(axis=1)
+        if reason := sound.damage(num_read):
             raise RefusedError(f"{path}: {reason}")
 
 
 def header_duration_s(path: Path) -> float:
-    """Return how long a recording says it is, in seconds, without decoding it.
+    """Return how long a recording says it is, in seconds, without decoding it; one that says nothing is decoded.
 
     Raises:
         RefusedError: the header cannot be read or is absurd.
     """
-    with _decoder(path) as (_, sound):
-        return sound.frames / sound.samplerate
+    with _decoder(path) as sound:
+        if sound.num_frames is not None:
+            return sound.num_frames / sound.rate_hz
+        return sum(map(len, _blocks(path, sound, _BLOCK_SAMPLES, MAX_DURATION_S))) / sound.rate_hz
 
 
 def open_recording(path: Path, *, max_bytes: int = MAX_FILE_BYTES) -> BufferedReader:
@@ -140,96 +143,49 @@ def open_recording(path: Path, *, max_bytes: int = MAX_FILE_BYTES) -> BufferedRe
 
 
 @contextlib.contextmanager
-def _decoder(
-    path: Path, *, max_bytes: int = MAX_FILE_BYTES, max_s: int = MAX_DURATION_S
-) -> Iterator[tuple[BufferedReader, soundfile.SoundFile]]:
-    """Open a recording, once for its bytes and once for libsndfile, whose errors become refusals."""
-    with open_recording(path, max_bytes=max_bytes) as file:
-        try:
-            with soundfile.SoundFile(path) as sound:
-                _check_header(path, sound, max_s)
-                yield file, sound
-        except soundfile.LibsndfileError as error:
-            reason = error.error_string.strip().rstrip(".").removeprefix("Error : ")
-            if not reason or reason.startswith(("Internal error", "File does not exist")):  # it does exist
-                reason = "the file is damaged"
-            raise RefusedError(f"{path}: cannot be decoded: {reason}") from error
-        except (OSError, TypeError, UnicodeEncodeError) as error:  # TypeError: a .raw has no header
-            raise RefusedError(f"{path}: cannot be read: {error}") from error
+def _decoder(path: Path, *, max_bytes: int = MAX_FILE_BYTES, max_s: int = MAX_DURATION_S) -> Iterator[Sound]:
+    """Open a recording for the decoder that its suffix asks for, and check its header."""
+    open_decoder = open_media if path.suffix.lower() in MEDIA_FORMATS else open_sound
+    with open_recording(path, max_bytes=max_bytes) as file, open_decoder(path, file) as sound:
+        _check_header(path, sound, max_s)
+        yield sound
 
 
-def _check_header(path: Path, sound: soundfile.SoundFile, max_s: int) -> None:
-    frames, rate_hz, channels = sound.frames, sound.samplerate, sound.channels
+def _check_header(path: Path, sound: Sound, max_s: int) -> None:
+    frames, rate_hz, channels = sound.num_frames, sound.rate_hz, sound.channels
     if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
         raise RefusedError(f"{path}: a sample rate of {rate_hz} Hz; {MIN_RATE_HZ} to {MAX_RATE_HZ} are read")
     if not 1 <= channels <= MAX_CHANNELS:
         raise RefusedError(f"{path}: {channels} channels; at most {MAX_CHANNELS} are read")
+    if frames is None:
+        return
     if frames <= 0:
         raise RefusedError(f"{path}: holds no sound (0 frames)")
-    if frames > max_s * rate_hz or (frames > MAX_FRAMES and max_s <= MAX_DURATION_S):
+    if frames > _most_frames(rate_hz, max_s):
         declared = "no length" if frames == 2**63 - 1 else f"{frames} frames"
-        longest = "an hour" if max_s == MAX_DURATION_S else f"{max_s // 86_400} days"
-        raise RefusedError(f"{path}: its header declares {declared}; at most {longest} is read")
+        raise RefusedError(f"{path}: its header declares {declared}; at most {_longest(max_s)} is read")
 
 
-def _read_blocks(path: Path, sound: soundfile.SoundFile, limit: int) -> tuple[np.ndarray, int]:
-    """Read to the end; return the first `limit` frames as mono, and how many frames there were."""
-    kept: list[np.ndarray] = []
+def _most_frames(rate_hz: int, max_s: int) -> int:
+    return min(max_s * rate_hz, MAX_FRAMES) if max_s <= MAX_DURATION_S else max_s * rate_hz
+
+
+def _longest(max_s: int) -> str:
+    return "an hour" if max_s == MAX_DURATION_S else f"{max_s // 86_400} days"
+
+
+def _blocks(path: Path, sound: Sound, num_samples: int, max_s: int) -> Iterator[np.ndarray]:
+    """Yield what is decoded, (T, channels) each, which the next may overwrite; no more than the limit of its length."""
     num_read = 0
-    for frames in _blocks(path, sound):
-        if num_read < limit:
-            kept.append(frames[: limit - num_read].mean(axis=1))
-        num_read += len(frames)
-    return np.concatenate(kept), num_read
-
-
-def _blocks(path: Path, sound: soundfile.SoundFile, num_samples: int = _BLOCK_SAMPLES) -> Iterator[np.ndarray]:
-    """Yield what is decoded, (T, channels) each, a view that the next one overwrites."""
-    block = np.empty((num_samples // sound.channels, sound.channels), np.float32)
-    num_read = 0
-    while len(frames := sound.read(out=block)):
+    for frames in sound.blocks(num_samples):
         peak = float(np.abs(frames).max())
         if not math.isfinite(peak):
             raise RefusedError(f"{path}: holds samples that are no finite numbers")
         if peak > MAX_PEAK:
             raise RefusedError(f"{path}: samples reach {peak:.3g}; full scale is 1")
         num_read += len(frames)
+        if num_read > _most_frames(sound.rate_hz, max_s):
+            raise RefusedError(f"{path}: holds more sound than it says; at most {_longest(max_s)} is read")
         yield frames
     if not num_read:
-        raise RefusedError(f"{path}: holds no sound (0 of {sound.frames} frames could be decoded)")
-
-
-def _cut_off(file: BufferedReader, sound: soundfile.SoundFile, num_read: int) -> str | None:
-    """Say why the file does not end where it should, or None; VOC, NIST and older formats are not checked."""
-    if num_read < sound.frames and not (sound.format == "MP3" and not _mp3_declares_length(file)):
-        return f"cut off or damaged: {num_read} of {sound.frames} frames could be decoded"
-    for declared, found in _CHUNK.findall(sound.extra_info):
-        if int(found) < int(declared) < _UNKNOWN_BYTES:
-            return f"cut off: {found} of {declared} bytes of sound are there"
-    if sound.format == "OGG" and not _ogg_ends(file):
-        return "cut off: the Ogg stream has no end"
-    return None
-
-
-def _mp3_declares_length(file: BufferedReader) -> bool:
-    """Whether the first frame (after an ID3 tag) is a table of lengths; without one the length is a guess."""
-    file.seek(0)
-    tag = file.read(10)
-    skipped = 0
-    if tag[:3] == b"ID3":
-        skipped = 10 + sum(byte << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=True))
-    file.seek(skipped)
-    frame = file.read(256)
-    return any(mark in frame for mark in (b"Xing", b"Info", b"VBRI"))
-
-
-def _ogg_ends(file: BufferedReader) -> bool:
-    """Whether the last Ogg page is whole and marked as the last."""
-    size = file.seek(0, 2)
-    file.seek(max(0, size - _OGG_PAGE_BYTES))
-    tail = file.read()
-    page = tail[max(0, tail.rfind(b"OggS")) :]
-    if len(page) < 27 or not page.startswith(b"OggS"):
-        return False
-    segments = page[27 : 27 + page[26]]
-    return bool(page[5] & 4) and len(page) >= 27 + page[26] + sum(segments)
+        raise RefusedError(f"{path}: holds no sound (0 of {sound.num_frames} frames could be decoded)")

@@ -1,0 +1,115 @@
+"""Recordings that need FFmpeg: M4A, AAC, WMA and the soundtracks of videos, by PyAV (the extra `media`)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from fractions import Fraction
+from io import BufferedReader
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from auricle.errors import RefusedError
+
+if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
+
+# The demuxer is named, so that no file can ask for one that reads playlists, other files or the network.
+MEDIA_FORMATS = (
+    dict.fromkeys((".m4a", ".mp4", ".m4v", ".m4b", ".mov", ".3gp"), "mov")
+    | dict.fromkeys((".mkv", ".mka", ".webm"), "matroska")
+    | dict.fromkeys((".wma", ".wmv"), "asf")
+    | {".aac": "aac", ".avi": "avi", ".mpg": "mpeg", ".mpeg": "mpeg", ".ts": "mpegts", ".flv": "flv", ".amr": "amr"}
+)
+_SURE_FORMATS = ("mov", "matroska", "avi")  # whose lengths are written down and not guessed from the bitrate
+_MISSING_S = 0.25  # encoders pad, and containers round
+
+
+def media_version() -> str:
+    """Return the version of PyAV; empty where it is not installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("av")
+    except PackageNotFoundError:
+        return ""
+
+
+class Media:
+    """An open recording: its first soundtrack in blocks, and what is wrong with it.
+
+    Attributes:
+        rate_hz: sample rate.
+        channels: their number.
+        num_frames: that the container declares, or guesses; None where it says nothing.
+    """
+
+    def __init__(self, container: Any, frames: Iterator[AudioFrame], first: AudioFrame) -> None:
+        stream = container.streams.audio[0]
+        self.rate_hz = int(first.sample_rate)
+        self.channels = int(first.layout.nb_channels)
+        self.num_frames: int | None = None
+        if stream.duration is not None and stream.time_base:
+            self.num_frames = round(stream.duration * Fraction(stream.time_base) * self.rate_hz)
+        elif container.duration is not None:  # in microseconds
+            self.num_frames = container.duration * self.rate_hz // 1_000_000
+        self._sure = stream.duration is not None and container.format.name.split(",")[0] in _SURE_FORMATS
+        self._first, self._frames = first, frames
+
+    def blocks(self, num_samples: int) -> Iterator[np.ndarray]:
+        """Yield what is decoded, float32 (T, channels) of at least so many samples but for the last."""
+        from av import AudioResampler
+
+        resampler = AudioResampler("fltp", self._first.layout, self.rate_hz)
+        waiting: list[np.ndarray] = []
+        num_waiting = 0
+        for frame in chain([self._first], self._frames, [None]):
+            for part in resampler.resample(frame):
+                waiting.append(part.to_ndarray())  # (channels, T)
+                num_waiting += waiting[-1].size
+            if num_waiting and (num_waiting >= num_samples or frame is None):
+                yield np.ascontiguousarray(np.concatenate(waiting, axis=1).T)  # (T, channels)
+                waiting, num_waiting = [], 0
+
+    def damage(self, num_read: int) -> str | None:
+        """Say that a file is cut off of which so many frames could be read, or None."""
+        if self._sure and self.num_frames and num_read < self.num_frames - _MISSING_S * self.rate_hz:
+            return f"cut off or damaged: {num_read} of {self.num_frames} frames could be decoded"
+        return None
+
+
+@contextlib.contextmanager
+def open_media(path: Path, file: BufferedReader) -> Iterator[Media]:
+    """Open a recording for FFmpeg, whose errors become refusals, here and inside the block.
+
+    Args:
+        path: of the recording; its suffix is one of `MEDIA_FORMATS`.
+        file: the same, open; FFmpeg gets nothing else to read.
+
+    Raises:
+        RefusedError: PyAV is not installed, FFmpeg cannot read the file, or it has no soundtrack.
+    """
+    suffix = path.suffix.lower()
+    try:
+        import av
+    except ImportError:
+        raise RefusedError(f"{path}: {suffix} needs the extra media: pip install 'auricle[media]'") from None
+    try:
+        with av.open(file, format=MEDIA_FORMATS[suffix], metadata_errors="replace", io_open=_no_other) as container:
+            if not container.streams.audio:
+                raise RefusedError(f"{path}: holds no sound (no soundtrack)")
+            frames = container.decode(audio=0)
+            first = next(frames, None)
+            if first is None:
+                raise RefusedError(f"{path}: holds no sound (nothing could be decoded)")
+            yield Media(container, frames, first)
+    except (av.FFmpegError, ValueError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise RefusedError(f"{path}: cannot be decoded: {' '.join(str(reason).split())}") from error
+
+
+def _no_other(url: str, flags: int, options: dict[str, str]) -> Any:
+    raise PermissionError(f"a recording asks for another file: {url!r}")

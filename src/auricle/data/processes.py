@@ -1,0 +1,192 @@
+"""Map over files of unknown origin in processes: one that crashes, hangs or eats memory is one refused file.
+
+    parent                       process
+      (place, path)  ------->
+      (place, result)  <-------    or a refusal
+
+A process answers in the order in which it is asked, so whatever kills it is the first file without an answer; another
+process goes on with the next. It is forked from a small server that has imported the decoders and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import connection as channels
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from auricle.data.threads import NUM_AHEAD, num_cores
+from auricle.errors import MachineError, RefusedError
+
+T = TypeVar("T")
+
+TIME_LIMIT_S = 120.0  # for one file
+MEMORY_LIMIT_BYTES = 2 * 2**30  # of one process, beyond what it starts with; an hour of sound needs 1.6 GB
+_NUM_GIVEN = 2  # files that a process has at a time, so that it need not wait for the next
+
+
+def in_processes(
+    function: Callable[[Path], T],
+    paths: Sequence[Path],
+    *,
+    workers: int | None = None,
+    time_limit_s: float = TIME_LIMIT_S,
+    memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
+) -> Iterator[T | RefusedError]:
+    """Yield function(path), or the refusal of that file, for each path, in order.
+
+    Args:
+        function: importable, as processes get it by name; what it returns can be pickled.
+        paths: of the files.
+        workers: processes at a time; None: one for each core this process may use.
+        time_limit_s: after which a process is killed that has not finished a file.
+        memory_limit_bytes: that a process may take beyond what it starts with, where the system knows such a limit.
+
+    Raises:
+        MachineError: no process can be started.
+    """
+    pool = _Pool(function, paths, time_limit_s, memory_limit_bytes)
+    try:
+        yield from pool.results(min(workers or num_cores(), len(paths)))
+    finally:
+        pool.end()
+
+
+class _Process:
+    """A process, seen from its parent: the files that it was given and has not answered, and since when."""
+
+    def __init__(self, function: Callable[[Path], Any], memory_limit_bytes: int) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["auricle.data.audio", "auricle.data.processes"])
+        self.given: deque[int] = deque()
+        self.since_s = time.monotonic()
+        self.channel, far_end = context.Pipe()
+        self.process = context.Process(target=_work, args=(far_end, function, memory_limit_bytes), daemon=True)
+        try:
+            self.process.start()
+        except (OSError, EOFError) as error:
+            raise MachineError(f"no process can be started to decode in: {error}; close other programs") from error
+        far_end.close()
+
+    def give(self, place: int, path: Path) -> None:
+        if not self.given:
+            self.since_s = time.monotonic()
+        self.given.append(place)
+        with contextlib.suppress(OSError):  # it has died, which reading the channel will show
+            self.channel.send((place, path))
+
+    def end(self) -> int:
+        """Kill it, and return how it ended if it had ended by itself."""
+        self.process.join(0.0 if self.process.is_alive() else None)
+        self.process.kill()
+        self.process.join()
+        self.channel.close()
+        return self.process.exitcode or 0
+
+
+class _Pool(Generic[T]):
+    """The processes, the files that wait, and the results that wait for their turn."""
+
+    def __init__(
+        self, function: Callable[[Path], T], paths: Sequence[Path], time_limit_s: float, memory_limit_bytes: int
+    ) -> None:
+        self.function = function
+        self.paths = paths
+        self.time_limit_s = time_limit_s
+        self.memory_limit_bytes = memory_limit_bytes
+        self.processes: list[_Process] = []
+        self.waiting = deque(range(len(paths)))
+        self.found: dict[int, T | RefusedError] = {}
+
+    def results(self, num_processes: int) -> Iterator[T | RefusedError]:
+        for place in range(len(self.paths)):
+            while place not in self.found:
+                while len(self.processes) < num_processes:
+                    self.processes.append(_Process(self.function, self.memory_limit_bytes))
+                self._give(place + NUM_AHEAD)
+                self._listen()
+            yield self.found.pop(place)
+
+    def end(self) -> None:
+        for process in self.processes:
+            process.end()
+
+    def _give(self, limit: int) -> None:
+        """Give files that lie before a limit to the processes, evenly."""
+        for _ in range(_NUM_GIVEN):
+            for process in self.processes:
+                if len(process.given) < _NUM_GIVEN and self.waiting and self.waiting[0] < limit:
+                    place = self.waiting.popleft()
+                    process.give(place, self.paths[place])
+
+    def _listen(self) -> None:
+        """Take the answers that are there, and see to processes that have died or take too long."""
+        ready = channels.wait([process.channel for process in self.processes], timeout=1.0)
+        for process in list(self.processes):
+            if process.channel in ready:
+                try:
+                    place, result = process.channel.recv()
+                except (EOFError, OSError):
+                    self._bury(process, _last_words(process.end()))
+                else:
+                    process.given.remove(place)
+                    process.since_s = time.monotonic()
+                    self.found[place] = result
+            elif process.given and time.monotonic() - process.since_s > self.time_limit_s:
+                process.end()
+                self._bury(process, f"decoding it takes longer than {self.time_limit_s:g} s")
+
+    def _bury(self, process: _Process, reason: str) -> None:
+        """Refuse the file that a process died of; the others that it had wait again."""
+        self.processes.remove(process)
+        if not process.given:
+            raise MachineError(f"a process to decode in cannot be kept up: {reason}; see `ulimit -a`, or close programs")
+        culprit, *others = process.given
+        self.found[culprit] = RefusedError(f"{self.paths[culprit]}: {reason}; repair or delete it")
+        self.waiting.extendleft(reversed(others))
+
+
+def _last_words(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "the system killed the decoder (SIGKILL), mostly because memory ran out"
+    return f"the decoder crashed on it ({signal.Signals(-code).name if code < 0 else f'exit code {code}'})"
+
+
+def _work(channel: channels.Connection, function: Callable[[Path], Any], memory_limit_bytes: int) -> None:
+    """Answer until the parent closes the channel or dies; what the decoders print is not for people."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    _limit_memory(memory_limit_bytes)
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            place, path = channel.recv()
+            channel.send((place, _attempt(function, path, memory_limit_bytes)))
+
+
+def _attempt(function: Callable[[Path], T], path: Path, memory_limit_bytes: int) -> T | RefusedError:
+    try:
+        return function(path)
+    except RefusedError as error:
+        return error
+    except MemoryError:
+        return RefusedError(f"{path}: decoding it takes more than {memory_limit_bytes / 2**30:g} GiB of memory")
+    except Exception as error:  # a file of unknown origin: whatever it breaks, the others go on
+        return RefusedError(f"{path}: cannot be decoded: {type(error).__name__}: {' '.join(str(error).split())}")
+
+
+def _limit_memory(num_bytes: int) -> None:
+    """Bound the address space; where the system knows no such limit, the time limit is left."""
+    import resource
+
+    with contextlib.suppress(OSError, ValueError):
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + num_bytes
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
