@@ -5,6 +5,8 @@
     STUDY/models/MODEL.json       layers with shapes and counts
     STUDY/cells/MODEL/PROTOCOL-FOLD-SEED/
         config.yaml  history.jsonl  predictions.csv  model.safetensors  checkpoint.pt  metrics.json
+    STUDY/baselines/NAME/PROTOCOL-FOLD-0/
+        predictions.csv  metrics.json
     STUDY/results.csv  STUDY/report/
 
 `metrics.json` is written last: where it is, the cell is done. `error.json` says why a cell failed.
@@ -115,7 +117,7 @@ class StudyFolder:
 
     @property
     def results(self) -> Path:
-        """One row a finished cell: results.csv."""
+        """One row a finished cell, and one a baseline: results.csv."""
         return self.folder / "results.csv"
 
     @property
@@ -141,10 +143,21 @@ class StudyFolder:
         """Return the folder of a cell, which need not exist."""
         return Cell(name, self.folder / "cells" / name.model / f"{name.protocol}-{name.fold}-{name.seed}")
 
+    def baseline(self, name: CellName) -> Cell:
+        """Return the folder of a baseline, which need not exist; it has predictions and metrics, nothing else."""
+        return Cell(name, self.folder / "baselines" / name.model / f"{name.protocol}-{name.fold}-{name.seed}")
+
     def cells(self) -> list[Cell]:
         """Return every cell that has a folder, sorted by name."""
+        return self._named("cells")
+
+    def baselines(self) -> list[Cell]:
+        """Return every baseline that has a folder, sorted by name."""
+        return self._named("baselines")
+
+    def _named(self, kind: str) -> list[Cell]:
         found = []
-        for folder in sorted(self.folder.glob("cells/*/*")):
+        for folder in sorted(self.folder.glob(f"{kind}/*/*")):
             with contextlib.suppress(ValueError):
                 found.append(Cell(CellName.parse(f"{folder.parent.name}/{folder.name}"), folder))
         return sorted(found, key=lambda cell: cell.name)

@@ -22,7 +22,7 @@ WriteSound = Callable[..., Path]
 
 @pytest.fixture
 def manifest(class_folders: Path) -> Manifest:
-    return load_manifest(str(class_folders))
+    return replace(load_manifest(str(class_folders)), untrusted=False)
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def six_each(class_folders: Path, write_sound: WriteSound) -> Manifest:
     """Six clips a class in five folds, so that one may be missed."""
     for category in ("bell", "cat", "dog"):
         write_sound(class_folders / category / "5.wav", pitch_hz=777)
-    return load_manifest(str(class_folders))
+    return replace(load_manifest(str(class_folders)), untrusted=False)
 
 
 def test_left_out_files_are_listed_and_the_rows_fit_the_clips_that_stay(six_each: Manifest) -> None:
@@ -265,16 +265,17 @@ def test_a_cache_that_cannot_be_written_is_the_machines_fault(
         prepare(manifest, sample_rate_hz=RATE_HZ)
 
 
-def _prepare(source: str, start: "multiprocessing.synchronize.Barrier", found: "multiprocessing.Queue[bytes]") -> None:
-    manifest = load_manifest(source)
+def _prepare(
+    manifest: Manifest, start: "multiprocessing.synchronize.Barrier", found: "multiprocessing.Queue[bytes]"
+) -> None:
     start.wait()
     found.put(prepare(manifest, sample_rate_hz=RATE_HZ).waveforms.tobytes())
 
 
-def test_two_processes_that_prepare_at_once_both_succeed(class_folders: Path, cache: Path) -> None:
+def test_two_processes_that_prepare_at_once_both_succeed(manifest: Manifest, cache: Path) -> None:
     spawn = multiprocessing.get_context("fork")
     start, found = spawn.Barrier(2), spawn.Queue()
-    processes = [spawn.Process(target=_prepare, args=(str(class_folders), start, found)) for _ in range(2)]
+    processes = [spawn.Process(target=_prepare, args=(manifest, start, found)) for _ in range(2)]
     for process in processes:
         process.start()
     contents = [found.get(timeout=60) for _ in processes]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,12 +25,14 @@ def print_json(result: StudyResult, files: Mapping[str, Path], more: Mapping[str
     """Print the result for programs, with more that belongs to it."""
     from auricle.report.tables import comparative
 
+    rows = [asdict(row) for row in comparative(result.folder)] if result.done else []
     document = {
         "folder": str(result.folder),
         "done": [str(name) for name in result.done],
         "failed": {str(name): cause for name, cause in result.failed.items()},
         "trained": result.num_ran,
-        "results": [asdict(row) for row in comparative(result.folder)] if result.done else [],
+        "results": [row for row in rows if not row["baseline"]],
+        "baselines": [row for row in rows if row["baseline"]],
         "report": {kind: str(path) for kind, path in files.items()},
         **(more or {}),
     }
@@ -46,6 +48,10 @@ def print_results(result: StudyResult) -> None:
         rows = comparative(result.folder)
         console.print(results_table(rows))
         console.print(Text("Of test clips: accuracy, mean ± standard deviation over cells; macro F1 and AUC.", "dim"))
+        if any(row.baseline for row in rows):
+            console.print(Text("Dim: free baselines, which need no network, on the same folds.", "dim"))
+        for line in unbeaten(rows):
+            console.print(Text(line, "bold"))
         if any(row.collapsed for row in rows):
             console.print(Text("* collapsed, at least once: `auricle diagnose CELL` says why, and tries cures.", "dim"))
     if result.failed:
@@ -69,10 +75,19 @@ def results_table(rows: Sequence[ComparativeRow]) -> Table:
         best = max(row.accuracy for row in members)
         table.add_row(Text(f"{protocol}, leaky" if members[0].leaky else protocol, "bold"))
         for row in members:
-            style = "bold" if row.accuracy == best and len(members) > 1 else ""
+            style = "bold" if row.accuracy == best and len(members) > 1 else "dim" if row.baseline else ""
             name = f"  {row.model} *" if row.collapsed else f"  {row.model}"
             table.add_row(Text(name), *_values(row), style=style)
     return table
+
+
+def unbeaten(rows: Sequence[ComparativeRow]) -> Iterator[str]:
+    """Say which networks are no better than the best baseline of their protocol."""
+    for protocol, group in itertools.groupby(rows, key=lambda row: row.protocol):
+        members = list(group)
+        best = max((row for row in members if row.baseline), key=lambda row: row.accuracy, default=None)
+        if best and (names := [row.model for row in members if not row.baseline and row.accuracy <= best.accuracy]):
+            yield f"{protocol}: no better than {best.model}, a free baseline: {', '.join(names)}."
 
 
 def _values(row: ComparativeRow) -> tuple[str, ...]:
@@ -82,7 +97,7 @@ def _values(row: ComparativeRow) -> tuple[str, ...]:
         _percent(row.validation_accuracy, None),
         f"{row.macro_f1:.3f}",
         "–" if row.macro_auc is None else f"{row.macro_auc:.3f}",
-        _count(row.parameters),
+        "–" if row.baseline else _count(row.parameters),
         f"{row.minutes:.1f}",
     )
 

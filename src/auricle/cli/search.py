@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auricle.cli.options import Json, Quiet, Set, Verbose, required, say, verbosity
-from auricle.cli.study import Data, Device, NoReport, SkipBad, Wandb, Workers, conduct, hint_when_stopped
+from auricle.cli.study import Data, Device, GroupBy, NoReport, SkipBad, Wandb, Workers, conduct, hint_when_stopped
 
 if TYPE_CHECKING:
     from auricle.search.listener import SearchListener
@@ -36,6 +36,7 @@ def search(
         ),
     ] = None,
     assignments: Set = None,
+    group_by: GroupBy = None,
     device: Device = "auto",
     wandb: Wandb = None,
     skip_bad: SkipBad = False,
@@ -58,7 +59,8 @@ def search(
     config = load_space(required(space, "space", space_names()))
     source, root = find_data(data, config.data)
     overrides = config.overrides | parse_overrides(assignments or ())
-    config = revalidated(config, data=source, overrides=overrides, trials=trials or config.trials)
+    changes = {"trials": trials or config.trials, "group_by": group_by or config.group_by}
+    config = revalidated(config, data=source, overrides=overrides, **changes)
     folder = out or Path("runs") / f"search-{config.name}"
     words = (word.replace(storage, Place(storage, "").shown) if storage else word for word in sys.argv[1:])
     command = shlex.join(["auricle", *words])  # a password in it is for nobody's record

@@ -37,6 +37,16 @@ Wandb = Annotated[
     ),
 ]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out recordings that cannot be read.")]
+GroupBy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN|PATTERN",
+        help="What must not be split between training and test: a column, or a pattern over names: '{fold}-{source}-*'.",
+    ),
+]
+AllowSplitGroups = Annotated[
+    bool, typer.Option("--allow-split-groups", help="Go on where the folds split a group; results are stamped as leaky.")
+]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Do not write the report.")]
 
 
@@ -52,6 +62,8 @@ def study(
     models: Annotated[str | None, typer.Option(metavar="A,B", help="Only these models.")] = None,
     protocols: Annotated[str | None, typer.Option(metavar="A,B", help="test-split, k-fold, official, random.")] = None,
     seeds: Annotated[str | None, typer.Option(metavar="0,1,...", help="Train with each of these seeds.")] = None,
+    group_by: GroupBy = None,
+    allow_split_groups: AllowSplitGroups = False,
     workers: Workers = None,
     device: Device = "auto",
     wandb: Wandb = None,
@@ -78,7 +90,10 @@ def study(
         print_status(status, json)
         return
     config = load_study(required(name, "study", study_names()))
-    changes = {"models": words(models), "protocols": protocol_names(protocols), "seeds": numbers(seeds, "--seeds")}
+    changes: dict[str, Any] = {
+        "models": words(models), "protocols": protocol_names(protocols), "seeds": numbers(seeds, "--seeds")
+    }  # fmt: skip
+    changes |= {"group_by": group_by, "allow_split_groups": allow_split_groups or None}
     config, root = resolve(config, data, assignments, **changes)
     conduct(
         config, out, root=root, report=not no_report, as_json=json, level=level,
@@ -97,6 +112,8 @@ def train(
     protocol: Annotated[str, typer.Option(help="How the folds are used.")] = "test-split",
     fold: Annotated[int | None, typer.Option(min=0, help="One fold of the protocol only.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    group_by: GroupBy = None,
+    allow_split_groups: AllowSplitGroups = False,
     workers: Workers = None,
     device: Device = "auto",
     wandb: Wandb = None,
@@ -112,7 +129,8 @@ def train(
     level = verbosity(context, quiet, verbose)
     model = required(preset, "model", preset_names())
     config = StudyConfig(name=load_preset(model).name, models=(model,))
-    changes = {"protocols": protocol_names(protocol), "seeds": (seed,)}
+    changes: dict[str, Any] = {"protocols": protocol_names(protocol), "seeds": (seed,)}
+    changes |= {"group_by": group_by, "allow_split_groups": allow_split_groups or None}
     config, root = resolve(config, data, assignments, **changes)
     conduct(
         config, out, root=root, report=not no_report, as_json=json, level=level, folds=None if fold is None else {fold},

@@ -182,6 +182,10 @@ class StudyConfig(Section):
         default_factory=dict, description="model: those of the protocols that it runs under; others run under all"
     )
     seeds: tuple[int, ...] = Field((0,), min_length=1)
+    group_by: str | None = Field(
+        None, description="a column, or a pattern over names; None: the groups that the dataset has"
+    )
+    allow_split_groups: bool = Field(False, description="score what leaks, stamped, where the folds split a group")
     overrides: dict[str, Any] = Field(default_factory=dict, description="section.field: value, for every model")
     presets: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="models of this study alone: each a preset, as its file would say it"

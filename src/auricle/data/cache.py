@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -20,6 +22,8 @@ import soxr
 from auricle.data import store
 from auricle.data.audio import load_waveform, open_recording
 from auricle.data.manifest import Clip, Manifest, require_enough
+from auricle.data.media import MEDIA_FORMATS, media_version
+from auricle.data.processes import in_processes
 from auricle.data.store import cache_folder as cache_folder
 from auricle.data.threads import in_threads
 from auricle.errors import RefusedError
@@ -55,12 +59,15 @@ def prepare(
 ) -> Recordings:
     """Decode, mix down, resample and fix the length of every clip, or find that done before.
 
+    Recordings of unknown origin are decoded in processes of their own, so that one that crashes the decoder, hangs it or
+    eats memory is one that is refused.
+
     Args:
         manifest: what to prepare.
         sample_rate_hz: of the rows.
         skip_bad: leave refused files out and list them, instead of refusing all.
         on_progress: called with (clips decoded, all clips) after each; not at all where the cache has them.
-        workers: threads; None takes every core this process may use.
+        workers: threads or processes; None takes every core this process may use.
 
     Raises:
         RefusedError: a file is refused and `skip_bad` is off, or too little is left.
@@ -69,15 +76,17 @@ def prepare(
     num_samples = round(manifest.clip_s * sample_rate_hz)
     hashes = list(in_threads(_content_hash, manifest.clips, workers))
     content = _hash([FORMAT_VERSION, sample_rate_hz, num_samples, hashes])
-    key = _hash([content, soundfile.__libsndfile_version__, soxr.__version__])
+    versions = [soundfile.__libsndfile_version__, soxr.__version__]
+    if any(clip.path.suffix.lower() in MEDIA_FORMATS for clip in manifest.clips):
+        versions.append(media_version())
+    key = _hash([content, *versions])
 
-    def load(clip: Clip) -> np.ndarray | str:
-        return _load(clip, sample_rate_hz, manifest.clip_s)
+    def load(clips: Sequence[Clip]) -> Iterator[np.ndarray | str]:
+        return _load(clips, sample_rate_hz, manifest.clip_s, isolated=manifest.untrusted, workers=workers)
 
     entry = store.find(key)
-    if entry is None or any(not isinstance(load(manifest.clips[place]), str) for place in entry.refused):
-        rows = in_threads(load, manifest.clips, workers)
-        entry = store.write(key, _counted(rows, len(manifest.clips), on_progress), num_samples)
+    if entry is None or any(not isinstance(row, str) for row in load([manifest.clips[place] for place in entry.refused])):
+        entry = store.write(key, _counted(load(manifest.clips), len(manifest.clips), on_progress), num_samples)
         store.prune(store.LIMIT_BYTES)
     kept = _without(manifest, entry.refused, skip_bad)
     table = [(clip.name, clip.category, clip.fold, clip.group) for clip in manifest.clips]
@@ -111,11 +120,22 @@ def _without(manifest: Manifest, refused: dict[int, str], skip_bad: bool) -> Man
     return kept
 
 
-def _load(clip: Clip, sample_rate_hz: int, duration_s: float) -> np.ndarray | str:
+def _load(
+    clips: Sequence[Clip], sample_rate_hz: int, duration_s: float, *, isolated: bool, workers: int | None
+) -> Iterator[np.ndarray | str]:
+    """Yield the row of each clip, or why it is refused."""
+    decode = partial(load_waveform, sample_rate_hz=sample_rate_hz, duration_s=duration_s)
+    paths = [clip.path for clip in clips]
+    rows = in_processes(decode, paths, workers=workers) if isolated else in_threads(partial(_or_refusal, decode), paths, workers)
+    for clip, row in zip(clips, rows, strict=True):
+        yield _reason(clip, row) if isinstance(row, RefusedError) else row
+
+
+def _or_refusal(decode: Callable[[Path], np.ndarray], path: Path) -> np.ndarray | RefusedError:
     try:
-        return load_waveform(clip.path, sample_rate_hz=sample_rate_hz, duration_s=duration_s)
+        return decode(path)
     except RefusedError as error:
-        return _reason(clip, error)
+        return error
 
 
 def _content_hash(clip: Clip) -> str:

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from auricle.data import toy
 from auricle.data.audio import MAX_DURATION_S, header_duration_s
 from auricle.data.class_folders import class_folder_clips
 from auricle.data.folds import with_made_folds
+from auricle.data.grouping import EXAMPLE, FOLD, NamePattern, grouped_by_name
 from auricle.data.manifest import Clip as Clip
 from auricle.data.manifest import Manifest, require_enough
+from auricle.data.processes import in_processes
 from auricle.data.store import cache_folder
-from auricle.data.tables import ESC50_TABLE, URBANSOUND8K_TABLE, esc50_clips, own_clips, urbansound8k_clips
+from auricle.data.tables import (
+    ESC50_TABLE,
+    URBANSOUND8K_TABLE,
+    GroupedClips,
+    esc50_clips,
+    own_clips,
+    urbansound8k_clips,
+)
 from auricle.errors import RefusedError, UsageError, choices
 
 SOURCES = {
@@ -38,7 +48,13 @@ _FOLDERS = {
 
 
 def load_manifest(
-    source: str, *, root: Path | None = None, num_folds: int = 5, seed: int = 0, clip_s: float | None = None
+    source: str,
+    *,
+    root: Path | None = None,
+    num_folds: int = 5,
+    seed: int = 0,
+    clip_s: float | None = None,
+    group_by: str | None = None,
 ) -> Manifest:
     """Describe a dataset: which clips, of which class, in which fold, from which source.
 
@@ -50,18 +66,33 @@ def load_manifest(
         seed: of the folds that are made.
         clip_s: the length of every clip in seconds. None: that of the dataset; for a folder of class folders and a
             CSV the longest recording's, at most `MAX_MEASURED_S`.
+        group_by: a column of the source's table, or a pattern over names (`grouping.py`), that says which clips belong
+            together. None: that of the dataset; for a CSV the column group, if there is one.
 
     Raises:
-        UsageError: no such source, or a length out of range.
+        UsageError: no such source, a length out of range, or no such pattern.
         RefusedError: the dataset is not there, not whole, or too small to train and test on.
     """
+    pattern = NamePattern.parse(group_by) if group_by is not None and "{" in group_by else None
     if clip_s is not None and not 0.05 <= clip_s <= MAX_DURATION_S:
         raise UsageError(f"a clip length of {clip_s} s; it must be between 0.05 and {MAX_DURATION_S}")
     try:
-        named = source in SOURCES
-        manifest = _named(source, root, clip_s) if named else _own(source, clip_s, num_folds, seed)
+        column = None if pattern else group_by
+        describe = _named(source, root, clip_s, column) if source in SOURCES else _own(source, clip_s, column)
+        manifest, has_folds = describe
     except OSError as error:  # a folder on the way may not be entered
         raise RefusedError(f"{error.filename or source} cannot be read: {error.strerror}") from error
+    if pattern:
+        manifest = grouped_by_name(manifest, pattern)
+        has_folds = has_folds or any(field == FOLD for field, _ in pattern.fields)
+    notes = [*manifest.notes]
+    if manifest.grouping is None:
+        notes.append(_NO_GROUPS)
+    elif group_by is not None:
+        notes.append(f"Groups are taken from {manifest.grouping}: {len(set(manifest.groups))} of them.")
+    manifest = replace(manifest, notes=tuple(notes))
+    if not has_folds:
+        return with_made_folds(manifest, num_folds, seed)
     require_enough(manifest)
     return manifest
 
@@ -90,9 +121,9 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _named(name: str, root: Path | None, clip_s: float | None) -> Manifest:
+def _named(name: str, root: Path | None, clip_s: float | None, column: str | None) -> tuple[Manifest, bool]:
     if name == "toy":
-        return Manifest(name, tuple(esc50_clips(toy.toy_folder())), clip_s or toy.CLIP_S)
+        return _published(name, esc50_clips(toy.toy_folder(), group_column=column), clip_s or toy.CLIP_S), True
     folder = find_dataset(name, root)
     if folder is None:
         looked = root or "$AURICLE_DATA or the user's cache"
@@ -100,31 +131,39 @@ def _named(name: str, root: Path | None, clip_s: float | None) -> Manifest:
             f"{name} is not in {looked}; get it with 'auricle data get {name} --yes', or name its folder with --data"
         )
     if name == "urbansound8k":
-        return Manifest(name, tuple(urbansound8k_clips(folder)), clip_s or URBANSOUND8K_CLIP_S)
-    return Manifest(name, tuple(esc50_clips(folder, only_esc10=name == "esc10")), clip_s or ESC50_CLIP_S)
+        return _published(name, urbansound8k_clips(folder, group_column=column), clip_s or URBANSOUND8K_CLIP_S), True
+    clips = esc50_clips(folder, only_esc10=name == "esc10", group_column=column)
+    return _published(name, clips, clip_s or ESC50_CLIP_S), True
 
 
-def _own(source: str, clip_s: float | None, num_folds: int, seed: int) -> Manifest:
+def _published(source: str, table: GroupedClips, clip_s: float, *, untrusted: bool = False) -> Manifest:
+    clips, column = table
+    return Manifest(source, tuple(clips), clip_s, grouping=f"the column {column}", untrusted=untrusted)
+
+
+def _own(source: str, clip_s: float | None, column: str | None) -> tuple[Manifest, bool]:
     path = _expanded(source)
+    grouping = None
     if source and path.is_dir():
         if (path / ESC50_TABLE).is_file():
-            return Manifest(source, tuple(esc50_clips(path)), clip_s or ESC50_CLIP_S)
+            table = esc50_clips(path, group_column=column)
+            return _published(source, table, clip_s or ESC50_CLIP_S, untrusted=True), True
         if (path / URBANSOUND8K_TABLE).is_file():
-            return Manifest(source, tuple(urbansound8k_clips(path)), clip_s or URBANSOUND8K_CLIP_S)
+            table = urbansound8k_clips(path, group_column=column)
+            return _published(source, table, clip_s or URBANSOUND8K_CLIP_S, untrusted=True), True
+        if column is not None:
+            raise UsageError(f"--group-by {column}: a folder has no columns; give a pattern such as '{EXAMPLE}', or a CSV")
         clips, notes = class_folder_clips(path)
-        has_folds = has_groups = False
+        has_folds = False
     elif path.is_file() and path.suffix.lower() == ".csv":
-        clips, has_folds, has_groups = own_clips(path)
-        notes = []
+        clips, has_folds, given = own_clips(path, group_column=column)
+        grouping, notes = given and f"the column {given}", []
     else:
         raise choices("source", source, [*SOURCES, "a folder of class folders", "a CSV file"])
     if clip_s is None:
         clip_s, note = _common_length_s(clips)
         notes.append(note)
-    if not has_groups:
-        notes.append(_NO_GROUPS)
-    manifest = Manifest(source, tuple(clips), clip_s, tuple(notes))
-    return manifest if has_folds else with_made_folds(manifest, num_folds, seed)
+    return Manifest(source, tuple(clips), clip_s, tuple(notes), grouping=grouping, untrusted=True), has_folds
 
 
 def _expanded(source: str) -> Path:
@@ -136,7 +175,8 @@ def _expanded(source: str) -> Path:
 
 def _common_length_s(clips: Sequence[Clip]) -> tuple[float, str]:
     """Return the longest recording's length in half seconds, at most `MAX_MEASURED_S`, and a sentence about it."""
-    durations_s = list(_durations_s(clips))
+    headers = in_processes(header_duration_s, [clip.path for clip in clips])
+    durations_s = [each for each in headers if not isinstance(each, RefusedError)]  # named when they are decoded
     longest_s = max(durations_s, default=0.0)
     # 50 ms more, as an MP3 has, do not lengthen all clips by half a second
     clip_s = min(max(math.ceil(2 * (longest_s - 0.05)) / 2, 0.5), MAX_MEASURED_S)
@@ -144,11 +184,3 @@ def _common_length_s(clips: Sequence[Clip]) -> tuple[float, str]:
     if num_longer := sum(duration_s > clip_s + 0.05 for duration_s in durations_s):
         note += f" {num_longer} of {len(clips)} are longer and lose their ends."
     return clip_s, note
-
-
-def _durations_s(clips: Sequence[Clip]) -> Iterator[float]:
-    for clip in clips:
-        try:
-            yield header_duration_s(clip.path)
-        except RefusedError:  # named with its reason when it is decoded
-            continue

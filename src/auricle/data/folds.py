@@ -23,7 +23,7 @@ NUM_RANDOM_FOLDS = 4
 class Split:
     """Who trains, who validates, who tests: places in the manifest, sorted, int64.
 
-    `fold` names the split within its protocol. `leaky`: a group stands in the test set and beside it.
+    `fold` names the split within its protocol. `leaky`: a group stands in two of the sets.
     """
 
     protocol: str
@@ -34,7 +34,9 @@ class Split:
     leaky: bool
 
 
-def make_splits(manifest: Manifest, protocol: str, *, seed: int = 0) -> list[Split]:
+def make_splits(
+    manifest: Manifest, protocol: str, *, seed: int = 0, allow_split_groups: bool = False
+) -> list[Split]:
     """Divide a dataset as a protocol says. F is the sorted list of its folds.
 
     - `test-split`: one split; F[0] tests, F[1] validates and names the split, the rest trains.
@@ -42,13 +44,19 @@ def make_splits(manifest: Manifest, protocol: str, *, seed: int = 0) -> list[Spl
     - `official`: every fold tests once and names the split; there is no validation set.
     - `random`: four stratified folds of all clips, drawn from `seed`, groups ignored; each tests once.
 
+    Args:
+        manifest: the dataset.
+        protocol: as above.
+        seed: of `random`.
+        allow_split_groups: divide a dataset whose folds split a group all the same; its splits are leaky.
+
     Raises:
         UsageError: no such protocol.
         RefusedError: too few folds, a group that stands in two folds, or a class that would not be trained on.
     """
     if protocol not in PROTOCOLS:
         raise choices("protocol", protocol, list(PROTOCOLS))
-    splits = _random(manifest, seed) if protocol == "random" else _grouped(manifest, protocol)
+    splits = _random(manifest, seed) if protocol == "random" else _by_fold(manifest, protocol, allow_split_groups)
     for split in splits:
         _require_every_class(manifest, split)
     return splits
@@ -71,42 +79,43 @@ def folds_of(protocol: str, folds: Sequence[int]) -> tuple[int, ...]:
     return tuple(folds[1:] if protocol == "k-fold" else folds[1:2])
 
 
-def _grouped(manifest: Manifest, protocol: str) -> list[Split]:
+def _by_fold(manifest: Manifest, protocol: str, allow_split_groups: bool) -> list[Split]:
     folds = manifest.folds
     present = sorted(set(folds.tolist()))
     needed = 2 if protocol == "official" else 3
     if len(present) < needed:
         raise RefusedError(f"{manifest.source}: {protocol} needs {needed} folds or more, it has {len(present)}")
-    if torn := split_groups(manifest):
+    if not allow_split_groups and (torn := split_groups(manifest)):
         group, where = next(iter(torn.items()))
+        more = f", and {len(torn) - 1} more groups in several" if len(torn) > 1 else ""
         raise RefusedError(
-            f"{manifest.source}: group {group!r} stands in folds {', '.join(map(str, where))}; give all its clips "
-            "one fold, or leave the folds out and auricle makes them"
+            f"{manifest.source}: group {group!r} stands in folds {', '.join(map(str, where))}{more}; give all its clips "
+            "one fold, leave the folds out and auricle makes them, or --allow-split-groups scores what leaks and says so"
         )
     named = folds_of(protocol, present)
     if protocol == "official":
         nobody = np.zeros(len(folds), bool)
-        return [_split(protocol, fold, folds == fold, nobody) for fold in named]
-    return [_split(protocol, fold, folds == present[0], folds == fold) for fold in named]
+        return [_split(manifest, protocol, fold, folds == fold, nobody) for fold in named]
+    return [_split(manifest, protocol, fold, folds == present[0], folds == fold) for fold in named]
 
 
 def _random(manifest: Manifest, seed: int) -> list[Split]:
     from sklearn.model_selection import StratifiedKFold
 
     require_enough(manifest, NUM_RANDOM_FOLDS)
-    groups = np.array(manifest.groups)
     labels = manifest.labels
     divide = StratifiedKFold(NUM_RANDOM_FOLDS, shuffle=True, random_state=seed)
     splits = []
     for fold, (_, test) in enumerate(divide.split(labels, labels), start=1):
         tests = np.isin(np.arange(len(labels)), test)
-        leaky = bool(np.isin(groups[tests], groups[~tests]).any())
-        splits.append(_split("random", fold, tests, np.zeros_like(tests), leaky=leaky))
+        splits.append(_split(manifest, "random", fold, tests, np.zeros_like(tests)))
     return splits
 
 
-def _split(protocol: str, fold: int, tests: np.ndarray, validates: np.ndarray, *, leaky: bool = False) -> Split:
+def _split(manifest: Manifest, protocol: str, fold: int, tests: np.ndarray, validates: np.ndarray) -> Split:
     train, validation, test = (np.flatnonzero(who) for who in (~(tests | validates), validates, tests))
+    groups = [{manifest.clips[place].group for place in part} for part in (train, validation, test)]
+    leaky = sum(map(len, groups)) > len(set.union(*groups))
     return Split(protocol, fold, train, validation, test, leaky)
 
 

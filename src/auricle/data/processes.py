@@ -14,11 +14,13 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import connection as channels
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from auricle.data.threads import NUM_AHEAD, num_cores
@@ -69,7 +71,8 @@ class _Process:
         self.channel, far_end = context.Pipe()
         self.process = context.Process(target=_work, args=(far_end, function, memory_limit_bytes), daemon=True)
         try:
-            self.process.start()
+            with _without_main():
+                self.process.start()
         except (OSError, EOFError) as error:
             raise MachineError(f"no process can be started to decode in: {error}; close other programs") from error
         far_end.close()
@@ -88,6 +91,17 @@ class _Process:
         self.process.join()
         self.channel.close()
         return self.process.exitcode or 0
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Keep multiprocessing from importing the running script in the process, which would run it again."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 class _Pool(Generic[T]):

@@ -12,65 +12,78 @@ from auricle.errors import RefusedError
 
 ESC50_TABLE = Path("meta", "esc50.csv")
 URBANSOUND8K_TABLE = Path("metadata", "UrbanSound8K.csv")
+MAX_FOLD_DIGITS = 9
+MAX_TABLE_BYTES = 2**28
 
 
-def esc50_clips(folder: Path, *, only_esc10: bool = False) -> list[Clip]:
-    """Read a dataset in ESC-50's layout: `meta/esc50.csv`, `audio/`; the group is the source recording.
+GroupedClips = tuple[list[Clip], str]  # and the column that the groups come from
+
+
+def esc50_clips(folder: Path, *, only_esc10: bool = False, group_column: str | None = None) -> GroupedClips:
+    """Read a dataset in ESC-50's layout: `meta/esc50.csv`, `audio/`; the group is the source recording, or a column.
 
     Raises:
         RefusedError: the table cannot be read or lacks a column.
     """
-    table = folder / ESC50_TABLE
+    table, column = folder / ESC50_TABLE, group_column or "src_file"
     clips = []
-    for line, row in read_table(table, ("filename", "fold", "category", "esc10", "src_file")):
+    for line, row in read_table(table, ("filename", "fold", "category", "esc10", column)):
         if not only_esc10 or row["esc10"].lower() in ("true", "1"):
             path = find_recording(folder / "audio", row["filename"])
             fold = _fold(table, line, row["fold"])
-            clips.append(Clip(path, row["filename"], row["category"], fold, row["src_file"]))
-    return clips
+            clips.append(Clip(path, row["filename"], row["category"], fold, row[column]))
+    return clips, column
 
 
-def urbansound8k_clips(folder: Path) -> list[Clip]:
-    """Read UrbanSound8K: `metadata/UrbanSound8K.csv`, `audio/fold1` to `fold10`; the group is the Freesound id.
+def urbansound8k_clips(folder: Path, *, group_column: str | None = None) -> GroupedClips:
+    """Read UrbanSound8K: `metadata/UrbanSound8K.csv`, `audio/fold1` to `fold10`; the group is the Freesound id, or a column.
 
     Raises:
         RefusedError: the table cannot be read or lacks a column.
     """
-    table = folder / URBANSOUND8K_TABLE
+    table, column = folder / URBANSOUND8K_TABLE, group_column or "fsID"
     clips = []
-    for line, row in read_table(table, ("slice_file_name", "fsID", "fold", "class")):
+    for line, row in read_table(table, ("slice_file_name", "fsID", "fold", "class", column)):
         fold = _fold(table, line, row["fold"])
         path = find_recording(folder / "audio" / f"fold{fold}", row["slice_file_name"])
-        clips.append(Clip(path, row["slice_file_name"], row["class"], fold, row["fsID"]))
-    return clips
+        clips.append(Clip(path, row["slice_file_name"], row["class"], fold, row[column]))
+    return clips, column
 
 
-def own_clips(table: Path) -> tuple[list[Clip], bool, bool]:
+def own_clips(table: Path, *, group_column: str | None = None) -> tuple[list[Clip], bool, str | None]:
     """Read a person's CSV: `filename,category`, optionally `fold` and `group`; names are relative to the CSV.
 
+    Args:
+        table: the CSV.
+        group_column: which column says what belongs together; it must be there. None: `group`, if that is there.
+
     Returns:
-        The clips (fold 0 where none is given; a clip without a group is its own), whether folds are given, whether
-        groups are.
+        The clips (fold 0 where none is given; a clip without a group is its own), whether folds are given, and the column
+        that gives groups, if one does.
 
     Raises:
         RefusedError: the table cannot be read, lacks a column or a value, or names a file that does not exist.
     """
     rows = read_table(table, ("filename", "category"))
-    has_folds, has_groups = ("fold" in rows[0][1], "group" in rows[0][1]) if rows else (False, False)
+    columns = rows[0][1].keys() if rows else ()
+    if group_column and rows and group_column not in columns:
+        raise RefusedError(f"{table}: no column {group_column} to group by; its columns are {', '.join(columns)}")
+    column = group_column or ("group" if "group" in columns else None)
+    has_folds = "fold" in columns
     clips, missing = [], []
     for line, row in rows:
         name = Path(row["filename"]).as_posix()
         path = find_recording(table.parent, name)
-        if not path.exists():
+        if not _exists(path):
             missing.append(f"{name!r} (line {line})")
         fold = _fold(table, line, row["fold"]) if has_folds else 0
-        clips.append(Clip(path, name, row["category"], fold, row.get("group") or name))
+        clips.append(Clip(path, name, row["category"], fold, (column and row[column]) or name))
     if missing:
         raise RefusedError(
             f"{table}: {len(missing)} of {len(rows)} files do not exist, first {missing[0]}; "
             f"names are relative to {table.parent.absolute()}"
         )
-    return clips, has_folds, has_groups
+    return clips, has_folds, column
 
 
 def read_table(path: Path, required: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
@@ -98,6 +111,8 @@ def read_table(path: Path, required: Sequence[str]) -> list[tuple[int, dict[str,
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
     """Return the lines that are not empty, with their numbers."""
     try:
+        if path.stat().st_size > MAX_TABLE_BYTES:
+            raise RefusedError(f"{path}: {path.stat().st_size} bytes; a table of at most {MAX_TABLE_BYTES} is read")
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             return [(reader.line_num, values) for values in reader if values]
@@ -120,14 +135,22 @@ def _row(path: Path, line: int, header: list[str], values: list[str], required: 
 
 
 def find_recording(folder: Path, filename: str) -> Path:
-    """Return the file of that name, or, where it does not exist, one of the same stem in another format."""
+    """Return the file of that name, or, where it does not exist, one of the same stem in another format or case."""
     path = folder / filename
-    if path.suffix.lower() in SUFFIXES and not path.exists():
-        return next((other for suffix in SUFFIXES if (other := path.with_suffix(suffix)).exists()), path)
+    if path.suffix.lower() in SUFFIXES and not _exists(path):
+        others = (path.with_suffix(spelt) for suffix in SUFFIXES for spelt in (suffix, suffix.upper()))
+        return next((other for other in others if _exists(other)), path)
     return path
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that no file can have, or a folder that may not be entered
+        return False
+
+
 def _fold(table: Path, line: int, value: str) -> int:
-    if not (value.isascii() and value.isdigit()):
-        raise RefusedError(f"{table}: line {line}: a fold is a whole number from 0, not {value!r}")
+    if not (value.isascii() and value.isdigit() and len(value) <= MAX_FOLD_DIGITS):
+        raise RefusedError(f"{table}: line {line}: a fold is a whole number from 0 to 999999999, not {value[:40]!r}")
     return int(value)

@@ -8,6 +8,7 @@ import numpy as np
 
 from auricle.report import figures_results
 from auricle.report.analysis import leaders, standing, uncertainty, verdict
+from auricle.report.baselines import beside_baselines, beside_best
 from auricle.report.chapter_summary import stamped
 from auricle.report.comparisons import Comparison
 from auricle.report.document import Block, Bullets, Figure, Paragraph, Section
@@ -46,11 +47,13 @@ def comparison_chapter(
     for name in study.protocols:
         of_protocol = [row for row in rows if row.protocol == name]
         best = leaders(of_protocol)[0]
-        told = joined([verdict(of_protocol, comparisons[name]), uncertainty(best), standing(study, best)])
+        words = [verdict(of_protocol, comparisons[name]), uncertainty(best), standing(study, best)]
+        told = joined([*words, *beside_baselines(study, of_protocol)])
         answers.append((Strong(stamped(study, name)), ": ", *told))
     blocks: list[Block] = [Bullets(tuple(answers))]
     if any(comparisons.values()):
         blocks += [Paragraph(_how_tested()), _pairs(study, comparisons)]
+    blocks += _baselines(study, rows)
     blocks.append(_f1_by_model(study, protocol))
     seen = tuple((Strong(item.title), ". ", *item.text) for item in observations(study, rows, protocol))
     head = f"Unless another protocol is named, these are of {stamped(study, protocol)}."
@@ -78,6 +81,22 @@ def _pairs(study: Study, comparisons: Mapping[str, Sequence[Comparison]]) -> Tab
         "first model gets right more often than the second; lost, the reverse.",
     )
     return Table("table-pairs", caption, _PAIRS, groups)
+
+
+def _baselines(study: Study, rows: Sequence[ComparativeRow]) -> list[Block]:
+    """Return every network against the best baseline of its protocol; nothing where there are none."""
+    found = {protocol: beside_best(study, rows, protocol) for protocol in study.protocols}
+    groups = {stamped(study, protocol): [_pair(pair) for pair in pairs] for protocol, pairs in found.items() if pairs}
+    if not groups:
+        return []
+    words = (
+        "Free baselines need no network: the commonest class of the training clips, and statistics of MFCCs (mean and "
+        "standard deviation of 20 coefficients, standard deviation of their changes) with logistic regression or with a "
+        "random forest of 300 trees, nothing tuned, fitted and tested on the same clips. ",
+        Ref("table-baselines"), " compares each network with the best of them as above.",
+    )  # fmt: skip
+    caption = ("Every network against the best free baseline of its protocol.",)
+    return [Paragraph(words), Table("table-baselines", caption, _PAIRS, groups)]
 
 
 def _pair(pair: Comparison) -> tuple[Value, ...]:

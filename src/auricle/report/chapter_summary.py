@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 
 from auricle.report import figures_results
 from auricle.report.analysis import leaders, references, standing, uncertainty, verdict
+from auricle.report.baselines import BASELINE_MARK, beside_baselines, not_above
 from auricle.report.collapses import MARK, MEANING, told
 from auricle.report.comparisons import Comparison
 from auricle.report.document import Answer, Block, Callout, Figure, KeyNumber, Section
 from auricle.report.evidence import Study
 from auricle.report.figures import palette, panel
-from auricle.report.tables import ComparativeRow
+from auricle.report.tables import ComparativeRow, baseline_rows, with_baselines
 from auricle.report.tabular import Column, Marked, Spread, Table
-from auricle.report.wording import Ref, Text, count, decimal, joined, listing, percent, points
+from auricle.report.wording import Code, Ref, Text, count, decimal, joined, listing, percent, points
 
 
 def summary(
@@ -29,9 +30,10 @@ def summary(
     """
     of_protocol = [row for row in rows if row.protocol == protocol]
     best = leaders(of_protocol)[0]
-    told = joined([verdict(of_protocol, comparisons[protocol]), uncertainty(best), standing(study, best)])
-    blocks: list[Block] = [Answer(told, _key_numbers(study, best)), *_warnings(study)]
-    blocks += [_accuracies(study, rows), comparative_table(rows)]
+    words = [verdict(of_protocol, comparisons[protocol]), uncertainty(best), standing(study, best)]
+    told = joined([*words, *beside_baselines(study, of_protocol)])
+    blocks: list[Block] = [Answer(told, _key_numbers(study, best)), *_warnings(study), *_unbeaten(study, rows)]
+    blocks += [_accuracies(study, rows), comparative_table(with_baselines(study, rows))]
     return Section("summary", "The answer", tuple(blocks))
 
 
@@ -42,10 +44,17 @@ def _key_numbers(study: Study, best: ComparativeRow) -> tuple[KeyNumber, ...]:
     ]
     if best.accuracy_sd is not None:
         numbers.insert(1, KeyNumber(f"± {points(best.accuracy_sd)}", f"standard deviation of {best.cells} cells"))
-    return (
-        *numbers,
-        *(KeyNumber(percent(share, 0), words) for words, share in references(study, best.protocol).items()),
-    )
+    marks = references(study, best.protocol)
+    if baselines := baseline_rows(study, best.protocol):
+        marks.pop("chance", None)
+        marks[f"best free baseline, {baselines[0].model}"] = baselines[0].accuracy
+    return (*numbers, *(KeyNumber(percent(share, 0), words) for words, share in marks.items()))
+
+
+def _unbeaten(study: Study, rows: Sequence[ComparativeRow]) -> list[Block]:
+    """Say which networks a free baseline is as good as, under each protocol."""
+    told = [words for protocol in study.protocols if (words := not_above(study, rows, protocol))]
+    return [Callout("Not better than a free baseline", joined(told))] if told else []
 
 
 def _warnings(study: Study) -> list[Block]:
@@ -53,10 +62,17 @@ def _warnings(study: Study) -> list[Block]:
     blocks: list[Block] = []
     if leaky := [protocol for protocol in study.protocols if study.is_leaky(protocol)]:
         words = (
-            f"Under {listing(leaky)}, clips of one group (one source recording) stand in training and in test. Scores "
+            f"{_split_groups(study)}Under {listing(leaky)}, clips of one group (one source recording) stand in training and in test. Scores "
             "there are too high for recordings that are new, and serve only to compare with results made in this way."
         )
         blocks.append(Callout("Leaky protocol", (words,)))
+    if study.dataset.ungrouped:
+        words = (
+            "Nothing says which clips belong together, so each file is its own group. Where several were cut from one "
+            "recording, or are of one speaker or place, they may stand on both sides of a split, and the scores here are "
+            "too high for recordings that are new. To say it: a column group in a CSV, or "
+        )
+        blocks.append(Callout("No groups", (words, Code("--group-by '{source}-*'"), ".")))
     if study.missing:
         planned = len(study.cells) + len(study.missing)
         words = f"{len(study.missing)} of {count(planned, 'planned cell')} have no results; they are listed in "
@@ -67,6 +83,11 @@ def _warnings(study: Study) -> list[Block]:
         words = f"{count(len(study.dataset.skipped), 'file')} could not be used and were left out: see "
         blocks.append(Callout("Files left out", (words, Ref("table-skipped"), ".")))
     return blocks
+
+
+def _split_groups(study: Study) -> str:
+    num = study.dataset.split_groups
+    return f"The folds split {count(num, 'group')}, which was allowed by --allow-split-groups. " if num else ""
 
 
 def stamped(study: Study, protocol: str) -> str:
@@ -115,7 +136,7 @@ def comparative_table(rows: Sequence[ComparativeRow]) -> Table:
     for row in rows:
         group = groups.setdefault(f"{row.protocol} (leaky)" if row.leaky else row.protocol, [])
         group.append(
-            (Marked(row.model, MARK, MEANING) if row.collapsed else row.model, row.cells,
+            (_marked(row), row.cells,
              Spread(row.accuracy, row.accuracy_sd), row.window_accuracy, row.macro_precision, row.macro_recall,
              row.macro_f1, row.macro_auc, row.loss, row.calibration_error, row.parameters, row.multiply_adds,
              row.minutes)
@@ -129,9 +150,17 @@ def comparative_table(rows: Sequence[ComparativeRow]) -> Table:
     return Table("table-comparative", caption, columns, groups)
 
 
+def _marked(row: ComparativeRow) -> str | Marked:
+    if row.baseline:
+        return Marked(row.model, BASELINE_MARK, "free baseline")
+    return Marked(row.model, MARK, MEANING) if row.collapsed else row.model
+
+
 def _mark(rows: Sequence[ComparativeRow]) -> Text:
-    return (f" {MARK}: a training {MEANING}.",) if any(row.collapsed for row in rows) else ()
+    words = (f" {MARK}: a training {MEANING}.",) if any(row.collapsed for row in rows) else ()
+    return (*words, f" {BASELINE_MARK}: needs no network.") if any(row.baseline for row in rows) else words
 
 
 def _has_pairs(rows: Sequence[ComparativeRow]) -> bool:
-    return any(a.protocol == b.protocol and a.model != b.model for a in rows for b in rows)
+    networks = [row for row in rows if not row.baseline]
+    return any(a.protocol == b.protocol and a.model != b.model for a in networks for b in networks)

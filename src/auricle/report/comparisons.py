@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from auricle.report.evidence import Study
+from auricle.report.evidence import CellEvidence, Study
 from auricle.report.tables import ComparativeRow
 from auricle.scoring.statistics import bootstrap_interval, holm, sign_test
 
@@ -76,13 +76,29 @@ def main_protocol(rows: Sequence[ComparativeRow]) -> str:
 
 def compare_two(study: Study, first: str, second: str, protocol: str) -> Comparison | None:
     """Compare two models under a protocol; None where no cell of the same fold and seed is finished for both."""
-    cells_of = {
-        model: {(cell.name.fold, cell.name.seed): cell for cell in study.of(model, protocol)}
-        for model in (first, second)
-    }
+    others = {(cell.name.fold, cell.name.seed): cell for cell in study.of(second, protocol)}
+    pairs = [
+        (cell, others[key])
+        for cell in study.of(first, protocol)
+        if (key := (cell.name.fold, cell.name.seed)) in others
+    ]
+    return _compared(study, first, second, pairs)
+
+
+def against_baseline(study: Study, model: str, baseline: str, protocol: str) -> Comparison | None:
+    """Compare a model with a baseline under a protocol, every cell with the baseline of its fold."""
+    others = {cell.name.fold: cell for cell in study.baselines_of(protocol).get(baseline, ())}
+    cells = study.of(model, protocol)
+    pairs = [(cell, others[cell.name.fold]) for cell in cells if cell.name.fold in others]
+    return _compared(study, model, baseline, pairs)
+
+
+def _compared(
+    study: Study, first: str, second: str, pairs: Sequence[tuple[CellEvidence, CellEvidence]]
+) -> Comparison | None:
     right: dict[str, list[tuple[bool, bool]]] = {}
-    for key in cells_of[first].keys() & cells_of[second].keys():
-        clips, other = cells_of[first][key].clips, cells_of[second][key].clips
+    for cell, other_cell in pairs:
+        clips, other = cell.clips, other_cell.clips
         answers = dict(zip(other.clips, other.answers == other.labels, strict=True))
         for clip, is_right in zip(clips.clips, clips.answers == clips.labels, strict=True):
             if clip in answers:

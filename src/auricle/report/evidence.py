@@ -5,6 +5,7 @@ Scores are computed again from each cell's predictions.csv; metrics.json gives o
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -62,6 +63,7 @@ class Study:
         presets: model name to its resolved preset, in the order of the study.
         layers: model name to its layers and counts, for the models that have them.
         cells: the finished cells, by protocol and model in the order of the study.
+        baselines: what needs no network, on the same folds; none in a study of an older auricle.
         missing: the cells of the plan that are not among them.
         machine: system, processor, cores, memory, device.
         commit: of auricle's source; None for an installed package.
@@ -76,6 +78,7 @@ class Study:
     dataset: Dataset
     samples: Samples | None
     cells: tuple[CellEvidence, ...]
+    baselines: tuple[CellEvidence, ...]
     missing: tuple[MissingCell, ...]
     versions: Mapping[str, str]
     machine: Mapping[str, Any]
@@ -106,6 +109,14 @@ class Study:
         return tuple(
             (protocol, model) for protocol in self.protocols for model in self.models if self.of(model, protocol)
         )
+
+    def baselines_of(self, protocol: str) -> dict[str, tuple[CellEvidence, ...]]:
+        """Return the baselines of a protocol, by name."""
+        found: dict[str, tuple[CellEvidence, ...]] = {}
+        for cell in self.baselines:
+            if cell.name.protocol == protocol:
+                found[cell.name.model] = (*found.get(cell.name.model, ()), cell)
+        return found
 
     def is_leaky(self, protocol: str) -> bool:
         """Return whether clips of one group stand on both sides of training and test."""
@@ -146,6 +157,7 @@ def _read_study(place: StudyFolder) -> Study:
         dataset=dataset,
         samples=read_samples(place.samples),
         cells=cells,
+        baselines=_read_baselines(place, dataset.categories),
         missing=missing,
         versions=content.get("versions") or {},
         machine=content.get("machine") or {},
@@ -204,6 +216,15 @@ def _read_cells(
         else:
             missing.append(MissingCell(name, found))
     return tuple(cells), tuple(missing)
+
+
+def _read_baselines(place: StudyFolder, categories: tuple[str, ...]) -> tuple[CellEvidence, ...]:
+    """Read the baselines that are whole; what is not is only missed."""
+    found = []
+    for cell in place.baselines():
+        with contextlib.suppress(RefusedError, OSError, ValueError):
+            found.append(_read_cell(cell, categories))
+    return tuple(cell for cell in found if isinstance(cell, CellEvidence))
 
 
 def _read_cell(cell: Cell, categories: tuple[str, ...]) -> CellEvidence | str:

@@ -28,6 +28,8 @@ class Dataset:
         notes: sentences for the reader.
         skipped: files left out, each with the reason.
         leaky_protocols: those that put clips of one group on both sides.
+        split_groups: how many groups stand in several folds.
+        ungrouped: whether nothing says which clips belong together, so that each is its own group.
     """
 
     source: str
@@ -41,6 +43,8 @@ class Dataset:
     notes: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
     leaky_protocols: tuple[str, ...]
+    split_groups: int = 0
+    ungrouped: bool = False
 
     @property
     def name(self) -> str:
@@ -82,6 +86,8 @@ def read_dataset(content: Mapping[str, Any], manifest: Path) -> Dataset:
     counts = {category: dict.fromkeys(folds, 0) for category in categories}
     for row in rows:
         counts[row["category"]][int(row["fold"])] += 1
+    groups = {row["clip"]: row["group"] for row in rows}
+    alone = all(clip == group for clip, group in groups.items())
     return Dataset(
         source=str(content["source"]),
         digest=str(content["digest"]),
@@ -90,10 +96,12 @@ def read_dataset(content: Mapping[str, Any], manifest: Path) -> Dataset:
         categories=categories,
         counts=counts,
         folds=folds,
-        groups={row["clip"]: row["group"] for row in rows},
+        groups=groups,
         notes=tuple(content.get("notes") or ()),
         skipped=tuple((str(name), str(reason)) for name, reason in content.get("skipped") or ()),
         leaky_protocols=tuple(content.get("leaky_protocols") or ()),
+        split_groups=int(content.get("split_groups") or 0),
+        ungrouped=content["grouping"] is None if "grouping" in content else alone,
     )
 
 

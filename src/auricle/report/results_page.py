@@ -16,7 +16,7 @@ from auricle import runs
 from auricle.errors import AuricleError, UsageError
 from auricle.report.evidence import Study, load_study
 from auricle.report.seeds import SeedRow, seed_rows
-from auricle.report.tables import ComparativeRow, comparative_rows
+from auricle.report.tables import ComparativeRow, comparative_rows, with_baselines
 from auricle.report.wording import anchors, count, visible
 
 _HEADER = ("model", "protocol", "cells", "test accuracy, %", "lowest to highest", "macro F1", "AUC", "parameters",
@@ -61,12 +61,19 @@ def write_section(results_md: Path, name: str, text: str) -> None:
 
 def _section(study: Study) -> str:
     """Return heading, table and circumstances, in Markdown."""
-    table = _table(_HEADER, [_row(row) for row in comparative_rows(study)])
+    table = _table(_HEADER, [_row(row) for row in with_baselines(study, comparative_rows(study))])
     dataset = study.dataset
     about = (
         f"{count(dataset.num_clips, 'clip')} of {count(len(dataset.categories), 'class', 'classes')} from "
         f"{_plain(dataset.source)}; test accuracy is of clips, mean ± standard deviation over cells."
     )
+    if any(study.baselines):
+        about += " Rows in italics are free baselines: no network, nothing tuned, the same folds."
+    if study.dataset.ungrouped:
+        about += " No groups are known: clips of one recording may stand on both sides of a split."
+    if study.dataset.split_groups:
+        groups = count(study.dataset.split_groups, "group")
+        about += f" **Leaky**: the folds split {groups}, so clips of one group stand in training and in test."
     missing = f"\n\n{count(len(study.missing), 'planned cell')} without results." if study.missing else ""
     parts = [f"## {_plain(study.config.name)}", about, table + missing, *_over_seeds(study), _circumstances(study)]
     return "\n\n".join(parts)
@@ -109,8 +116,9 @@ def _row(row: ComparativeRow) -> list[str]:
     if row.accuracy_sd is not None:
         accuracy += f" ± {100 * row.accuracy_sd:.1f}"
     cells = f"{row.cells}" if row.cells == row.cells_planned else f"{row.cells} of {row.cells_planned}"
+    name = _plain(row.model)
     return [
-        _plain(row.model), f"{row.protocol} (leaky)" if row.leaky else row.protocol, cells, accuracy,
+        f"*{name}*" if row.baseline else name, f"{row.protocol} (leaky)" if row.leaky else row.protocol, cells, accuracy,
         f"{100 * row.accuracy_min:.1f} to {100 * row.accuracy_max:.1f}", f"{row.macro_f1:.3f}",
         "–" if row.macro_auc is None else f"{row.macro_auc:.3f}", f"{row.parameters:,}", f"{row.minutes:.1f}",
     ]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ class ComparativeRow:
     Shares are 0..1. `accuracy`, precision, recall, F1, AUC, `loss` (nats) and `calibration_error` are of test clips,
     `window_accuracy` of test windows. `accuracy_low` and `accuracy_high` bound the 95 % Wilson interval for the number
     of different test clips. `validation_accuracy` is None where the protocol has no validation set. `collapsed` counts
-    the cells whose training collapsed.
+    the cells whose training collapsed. `baseline`: what needs no network.
     """
 
     model: str
@@ -51,28 +51,48 @@ class ComparativeRow:
     calibration_error: float
     parameters: int
     trainable_parameters: int
-    multiply_adds: int
+    multiply_adds: int | None
     minutes: float
     collapsed: int = 0
     seeds: tuple[int, ...] = field(default=())
+    baseline: bool = False
 
 
 def comparative(study_folder: Path) -> list[ComparativeRow]:
-    """Return one row a protocol and model of a study that has a finished cell.
+    """Return one row a protocol and model of a study that has a finished cell, and one a baseline after those.
 
     Raises:
         RefusedError: the folder holds no study.
     """
-    return comparative_rows(load_study(study_folder))
+    study = load_study(study_folder)
+    return with_baselines(study, comparative_rows(study))
 
 
 def comparative_rows(study: Study) -> list[ComparativeRow]:
     """Return one row a protocol and model, in the order of the study."""
-    return [_row(study, model, protocol) for protocol, model in study.pairs]
+    return [_row(study, model, protocol, study.of(model, protocol)) for protocol, model in study.pairs]
 
 
-def _row(study: Study, model: str, protocol: str) -> ComparativeRow:
-    cells = study.of(model, protocol)
+def baseline_rows(study: Study, protocol: str) -> list[ComparativeRow]:
+    """Return one row a baseline of a protocol, the most accurate first."""
+    rows = [
+        replace(_row(study, name, protocol, cells), collapsed=0, baseline=True)
+        for name, cells in study.baselines_of(protocol).items()
+    ]
+    return sorted(rows, key=lambda row: -row.accuracy)
+
+
+def with_baselines(study: Study, rows: Sequence[ComparativeRow]) -> list[ComparativeRow]:
+    """Return the rows of each protocol, its baselines after them."""
+    protocols = dict.fromkeys(row.protocol for row in rows)
+    return [
+        row
+        for protocol in protocols
+        for row in (*(row for row in rows if row.protocol == protocol), *baseline_rows(study, protocol))
+    ]
+
+
+def _row(study: Study, model: str, protocol: str, cells: Sequence[CellEvidence]) -> ComparativeRow:
     missing = sum((cell.name.model, cell.name.protocol) == (model, protocol) for cell in study.missing)
     test_clips = len({clip for cell in cells for clip in cell.clips.clips})
     clip = {name: spread([cell.test["clip"][name] for cell in cells]) for name in _SCORES}

@@ -95,7 +95,7 @@ def run_search(
     check_workers(workers, device)
     space = check_space(config)
     listener.doing("reading the recordings")
-    heard = without_test(load_manifest(config.data, root=root), config.protocol)
+    heard = without_test(load_manifest(config.data, root=root, group_by=config.group_by), config.protocol)
     check_folder(out)
     folder = out / "search"
     with runs.lock(folder):
@@ -210,6 +210,7 @@ def _study(space: Space, best: Entry) -> StudyConfig:
         name=space.config.name,
         about=space.config.about,
         data=space.config.data,
+        group_by=space.config.group_by,
         models=(name,),
         protocols=(space.config.protocol,),
         seeds=(space.config.seed,),

@@ -10,7 +10,7 @@ import numpy as np
 from auricle.errors import RefusedError, UsageError
 from auricle.serving.bundle import NETWORK, Bundle, load_bundle
 from auricle.serving.explain import attention_over_time, occlusion_over_time
-from auricle.serving.frames import FrameMaker
+from auricle.model.frames import FrameMaker
 from auricle.serving.network import Network
 from auricle.serving.windows import Windowing
 

@@ -67,11 +67,13 @@ def _clips(study: Path, cell: CellName, rate_hz: int, data: Path | None) -> tupl
     description = read_description(StudyFolder(study))
     if description is None:
         raise RefusedError(f"{study}: no study.yaml, so that --int8 finds no recordings to measure with")
-    source = StudyConfig.model_validate(description["study"]).data
-    recordings = prepare(load_manifest(source, root=data), sample_rate_hz=rate_hz, skip_bad=True)
+    config = StudyConfig.model_validate(description["study"])
+    source = config.data
+    recordings = prepare(load_manifest(source, root=data, group_by=config.group_by), sample_rate_hz=rate_hz, skip_bad=True)
     if recordings.digest not in {description["dataset"]["digest"], *description["dataset"]["digests"].values()}:
         raise RefusedError(f"{source}: other recordings than those {study} was trained on; name theirs with --data")
-    split = next(split for split in make_splits(recordings.manifest, cell.protocol) if split.fold == cell.fold)
+    splits = make_splits(recordings.manifest, cell.protocol, allow_split_groups=config.allow_split_groups)
+    split = next(split for split in splits if split.fold == cell.fold)
     train = split.train[:: max(1, len(split.train) // MOST_CLIPS)][:MOST_CLIPS]
     labels = recordings.manifest.labels[split.test]
     return recordings.waveforms[train], recordings.waveforms[split.test], labels

@@ -27,7 +27,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from auricle.serving.bundle import Description
-from auricle.serving.frames import FrameMaker
+from auricle.model.frames import FrameMaker
 from auricle.serving.windows import Windowing
 
 OPSET = 20

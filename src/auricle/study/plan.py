@@ -91,7 +91,11 @@ def make_plan(
         for rate_hz in rates_hz
     }
     heard = next(iter(recordings.values())).manifest
-    splits = [split for protocol in config.protocols for split in make_splits(heard, protocol)]
+    splits = [
+        split
+        for protocol in config.protocols
+        for split in make_splits(heard, protocol, allow_split_groups=config.allow_split_groups)
+    ]
     chosen = [split for split in splits if folds is None or split.fold in folds]
     if not chosen:
         valid = ", ".join(sorted({str(split.fold) for split in splits}))

@@ -18,7 +18,7 @@ import yaml
 from auricle import runs
 from auricle.config import Preset, StudyConfig
 from auricle.data.cache import Recordings
-from auricle.data.manifest import Manifest
+from auricle.data.manifest import Manifest, split_groups
 from auricle.errors import RefusedError, UsageError
 from auricle.runs import Cell, StudyFolder
 from auricle.study.machine import commit, machine, versions
@@ -64,6 +64,9 @@ def _describe_dataset(plan: Plan, old: Description | None) -> Description:
         "folds": dict(sorted(Counter(clip.fold for clip in manifest.clips).items())),
         "notes": list(manifest.notes),
         "skipped": [list(pair) for pair in manifest.skipped],
+        "grouping": manifest.grouping,
+        "num_groups": len(set(manifest.groups)),
+        "split_groups": len(split_groups(manifest)),
         "leaky_protocols": sorted(leaky.union(old["dataset"]["leaky_protocols"] if old else ())),
     }
 
@@ -145,7 +148,8 @@ def united(old: StudyConfig | None, new: StudyConfig) -> StudyConfig:
         for model in merged["models"]
         if model not in free
     }
-    return old.model_copy(update=merged | {"only": only})
+    allowed = old.allow_split_groups or new.allow_split_groups
+    return old.model_copy(update=merged | {"only": only, "allow_split_groups": allowed})
 
 
 def write_manifest(folder: StudyFolder, manifest: Manifest) -> None:
@@ -176,8 +180,8 @@ def _sample(manifest: Manifest, category: str) -> int:
 
 
 def write_results(folder: StudyFolder) -> None:
-    """Write results.csv: one row a finished cell, from its metrics.json."""
-    rows = [_result(cell) for cell in folder.cells() if cell.done]
+    """Write results.csv: one row a finished cell, then one a baseline, from its metrics.json."""
+    rows = [_result(cell) for cell in (*folder.cells(), *folder.baselines()) if cell.done]
     _write_table(folder.results, RESULT_COLUMNS, ([row.get(name) for name in RESULT_COLUMNS] for row in rows))
 
 

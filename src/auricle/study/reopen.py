@@ -52,16 +52,16 @@ def reopen(
         ) from error
     if description is None:
         raise RefusedError(f"{folder}: its study.yaml is missing, so that its recordings are not known")
-    source = StudyConfig.model_validate(description["study"]).data
+    config = StudyConfig.model_validate(description["study"])
     recordings = prepare(
-        load_manifest(source, root=root),
+        load_manifest(config.data, root=root, group_by=config.group_by),
         sample_rate_hz=preset.audio.sample_rate_hz,
         skip_bad=True,
         on_progress=on_progress,
     )
     if recordings.digest not in {description["dataset"]["digest"], *description["dataset"]["digests"].values()}:
-        raise RefusedError(f"{source}: other recordings than those of {study.folder}; name theirs with --data")
-    splits = make_splits(recordings.manifest, cell.name.protocol)
+        raise RefusedError(f"{config.data}: other recordings than those of {study.folder}; name theirs with --data")
+    splits = make_splits(recordings.manifest, cell.name.protocol, allow_split_groups=config.allow_split_groups)
     return Reopened(cell, preset, recordings, next(split for split in splits if split.fold == cell.name.fold))
 
 

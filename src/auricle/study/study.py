@@ -18,6 +18,7 @@ from auricle.data.folds import Split
 from auricle.errors import UsageError
 from auricle.runs import CellName, StudyFolder
 from auricle.study import record, tracking
+from auricle.study.baselines import run_baselines
 from auricle.study.estimate import Estimate, Work, estimate
 from auricle.study.executors import run_here, run_in_processes
 from auricle.study.jobs import Failures, Fit, Job, real_fit
@@ -82,7 +83,7 @@ def run_study(
     listener.doing("reading the recordings")
     presets = resolve_presets(config)
     mode = tracking.choose_mode(wandb_mode)
-    manifest = load_manifest(config.data, root=root)
+    manifest = load_manifest(config.data, root=root, group_by=config.group_by)
     check_folder(out)
     with runs.lock(out):
         plan = make_plan(config, presets, manifest, folds=folds, skip_bad=skip_bad, listener=listener)
@@ -93,6 +94,9 @@ def run_study(
         num_workers, threads = divide(workers, device, len(left))
         session = _Session(study, plan, left, device, num_workers, threads, listener)
         _write_record(session, command)
+        listener.doing("scoring the free baselines")
+        for note in run_baselines(study, plan.recordings_of(plan.config.models[0]), plan.splits):
+            listener.note(note)
         if left and fit is None:
             listener.estimated(_estimate(session), num_workers)
         try:

@@ -1,4 +1,4 @@
-"""Waveform to frames without PyTorch: the same numbers as `model/frontend.py`, by a real FFT.
+"""Waveform to frames without PyTorch: the same numbers as `frontend.py`, by a real FFT.
 
 whole    mel_power(waveform)
 stream   MelStream: feed(block) -> the frames that are complete; finish() -> the rest

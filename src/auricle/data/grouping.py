@@ -1,0 +1,97 @@
+"""Groups from the names of files: a pattern such as `{fold}-{source}-*`.
+
+A field in braces takes a piece of the name, `*` takes a piece that does not matter, everything else stands for
+itself. Each takes as little as it can, from left to right; only the last one takes the rest. `{fold}` is the clip's fold, all
+other fields together are its group.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from auricle.data.manifest import Manifest
+from auricle.data.tables import MAX_FOLD_DIGITS
+from auricle.errors import RefusedError, UsageError
+
+EXAMPLE = "{fold}-{source}-*"
+FOLD = "fold"
+_PART = re.compile(r"(\{[^{}]*\}|\*)")
+
+
+@dataclass(frozen=True)
+class NamePattern:
+    """A pattern, taken apart: what stands before the first field, then each field (None: `*`) and what follows it."""
+
+    text: str
+    start: str
+    fields: tuple[tuple[str | None, str], ...]
+
+    @classmethod
+    def parse(cls, text: str) -> NamePattern:
+        """Read a pattern.
+
+        >>> NamePattern.parse("{fold}-{source}-*").match("1-100032-A-0.ogg")
+        {'fold': '1', 'source': '100032'}
+
+        Raises:
+            UsageError: no field, or one of `fold` alone, twice the same, without a name, or next to another.
+        """
+        start, *rest = _PART.split(text)
+        names = [None if part == "*" else part[1:-1] for part in rest[::2]]
+        named = [name for name in names if name is not None]
+        problem = None
+        if not set(named) - {FOLD}:
+            problem = "needs a {field} for the group"
+        elif any(not name.isidentifier() for name in named) or "{" in start + "".join(rest[1::2]):
+            problem = "names its fields with letters, digits and _"
+        elif len(set(named)) < len(named):
+            problem = "names a field twice"
+        elif "" in rest[1:-1:2]:
+            problem = "needs something between two fields"
+        if problem:
+            raise UsageError(f"--group-by {text!r} {problem}, as in '{EXAMPLE}'; a word without braces names a column")
+        return cls(text, start, tuple(zip(names, rest[1::2], strict=True)))
+
+    def match(self, name: str) -> dict[str, str] | None:
+        """Return what each field takes of a name; None where the name does not fit. Fields are not empty."""
+        if not name.startswith(self.start):
+            return None
+        taken, rest = {}, name[len(self.start) :]
+        for place, (field, after) in enumerate(self.fields):
+            if place < len(self.fields) - 1:
+                piece, found, rest = rest.partition(after)
+            else:
+                piece, found, rest = rest[: len(rest) - len(after)], rest.endswith(after), ""
+            if not found or (field and not piece):
+                return None
+            if field:
+                taken[field] = piece
+        return taken
+
+
+def grouped_by_name(manifest: Manifest, pattern: NamePattern) -> Manifest:
+    """Return the manifest with groups, and folds where the pattern has them, from the names of its clips.
+
+    A pattern with a `/` is held against the whole name, any other against its last part.
+
+    Raises:
+        RefusedError: a name that does not fit, or a fold that is no number.
+    """
+    clips, strangers = [], []
+    for clip in manifest.clips:
+        taken = pattern.match(clip.name if "/" in pattern.text else PurePosixPath(clip.name).name)
+        if taken is None:
+            strangers.append(clip.name)
+            continue
+        fold = taken.pop(FOLD, None)
+        if fold is not None and not (fold.isascii() and fold.isdigit() and len(fold) <= MAX_FOLD_DIGITS):
+            raise RefusedError(f"{manifest.source}: in {clip.name!r}, {{fold}} is {fold!r} and no whole number from 0")
+        clips.append(replace(clip, group="-".join(taken.values()), fold=clip.fold if fold is None else int(fold)))
+    if strangers:
+        raise RefusedError(
+            f"{manifest.source}: {len(strangers)} of {len(manifest.clips)} names do not fit {pattern.text!r}, first "
+            f"{strangers[0]!r}; rename them or mend the pattern"
+        )
+    return replace(manifest, clips=tuple(clips), grouping=f"the names, as {pattern.text}")

@@ -1,0 +1,142 @@
+"""Free baselines: what is reached without a network, on the same folds. Nothing in them is tuned.
+
+    majority       always the commonest class of the training clips
+    mfcc-logistic  statistics of MFCCs, logistic regression
+    mfcc-forest    the same statistics, a random forest
+
+Each lies in STUDY/baselines/NAME/PROTOCOL-FOLD-0 as predictions.csv and metrics.json, and is made once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from auricle import runs
+from auricle.config import AudioConfig, FrontendConfig
+from auricle.data.cache import Recordings
+from auricle.data.folds import Split
+from auricle.data.threads import in_threads
+from auricle.errors import MachineError
+from auricle.model.frames import FrameMaker
+from auricle.runs import Cell, CellName, StudyFolder
+from auricle.scoring.predictions import Predictions, write_predictions
+from auricle.study.machine import num_cores
+
+BASELINES = ("majority", "mfcc-logistic", "mfcc-forest")
+SEED = 0
+NUM_COEFFICIENTS = 20
+NUM_TREES = 300
+MOST_ROUNDS = 2000  # of the logistic regression's solver
+FRONTEND = FrontendConfig(kind="mfcc", num_bands=40, num_coefficients=NUM_COEFFICIENTS, transform_ms=32, hop_ms=16)
+
+
+def run_baselines(study: StudyFolder, recordings: Recordings, splits: Sequence[Split]) -> list[str]:
+    """Fit and score every baseline of every split that is not there yet.
+
+    Args:
+        study: where they go.
+        recordings: what they hear.
+        splits: who trains and who tests.
+
+    Returns:
+        A line for each baseline that failed; the study goes on without it.
+
+    Raises:
+        MachineError: the disk refuses.
+    """
+    open_ = [
+        (cell, split)
+        for split in splits
+        for name in BASELINES
+        if not (cell := study.baseline(CellName(name, split.protocol, split.fold, SEED))).done
+    ]
+    if not open_:
+        return []
+    notes = []
+    features = mfcc_statistics(recordings)
+    for cell, split in open_:
+        try:
+            _run(cell, split, recordings, features)
+        except MachineError:
+            raise
+        except Exception as error:  # free, so nothing is worth stopping a study for
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            notes.append(f"baseline {cell.name} failed: {reason}; the study goes on without it")
+    return notes
+
+
+def mfcc_statistics(recordings: Recordings) -> np.ndarray:
+    """Return mean and spread of each coefficient, and the spread of its changes, for every clip: (N, 3 x coefficients)."""
+    maker = FrameMaker(AudioConfig(sample_rate_hz=recordings.sample_rate_hz), FRONTEND)
+    return np.stack(list(in_threads(partial(_statistics, maker), recordings.waveforms)))
+
+
+def _statistics(maker: FrameMaker, waveform: np.ndarray) -> np.ndarray:
+    from scipy.fft import dct
+
+    scaled = np.log(maker.frames(waveform) + FRONTEND.floor)  # (T, bands)
+    coefficients = dct(scaled, axis=1, norm="ortho")[:, :NUM_COEFFICIENTS]
+    changes = np.diff(coefficients, axis=0)
+    return np.concatenate([coefficients.mean(axis=0), coefficients.std(axis=0), changes.std(axis=0)])
+
+
+def _classifier(name: str) -> Any:
+    from sklearn.dummy import DummyClassifier
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    if name == "majority":
+        return DummyClassifier(strategy="prior")
+    if name == "mfcc-logistic":
+        return make_pipeline(StandardScaler(), LogisticRegression(max_iter=MOST_ROUNDS))
+    return RandomForestClassifier(NUM_TREES, random_state=SEED, n_jobs=num_cores())
+
+
+def _run(cell: Cell, split: Split, recordings: Recordings, features: np.ndarray) -> None:
+    from auricle.scoring.metrics import score_predictions
+
+    manifest = recordings.manifest
+    start = time.perf_counter()
+    labels = manifest.labels
+    fitted = _classifier(cell.name.model).fit(features[split.train], labels[split.train])
+    scored = np.concatenate([split.validation, split.test])
+    predictions = Predictions(
+        clips=tuple(manifest.clips[place].name for place in scored),
+        sets=("validation",) * len(split.validation) + ("test",) * len(split.test),
+        labels=labels[scored],
+        starts_s=np.zeros(len(scored)),
+        probabilities=fitted.predict_proba(features[scored]),  # every class is among the training clips
+        categories=manifest.categories,
+    )
+    seconds = time.perf_counter() - start
+    write_predictions(cell.predictions, predictions)
+    num = _num_parameters(fitted)
+    metrics = {
+        "cell": str(cell.name),
+        "test": score_predictions(predictions, "test"),
+        "validation": score_predictions(predictions, "validation"),
+        "parameters": num,
+        "trainable_parameters": num,
+        "multiply_adds": None,
+        "seconds": seconds,
+        "leaky": split.leaky,
+        "num_train": len(split.train),
+        "num_validation": len(split.validation),
+        "num_test": len(split.test),
+    }
+    runs.write_json(cell.metrics, metrics)
+
+
+def _num_parameters(fitted: Any) -> int:
+    """Return the numbers that a fitted classifier holds: weights, or two a node of its trees; none of a majority."""
+    if hasattr(fitted, "estimators_"):
+        return 2 * sum(int(tree.tree_.node_count) for tree in fitted.estimators_)
+    last = fitted[-1] if hasattr(fitted, "steps") else fitted
+    return int(last.coef_.size + last.intercept_.size) if hasattr(last, "coef_") else 0
