@@ -50,7 +50,7 @@ class CellName:
         Raises:
             ValueError: not such a name.
         """
-        match = re.fullmatch(r"(.+)/([a-z-]+)-(\d+)-(\d+)", text)
+        match = re.fullmatch(r"(.+)/([a-z-]+)-([0-9]{1,9})-([0-9]{1,9})", text)
         if match is None:
             raise ValueError(f"{text!r} is not MODEL/PROTOCOL-FOLD-SEED")
         return cls(match[1], match[2], int(match[3]), int(match[4]))

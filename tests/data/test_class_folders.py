@@ -66,8 +66,8 @@ def test_an_empty_folder_is_refused_with_what_was_ignored(tmp_path: Path) -> Non
     with pytest.raises(RefusedError, match="holds no recordings in class folders"):
         class_folder_clips(tmp_path)
     (tmp_path / "dog").mkdir()
-    (tmp_path / "dog" / "a.m4a").touch()
-    with pytest.raises(RefusedError, match=r"Ignored: .m4a files \(1\)"):
+    (tmp_path / "dog" / "a.mid").touch()
+    with pytest.raises(RefusedError, match=r"Ignored: .mid files \(1\)"):
         class_folder_clips(tmp_path)
 
 

@@ -1,5 +1,4 @@
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -99,5 +98,3 @@ def test_a_script_that_does_not_guard_its_main_part_is_not_run_again(tmp_path: P
     )
     said = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
     assert said.stdout == "once True\n"
-
-

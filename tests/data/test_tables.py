@@ -67,8 +67,8 @@ def test_names_in_a_persons_csv_are_relative_to_it(tmp_path: Path, write_sound: 
         'category,filename,fold,group\r\ndog,./a.wav,3,garden\r\n\r\ncat,"sub/été, 🐕.wav",4,\r\n',
         "utf-8-sig",
     )
-    clips, has_folds, has_groups = own_clips(table)
-    assert (has_folds, has_groups) == (True, True)
+    clips, has_folds, column = own_clips(table)
+    assert (has_folds, column) == (True, "group")
     assert [(clip.name, clip.category, clip.fold, clip.group) for clip in clips] == [
         ("a.wav", "dog", 3, "garden"),
         ("sub/été, 🐕.wav", "cat", 4, "sub/été, 🐕.wav"),

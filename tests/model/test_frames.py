@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auricle.config import AudioConfig, FrontendConfig
-from auricle.model.frontend import build_frontend
 from auricle.model.frames import FrameMaker
+from auricle.model.frontend import build_frontend
 from auricle.serving.windows import Windowing
 
 AUDIO = AudioConfig(sample_rate_hz=8_000)

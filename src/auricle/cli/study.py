@@ -41,11 +41,12 @@ GroupBy = Annotated[
     str | None,
     typer.Option(
         metavar="COLUMN|PATTERN",
-        help="What must not be split between training and test: a column, or a pattern over names: '{fold}-{source}-*'.",
+        help="What a split keeps together: a column, or a pattern over names such as '{fold}-{source}-*'.",
     ),
 ]
 AllowSplitGroups = Annotated[
-    bool, typer.Option("--allow-split-groups", help="Go on where the folds split a group; results are stamped as leaky.")
+    bool,
+    typer.Option("--allow-split-groups", help="Go on where folds split a group; results are stamped as leaky."),
 ]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Do not write the report.")]
 

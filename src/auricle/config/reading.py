@@ -16,6 +16,7 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import ValidationError
 
+from auricle.config.bounded import load_yaml, read_bounded, shown
 from auricle.config.sections import Preset, Section, StudyConfig
 from auricle.errors import UsageError, choices
 
@@ -43,10 +44,9 @@ def study_names() -> list[str]:
 
 def _read_yaml(text: str, where: str) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        line = " ".join(str(error).split())
-        raise UsageError(f"{where} is not YAML: {line}") from error
+        content = load_yaml(text)
+    except ValueError as error:
+        raise UsageError(f"{where} is not YAML: {error}") from error
     if not isinstance(content, dict):
         raise UsageError(f"{where} must be a mapping of sections, not {type(content).__name__}")
     return content
@@ -56,8 +56,8 @@ def _named(name: str, kind: str, package: str, folder: str, beside: Iterable[str
     """Find a YAML by name in the package, or by path where it looks like one."""
     if name.endswith((".yaml", ".yml")):
         try:
-            return _read_yaml(Path(name).read_text(encoding="utf-8"), name), Path(name).stem
-        except (OSError, UnicodeDecodeError) as error:
+            return _read_yaml(read_bounded(Path(name)), name), Path(name).stem
+        except (OSError, ValueError) as error:
             raise UsageError(f"cannot read {kind} file {name}: {error}") from error
     if name not in (known := names_in(package, folder)):
         raise choices(kind, name, [*beside, *known])
@@ -84,7 +84,7 @@ def _validated(kind: type[S], content: Mapping[str, Any], where: str) -> S:
         valid = (
             f" Valid: {', '.join(_valid_fields(kind, first['loc'][:-1]))}" if first["type"] == "extra_forbidden" else ""
         )
-        raise UsageError(f"{where}: {field or kind.__name__}: {reason}.{valid}") from error
+        raise UsageError(f"{where}: {shown(field) or kind.__name__}: {shown(reason)}.{valid}") from error
 
 
 def _sections(annotation: Any) -> type[Section] | None:
@@ -116,11 +116,11 @@ def parse_overrides(assignments: Iterable[str]) -> dict[str, Any]:
     for word in assignments:
         name, equals, value = word.partition("=")
         if not equals or not name.strip():
-            raise UsageError(f"--set takes section.field=value, for example training.epochs=5, not {word!r}")
+            raise UsageError(f"--set takes section.field=value, for example training.epochs=5, not {word[:100]!r}")
         try:
-            overrides[name.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise UsageError(f"--set {name}: {value!r} is not a YAML value") from error
+            overrides[name.strip()] = load_yaml(value)
+        except ValueError as error:
+            raise UsageError(f"--set {shown(name)}: {value[:100]!r} is not a YAML value") from error
     return overrides
 
 

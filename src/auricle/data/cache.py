@@ -85,7 +85,9 @@ def prepare(
         return _load(clips, sample_rate_hz, manifest.clip_s, isolated=manifest.untrusted, workers=workers)
 
     entry = store.find(key)
-    if entry is None or any(not isinstance(row, str) for row in load([manifest.clips[place] for place in entry.refused])):
+    if entry is None or any(
+        not isinstance(row, str) for row in load([manifest.clips[place] for place in entry.refused])
+    ):
         entry = store.write(key, _counted(load(manifest.clips), len(manifest.clips), on_progress), num_samples)
         store.prune(store.LIMIT_BYTES)
     kept = _without(manifest, entry.refused, skip_bad)
@@ -126,7 +128,11 @@ def _load(
     """Yield the row of each clip, or why it is refused."""
     decode = partial(load_waveform, sample_rate_hz=sample_rate_hz, duration_s=duration_s)
     paths = [clip.path for clip in clips]
-    rows = in_processes(decode, paths, workers=workers) if isolated else in_threads(partial(_or_refusal, decode), paths, workers)
+    rows = (
+        in_processes(decode, paths, workers=workers)
+        if isolated
+        else in_threads(partial(_or_refusal, decode), paths, workers)
+    )
     for clip, row in zip(clips, rows, strict=True):
         yield _reason(clip, row) if isinstance(row, RefusedError) else row
 

@@ -103,7 +103,9 @@ def _after_tag(file: BufferedReader, place: int) -> int:
     if len(tag) < 10 or not tag.startswith(b"ID3"):
         return place
     footer = 10 * bool(tag[5] & 0x10)
-    return place + 10 + footer + sum((byte & 0x7F) << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=True))
+    return (
+        place + 10 + footer + sum((byte & 0x7F) << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=True))
+    )
 
 
 def _first_frame(file: BufferedReader) -> int | None:

@@ -18,9 +18,10 @@ from auricle.data.manifest import Manifest, require_enough
 from auricle.data.processes import in_processes
 from auricle.data.store import cache_folder
 from auricle.data.tables import (
+    ESC50_GROUP,
     ESC50_TABLE,
+    URBANSOUND8K_GROUP,
     URBANSOUND8K_TABLE,
-    GroupedClips,
     esc50_clips,
     own_clips,
     urbansound8k_clips,
@@ -78,8 +79,8 @@ def load_manifest(
         raise UsageError(f"a clip length of {clip_s} s; it must be between 0.05 and {MAX_DURATION_S}")
     try:
         column = None if pattern else group_by
-        describe = _named(source, root, clip_s, column) if source in SOURCES else _own(source, clip_s, column)
-        manifest, has_folds = describe
+        named = source in SOURCES
+        manifest, has_folds = _named(source, root, clip_s, column) if named else _own(source, clip_s, column)
     except OSError as error:  # a folder on the way may not be entered
         raise RefusedError(f"{error.filename or source} cannot be read: {error.strerror}") from error
     if pattern:
@@ -123,7 +124,7 @@ def _is_file(path: Path) -> bool:
 
 def _named(name: str, root: Path | None, clip_s: float | None, column: str | None) -> tuple[Manifest, bool]:
     if name == "toy":
-        return _published(name, esc50_clips(toy.toy_folder(), group_column=column), clip_s or toy.CLIP_S), True
+        return _in_layout_of_esc50(name, toy.toy_folder(), clip_s or toy.CLIP_S, column), True
     folder = find_dataset(name, root)
     if folder is None:
         looked = root or "$AURICLE_DATA or the user's cache"
@@ -131,14 +132,22 @@ def _named(name: str, root: Path | None, clip_s: float | None, column: str | Non
             f"{name} is not in {looked}; get it with 'auricle data get {name} --yes', or name its folder with --data"
         )
     if name == "urbansound8k":
-        return _published(name, urbansound8k_clips(folder, group_column=column), clip_s or URBANSOUND8K_CLIP_S), True
-    clips = esc50_clips(folder, only_esc10=name == "esc10", group_column=column)
-    return _published(name, clips, clip_s or ESC50_CLIP_S), True
+        return _in_layout_of_urbansound8k(name, folder, clip_s, column), True
+    return _in_layout_of_esc50(name, folder, clip_s, column, only_esc10=name == "esc10"), True
 
 
-def _published(source: str, table: GroupedClips, clip_s: float, *, untrusted: bool = False) -> Manifest:
-    clips, column = table
-    return Manifest(source, tuple(clips), clip_s, grouping=f"the column {column}", untrusted=untrusted)
+def _in_layout_of_esc50(
+    source: str, folder: Path, clip_s: float | None, column: str | None, *, only_esc10: bool = False
+) -> Manifest:
+    column = column or ESC50_GROUP
+    clips = esc50_clips(folder, only_esc10=only_esc10, group_column=column)
+    return Manifest(source, tuple(clips), clip_s or ESC50_CLIP_S, grouping=f"the column {column}")
+
+
+def _in_layout_of_urbansound8k(source: str, folder: Path, clip_s: float | None, column: str | None) -> Manifest:
+    column = column or URBANSOUND8K_GROUP
+    clips = urbansound8k_clips(folder, group_column=column)
+    return Manifest(source, tuple(clips), clip_s or URBANSOUND8K_CLIP_S, grouping=f"the column {column}")
 
 
 def _own(source: str, clip_s: float | None, column: str | None) -> tuple[Manifest, bool]:
@@ -146,13 +155,13 @@ def _own(source: str, clip_s: float | None, column: str | None) -> tuple[Manifes
     grouping = None
     if source and path.is_dir():
         if (path / ESC50_TABLE).is_file():
-            table = esc50_clips(path, group_column=column)
-            return _published(source, table, clip_s or ESC50_CLIP_S, untrusted=True), True
+            return replace(_in_layout_of_esc50(source, path, clip_s, column), untrusted=True), True
         if (path / URBANSOUND8K_TABLE).is_file():
-            table = urbansound8k_clips(path, group_column=column)
-            return _published(source, table, clip_s or URBANSOUND8K_CLIP_S, untrusted=True), True
+            return replace(_in_layout_of_urbansound8k(source, path, clip_s, column), untrusted=True), True
         if column is not None:
-            raise UsageError(f"--group-by {column}: a folder has no columns; give a pattern such as '{EXAMPLE}', or a CSV")
+            raise UsageError(
+                f"--group-by {column}: a folder has no columns; give a pattern such as '{EXAMPLE}', or a CSV"
+            )
         clips, notes = class_folder_clips(path)
         has_folds = False
     elif path.is_file() and path.suffix.lower() == ".csv":

@@ -34,9 +34,7 @@ class Split:
     leaky: bool
 
 
-def make_splits(
-    manifest: Manifest, protocol: str, *, seed: int = 0, allow_split_groups: bool = False
-) -> list[Split]:
+def make_splits(manifest: Manifest, protocol: str, *, seed: int = 0, allow_split_groups: bool = False) -> list[Split]:
     """Divide a dataset as a protocol says. F is the sorted list of its folds.
 
     - `test-split`: one split; F[0] tests, F[1] validates and names the split, the rest trains.

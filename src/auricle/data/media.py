@@ -56,7 +56,8 @@ class Media:
             self.num_frames = round(stream.duration * Fraction(stream.time_base) * self.rate_hz)
         elif container.duration is not None:  # in microseconds
             self.num_frames = container.duration * self.rate_hz // 1_000_000
-        self._sure = stream.duration is not None and container.format.name.split(",")[0] in _SURE_FORMATS
+        alone = len(container.streams) == 1  # else the length may be that of the picture
+        self._sure = (alone or stream.duration is not None) and container.format.name.split(",")[0] in _SURE_FORMATS
         self._first, self._frames = first, frames
 
     def blocks(self, num_samples: int) -> Iterator[np.ndarray]:

@@ -12,42 +12,40 @@ from auricle.errors import RefusedError
 
 ESC50_TABLE = Path("meta", "esc50.csv")
 URBANSOUND8K_TABLE = Path("metadata", "UrbanSound8K.csv")
+ESC50_GROUP, URBANSOUND8K_GROUP = "src_file", "fsID"
 MAX_FOLD_DIGITS = 9
 MAX_TABLE_BYTES = 2**28
 
 
-GroupedClips = tuple[list[Clip], str]  # and the column that the groups come from
-
-
-def esc50_clips(folder: Path, *, only_esc10: bool = False, group_column: str | None = None) -> GroupedClips:
+def esc50_clips(folder: Path, *, only_esc10: bool = False, group_column: str = ESC50_GROUP) -> list[Clip]:
     """Read a dataset in ESC-50's layout: `meta/esc50.csv`, `audio/`; the group is the source recording, or a column.
 
     Raises:
         RefusedError: the table cannot be read or lacks a column.
     """
-    table, column = folder / ESC50_TABLE, group_column or "src_file"
+    table = folder / ESC50_TABLE
     clips = []
-    for line, row in read_table(table, ("filename", "fold", "category", "esc10", column)):
+    for line, row in read_table(table, ("filename", "fold", "category", "esc10", group_column)):
         if not only_esc10 or row["esc10"].lower() in ("true", "1"):
             path = find_recording(folder / "audio", row["filename"])
             fold = _fold(table, line, row["fold"])
-            clips.append(Clip(path, row["filename"], row["category"], fold, row[column]))
-    return clips, column
+            clips.append(Clip(path, row["filename"], row["category"], fold, row[group_column]))
+    return clips
 
 
-def urbansound8k_clips(folder: Path, *, group_column: str | None = None) -> GroupedClips:
-    """Read UrbanSound8K: `metadata/UrbanSound8K.csv`, `audio/fold1` to `fold10`; the group is the Freesound id, or a column.
+def urbansound8k_clips(folder: Path, *, group_column: str = URBANSOUND8K_GROUP) -> list[Clip]:
+    """Read UrbanSound8K: `metadata/UrbanSound8K.csv`, `audio/fold1` to `fold10`; the group is the Freesound id.
 
     Raises:
         RefusedError: the table cannot be read or lacks a column.
     """
-    table, column = folder / URBANSOUND8K_TABLE, group_column or "fsID"
+    table = folder / URBANSOUND8K_TABLE
     clips = []
-    for line, row in read_table(table, ("slice_file_name", "fsID", "fold", "class", column)):
+    for line, row in read_table(table, ("slice_file_name", "fsID", "fold", "class", group_column)):
         fold = _fold(table, line, row["fold"])
         path = find_recording(folder / "audio" / f"fold{fold}", row["slice_file_name"])
-        clips.append(Clip(path, row["slice_file_name"], row["class"], fold, row[column]))
-    return clips, column
+        clips.append(Clip(path, row["slice_file_name"], row["class"], fold, row[group_column]))
+    return clips
 
 
 def own_clips(table: Path, *, group_column: str | None = None) -> tuple[list[Clip], bool, str | None]:
@@ -152,5 +150,5 @@ def _exists(path: Path) -> bool:
 
 def _fold(table: Path, line: int, value: str) -> int:
     if not (value.isascii() and value.isdigit() and len(value) <= MAX_FOLD_DIGITS):
-        raise RefusedError(f"{table}: line {line}: a fold is a whole number from 0 to 999999999, not {value[:40]!r}")
+        raise RefusedError(f"{table}: line {line}: a fold is a whole number from 0, not {value[:40]!r}")
     return int(value)

@@ -78,9 +78,7 @@ def compare_two(study: Study, first: str, second: str, protocol: str) -> Compari
     """Compare two models under a protocol; None where no cell of the same fold and seed is finished for both."""
     others = {(cell.name.fold, cell.name.seed): cell for cell in study.of(second, protocol)}
     pairs = [
-        (cell, others[key])
-        for cell in study.of(first, protocol)
-        if (key := (cell.name.fold, cell.name.seed)) in others
+        (cell, others[key]) for cell in study.of(first, protocol) if (key := (cell.name.fold, cell.name.seed)) in others
     ]
     return _compared(study, first, second, pairs)
 

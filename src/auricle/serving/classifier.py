@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from auricle.errors import RefusedError, UsageError
+from auricle.model.frames import FrameMaker
 from auricle.serving.bundle import NETWORK, Bundle, load_bundle
 from auricle.serving.explain import attention_over_time, occlusion_over_time
-from auricle.model.frames import FrameMaker
 from auricle.serving.network import Network
 from auricle.serving.windows import Windowing
 

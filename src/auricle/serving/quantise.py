@@ -69,7 +69,9 @@ def _clips(study: Path, cell: CellName, rate_hz: int, data: Path | None) -> tupl
         raise RefusedError(f"{study}: no study.yaml, so that --int8 finds no recordings to measure with")
     config = StudyConfig.model_validate(description["study"])
     source = config.data
-    recordings = prepare(load_manifest(source, root=data, group_by=config.group_by), sample_rate_hz=rate_hz, skip_bad=True)
+    recordings = prepare(
+        load_manifest(source, root=data, group_by=config.group_by), sample_rate_hz=rate_hz, skip_bad=True
+    )
     if recordings.digest not in {description["dataset"]["digest"], *description["dataset"]["digests"].values()}:
         raise RefusedError(f"{source}: other recordings than those {study} was trained on; name theirs with --data")
     splits = make_splits(recordings.manifest, cell.protocol, allow_split_groups=config.allow_split_groups)

@@ -26,8 +26,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from auricle.serving.bundle import Description
 from auricle.model.frames import FrameMaker
+from auricle.serving.bundle import Description
 from auricle.serving.windows import Windowing
 
 OPSET = 20
