@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ class FakeStudy:
         collapse: model to what its metrics.json says of a collapse.
         training: model to fields of its recipe.
         unstarted: cells without a folder.
+        baselines: name to skill, as `skill`.
+        dataset: more of what study.yaml says of the dataset.
     """
 
     source: str = "esc10"
@@ -55,6 +57,8 @@ class FakeStudy:
     collapse: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     training: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     unstarted: Sequence[str] = ()
+    baselines: Mapping[str, float | None] = field(default_factory=dict)
+    dataset: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write_study(folder: Path, fake: FakeStudy = FakeStudy()) -> Path:
@@ -80,6 +84,9 @@ def write_study(folder: Path, fake: FakeStudy = FakeStudy()) -> Path:
             runs.write_json(cell.error, {"cause": "loss is not finite in epoch 3", "type": "DivergedError"})
             continue
         _write_cell(cell, fake, clips, clarity, confusion, np.random.default_rng(number))
+    for number, name in enumerate(_cell_names(replace(fake, models=tuple(fake.baselines), seeds=(0,)))):
+        rng = np.random.default_rng(1_000 + number)
+        _write_cell(place.baseline(name), replace(fake, skill=fake.baselines), clips, clarity, confusion, rng)
     for model in fake.models:
         runs.write_json(place.model(model), _layers(model, len(fake.categories)))
     return folder
@@ -191,6 +198,7 @@ def _write_description(place: StudyFolder, fake: FakeStudy) -> None:
             "folds": dict.fromkeys(range(1, fake.num_folds + 1), per_class // fake.num_folds),
             "notes": ["Folds are those of ESC-50: clips of one source recording stand in one fold."],
             "skipped": [list(pair) for pair in fake.skipped], "leaky_protocols": list(fake.leaky_protocols),
+            **fake.dataset,
         },
         "versions": {"auricle": "0.1.0", "python": "3.11.7", "torch": "2.13.0", "numpy": "2.4.6"},
         "machine": {"system": "Linux 6.1 x86_64", "processor": "AMD EPYC 7B13", "cores": 2, "memory_gb": 24.6,

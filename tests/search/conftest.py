@@ -23,6 +23,7 @@ PARAMETERS = {
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cache of its own for every test."""
+    monkeypatch.setattr("auricle.study.study.run_baselines", lambda *whatever: [])  # tests/study/test_baselines.py
     monkeypatch.setenv("AURICLE_CACHE", str(tmp_path / "cache"))
 
 

@@ -59,8 +59,8 @@ def prepare(
 ) -> Recordings:
     """Decode, mix down, resample and fix the length of every clip, or find that done before.
 
-    Recordings of unknown origin are decoded in processes of their own, so that one that crashes the decoder, hangs it or
-    eats memory is one that is refused.
+    Recordings of unknown origin are decoded in processes of their own, so that one that crashes the decoder, hangs it
+    or eats memory is one that is refused.
 
     Args:
         manifest: what to prepare.

@@ -1,8 +1,8 @@
 """Groups from the names of files: a pattern such as `{fold}-{source}-*`.
 
 A field in braces takes a piece of the name, `*` takes a piece that does not matter, everything else stands for
-itself. Each takes as little as it can, from left to right; only the last one takes the rest. `{fold}` is the clip's fold, all
-other fields together are its group.
+itself. Each takes as little as it can, from left to right; only the last one takes the rest. `{fold}` is the clip's
+fold, all other fields together are its group.
 """
 
 from __future__ import annotations
@@ -61,10 +61,12 @@ class NamePattern:
         taken, rest = {}, name[len(self.start) :]
         for place, (field, after) in enumerate(self.fields):
             if place < len(self.fields) - 1:
-                piece, found, rest = rest.partition(after)
+                fits = after in rest
+                piece, _, rest = rest.partition(after)
             else:
-                piece, found, rest = rest[: len(rest) - len(after)], rest.endswith(after), ""
-            if not found or (field and not piece):
+                fits = rest.endswith(after)
+                piece = rest[: len(rest) - len(after)]
+            if not fits or (field and not piece):
                 return None
             if field:
                 taken[field] = piece

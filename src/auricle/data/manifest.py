@@ -31,8 +31,8 @@ class Manifest:
     """The clips of a dataset, and the length in seconds to which each is cut or padded.
 
     `notes` are sentences for the report: what auricle assumed. `skipped` are names and reasons of clips left out.
-    `grouping` says where the groups come from; None: each clip is its own. `untrusted`: a person's own files, which nobody
-    has looked at.
+    `grouping` says where the groups come from; None: each clip is its own. `untrusted`: a person's own files, which
+    nobody has looked at.
     """
 
     source: str

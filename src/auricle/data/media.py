@@ -99,7 +99,9 @@ def open_media(path: Path, file: BufferedReader) -> Iterator[Media]:
     except ImportError:
         raise RefusedError(f"{path}: {suffix} needs the extra media: pip install 'auricle[media]'") from None
     try:
-        with av.open(file, format=MEDIA_FORMATS[suffix], metadata_errors="replace", io_open=_no_other) as container:
+        with av.open(
+            file, "r", format=MEDIA_FORMATS[suffix], metadata_errors="replace", io_open=_no_other
+        ) as container:
             if not container.streams.audio:
                 raise RefusedError(f"{path}: holds no sound (no soundtrack)")
             frames = container.decode(audio=0)

@@ -160,9 +160,7 @@ class _Pool(Generic[T]):
         """Refuse the file that a process died of; the others that it had wait again."""
         self.processes.remove(process)
         if not process.given:
-            raise MachineError(
-                f"a process to decode in cannot be kept up: {reason}; see `ulimit -a`, or close programs"
-            )
+            raise MachineError(f"no process to decode in lives: {reason}; see `ulimit -a`, or close programs")
         culprit, *others = process.given
         self.found[culprit] = RefusedError(f"{self.paths[culprit]}: {reason}; repair or delete it")
         self.waiting.extendleft(reversed(others))

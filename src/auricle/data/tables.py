@@ -56,8 +56,8 @@ def own_clips(table: Path, *, group_column: str | None = None) -> tuple[list[Cli
         group_column: which column says what belongs together; it must be there. None: `group`, if that is there.
 
     Returns:
-        The clips (fold 0 where none is given; a clip without a group is its own), whether folds are given, and the column
-        that gives groups, if one does.
+        The clips (fold 0 where none is given; a clip without a group is its own), whether folds are given, and the
+        column that gives groups, if one does.
 
     Raises:
         RefusedError: the table cannot be read, lacks a column or a value, or names a file that does not exist.

@@ -34,7 +34,8 @@ def not_above(study: Study, rows: Sequence[ComparativeRow], protocol: str) -> Te
     names = listing(f"{row.model} ({percent(row.accuracy)})" for row in below)
     verb = "is" if len(below) == 1 else "are"
     return (
-        f"Under {protocol}, {names} {verb} no better than {best.model} ({percent(best.accuracy)}), which needs no network.",
+        f"Under {protocol}, {names} {verb} no better than {best.model} ({percent(best.accuracy)}), which needs no "
+        "network.",
     )
 
 

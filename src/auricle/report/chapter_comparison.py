@@ -91,8 +91,8 @@ def _baselines(study: Study, rows: Sequence[ComparativeRow]) -> list[Block]:
         return []
     words = (
         "Free baselines need no network: the commonest class of the training clips, and statistics of MFCCs (mean and "
-        "standard deviation of 20 coefficients, standard deviation of their changes) with logistic regression or with a "
-        "random forest of 300 trees, nothing tuned, fitted and tested on the same clips. ",
+        "standard deviation of 20 coefficients, standard deviation of their changes) with logistic regression or with "
+        "a random forest of 300 trees; nothing is tuned, and they are fitted and tested on the same clips. ",
         Ref("table-baselines"), " compares each network with the best of them as above.",
     )  # fmt: skip
     caption = ("Every network against the best free baseline of its protocol.",)

@@ -62,15 +62,16 @@ def _warnings(study: Study) -> list[Block]:
     blocks: list[Block] = []
     if leaky := [protocol for protocol in study.protocols if study.is_leaky(protocol)]:
         words = (
-            f"{_split_groups(study)}Under {listing(leaky)}, clips of one group (one source recording) stand in training and in test. Scores "
-            "there are too high for recordings that are new, and serve only to compare with results made in this way."
+            f"{_split_groups(study)}Under {listing(leaky)}, clips of one group (one source recording) stand in "
+            "training and in test. Scores there are too high for recordings that are new, and serve only to compare "
+            "with results made in this way."
         )
         blocks.append(Callout("Leaky protocol", (words,)))
     if study.dataset.ungrouped:
         words = (
             "Nothing says which clips belong together, so each file is its own group. Where several were cut from one "
-            "recording, or are of one speaker or place, they may stand on both sides of a split, and the scores here are "
-            "too high for recordings that are new. To say it: a column group in a CSV, or "
+            "recording, or are of one speaker or place, they may stand on both sides of a split, and the scores here "
+            "are too high for recordings that are new. To say it: a column group in a CSV, or "
         )
         blocks.append(Callout("No groups", (words, Code("--group-by '{source}-*'"), ".")))
     if study.missing:

@@ -116,11 +116,12 @@ def _row(row: ComparativeRow) -> list[str]:
     if row.accuracy_sd is not None:
         accuracy += f" ± {100 * row.accuracy_sd:.1f}"
     cells = f"{row.cells}" if row.cells == row.cells_planned else f"{row.cells} of {row.cells_planned}"
-    name = _plain(row.model)
+    name = f"*{_plain(row.model)}*" if row.baseline else _plain(row.model)
     return [
-        f"*{name}*" if row.baseline else name, f"{row.protocol} (leaky)" if row.leaky else row.protocol, cells, accuracy,
+        name, f"{row.protocol} (leaky)" if row.leaky else row.protocol, cells, accuracy,
         f"{100 * row.accuracy_min:.1f} to {100 * row.accuracy_max:.1f}", f"{row.macro_f1:.3f}",
-        "–" if row.macro_auc is None else f"{row.macro_auc:.3f}", f"{row.parameters:,}", f"{row.minutes:.1f}",
+        "–" if row.macro_auc is None else f"{row.macro_auc:.3f}", "–" if row.baseline else f"{row.parameters:,}",
+        f"{row.minutes:.1f}",
     ]  # fmt: skip
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -71,9 +70,10 @@ def run_baselines(study: StudyFolder, recordings: Recordings, splits: Sequence[S
 
 
 def mfcc_statistics(recordings: Recordings) -> np.ndarray:
-    """Return mean and spread of each coefficient, and the spread of its changes, for every clip: (N, 3 x coefficients)."""
+    """Return mean and spread of each coefficient, and the spread of its changes: (N, 3 x coefficients)."""
     maker = FrameMaker(AudioConfig(sample_rate_hz=recordings.sample_rate_hz), FRONTEND)
-    return np.stack(list(in_threads(partial(_statistics, maker), recordings.waveforms)))
+    clips = range(len(recordings.waveforms))
+    return np.stack(list(in_threads(lambda place: _statistics(maker, recordings.waveforms[place]), clips)))
 
 
 def _statistics(maker: FrameMaker, waveform: np.ndarray) -> np.ndarray:
