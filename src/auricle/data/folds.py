@@ -88,7 +88,7 @@ def _by_fold(manifest: Manifest, protocol: str, allow_split_groups: bool) -> lis
         more = f", and {len(torn) - 1} more groups in several" if len(torn) > 1 else ""
         raise RefusedError(
             f"{manifest.source}: group {group!r} stands in folds {', '.join(map(str, where))}{more}; give its clips "
-            "one fold, leave the folds out and auricle makes them, or --allow-split-groups scores what leaks and says it"
+            "one fold, leave the folds out and auricle makes them, or --allow-split-groups scores what leaks"
         )
     named = folds_of(protocol, present)
     if protocol == "official":
