@@ -60,6 +60,19 @@ def in_processes(
         pool.end()
 
 
+def in_process(function: Callable[[Path], T], path: Path) -> T:
+    """Return function(path), called in a process of its own.
+
+    Raises:
+        RefusedError: the file is refused, or what it did to the process.
+        MachineError: no process can be started.
+    """
+    (result,) = in_processes(function, [path])
+    if isinstance(result, RefusedError):
+        raise result
+    return result
+
+
 class _Process:
     """A process, seen from its parent: the files that it was given and has not answered, and since when."""
 

@@ -11,6 +11,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ import numpy as np
 import soundfile
 
 from auricle.data.audio import header_duration_s, read_mono
+from auricle.data.processes import in_process
 from auricle.errors import MachineError, RefusedError
 from auricle.serving import demo_page as page
 from auricle.serving.demo_page import Shown
@@ -80,9 +82,9 @@ def load_upload(path: Path) -> tuple[np.ndarray, int]:
     size_mb = path.stat().st_size / 1e6 if path.exists() else 0.0
     if size_mb > MAX_MB:
         raise RefusedError(f"{path}: {size_mb:.0f} MB; at most {MAX_MB} MB are taken here")
-    if (duration_s := header_duration_s(path)) > MAX_S:
+    if (duration_s := in_process(header_duration_s, path)) > MAX_S:
         raise RefusedError(f"{path}: {duration_s:.0f} s long; at most {MAX_S} s are heard here")
-    waveform, rate_hz = read_mono(path, limit_s=MAX_S)
+    waveform, rate_hz = in_process(partial(read_mono, limit_s=MAX_S), path)
     if float(np.abs(waveform).max()) < SILENT_PEAK:
         raise RefusedError(f"{path}: silent; nothing in it is louder than -80 dB of full scale")
     return waveform, rate_hz
