@@ -4,6 +4,7 @@ bare loop    `soundfile.read` and `soxr.resample` (HQ) of every file, one after 
 bare pool    the same in a pool of two processes that send the waveforms back; its start is counted
 first time   `auricle.data.cache.prepare` into an empty cache: every byte hashed, every file checked to its end,
              decoded, mixed down, resampled, cut to length, written to the disk
+in processes the same as a person's own files are prepared: in processes with limits on memory and time, started anew
 second time  the same with the cache full: every byte hashed, the array mapped
 
 Without ESC-10 on this machine the toy recordings take its place. All files are read once before, so that the disk
@@ -17,6 +18,7 @@ import multiprocessing
 import os
 import statistics
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -71,11 +73,12 @@ def main() -> None:
         sides = {
             "bare loop": partial(seconds, partial(in_loop, paths)),
             "prepare, first time": partial(first_time, manifest),
+            "prepare in processes": partial(first_time, replace(manifest, untrusted=True)),
             f"bare pool of {NUM_PROCESSES} processes": partial(seconds, partial(in_pool, paths)),
             "prepare, second time": partial(seconds, partial(prepare, manifest, sample_rate_hz=RATE_HZ)),
         }
         found = in_turn(sides, asked.rounds, warm_up=False)
-    loop, _, pool, _ = sides
+    loop, _, _, pool, _ = sides
     rows = [
         (
             side,
@@ -87,7 +90,8 @@ def main() -> None:
     about = (
         f"{len(paths)} recordings of {name}, to mono at {RATE_HZ:,} Hz. Bare is decoding and resampling alone; "
         f"preparing also hashes every byte, "
-        f"checks that every file is whole, and writes the array that trainings map. Medians of "
+        f"checks that every file is whole, and writes the array that trainings map; in processes, as a person's own files "
+        f"are. Medians of "
         f"{asked.rounds} rounds, ratios with their lowest and highest round."
     )
     header = ("what", "seconds", "over the loop", "over the pool")
