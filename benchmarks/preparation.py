@@ -90,8 +90,8 @@ def main() -> None:
     about = (
         f"{len(paths)} recordings of {name}, to mono at {RATE_HZ:,} Hz. Bare is decoding and resampling alone; "
         f"preparing also hashes every byte, "
-        f"checks that every file is whole, and writes the array that trainings map; in processes, as a person's own files "
-        f"are. Medians of "
+        f"checks that every file is whole, and writes the array that trainings map; in processes, as a "
+        f"person's own files are. Medians of "
         f"{asked.rounds} rounds, ratios with their lowest and highest round."
     )
     header = ("what", "seconds", "over the loop", "over the pool")
