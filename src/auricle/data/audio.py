@@ -96,11 +96,28 @@ def stream_mono(path: Path) -> Iterator[tuple[int, np.ndarray]]:
     Raises:
         RefusedError: as in `load_waveform`, but of a week at most; that a file is cut off shows at its end only.
     """
-    with _decoder(path, max_bytes=MAX_STREAM_BYTES, max_s=MAX_STREAM_S) as sound:
+    for rate_hz, frames in _stream(path, MAX_STREAM_BYTES, MAX_STREAM_S, _STREAM_SAMPLES):
+        yield rate_hz, frames[:, 0].copy() if frames.shape[1] == 1 else frames.mean(axis=1)
+
+
+def stream_channels(path: Path) -> Iterator[tuple[int, np.ndarray]]:
+    """Decode a recording block by block, its channels as they are.
+
+    Yields:
+        The rate in Hz, and the next samples: float32 (T, channels), T >= 1, a view that the next one may overwrite.
+
+    Raises:
+        RefusedError: as in `load_waveform`; that a file is cut off shows at its end only.
+    """
+    yield from _stream(path, MAX_FILE_BYTES, MAX_DURATION_S, _BLOCK_SAMPLES)
+
+
+def _stream(path: Path, max_bytes: int, max_s: int, block_samples: int) -> Iterator[tuple[int, np.ndarray]]:
+    with _decoder(path, max_bytes=max_bytes, max_s=max_s) as sound:
         num_read = 0
-        for frames in _blocks(path, sound, _STREAM_SAMPLES, MAX_STREAM_S):
+        for frames in _blocks(path, sound, block_samples, max_s):
             num_read += len(frames)
-            yield sound.rate_hz, frames[:, 0].copy() if sound.channels == 1 else frames.mean(axis=1)
+            yield sound.rate_hz, frames
         if reason := sound.damage(num_read):
             raise RefusedError(f"{path}: {reason}")
 

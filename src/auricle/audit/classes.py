@@ -1,0 +1,115 @@
+"""What is wrong with the classes of a dataset: their names, their sizes, their folders."""
+
+from __future__ import annotations
+
+import itertools
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
+from pathlib import Path
+
+from auricle.audit.kinds import Case
+from auricle.data.audio import SUFFIXES
+
+FEW_CLIPS = 10
+NUM_FOLDS = 5  # that auricle makes where a dataset has none
+MAX_IMBALANCE = 3.0
+TYPO_MIN_LETTERS, TYPO_MAX_SHARE = 5, 1 / 3
+MAX_LOOKED_AT = 10_000  # entries of a hidden folder
+_MAX_CLASSES = 2_000  # of which the names are compared two by two
+
+
+def plain(category: str) -> str:
+    """Return a class name without case, accents and what stands between its words.
+
+    >>> plain("Crying Bébé") == plain("crying_bebe")
+    True
+    """
+    letters = unicodedata.normalize("NFKD", category.casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter) and letter not in " _-.")
+
+
+def spellings(counts: Mapping[str, int]) -> list[tuple[str, ...]]:
+    """Return the names that are spelt alike but for case, accents and blanks, the most frequent first.
+
+    Args:
+        counts: clips of each class.
+    """
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for category in counts:
+        alike[plain(category)].append(category)
+    order = {category: (-count, category) for category, count in counts.items()}
+    return [tuple(sorted(names, key=order.__getitem__)) for names in alike.values() if len(names) > 1]
+
+
+def name_cases(counts: Mapping[str, int]) -> Iterator[Case]:
+    """Find classes that are one class spelt in several ways, or may be.
+
+    Args:
+        counts: clips of each class.
+    """
+    for first, *others in spellings(counts):
+        written = " and ".join(f"{name!r} ({counts[name]} clips)" for name in (first, *others))
+        yield Case("label-spelling", (), f"{written} are one class")
+    if len(counts) <= _MAX_CLASSES:
+        for one, other in itertools.combinations(sorted(counts), 2):
+            rare, common = sorted((one, other), key=lambda name: (counts[name], name))
+            if counts[rare] <= TYPO_MAX_SHARE * counts[common] and _a_slip(plain(rare), plain(common)):
+                yield Case("label-typo", (), f"{rare!r} ({counts[rare]} clips) may be {common!r} ({counts[common]})")
+
+
+def _a_slip(one: str, other: str) -> bool:
+    """Whether two names differ by one letter, or two in long ones; not by numbers, which people count with."""
+    if one == other or min(len(one), len(other)) < TYPO_MIN_LETTERS or abs(len(one) - len(other)) > 2:
+        return False
+    changes = [part for part in SequenceMatcher(None, one, other, autojunk=False).get_opcodes() if part[0] != "equal"]
+    changed = "".join(one[a:b] + other[c:d] for _, a, b, c, d in changes)
+    num_letters = sum(max(b - a, d - c) for _, a, b, c, d in changes)
+    return num_letters <= (2 if len(one) > 2 * TYPO_MIN_LETTERS - 2 else 1) and not any(map(str.isdigit, changed))
+
+
+def size_cases(counts: Mapping[str, int], num_folds: int) -> Iterator[Case]:
+    """Find classes that are too small to learn, or much smaller than others.
+
+    Args:
+        counts: usable clips of each class.
+        num_folds: of the dataset; 0: auricle makes them.
+    """
+    if len(counts) < 2:
+        yield Case("few-classes", (), f"{len(counts)} class{'es' * (len(counts) != 1)}; a classifier tells two or more apart")
+        return
+    needed = num_folds or NUM_FOLDS
+    for category, count in counts.items():
+        if count < needed:
+            yield Case("tiny-class", (), f"{category!r} has {_clips(count)} that can be used, for {needed} folds")
+        elif count < FEW_CLIPS:
+            yield Case("few-clips", (), f"{category!r} has {_clips(count)}; a score of so few says little")
+    order = Counter(counts).most_common()
+    (largest, most), (smallest, fewest) = order[0], order[-1]
+    if most > MAX_IMBALANCE * fewest:
+        yield Case("imbalance", (), f"{largest!r} has {_clips(most)}, {smallest!r} {fewest}")
+
+
+def folder_cases(root: Path, categories: Sequence[str]) -> Iterator[Case]:
+    """Find folders beside the classes of a folder of class folders that hold no recordings, or hide some.
+
+    Args:
+        root: the folder of class folders.
+        categories: those that have recordings.
+    """
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        num_recordings = sum(
+            path.suffix.lower() in SUFFIXES and not path.name.startswith("._")
+            for path in itertools.islice(folder.rglob("*"), MAX_LOOKED_AT)
+        )
+        if folder.name.startswith(".") or folder.name == "__MACOSX":
+            if num_recordings:
+                yield Case("hidden-folder", (), f"{folder.name!r} holds {num_recordings} recordings that are not read")
+        elif folder.name not in categories:
+            others = "files that are no recordings" if any(folder.iterdir()) else "nothing"
+            yield Case("empty-class", (), f"{folder.name!r} holds {others}")
+
+
+def _clips(count: int) -> str:
+    return f"{count} clip{'s' * (count != 1)}"

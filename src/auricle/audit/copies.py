@@ -1,0 +1,103 @@
+"""The same sound under several names: to the sample, or nearly."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from auricle.audit.classes import plain
+from auricle.audit.kinds import Case
+from auricle.audit.near import Pair
+from auricle.data.manifest import Clip
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Clips that are the same sound, by place, each set in order.
+
+    Attributes:
+        exact: sets that decode to the same samples.
+        near: sets that are nearly the same, exact copies among them, and the pairs that say so.
+    """
+
+    exact: tuple[tuple[int, ...], ...]
+    near: tuple[tuple[tuple[int, ...], tuple[Pair, ...]], ...]
+
+    @classmethod
+    def of(cls, contents: Mapping[int, str], pairs: Iterable[Pair]) -> Copies:
+        """Join what is the same.
+
+        Args:
+            contents: place to hash of the samples.
+            pairs: that are nearly the same.
+        """
+        same: defaultdict[str, list[int]] = defaultdict(list)
+        for place, content in contents.items():
+            same[content].append(place)
+        sets = [tuple(places) for places in same.values()]
+        exact = tuple(places for places in sets if len(places) > 1)
+        links = [pair for pair in pairs if contents.get(pair.one) != contents.get(pair.other)]
+        joined = connected([*sets, *((pair.one, pair.other) for pair in links)])
+        home = {place: number for number, places in enumerate(joined) for place in places}
+        by_set: defaultdict[int, list[Pair]] = defaultdict(list)
+        for pair in links:
+            by_set[home[pair.one]].append(pair)
+        return cls(exact, tuple((joined[number], tuple(found)) for number, found in sorted(by_set.items())))
+
+
+def connected(sets: Iterable[Sequence[int]]) -> list[tuple[int, ...]]:
+    """Join sets that share a member.
+
+    >>> connected([(1, 2), (4, 5), (2, 3)])
+    [(1, 2, 3), (4, 5)]
+    """
+    leads: dict[int, int] = {}
+
+    def first(place: int) -> int:
+        while (to := leads.setdefault(place, place)) != place:
+            leads[place] = leads[to]
+            place = to
+        return place
+
+    for members in sets:
+        for other in members[1:]:
+            roots = first(members[0]), first(other)
+            leads[max(roots)] = min(roots)
+        first(members[0])
+    joined: defaultdict[int, list[int]] = defaultdict(list)
+    for place in sorted(leads):
+        joined[first(place)].append(place)
+    return [tuple(joined[root]) for root in sorted(joined)]
+
+
+def copy_cases(copies: Copies, clips: Sequence[Clip], *, has_folds: bool) -> Iterator[Case]:
+    """Say which copies are harmless, which leak from fold to fold, and which have two labels.
+
+    Args:
+        copies: by place in `clips`.
+        clips: all of the dataset.
+        has_folds: whether its folds are given; else none can leak yet.
+    """
+    for places in copies.exact:
+        yield _case(places, clips, has_folds, "duplicate", "contradiction", "the same samples")
+    for places, pairs in copies.near:
+        if len({clips[place].group for place in places}) == 1 and has_folds:
+            continue  # clips of one source may overlap: they stay together
+        closest = min(pairs, key=lambda pair: pair.distance)
+        words = f"alike over {closest.alike_s:.1f} s, {100 * closest.distance:.0f} % of the fingerprint differs"
+        yield _case(places, clips, has_folds, "near-duplicate", "near-contradiction", words)
+
+
+def _case(
+    places: Sequence[int], clips: Sequence[Clip], has_folds: bool, harmless: str, contradiction: str, words: str
+) -> Case:
+    members = [clips[place] for place in places]
+    names = tuple(clip.name for clip in members)
+    folds = sorted({clip.fold for clip in members})
+    if len({plain(clip.category) for clip in members}) > 1:
+        labels = " and ".join(sorted({clip.category for clip in members}))
+        return Case(contradiction, names, f"{words}; labelled {labels}")
+    if has_folds and len(folds) > 1:
+        return Case("leak", names, f"{words}; in folds {', '.join(map(str, folds))}")
+    return Case(harmless, names, words)

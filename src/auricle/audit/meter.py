@@ -1,0 +1,144 @@
+"""What can be measured of a recording's samples while they pass by, block after block."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+ZERO = 1e-5  # -100 dB of full scale; half a step of 16 bits is 1.5e-5
+PLATEAU = 1e-4  # of the peak: as near to it as samples of a flat top are
+SPECTRUM_SAMPLES = 2_048
+SPECTRUM_FRAMES = 1_024  # of the first minute or less: a spectrum is known well enough then
+BANDWIDTH_DB = 70.0  # below the strongest
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What was measured of a recording with C channels.
+
+    Attributes:
+        num_samples: a channel.
+        peak: of all channels, 1 is full scale.
+        level_db: root mean square of the mean of the channels, full scale is 0; -200 where there is nothing.
+        channel_levels: root mean square of each channel, C values.
+        offset: the mean of all samples.
+        start_samples, end_samples: how many of the first and of the last are digital silence.
+        flat_share: of samples in runs of three or more at the peak.
+        plateau: how many samples stand at the peak, for each within 2 % of it.
+        full_share: of samples at full scale or beyond.
+        bandwidth_hz: the highest frequency within 70 dB of the strongest.
+        content: a hash of the mean of the channels.
+    """
+
+    num_samples: int
+    peak: float
+    level_db: float
+    channel_levels: tuple[float, ...]
+    offset: float
+    start_samples: int
+    end_samples: int
+    flat_share: float
+    plateau: float
+    full_share: float
+    bandwidth_hz: float
+    content: str
+
+
+class Meter:
+    """Measures blocks of float32 samples, (T, C) each, as they come; the digest is of their mean."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self.rate_hz = rate_hz
+        self.num_samples = self.num_full = 0
+        self.peak = 0.0
+        self._sums: np.ndarray = np.zeros(0)
+        self._squares: np.ndarray = np.zeros(0)
+        self._mono_squares = 0.0
+        self._flat = (0, 0, 0)  # samples in flat tops, at the peak, near it
+        self._first_sound: int | None = None
+        self._end_of_sound = 0
+        self._power = np.zeros(SPECTRUM_SAMPLES // 2 + 1)
+        self._num_frames = 0
+        self._hash = hashlib.blake2b(digest_size=16)
+
+    def add(self, frames: np.ndarray, mono: np.ndarray) -> None:
+        """Measure the next block.
+
+        Args:
+            frames: finite, shape (T, C), T >= 1.
+            mono: their mean over the channels, float32 (T,).
+        """
+        if not self.num_samples:
+            self._sums, self._squares = np.zeros(frames.shape[1]), np.zeros(frames.shape[1])
+        sizes = np.abs(frames).max(axis=1)  # (T,)
+        self._sums += frames.sum(axis=0, dtype=np.float64)
+        self._squares += np.einsum("tc,tc->c", frames, frames, dtype=np.float64)
+        self._mono_squares += float(np.einsum("t,t->", mono, mono, dtype=np.float64))
+        self._find_tops(sizes)
+        loud = np.flatnonzero(sizes > ZERO)
+        if len(loud):
+            if self._first_sound is None:
+                self._first_sound = self.num_samples + int(loud[0])
+            self._end_of_sound = self.num_samples + int(loud[-1]) + 1
+        self.num_full += int((sizes >= 0.9999).sum())
+        self._add_power(mono)
+        self._hash.update(np.ascontiguousarray(mono, "<f4").data)
+        self.num_samples += len(frames)
+
+    def _find_tops(self, sizes: np.ndarray) -> None:
+        """Count the samples at the highest peak so far; blocks that do not reach it do not count."""
+        peak = float(sizes.max())
+        if peak < self.peak * (1 - PLATEAU):
+            return
+        if peak > self.peak * (1 + PLATEAU):
+            self._flat = (0, 0, 0)
+        self.peak = max(peak, self.peak)
+        at_peak = sizes >= self.peak * (1 - PLATEAU)
+        middle = at_peak[2:] & at_peak[1:-1] & at_peak[:-2]
+        found = (int(middle.sum()), int(at_peak.sum()), int((sizes >= 0.98 * self.peak).sum()))
+        self._flat = tuple(a + b for a, b in zip(self._flat, found, strict=True))  # type: ignore[assignment]
+
+    def _add_power(self, mono: np.ndarray) -> None:
+        from scipy.fft import rfft
+
+        num_frames = min(len(mono) // SPECTRUM_SAMPLES, SPECTRUM_FRAMES - self._num_frames)
+        if num_frames <= 0:
+            if self._num_frames or len(mono) < 64:
+                return
+            frames = np.pad(mono, (0, SPECTRUM_SAMPLES))[None, :SPECTRUM_SAMPLES]
+        else:
+            frames = mono[: num_frames * SPECTRUM_SAMPLES].reshape(num_frames, SPECTRUM_SAMPLES)
+        window = np.hanning(SPECTRUM_SAMPLES).astype(np.float32)
+        self._power += (np.abs(rfft(frames * window, axis=1)) ** 2).sum(axis=0)
+        self._num_frames += len(frames)
+
+    def measures(self) -> Measures:
+        """Return what was measured of all blocks."""
+        num = max(1, self.num_samples)
+        first = self.num_samples if self._first_sound is None else self._first_sound
+        flat, at_peak, near_peak = self._flat
+        root = math.sqrt(self._mono_squares / num)
+        return Measures(
+            num_samples=self.num_samples,
+            peak=self.peak,
+            level_db=max(-200.0, 20 * math.log10(max(root, 1e-10))),
+            channel_levels=tuple(np.sqrt(self._squares / num).tolist()),
+            offset=float(self._sums.sum() / (num * max(1, len(self._sums)))),
+            start_samples=first,
+            end_samples=self.num_samples - self._end_of_sound,
+            flat_share=flat / num,
+            plateau=at_peak / max(1, near_peak),
+            full_share=self.num_full / num,
+            bandwidth_hz=self._bandwidth_hz(),
+            content=self._hash.hexdigest(),
+        )
+
+    def _bandwidth_hz(self) -> float:
+        strongest = self._power.max()
+        if strongest <= 0:
+            return 0.0
+        heard = np.flatnonzero(self._power > strongest * 10 ** (-BANDWIDTH_DB / 10))
+        return float(heard[-1] * self.rate_hz / SPECTRUM_SAMPLES)

@@ -1,0 +1,178 @@
+"""One file: what is in it, and what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from auricle.audit import formats
+from auricle.audit.fingerprint import MAX_S, Fingerprint, fingerprint
+from auricle.audit.meter import Measures, Meter
+from auricle.data.audio import open_recording, stream_channels
+from auricle.errors import RefusedError
+
+SILENT_PEAK = 1e-4  # -80 dB of full scale
+MIN_OFFSET, MIN_OFFSET_SHARE = 0.005, 0.1  # of full scale; of the level
+MIN_FLAT_SHARE, MIN_PLATEAU = 2e-4, 0.3
+MIN_FULL_SHARE = 1e-3
+OVER_SCALE = 1.5  # what lossy formats overshoot stays below
+ONE_CHANNEL_RATIO = 100.0  # 40 dB
+CANCELLING_RATIO = 0.1
+MIN_PADDING_S, MIN_PADDING_SHARE = 0.1, 0.1
+MIN_DURATION_S = 0.1
+USUAL_RATES_HZ = (
+    *(8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
+    *(64_000, 88_200, 96_000, 176_400, 192_000, 250_000, 256_000, 384_000),
+)
+_MP3_BYTES = 2**26  # of which the checksum is computed
+
+# What a refusal of data.audio says, and the kind of finding that it is.
+_REFUSALS = (
+    (r"no such file|no file can have this name", "missing"),
+    (r"a folder, not a file|a pipe or a device|cannot be opened|cannot be read", "no-file"),
+    (r"empty \(0 bytes\)", "empty"),
+    (r"holds no sound|shorter than one sample", "no-sound"),
+    (r"no finite numbers", "not-finite"),
+    (r"cut off or damaged", "truncated"),
+    (r"cut off", "truncated"),
+    (r"damaged|holds another Ogg stream", "damaged"),
+    (r"sample rate of|channels; at most|header declares", "forged-header"),
+    (r"bytes; at most|samples reach|takes longer|of memory|SIGKILL", "over-limits"),
+    (r"crashed on it", "damaged"),
+)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a file: a kind, and what exactly was found."""
+
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """What was found in a file.
+
+    Attributes:
+        format: of its bytes, "" where they are of none that is known.
+        rate_hz: 0 where it cannot be decoded.
+        num_channels: likewise.
+        measures: of its samples; None where it cannot be decoded.
+        fingerprint: likewise, and where it is silent.
+        problems: in the order in which they were found.
+    """
+
+    format: str
+    rate_hz: int
+    num_channels: int
+    measures: Measures | None
+    fingerprint: Fingerprint | None
+    problems: tuple[Problem, ...]
+
+    @property
+    def duration_s(self) -> float:
+        """Return how long it is, 0 where it cannot be decoded."""
+        return self.measures.num_samples / self.rate_hz if self.measures else 0.0
+
+
+def hear(path: Path) -> Heard:
+    """Decode a file to its end and say what is in it; whatever is wrong becomes a problem, not an error."""
+    try:
+        with open_recording(path) as file:
+            head = file.read(formats.HEAD_BYTES)
+            form = formats.format_of(head) or ""
+            rest = file.read(_MP3_BYTES) if form == "mp3" else b""
+    except RefusedError as error:
+        return refused(path, error)
+    try:
+        heard = _decoded(path, form, head)
+    except RefusedError as error:
+        return refused(path, error, form, head)
+    problems = list(heard.problems)
+    if form == "wav" and (words := formats.wav_contradiction(head)):
+        problems.append(Problem("forged-header", words))
+    if rest and (words := formats.mp3_contradiction(head + rest)):
+        problems.append(Problem("damaged", words))
+    if form and path.suffix.lower() not in formats.SUFFIXES[form]:
+        problems.append(Problem("wrong-suffix", f"it is {form.upper()}; rename it to {path.stem}{formats.SUFFIXES[form][0]}"))
+    return Heard(form, heard.rate_hz, heard.num_channels, heard.measures, heard.fingerprint, tuple(problems))
+
+
+def refused(path: Path, error: RefusedError, form: str = "", head: bytes = b"") -> Heard:
+    """Return what is known of a file that `data.audio`, or the process that decoded it, refused."""
+    reason = str(error).removeprefix(f"{path}: ")
+    kind = next((kind for pattern, kind in _REFUSALS if re.search(pattern, reason)), "undecodable")
+    if kind == "undecodable" and head and not form:
+        kind, reason = "not-audio", formats.stranger(head)
+    return Heard(form, 0, 0, None, None, (Problem(kind, reason),))
+
+
+def _decoded(path: Path, form: str, head: bytes) -> Heard:
+    checksum = formats.FlacChecksum.read(head) if form == "flac" else None
+    hasher = checksum.hasher() if checksum else None
+    meter: Meter | None = None
+    kept: list[np.ndarray] = []
+    num_kept = rate_hz = num_channels = 0
+    for rate_hz, frames in stream_channels(path):
+        meter = meter or Meter(rate_hz)
+        num_channels = frames.shape[1]
+        mono = frames[:, 0] if num_channels == 1 else frames.mean(axis=1)
+        meter.add(frames, mono)
+        if hasher and checksum:
+            hasher.update(checksum.samples(frames))
+        if num_kept < MAX_S * rate_hz:
+            kept.append(mono.copy())
+            num_kept += len(mono)
+    assert meter is not None  # a recording without samples is refused
+    measures = meter.measures()
+    problems = _problems(measures, rate_hz)
+    if hasher and checksum and hasher.digest() != checksum.md5:
+        problems.insert(0, Problem("damaged", "its samples do not match their checksum"))
+    sound = fingerprint(np.concatenate(kept), rate_hz) if measures.peak >= SILENT_PEAK else None
+    return Heard(form, rate_hz, num_channels, measures, sound, tuple(problems))
+
+
+def _problems(found: Measures, rate_hz: int) -> list[Problem]:
+    """Judge a recording by itself; what depends on the others is judged in `audit`."""
+    duration_s = found.num_samples / rate_hz
+    problems = []
+    if rate_hz not in USUAL_RATES_HZ:
+        problems.append(Problem("odd-rate", f"{rate_hz:,} Hz, which no device records"))
+    if duration_s < MIN_DURATION_S:
+        problems.append(Problem("too-short", f"{1000 * duration_s:.0f} ms"))
+    if found.peak < SILENT_PEAK:
+        return [*problems, Problem("silent", f"its samples reach {_db(found.peak)}")]
+    level = 10 ** (found.level_db / 20)
+    loudest, quietest = max(found.channel_levels), min(found.channel_levels)
+    if loudest > ONE_CHANNEL_RATIO * quietest:
+        problems.append(Problem("one-channel", f"the others lie {_ratio_db(quietest, loudest)} below it"))
+    elif len(found.channel_levels) > 1 and level < CANCELLING_RATIO * loudest:
+        problems.append(Problem("cancelling", f"mixed to mono it lies {_ratio_db(level, loudest)} lower"))
+    if found.peak > OVER_SCALE:
+        problems.append(Problem("over-scale", f"its samples reach {found.peak:.3g} of full scale"))
+    elif found.full_share > MIN_FULL_SHARE or (found.flat_share > MIN_FLAT_SHARE and found.plateau > MIN_PLATEAU):
+        share = max(found.full_share, found.flat_share)
+        problems.append(Problem("clipped", f"{100 * share:.2g} % of its samples stand at the peak, {_db(found.peak)}"))
+    if abs(found.offset) > max(MIN_OFFSET, MIN_OFFSET_SHARE * level):
+        problems.append(Problem("dc-offset", f"its mean is {found.offset:+.3f} of full scale"))
+    padding_s = (found.start_samples + found.end_samples) / rate_hz
+    if padding_s > max(MIN_PADDING_S, MIN_PADDING_SHARE * duration_s):
+        places = [
+            f"{samples / rate_hz:.2f} s at its {place}"
+            for samples, place in ((found.start_samples, "start"), (found.end_samples, "end"))
+            if samples > 0.01 * rate_hz
+        ]
+        problems.append(Problem("padded", " and ".join(places)))
+    return problems
+
+
+def _db(size: float) -> str:
+    return f"{20 * np.log10(size):.0f} dB" if size > 0 else "nothing at all"
+
+
+def _ratio_db(low: float, high: float) -> str:
+    return f"{20 * np.log10(high / low):.0f} dB" if low > 0 else "entirely"
