@@ -25,6 +25,7 @@ SHORT_SHARE, LONG_SHARE = 0.1, 10.0  # of the median length
 LONG_CLIPS = 2.0  # times the length that is used
 COMMON_RATE_SHARE = 0.8  # of recordings, to call their rate the usual one
 
+
 @dataclass(frozen=True)
 class Fact:
     """What is kept of a recording that could be decoded: a few numbers, whatever its length."""
@@ -112,7 +113,9 @@ def audit(
     ]
     order = {name: (SEVERITIES.index(kind.severity), place) for place, (name, kind) in enumerate(KINDS.items())}
     once = {(case.kind, case.clips, case.reason if not case.clips else ""): case for case in reversed(cases)}
-    return Audit(survey, facts, tuple(sorted(once.values(), key=lambda case: (order[case.kind], case.clips))), copies, shortcuts)
+    return Audit(
+        survey, facts, tuple(sorted(once.values(), key=lambda case: (order[case.kind], case.clips))), copies, shortcuts
+    )
 
 
 def _fact(heard: Heard) -> Fact:

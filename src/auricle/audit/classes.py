@@ -77,7 +77,9 @@ def size_cases(counts: Mapping[str, int], num_folds: int) -> Iterator[Case]:
         num_folds: of the dataset; 0: auricle makes them.
     """
     if len(counts) < 2:
-        yield Case("few-classes", (), f"{len(counts)} class{'es' * (len(counts) != 1)}; a classifier tells two or more apart")
+        yield Case(
+            "few-classes", (), f"{len(counts)} class{'es' * (len(counts) != 1)}; a classifier tells two or more apart"
+        )
         return
     needed = num_folds or NUM_FOLDS
     for category, count in counts.items():

@@ -98,7 +98,9 @@ def hear(path: Path) -> Heard:
     if rest and (words := formats.mp3_contradiction(head + rest)):
         problems.append(Problem("damaged", words))
     if form and path.suffix.lower() not in formats.SUFFIXES[form]:
-        problems.append(Problem("wrong-suffix", f"it is {form.upper()}; rename it to {path.stem}{formats.SUFFIXES[form][0]}"))
+        problems.append(
+            Problem("wrong-suffix", f"it is {form.upper()}; rename it to {path.stem}{formats.SUFFIXES[form][0]}")
+        )
     return Heard(form, heard.rate_hz, heard.num_channels, heard.measures, heard.fingerprint, tuple(problems))
 
 

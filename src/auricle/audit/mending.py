@@ -1,0 +1,127 @@
+"""A new manifest with what can be mended without listening; no recording is touched.
+
+Left out: what cannot be decoded, silence, all but one of exact copies, copies under two classes. Joined: nearly the
+same sounds into one group, and where folds are given a group into the fold that holds most of it. Spelt one way:
+classes that differ by case, accents or blanks.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from auricle import runs
+from auricle.audit.audit import Audit
+from auricle.audit.classes import spellings
+from auricle.audit.copies import connected
+from auricle.audit.kinds import KINDS
+from auricle.data.manifest import Clip
+from auricle.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Mended:
+    """The clips that are kept, and what was done, as counts of clips by words."""
+
+    clips: tuple[Clip, ...]
+    done: dict[str, int]
+
+
+def mend(audit: Audit) -> Mended:
+    """Return the clips of a dataset after all mending that is safe."""
+    clips = dict(enumerate(audit.survey.manifest.clips))
+    done: Counter[str] = Counter()
+    for place, words in _left_out(audit).items():
+        del clips[place]
+        done[words] += 1
+    main = {name: names[0] for names in spellings(Counter(clip.category for clip in clips.values())) for name in names}
+    groups = _joined_groups(audit, clips)
+    folds = _folds(clips, groups) if audit.survey.has_folds else {}
+    for place, clip in clips.items():
+        mended = replace(
+            clip,
+            category=main.get(clip.category, clip.category),
+            group=groups[clip.group],
+            fold=folds.get(groups[clip.group], clip.fold),
+        )
+        done["class spelt like its others"] += mended.category != clip.category
+        done["joined with a group of the same sound"] += mended.group != clip.group
+        done["moved to the fold of its group"] += mended.fold != clip.fold
+        clips[place] = mended
+    return Mended(tuple(clips.values()), {words: count for words, count in done.items() if count})
+
+
+def _left_out(audit: Audit) -> dict[int, str]:
+    """Return the places of clips to leave out, with the reason."""
+    clips = audit.survey.manifest.clips
+    places: defaultdict[str, list[int]] = defaultdict(list)
+    for place, clip in enumerate(clips):
+        places[clip.name].append(place)
+    out: dict[int, str] = {}
+    for case in audit.cases:
+        if KINDS[case.kind].leaves_out:
+            words = f"left out: {KINDS[case.kind].title}"
+            out |= {place: words for name in case.clips for place in places[name] if place not in out}
+    for same in audit.copies.exact:
+        kept = [place for place in same if place not in out]
+        out |= dict.fromkeys(kept[1:], "left out: an exact copy of another")
+    for listed in places.values():
+        kept = [place for place in listed if place not in out]
+        out |= dict.fromkeys(kept[1:], "left out: listed before")
+    silent = {place for place, words in out.items() if words.endswith(KINDS["silent"].title)}
+    members = Counter(clip.category for clip in clips)
+    lost = Counter(clips[place].category for place in silent)
+    for place in silent:  # a class that is silent on purpose stays
+        if 2 * lost[clips[place].category] > members[clips[place].category]:
+            del out[place]
+    return out
+
+
+def _joined_groups(audit: Audit, clips: dict[int, Clip]) -> dict[str, str]:
+    """Return the group that each group becomes: groups that share a sound become the first of them."""
+    names = list(dict.fromkeys(clip.group for clip in clips.values()))
+    number = {name: at for at, name in enumerate(names)}
+    alike = [[number[clips[place].group] for place in places if place in clips] for places, _ in audit.copies.near]
+    joined = connected([*([at] for at in range(len(names))), *(members for members in alike if members)])
+    return {names[at]: names[members[0]] for members in joined for at in members}
+
+
+def _folds(clips: dict[int, Clip], groups: dict[str, str]) -> dict[str, int]:
+    """Return the fold that holds most clips of each group, the lowest of several."""
+    counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
+    for clip in clips.values():
+        counts[groups[clip.group]][clip.fold] += 1
+    return {group: min(of, key=lambda fold: (-of[fold], fold)) for group, of in counts.items()}
+
+
+def write_manifest(path: Path, mended: Mended, *, has_folds: bool) -> None:
+    """Write the clips as a CSV that auricle reads; names are relative to its folder.
+
+    Raises:
+        UsageError: there is such a file, or its name does not end in .csv.
+        MachineError: the disk refuses.
+    """
+    require_new(path)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["filename", "category", *(["fold"] * has_folds), "group"])
+    for clip in mended.clips:
+        name = Path(os.path.relpath(clip.path.absolute(), path.parent.absolute())).as_posix()
+        writer.writerow([name, clip.category, *([clip.fold] * has_folds), clip.group])
+    runs.write_text(path, text.getvalue())
+
+
+def require_new(path: Path) -> None:
+    """Check that a manifest may be written there.
+
+    Raises:
+        UsageError: there is such a file, or its name does not end in .csv.
+    """
+    if path.suffix.lower() != ".csv":
+        raise UsageError(f"--fix writes a table and takes a name that ends in .csv, not {str(path)!r}")
+    if path.exists():
+        raise UsageError(f"{path} exists and is not written over; give --fix another name")

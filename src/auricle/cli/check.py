@@ -1,0 +1,177 @@
+"""The verb `data check`, and how its findings look in a terminal."""
+
+from __future__ import annotations
+
+import json as json_format
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from auricle.cli.bar import bar
+from auricle.cli.options import Json, required, say
+from auricle.errors import RefusedError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from auricle.audit.audit import Audit
+    from auricle.audit.kinds import Case, Kind
+
+Root = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Where named datasets lie.")]
+NUM_NAMED = 3  # findings of a kind that are spelt out
+MAX_FOLDS = 8  # columns for them in 80 characters
+STYLES = {"error": "red", "warning": "yellow", "note": "dim"}
+
+
+def check(
+    source: Annotated[
+        str | None,
+        typer.Argument(metavar="SOURCE|DIR|CSV", help="A dataset's name, a folder or a CSV.", show_default=False),
+    ] = None,
+    root: Root = None,
+    json: Json = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="PAGE", help="Write a page with all findings and their spectrograms.")
+    ] = None,
+    fix: Annotated[
+        Path | None, typer.Option(metavar="NEW.csv", help="Write a new table, mended where that is safe.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Processes that decode. [default: one a core]")
+    ] = None,
+) -> None:
+    """Decode every recording, and say what there is, what is wrong and what to do.
+
+    Exit code 3 if anything must be mended.
+    """
+    from auricle.audit.audit import audit
+    from auricle.audit.mending import mend, require_new, write_manifest
+    from auricle.data.datasets import SOURCES, survey
+
+    described = survey(required(source, "source", SOURCES), root=root)
+    if fix:
+        require_new(fix)
+    with bar("{task.completed}/{task.total}") as told:
+        found = audit(described, workers=workers, on_progress=lambda done, total: told("decoding", done, total))
+    if json:
+        print(json_format.dumps(_document(found), indent=1, ensure_ascii=False))
+    else:
+        print_audit(found)
+    if html:
+        from auricle.report.check_page import write_check_page
+
+        write_check_page(html, found)
+        say(f"auricle: the page is {html}")
+    if fix:
+        mended = mend(found)
+        write_manifest(fix, mended, has_folds=described.has_folds)
+        changes = "; ".join(f"{count} {words}" for words, count in mended.done.items()) or "nothing was to be mended"
+        say(f"auricle: {fix} lists {len(mended.clips)} clips: {changes}")
+    if found.num_errors:
+        remedy = f"train on {fix}" if fix else "--fix NEW.csv writes a table without what can be left out"
+        findings = f"{found.num_errors} finding{'s' * (found.num_errors > 1)}"
+        raise RefusedError(f"{findings} must be mended; {remedy}")
+
+
+def _document(found: Audit) -> dict[str, Any]:
+    manifest = found.survey.manifest
+    paths = {clip.name: str(clip.path) for clip in manifest.clips}
+    return {
+        "source": manifest.source,
+        "clips": len(manifest.clips),
+        "decoded": len(found.facts),
+        "notes": manifest.notes,
+        "counts": found.counts,
+        "errors": found.num_errors,
+        "findings": [
+            {
+                "kind": kind.name,
+                "severity": kind.severity,
+                "title": kind.title,
+                "fix": kind.fix,
+                "cases": [
+                    {"clips": case.clips, "paths": [paths[name] for name in case.clips], "reason": case.reason}
+                    for case in cases
+                ],
+            }
+            for kind, cases in found.by_kind.items()
+        ],
+        "shortcuts": asdict(found.shortcuts) if found.shortcuts else None,
+    }
+
+
+def print_audit(found: Audit) -> None:
+    """Print how many clips there are, and each kind of finding with its first cases and what to do."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.print(_counts(found))
+    for line in _facts(found):
+        console.print(line, style="dim", markup=False)
+    if not found.cases:
+        console.print("Nothing is wrong with it that could be found.", markup=False)
+    for kind, cases in found.by_kind.items():
+        console.print()
+        _print_kind(console, kind, cases)
+
+
+def _counts(found: Audit) -> Any:
+    from rich.text import Text
+
+    from auricle.cli.results import plain_table
+
+    table = plain_table()
+    folds = sorted({fold for by_fold in found.counts.values() for fold in by_fold})
+    shown = folds if found.survey.has_folds and len(folds) <= MAX_FOLDS else []
+    table.add_column("clips a fold" if shown else "clips", overflow="fold")
+    for title in (*shown, "all"):
+        table.add_column(str(title), justify="right", no_wrap=True)
+    for category, counts in found.counts.items():
+        table.add_row(Text(_visible(category)), *(str(counts[fold]) for fold in shown), str(sum(counts.values())))
+    return table
+
+
+def _facts(found: Audit) -> list[str]:
+    """Say in a few lines what the recordings are like."""
+    from collections import Counter
+
+    manifest, facts = found.survey.manifest, found.facts.values()
+    sources = f" from {len(set(manifest.groups)):,} sources" if found.survey.has_groups else ""
+    lines = [f"{len(manifest.clips):,} clips{sources}, of which {len(facts):,} can be decoded."]
+    if facts:
+        rates = Counter(fact.rate_hz for fact in facts).most_common(4)
+        formats = Counter(fact.format or "other" for fact in facts).most_common(4)
+        lengths = sorted(fact.duration_s for fact in facts)
+        lines.append(
+            f"{lengths[0]:.2f} to {lengths[-1]:.2f} s, half of them {lengths[len(lengths) // 2]:.2f} s or longer; "
+            f"{', '.join(f'{num:,} at {rate_hz:,} Hz' for rate_hz, num in rates)}; "
+            f"{', '.join(f'{num:,} {name.upper()}' for name, num in formats)}."
+        )
+    return [*lines, *map(_visible, manifest.notes)]
+
+
+def _print_kind(console: Console, kind: Kind, cases: tuple[Case, ...]) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    head = Text.assemble((kind.severity, STYLES[kind.severity]), f"  {kind.title}", (f"  {len(cases):,}", "bold"))
+    console.print(head)
+    for case in cases[:NUM_NAMED]:
+        line = Text(_visible(_named(case)), overflow="fold")
+        console.print(Padding(line, (0, 0, 0, 4), expand=False))
+    if len(cases) > NUM_NAMED:
+        console.print(Padding(Text(f"and {len(cases) - NUM_NAMED:,} more", "dim"), (0, 0, 0, 4), expand=False))
+    console.print(Padding(Text(f"→ {kind.fix}", "dim"), (0, 0, 0, 2), expand=False))
+
+
+def _named(case: Case) -> str:
+    more = f" and {len(case.clips) - NUM_NAMED} more" if len(case.clips) > NUM_NAMED else ""
+    names = f"{', '.join(case.clips[:NUM_NAMED])}{more}"
+    return f"{names}: {case.reason}" if names else case.reason
+
+
+def _visible(words: str) -> str:
+    """Return words that cannot move the cursor or turn a line around."""
+    return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in words)
