@@ -23,12 +23,13 @@ from auricle.errors import RefusedError
 
 SHORT_SHARE, LONG_SHARE = 0.1, 10.0  # of the median length
 LONG_CLIPS = 2.0  # times the length that is used
+SILENT_DB = -80.0  # of full scale, of the channels mixed
 COMMON_RATE_SHARE = 0.8  # of recordings, to call their rate the usual one
 
 
 @dataclass(frozen=True)
 class Fact:
-    """What is kept of a recording that could be decoded: a few numbers, whatever its length."""
+    """What is kept of a recording that is whole: a few numbers, whatever its length."""
 
     format: str
     rate_hz: int
@@ -46,7 +47,7 @@ class Audit:
 
     Attributes:
         survey: what was looked at.
-        facts: of the clips that can be decoded, by place in the manifest.
+        facts: of the clips that are whole, by place in the manifest.
         cases: the findings, the gravest kinds first.
         copies: clips that are the same sound, by place.
         shortcuts: how well classes are told apart without listening; None where there are too few clips.
@@ -121,7 +122,7 @@ def audit(
 def _fact(heard: Heard) -> Fact:
     assert heard.measures is not None
     found = heard.measures
-    silent = any(problem.kind == "silent" for problem in heard.problems)
+    silent = found.level_db < SILENT_DB
     return Fact(
         heard.format, heard.rate_hz, heard.num_channels, heard.duration_s, round(found.level_db, 2),
         round(found.bandwidth_hz), f"{heard.rate_hz} {found.content}", silent,

@@ -88,6 +88,8 @@ def wav_contradiction(head: bytes) -> str | None:
     rate_hz, rate_bytes = (int(number) for number in fields[2:6].view("<u4"))
     if code not in (1, 3):
         return None
+    if not (channels and rate_hz and bits):
+        return f"its header says {channels} channels, {rate_hz} Hz, {bits} bits"
     if frame_bytes != channels * -(-bits // 8):
         return f"its header says {channels} channels of {bits} bits in {frame_bytes} bytes"
     if rate_bytes != rate_hz * frame_bytes:

@@ -11,7 +11,9 @@ import numpy as np
 from auricle.audit import formats
 from auricle.audit.fingerprint import MAX_S, Fingerprint, fingerprint
 from auricle.audit.meter import Measures, Meter
+from auricle.audit.kinds import KINDS
 from auricle.data.audio import open_recording, stream_channels
+from auricle.data.containers import mp3_damage, ogg_damage
 from auricle.errors import RefusedError
 
 SILENT_PEAK = 1e-4  # -80 dB of full scale
@@ -27,6 +29,7 @@ USUAL_RATES_HZ = (
     *(8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
     *(64_000, 88_200, 96_000, 176_400, 192_000, 250_000, 256_000, 384_000),
 )
+_CONTAINERS = {"ogg": ogg_damage, "mp3": mp3_damage}
 _MP3_BYTES = 2**26  # of which the checksum is computed
 
 # What a refusal of data.audio says, and the kind of finding that it is.
@@ -36,12 +39,11 @@ _REFUSALS = (
     (r"empty \(0 bytes\)", "empty"),
     (r"holds no sound|shorter than one sample", "no-sound"),
     (r"no finite numbers", "not-finite"),
-    (r"cut off or damaged", "truncated"),
     (r"cut off", "truncated"),
-    (r"damaged|holds another Ogg stream", "damaged"),
+    (r"^damaged|holds another Ogg stream|crashed on it", "damaged"),
     (r"sample rate of|channels; at most|header declares", "forged-header"),
-    (r"bytes; at most|samples reach|takes longer|of memory|SIGKILL", "over-limits"),
-    (r"crashed on it", "damaged"),
+    (r"bytes; at most|samples reach|takes longer|of memory|SIGKILL|more sound than", "over-limits"),
+    (r"the file is damaged|[Ii]nternal", "damaged"),
 )
 
 
@@ -61,7 +63,7 @@ class Heard:
         format: of its bytes, "" where they are of none that is known.
         rate_hz: 0 where it cannot be decoded.
         num_channels: likewise.
-        measures: of its samples; None where it cannot be decoded.
+        measures: of its samples; None where it is not whole.
         fingerprint: likewise, and where it is silent.
         problems: in the order in which they were found.
     """
@@ -75,7 +77,7 @@ class Heard:
 
     @property
     def duration_s(self) -> float:
-        """Return how long it is, 0 where it cannot be decoded."""
+        """Return how long it is, 0 where it is not whole."""
         return self.measures.num_samples / self.rate_hz if self.measures else 0.0
 
 
@@ -101,16 +103,37 @@ def hear(path: Path) -> Heard:
         problems.append(
             Problem("wrong-suffix", f"it is {form.upper()}; rename it to {path.stem}{formats.SUFFIXES[form][0]}")
         )
+    if errors := [problem for problem in problems if KINDS[problem.kind].severity == "error"]:
+        return Heard(form, heard.rate_hz, heard.num_channels, None, None, tuple(errors))
     return Heard(form, heard.rate_hz, heard.num_channels, heard.measures, heard.fingerprint, tuple(problems))
 
 
 def refused(path: Path, error: RefusedError, form: str = "", head: bytes = b"") -> Heard:
-    """Return what is known of a file that `data.audio`, or the process that decoded it, refused."""
+    """Return what is known of a file that `data.audio`, or the process that decoded it, refused.
+
+    Args:
+        path: of the file.
+        error: the refusal.
+        form: the format of its bytes, "" where it is not known.
+        head: its first bytes, if it could be opened.
+    """
     reason = str(error).removeprefix(f"{path}: ")
-    kind = next((kind for pattern, kind in _REFUSALS if re.search(pattern, reason)), "undecodable")
-    if kind == "undecodable" and head and not form:
+    kind = _kind_of(reason)
+    if kind in ("damaged", "undecodable") and head and not form:
         kind, reason = "not-audio", formats.stranger(head)
+    elif kind in ("damaged", "undecodable", "no-sound") and form in _CONTAINERS:
+        with open_recording(path) as file:
+            reason = _CONTAINERS[form](file) or reason
+        kind = _kind_of(reason)
+    elif kind in ("damaged", "undecodable") and form == "wav" and (words := formats.wav_contradiction(head)):
+        kind, reason = "forged-header", words
+    elif kind == "undecodable" and form == "flac":  # a format without codecs that a decoder may lack
+        kind, reason = "damaged", f"damaged or cut off: {reason}"
     return Heard(form, 0, 0, None, None, (Problem(kind, reason),))
+
+
+def _kind_of(reason: str) -> str:
+    return next((kind for pattern, kind in _REFUSALS if re.search(pattern, reason)), "undecodable")
 
 
 def _decoded(path: Path, form: str, head: bytes) -> Heard:

@@ -81,7 +81,7 @@ def _document(found: Audit) -> dict[str, Any]:
     return {
         "source": manifest.source,
         "clips": len(manifest.clips),
-        "decoded": len(found.facts),
+        "whole": len(found.facts),
         "notes": manifest.notes,
         "counts": found.counts,
         "errors": found.num_errors,
@@ -139,7 +139,7 @@ def _facts(found: Audit) -> list[str]:
 
     manifest, facts = found.survey.manifest, found.facts.values()
     sources = f" from {len(set(manifest.groups)):,} sources" if found.survey.has_groups else ""
-    lines = [f"{len(manifest.clips):,} clips{sources}, of which {len(facts):,} can be decoded."]
+    lines = [f"{len(manifest.clips):,} clips{sources}, of which {len(facts):,} are whole."]
     if facts:
         rates = Counter(fact.rate_hz for fact in facts).most_common(4)
         formats = Counter(fact.format or "other" for fact in facts).most_common(4)

@@ -29,7 +29,7 @@ from auricle.report.figures_dataset import sample
 from auricle.report.numbering import numbered
 from auricle.report.render import to_html
 from auricle.report.tabular import Column, Table
-from auricle.report.wording import Strong, Text, count, percent, shortened, spoken, visible
+from auricle.report.wording import Strong, Text, count, decimal, percent, shortened, spoken, visible
 
 MAX_ROWS = 200  # of a table; the JSON has them all
 MAX_PICTURES = 6  # of a kind of finding
@@ -70,7 +70,7 @@ def _summary(audit: Audit) -> Section:
     for kind, cases in audit.by_kind.items():
         numbers[kind.severity] += len(cases)
     words = "Nothing must be mended." if not audit.num_errors else f"{count(audit.num_errors, 'finding')} must be mended."
-    keys = [KeyNumber(f"{len(audit.facts):,}", f"of {count(len(audit.survey.manifest.clips), 'clip')} decode to their end")]
+    keys = [KeyNumber(f"{len(audit.facts):,}", f"of {count(len(audit.survey.manifest.clips), 'clip')} are whole")]
     keys += [KeyNumber(f"{number:,}", f"{severity}s") for severity, number in numbers.items()]
     blocks: list[Block] = [Answer((Strong(words),), tuple(keys))]
     if audit.by_kind:
@@ -82,7 +82,7 @@ def _overview(audit: Audit) -> Table:
     groups: dict[str, list[tuple[str, int, str]]] = {}
     for kind, cases in audit.by_kind.items():
         groups.setdefault(TITLES[kind.severity], []).append((kind.title, len(cases), kind.fix))
-    columns = (Column("finding", "finding"), Column("number", "number", "count"), Column("fix", "what to do", grows=True))
+    columns = (Column("finding", "Finding"), Column("number", "Number", "count"), Column("fix", "What to do", grows=True))
     return Table("findings", ("Every kind of finding.",), columns, groups)
 
 
@@ -95,7 +95,7 @@ def _kind(pictures: _Pictures, kind: Kind, cases: Sequence[Case]) -> Section:
         ]
         more = f"; the first {MAX_ROWS} of {len(cases):,}, --json lists all" if len(cases) > MAX_ROWS else ""
         caption: Text = (f"{kind.title.capitalize()}: {count(len(cases), 'finding')}{more}.",)
-        columns = (Column("clip", "clip", "code"), Column("found", "what was found", grows=True))
+        columns = (Column("clip", "Clip", "code"), Column("found", "What was found", grows=True))
         blocks.append(Table(f"{kind.name}-clips", caption, columns, {"": rows}))
     else:
         blocks += [Callout(kind.title.capitalize(), (case.reason + ".",)) for case in cases[:MAX_ROWS]]
@@ -117,17 +117,17 @@ def _recordings(audit: Audit, pictures: _Pictures) -> Section:
             float(np.median([value(fact) for fact in found])) if found else None
             for value in (lambda f: f.duration_s, lambda f: f.level_db, lambda f: f.bandwidth_hz / 1000)
         ]
-        shown = [None if value is None else f"{value:.{digits}f}" for value, digits in zip(middle, (2, 1, 1), strict=True)]
+        shown = [decimal(value, digits) for value, digits in zip(middle, (2, 1, 1), strict=True)]
         rows.append((spoken(name), len(found), *shown, by_class.get(name)))
     columns = (
-        Column("class", "class", grows=True), Column("clips", "clips", "count"), Column("length_s", "length, s", "count"),
-        Column("level_db", "level, dB", "count"), Column("bandwidth_khz", "bandwidth, kHz", "count"),
-        Column("told", "told without listening, %", "percent"),
+        Column("class", "Class", grows=True), Column("clips", "Clips", "count"), Column("length_s", "Length, s", "count"),
+        Column("level_db", "Level, dB", "count"), Column("bandwidth_khz", "Band to, kHz", "count"),
+        Column("told", "Told blindly, %", "percent"),
     )  # fmt: skip
-    caption = "Medians of the clips of each class that can be decoded."
+    caption = "Medians of the whole clips of each class, and how many of them are told without listening."
     blocks: list[Block] = [Table("classes", (caption, *_shortcut_words(audit)), columns, {"": rows})]
     if panels := tuple(pictures.of_classes(facts)):
-        blocks.append(Figure("class-sounds", panels, ("One clip of each class.",)))
+        blocks.append(Figure("class-sounds", panels, ("One clip of each class, that of middle level.",)))
     return Section("recordings", "The recordings", tuple(blocks))
 
 
