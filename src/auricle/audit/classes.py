@@ -60,9 +60,12 @@ def name_cases(counts: Mapping[str, int]) -> Iterator[Case]:
 
 
 def _a_slip(one: str, other: str) -> bool:
-    """Whether two names differ by one letter, or two in long ones; not by numbers, which people count with."""
+    """Whether two names differ by one letter, two in long ones, or two swapped; not by numbers, which people count with."""
     if one == other or min(len(one), len(other)) < TYPO_MIN_LETTERS or abs(len(one) - len(other)) > 2:
         return False
+    differing = [at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b]
+    if len(one) == len(other) and len(differing) == 2 and sorted(one) == sorted(other):
+        return differing[1] == differing[0] + 1
     changes = [part for part in SequenceMatcher(None, one, other, autojunk=False).get_opcodes() if part[0] != "equal"]
     changed = "".join(one[a:b] + other[c:d] for _, a, b, c, d in changes)
     num_letters = sum(max(b - a, d - c) for _, a, b, c, d in changes)
