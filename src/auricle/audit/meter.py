@@ -26,7 +26,7 @@ class Measures:
         channel_levels: root mean square of each channel, C values.
         offset: the mean of all samples.
         start_samples, end_samples: how many of the first and of the last are digital silence.
-        flat_share: of samples in runs of three or more at the peak.
+        flat_share: of samples at the peak that follow another one.
         plateau: how many samples stand at the peak, for each within 2 % of it.
         full_share: of samples at full scale or beyond.
         bandwidth_hz: the highest frequency within 70 dB of the strongest.
@@ -97,8 +97,7 @@ class Meter:
             self._flat = (0, 0, 0)
         self.peak = max(peak, self.peak)
         at_peak = sizes >= self.peak * (1 - PLATEAU)
-        middle = at_peak[2:] & at_peak[1:-1] & at_peak[:-2]
-        found = (int(middle.sum()), int(at_peak.sum()), int((sizes >= 0.98 * self.peak).sum()))
+        found = (int((at_peak[1:] & at_peak[:-1]).sum()), int(at_peak.sum()), int((sizes >= 0.98 * self.peak).sum()))
         self._flat = tuple(a + b for a, b in zip(self._flat, found, strict=True))  # type: ignore[assignment]
 
     def _add_power(self, mono: np.ndarray) -> None:

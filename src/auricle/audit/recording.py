@@ -18,7 +18,7 @@ from auricle.errors import RefusedError
 
 SILENT_PEAK = 1e-4  # -80 dB of full scale
 MIN_OFFSET, MIN_OFFSET_SHARE = 0.005, 0.1  # of full scale; of the level
-MIN_FLAT_SHARE, MIN_PLATEAU = 2e-4, 0.3
+MIN_FLAT_SHARE, MIN_PLATEAU = 1e-4, 0.3
 MIN_FULL_SHARE = 1e-3
 OVER_SCALE = 1.5  # what lossy formats overshoot stays below
 ONE_CHANNEL_RATIO = 100.0  # 40 dB

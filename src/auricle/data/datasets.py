@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from auricle.data import toy
@@ -74,18 +74,9 @@ def load_manifest(
         UsageError: no such source, a length out of range, or no such pattern.
         RefusedError: the dataset is not there, not whole, or too small to train and test on.
     """
-    pattern = NamePattern.parse(group_by) if group_by is not None and "{" in group_by else None
     if clip_s is not None and not 0.05 <= clip_s <= MAX_DURATION_S:
         raise UsageError(f"a clip length of {clip_s} s; it must be between 0.05 and {MAX_DURATION_S}")
-    try:
-        column = None if pattern else group_by
-        named = source in SOURCES
-        manifest, has_folds = _named(source, root, clip_s, column) if named else _own(source, clip_s, column)
-    except OSError as error:  # a folder on the way may not be entered
-        raise RefusedError(f"{error.filename or source} cannot be read: {error.strerror}") from error
-    if pattern:
-        manifest = grouped_by_name(manifest, pattern)
-        has_folds = has_folds or any(field == FOLD for field, _ in pattern.fields)
+    manifest, has_folds = _described(source, root, clip_s, group_by)
     notes = [*manifest.notes]
     if manifest.grouping is None:
         notes.append(_NO_GROUPS)
@@ -96,6 +87,51 @@ def load_manifest(
         return with_made_folds(manifest, num_folds, seed)
     require_enough(manifest)
     return manifest
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a source names: `clip_s` of the manifest is 0 where the source does not say, every fold 0 without folds."""
+
+    manifest: Manifest
+    has_folds: bool
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether it is known which clips belong together."""
+        return self.manifest.grouping is not None
+
+
+def survey(source: str, *, root: Path | None = None, group_by: str | None = None) -> Survey:
+    """Describe a dataset to look at it, whether or not it can be trained on: files may be missing, classes too small.
+
+    Args:
+        source: as in `load_manifest`.
+        root: likewise.
+        group_by: likewise.
+
+    Raises:
+        UsageError: no such source or pattern.
+        RefusedError: the dataset is not there, or its table or folders cannot be read.
+    """
+    return Survey(*_described(source, root, 0.0, group_by, may_miss=True))
+
+
+def _described(
+    source: str, root: Path | None, clip_s: float | None, group_by: str | None, *, may_miss: bool = False
+) -> tuple[Manifest, bool]:
+    """Return what a source names, and whether it has folds; a length of 0 is not measured."""
+    pattern = NamePattern.parse(group_by) if group_by is not None and "{" in group_by else None
+    column = None if pattern else group_by
+    try:
+        named = source in SOURCES
+        found = _named(source, root, clip_s, column) if named else _own(source, clip_s, column, may_miss=may_miss)
+    except OSError as error:  # a folder on the way may not be entered
+        raise RefusedError(f"{error.filename or source} cannot be read: {error.strerror}") from error
+    if pattern is None:
+        return found
+    manifest, has_folds = found
+    return grouped_by_name(manifest, pattern), has_folds or any(field == FOLD for field, _ in pattern.fields)
 
 
 def find_dataset(name: str, root: Path | None = None) -> Path | None:
@@ -150,7 +186,7 @@ def _in_layout_of_urbansound8k(source: str, folder: Path, clip_s: float | None, 
     return Manifest(source, tuple(clips), clip_s or URBANSOUND8K_CLIP_S, grouping=f"the column {column}")
 
 
-def _own(source: str, clip_s: float | None, column: str | None) -> tuple[Manifest, bool]:
+def _own(source: str, clip_s: float | None, column: str | None, *, may_miss: bool) -> tuple[Manifest, bool]:
     path = _expanded(source)
     grouping = None
     if source and path.is_dir():
@@ -165,7 +201,7 @@ def _own(source: str, clip_s: float | None, column: str | None) -> tuple[Manifes
         clips, notes = class_folder_clips(path)
         has_folds = False
     elif path.is_file() and path.suffix.lower() == ".csv":
-        clips, has_folds, given = own_clips(path, group_column=column)
+        clips, has_folds, given = own_clips(path, group_column=column, may_miss=may_miss)
         grouping, notes = given and f"the column {given}", []
     else:
         raise choices("source", source, [*SOURCES, "a folder of class folders", "a CSV file"])

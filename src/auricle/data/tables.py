@@ -48,12 +48,15 @@ def urbansound8k_clips(folder: Path, *, group_column: str = URBANSOUND8K_GROUP) 
     return clips
 
 
-def own_clips(table: Path, *, group_column: str | None = None) -> tuple[list[Clip], bool, str | None]:
+def own_clips(
+    table: Path, *, group_column: str | None = None, may_miss: bool = False
+) -> tuple[list[Clip], bool, str | None]:
     """Read a person's CSV: `filename,category`, optionally `fold` and `group`; names are relative to the CSV.
 
     Args:
         table: the CSV.
         group_column: which column says what belongs together; it must be there. None: `group`, if that is there.
+        may_miss: files that it names need not exist.
 
     Returns:
         The clips (fold 0 where none is given; a clip without a group is its own), whether folds are given, and the
@@ -76,7 +79,7 @@ def own_clips(table: Path, *, group_column: str | None = None) -> tuple[list[Cli
             missing.append(f"{name!r} (line {line})")
         fold = _fold(table, line, row["fold"]) if has_folds else 0
         clips.append(Clip(path, name, row["category"], fold, (column and row[column]) or name))
-    if missing:
+    if missing and not may_miss:
         raise RefusedError(
             f"{table}: {len(missing)} of {len(rows)} files do not exist, first {missing[0]}; "
             f"names are relative to {table.parent.absolute()}"
