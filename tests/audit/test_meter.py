@@ -63,6 +63,7 @@ def test_the_same_samples_have_the_same_content_and_one_other_has_not() -> None:
     changed[123] += 1e-3
     assert measured(tone(700)).content == measured(np.stack([tone(700)] * 2, axis=1)).content
     assert measured(tone(700)).content != measured(changed).content
+    assert measured(np.array([0.0, 1.0])).content == measured(np.array([-0.0, 1.0])).content
 
 
 @settings(max_examples=30, deadline=None)

@@ -212,22 +212,6 @@ def test_data_list_says_where_each_dataset_lies(auricle):
     assert {row["name"] for row in json.loads(auricle("data", "list", "--json").out)} >= {"esc10", "toy"}
 
 
-def test_data_check_counts_clips_by_class_and_fold(auricle, sounds):
-    answer = auricle("data", "check", "sounds")
-    assert answer.code == 0
-    assert re.search(r"cat +1 +1 +1 +1 +1 +5", answer.out)
-    assert "Folds were made by auricle" in answer.out
-
-
-def test_data_check_names_what_cannot_be_used_with_exit_code_3(auricle, sounds):
-    (sounds / "dog" / "more.wav").write_bytes(b"")
-    answer = auricle("data", "check", "sounds")
-    assert answer.code == 3
-    assert "more.wav" in answer.out
-    assert "1 of 11 recordings cannot be read" in answer.err
-    assert json.loads(auricle("data", "check", "sounds", "--json").out)["unreadable"][0][0].endswith("more.wav")
-
-
 def test_nothing_is_downloaded_without_a_yes(auricle, monkeypatch):
     monkeypatch.setattr("auricle.data.download.get", lambda *_, **__: pytest.fail("it was downloaded"))
     answer = auricle("data", "get", "esc10")

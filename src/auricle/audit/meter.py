@@ -85,7 +85,7 @@ class Meter:
             self._end_of_sound = self.num_samples + int(loud[-1]) + 1
         self.num_full += int((sizes >= 0.9999).sum())
         self._add_power(mono)
-        self._hash.update(np.ascontiguousarray(mono, "<f4").data)
+        self._hash.update(np.ascontiguousarray(mono + np.float32(0), "<f4").data)  # -0 becomes 0
         self.num_samples += len(frames)
 
     def _find_tops(self, sizes: np.ndarray) -> None:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from auricle.audit.audit import Audit
     from auricle.audit.kinds import Case, Kind
 
+GroupBy = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN|PATTERN", help="What comes from one source: a column, or '{fold}-{source}-*' of names."),
+]
 Root = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Where named datasets lie.")]
 NUM_NAMED = 3  # findings of a kind that are spelt out
 MAX_FOLDS = 8  # columns for them in 80 characters
@@ -31,6 +35,7 @@ def check(
         typer.Argument(metavar="SOURCE|DIR|CSV", help="A dataset's name, a folder or a CSV.", show_default=False),
     ] = None,
     root: Root = None,
+    group_by: GroupBy = None,
     json: Json = False,
     html: Annotated[
         Path | None, typer.Option(metavar="PAGE", help="Write a page with all findings and their spectrograms.")
@@ -50,7 +55,7 @@ def check(
     from auricle.audit.mending import mend, require_new, write_manifest
     from auricle.data.datasets import SOURCES, survey
 
-    described = survey(required(source, "source", SOURCES), root=root)
+    described = survey(required(source, "source", SOURCES), root=root, group_by=group_by)
     if fix:
         require_new(fix)
     with bar("{task.completed}/{task.total}") as told:
