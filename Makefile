@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test test-long check format golden bench bench-serving clean
+.PHONY: help run test test-long check format golden bench bench-data bench-serving clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
@@ -44,6 +44,9 @@ bench: .venv/installed-dev $(if $(BUNDLE),bench-serving)  ## how fast we train, 
 	@$(BIN)/python benchmarks/step.py --results RESULTS.md
 	@$(BIN)/python benchmarks/attention.py --results RESULTS.md
 	@$(BIN)/python benchmarks/preparation.py --results RESULTS.md
+
+bench-data: .venv/installed-dev  ## what the check of a dataset finds, and what it costs, into RESULTS.md
+	@$(BIN)/python benchmarks/check.py --results RESULTS.md
 
 bench-serving: .venv/installed-dev  ## how fast a bundle is, into RESULTS.md: make bench-serving BUNDLE=DIR CELL=DIR
 	@$(BIN)/python benchmarks/serving.py $(BUNDLE) $(if $(CELL),--cell $(CELL)) --results RESULTS.md

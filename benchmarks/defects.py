@@ -1,4 +1,4 @@
-"""Make recordings with every defect that the check must name: `python benchmarks/defects.py FOLDER [--each 25] [--good 1000]`.
+"""Make recordings with every defect that the check must name: `python benchmarks/defects.py FOLDER`.
 
 Good recordings are coloured noise in WAV, FLAC, Ogg and MP3, in class folders; bad ones stand among them, called after
 their defect. Everything comes from a seed: the bytes that are cut, flipped and forged too.
@@ -128,7 +128,7 @@ DEFECTS: dict[str, Defect] = {
     "archive": Defect(".flac", ("not-audio",), lambda s, g: b"PK\x03\x04" + g.bytes(4_000)),
     "zeros": Defect(".wav", ("not-audio",), _bytes(bytes(8_000))),
     "random-bytes": Defect(".wav", ("not-audio",), lambda s, g: b"\x07" + g.bytes(6_000)),
-    "lfs-pointer": Defect(".wav", ("not-audio",), _bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")),
+    "lfs-pointer": Defect(".wav", ("not-audio",), _bytes(b"version https://git-lfs.github.com/spec/v1\n")),
     "wav-cut": Defect(".wav", ("truncated",), _coded("wav", cut)),
     "wav-header-only": Defect(".wav", ("truncated", "no-sound"), lambda s, g: encoded(s, "wav")[:44]),
     "wav-no-samples": Defect(".wav", ("no-sound",), _sound(lambda s, g: s[:0])),
@@ -170,7 +170,7 @@ DEFECTS: dict[str, Defect] = {
     "clipped-and-turned-down": Defect(
         ".flac", ("clipped",), _sound(lambda s, g: 0.4 * np.clip(_peak(s, g.uniform(2, 6)), -1, 1), "flac")
     ),
-    "dc-offset": Defect(".wav", ("dc-offset",), _sound(lambda s, g: _peak(s, 0.5) + g.choice([-1, 1]) * g.uniform(0.1, 0.4))),
+    "dc-offset": Defect(".wav", ("dc-offset",), _sound(lambda s, g: _peak(s, 0.5) + g.uniform(0.1, 0.4))),
     "strange-rate": Defect(".wav", ("odd-rate",), _sound(lambda s, g: s, rate_hz=13_370)),
     "other-rate": Defect(".flac", ("odd-rate",), _sound(lambda s, g: s, "flac", 44_100)),
     "one-channel": Defect(".wav", ("one-channel",), _sound(lambda s, g: np.stack([s, _silence(len(s))], axis=1))),

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from defects import encoded, good_sound, make_bad, make_good
 
 from auricle.audit.audit import Audit, audit
 from auricle.data.datasets import Survey, survey
 from auricle.data.manifest import Clip, Manifest
+from defects import encoded, good_sound, make_bad, make_good
 
 
 @pytest.fixture
@@ -34,7 +34,9 @@ def audited(clips: list[Clip], *, has_folds: bool = True, clip_s: float = 2.0) -
 
 def kinds(found: Audit) -> dict[str, list[tuple[str, ...]]]:
     sizes = ("tiny-class", "few-clips", "few-classes", "imbalance")
-    return {kind.name: [case.clips for case in cases] for kind, cases in found.by_kind.items() if kind.name not in sizes}
+    return {
+        kind.name: [case.clips for case in cases] for kind, cases in found.by_kind.items() if kind.name not in sizes
+    }
 
 
 FOUR = [(0, "dog", 1, "a"), (1, "cat", 2, "b"), (2, "dog", 2, "c"), (3, "cat", 1, "d")]
@@ -70,7 +72,7 @@ def test_the_same_samples_twice_are_named_by_what_they_do(clips, copy, has_folds
     ("copy", "kind"),
     [
         (("dog", 1, "e"), "near-duplicate"),
-        (("dog", 2, "e"), "leak"),
+        (("dog", 2, "e"), "near-leak"),
         (("cat", 1, "e"), "near-contradiction"),
         (("dog", 1, "a"), None),
     ],

@@ -21,7 +21,8 @@ def test_one_class_spelt_in_two_ways_is_named_the_frequent_way_first(counts: dic
 
 
 @pytest.mark.parametrize(
-    ("rare", "common"), [("chainsw", "chainsaw"), ("sneezign", "sneezing"), ("helicoptre", "helicopter"), ("siern", "siren")]
+    ("rare", "common"),
+    [("chainsw", "chainsaw"), ("sneezign", "sneezing"), ("helicoptre", "helicopter"), ("siern", "siren")],
 )
 def test_a_rare_class_that_is_nearly_a_common_one_is_named(rare: str, common: str) -> None:
     assert kinds(name_cases({common: 40, rare: 2})) == ["label-typo"]

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from defects import encoded, flipped, good_sound, patched
 
 from auricle.audit.formats import FlacChecksum, _crc16, format_of, mp3_contradiction, wav_contradiction
+from defects import encoded, flipped, good_sound, patched
 
 SOUND = good_sound(0)[1]
 

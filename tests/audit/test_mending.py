@@ -4,13 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from defects import encoded, good_sound
 
 from auricle.audit.audit import Audit, audit
 from auricle.audit.mending import mend, write_manifest
 from auricle.data.datasets import Survey, load_manifest, survey
 from auricle.data.manifest import Clip, Manifest
 from auricle.errors import UsageError
+from defects import encoded, good_sound
 
 
 def checked(folder: Path, rows: list[tuple[bytes, str, int, str]], *, has_folds: bool = True) -> Audit:
@@ -35,7 +35,11 @@ def test_what_is_bad_is_left_out_and_the_rest_is_as_it_was(tmp_path: Path) -> No
     found = checked(tmp_path, [*rows, (wav(0), "dog", 1, "e")])
     mended = mend(found)
     assert mended.clips == tuple(found.survey.manifest.clips[place] for place in (0, 3))
-    assert mended.done == {"left out: empty, 0 bytes": 1, "left out: cut off": 1, "left out: an exact copy of another": 1}
+    assert mended.done == {
+        "left out: empty, 0 bytes": 1,
+        "left out: cut off": 1,
+        "left out: an exact copy of another": 1,
+    }
 
 
 def test_the_same_sound_under_two_classes_is_left_out_both_times(tmp_path: Path) -> None:
@@ -62,8 +66,8 @@ def test_a_class_is_spelt_as_most_of_it_is(tmp_path: Path) -> None:
 
 def test_a_class_that_is_silent_on_purpose_stays(tmp_path: Path) -> None:
     silence = encoded(np.zeros(32_000), "wav")
-    rows = [(silence, "nothing", 1, "a"), (silence, "nothing", 2, "b"), (silence, "dog", 1, "c"), (wav(1), "dog", 2, "d"),
-            (wav(2), "dog", 2, "e")]  # fmt: skip
+    rows = [(silence, "nothing", fold, str(fold)) for fold in (1, 2)]
+    rows += [(silence, "dog", 1, "c"), (wav(1), "dog", 2, "d"), (wav(2), "dog", 2, "e")]
     assert [clip.name for clip in mend(checked(tmp_path, rows)).clips] == ["0.wav", "1.wav", "3.wav", "4.wav"]
 
 

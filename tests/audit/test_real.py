@@ -5,10 +5,10 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from duplicates import found_of, plant
 
 from auricle.audit.audit import Audit, audit
 from auricle.data.datasets import Survey, survey
+from duplicates import found_of, plant
 
 pytestmark = [
     pytest.mark.real,
@@ -31,7 +31,7 @@ def found(esc10: Survey) -> Audit:
 def test_every_clip_is_whole_and_what_is_wrong_is_known(found: Audit) -> None:
     assert len(found.facts) == 400
     kinds = {kind.name: len(cases) for kind, cases in found.by_kind.items()}
-    assert kinds == {"leak": 1, "clipped": 3, "near-duplicate": 1, "shortcut": 1, "padded": 76}
+    assert kinds == {"near-leak": 1, "clipped": 3, "near-duplicate": 1, "shortcut": 1, "padded": 76}
 
 
 def test_nothing_but_what_is_the_same_is_called_the_same(found: Audit) -> None:
@@ -56,6 +56,6 @@ def test_planted_copies_are_found(esc10: Survey, tmp_path: Path) -> None:
     planted, copies = plant(esc10, tmp_path, 100, seed=0)
     found = audit(planted)
     results = found_of(found, copies)
-    assert sum(results.values(), start=[]).count(True) >= 95
+    assert sum(sum(each) for each in results.values()) >= 95
     assert all(results["exact"])
     assert len(found.copies.exact) == len(results["exact"])

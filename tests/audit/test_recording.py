@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from defects import DEFECTS, FORMATS, encoded, good_sound
 
 from auricle.audit.kinds import KINDS
 from auricle.audit.recording import hear
+from defects import DEFECTS, FORMATS, encoded, good_sound
 
 RELATIVE = {"other-rate", "too-long"}  # wrong only beside others
 SOUND = good_sound(1)[1]

@@ -161,7 +161,7 @@ def _dataset_cases(survey: Survey, facts: Mapping[int, Fact], shortcuts: Shortcu
             yield Case("split-group", members, f"source {group!r} stands in folds {_listed(folds)}")
     if not survey.has_groups:
         yield Case("no-groups", (), "each file is its own source, so clips cut from one recording may be on both sides")
-    used = Counter({category: 0 for category in survey.manifest.categories})
+    used = Counter(dict.fromkeys(survey.manifest.categories, 0))
     used.update(clips[place].category for place in facts)
     yield from name_cases(Counter(clip.category for clip in clips))
     yield from size_cases(used, len({clip.fold for clip in clips}) if survey.has_folds else 0)
@@ -173,9 +173,9 @@ def _dataset_cases(survey: Survey, facts: Mapping[int, Fact], shortcuts: Shortcu
         easiest = max(shortcuts.by_class, key=shortcuts.by_class.__getitem__)
         yield Case(
             "shortcut", (),
-            f"{', '.join(FEATURES[:-1])} and {FEATURES[-1]} alone get {100 * shortcuts.accuracy:.0f} % right where chance "
-            f"is {100 * shortcuts.chance:.0f} %; {best} alone {100 * shortcuts.by_feature[best]:.0f} %; of {easiest!r} "
-            f"{100 * shortcuts.by_class[easiest]:.0f} %",
+            f"{', '.join(FEATURES[:-1])} and {FEATURES[-1]} alone get {100 * shortcuts.accuracy:.0f} % right where "
+            f"chance is {100 * shortcuts.chance:.0f} %; {best} alone {100 * shortcuts.by_feature[best]:.0f} %; "
+            f"of {easiest!r} {100 * shortcuts.by_class[easiest]:.0f} %",
         )  # fmt: skip
 
 

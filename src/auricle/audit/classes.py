@@ -60,7 +60,7 @@ def name_cases(counts: Mapping[str, int]) -> Iterator[Case]:
 
 
 def _a_slip(one: str, other: str) -> bool:
-    """Whether two names differ by one letter, two in long ones, or two swapped; not by numbers, which people count with."""
+    """Whether two names differ by a letter, two in long ones, or two swapped; but not by a number."""
     if one == other or min(len(one), len(other)) < TYPO_MIN_LETTERS or abs(len(one) - len(other)) > 2:
         return False
     differing = [at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b]

@@ -80,24 +80,22 @@ def copy_cases(copies: Copies, clips: Sequence[Clip], *, has_folds: bool) -> Ite
         has_folds: whether its folds are given; else none can leak yet.
     """
     for places in copies.exact:
-        yield _case(places, clips, has_folds, "duplicate", "contradiction", "the same samples")
+        yield _case(places, clips, has_folds, "", "the same samples")
     for places, pairs in copies.near:
         if len({clips[place].group for place in places}) == 1 and has_folds:
             continue  # clips of one source may overlap: they stay together
         closest = min(pairs, key=lambda pair: pair.distance)
         words = f"alike over {closest.alike_s:.1f} s, {100 * closest.distance:.0f} % of the fingerprint differs"
-        yield _case(places, clips, has_folds, "near-duplicate", "near-contradiction", words)
+        yield _case(places, clips, has_folds, "near-", words)
 
 
-def _case(
-    places: Sequence[int], clips: Sequence[Clip], has_folds: bool, harmless: str, contradiction: str, words: str
-) -> Case:
+def _case(places: Sequence[int], clips: Sequence[Clip], has_folds: bool, nearly: str, words: str) -> Case:
     members = [clips[place] for place in places]
     names = tuple(clip.name for clip in members)
     folds = sorted({clip.fold for clip in members})
     if len({plain(clip.category) for clip in members}) > 1:
         labels = " and ".join(sorted({clip.category for clip in members}))
-        return Case(contradiction, names, f"{words}; labelled {labels}")
+        return Case(f"{nearly}contradiction", names, f"{words}; labelled {labels}")
     if has_folds and len(folds) > 1:
-        return Case("leak", names, f"{words}; in folds {', '.join(map(str, folds))}")
-    return Case(harmless, names, words)
+        return Case(f"{nearly}leak", names, f"{words}; in folds {', '.join(map(str, folds))}")
+    return Case(f"{nearly}duplicate", names, words)

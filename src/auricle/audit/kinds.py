@@ -15,8 +15,8 @@ class Kind:
 
     Attributes:
         name: in JSON, and the anchor on the page.
-        severity: an error must be mended before a result can be believed; a warning should be looked at; a note is
-            to be known.
+        severity: an error is a fact that must be mended before a result can be believed; a warning should be looked
+            at, or listened to; a note is to be known.
         title: what people read.
         fix: what to do.
         leaves_out: whether a mended manifest leaves such a clip out.
@@ -84,6 +84,10 @@ _ALL = (
     Kind("too-long", "warning", "too long", "cut it into clips of one group; only its start is used"),
     Kind("wrong-suffix", "warning", "suffix of another format", "rename it"),
     Kind("duplicate", "warning", "the same samples twice", "keep one copy (--fix does)"),
+    Kind(
+        "near-leak", "warning", "nearly the same sound in several folds",
+        "listen: if it is one recording, give it one group and one fold (--fix does)",
+    ),
     Kind("near-duplicate", "warning", "nearly the same sound", "give the copies one group (--fix does)"),
     Kind(
         "near-contradiction", "warning", "nearly the same sound under two classes",
@@ -94,7 +98,7 @@ _ALL = (
     Kind("hidden-folder", "warning", "hidden folder with recordings", "rename it without the dot, or move it away"),
     Kind("empty-class", "warning", "class folder without recordings", "add recordings, or delete the folder"),
     Kind("few-clips", "warning", "class with few clips", "record more before you trust its scores"),
-    Kind("imbalance", "warning", "classes of unequal size", "record more of the small ones; read macro F1, not accuracy"),
+    Kind("imbalance", "warning", "classes of unequal size", "record more of the small; read macro F1, not accuracy"),
     Kind(
         "shortcut", "warning", "classes told apart without listening",
         "record all classes alike, or trim, level and band-limit them alike",

@@ -10,8 +10,8 @@ import numpy as np
 
 from auricle.audit import formats
 from auricle.audit.fingerprint import MAX_S, Fingerprint, fingerprint
-from auricle.audit.meter import Measures, Meter
 from auricle.audit.kinds import KINDS
+from auricle.audit.meter import Measures, Meter
 from auricle.data.audio import open_recording, stream_channels
 from auricle.data.containers import mp3_damage, ogg_damage
 from auricle.errors import RefusedError

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 GroupBy = Annotated[
     str | None,
-    typer.Option(metavar="COLUMN|PATTERN", help="What comes from one source: a column, or '{fold}-{source}-*' of names."),
+    typer.Option(
+        metavar="COLUMN|PATTERN", help="What comes from one source: a column, or '{fold}-{source}-*' of names."
+    ),
 ]
 Root = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Where named datasets lie.")]
 NUM_NAMED = 3  # findings of a kind that are spelt out
@@ -55,9 +57,10 @@ def check(
     from auricle.audit.mending import mend, require_new, write_manifest
     from auricle.data.datasets import SOURCES, survey
 
-    described = survey(required(source, "source", SOURCES), root=root, group_by=group_by)
+    name = required(source, "source", SOURCES)
     if fix:
         require_new(fix)
+    described = survey(name, root=root, group_by=group_by)
     with bar("{task.completed}/{task.total}") as told:
         found = audit(described, workers=workers, on_progress=lambda done, total: told("decoding", done, total))
     if json:
@@ -150,7 +153,8 @@ def _facts(found: Audit) -> list[str]:
         formats = Counter(fact.format or "other" for fact in facts).most_common(4)
         lengths = sorted(fact.duration_s for fact in facts)
         lines.append(
-            f"{lengths[0]:.2f} to {lengths[-1]:.2f} s, half of them {lengths[len(lengths) // 2]:.2f} s or longer; "
+            f"They last {lengths[0]:.2f} to {lengths[-1]:.2f} s, half of them "
+            f"{lengths[len(lengths) // 2]:.2f} s or more; "
             f"{', '.join(f'{num:,} at {rate_hz:,} Hz' for rate_hz, num in rates)}; "
             f"{', '.join(f'{num:,} {name.upper()}' for name, num in formats)}."
         )
@@ -158,17 +162,23 @@ def _facts(found: Audit) -> list[str]:
 
 
 def _print_kind(console: Console, kind: Kind, cases: tuple[Case, ...]) -> None:
-    from rich.padding import Padding
     from rich.text import Text
 
     head = Text.assemble((kind.severity, STYLES[kind.severity]), f"  {kind.title}", (f"  {len(cases):,}", "bold"))
     console.print(head)
     for case in cases[:NUM_NAMED]:
-        line = Text(_visible(_named(case)), overflow="fold")
-        console.print(Padding(line, (0, 0, 0, 4), expand=False))
+        _print_indented(console, _named(case), 4)
     if len(cases) > NUM_NAMED:
-        console.print(Padding(Text(f"and {len(cases) - NUM_NAMED:,} more", "dim"), (0, 0, 0, 4), expand=False))
-    console.print(Padding(Text(f"→ {kind.fix}", "dim"), (0, 0, 0, 2), expand=False))
+        _print_indented(console, f"and {len(cases) - NUM_NAMED:,} more", 4, "dim")
+    _print_indented(console, f"→ {kind.fix}", 2, "dim")
+
+
+def _print_indented(console: Console, words: str, indent: int, style: str = "") -> None:
+    from rich.text import Text
+
+    for line in Text(_visible(words), style).wrap(console, console.width - indent):
+        line.rstrip()
+        console.print(Text(" " * indent) + line)
 
 
 def _named(case: Case) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -66,10 +67,12 @@ def compose(audit: Audit) -> Document:
 
 
 def _summary(audit: Audit) -> Section:
-    numbers = {severity: 0 for severity in SEVERITIES}
+    numbers = dict.fromkeys(SEVERITIES, 0)
     for kind, cases in audit.by_kind.items():
         numbers[kind.severity] += len(cases)
-    words = "Nothing must be mended." if not audit.num_errors else f"{count(audit.num_errors, 'finding')} must be mended."
+    words = (
+        "Nothing must be mended." if not audit.num_errors else f"{count(audit.num_errors, 'finding')} must be mended."
+    )
     keys = [KeyNumber(f"{len(audit.facts):,}", f"of {count(len(audit.survey.manifest.clips), 'clip')} are whole")]
     keys += [KeyNumber(f"{number:,}", f"{severity}s") for severity, number in numbers.items()]
     blocks: list[Block] = [Answer((Strong(words),), tuple(keys))]
@@ -82,7 +85,11 @@ def _overview(audit: Audit) -> Table:
     groups: dict[str, list[tuple[str, int, str]]] = {}
     for kind, cases in audit.by_kind.items():
         groups.setdefault(TITLES[kind.severity], []).append((kind.title, len(cases), kind.fix))
-    columns = (Column("finding", "Finding"), Column("number", "Number", "count"), Column("fix", "What to do", grows=True))
+    columns = (
+        Column("finding", "Finding"),
+        Column("number", "Number", "count"),
+        Column("fix", "What to do", grows=True),
+    )
     return Table("findings", ("Every kind of finding.",), columns, groups)
 
 
@@ -90,9 +97,7 @@ def _kind(pictures: _Pictures, kind: Kind, cases: Sequence[Case]) -> Section:
     fix: Text = (Strong("What to do: "), f"{kind.fix}.")
     blocks: list[Block] = [Paragraph(fix)]
     if any(case.clips for case in cases):
-        rows = [
-            (shortened(", ".join(case.clips), 120), visible(case.reason)) for case in cases[:MAX_ROWS]
-        ]
+        rows = [(shortened(", ".join(case.clips), 120), visible(case.reason)) for case in cases[:MAX_ROWS]]
         more = f"; the first {MAX_ROWS} of {len(cases):,}, --json lists all" if len(cases) > MAX_ROWS else ""
         caption: Text = (f"{kind.title.capitalize()}: {count(len(cases), 'finding')}{more}.",)
         columns = (Column("clip", "Clip", "code"), Column("found", "What was found", grows=True))
@@ -120,9 +125,10 @@ def _recordings(audit: Audit, pictures: _Pictures) -> Section:
         shown = [decimal(value, digits) for value, digits in zip(middle, (2, 1, 1), strict=True)]
         rows.append((spoken(name), len(found), *shown, by_class.get(name)))
     columns = (
-        Column("class", "Class", grows=True), Column("clips", "Clips", "count"), Column("length_s", "Length, s", "count"),
-        Column("level_db", "Level, dB", "count"), Column("bandwidth_khz", "Band to, kHz", "count"),
-        Column("told", "Told blindly, %", "percent"),
+        Column("class", "Class", grows=True), Column("clips", "Clips", "count"),
+        Column("length_s", "Length, s", "count"), Column("level_db", "Level, dB", "count"),
+        Column("bandwidth_khz", "Band to, kHz", "count"),
+        Column("told", "Told unheard, %", "percent"),
     )  # fmt: skip
     caption = "Medians of the whole clips of each class, and how many of them are told without listening."
     blocks: list[Block] = [Table("classes", (caption, *_shortcut_words(audit)), columns, {"": rows})]
@@ -137,8 +143,9 @@ def _shortcut_words(audit: Audit) -> Text:
         return (" There are too few clips to say whether classes can be told apart without listening.",)
     alone = ", ".join(f"{name} {percent(share)}" for name, share in found.by_feature.items())
     return (
-        f" A small tree that sees length, level, bandwidth, rate and format alone gets {percent(found.accuracy)} right "
-        f"(95 % interval {percent(found.low)} to {percent(found.high)}; chance {percent(found.chance)}); each alone: {alone}.",
+        f" A small tree that sees bandwidth, level, length, rate and format alone gets {percent(found.accuracy)} right "
+        f"(95 % interval {percent(found.low)} to {percent(found.high)}; chance {percent(found.chance)}); each alone: "
+        f"{alone}.",
     )
 
 
@@ -166,13 +173,11 @@ class _Pictures:
 
     def _drawn(self, clips: Sequence[Clip], titles: Sequence[str]) -> Iterator[Panel]:
         """Draw those of the clips that can be decoded."""
-        heard = in_processes(_start_of, [clip.path for clip in clips])
+        heard = in_processes(partial(read_mono, limit_s=PICTURE_S), [clip.path for clip in clips])
         for clip, title, sound in zip(clips, titles, heard, strict=True):
             if not isinstance(sound, RefusedError):
                 self.num_drawn += 1
-                yield panel(sample(*sound, title), f"sound-{self.num_drawn}", f"{visible(clip.name)}, {visible(clip.category)}")
-
-
-def _start_of(path: Path) -> tuple[np.ndarray, int]:
-    mono, rate_hz = read_mono(path, limit_s=PICTURE_S)
-    return mono[: round(PICTURE_S * rate_hz)], rate_hz
+                alt = f"Waveform and mel spectrogram of {visible(clip.name)}, {visible(clip.category)}"
+                mono, rate_hz = sound
+                drawn = sample(mono[: round(PICTURE_S * rate_hz)], rate_hz, title)
+                yield panel(drawn, f"sound-{self.num_drawn}", alt)
