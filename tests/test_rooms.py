@@ -12,7 +12,8 @@ import auricle
 
 SOURCE = Path(auricle.__file__).parent
 ROOMS = (
-    "errors", "config", "runs", "data", "audit", "model", "scoring", "training", "study", "search", "report", "serving", "cli",
+    "errors", "config", "runs", "data", "audit", "model", "scoring", "training", "study", "search", "report",
+    "serving", "cli",
 )  # fmt: skip
 MODULES = sorted(SOURCE.rglob("*.py"))
 NEED_TORCH = {

@@ -50,13 +50,13 @@ def name_cases(counts: Mapping[str, int]) -> Iterator[Case]:
         counts: clips of each class.
     """
     for first, *others in spellings(counts):
-        written = " and ".join(f"{name!r} ({counts[name]} clips)" for name in (first, *others))
+        written = " and ".join(f"{name!r} ({_clips(counts[name])})" for name in (first, *others))
         yield Case("label-spelling", (), f"{written} are one class")
     if len(counts) <= _MAX_CLASSES:
         for one, other in itertools.combinations(sorted(counts), 2):
             rare, common = sorted((one, other), key=lambda name: (counts[name], name))
             if counts[rare] <= TYPO_MAX_SHARE * counts[common] and _a_slip(plain(rare), plain(common)):
-                yield Case("label-typo", (), f"{rare!r} ({counts[rare]} clips) may be {common!r} ({counts[common]})")
+                yield Case("label-typo", (), f"{rare!r} ({_clips(counts[rare])}) may be {common!r} ({counts[common]})")
 
 
 def _a_slip(one: str, other: str) -> bool:
