@@ -12,7 +12,7 @@ import auricle
 
 SOURCE = Path(auricle.__file__).parent
 ROOMS = (
-    "errors", "config", "runs", "data", "audit", "model", "scoring", "training", "study", "search", "report",
+    "errors", "files", "config", "runs", "data", "audit", "model", "scoring", "training", "study", "search", "report",
     "serving", "cli",
 )  # fmt: skip
 MODULES = sorted(SOURCE.rglob("*.py"))

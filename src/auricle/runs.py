@@ -9,23 +9,28 @@
         predictions.csv  metrics.json
     STUDY/results.csv  STUDY/report/
 
-`metrics.json` is written last: where it is, the cell is done. `error.json` says why a cell failed.
+`metrics.json` is written last: where it is, the cell is done; it holds a hash of itself and of each file beside it.
+`error.json` says why a cell failed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import re
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from auricle.errors import MachineError
+from auricle import files
+from auricle.errors import MachineError, RefusedError
+from auricle.files import machine_errors as machine_errors
+from auricle.files import write_atomically as write_atomically
+from auricle.files import write_bytes as write_bytes
+from auricle.files import write_json as write_json
+from auricle.files import write_text as write_text
 
 
 @dataclass(frozen=True, order=True)
@@ -163,47 +168,29 @@ class StudyFolder:
         return sorted(found, key=lambda cell: cell.name)
 
 
-@contextlib.contextmanager
-def machine_errors(path: Path, doing: str = "write") -> Iterator[None]:
-    """Turn a failure of the disk into one line that names the path.
+def write_metrics(cell: Cell, metrics: dict[str, Any]) -> None:
+    """Write metrics.json, with a hash of itself and of the files beside it: the cell is done."""
+    beside = (cell.config, cell.history, cell.predictions, cell.weights)
+    hashes = {path.name: files.digest(path.read_bytes()) for path in beside if path.exists()}
+    write_json(cell.metrics, files.sealed({**metrics, "files": hashes}))
+
+
+def read_metrics(cell: Cell, *uses: Path) -> dict[str, Any]:
+    """Read metrics.json of a finished cell, having compared it and other files of the cell with their hashes.
 
     Raises:
-        MachineError: an OSError happened inside.
+        RefusedError: one of them is damaged.
     """
+    cure = f"delete {cell.folder} and run the study again"
     try:
-        yield
-    except OSError as error:
-        hint = "; free some space and run the same command again" if error.errno == errno.ENOSPC else ""
-        raise MachineError(f"cannot {doing} {path}: {error.strerror or error}{hint}") from error
-
-
-def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file whole or not at all: beside it, fsync, rename.
-
-    Raises:
-        MachineError: the disk refuses; what stood at `path` is unharmed.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")  # unique across machines
-    with machine_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with beside.open("wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text whole or not at all."""
-    write_atomically(path, lambda file: file.write(text.encode("utf-8")))
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON whole or not at all; NaN is not JSON and is refused."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        metrics = files.read_sealed(cell.metrics)
+        hashes = metrics.get("files", {})
+        for path in uses:
+            if path.name in hashes and files.digest(path.read_bytes()) != hashes[path.name]:
+                raise RefusedError(f"{path} is damaged: it is not what its training wrote")
+    except (OSError, RefusedError) as error:
+        raise RefusedError(f"{error}; {cure}") from error
+    return metrics
 
 
 def json_line(record: dict[str, Any]) -> str:
@@ -212,12 +199,14 @@ def json_line(record: dict[str, Any]) -> str:
 
 
 def read_history(cell: Cell) -> list[dict[str, Any]]:
-    """Read the epochs of a cell that are whole; a line cut short by a kill is left out."""
+    """Read the epochs of a cell that are whole; a line that a kill cut short, or that is damaged, is left out."""
     epochs = []
     if cell.history.exists():
-        for line in cell.history.read_text(encoding="utf-8").splitlines():
+        for line in cell.history.read_text(encoding="utf-8", errors="replace").splitlines():
             with contextlib.suppress(json.JSONDecodeError):
-                epochs.append(json.loads(line))
+                record = json.loads(line)
+                if isinstance(record, dict) and isinstance(record.get("epoch"), int):
+                    epochs.append(record)
     return epochs
 
 
@@ -228,23 +217,59 @@ def lock(folder: Path) -> Iterator[None]:
     Raises:
         MachineError: another process owns it, or the folder cannot be written.
     """
-    import fcntl
-
     path = folder / ".lock"
     with machine_errors(folder, "open"):
         folder.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+")
+        file = path.open("a+b", buffering=0)
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            owner = file.read().strip() or "unknown"
-            raise MachineError(f"{folder} is in use by process {owner}; wait for it or choose another --out") from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        _take(file, folder)
+        number = str(os.getpid()).encode()
+        with machine_errors(path, need_bytes=len(number)):
+            file.truncate(0)
+            file.write(number)
         yield
+
+
+def check_free(folder: Path) -> None:
+    """Look whether a study folder is free, and change nothing; only `lock` makes sure.
+
+    Raises:
+        MachineError: another process owns it.
+    """
+    with contextlib.suppress(OSError), (folder / ".lock").open("rb") as file:
+        _take(file, folder)
+
+
+def _take(file: IO[bytes], folder: Path) -> None:
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        owner = file.read().decode(errors="replace").strip() or "unknown"
+        raise MachineError(f"{folder} is in use by process {owner}; wait for it or choose another --out") from None
+
+
+def sweep(study: StudyFolder) -> None:
+    """Remove what a killed process left: halves of files, and the checkpoints of finished cells; hold the lock.
+
+    Raises:
+        MachineError: the disk refuses.
+    """
+    with machine_errors(study.folder):
+        for folder in (study.folder, study.manifest.parent, study.folder / "models", study.report):
+            remove_halves(folder)
+        for cell in study.cells():
+            remove_halves(cell.folder)
+            if cell.done:
+                cell.checkpoint.unlink(missing_ok=True)
+
+
+def remove_halves(folder: Path) -> None:
+    """Remove the halves of files that a process left in a folder when it was killed while it wrote."""
+    for half in folder.glob(".*.part"):
+        half.unlink(missing_ok=True)
 
 
 def owner(folder: Path) -> int | None:

@@ -10,6 +10,7 @@ import yaml
 from auricle import runs
 from auricle.runs import StudyFolder
 from auricle.study import mirror
+from auricle.study.last_word import LastWord
 from auricle.study.mirror import CellMirror
 from auricle.study.tracking import read_tracked
 
@@ -45,6 +46,9 @@ class FakeWandb:
     def plot_table(self, **options):
         return options
 
+    def setup(self):
+        """Nothing is to be set up."""
+
     def init(self, **options):
         if options["name"] in self.broken:
             raise PermissionError("no room")
@@ -70,6 +74,7 @@ def cell(run, tmp_path):
     return StudyFolder(tmp_path / "study").cells()[0]
 
 
+OVER = LastWord(online=False, over=True)
 NAMES = {"project": "sounds", "group": "small", "dir": "."}
 
 
@@ -202,17 +207,17 @@ def test_what_was_sent_online_is_not_sent_again_offline(wandb, cell):
 
 def test_without_a_connection_everything_is_written_offline(wandb, cell, tmp_path, monkeypatch, capfd):
     wandb.connected = False
-    monkeypatch.setattr(mirror.select, "select", lambda *_: ([sys.stdin], [], []))
-    assert mirror.follow(StudyFolder(tmp_path / "study"), "online") == 0
+    monkeypatch.setattr(mirror, "_start_again", lambda mode, heard: mirror.follow(study, mode, heard))
+    study = StudyFolder(tmp_path / "study")
+    assert mirror.main(study, "online", OVER) == 0
     assert [(run.options["mode"], run.exit_code) for run in wandb.runs] == [("offline", 0)]
     assert "no network" in capfd.readouterr().err
 
 
-def test_a_cell_that_cannot_be_sent_does_not_keep_the_others_from_it(wandb, cell, run, tmp_path, monkeypatch, capfd):
+def test_a_cell_that_cannot_be_sent_does_not_keep_the_others_from_it(wandb, cell, run, tmp_path, capfd):
     run(models=("transformer-h2",), protocols=("test-split",))
     wandb.broken = (str(cell.name),)
-    monkeypatch.setattr(mirror.select, "select", lambda *_: ([sys.stdin], [], []))
-    assert mirror.follow(StudyFolder(tmp_path / "study"), "offline") == 1
+    assert mirror.follow(StudyFolder(tmp_path / "study"), "offline", OVER) == 1
     assert [run.options["name"] for run in wandb.runs] == ["transformer-h2/test-split-2-0"]
     assert "no room" in capfd.readouterr().err
 

@@ -1,4 +1,5 @@
 import hashlib
+import io
 import json
 import shutil
 
@@ -8,6 +9,7 @@ import torch
 
 from auricle import runs
 from auricle.errors import DivergedError, MachineError
+from auricle.files import read_marked
 from auricle.runs import Cell, CellName, StudyFolder
 from auricle.scoring.predictions import read_predictions
 from auricle.training import fit, loop
@@ -151,7 +153,7 @@ def test_a_step_that_is_not_finite_stops_the_cell_and_keeps_the_last_finite_epoc
     monkeypatch.setattr(loop.Trainer, "loss", poison)
     with pytest.raises(DivergedError, match=r"diverged in epoch 3, step 9: loss nan.*lower training\.learning_rate"):
         fit_cell(cell, tiny(), recordings, split, device="cpu", threads=1)
-    saved = torch.load(cell.checkpoint, weights_only=True)
+    saved = torch.load(io.BytesIO(read_marked(cell.checkpoint, required=True)), weights_only=True)
     assert len(saved["history"]) == 2
     assert all(bool(torch.isfinite(value).all()) for value in saved["state"]["model"].values())
     assert not cell.done

@@ -7,15 +7,14 @@ model refused, 5 the machine cannot do it now, 130 and 143 interrupted.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from types import FrameType
 
 import typer
 
 from auricle.cli import data, demo, diagnose, models, report, search, serving, study
+from auricle.cli.interrupts import interruptible
 from auricle.cli.options import Quiet, Verbose, Verbosity, say, verbosity
 from auricle.errors import AuricleError, MachineError
 
@@ -60,13 +59,16 @@ def _options(
     verbosity(context, quiet, verbose)
 
 
-def _terminated(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; every expected failure is one line on standard error."""
-    signal.signal(signal.SIGTERM, _terminated)
+    with interruptible():
+        try:
+            return _run(arguments)
+        except KeyboardInterrupt:  # where the command was not yet, or not any more, at work
+            return 130
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # names of files need not be UTF-8
     said = Verbosity()
     try:

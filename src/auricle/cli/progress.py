@@ -88,8 +88,10 @@ class Progress(Listener):
         self.note(line)
 
     def _warning(self, cell: CellName, record: Mapping[str, Any]) -> str | None:
-        """Return what to say of a collapse, once a cell and kind, and of a recovery."""
+        """Return what to say of a collapse, once a cell and kind, of a recovery and of a damaged checkpoint."""
         where = f"{cell}  epoch {record['epoch']}"
+        if restarted := record.get("restarted"):
+            return f"{where}: {restarted}"
         if record.get("recovered"):
             return f"{where}: it learns after all"
         collapse = record.get("collapse")

@@ -68,8 +68,7 @@ def build_report(study_folder: Path, *, on_progress: Callable[[str], None] | Non
     tell("writing report.html")
     runs.write_text(folder / "report.html", to_html(content, figures))
     tell("writing report.pdf")
-    pdf = to_pdf(content, figures)
-    runs.write_atomically(folder / "report.pdf", lambda file: file.write(pdf))
+    runs.write_bytes(folder / "report.pdf", to_pdf(content, figures))
     return {"html": folder / "report.html", "pdf": folder / "report.pdf"}
 
 

@@ -19,8 +19,9 @@ import yaml
 from auricle.config import Preset, StudyConfig
 from auricle.data.folds import folds_of
 from auricle.errors import RefusedError
+from auricle.files import read_marked
 from auricle.report.recordings import Dataset, Samples, read_dataset, read_samples
-from auricle.runs import Cell, CellName, StudyFolder, read_history
+from auricle.runs import Cell, CellName, StudyFolder, read_history, read_metrics
 from auricle.scoring.metrics import score_predictions
 from auricle.scoring.predictions import ClipPredictions, read_predictions
 
@@ -143,7 +144,7 @@ def load_study(folder: Path) -> Study:
 
 
 def _read_study(place: StudyFolder) -> Study:
-    content = yaml.safe_load(place.description.read_text(encoding="utf-8"))
+    content = yaml.safe_load(read_marked(place.description))
     config = StudyConfig.model_validate(content["study"])
     presets = {name: Preset.model_validate(preset) for name, preset in content["models"].items()}
     dataset = read_dataset(content["dataset"], place.manifest)
@@ -233,7 +234,7 @@ def _read_cell(cell: Cell, categories: tuple[str, ...]) -> CellEvidence | str:
         if not cell.error.exists():
             return "not finished" if cell.folder.exists() else "not started"
         return f"failed: {json.loads(cell.error.read_text(encoding='utf-8')).get('cause') or 'for an unknown cause'}"
-    costs = json.loads(cell.metrics.read_text(encoding="utf-8"))
+    costs = read_metrics(cell, cell.predictions, cell.history)
     if lacking := [name for name in COSTS if name not in costs]:
         return f"its metrics.json lacks {', '.join(lacking)}"
     predictions = read_predictions(cell.predictions)

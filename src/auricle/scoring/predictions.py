@@ -120,7 +120,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         numbers = (f"{probability:.7g}" for probability in row)
         writer.writerow((clip, set_name, predictions.categories[label], f"{start_s:.7g}", *numbers))
     content = text.getvalue().encode("utf-8", "surrogatepass")  # file names need not be UTF-8
-    runs.write_atomically(path, lambda file: file.write(content))
+    runs.write_bytes(path, content)
 
 
 def read_predictions(path: Path) -> Predictions:

@@ -206,7 +206,7 @@ def _why(cell: Cell) -> tuple[str, str]:
 
 def _scores(cells: Sequence[Cell]) -> dict[str, Any]:
     """Return the means over the validation folds, of clip scores."""
-    metrics = [json.loads(cell.metrics.read_text(encoding="utf-8")) for cell in cells]
+    metrics = [runs.read_metrics(cell) for cell in cells]
     scores = [each["validation"]["clip"] for each in metrics]
     return {
         "loss": statistics.fmean(each["loss"] for each in scores),

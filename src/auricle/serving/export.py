@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from auricle import __version__, runs
 from auricle.config import Preset, preset_from_yaml, to_yaml
 from auricle.errors import RefusedError, UsageError, choices
+from auricle.files import read_marked
 from auricle.model.classifier import Classifier as Model
 from auricle.model.classifier import build_model
 from auricle.runs import Cell, CellName, StudyFolder
@@ -113,6 +114,7 @@ def _study_of(cell: Cell) -> Path:
 
 
 def _read(cell: Cell) -> tuple[Preset, Predictions]:
+    runs.read_metrics(cell, cell.config, cell.predictions, cell.weights)
     try:
         text = cell.config.read_text(encoding="utf-8")
         preset = preset_from_yaml(text, str(cell.config))
@@ -183,11 +185,11 @@ def _scores(predictions: Predictions, temperature: float) -> Scores | None:
 
 def _origin(cell: Cell) -> Origin:
     """Say what a cell was trained on, as far as its study's folder tells."""
-    metrics: dict[str, Any] = yaml.safe_load(cell.metrics.read_text(encoding="utf-8"))
+    metrics = runs.read_metrics(cell)
     dataset: dict[str, Any] = {}
     description = StudyFolder(_study_of(cell)).description
     if description.is_file():
-        dataset = yaml.safe_load(description.read_text(encoding="utf-8"))["dataset"]
+        dataset = yaml.safe_load(read_marked(description))["dataset"]
     source = str(dataset.get("source", "unknown"))
     return Origin(
         cell=str(cell.name),

@@ -18,6 +18,7 @@ from typing import Any
 
 from auricle.config import Preset
 from auricle.errors import MachineError
+from auricle.study.children import end_with_parent, signals_blocked
 
 LONG_S = 600.0  # a study that may take longer is measured first
 MULTIPLY_ADDS_A_SECOND = 2e10  # of one cell in training; little, so that no long study passes for a short one
@@ -222,7 +223,8 @@ def measure(work: Work, *, device: str, threads: int) -> Measured:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_take_steps, args=(theirs, work, device, threads), daemon=True)
-    process.start()
+    with signals_blocked():
+        process.start()
     theirs.close()
     try:
         return ours.recv()
@@ -238,6 +240,7 @@ def measure(work: Work, *, device: str, threads: int) -> Measured:
 
 def _take_steps(channel: Connection, work: Work, device: str, threads: int) -> None:
     """Train on noise as a cell does, and answer with `Measured`."""
+    end_with_parent()
     import torch
 
     from auricle.training.fit import peak_memory_mb

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,8 +66,7 @@ def attempt(job: Job, fit: Fit, on_epoch: OnEpoch) -> str | None:
     with runs.machine_errors(cell.folder):
         cell.folder.mkdir(parents=True, exist_ok=True)
         cell.error.unlink(missing_ok=True)
-        for part in cell.folder.glob(".*.part"):  # left by a process that was killed while it wrote
-            part.unlink(missing_ok=True)
+        runs.remove_halves(cell.folder)
     try:
         fit(
             cell,
@@ -89,6 +89,10 @@ def attempt(job: Job, fit: Fit, on_epoch: OnEpoch) -> str | None:
 def _cause(error: Exception) -> str:
     """Say in one line what happened; our own errors need no name before it."""
     line = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or re.search("allocate memory|out of memory", line, re.IGNORECASE):
+        asked = re.search(r"tried to allocate ([\d.]+ ?\w+)", line)
+        how_much = f" (it asked for {asked[1]})" if asked else ""
+        return f"not enough memory{how_much}; lower training.batch_size, or try fewer --workers"
     return line if isinstance(error, AuricleError) else f"{type(error).__name__}: {line}".rstrip(": ")
 
 

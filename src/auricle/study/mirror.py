@@ -1,9 +1,9 @@
 """The process that copies a study to Weights & Biases: `python -m auricle.study.mirror STUDY online|offline`.
 
-It follows the cells' folders until its standard input ends (the study is over, or dead), sends the rest and
-ends. Online, each epoch is sent as it is written. Offline, a run is written whole once its cell has ended,
+It follows the cells' folders until it hears that the study is over, sends the rest and ends; where the study dies, it
+ends at once, and where the server does not answer in the end, it does not wait (`last_word.py`). Online, each epoch is sent as it is written. Offline, a run is written whole once its cell has ended,
 because W&B cannot continue an offline run: there is one file a cell, and no row in it twice. Where W&B cannot be
-reached, online becomes offline.
+reached, online becomes offline. What the server has of a run it says itself, as rows on their way may get lost.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import json
 import os
 import re
 import secrets
-import select
 import shutil
+import signal
 import sys
 import traceback
 from collections.abc import Mapping
@@ -23,8 +23,10 @@ from typing import Any, Literal, cast
 
 import yaml
 
-from auricle import runs
+from auricle import files, runs
+from auricle.errors import AuricleError
 from auricle.runs import Cell, StudyFolder
+from auricle.study.last_word import LastWord
 from auricle.study.tracking import read_tracked, state_of, write_tracked
 
 SendMode = Literal["online", "offline"]
@@ -75,7 +77,12 @@ class CellMirror:
         self.seen = look
         state = state_of(self.cell)
         if self.mode == "online":
-            self._send(state, self.tracked.epochs)
+            try:
+                self._send(state, self.tracked.epochs)
+            except AuricleError:
+                raise
+            except Exception as error:  # of W&B, of the network, of HTTP
+                raise NotOnline(f"{type(error).__name__}: {error}") from error
         elif state not in ("running", self.tracked.state):
             old = self.tracked.folder
             self._send(state, 0)
@@ -83,15 +90,19 @@ class CellMirror:
                 shutil.rmtree(old, ignore_errors=True)
 
     def _send(self, state: str, epochs: int) -> None:
-        records = [record for record in runs.read_history(self.cell) if record["epoch"] > epochs]
-        if not records and state in ("running", self.tracked.state):
+        history = runs.read_history(self.cell)
+        if history and history[-1]["epoch"] <= epochs and state in ("running", self.tracked.state):
             return
-        run = self.run = self.run or self._open()
-        for record in records:
-            if record["epoch"] >= run.step:  # a run that is resumed online says how far it has come
+        if not history and state in ("running", self.tracked.state):
+            return
+        if self.run is None:
+            self.run, epochs = self._open(), 0  # a run that is resumed says how far it has come
+        run = self.run
+        for record in history:
+            if record["epoch"] > epochs and record["epoch"] >= run.step:
                 row = {name: record[key] for key, name in CURVES.items() if key in record}
                 run.log(row, step=record["epoch"])
-        last = records[-1]["epoch"] if records else epochs
+        last = history[-1]["epoch"] if history else epochs
         self._remember(epochs=last)
         if state != "running":
             self._close(state, last)
@@ -101,21 +112,16 @@ class CellMirror:
 
         name = self.cell.name
         identity = {"model": name.model, "protocol": name.protocol, "fold": name.fold, "seed": name.seed}
-        try:
-            run = wandb.init(
-                **self.names,
-                id=self.tracked.run_id or secrets.token_hex(4),
-                name=str(name),
-                config={**identity, **self.preset},
-                mode=self.mode,
-                resume="allow" if self.mode == "online" else None,
-                reinit="create_new",
-                settings=wandb.Settings(**SETTINGS),
-            )
-        except Exception as error:
-            if self.mode == "online":
-                raise NotOnline(f"{type(error).__name__}: {error}") from error
-            raise
+        run = wandb.init(
+            **self.names,
+            id=self.tracked.run_id or secrets.token_hex(4),
+            name=str(name),
+            config={**identity, **self.preset},
+            mode=self.mode,
+            resume="allow" if self.mode == "online" else None,
+            reinit="create_new",
+            settings=wandb.Settings(**SETTINGS),
+        )
         url = run.url if self.mode == "online" else ""
         self._remember(run_id=run.id, folder=str(Path(run.dir).parent), url=url or "")
         return run
@@ -125,15 +131,15 @@ class CellMirror:
             self._send_scores(last_epoch)
         else:
             self.run.summary["error"] = json.loads(self.cell.error.read_text(encoding="utf-8"))["cause"]
-        self.run.finish(exit_code=0 if state == "finished" else 1)
-        self.run = None
+        run, self.run = self.run, None
+        run.finish(exit_code=0 if state == "finished" else 1)
         self._remember(state=state)
 
     def _send_scores(self, last_epoch: int) -> None:
         from auricle.scoring.predictions import read_predictions
         from auricle.study.charts import charts
 
-        metrics = json.loads(self.cell.metrics.read_text(encoding="utf-8"))
+        metrics = runs.read_metrics(self.cell, self.cell.predictions)
         clip, window = metrics["test"]["clip"], metrics["test"]["window"]
         self.run.summary.update({f"test/{name}": clip[name] for name in SCORES})
         self.run.summary["test/window_accuracy"] = window["accuracy"]
@@ -170,15 +176,19 @@ def names_for_wandb(study: StudyFolder, description: Mapping[str, Any]) -> dict[
     }
 
 
-def follow(study: StudyFolder, mode: SendMode) -> int:
-    """Mirror a study until standard input ends; return how many cells could not be mirrored."""
-    description = yaml.safe_load(study.description.read_text(encoding="utf-8"))
+def follow(study: StudyFolder, mode: SendMode, last_word: LastWord) -> int:
+    """Mirror a study until it is over; return how many cells could not be mirrored.
+
+    Raises:
+        NotOnline: the rest must be written offline.
+    """
+    description = yaml.safe_load(files.read_marked(study.description))
     names = names_for_wandb(study, description)
     cells: dict[str, CellMirror] = {}
     failed: set[str] = set()
     ended = False
     while not ended:
-        ended = bool(select.select([sys.stdin], [], [], POLL_S)[0])
+        ended = last_word.wait(POLL_S)
         for cell in study.cells():
             name = str(cell.name)
             if name in failed:
@@ -187,17 +197,35 @@ def follow(study: StudyFolder, mode: SendMode) -> int:
                 if name not in cells:
                     cells[name] = CellMirror(cell, mode, names, description["models"][cell.name.model])
                 cells[name].catch_up()
-            except NotOnline as error:
-                _say(f"not online, so the rest is written offline: {error}")
-                mode, ended = "offline", False
-                cells.clear()
-                break
+            except NotOnline:
+                raise
             except Exception:  # a cell that cannot be sent does not keep the others from it
                 _say(traceback.format_exc())
                 failed.add(name)
     for mirror in cells.values():
         mirror.leave()
     return len(failed)
+
+
+def main(study: StudyFolder, mode: SendMode, last_word: LastWord) -> int:
+    """Mirror a study and return the exit code."""
+    import wandb
+
+    wandb.setup()
+    last_word.listen()
+    try:
+        return 1 if follow(study, mode, last_word) else 0
+    except NotOnline as error:
+        _say(f"not online, so the rest is written offline: {error}")
+        return _start_again("offline", last_word)
+
+
+def _start_again(mode: SendMode, last_word: LastWord) -> int:
+    """Become a new mirror of the same study, without what W&B has left undone, hanging or broken in this one."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.killpg(0, signal.SIGTERM)  # W&B's own process
+    words = [mode, "over"] if last_word.wait(0) else [mode]
+    os.execv(sys.executable, [sys.executable, "-m", "auricle.study.mirror", sys.argv[1], *words])
 
 
 def _say(text: str) -> None:
@@ -207,5 +235,9 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    os.nice(10)  # trainings come first
-    sys.exit(1 if follow(StudyFolder(Path(sys.argv[1])), cast(SendMode, sys.argv[2])) else 0)
+    os.nice(19)  # trainings come first
+    asked = cast(SendMode, sys.argv[2])
+    heard = LastWord(online=asked == "online", over="over" in sys.argv[3:])
+    code = main(StudyFolder(Path(sys.argv[1])), asked, heard)
+    sys.stderr.flush()
+    os._exit(code)  # W&B would wait once more for a server that does not answer

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from auricle import runs
+from auricle import files, runs
 from auricle.config import Preset, StudyConfig
 from auricle.data.cache import Recordings
 from auricle.data.manifest import Manifest, split_groups
@@ -80,7 +79,7 @@ def read_description(folder: StudyFolder) -> Description | None:
     if not folder.description.exists():
         return None
     try:
-        content = yaml.safe_load(folder.description.read_text(encoding="utf-8"))
+        content = yaml.safe_load(files.read_marked(folder.description))
         StudyConfig.model_validate(content["study"])
         content["models"], content["dataset"]["digests"]
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
@@ -91,8 +90,8 @@ def read_description(folder: StudyFolder) -> Description | None:
 
 def write_description(folder: StudyFolder, description: Description) -> None:
     """Write study.yaml."""
-    text = yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=100)
-    runs.write_text(folder.description, text)
+    content = yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=100).encode()
+    runs.write_bytes(folder.description, files.mark(content), content)
 
 
 def check_same(old: Description, models: Mapping[str, Preset], digests: Mapping[int, str], out: Path) -> None:
@@ -187,9 +186,9 @@ def write_results(folder: StudyFolder) -> None:
 
 def _result(cell: Cell) -> dict[str, Any]:
     try:
-        metrics = json.loads(cell.metrics.read_text(encoding="utf-8"))
+        metrics = runs.read_metrics(cell)
         sets = {name: metrics[name] or {"clip": {}, "window": {}} for name in ("test", "validation")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise RefusedError(f"{cell.metrics} is damaged; delete {cell.folder} and run the study again") from error
     row = {
         **metrics,
@@ -210,4 +209,4 @@ def _write_table(path: Path, header: Sequence[str], rows: Any) -> None:
     writer.writerow(header)
     writer.writerows(rows)
     content = text.getvalue().encode("utf-8", "surrogatepass")  # file names need not be UTF-8
-    runs.write_atomically(path, lambda file: file.write(content))
+    runs.write_bytes(path, content)

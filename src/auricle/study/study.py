@@ -5,6 +5,7 @@ configuration -> plan -> study.yaml, dataset/, models/ -> cells, by an executor 
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ from auricle import runs
 from auricle.config import StudyConfig
 from auricle.data.datasets import load_manifest
 from auricle.data.folds import Split
-from auricle.errors import UsageError
-from auricle.runs import CellName, StudyFolder
+from auricle.errors import AuricleError, UsageError
+from auricle.runs import Cell, CellName, StudyFolder
 from auricle.study import record, tracking
 from auricle.study.baselines import run_baselines
 from auricle.study.estimate import Estimate, Work, estimate
@@ -75,20 +76,22 @@ def run_study(
 
     Raises:
         UsageError: a name, a field or a value is wrong, or the folder holds another study.
-        RefusedError: the recordings are refused, or are not those of the folder.
+        RefusedError: the recordings are refused, or are not those of the folder, or what is done there is damaged.
         MachineError: the folder is in use, the disk refuses, or a model needs more memory than is free.
     """
     listener = listener or Listener()
     check_workers(workers, device)
-    listener.doing("reading the recordings")
     presets = resolve_presets(config)
     mode = tracking.choose_mode(wandb_mode)
+    runs.check_free(out)  # before anything that takes long
+    listener.doing("reading the recordings")
     manifest = load_manifest(config.data, root=root, group_by=config.group_by)
     check_folder(out)
     with runs.lock(out):
-        plan = make_plan(config, presets, manifest, folds=folds, skip_bad=skip_bad, listener=listener)
         study = StudyFolder(out)
-        left = tuple(name for name in plan.cells if not study.cell(name).done)
+        runs.sweep(study)
+        plan = make_plan(config, presets, manifest, folds=folds, skip_bad=skip_bad, listener=listener)
+        left = tuple(name for name in plan.cells if not _is_done(study.cell(name)))
         listener.doing("building the models")
         device = choose_device(device) if left else device
         num_workers, threads = divide(workers, device, len(left))
@@ -101,8 +104,11 @@ def run_study(
             listener.estimated(_estimate(session), num_workers)
         try:
             failures = _run(session, mode, fit)
-        finally:
-            record.write_results(study)
+        except BaseException:
+            with contextlib.suppress(AuricleError):  # what went wrong before says more
+                record.write_results(study)
+            raise
+        record.write_results(study)
     done = tuple(name for name in plan.cells if study.cell(name).done)
     return StudyResult(out, done, failures, len(left))
 
@@ -118,6 +124,11 @@ class _Session:
     num_workers: int
     threads: int
     listener: Listener
+
+
+def _is_done(cell: Cell) -> bool:
+    """Return whether a cell is finished; refuse one whose metrics.json is damaged, before hours are spent beside it."""
+    return cell.done and bool(runs.read_metrics(cell))
 
 
 def check_folder(out: Path) -> None:

@@ -31,6 +31,8 @@ MODES: dict[str, Mode] = {
 }
 WANDB_HOSTS = ["api.wandb.ai", "api.forge.coreweave.com"]  # under which `wandb login` keeps a key
 WAIT_S = 60.0  # for the mirror to finish, once the cells have
+OVER = b"over\n"  # what the mirror hears when the study has ended; when it ends without, the study was killed
+GIVEN_UP = 3  # exit code of a mirror whose server does not answer
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ class Mirror:
                 options = {"stdin": subprocess.PIPE, "stdout": log, "stderr": log, "start_new_session": True}
                 self.process = subprocess.Popen(command, **options)  # type: ignore[call-overload]
         except OSError as error:
-            self.failure = str(error)
+            self.failure = f"the mirror failed, the study did not: {error}"
 
     def finish(self, timeout_s: float = WAIT_S) -> str:
         """Let the process send what is left, at most so many seconds, and return one line for a person.
@@ -131,21 +133,31 @@ class Mirror:
         The line is empty where the process was never asked for.
         """
         if self.process is not None:
-            assert self.process.stdin is not None
-            self.process.stdin.close()  # the mirror takes this for the end of the study
             try:
-                self.process.wait(timeout_s)
-            except subprocess.TimeoutExpired:
+                self._end(timeout_s)
+            finally:  # whatever W&B has started ends with its mirror
                 self.stop()
-                return (
-                    f"W&B: not finished after {timeout_s:g} s, given up; results are complete, and the same "
-                    f"command sends the rest"
-                )
-            if self.process.returncode:
-                self.failure = _last_line(self.log) or f"exit code {self.process.returncode}"
         if self.failure:
-            return f"W&B: the mirror failed, the study did not: {self.failure} (more in {self.log})"
+            return f"W&B: {self.failure}"
         return self._where() if self.process else ""
+
+    def _end(self, timeout_s: float) -> None:
+        """Tell the process that the study is over, and wait for it."""
+        assert self.process is not None
+        assert self.process.stdin is not None
+        rest = "results are complete, and the same command sends the rest"
+        with contextlib.suppress(BrokenPipeError), self.process.stdin as words:
+            words.write(OVER)
+        try:
+            code = self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.failure = f"not finished after {timeout_s:g} s, given up; {rest}"
+            return
+        if code == GIVEN_UP:
+            self.failure = f"{_last_line(self.log)}; {rest}"
+        elif code:
+            cause = _last_line(self.log) or f"exit code {code}"
+            self.failure = f"the mirror failed, the study did not: {cause} (more in {self.log})"
 
     def stop(self) -> None:
         """End the process, and those that W&B started, at once."""

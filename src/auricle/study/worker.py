@@ -18,11 +18,8 @@ import faulthandler
 import multiprocessing
 import os
 import signal
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from multiprocessing import connection as channels
-from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -31,9 +28,9 @@ import numpy as np
 
 from auricle.data.cache import Recordings
 from auricle.errors import MachineError
+from auricle.study.children import end_with_parent, signals_blocked
 from auricle.study.jobs import Fit, Job, attempt
 
-STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 LAST_SECONDS_S = 10.0  # for a process that has closed its channel to end by itself
 
@@ -53,7 +50,7 @@ class Worker:
         self.log = log
         self.channel, far_end = spawn.Pipe()
         self.process: BaseProcess = spawn.Process(target=_work, args=(far_end, log), daemon=True)
-        with _blocked(STOP_SIGNALS):  # the process inherits it
+        with signals_blocked():  # the process inherits it
             self.process.start()
         far_end.close()
 
@@ -83,16 +80,6 @@ class Worker:
     def kill(self) -> None:
         """End it at once; `process.join` then returns soon."""
         self.process.kill()
-
-
-@contextlib.contextmanager
-def _blocked(signals: set[signal.Signals]) -> Iterator[None]:
-    resource_tracker.ensure_running()  # its start would lift the block
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @dataclass(frozen=True)
@@ -132,13 +119,12 @@ def _keep_memory() -> None:
 
 def _work(channel: channels.Connection, log: Path) -> None:
     """Train what comes, until the parent closes the channel or dies."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    end_with_parent()
     with log.open("a") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     faulthandler.enable()
     _keep_memory()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     with contextlib.suppress(EOFError):
         while True:
             fit, job = channel.recv()
@@ -150,9 +136,3 @@ def _work(channel: channels.Connection, log: Path) -> None:
             else:
                 channel.send(("ended", cause))
 
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    channels.wait([parent.sentinel])
-    os._exit(1)

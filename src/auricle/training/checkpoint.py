@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from auricle import runs
+from auricle import files, runs
+from auricle.errors import RefusedError
 from auricle.runs import Cell
 from auricle.training.loop import Trainer
 
@@ -51,18 +52,46 @@ def save_checkpoint(cell: Cell, trainer: Trainer, history: list[Record]) -> None
     """
     buffer = io.BytesIO()
     torch.save({"state": _state(trainer), "history": history}, buffer)
-    runs.write_atomically(cell.checkpoint, lambda file: file.write(buffer.getbuffer()))
+    content = buffer.getbuffer()
+    runs.write_bytes(cell.checkpoint, files.mark(content), content)
 
 
-def resume(cell: Cell, trainer: Trainer) -> list[Record]:
-    """Go back to the end of the last epoch that was saved; return its history, empty for a new cell.
+def resume(cell: Cell, trainer: Trainer) -> tuple[list[Record], str]:
+    """Go back to the end of the last epoch that was saved.
 
     The history file is written anew, so that a line cut short or one epoch ahead of the checkpoint is mended.
+
+    Returns:
+        The history, empty for a new cell; and what was found damaged, so that the training begins again, or nothing.
+
+    Raises:
+        RefusedError: the checkpoint is whole, but of another version of auricle.
+        MachineError: the disk refuses.
     """
     history: list[Record] = []
+    damage = ""
     if cell.checkpoint.exists():
-        saved = torch.load(cell.checkpoint, map_location=trainer.precision.device, weights_only=True)
-        _restore(trainer, saved["state"])
-        history = saved["history"]
+        try:
+            with runs.machine_errors(cell.checkpoint, "read"):
+                content = files.read_marked(cell.checkpoint, required=True)
+        except RefusedError:
+            damage = f"{cell.checkpoint.name} was damaged, so the training began again"
+        else:
+            history = _go_back(cell, trainer, content)
     runs.write_text(cell.history, "".join(runs.json_line(record) for record in history))
-    return history
+    return history, damage
+
+
+def _go_back(cell: Cell, trainer: Trainer, content: bytes) -> list[Record]:
+    try:
+        saved = torch.load(io.BytesIO(content), map_location=trainer.precision.device, weights_only=True)
+        _restore(trainer, saved["state"])
+        return saved["history"]
+    except MemoryError:
+        raise
+    except Exception as error:  # PyTorch raises many kinds
+        reason = " ".join(str(error).split())[:200]
+        raise RefusedError(
+            f"{cell.checkpoint} is of another version of auricle ({type(error).__name__}: {reason}); delete it, and the "
+            "training begins again"
+        ) from error

@@ -99,7 +99,7 @@ def prepare_training(
 
 def _train(cell: Cell, trainer: Trainer, sets: Sets, on_epoch: Callable[[Record], None] | None) -> list[Record]:
     """Train the epochs that are left and write down each; returns all of them."""
-    history = resume(cell, trainer)
+    history, damage = resume(cell, trainer)
     train, validation = sets.clips(sets.split.train), sets.clips(sets.split.validation)
     seen = sets.drawn_from(trainer)
     watch = Watch.over(train.targets.argmax(1).cpu().numpy(), trainer.preset.training)
@@ -107,6 +107,8 @@ def _train(cell: Cell, trainer: Trainer, sets: Sets, on_epoch: Callable[[Record]
         start = time.perf_counter()
         numbers = trainer.epoch(epoch, seen)
         record: Record = {"epoch": epoch + 1}
+        if damage and not epoch:
+            record["restarted"] = damage
         for name, clips in (("train", train), ("validation", validation)):
             if len(clips):
                 point = curve_point(trainer.model, clips, trainer.window_frames, trainer.precision)
@@ -115,8 +117,9 @@ def _train(cell: Cell, trainer: Trainer, sets: Sets, on_epoch: Callable[[Record]
         history.append(record)
         _look(watch, history, trainer, seen, cell.name.seed)
         save_checkpoint(cell, trainer, history)
-        with runs.machine_errors(cell.history), cell.history.open("a", encoding="utf-8") as file:
-            file.write(runs.json_line(record))
+        line = runs.json_line(record)
+        with runs.machine_errors(cell.history, need_bytes=len(line)), cell.history.open("a", encoding="utf-8") as file:
+            file.write(line)
         if on_epoch:
             on_epoch(record)
     return history
@@ -183,6 +186,7 @@ def fit_cell(
     Raises:
         DivergedError: a step was not finite; the checkpoint of the last epoch stays.
         MachineError: no such device, or the disk refuses.
+        RefusedError: the checkpoint is of another version of auricle.
         UsageError: the preset does not build.
     """
     wall, cpu = time.perf_counter(), time.process_time()
@@ -196,10 +200,10 @@ def fit_cell(
         write_predictions(cell.predictions, _predict(model, preset, recordings, sets, trainer.window_frames))
     predictions = read_predictions(cell.predictions)  # what stands in the file is what is scored
     weights = {name: value.contiguous() for name, value in model.state_dict().items()}
-    runs.write_atomically(cell.weights, lambda file: file.write(to_safetensors(weights, {"preset": preset.name})))
+    runs.write_bytes(cell.weights, to_safetensors(weights, {"preset": preset.name}))
     facts = describe(preset, len(recordings.manifest.categories), recordings.manifest.clip_s)
-    runs.write_json(
-        cell.metrics,
+    runs.write_metrics(
+        cell,
         {
             "cell": str(cell.name),
             "test": score_predictions(predictions, "test"),

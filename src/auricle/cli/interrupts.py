@@ -1,0 +1,72 @@
+"""Ctrl-C and SIGTERM: the first stops the command, the second ends it at once.
+
+Python answers a signal between two of its own steps, so a long one in C, or code that swallows the answer, could hold a
+command up. A thread sees every signal when it comes: at the second, or when the first has had no effect for
+`GRACE_S`, it ends the process, and those that the process started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import select
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+GRACE_S = 8.0
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SHOW_CURSOR = "\x1b[?25h"  # which a live display hides
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Let a block be stopped; once it has been asked to, the process ends, if need be without it."""
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    signal.signal(signal.SIGTERM, _terminated)
+    before = signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
+    asked = threading.Event()
+    threading.Thread(target=_watch, args=(ours, asked), daemon=True).start()
+    try:
+        yield
+    finally:
+        if not asked.is_set():
+            signal.set_wakeup_fd(before)
+            os.close(theirs)  # the thread ends
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def _watch(signals: int, asked: threading.Event) -> None:
+    number = _next(signals)
+    if number is not None:
+        asked.set()
+        _next(signals, GRACE_S)
+        _end(128 + number)
+    os.close(signals)
+
+
+def _next(signals: int, timeout_s: float | None = None) -> int | None:
+    """Return the next signal that asks to stop; None when the pipe is closed, or the time is up."""
+    while select.select([signals], [], [], timeout_s)[0]:
+        number = os.read(signals, 1)
+        if not number:
+            break
+        if number[0] in STOP_SIGNALS:
+            return number[0]
+    return None
+
+
+def _end(code: int) -> None:
+    for child in multiprocessing.active_children():
+        child.kill()
+    with contextlib.suppress(OSError):
+        if sys.stderr.isatty():
+            os.write(sys.stderr.fileno(), SHOW_CURSOR.encode())
+    os._exit(code)

@@ -1,0 +1,143 @@
+"""Files that appear whole or not at all, and that tell whether they are still what was written.
+
+A hash of the content travels with it: a text or binary file begins with the line `# sha256 HEX`, a comment in YAML; a
+JSON object has the field `sha256`. What has no such mark, as files of earlier versions, is taken as it is, unless the
+caller requires the mark.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from auricle.errors import MachineError, RefusedError
+
+MARK = b"# sha256 "
+FIELD = "sha256"
+
+
+@contextlib.contextmanager
+def machine_errors(path: Path, doing: str = "write", need_bytes: int | None = None) -> Iterator[None]:
+    """Turn a failure of the disk into one line that names the path, and the room that it needs where that is known.
+
+    Raises:
+        MachineError: an OSError happened inside.
+    """
+    try:
+        yield
+    except OSError as error:
+        need = "" if need_bytes is None else f" ({max(need_bytes / 1e6, 0.1):.1f} MB)"
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        hint = "; free some space and run the same command again" if full else ""
+        raise MachineError(f"cannot {doing} {path}{need}: {error.strerror or error}{hint}") from error
+
+
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object], need_bytes: int | None = None) -> None:
+    """Write a file whole or not at all: beside it, fsync, rename.
+
+    Args:
+        path: of the file.
+        write: writes into the open file.
+        need_bytes: how much it will write, where that is known.
+
+    Raises:
+        MachineError: the disk refuses; what stood at `path` is unharmed.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")  # unique across machines
+    with machine_errors(path, need_bytes=need_bytes):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with beside.open("wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        finally:
+            with contextlib.suppress(OSError):  # what went wrong before says more
+                beside.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, *parts: bytes | memoryview) -> None:
+    """Write bytes whole or not at all."""
+    write_atomically(path, lambda file: file.writelines(parts), sum(len(part) for part in parts))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text whole or not at all."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON whole or not at all; NaN is not JSON and is refused."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def digest(content: bytes | memoryview) -> str:
+    """Return the SHA-256 of some bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def mark(content: bytes | memoryview) -> bytes:
+    """Return the line that goes before some content.
+
+    >>> mark(b"hello")[:22]
+    b'# sha256 2cf24dba5fb0a'
+    """
+    return MARK + digest(content).encode() + b"\n"
+
+
+def read_marked(path: Path, *, required: bool = False) -> bytes:
+    """Read a file without its first line, having compared that with the rest.
+
+    Args:
+        path: of the file.
+        required: refuse a file that does not begin with its mark.
+
+    Raises:
+        RefusedError: the content is not what was written.
+        OSError: the file cannot be read.
+    """
+    content = path.read_bytes()
+    if not content.startswith(MARK):
+        if required:
+            raise RefusedError(f"{path} is damaged: it does not begin with its SHA-256")
+        return content
+    line, _, rest = content.partition(b"\n")
+    if line + b"\n" != mark(memoryview(content)[len(line) + 1 :]):
+        raise RefusedError(
+            f"{path} is damaged, or was changed by hand: it does not fit the SHA-256 in its first line; put back what "
+            "auricle wrote, or delete that line if the change is meant"
+        )
+    return rest
+
+
+def sealed(value: dict[str, Any]) -> dict[str, Any]:
+    """Return a JSON object with the hash of the rest as its last field."""
+    return {**value, FIELD: _digest_of(value)}
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """Read a JSON object without its hash, having compared that with the rest.
+
+    Raises:
+        RefusedError: the file cannot be read, is no JSON object, or is not what was written.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        seal = value.pop(FIELD, None)
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise RefusedError(f"{path} is damaged ({' '.join(str(error).split())})") from error
+    if seal is not None and seal != _digest_of(value):
+        raise RefusedError(f"{path} is damaged: its content does not fit its SHA-256")
+    return value
+
+
+def _digest_of(value: dict[str, Any]) -> str:
+    return digest(json.dumps(value, sort_keys=True, allow_nan=False).encode())

@@ -1,0 +1,80 @@
+"""How long a mirror may live: it hears that its study is over or dead, and asks whether the server still answers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from queue import Empty, SimpleQueue
+
+from auricle.study.tracking import GIVEN_UP
+
+SHARE = 0.01  # of its time that a study waits at most for a server that does not answer
+LEAST_S, MOST_S = 2.0, 10.0  # of patience
+PAUSE_S = 1.0  # between two questions
+QUESTION = {"query": "query { viewer { id } }"}
+
+
+class LastWord:
+    """In the mirror: what is heard from the study, through standard input.
+
+    Args:
+        online: whether a server is waited for.
+        over: whether the study is known to be over.
+    """
+
+    def __init__(self, *, online: bool, over: bool = False) -> None:
+        self.online = online
+        self._over = threading.Event()
+        if over:
+            self._over.set()
+        self._start = time.monotonic()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait at most so long, and return whether the study is over."""
+        return self._over.wait(timeout_s)
+
+    def listen(self) -> None:
+        """Begin to listen, in a thread, unless all has been heard."""
+        if not self._over.is_set():
+            threading.Thread(target=self._hear, daemon=True).start()
+
+    def _hear(self) -> None:
+        if not sys.stdin.buffer.readline():  # the study died
+            os.killpg(0, signal.SIGKILL)
+        self._over.set()
+        patience_s = min(max(SHARE * (time.monotonic() - self._start), LEAST_S), MOST_S)
+        while self.online:
+            if trouble := ask_server(patience_s):
+                sys.stderr.write(f"{trouble}\n")
+                sys.stderr.flush()
+                os._exit(GIVEN_UP)
+            time.sleep(PAUSE_S)
+
+
+def ask_server(timeout_s: float) -> str:
+    """Ask the server of W&B who we are; return what is wrong with its answer, or nothing.
+
+    The time holds for the whole answer: one that trickles is none.
+    """
+    answers: SimpleQueue[str] = SimpleQueue()
+    threading.Thread(target=lambda: answers.put(_ask(timeout_s)), daemon=True).start()
+    try:
+        return answers.get(timeout=timeout_s)
+    except Empty:
+        return f"the server has not answered for {timeout_s:.0f} s"
+
+
+def _ask(timeout_s: float) -> str:
+    import requests
+    import wandb
+
+    settings = wandb.setup().settings
+    key = ("api", settings.api_key) if settings.api_key else None  # else requests looks into netrc
+    try:
+        answer = requests.post(f"{settings.base_url}/graphql", json=QUESTION, auth=key, timeout=timeout_s)
+    except requests.RequestException as error:
+        return f"the server cannot be reached ({type(error).__name__})"
+    return "" if answer.ok else f"the server answers {answer.status_code} {answer.reason}"
