@@ -1,7 +1,9 @@
 """Stand-ins for a training, in a module of their own so that workers can import them."""
 
+import contextlib
 import json
 import os
+import resource
 import signal
 import time
 
@@ -111,3 +113,30 @@ def writes_what_it_hears(cell, preset, recordings, split, **options):
 
 def is_killed_in_a_step(channel, work, device, threads):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def does_not_listen(cell, preset, recordings, split, *, device, threads, on_epoch):
+    """Train on whatever is asked, as a long step in C does; ten minutes, in case nobody ends it."""
+    for epoch in range(1, 600):
+        with contextlib.suppress(BaseException):
+            write_epoch(cell, epoch, on_epoch)
+            time.sleep(600)
+
+
+def cnn_needs_too_much(cell, preset, recordings, split, **options):
+    if preset.name == "cnn":
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (2**33, hard))
+        try:
+            np.ones(2**33)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    quick(cell, preset, recordings, split, **options)
+
+
+def cnn_needs_too_many_tensors(cell, preset, recordings, split, **options):
+    if preset.name == "cnn":
+        import torch
+
+        torch.empty(2**50)
+    quick(cell, preset, recordings, split, **options)

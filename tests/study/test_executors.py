@@ -94,6 +94,21 @@ def test_a_cell_that_fails_says_why(recorder, fakes, tmp_path, executor):
     assert jobs[1].cell.done
 
 
+@pytest.mark.parametrize("executor", ["here", "in processes"])
+def test_a_cell_that_needs_too_much_memory_says_so_and_the_others_finish(recorder, fakes, tmp_path, executor):
+    jobs = make_jobs(tmp_path, "cnn", "transformer-h2")
+    execute = run_here if executor == "here" else partial(in_processes, folder=tmp_path, num_workers=1)
+    (cause,) = execute(jobs, recorder, fakes.cnn_needs_too_much).values()
+    assert cause == "not enough memory; lower training.batch_size, or try fewer --workers"
+    assert json.loads(jobs[0].cell.error.read_text())["type"].endswith("MemoryError")
+    assert jobs[1].cell.done
+
+
+def test_a_tensor_for_which_there_is_no_memory_is_told_with_its_size(recorder, fakes, tmp_path):
+    (cause,) = run_here(make_jobs(tmp_path, "cnn"), recorder, fakes.cnn_needs_too_many_tensors).values()
+    assert cause.startswith("not enough memory (it asked for 4503599627370496 bytes); lower training.batch_size")
+
+
 def test_an_error_that_is_not_ours_is_told_with_its_name(recorder, fakes, tmp_path):
     (cause,) = run_here(make_jobs(tmp_path, "cnn"), recorder, fakes.never_called).values()
     assert cause == "AssertionError: cnn/k-fold-0-0 was trained again"

@@ -88,7 +88,8 @@ def prepare(
     if entry is None or any(
         not isinstance(row, str) for row in load([manifest.clips[place] for place in entry.refused])
     ):
-        entry = store.write(key, _counted(load(manifest.clips), len(manifest.clips), on_progress), num_samples)
+        counted = _counted(load(manifest.clips), len(manifest.clips), on_progress)
+        entry = store.write(key, counted, num_samples, most_rows=len(manifest.clips))
         store.prune(store.LIMIT_BYTES)
     kept = _without(manifest, entry.refused, skip_bad)
     table = [(clip.name, clip.category, clip.fold, clip.group) for clip in manifest.clips]

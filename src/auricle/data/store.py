@@ -61,8 +61,14 @@ def find(key: str) -> Entry | None:
     return Entry(waveforms, refused)
 
 
-def write(key: str, rows: Iterable[np.ndarray | str], num_samples: int) -> Entry:
+def write(key: str, rows: Iterable[np.ndarray | str], num_samples: int, *, most_rows: int | None = None) -> Entry:
     """Write rows of (T,) as they come; a row that is a text is a refusal. Two processes may write at once.
+
+    Args:
+        key: of the entry.
+        rows: of num_samples each.
+        num_samples: T.
+        most_rows: how many there may be, for the message of a disk that is full.
 
     Raises:
         MachineError: the disk refuses; nothing is left behind.
@@ -77,7 +83,8 @@ def write(key: str, rows: Iterable[np.ndarray | str], num_samples: int) -> Entry
             else:
                 file.write(np.ascontiguousarray(row, "<f4").data)
 
-    write_atomically(description.with_suffix(".f32"), write_rows)
+    need_bytes = None if most_rows is None else 4 * most_rows * num_samples
+    write_atomically(description.with_suffix(".f32"), write_rows, need_bytes)
     num_rows = description.with_suffix(".f32").stat().st_size // (4 * num_samples)
     write_json(description, {"num_rows": num_rows, "num_samples": num_samples, "refused": refused})
     entry = find(key)

@@ -175,7 +175,9 @@ def _write(folder: Path) -> None:
             for take in range(CLIPS_PER_SOURCE):
                 name = f"{category}-{source}-{'AB'[take]}.wav"
                 fold = source % NUM_FOLDS + 1
-                soundfile.write(folder / "audio" / name, make_clip(category, source, take), SAMPLE_RATE_HZ)
+                sound = io.BytesIO()  # libsndfile has no error of its own for a full disk
+                soundfile.write(sound, make_clip(category, source, take), SAMPLE_RATE_HZ, format="WAV")
+                (folder / "audio" / name).write_bytes(sound.getvalue())
                 rows.writerow((name, fold, target, category, False, f"{category}-{source}", "AB"[take]))
     (folder / ESC50_TABLE.parent).mkdir()
     (folder / ESC50_TABLE).write_text(table.getvalue(), encoding="utf-8")

@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from auricle.errors import AuricleError
+from auricle.files import machine_errors
 from auricle.report.inline import inlined
 from auricle.report.numbering import Json
 
@@ -44,16 +45,18 @@ def to_pdf(content: Json, figures: Mapping[str, str]) -> bytes:
 
     Raises:
         AuricleError: Typst fails.
+        MachineError: the disk for temporary files refuses.
     """
     import typst
 
     text = json.dumps(content, ensure_ascii=False)
     with tempfile.TemporaryDirectory(prefix="auricle-") as name:
         folder = Path(name)
-        (folder / "report.typ").write_text(_template("report.typ"), encoding="utf-8")
-        (folder / "content.json").write_text(text, encoding="utf-8")
-        for file_name, svg in figures.items():
-            (folder / file_name).write_text(svg, encoding="utf-8")
+        with machine_errors(folder, need_bytes=len(text) + sum(map(len, figures.values()))):
+            (folder / "report.typ").write_text(_template("report.typ"), encoding="utf-8")
+            (folder / "content.json").write_text(text, encoding="utf-8")
+            for file_name, svg in figures.items():
+                (folder / file_name).write_text(svg, encoding="utf-8")
         try:
             return typst.compile(folder / "report.typ", root=folder, ignore_system_fonts=not _needs_more_fonts(text))
         except RuntimeError as error:

@@ -168,7 +168,9 @@ def write_samples(folder: StudyFolder, recordings: Recordings) -> None:
         "categories": np.array(manifest.categories),
         "sample_rate_hz": np.array(recordings.sample_rate_hz),
     }
-    runs.write_atomically(folder.samples, lambda file: np.savez_compressed(file, **arrays))
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    runs.write_bytes(folder.samples, content.getbuffer())
 
 
 def _sample(manifest: Manifest, category: str) -> int:

@@ -32,7 +32,7 @@ MODES: dict[str, Mode] = {
 WANDB_HOSTS = ["api.wandb.ai", "api.forge.coreweave.com"]  # under which `wandb login` keeps a key
 WAIT_S = 60.0  # for the mirror to finish, once the cells have
 OVER = b"over\n"  # what the mirror hears when the study has ended; when it ends without, the study was killed
-GIVEN_UP = 3  # exit code of a mirror whose server does not answer
+GIVEN_UP = 75  # exit code of a mirror whose server does not answer
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,152 @@
+"""Ctrl-C and SIGTERM, wherever a command is; every test starts a command in a process of its own."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from auricle.runs import StudyFolder
+
+FAKES = str(Path(__file__).parents[1] / "study")
+SMALL = ("study", "quickstart", "--data", "sounds", "--models", "cnn", "--protocols", "k-fold", "-v",
+         "--set", "training.epochs=2")  # fmt: skip
+PROGRAM = """
+    import sys, time
+    sys.path.insert(0, {fakes!r})
+    import fake_fits, auricle.model.describe, auricle.training.fit
+    from auricle.cli import interrupts, main
+    auricle.model.describe.describe = fake_fits.layers
+    auricle.training.fit.fit_cell = fake_fits.{fit}
+    {more}
+    if __name__ == "__main__":
+        sys.exit(main({words!r}))
+"""
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(sounds: Path, tmp_path: Path) -> Iterator[Start]:
+    """Start a command whose training is a stand-in; what is left of it at the end is ended."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(fit: str, *words: str, more: str = "") -> subprocess.Popen[str]:
+        script = tmp_path / "program.py"
+        script.write_text(textwrap.dedent(PROGRAM).format(fakes=FAKES, fit=fit, more=more, words=[*SMALL, *words]))
+        started.append(subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(process: subprocess.Popen[str], words: str) -> None:
+    assert process.stderr
+    for line in process.stderr:
+        if re.search(words, line):
+            return
+    raise AssertionError(f"it ended without saying {words!r}")
+
+
+def is_gone(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return True
+
+
+def end(process: subprocess.Popen[str]) -> tuple[int, str]:
+    _, err = process.communicate(timeout=60)
+    return process.returncode, err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_signal_ends_at_once_what_does_not_listen_to_the_first(start, number, code):
+    process = start("does_not_listen", "--workers", "1", more="interrupts.GRACE_S = 600")
+    wait_for(process, "epoch 1/2")
+    process.send_signal(number)
+    wait_for(process, "epoch 2/2")  # it goes on
+    process.send_signal(number)
+    assert end(process)[0] == code
+
+
+def test_one_signal_is_enough_in_the_end(start):
+    process = start("does_not_listen", "--workers", "1", more="interrupts.GRACE_S = 0.5")
+    wait_for(process, "epoch 1/2")
+    process.send_signal(signal.SIGINT)
+    assert end(process)[0] == 130
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_no_worker_is_left_even_one_that_does_not_listen(start, tmp_path, number, code):
+    process = start("never_ends", "--workers", "2")
+    wait_for(process, "epoch 1/2")
+    wait_for(process, "epoch 1/2")
+    pause = threading.Event()
+    while len(pids := [int(path.read_text()) for path in tmp_path.glob("runs/*/cells/*/*/pid")]) < 2:
+        pause.wait(0.02)
+    os.kill(pids[0], signal.SIGSTOP)
+    process.send_signal(number)
+    returned, err = end(process)
+    assert returned == code
+    assert all(map(is_gone, pids))
+    assert "Traceback" not in err
+
+
+SLOW = {
+    "decoding": ("auricle.data.cache.load_waveform = lambda *_, **__: print('slow', file=sys.stderr) or time.sleep(600)"),
+    "the report": "auricle.report.build.to_pdf = lambda *_: print('slow', file=sys.stderr) or time.sleep(600)",
+}
+
+
+@pytest.mark.parametrize("stage", SLOW)
+def test_whatever_takes_long_is_ended(start, tmp_path, stage):
+    more = f"import auricle.data.cache, auricle.report.build; interrupts.GRACE_S = 0.5; {SLOW[stage]}"
+    process = start("quick", "--workers", "1", more=more)
+    wait_for(process, "slow")
+    process.send_signal(signal.SIGINT)
+    returned, err = end(process)
+    assert returned == 130
+    assert "Traceback" not in err
+    assert len([cell for cell in StudyFolder(tmp_path / "runs/quickstart").cells() if cell.done]) in (0, 4)
+
+
+def test_of_two_starts_one_wins_and_the_other_changes_no_byte(start, tmp_path, auricle):
+    process = start("never_ends", "--workers", "1")
+    wait_for(process, "epoch 1/2")
+    study = tmp_path / "runs" / "quickstart"
+    pause = threading.Event()
+    while not list(study.glob("cells/*/*/pid")):
+        pause.wait(0.02)
+    before = {path: (path.stat().st_mtime_ns, path.is_file() and path.read_bytes()) for path in study.rglob("*")}
+    (tmp_path / "sounds" / "cat" / "cat 0.wav").write_bytes(b"")  # which is not even looked at
+    answer = auricle(*SMALL)
+    assert answer.code == 5
+    assert f"runs/quickstart is in use by process {process.pid}; wait for it or choose another --out" in answer.err
+    after = {path: (path.stat().st_mtime_ns, path.is_file() and path.read_bytes()) for path in study.rglob("*")}
+    assert after == before
+    assert process.poll() is None
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_training_is_stopped_in_the_middle_of_an_epoch(sounds, tmp_path, workers, number, code):
+    words = ["train", "tiny", "--data", "sounds", "--protocol", "k-fold", "--workers", workers, "-v",
+             "--set", "training.epochs=100", "--set", "training.views=500"]  # fmt: skip
+    command = [sys.executable, "-c", f"import sys; from auricle.cli import main; sys.exit(main({words!r}))"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    wait_for(process, "epoch 1/100")
+    process.send_signal(number)
+    returned, err = end(process)
+    assert returned == code
+    assert "auricle: stopped; the same command goes on from runs/tiny" in err
+    assert "Traceback" not in err
