@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test test-long check format golden bench bench-data bench-serving clean
+.PHONY: help run test test-long check format golden bench bench-data bench-robust bench-serving clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
@@ -50,6 +50,10 @@ bench-data: .venv/installed-dev  ## what the check of a dataset finds, and what 
 
 bench-serving: .venv/installed-dev  ## how fast a bundle is, into RESULTS.md: make bench-serving BUNDLE=DIR CELL=DIR
 	@$(BIN)/python benchmarks/serving.py $(BUNDLE) $(if $(CELL),--cell $(CELL)) --results RESULTS.md
+
+bench-robust: .venv/installed-dev  ## what checkpoints and failing trackers cost a training, into RESULTS.md
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/checkpoints.py --results RESULTS.md
+	@$(BIN)/python benchmarks/trackers.py --results RESULTS.md
 
 clean:  ## remove the environment and what the tools leave
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -9,8 +9,10 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 QUICK = {
     "attention": ["--rounds", "1", "--lengths", "16", "64"],
     "check": ["--rounds", "1", "--good", "40", "--each", "1", "--copies", "8", "--numbers", "50", "100", "150"],
+    "checkpoints": ["--rounds", "1", "--models", "tiny"],
     "preparation": ["--rounds", "1"],
     "step": ["--rounds", "1", "--models", "transformer-h4"],
+    "trackers": ["--rounds", "1", "--epochs", "1", "--model", "tiny"],
 }
 
 

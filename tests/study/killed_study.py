@@ -65,7 +65,7 @@ def counting(cell, *words, **options) -> None:
 
     Trainer.epoch = epoch
     try:
-        fit_cell(cell, *words, **options)
+        fit_cell(cell, *words, **{**options, "threads": 1})
     finally:
         Trainer.epoch = plain
         os.close(log)

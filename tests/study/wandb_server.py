@@ -70,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.reply(json.dumps(self.good(body)).encode())
 
-    do_GET = do_POST = do_PUT = answer
+    do_GET = do_POST = do_PUT = answer  # noqa: N815
 
     def reply(self, content: bytes, code: int = 200, length: int | None = None) -> None:
         self.send_response(code)
@@ -132,4 +132,3 @@ def serving(behaviour: str = "good") -> Iterator[Server]:
         server.released.set()
         server.shutdown()
         server.server_close()
-

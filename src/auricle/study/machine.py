@@ -104,7 +104,7 @@ def commit() -> str | None:
 
 def _git(folder: Path, *words: str) -> str | None:
     """Return what a git command prints, or None where it fails or there is no git."""
-    command = ["git", "-C", str(folder), *words]
+    command = ["git", "--no-optional-locks", "-C", str(folder), *words]  # a killed study leaves no lock behind
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):

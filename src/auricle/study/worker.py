@@ -135,4 +135,3 @@ def _work(channel: channels.Connection, log: Path) -> None:
                 channel.send(("stopped", str(error)))
             else:
                 channel.send(("ended", cause))
-

@@ -92,6 +92,6 @@ def _go_back(cell: Cell, trainer: Trainer, content: bytes) -> list[Record]:
     except Exception as error:  # PyTorch raises many kinds
         reason = " ".join(str(error).split())[:200]
         raise RefusedError(
-            f"{cell.checkpoint} is of another version of auricle ({type(error).__name__}: {reason}); delete it, and the "
-            "training begins again"
+            f"{cell.checkpoint} is of another version of auricle ({type(error).__name__}: {reason}); delete it, and "
+            "the training begins again"
         ) from error
