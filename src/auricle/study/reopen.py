@@ -13,6 +13,7 @@ from auricle.data.cache import Recordings, prepare
 from auricle.data.datasets import load_manifest
 from auricle.data.folds import PROTOCOLS, Split, make_splits
 from auricle.errors import RefusedError, UsageError
+from auricle.files import read_marked
 from auricle.runs import Cell, CellName, StudyFolder
 from auricle.study.record import read_description
 
@@ -85,4 +86,4 @@ def plainest_cells(study: Path) -> dict[str, Cell]:
 
 def models_of(study: StudyFolder) -> list[str]:
     """Return the names of a study's models, in its order."""
-    return list(yaml.safe_load(study.description.read_text(encoding="utf-8")).get("models", ()))
+    return list(yaml.safe_load(read_marked(study.description)).get("models", ()))
