@@ -66,13 +66,17 @@ class MultiHeadAttention(nn.Module):
         """Return what each query reads, (..., T, D/H) each -> (..., T, D/H)."""
         return self.dropout(torch.softmax(q @ k.transpose(-2, -1), dim=-1)) @ v
 
+    def read_in_parts(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Return the same, a few heads at a time, (B, H, T, D/H) each -> (B, H, T, D/H)."""
+        num_heads = max(1, NUM_SCORES // q.shape[2] ** 2)
+        parts = zip(*(part.flatten(0, 1).split(num_heads) for part in (q, k, v)), strict=True)
+        return torch.cat([self.read(*part) for part in parts]).view(q.shape)
+
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
         (q, k), v = self.queries_and_keys(tokens), self.split(self.value(tokens))
         if self.training and tokens.is_cpu:  # an exported graph needs no parts, nor does a GPU
-            num_heads = max(1, NUM_SCORES // tokens.shape[1] ** 2)
-            parts = zip(*(part.flatten(0, 1).split(num_heads) for part in (q, k, v)), strict=True)
-            read = torch.cat([self.read(*part) for part in parts]).view(q.shape)  # (B, H, T, D/H)
+            read = self.read_in_parts(q, k, v)  # (B, H, T, D/H)
         else:
             read = self.read(q, k, v)  # (B, H, T, D/H)
         return self.output(self.merge(read))

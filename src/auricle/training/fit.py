@@ -6,7 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from auricle.training.causes import Case, collapse
 from auricle.training.checkpoint import Record, resume, save_checkpoint
 from auricle.training.loop import Clips, Trainer, curve_point, cut_windows, window_probabilities
 from auricle.training.measure import measure
+from auricle.training.share import Share
 from auricle.training.start import fresh_model, fresh_trainer
 from auricle.training.watch import Watch, standing
 
@@ -168,6 +169,7 @@ def fit_cell(
     device: str = "auto",
     threads: int | None = None,
     on_epoch: Callable[[Record], None] | None = None,
+    share: Share | None = None,
 ) -> None:
     """Train and score one cell into its folder; a cell interrupted before goes on from its last epoch.
 
@@ -182,6 +184,7 @@ def fit_cell(
         device: auto, cpu, cuda or mps.
         threads: processor threads for this process; None leaves PyTorch's own choice.
         on_epoch: called with each line of the history.
+        share: of every batch, where several processes call this together, each with a folder of its own; None: all.
 
     Raises:
         DivergedError: a step was not finite; the checkpoint of the last epoch stays.
@@ -195,6 +198,9 @@ def fit_cell(
     runs.write_text(cell.config, to_yaml(preset))
     with torch.random.fork_rng():
         trainer, sets = prepare_training(preset, recordings, split, cell.name.seed, choose_device(device))
+        if share:
+            share.join(trainer.model)
+            trainer = replace(trainer, share=share)
         history = _train(cell, trainer, sets, on_epoch)
         model = trainer.average.model if trainer.average else trainer.model
         write_predictions(cell.predictions, _predict(model, preset, recordings, sets, trainer.window_frames))
@@ -224,6 +230,7 @@ def fit_cell(
             "peak_memory_mb": peak_memory_mb(),
             "device": str(trainer.precision.device),
             "threads": torch.get_num_threads(),
+            "workers": trainer.share.size,
             "precision": str(trainer.precision.dtype).removeprefix("torch."),
         },
     )

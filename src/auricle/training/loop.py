@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,7 @@ from auricle.errors import DivergedError
 from auricle.model.classifier import Classifier
 from auricle.training.augment import Augmenter
 from auricle.training.optimise import WeightAverage, learning_rate_at
+from auricle.training.share import Share
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Trainer:
-    """Everything that one training moves: weights, average, optimiser, randomness."""
+    """Everything that one training moves: weights, average, optimiser, randomness; and our share of every batch."""
 
     preset: Preset
     model: Classifier
@@ -74,6 +75,7 @@ class Trainer:
     generator: Generator
     precision: Precision
     window_frames: int
+    share: Share = field(default_factory=Share)
 
     def batches(self, num_clips: int) -> list[Tensor]:
         """Draw the order of an epoch: every clip `views` times, each time in a new order.
@@ -88,16 +90,19 @@ class Trainer:
         return list(order[:num_seen].split(size))
 
     def loss(self, clips: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean cross-entropy of augmented windows against smoothed targets."""
+        """Return the mean cross-entropy of augmented windows against smoothed targets; of our share, its part."""
         windows, targets = self.augmenter(clips, targets, self.window_frames)
         smoothing = self.preset.training.label_smoothing
         targets = targets * (1 - smoothing) + smoothing / targets.shape[1]
         with self.precision.autocast():
-            logits = self.model.classify(self.augmenter.mask_features(self.model.frontend(windows)))
-        return F.cross_entropy(logits.float(), targets)
+            features = self.augmenter.mask_features(self.model.frontend(windows))
+            logits = self.model.classify(self.share.of(features))
+        return F.cross_entropy(logits.float(), self.share.of(targets), reduction="sum") / len(targets)
 
     def step(self, loss: Tensor) -> Tensor:
         """Go one step down the loss and return the norm of its gradient, on the device.
+
+        Where others train with us, parts become the whole: the gradients, and the loss in place.
 
         Raises:
             DivergedError: on the CPU, where a look costs nothing: loss or gradient is not finite; the weights are left
@@ -105,6 +110,8 @@ class Trainer:
         """
         self.optimizer.zero_grad()
         loss.backward()
+        gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
+        self.share.add_up([loss.detach(), *gradients])
         clip = self.preset.training.gradient_clip or math.inf
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), clip)
         if norm.device.type == "cpu":
