@@ -1,7 +1,6 @@
 """Several processes that train one network together take the steps of one."""
 
 import socket
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,6 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as multiprocessing
-from conftest import tiny_preset
 
 from auricle.training.fit import prepare_training
 from auricle.training.share import Share
@@ -49,3 +47,44 @@ def together(size: int, preset, recordings, split, out: Path) -> list[dict[str, 
     for process in processes:
         process.join()
     return [torch.load(out / f"{rank}.pt") for rank in range(size)]
+
+
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [
+        (2, {}),
+        (3, {"encoder": True, "optimizer": "muon"}),  # nine windows a batch: three each
+        (2, {"encoder": True, "windows": "grid", "views": 1, "gradient_clip": 0.1}),  # shares that are not equal
+    ],
+)
+def test_the_losses_and_weights_are_those_of_one_process(size, options, recordings, split, tmp_path, tiny) -> None:
+    preset = tiny(**options)
+    alone = trained(preset, recordings, split, Share())
+    ranks = together(size, preset, recordings, split, tmp_path)
+    assert len(alone["losses"]) > 2
+    np.testing.assert_allclose(ranks[0]["losses"], alone["losses"], atol=1e-4)
+    for name, values in alone.items():
+        if name.endswith("key.bias"):  # softmax does not see it: its gradient is rounding alone
+            continue
+        np.testing.assert_allclose(ranks[0][name], values, rtol=1e-3, atol=1e-3, err_msg=name)
+    assert all(rank == ranks[0] for rank in ranks), "every process holds the same weights, to the bit"
+
+
+@pytest.mark.parametrize("num_rows", [9, 7, 2])
+def test_shares_are_the_batch_in_pieces(num_rows: int) -> None:
+    batch = torch.arange(num_rows)
+    pieces = [Share(rank, 3).of(batch) for rank in range(3)]
+    assert torch.equal(torch.cat(pieces), batch)
+    assert max(map(len, pieces)) - min(map(len, pieces)) <= 1
+    assert Share().of(batch) is batch
+
+
+def test_joining_leaves_the_state_of_a_network_as_it_was(recordings, split, tiny) -> None:
+    trainer, _ = prepare_training(tiny(encoder=True), recordings, split, 0, torch.device("cpu"))
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    parameters = list(trainer.model.parameters())
+    Share(0, 2).join(trainer.model)
+    after = trainer.model.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert all(new is old for new, old in zip(trainer.model.parameters(), parameters, strict=True))

@@ -75,10 +75,8 @@ class MultiHeadAttention(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
         (q, k), v = self.queries_and_keys(tokens), self.split(self.value(tokens))
-        if self.training and tokens.is_cpu:  # an exported graph needs no parts, nor does a GPU
-            read = self.read_in_parts(q, k, v)  # (B, H, T, D/H)
-        else:
-            read = self.read(q, k, v)  # (B, H, T, D/H)
+        in_parts = self.training and tokens.is_cpu  # an exported graph needs no parts, nor does a GPU
+        read = self.read_in_parts(q, k, v) if in_parts else self.read(q, k, v)  # (B, H, T, D/H)
         return self.output(self.merge(read))
 
 

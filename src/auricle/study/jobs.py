@@ -63,10 +63,7 @@ def attempt(job: Job, fit: Fit, on_epoch: OnEpoch) -> str | None:
         MachineError: the machine cannot go on, such as when the disk is full.
     """
     cell = job.cell
-    with runs.machine_errors(cell.folder):
-        cell.folder.mkdir(parents=True, exist_ok=True)
-        cell.error.unlink(missing_ok=True)
-        runs.remove_halves(cell.folder)
+    clear(cell)
     try:
         fit(
             cell,
@@ -84,6 +81,18 @@ def attempt(job: Job, fit: Fit, on_epoch: OnEpoch) -> str | None:
         record_failure(cell, cause, type(error).__name__, traceback.format_exc())
         return cause
     return None
+
+
+def clear(cell: Cell) -> None:
+    """Make the folder of a cell, and remove what a failure or a killed process has left in it.
+
+    Raises:
+        MachineError: the disk refuses.
+    """
+    with runs.machine_errors(cell.folder):
+        cell.folder.mkdir(parents=True, exist_ok=True)
+        cell.error.unlink(missing_ok=True)
+        runs.remove_halves(cell.folder)
 
 
 def _cause(error: Exception) -> str:

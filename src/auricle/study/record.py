@@ -31,7 +31,7 @@ RESULT_COLUMNS = (
 )  # fmt: skip
 
 
-def describe(plan: Plan, old: Description | None, device: str, command: str) -> Description:
+def describe(plan: Plan, old: Description | None, device: str, command: str, cluster: str | None = None) -> Description:
     """Return what study.yaml says: the study with what it had before, its dataset, and what it runs on now."""
     before = StudyConfig.model_validate(old["study"]) if old else None
     return {
@@ -40,7 +40,7 @@ def describe(plan: Plan, old: Description | None, device: str, command: str) -> 
         | {name: preset.model_dump(mode="json") for name, preset in plan.presets.items()},
         "dataset": _describe_dataset(plan, old),
         "versions": versions(),
-        "machine": machine(device),
+        "machine": machine(device) | ({"cluster": cluster} if cluster else {}),
         "commit": commit(),
         "command": command,
         "started": old["started"] if old else datetime.now(UTC).astimezone().isoformat(timespec="seconds"),

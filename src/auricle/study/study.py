@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from auricle.study.jobs import Failures, Fit, Job, real_fit
 from auricle.study.listener import Listener
 from auricle.study.machine import check_workers, choose_device, divide
 from auricle.study.plan import Plan, make_plan, resolve_presets
+from auricle.study.ray_cluster import Cluster, OnRay, connected
+from auricle.study.ray_executor import run_on_ray
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ def run_study(
     folds: Collection[int] | None = None,
     command: str = "",
     fit: Fit | None = None,
+    threads: int | None = None,
+    on_ray: OnRay | None = None,
 ) -> StudyResult:
     """Train every cell of a study that is not done, and write its record.
 
@@ -65,7 +69,7 @@ def run_study(
         config: what to train, on what.
         out: the study's folder; one that exists goes on, and may get more models, protocols and seeds.
         root: where named datasets lie; None: as `load_manifest` says.
-        workers: processes at a time; None: one a core on the CPU, one on an accelerator.
+        workers: processes at a time; None: one a core on the CPU, one on an accelerator; on a cluster, what it holds.
         device: auto, cpu, cuda or mps.
         skip_bad: leave out recordings that cannot be read, instead of refusing the dataset.
         wandb_mode: online, offline or off; None: as `tracking.choose_mode` says.
@@ -73,34 +77,44 @@ def run_study(
         folds: only these folds of the protocols; None: all.
         command: what a person typed, for the record.
         fit: trains one cell; None: `training.fit.fit_cell`.
+        threads: processor threads of each process; None: the cores divided; on a cluster, one.
+        on_ray: the cluster that trains; None: this machine.
 
     Raises:
         UsageError: a name, a field or a value is wrong, or the folder holds another study.
         RefusedError: the recordings are refused, or are not those of the folder, or what is done there is damaged.
-        MachineError: the folder is in use, the disk refuses, or a model needs more memory than is free.
+        MachineError: the folder is in use, the disk refuses, a model needs more memory than is free, or no cluster
+            answers.
     """
     listener = listener or Listener()
     check_workers(workers, device)
+    if on_ray:
+        on_ray.check()
     presets = resolve_presets(config)
     mode = tracking.choose_mode(wandb_mode)
     runs.check_free(out)  # before anything that takes long
     listener.doing("reading the recordings")
     manifest = load_manifest(config.data, root=root, group_by=config.group_by)
     check_folder(out)
-    with runs.lock(out):
+    with runs.lock(out), _reached(on_ray, listener) as cluster:
         study = StudyFolder(out)
         runs.sweep(study)
         plan = make_plan(config, presets, manifest, folds=folds, skip_bad=skip_bad, listener=listener)
         left = tuple(name for name in plan.cells if not _is_done(study.cell(name)))
         listener.doing("building the models")
-        device = choose_device(device) if left else device
-        num_workers, threads = divide(workers, device, len(left))
-        session = _Session(study, plan, left, device, num_workers, threads, listener)
+        if cluster:
+            device = cluster.device(device)
+            num_workers, threads = cluster.divide(workers, device, threads, len(left))
+        else:
+            device = choose_device(device) if left else device
+            num_workers, own_threads = divide(workers, device, len(left))
+            threads = threads or own_threads
+        session = _Session(study, plan, left, device, num_workers, threads, listener, cluster, workers)
         _write_record(session, command)
         listener.doing("scoring the free baselines")
         for note in run_baselines(study, plan.recordings_of(plan.config.models[0]), plan.splits):
             listener.note(note)
-        if left and fit is None:
+        if left and fit is None and cluster is None:
             listener.estimated(_estimate(session), num_workers)
         try:
             failures = _run(session, mode, fit)
@@ -124,6 +138,20 @@ class _Session:
     num_workers: int
     threads: int
     listener: Listener
+    cluster: Cluster | None
+    asked_workers: int | None
+
+
+@contextlib.contextmanager
+def _reached(on_ray: OnRay | None, listener: Listener) -> Iterator[Cluster | None]:
+    """Connect to the cluster, if there is to be one."""
+    if on_ray is None:
+        yield None
+        return
+    listener.doing("reaching the cluster")
+    with connected(on_ray) as cluster:
+        listener.doing("reading the recordings")
+        yield cluster
 
 
 def _is_done(cell: Cell) -> bool:
@@ -152,7 +180,8 @@ def _write_record(session: _Session, command: str) -> None:
         record.check_same(old, plan.presets, plan.digests, study.folder)
     fresh = {name: _describe(plan, name) for name in plan.presets if not study.model(name).exists()}
     if session.left or not old:
-        record.write_description(study, record.describe(plan, old, session.device, command))
+        cluster = str(session.cluster) if session.cluster else None
+        record.write_description(study, record.describe(plan, old, session.device, command, cluster))
     recordings = plan.recordings_of(plan.config.models[0])
     if not study.manifest.exists():
         record.write_manifest(study, recordings.manifest)
@@ -229,6 +258,8 @@ def _train(session: _Session, fit: Fit) -> Failures:
         )
         for name in session.left
     ]
+    if session.cluster:
+        return run_on_ray(jobs, session.listener, fit, cluster=session.cluster, most=session.asked_workers)
     if num_workers == 1:
         return run_here(jobs, session.listener, fit)
     log = study.folder / "workers.log"

@@ -58,7 +58,7 @@ class Worker:
         """Let it train a cell."""
         self.job = job
         with contextlib.suppress(OSError):  # it has died, which reading the channel will show
-            self.channel.send((fit, replace(job, recordings=_by_reference(job.recordings))))
+            self.channel.send((fit, replace(job, recordings=by_reference(job.recordings))))
 
     def hear(self) -> tuple[str, Any]:
         """Return what it says; that is ("died", how) if it does not live any more."""
@@ -95,7 +95,7 @@ class _MappedFile:
         return np.memmap(self.path, dtype=self.dtype, mode="r", offset=self.offset, shape=self.shape)
 
 
-def _by_reference(recordings: Recordings) -> Recordings:
+def by_reference(recordings: Recordings) -> Recordings:
     """Return the recordings with the place of their memory map instead of it, to be sent in a few bytes."""
     waveforms = recordings.waveforms
     assert isinstance(waveforms, np.memmap), "workers share a memory map"
@@ -104,12 +104,18 @@ def _by_reference(recordings: Recordings) -> Recordings:
     return replace(recordings, waveforms=place)  # type: ignore[arg-type]
 
 
-def _opened(recordings: Recordings) -> Recordings:
+def opened(recordings: Recordings) -> Recordings:
+    """Return the recordings that `by_reference` described.
+
+    Raises:
+        OSError: this machine does not see the map.
+        ValueError: the map is shorter than it should be.
+    """
     place: Any = recordings.waveforms
     return replace(recordings, waveforms=place.open())
 
 
-def _keep_memory() -> None:
+def keep_memory() -> None:
     """Let glibc keep what is freed: else every batch of waveforms is paged in anew, half of the time of a step."""
     with contextlib.suppress(AttributeError, OSError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt
@@ -124,11 +130,11 @@ def _work(channel: channels.Connection, log: Path) -> None:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     faulthandler.enable()
-    _keep_memory()
+    keep_memory()
     with contextlib.suppress(EOFError):
         while True:
             fit, job = channel.recv()
-            job = replace(job, recordings=_opened(job.recordings))
+            job = replace(job, recordings=opened(job.recordings))
             try:
                 cause = attempt(job, fit, lambda record: channel.send(("epoch", record)))
             except MachineError as error:

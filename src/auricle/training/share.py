@@ -40,7 +40,7 @@ class Share:
         return cls(dist.get_rank(), dist.get_world_size())
 
     def of(self, batch: Tensor) -> Tensor:
-        """Return our rows of a batch, (B, ...) -> (B / size, ...); the first ranks get one more where that is no whole."""
+        """Return our rows of a batch, (B, ...) -> (B / size, ...); what is left over goes to the first ranks."""
         self.num_rows = len(batch)
         return batch[self.first(self.rank) : self.first(self.rank + 1)] if self.size > 1 else batch
 
@@ -63,7 +63,7 @@ class Share:
             nn.Dropout: SharedDropout,
             MultiHeadAttention: SharedAttention,
         }
-        for layer in model.modules():
+        for layer in model.modules() if self.size > 1 else ():
             if kind := shared.get(type(layer)):
                 layer.__class__ = kind
                 layer.share = self  # type: ignore[assignment]
@@ -105,7 +105,7 @@ class SharedDropout(nn.Dropout):
         """(B / size, ...) -> the same."""
         if not self.training or not self.p:
             return values
-        order = sorted(range(values.ndim), key=lambda axis: -values.stride(axis))  # as they lie in memory
+        order = sorted(range(values.ndim), key=values.stride, reverse=True)  # as they lie in memory
         shape = (self.share.num_rows, *values.shape[1:])
         whole = values.new_ones([shape[axis] for axis in order]).permute([order.index(n) for n in range(values.ndim)])
         return values * self.share.of(F.dropout(whole, self.p))

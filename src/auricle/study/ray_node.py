@@ -1,0 +1,106 @@
+"""What a node of a cluster does to train a cell; it needs auricle, and nothing of the study's folder.
+
+study                           node
+  (errand, waveforms)     ----->
+  ("unseen", None)        <-----   it does not see the memory map: send the waveforms too
+  ("started", node)       <-----
+  ("epoch", record+files) <-----   after every epoch
+  ("ended", cause+files)  <-----   cause None: done
+  ("stopped", why)        <-----   its machine cannot go on
+"""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from auricle import runs
+from auricle.data.cache import Recordings
+from auricle.errors import MachineError
+from auricle.runs import Cell
+from auricle.study.attempts import read_files
+from auricle.study.jobs import Fit, Job, attempt
+from auricle.study.worker import keep_memory, opened
+
+Send = Callable[[str, Any], object]
+
+
+@dataclass(frozen=True)
+class Errand:
+    """One attempt at a cell.
+
+    Attributes:
+        number: of the attempt.
+        job: what to train; its folder is the study's, and its recordings say where their memory map is.
+        fit: trains it.
+        files: of the cell, that the attempt goes on from.
+    """
+
+    number: int
+    job: Job
+    fit: Fit
+    files: Mapping[str, bytes]
+
+
+def train_on_node(errand: Errand, waveforms: np.ndarray | None, mailbox: Any) -> None:
+    """Train a cell as a task of Ray.
+
+    Args:
+        errand: what to do.
+        waveforms: of the recordings, (N, T); None: their memory map is to be found.
+        mailbox: a `ray.util.queue.Queue` of (cell, attempt, kind, content).
+    """
+    send = partial(post, mailbox, errand)
+    recordings = find(errand.job.recordings, waveforms)
+    if recordings is None:
+        send("unseen", None)
+    else:
+        send("started", socket.gethostname())
+        carry_out(errand, recordings, send)
+
+
+def post(mailbox: Any, errand: Errand, kind: str, content: Any) -> None:
+    """Put a message into the mailbox of the study and wait until it is there."""
+    mailbox.put((errand.job.cell.name, errand.number, kind, content))
+
+
+def find(recordings: Recordings, waveforms: np.ndarray | None) -> Recordings | None:
+    """Return recordings with their waveforms, sent along or mapped; None where this machine does not see the map.
+
+    The name of the map is a hash of what is in it, so what has that name and size is it.
+    """
+    if waveforms is not None:
+        return replace(recordings, waveforms=waveforms)
+    try:
+        return opened(recordings)
+    except (OSError, ValueError):
+        return None
+
+
+def carry_out(errand: Errand, recordings: Recordings, send: Send) -> str | None:
+    """Train in a folder of this node, send what comes of it, and return why it failed; None: it is done."""
+    keep_memory()
+    here = socket.gethostname()
+    try:
+        with runs.machine_errors(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory(prefix="auricle-") as folder:
+            cell = Cell(errand.job.cell.name, Path(folder) / "cell")
+            for name, content in errand.files.items():
+                runs.write_atomically(cell.folder / name, lambda file, content=content: file.write(content))  # type: ignore[misc]
+            job = replace(errand.job, cell=cell, recordings=recordings)
+
+            def on_epoch(record: dict[str, Any]) -> None:
+                send("epoch", (record, read_files(cell)))
+
+            cause = attempt(job, errand.fit, on_epoch)
+            send("ended", (cause, read_files(cell)))
+            return cause
+    except MachineError as error:
+        send("stopped", f"{here}: {error}")
+        return str(error)
