@@ -13,10 +13,12 @@ import typer
 
 from auricle.cli.options import Json, Quiet, Set, Verbose, numbers, required, say, verbosity, words
 from auricle.cli.resolve import protocol_names, resolve
+from auricle.errors import UsageError
 
 if TYPE_CHECKING:
     from auricle.config import StudyConfig
     from auricle.study.listener import Listener
+    from auricle.study.ray_cluster import OnRay
 
 Data = Annotated[
     str | None,
@@ -30,6 +32,16 @@ Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes that train at a time. [default: one a core; on a GPU one]")
 ]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="What to train on.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processor threads of each. [default: the cores divided; with --ray 1]"),
+]
+Ray = Annotated[
+    str | None, typer.Option(metavar="auto|HOST:PORT", help="Train on a Ray cluster (pip install 'auricle[ray]').")
+]
+Gpus = Annotated[
+    float | None, typer.Option(metavar="SHARE", help="With --ray: share of a GPU that each takes. [default: 1]")
+]
 Wandb = Annotated[
     str | None,
     typer.Option(
@@ -67,6 +79,9 @@ def study(
     allow_split_groups: AllowSplitGroups = False,
     workers: Workers = None,
     device: Device = "auto",
+    threads: Threads = None,
+    ray: Ray = None,
+    gpus: Gpus = None,
     wandb: Wandb = None,
     skip_bad: SkipBad = False,
     no_report: NoReport = False,
@@ -97,8 +112,8 @@ def study(
     changes |= {"group_by": group_by, "allow_split_groups": allow_split_groups or None}
     config, root = resolve(config, data, assignments, **changes)
     conduct(
-        config, out, root=root, report=not no_report, as_json=json, level=level,
-        workers=workers, device=device, wandb_mode=wandb, skip_bad=skip_bad,
+        config, out, root=root, report=not no_report, as_json=json, level=level, workers=workers, device=device,
+        threads=threads, on_ray=cluster(ray, gpus), wandb_mode=wandb, skip_bad=skip_bad,
     )  # fmt: skip
 
 
@@ -117,6 +132,9 @@ def train(
     allow_split_groups: AllowSplitGroups = False,
     workers: Workers = None,
     device: Device = "auto",
+    threads: Threads = None,
+    ray: Ray = None,
+    gpus: Gpus = None,
     wandb: Wandb = None,
     skip_bad: SkipBad = False,
     no_report: NoReport = False,
@@ -124,7 +142,10 @@ def train(
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Train one model: a study of one, by default on one split of the built-in sounds (--data toy)."""
+    """Train one model: a study of one, by default on one split of the built-in sounds (--data toy).
+
+    With --ray and several --workers these train each cell together, each its share of every batch.
+    """
     from auricle.config import StudyConfig, load_preset, preset_names
 
     level = verbosity(context, quiet, verbose)
@@ -135,8 +156,24 @@ def train(
     config, root = resolve(config, data, assignments, **changes)
     conduct(
         config, out, root=root, report=not no_report, as_json=json, level=level, folds=None if fold is None else {fold},
-        workers=workers, device=device, wandb_mode=wandb, skip_bad=skip_bad,
+        workers=None if ray else workers, device=device, threads=threads, on_ray=cluster(ray, gpus, workers or 1),
+        wandb_mode=wandb, skip_bad=skip_bad,
     )  # fmt: skip
+
+
+def cluster(address: str | None, gpus: float | None, together: int = 1) -> OnRay | None:
+    """Return how a cluster is asked for, if it is.
+
+    Raises:
+        UsageError: a share of its GPUs without a cluster.
+    """
+    from auricle.study.ray_cluster import OnRay
+
+    if address is None:
+        if gpus is not None:
+            raise UsageError(f"--gpus {gpus:g} is a share of the GPUs of a cluster; name that with --ray")
+        return None
+    return OnRay(address, 1.0 if gpus is None else gpus, together)
 
 
 def conduct(

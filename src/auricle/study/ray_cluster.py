@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from typing import Any
 from auricle.errors import MachineError, UsageError
 
 ANSWER_S = 20.0  # for a cluster to answer; a busy one takes three
+CONNECTION_S = 3.0
 PROBE = "import sys, ray; ray.init(sys.argv[1], logging_level='ERROR', log_to_driver=False)"
 
 
@@ -44,8 +46,9 @@ class OnRay:
             raise UsageError(f"--ray takes auto or HOST:PORT of the head, such as 10.0.0.1:6379, not {self.address!r}")
         if not 0 < self.gpus <= 1:
             raise UsageError(f"--gpus must be above 0 and at most 1, not {self.gpus:g}")
-        if find_spec("ray") is None:
-            raise UsageError("--ray needs Ray: pip install 'auricle[ray]'")
+        needed = ("ray", "pyarrow") if self.together > 1 else ("ray",)  # Ray Train imports pyarrow
+        if missing := [package for package in needed if find_spec(package) is None]:
+            raise UsageError(f"--ray needs {' and '.join(missing)}: pip install 'auricle[ray]'")
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,13 @@ def connected(asked: OnRay) -> Iterator[Cluster]:
 
 
 def _probe(address: str) -> None:
-    """Connect in a process of its own, as Ray tries for minutes where nobody, or something else, answers."""
+    """Connect in a process of its own, as Ray tries for minutes where something else than Ray answers."""
+    host, _, port = address.partition(":")
+    try:
+        if address != "auto":
+            socket.create_connection((host, int(port)), timeout=CONNECTION_S).close()
+    except (OSError, OverflowError) as error:
+        raise MachineError(f"no Ray cluster at {address} ({error}); {_remedy(address)}") from None
     command = [sys.executable, "-c", PROBE, address]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_S, env=_patience())

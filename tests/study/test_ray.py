@@ -1,0 +1,186 @@
+"""A study on a cluster of two nodes of this machine, one core each."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_jobs import make_jobs
+
+from auricle.config import revalidated
+from auricle.runs import StudyFolder, read_history
+from auricle.study.listener import Listener
+from auricle.study.ray_cluster import OnRay, connected
+from auricle.study.ray_executor import run_on_ray
+from auricle.study.study import run_study
+
+pytest.importorskip("ray", reason="Ray is not installed: pip install 'auricle[ray]'")
+pytestmark = pytest.mark.long
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator:
+    """Two nodes that find the stand-ins of these tests."""
+    from ray.cluster_utils import Cluster
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]))
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        try:
+            cluster.add_node(num_cpus=1)
+            yield cluster
+        finally:
+            cluster.shutdown()
+
+
+@pytest.fixture
+def execute(cluster, recorder):
+    def execute(jobs, fit, listener=None, **asked):
+        with connected(OnRay(cluster.address, **asked)) as found:
+            return run_on_ray(jobs, listener or recorder, fit, cluster=found)
+
+    return execute
+
+
+def epochs_of(jobs, num: int) -> list:
+    """The same jobs, each of so many epochs."""
+    from dataclasses import replace
+
+    presets = {job.preset.name: revalidated(job.preset.training, epochs=num) for job in jobs}
+    return [replace(job, preset=job.preset.model_copy(update={"training": presets[job.preset.name]})) for job in jobs]
+
+
+def test_a_cluster_predicts_what_one_process_predicts(cluster, config, recorder, tmp_path) -> None:
+    short = {"training.epochs": 2, "training.batch_size": 4, "audio.window_s": 0.5}
+    study = config.model_copy(update={"models": ("tiny",), "protocols": ("k-fold",), "overrides": short})
+    options = {"device": "cpu", "wandb_mode": "off", "threads": 1, "listener": recorder}
+    run_study(study, tmp_path / "here", workers=1, **options)
+    recorder.said.clear()
+    result = run_study(study, tmp_path / "there", on_ray=OnRay(cluster.address), **options)
+    assert len(result.done) == 4
+    assert len(recorder.of("started")) == len(recorder.of("done")) == 4
+    assert len(recorder.of("epoch")) == 8
+    for name in result.done:
+        here, there = (StudyFolder(tmp_path / where).cell(name) for where in ("here", "there"))
+        assert there.predictions.read_bytes() == here.predictions.read_bytes()
+        assert there.weights.read_bytes() == here.weights.read_bytes()
+        assert not there.checkpoint.exists()
+    assert "cluster: 2 nodes, 2 CPU" in StudyFolder(tmp_path / "there").description.read_text()
+
+
+def test_a_cell_that_fails_says_why_and_the_others_go_on(execute, recorder, fakes, tmp_path) -> None:
+    jobs = make_jobs(tmp_path, "cnn", "transformer-h2")
+    failures = execute(jobs, fakes.cnn_diverges)
+    assert failures == {jobs[0].cell.name: "loss nan in epoch 2; lower training.learning_rate"}
+    assert json.loads(jobs[0].cell.error.read_text())["type"] == "DivergedError"
+    assert jobs[1].cell.done
+
+
+def test_a_cell_whose_process_dies_every_time_is_given_up(execute, recorder, fakes, tmp_path) -> None:
+    jobs = make_jobs(tmp_path, "cnn", "transformer-h2")
+    failures = execute(jobs, fakes.cnn_is_killed)
+    assert list(failures) == [jobs[0].cell.name]
+    assert "memory" in failures[jobs[0].cell.name]
+    assert "3 times" in failures[jobs[0].cell.name]
+    assert len(recorder.of("note")) == 2
+    assert jobs[1].cell.done
+
+
+def test_recordings_that_nodes_do_not_see_travel(execute, recorder, fakes, tmp_path) -> None:
+    jobs = make_jobs(tmp_path, "cnn", num_folds=3)
+    (tmp_path / "clips.f32").unlink()  # we have it mapped; nobody else finds it
+    assert not execute(jobs, fakes.writes_what_it_hears)
+    assert [json.loads((job.cell.folder / "heard.json").read_text())["sum"] for job in jobs] == [sum(range(48))] * 3
+    assert len([note for note in recorder.of("note") if "object store" in note]) == 1
+
+
+def test_cells_of_a_node_that_is_lost_are_trained_elsewhere_from_their_last_epoch(
+    cluster, execute, recorder, fakes, tmp_path
+) -> None:
+    jobs = epochs_of(make_jobs(tmp_path, "cnn", num_folds=4), 10)
+    node = cluster.add_node(num_cpus=1)
+
+    class Killer(Listener):
+        def epoch(self, cell, record) -> None:
+            recorder.epoch(cell, record)
+            if record["epoch"] == 5 and node in cluster.worker_nodes:
+                cluster.remove_node(node, allow_graceful=False)
+
+        def note(self, text) -> None:
+            recorder.note(text)
+
+    assert not execute(jobs, fakes.slowly, Killer())
+    assert all(job.cell.done for job in jobs)
+    lost = [note for note in recorder.of("note") if "was lost" in note]
+    assert lost
+    for job in jobs:
+        told = [epoch for name, epoch in recorder.of("epoch") if name == str(job.cell.name)]
+        assert told == sorted(told), "no epoch that was told is trained again"
+        assert [record["epoch"] for record in read_history(job.cell)] == list(range(1, 11))
+
+
+STUDY = """
+    import sys
+    sys.path.insert(0, {here!r})
+    from pathlib import Path
+    import fake_fits
+    from made_jobs import make_jobs
+    from auricle import cli
+    from auricle.study.listener import Listener
+    from auricle.study.ray_cluster import OnRay, connected
+    from auricle.study.ray_executor import run_on_ray
+
+    class Loud(Listener):
+        def epoch(self, cell, record):
+            print("epoch", flush=True)
+
+    def work():
+        with connected(OnRay({address!r})) as cluster:
+            run_on_ray(make_jobs(Path({folder!r}), "cnn", "tiny"), Loud(), fake_fits.never_ends, cluster=cluster)
+
+    cli.app.command("work")(work)
+    sys.exit(cli.main(["work"]))
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_study_and_its_tasks(cluster, tmp_path, number, code) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(STUDY).format(here=str(HERE), address=cluster.address, folder=str(tmp_path)))
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.stdout.readline()
+        process.send_signal(number)
+        assert process.wait(timeout=10) in (code, -number)
+    import ray
+
+    with connected(OnRay(cluster.address)):
+        free = 0.0
+        for _ in range(100):
+            if (free := ray.available_resources().get("CPU", 0.0)) == ray.cluster_resources()["CPU"]:
+                break
+            ray.wait([ray.put(None)], timeout=0.1)
+        assert free == ray.cluster_resources()["CPU"]
+
+
+def test_two_workers_together_have_the_losses_of_one(cluster, config, recorder, tmp_path) -> None:
+    pytest.importorskip("pyarrow", reason="Ray Train needs pyarrow: pip install 'auricle[ray]'")
+    short = {"training.epochs": 2, "training.batch_size": 4, "audio.window_s": 0.5, "training.precision": "float32"}
+    study = config.model_copy(update={"models": ("tiny",), "protocols": ("test-split",), "overrides": short})
+    options = {"device": "cpu", "wandb_mode": "off", "threads": 1, "listener": recorder}
+    (name,) = run_study(study, tmp_path / "one", workers=1, **options).done
+    two = run_study(study, tmp_path / "two", on_ray=OnRay(cluster.address, together=2), **options)
+    assert two.done == (name,)
+    one, both = (StudyFolder(tmp_path / where).cell(name) for where in ("one", "two"))
+    assert json.loads(both.metrics.read_text())["workers"] == 2
+    objectives = [[record["objective"] for record in read_history(cell)] for cell in (one, both)]
+    np.testing.assert_allclose(objectives[1], objectives[0], atol=1e-4)
+    assert len(recorder.of("done")) == 2
