@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test test-long check format golden bench bench-data bench-robust bench-serving clean
+.PHONY: help run test test-long check format golden bench bench-data bench-robust bench-scaling bench-serving clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
@@ -54,6 +54,9 @@ bench-serving: .venv/installed-dev  ## how fast a bundle is, into RESULTS.md: ma
 bench-robust: .venv/installed-dev  ## what checkpoints and failing trackers cost a training, into RESULTS.md
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/checkpoints.py --results RESULTS.md
 	@$(BIN)/python benchmarks/trackers.py --results RESULTS.md
+
+bench-scaling: .venv/installed-dev  ## two processes and two nodes against one, into RESULTS.md; takes a quarter of an hour
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/scaling.py --results RESULTS.md
 
 clean:  ## remove the environment and what the tools leave
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
