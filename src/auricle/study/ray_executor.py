@@ -31,7 +31,9 @@ class Running:
     number: int
 
 
-def run_on_ray(jobs: Sequence[Job], listener: Listener, fit: Fit, *, cluster: Cluster, most: int | None) -> Failures:
+def run_on_ray(
+    jobs: Sequence[Job], listener: Listener, fit: Fit, *, cluster: Cluster, most: int | None = None
+) -> Failures:
     """Train each cell on whatever node has room for it.
 
     Args:
