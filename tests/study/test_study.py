@@ -169,6 +169,17 @@ def test_no_worker_is_a_usage_error(run):
         run(workers=0)
 
 
+def test_threads_asked_for_are_those_of_every_cell(run, fakes):
+    heard = []
+
+    def listens(*cell, threads, **options):
+        heard.append(threads)
+        fakes.quick(*cell, threads=threads, **options)
+
+    run(listens, protocols=("test-split",), threads=3)
+    assert heard == [3, 3]
+
+
 def test_a_damaged_description_is_refused(run, tmp_path: Path):
     run(protocols=("test-split",))
     StudyFolder(tmp_path / "study").description.write_text("study: {")
