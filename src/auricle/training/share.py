@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from auricle.model.dropout import Dropout
 from auricle.model.transformer import NUM_SCORES, MultiHeadAttention
 
 
@@ -58,13 +58,13 @@ class Share:
 
     def join(self, model: nn.Module) -> None:
         """Let the layers that depend on the batch as a whole see it whole; their weights, names and buffers stay."""
-        shared = {
-            nn.BatchNorm2d: SharedBatchNorm,
-            nn.Dropout: SharedDropout,
-            MultiHeadAttention: SharedAttention,
-        }
-        for layer in model.modules() if self.size > 1 else ():
-            if kind := shared.get(type(layer)):
+        if self.size == 1:
+            return
+        for layer in list(model.modules()):
+            for name, child in list(layer.named_children()):
+                if isinstance(child, nn.Dropout | Dropout):
+                    setattr(layer, name, SharedDropout(child, self))
+            if kind := {nn.BatchNorm2d: SharedBatchNorm, MultiHeadAttention: SharedAttention}.get(type(layer)):
                 layer.__class__ = kind
                 layer.share = self  # type: ignore[assignment]
 
@@ -78,7 +78,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
         """(B / size, C, F, T) -> the same."""
         if not self.training:
             return super().forward(map)
-        values, num = map.float(), self.share.num_rows * map.shape[2] * map.shape[3]
+        values, num = map.to(_precise(map)), self.share.num_rows * map.shape[2] * map.shape[3]
         mean = _Total.apply(values.sum((0, 2, 3))) / num  # (C,)
         centred = values - mean[:, None, None]
         variance = _Total.apply(centred.square().sum((0, 2, 3))) / num
@@ -96,25 +96,34 @@ class SharedBatchNorm(nn.BatchNorm2d):
         self.num_batches_tracked += 1
 
 
-class SharedDropout(nn.Dropout):
-    """Dropout that draws for the whole batch, as one process would, and keeps the rows of this one."""
+class SharedDropout(nn.Module):
+    """Dropout that draws for the whole batch, as one process would, and keeps the rows of this one.
 
-    share: Share
+    Args:
+        layer: the dropout of one process.
+        share: of this process.
+    """
+
+    def __init__(self, layer: nn.Module, share: Share) -> None:
+        super().__init__()
+        self.layer = layer
+        self.share = share
 
     def forward(self, values: Tensor) -> Tensor:
         """(B / size, ...) -> the same."""
-        if not self.training or not self.p:
+        if not self.training:
             return values
         order = sorted(range(values.ndim), key=values.stride, reverse=True)  # as they lie in memory
         shape = (self.share.num_rows, *values.shape[1:])
         whole = values.new_ones([shape[axis] for axis in order]).permute([order.index(n) for n in range(values.ndim)])
-        return values * self.share.of(F.dropout(whole, self.p))
+        return values * self.share.of(self.layer(whole))
 
 
 class SharedAttention(MultiHeadAttention):
     """Attention whose dropout is drawn for the heads of the whole batch, in the parts of one process."""
 
     share: Share
+    dropout: SharedDropout
 
     def read_in_parts(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """(B / size, H, T, D/H) each -> the same."""
@@ -124,13 +133,18 @@ class SharedAttention(MultiHeadAttention):
         read = [own[2][:0]]
         for start in range(0, self.share.num_rows * H, num_heads):
             stop = min(start + num_heads, self.share.num_rows * H)
-            noise = F.dropout(torch.ones(stop - start, T, T, device=q.device), self.dropout.p)
+            noise = self.dropout.layer(torch.ones(stop - start, T, T, device=q.device, dtype=_precise(q)))
             low, high = max(start, first), min(stop, first + len(own[0]))
             if low < high:
                 q_part, k_part, v_part = (part[low - first : high - first] for part in own)
                 weights = torch.softmax(q_part @ k_part.transpose(-2, -1), dim=-1)
                 read.append((weights * noise[low - start : high - start]) @ v_part)
         return torch.cat(read).view(q.shape)
+
+
+def _precise(values: Tensor) -> torch.dtype:
+    """Return the type in which sums are formed: float32, or a wider one that the values have."""
+    return torch.promote_types(values.dtype, torch.float32)
 
 
 class _Total(torch.autograd.Function):
