@@ -165,3 +165,12 @@ def test_the_device_is_what_the_nodes_have() -> None:
     assert Cluster(OnRay("auto"), NODES[1:]).device("auto") == "cpu"
     with pytest.raises(MachineError, match="no device 'cuda' in the cluster"):
         Cluster(OnRay("auto"), NODES[1:]).device("cuda")
+
+
+def test_a_head_that_is_gone_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        head = f"127.0.0.1:{server.getsockname()[1]}"
+        cluster = Cluster(OnRay("auto"), NODES, head)
+        cluster.check()
+    with pytest.raises(MachineError, match=rf"the head of the cluster, {head}, is gone"):
+        cluster.check()

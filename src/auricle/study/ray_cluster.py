@@ -58,14 +58,29 @@ class Cluster:
     Attributes:
         asked: how it was asked for.
         nodes: the resources of each node: CPU, GPU.
+        head: HOST:PORT of the process that holds it together.
     """
 
     asked: OnRay
     nodes: tuple[Mapping[str, float], ...]
+    head: str = ""
 
     def total(self, resource: str) -> float:
         """Return how much of a resource all nodes have together."""
         return sum(node.get(resource, 0.0) for node in self.nodes)
+
+    def check(self) -> None:
+        """See that the head is there: Ray itself looks for it for a minute, and then ends this process.
+
+        Raises:
+            MachineError: it is not.
+        """
+        try:
+            _connect(self.head)
+        except OSError as error:
+            raise MachineError(
+                f"the head of the cluster, {self.head}, is gone ({error}); the same command goes on with another"
+            ) from error
 
     def device(self, name: str) -> str:
         """Return the device of the nodes that a name means; "auto" is CUDA where a node has a GPU.
@@ -126,17 +141,17 @@ def connected(asked: OnRay) -> Iterator[Cluster]:
     try:
         ray.init(asked.address, logging_level=logging.ERROR, log_to_driver=False)
         signal.signal(signal.SIGTERM, handler)  # ours: Ray's would end us with another exit code
-        yield Cluster(asked, tuple(node["Resources"] for node in ray.nodes() if node["Alive"]))
+        nodes = tuple(node["Resources"] for node in ray.nodes() if node["Alive"])
+        yield Cluster(asked, nodes, ray.get_runtime_context().gcs_address)
     finally:
         ray.shutdown()
 
 
 def _probe(address: str) -> None:
     """Connect in a process of its own, as Ray tries for minutes where something else than Ray answers."""
-    host, _, port = address.partition(":")
     try:
         if address != "auto":
-            socket.create_connection((host, int(port)), timeout=CONNECTION_S).close()
+            _connect(address)
     except (OSError, OverflowError) as error:
         raise MachineError(f"no Ray cluster at {address} ({error}); {_remedy(address)}") from None
     command = [sys.executable, "-c", PROBE, address]
@@ -147,6 +162,11 @@ def _probe(address: str) -> None:
     if answer.returncode:
         lines = answer.stderr.strip().splitlines() or ["no word"]
         raise MachineError(f"no Ray cluster at {address} ({_cause(lines)}); {_remedy(address)}")
+
+
+def _connect(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host, int(port)), timeout=CONNECTION_S).close()
 
 
 def _cause(lines: list[str]) -> str:

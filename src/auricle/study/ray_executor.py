@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from auricle.study.worker import by_reference
 
 TICK_S = 0.2  # between two looks at which tasks have ended
 MOST_LOSSES = 3  # of a cell, without an epoch in between
+HEAD_S, HEAD_GONE_S = 5.0, 20.0  # between two looks at whether the head is there; until it is given up
 LAST_SECONDS_S = 4.0  # for tasks to end by themselves when we are stopped
 
 
@@ -69,6 +71,7 @@ class Dispatch:
         self.nodes: dict[CellName, str] = {}  # where a cell has started
         self.losses: Counter[CellName] = Counter()
         self.failures: Failures = {}
+        self.head_seen_s = time.monotonic()
 
     def run(self) -> Failures:
         """Train until every cell has ended.
@@ -84,12 +87,24 @@ class Dispatch:
                     self._send_out(self.pending.popleft())
                 self._hear(TICK_S)
                 self._collect()
+                self._see_head()
         except ray.exceptions.RayError as error:
             words = " ".join(str(error).split())
             raise MachineError(f"Ray cannot go on: {words[:300]}; see `ray status`") from error
         finally:
             self._call_off()
         return self.failures
+
+    def _see_head(self) -> None:
+        """Look now and then whether the head of the cluster is there, and bear with it for a while."""
+        unseen_s = time.monotonic() - self.head_seen_s
+        if unseen_s > HEAD_S:
+            try:
+                self.cluster.check()
+                self.head_seen_s = time.monotonic()
+            except MachineError:
+                if unseen_s > HEAD_GONE_S:
+                    raise
 
     def _send_out(self, job: Job) -> None:
         import ray
