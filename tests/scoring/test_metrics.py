@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import classification_report, f1_score, log_loss, roc_auc_score
 
-from auricle.scoring.metrics import calibration_error, mean_curve, one_vs_rest, roc, score, score_predictions
+from auricle.scoring.metrics import mean_curve, one_vs_rest, roc, score, score_predictions
 from auricle.scoring.predictions import Predictions
 
 CATEGORIES = ("cat", "dog", "owl")
@@ -109,13 +109,6 @@ def test_rounded_probabilities_lose_nothing_that_matters():
 def test_what_cannot_be_scored_is_refused(probabilities: np.ndarray, labels: np.ndarray):
     with pytest.raises(ValueError, match=r"fit|finite|lie in"):
         score(probabilities, labels, CATEGORIES)
-
-
-def test_calibration_error_is_zero_for_honest_confidence_and_its_distance_otherwise():
-    labels = np.array([0, 0, 0, 1])
-    assert calibration_error(np.tile([0.75, 0.25], (4, 1)), labels) == pytest.approx(0)
-    assert calibration_error(np.tile([0.95, 0.05], (4, 1)), labels) == pytest.approx(0.2)
-    assert calibration_error(np.tile([1.0, 0.0], (4, 1)), labels) == pytest.approx(0.25)
 
 
 def test_roc_curves_run_from_the_origin_to_one_and_enclose_their_auc():

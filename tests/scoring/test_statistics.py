@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, ttest_1samp
 
-from auricle.scoring.statistics import bootstrap_interval, holm, sign_test, wilson_interval
+from auricle.scoring.statistics import bootstrap_interval, holm, mean_test, sign_test, wilson_interval
 
 
 @given(st.integers(1, 500), st.data())
@@ -60,3 +60,50 @@ def test_adjusted_p_values_are_never_smaller_and_keep_their_order(p_values: list
     order = np.argsort(p_values, kind="stable")
     assert (np.diff(np.array(adjusted)[order]) >= 0).all()
     assert min(adjusted) == pytest.approx(min(1.0, len(p_values) * min(p_values)))
+
+
+def test_with_one_training_and_no_groups_the_mean_test_is_student_s():
+    values = np.random.default_rng(0).normal(0.3, 1.0, 30)
+    assert mean_test(values, list(range(30)), ["once"] * 30) == pytest.approx(ttest_1samp(values, 0).pvalue, rel=1e-4)
+
+
+def test_clips_of_one_group_are_one_value_to_the_mean_test():
+    values = np.random.default_rng(0).normal(0.3, 1.0, 30)
+    groups = [str(place // 5) for place in range(150)]
+    once = mean_test(values, list(range(30)), ["once"] * 30)
+    assert mean_test(np.repeat(values, 5), groups, ["once"] * 150) == pytest.approx(once, rel=1e-4)
+
+
+def test_the_same_answers_from_more_trainings_are_no_more_evidence():
+    values = np.random.default_rng(0).normal(0.3, 1.0, 30)
+    once = mean_test(values, list(range(30)), ["once"] * 30)
+    again = mean_test(np.tile(values, 4), [*range(30)] * 4, [str(place // 30) for place in range(120)])
+    assert again == pytest.approx(once, rel=1e-4)
+
+
+def test_trainings_that_disagree_weaken_what_the_clips_say():
+    agree, disagree = np.full((4, 100), 0.2), np.tile([[0.6], [0.5], [-0.2], [-0.1]], (1, 100))
+    noise = np.random.default_rng(0).normal(0, 0.3, 100)
+    groups, trainings = [*range(100)] * 4, [str(place // 100) for place in range(400)]
+    assert mean_test((agree + noise).ravel(), groups, trainings) < 1e-6
+    assert mean_test((disagree + noise).ravel(), groups, trainings) > 0.2
+
+
+def test_one_group_proves_nothing_and_no_difference_is_none():
+    assert mean_test(np.ones(9), ["a"] * 9, ["t"] * 9) == 1.0
+    assert mean_test(np.array([0.5, -0.5]), ["a", "b"], ["t", "t"]) == 1.0
+    assert mean_test(np.ones(9), list("abcdefghi"), ["t"] * 9) < 1e-9
+
+
+@pytest.mark.parametrize(("num_trainings", "spread"), [(1, 0.0), (2, 1.0), (4, 0.0), (4, 0.5), (4, 2.0)])
+def test_the_mean_test_is_wrong_at_most_as_often_as_it_says(num_trainings: int, spread: float):
+    generator = np.random.default_rng(5)
+    groups = [place // 2 for place in range(40)] * num_trainings
+    trainings = [place // 40 for place in range(40 * num_trainings)]
+    false = 0
+    for _ in range(400):
+        of_group = np.repeat(generator.normal(0, 1, 20), 2)
+        of_training = spread * generator.normal(0, 0.5, num_trainings)
+        values = of_group + of_training[:, None] + generator.normal(0, 0.5, (num_trainings, 40))
+        false += mean_test(values.ravel(), groups, trainings) < 0.05
+    assert false / 400 < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)

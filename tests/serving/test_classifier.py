@@ -6,7 +6,8 @@ import onnxruntime
 import pytest
 
 from auricle.errors import RefusedError, UsageError
-from auricle.serving.classifier import Classifier, calibrated
+from auricle.scoring.calibration import softmax
+from auricle.serving.classifier import Classifier
 from auricle.serving.explain import rollout
 
 NOISE = np.random.default_rng(0).standard_normal(4_100).astype(np.float32) * 0.1
@@ -16,7 +17,7 @@ def test_predict_and_the_whole_onnx_model_say_the_same(bundle):
     prediction = Classifier.load(bundle).predict(NOISE, 4_000)
     session = onnxruntime.InferenceSession(bundle / "model.onnx")
     logits = session.run(["logits"], {"waveform": NOISE[None]})[0]
-    np.testing.assert_allclose(calibrated(logits, 1.0)[0], prediction.probabilities, atol=1e-5)
+    np.testing.assert_allclose(softmax(logits)[0], prediction.probabilities, atol=1e-5)
 
 
 def test_a_prediction_is_the_mean_of_its_windows(bundle):

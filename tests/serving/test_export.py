@@ -6,7 +6,6 @@ import tiny_cells
 
 from auricle.errors import RefusedError, UsageError
 from auricle.serving import parity
-from auricle.serving.calibrate import calibrate, fit_temperature, tempered
 from auricle.serving.export import export_cell, find_cell
 
 
@@ -39,28 +38,6 @@ def test_parity_hears_a_thousand_sounds_of_every_kind_and_length_around_a_bounda
     lengths = {waveforms.shape[1] for _, waveforms in heard}
     assert set(range(2_470, 2_491)) | set(range(3_270, 3_291)) | {1} <= lengths
     assert {kind for kind, _ in heard} >= set(parity.KINDS)
-
-
-def test_a_temperature_mends_an_overconfident_model():
-    flat, sharp = tiny_cells.made_predictions(1.0), tiny_cells.made_predictions(3.0)
-    assert fit_temperature(sharp.of("validation")) == pytest.approx(
-        3 * fit_temperature(flat.of("validation")), rel=0.02
-    )
-
-
-def test_thresholds_let_most_right_answers_pass_and_stay_probabilities():
-    predictions = tiny_cells.made_predictions()
-    calibration = calibrate(predictions)
-    clips = tempered(predictions.of("validation"), calibration.temperature)
-    right = clips.answers == clips.labels
-    passed = clips.probabilities.max(axis=1) >= np.array(calibration.thresholds)[clips.answers] - 1e-6
-    assert passed[right].mean() > 0.85
-    assert all(0 <= threshold <= 1 for threshold in calibration.thresholds)
-
-
-def test_without_validation_nothing_is_fitted():
-    calibration = calibrate(tiny_cells.made_predictions().of("test"))
-    assert (calibration.temperature, calibration.num_clips) == (1.0, 0)
 
 
 def test_the_card_says_what_a_stranger_must_know(bundle):

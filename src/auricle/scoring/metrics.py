@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import auc, confusion_matrix, precision_recall_fscore_support, roc_curve
 
+from auricle.scoring.calibration import calibration_error, losses
 from auricle.scoring.predictions import Predictions
 
-SMALLEST_PROBABILITY = 1e-15  # below it, the logarithm is taken of this
-CALIBRATION_BINS = 15
 Curve = tuple[np.ndarray, np.ndarray, float]
 
 
@@ -79,22 +78,6 @@ def score_predictions(predictions: Predictions, set_name: str) -> dict[str, Any]
             "num": len(windows.labels),
         },
     }
-
-
-def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Return how far confidence is from being right, 0..1: the expected calibration error.
-
-    The highest probability of each row falls into one of 15 equal bins; the result is the mean distance
-    between mean confidence and accuracy in a bin, weighted by the rows in it. arXiv:1706.04599, eq. 3.
-
-    >>> calibration_error(np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1]))
-    0.4
-    """
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(np.int64) - 1, 0, CALIBRATION_BINS - 1)
-    surplus = np.bincount(bins, weights=confidence - right, minlength=CALIBRATION_BINS)
-    return float(np.abs(surplus).sum() / len(labels))
 
 
 def one_vs_rest(probabilities: np.ndarray, labels: np.ndarray) -> list[Curve | None]:
@@ -166,6 +149,4 @@ def _checked(probabilities: np.ndarray, labels: np.ndarray, categories: Sequence
 
 def _loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Return the mean negative log-likelihood; rows are scaled first, as rounding makes their sums miss 1."""
-    scaled = probabilities / probabilities.sum(axis=1, keepdims=True)
-    of_truth = scaled[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(of_truth, SMALLEST_PROBABILITY)).mean())
+    return float(losses(probabilities / probabilities.sum(axis=1, keepdims=True), labels).mean())

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 import numpy as np
+from scipy.optimize import brentq
+from scipy.special import stdtrit
 from scipy.stats import binomtest, norm
 
 BOOTSTRAP_RESAMPLES = 10_000
 RESAMPLES_AT_ONCE = 500
+SMALLEST_P = 1e-12
 
 
 def wilson_interval(share: float, num: int, *, confidence: float = 0.95) -> tuple[float, float]:
@@ -61,16 +64,68 @@ def bootstrap_interval(
         generator: randomness.
         confidence: of the interval, 0..1.
     """
-    place: dict[Hashable, int] = {}
-    group_of_value = np.array([place.setdefault(group, len(place)) for group in groups])
+    group_of_value = numbered(groups)
     sums = np.bincount(group_of_value, weights=values)
     counts = np.bincount(group_of_value)
     means = []
     for _ in range(BOOTSTRAP_RESAMPLES // RESAMPLES_AT_ONCE):  # a few at once, so that many groups fit in memory
-        drawn = generator.integers(len(place), size=(RESAMPLES_AT_ONCE, len(place)))
+        drawn = generator.integers(len(sums), size=(RESAMPLES_AT_ONCE, len(sums)))
         means.append(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1))
     low, high = np.quantile(np.concatenate(means), [0.5 - confidence / 2, 0.5 + confidence / 2])
     return float(low), float(high)
+
+
+def numbered(names: Sequence[Hashable]) -> np.ndarray:
+    """Number names from 0 in the order in which they first stand, int64, shape (N,).
+
+    >>> numbered(["b", "a", "b"])
+    array([0, 1, 0])
+    """
+    place: dict[Hashable, int] = {}
+    return np.array([place.setdefault(name, len(place)) for name in names], dtype=np.int64)
+
+
+def mean_test(values: np.ndarray, groups: Sequence[Hashable], trainings: Sequence[Hashable]) -> float:
+    """Return the two-sided p-value that the mean of values is zero, for other groups and for other trainings.
+
+    A score of a clip by a training is one draw of two things: of a recording, and of the luck of a training. k-fold
+    scores the same clips with each training, so neither clips nor trainings are independent rows. The mean's variance
+    is estimated once over groups, V_g, and once over trainings, V_t (clustered in two ways: Cameron, Gelbach and
+    Miller, J. Bus. Econ. Stat. 29 (2011) 238, but what both hold is counted twice, for safety). Each keeps its own
+    Student's t, as four trainings say little about a fifth (Cochran's approximation): p is the level at which
+
+        mean^2 = t(p; groups - 1)^2 V_g + t(p; trainings - 1)^2 V_t
+
+    With one training this is Student's t-test over groups, and speaks of that training alone.
+
+    Args:
+        values: one for each clip and training, shape (M,); for two models, the difference of their scores.
+        groups: of the clip of each value, M of them.
+        trainings: M names of trainings.
+    """
+    mean = float(values.mean())
+    parts = [_clustered(values - mean, numbered(names)) for names in (groups, trainings)]
+    (groups_variance, groups_df), (trainings_variance, trainings_df) = parts
+    if groups_df == 0 or mean == 0:
+        return 1.0
+
+    def surplus(logarithm: float) -> float:
+        """How far the mean lies outside the interval of a level; it falls as the level does."""
+        half = np.exp(logarithm) / 2
+        reach = stdtrit(groups_df, half) ** 2 * groups_variance
+        if trainings_df:
+            reach += stdtrit(trainings_df, half) ** 2 * trainings_variance
+        return float(mean**2 - reach)
+
+    lowest = float(np.log(SMALLEST_P))
+    return SMALLEST_P if surplus(lowest) >= 0 else float(np.exp(brentq(surplus, lowest, 0.0, xtol=1e-6)))
+
+
+def _clustered(residuals: np.ndarray, cluster_of: np.ndarray) -> tuple[float, int]:
+    """Return the variance of a mean whose values are alike within clusters, and its degrees of freedom."""
+    sums = np.bincount(cluster_of, weights=residuals)
+    df = len(sums) - 1
+    return (float((sums**2).sum() / len(residuals) ** 2 * len(sums) / df) if df else 0.0), df
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from auricle.errors import RefusedError, UsageError
 from auricle.model.frames import FrameMaker
+from auricle.scoring.calibration import softmax
 from auricle.serving.bundle import NETWORK, Bundle, load_bundle
 from auricle.serving.explain import attention_over_time, occlusion_over_time
 from auricle.serving.network import Network
@@ -137,7 +138,7 @@ class Classifier:
 
     def window_probabilities(self, windows: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities, (W, bands, T) -> float64 (W, K)."""
-        return calibrated(self.network.logits(windows), self.temperature)
+        return softmax(self.network.logits(windows), self.temperature)
 
     def explain(self, waveform: np.ndarray, rate_hz: int) -> Explanation:
         """Say where in time it looked; arguments and errors as in `predict`."""
@@ -192,17 +193,6 @@ class Classifier:
 
             mono = soxr.resample(mono, rate_hz, self.sample_rate_hz, quality="HQ")
         return mono if len(mono) else np.zeros(1, np.float32)
-
-
-def calibrated(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """Return softmax(logits / temperature) in float64, (W, K) -> (W, K).
-
-    >>> calibrated(np.array([[0.0, np.log(4.0)]]), 2.0).round(3)
-    array([[0.333, 0.667]])
-    """
-    scaled = logits.astype(np.float64) / temperature
-    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def neutral_frame(bundle: Bundle) -> float:

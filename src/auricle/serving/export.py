@@ -24,12 +24,12 @@ from auricle.files import read_marked
 from auricle.model.classifier import Classifier as Model
 from auricle.model.classifier import build_model
 from auricle.runs import Cell, CellName, StudyFolder
+from auricle.scoring.calibration import fit, tempered
 from auricle.scoring.metrics import score
 from auricle.scoring.predictions import Predictions, read_predictions
 from auricle.scoring.statistics import wilson_interval
 from auricle.serving import bundle as bundles
-from auricle.serving.bundle import Attention, Bundle, Description, Origin, Scores, StoredFile, load_bundle
-from auricle.serving.calibrate import calibrate, tempered
+from auricle.serving.bundle import Attention, Bundle, Calibration, Description, Origin, Scores, StoredFile, load_bundle
 from auricle.serving.card import LICENCES, card
 from auricle.serving.convert import encoder_of_time, network_graph
 from auricle.serving.parity import check_parity
@@ -136,7 +136,7 @@ def _load_network(cell: Cell, preset: Preset, num_classes: int) -> Model:
 
 
 def _describe(cell: Cell, preset: Preset, network: Model, predictions: Predictions) -> Description:
-    calibration = calibrate(predictions)
+    calibration = Calibration(**vars(fit(predictions)))
     return Description(
         name=cell.name.model,
         categories=predictions.categories,
@@ -169,7 +169,7 @@ def _scores(predictions: Predictions, temperature: float) -> Scores | None:
     windows = predictions.of("test")
     if not windows.clips:
         return None
-    clips = tempered(windows, temperature)
+    clips = tempered(windows, temperature).by_clip()
     found = score(clips.probabilities, clips.labels, clips.categories)
     low, high = wilson_interval(found["accuracy"], found["num"])
     return Scores(

@@ -12,7 +12,8 @@ from auricle.errors import RefusedError
 from auricle.model.classifier import Classifier as Model
 from auricle.model.classifier import window_frames
 from auricle.serving.bundle import WHOLE, Bundle
-from auricle.serving.classifier import Classifier, calibrated
+from auricle.scoring.calibration import softmax
+from auricle.serving.classifier import Classifier
 from auricle.serving.windows import Windowing
 from auricle.training.loop import cut_windows
 
@@ -37,7 +38,7 @@ def check_parity(network: Model, preset: Preset, bundle: Bundle, *, num_sounds: 
     for kind, waveforms in sounds(classifier.windowing, num_sounds):
         truth = torch_probabilities(network, preset, classifier.windowing, waveforms, temperature)
         answers = {
-            "model.onnx": calibrated(whole.run(["logits"], {"waveform": waveforms})[0], 1.0),
+            "model.onnx": softmax(whole.run(["logits"], {"waveform": waveforms})[0]),
             "network.onnx": np.stack(
                 [classifier.predict(waveform, classifier.sample_rate_hz).probabilities for waveform in waveforms]
             ),

@@ -15,7 +15,8 @@ from auricle.config import StudyConfig
 from auricle.errors import RefusedError
 from auricle.runs import CellName, StudyFolder
 from auricle.serving.bundle import NETWORK, Int8
-from auricle.serving.classifier import Classifier, calibrated
+from auricle.scoring.calibration import softmax
+from auricle.serving.classifier import Classifier
 
 MOST_CLIPS = 200  # that the ranges of the activations are taken from
 METHOD = "static, a scale a channel; ranges from training clips"
@@ -40,7 +41,7 @@ def quantise(
     for waveform, label in zip(test, labels, strict=True):
         parts = _windows(classifier, waveform)
         logits = session.run(["logits"], {"frames": parts})[0]
-        right_int8 += int(calibrated(logits, classifier.temperature).mean(axis=0).argmax() == label)
+        right_int8 += int(softmax(logits, classifier.temperature).mean(axis=0).argmax() == label)
         right_float += int(classifier.window_probabilities(parts).mean(axis=0).argmax() == label)
     return small, Int8(
         num_clips=len(labels),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from auricle.scoring.calibration import named
 from auricle.serving.stream import Heard
 
 NONE = "none of these"
@@ -93,8 +94,7 @@ class Pooling:
 
     def _labels(self, steps: np.ndarray) -> np.ndarray:
         """The winner of each step, (S,); -1 where it misses its threshold."""
-        winners = steps.argmax(axis=1)
-        return np.where(steps.max(axis=1) >= np.array(self.thresholds)[winners], winners, -1)
+        return named(steps, self.thresholds)
 
     def _merged(self, spans: list[tuple[int, int, int]], edges: np.ndarray) -> list[tuple[int, int, int]]:
         """Join stretches of one class with at most `merge_s` of nothing between them."""

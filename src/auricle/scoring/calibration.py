@@ -1,0 +1,188 @@
+"""Does a probability mean what it says? Reliability, and a temperature and a threshold a class from validation clips.
+
+No more than NumPy is needed, as bundles are used where nothing else is installed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from auricle.scoring.predictions import ClipPredictions, Predictions
+
+CALIBRATION_BINS = 15
+LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.05, 20.0
+KEPT = 0.95  # of the right answers pass their threshold
+FEW = 5  # right answers of a class below which those of all classes speak for it
+UNKNOWN = 0.5  # the threshold where nothing was fitted, and the highest of all
+SMALLEST_PROBABILITY = 1e-15  # below it, the logarithm is taken of this
+LUCK_RESAMPLES = 400
+NONE = -1  # none of the classes
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What validation clips say about the probabilities of a training.
+
+    Attributes:
+        temperature: logits are divided by it; 1 where nothing was fitted.
+        thresholds: a class that wins with less is none of these, K of them in 0..0.5.
+        num_clips: validation clips; 0 where there are none.
+    """
+
+    temperature: float
+    thresholds: tuple[float, ...]
+    num_clips: int
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """Confidence (the highest probability) against accuracy, in 15 equal bins of confidence; shape (15,) each.
+
+    Attributes:
+        confidence: mean in the bin; NaN in an empty one.
+        accuracy: share of right answers in the bin; NaN in an empty one.
+        num: rows in the bin.
+    """
+
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    num: np.ndarray
+
+    @property
+    def error(self) -> float:
+        """Return the expected calibration error, 0..1: the mean distance of confidence and accuracy over rows."""
+        filled = self.num > 0
+        distance = np.abs(self.confidence - self.accuracy)[filled]
+        return float((distance * self.num[filled]).sum() / self.num.sum())
+
+
+def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Return softmax(logits / temperature) in float64, (N, K) -> (N, K).
+
+    >>> softmax(np.array([[0.0, np.log(4.0)]]), 2.0).round(3)
+    array([[0.333, 0.667]])
+    """
+    scaled = logits.astype(np.float64) / temperature
+    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def reliability(confidence: np.ndarray, right: np.ndarray) -> Reliability:
+    """Sort answers into bins by their confidence.
+
+    Args:
+        confidence: highest probability of each row, (N,), 0..1.
+        right: whether its answer is right, (N,).
+    """
+    bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(np.int64) - 1, 0, CALIBRATION_BINS - 1)
+    num = np.bincount(bins, minlength=CALIBRATION_BINS)
+    sums = [np.bincount(bins, weights=values, minlength=CALIBRATION_BINS) for values in (confidence, right)]
+    with np.errstate(invalid="ignore"):
+        return Reliability(sums[0] / num, sums[1] / num, num)
+
+
+def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Return how far confidence is from being right, 0..1: the expected calibration error, arXiv:1706.04599, eq. 3.
+
+    >>> calibration_error(np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1]))
+    0.4
+    """
+    return reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels).error
+
+
+def luck(confidence: np.ndarray, generator: np.random.Generator) -> float:
+    """Return the calibration error that is to be expected if every confidence were exactly the chance to be right.
+
+    It is above zero, as bins hold few clips: an error near it says nothing against a model. Answers are drawn
+    anew 400 times (consistency resampling: Bröcker and Smith, Weather Forecast. 22 (2007) 651).
+    """
+    draws = generator.random((LUCK_RESAMPLES, len(confidence))) < confidence
+    return float(np.mean([reliability(confidence, right).error for right in draws]))
+
+
+def tempered(windows: Predictions, temperature: float) -> Predictions:
+    """Return windows with the probabilities softmax(logits / temperature)."""
+    probabilities = softmax(np.log(np.maximum(windows.probabilities, 1e-30)), temperature)
+    return Predictions(
+        windows.clips, windows.sets, windows.labels, windows.starts_s, probabilities, windows.categories
+    )
+
+
+def losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the negative log-likelihood of the true class in each row, nats: (N, K), (N,) -> (N,)."""
+    of_truth = probabilities[np.arange(len(labels)), labels]
+    return np.asarray(-np.log(np.maximum(of_truth, SMALLEST_PROBABILITY)))
+
+
+def fit_temperature(windows: Predictions) -> float:
+    """Return the temperature at which clips are told most probably, arXiv:1706.04599, section 4.2.
+
+    The negative log-likelihood of the clips is minimised over the logarithm of the temperature.
+    """
+
+    def loss(logarithm: float) -> float:
+        clips = tempered(windows, math.exp(logarithm)).by_clip()
+        return float(losses(clips.probabilities, clips.labels).mean())
+
+    from scipy.optimize import minimize_scalar
+
+    bounds = (math.log(LEAST_TEMPERATURE), math.log(MOST_TEMPERATURE))
+    return math.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-3}).x)
+
+
+def fit_thresholds(clips: ClipPredictions) -> tuple[float, ...]:
+    """Return for each class the probability that 95 % of its rightly told clips reach, but one half at most.
+
+    A calibrated answer of more than one half is more likely right than wrong, whatever a few clips say.
+    """
+    right = clips.answers == clips.labels
+    confidence = clips.probabilities.max(axis=1)
+    of_all = np.quantile(confidence[right], 1 - KEPT) if right.any() else UNKNOWN
+    thresholds = []
+    for label in range(len(clips.categories)):
+        own = confidence[right & (clips.labels == label)]
+        thresholds.append(float(np.quantile(own, 1 - KEPT)) if len(own) >= FEW else float(of_all))
+    return tuple(round(min(UNKNOWN, value), 6) for value in thresholds)
+
+
+def fit(predictions: Predictions) -> Fit:
+    """Fit temperature and thresholds on the validation rows; where there are none, 1 and 0.5."""
+    windows = predictions.of("validation")
+    if not windows.clips:
+        return Fit(temperature=1.0, thresholds=(UNKNOWN,) * len(predictions.categories), num_clips=0)
+    temperature = round(fit_temperature(windows), 6)
+    clips = tempered(windows, temperature).by_clip()
+    return Fit(temperature=temperature, thresholds=fit_thresholds(clips), num_clips=len(clips.clips))
+
+
+def named(probabilities: np.ndarray, thresholds: tuple[float, ...]) -> np.ndarray:
+    """Return the class that wins each row, or -1 where it misses its threshold: (R, K) -> (R,)."""
+    winners = probabilities.argmax(axis=1)
+    return np.where(probabilities.max(axis=1) >= np.array(thresholds)[winners], winners, NONE)
+
+
+def alarms(windows: Predictions, thresholds: tuple[float, ...]) -> tuple[tuple[str, ...], np.ndarray]:
+    """Count how often each class is named in each clip: windows in a row that name one class are one alarm.
+
+    Args:
+        windows: with tempered probabilities, in any order.
+        thresholds: a class that wins a window with less is not named, K of them.
+
+    Returns:
+        The N clips, and the alarms in each by class, int64, shape (N, K); those of other classes than the clip's
+        are false.
+    """
+    clips = tuple(dict.fromkeys(windows.clips))
+    place = {clip: index for index, clip in enumerate(clips)}
+    clip_of_row = np.array([place[clip] for clip in windows.clips], dtype=np.int64)
+    order = np.lexsort((windows.starts_s, clip_of_row))
+    clip_of_row, classes = clip_of_row[order], named(windows.probabilities, thresholds)[order]
+    begins = np.ones(len(order), dtype=bool)
+    begins[1:] = (clip_of_row[1:] != clip_of_row[:-1]) | (classes[1:] != classes[:-1])
+    begins &= classes != NONE
+    counts = np.zeros((len(clips), len(windows.categories)), dtype=np.int64)
+    np.add.at(counts, (clip_of_row[begins], classes[begins]), 1)
+    return clips, counts
