@@ -22,7 +22,7 @@ CATEGORIES = ("click", "noise", "tone")
 
 
 def made(sharpness: float = 1.0, num: int = 60, windows: int = 2, set_name: str = "validation") -> Predictions:
-    """Clips of three classes whose labels are drawn from softmax(logits), which are then made `sharpness` times larger."""
+    """Clips whose labels are drawn from softmax(logits); the logits are then made `sharpness` times larger."""
     generator = np.random.default_rng(0)
     logits = 2 * generator.standard_normal((num, 3))
     labels = np.array([generator.choice(3, p=row) for row in softmax(logits)])

@@ -49,36 +49,48 @@ def leaders(rows: Sequence[ComparativeRow]) -> list[ComparativeRow]:
 
 
 def verdict(rows: Sequence[ComparativeRow], comparisons: Sequence[Comparison]) -> Text:
-    """Say which model is best under a protocol, and which others the test clips set apart from it.
+    """Say which model is best under a protocol, and which others the data set apart from it.
 
     Args:
         rows: those of the protocol, one at least.
         comparisons: of its models.
     """
-    best, *equal = leaders(rows)
-    amount = (Strong(percent(best.accuracy)), f" ({over(best)}).")
+    top = [row.model for row in leaders(rows)]
+    amount = (Strong(percent(leaders(rows)[0].accuracy)), f" ({over(leaders(rows)[0])}).")
     if len(rows) == 1:
-        return (Strong(best.model), " reaches a mean test accuracy of ", *amount)
-    if equal:
-        names = listing([best.model, *(row.model for row in equal)])
-        return (Strong(names), " share the highest mean test accuracy, ", *amount)
-    head: Text = (Strong(best.model), " has the highest mean test accuracy, ", *amount)
-    worse = [pair.second for pair in comparisons if pair.first == best.model and pair.shown and pair.difference > 0]
-    open_ = [row.model for row in rows if row.model not in (best.model, *worse)]
-    return joined([head, (_set_apart(worse, open_),)])
+        return (Strong(top[0]), " reaches a mean test accuracy of ", *amount)
+    beaten = {(pair.better, pair.worse) for pair in comparisons}
+    others = [row.model for row in rows if row.model not in top]
+    worse = [model for model in others if all((best, model) in beaten for best in top)]
+    undecided = [model for model in others if model not in worse]
+    verb = "has" if len(top) == 1 else "share"
+    head: Text = (f"{listing(top)} {verb} the highest mean test accuracy, ", *amount)
+    is_best = len(top) == 1 and not undecided
+    answer = f"{top[0]} is best." if is_best else "These data name no best model."
+    once = any(pair.trainings == 1 for pair in comparisons if pair.better)
+    return joined([(Strong(answer),), head, (_set_apart(worse, undecided, several=len(top) > 1, once=once),)])
 
 
-def _set_apart(worse: Sequence[str], undecided: Sequence[str]) -> str:
-    """Say which models the best one is shown to beat, and which not."""
+def _set_apart(worse: Sequence[str], undecided: Sequence[str], *, several: bool, once: bool) -> str:
+    """Say which models the best ones are shown to beat, and which not.
+
+    Args:
+        worse: models that are shown to be.
+        undecided: those that are not.
+        several: whether more than one share the highest accuracy.
+        once: whether each model was trained once.
+    """
+    it, them, is_ = ("they", "them", "are") if several else ("it", "it", "is")
+    if not worse and not undecided:
+        return "These data can show no difference between them."
     if not worse:
-        return f"These data can show no difference between it and {listing(undecided, 'or')}."
-    beaten = worse[0] if len(worse) == 1 else f"each of the other {len(worse)} models"
+        return f"These data can show no difference between {them} and {listing(undecided, 'or')}."
+    scope = ", as trained this once," if once else ""
+    beaten = listing(worse) if undecided or len(worse) == 1 else f"each of the other {len(worse)} models"
+    told = f"The data show that {it}{scope} {is_} better than {beaten}"
     if not undecided:
-        return f"The test clips show that it is better than {beaten}."
-    return (
-        f"The test clips show that it is better than {listing(worse)}; "
-        f"they can show no difference between it and {listing(undecided, 'or')}."
-    )
+        return f"{told}; between {them}, they can show no difference." if several else f"{told}."
+    return f"{told}; they can show no difference between {them} and {listing(undecided, 'or')}."
 
 
 def over(row: ComparativeRow) -> str:

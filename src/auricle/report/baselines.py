@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from auricle.report.comparisons import Comparison, against_baseline
+from auricle.report.comparisons import Comparison, adjusted, against_baseline
 from auricle.report.evidence import Study
 from auricle.report.tables import ComparativeRow, baseline_rows
 from auricle.report.wording import Text, listing, percent
-from auricle.scoring.statistics import holm
 
 BASELINE_MARK = "‡"
 
@@ -21,8 +19,7 @@ def beside_best(study: Study, rows: Sequence[ComparativeRow], protocol: str) -> 
         return []
     models = [row.model for row in rows if row.protocol == protocol]
     pairs = [pair for model in models if (pair := against_baseline(study, model, best.model, protocol)) is not None]
-    adjusted = holm([pair.p for pair in pairs])
-    return [replace(pair, p_adjusted=p) for pair, p in zip(pairs, adjusted, strict=True)]
+    return adjusted(pairs)
 
 
 def not_above(study: Study, rows: Sequence[ComparativeRow], protocol: str) -> Text:

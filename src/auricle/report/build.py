@@ -9,6 +9,7 @@ from pathlib import Path
 from auricle import runs
 from auricle.errors import AuricleError
 from auricle.report.chapter_architectures import architectures_chapter
+from auricle.report.chapter_calibration import calibration_chapter
 from auricle.report.chapter_closing import assumptions_chapter, missing_chapter, reproduce_chapter, resources_chapter
 from auricle.report.chapter_comparison import comparison_chapter
 from auricle.report.chapter_dataset import dataset_chapter
@@ -87,6 +88,7 @@ def compose(study: Study) -> Document:
             *tuning_chapter(study, rows),
             results_chapter(study, rows),
             comparison_chapter(study, rows, comparisons, protocol),
+            calibration_chapter(study, rows, protocol),
             *reported_chapter(study),
             assumptions_chapter(study),
             resources_chapter(study),

@@ -9,12 +9,14 @@ import numpy as np
 from auricle.report import figures_results
 from auricle.report.analysis import leaders, standing, uncertainty, verdict
 from auricle.report.baselines import beside_baselines, beside_best
+from auricle.report.chapter_ranking import heads_sections, ranking_figure, spread_table
 from auricle.report.chapter_summary import stamped
 from auricle.report.comparisons import Comparison
 from auricle.report.document import Block, Bullets, Figure, Paragraph, Section
 from auricle.report.evidence import Study
 from auricle.report.figures import palette, panel
 from auricle.report.observations import class_f1, observations
+from auricle.report.ranking import places, ranking_in_words
 from auricle.report.tables import ComparativeRow
 from auricle.report.tabular import Column, Range, Table, Value
 from auricle.report.wording import Ref, Strong, Text, joined
@@ -26,9 +28,11 @@ _PAIRS = (
     Column("interval", "95 % interval", "points"),
     Column("wins", "Clips won", "count"),
     Column("losses", "lost", "count"),
-    Column("p", "p", "p"),
+    Column("trainings", "Train. won"),
+    Column("p_clips", "p clips", "p"),
+    Column("p_trainings", "p train.", "p"),
     Column("p_adjusted", "adjusted", "p"),
-    Column("verdict", "These data show", grows=True),
+    Column("better", "Shown better"),
 )
 
 
@@ -47,29 +51,54 @@ def comparison_chapter(
     for name in study.protocols:
         of_protocol = [row for row in rows if row.protocol == name]
         best = leaders(of_protocol)[0]
-        words = [verdict(of_protocol, comparisons[name]), uncertainty(best), standing(study, best)]
-        told = joined([*words, *beside_baselines(study, of_protocol)])
+        order = ranking_in_words(places(of_protocol, comparisons[name]), comparisons[name])
+        words = [verdict(of_protocol, comparisons[name]), order, uncertainty(best), standing(study, best)]
+        told = joined([*(text for text in words if text), *beside_baselines(study, of_protocol)])
         answers.append((Strong(stamped(study, name)), ": ", *told))
     blocks: list[Block] = [Bullets(tuple(answers))]
+    if drawn := ranking_figure(study, rows, comparisons):
+        pointer: Text = ("The order is in ", Ref("figure-ranking"), ", mean and spread in ", Ref("table-spread"), ".")
+        blocks += [Paragraph(pointer), drawn]
+    blocks.append(spread_table(study))
     if any(comparisons.values()):
-        blocks += [Paragraph(_how_tested()), _pairs(study, comparisons)]
+        blocks += [Paragraph(_how_compared()), Bullets(_how_tested()), _pairs(study, comparisons)]
     blocks += _baselines(study, rows)
     blocks.append(_f1_by_model(study, protocol))
     seen = tuple((Strong(item.title), ". ", *item.text) for item in observations(study, rows, protocol))
     head = f"Unless another protocol is named, these are of {stamped(study, protocol)}."
     observed = Section("observations", "Observations", (Paragraph((head,)), Bullets(seen)))
-    return Section("comparison", "Which model is best", tuple(blocks), (observed,))
+    sections = (*heads_sections(study, rows, comparisons), observed)
+    return Section("comparison", "Which model is best", tuple(blocks), sections)
 
 
-def _how_tested() -> Text:
+def _how_compared() -> Text:
     return (
-        "Models are compared on the same clips. ", Ref("table-pairs"), " gives the difference of their accuracies with "
-        "a 95 % bootstrap interval (10,000 draws of whole groups, as clips of one group are alike), and an exact "
-        "sign test of the clips that one model gets right more often than the other; where each clip is scored once, "
-        "this is McNemar's test. p-values are adjusted for the number of comparisons under a protocol (Holm). A "
-        "difference counts as shown when the adjusted p is below 0.05 and the interval excludes zero. The tests are "
-        "about these trained networks and other clips like these, not about what another training would give.",
+        "Models are compared on the same clips, training by training: the cells of one fold and seed. ",
+        Ref("table-pairs"), " gives the difference of their accuracies with a 95 % interval (paired bootstrap, 10,000 "
+        "draws of whole groups, as clips of one group are alike). A difference counts as shown when two tests and that "
+        "interval speak for it:",
     )  # fmt: skip
+
+
+def _how_tested() -> tuple[Text, ...]:
+    clips = (
+        ", p clips: an exact sign test of the groups of which one model gets more right than the other; where each "
+        "clip is a group and scored once, this is McNemar's exact test. k-fold tests the same clips with every "
+        "training, so a clip counts once, by its sum over trainings: more cells are no more clips."
+    )
+    trainings = (
+        ", p train.: a test of the mean difference whose error counts the spread over groups and, beside it, the "
+        "spread over trainings with the few degrees of freedom that they have. Trainings of one model differ by luck; "
+        "without this test, that luck would pass for a difference of models. With one training of each model it cannot "
+        "be made, and what is shown is of these trained networks alone."
+    )
+    many = (
+        ": the larger of the two p-values is adjusted for the number of comparisons under a protocol (Holm) and has to "
+        "be below 0.05. Where models are equal, at most one study in twenty then calls any two of them different. "
+        "k-fold trainings share most of their training clips, so they vary less than trainings on other recordings "
+        "would; that is not measured here."
+    )
+    return (Strong("Other clips"), clips), (Strong("Other trainings"), trainings), (Strong("Many comparisons"), many)
 
 
 def _pairs(study: Study, comparisons: Mapping[str, Sequence[Comparison]]) -> Table:
@@ -78,7 +107,8 @@ def _pairs(study: Study, comparisons: Mapping[str, Sequence[Comparison]]) -> Tab
     }
     caption = (
         "Every two models on the same test clips; differences are in percentage points. Clips won are those that the "
-        "first model gets right more often than the second; lost, the reverse.",
+        "first model gets right more often than the second; lost, the reverse. Trainings won are those in which it "
+        "gets more clips right.",
     )
     return Table("table-pairs", caption, _PAIRS, groups)
 
@@ -100,12 +130,10 @@ def _baselines(study: Study, rows: Sequence[ComparativeRow]) -> list[Block]:
 
 
 def _pair(pair: Comparison) -> tuple[Value, ...]:
-    shown = "no difference"
-    if pair.shown:
-        shown = f"{pair.first if pair.difference > 0 else pair.second} is better"
-    interval = Range(pair.low, pair.high)
     return (
-        pair.first, pair.second, pair.difference, interval, pair.wins, pair.losses, pair.p, pair.p_adjusted, shown
+        pair.first, pair.second, pair.difference, Range(pair.low, pair.high), pair.wins, pair.losses,
+        f"{pair.trainings_won} of {pair.trainings}", pair.p_clips, pair.p_trainings, pair.p_adjusted,
+        pair.better or "neither",
     )  # fmt: skip
 
 

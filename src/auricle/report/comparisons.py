@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 
 from auricle.report.evidence import CellEvidence, Study
 from auricle.report.tables import ComparativeRow
-from auricle.scoring.statistics import bootstrap_interval, holm, sign_test
+from auricle.scoring.statistics import bootstrap_interval, holm, mean_test, numbered, sign_test
 
 SIGNIFICANT = 0.05
 BOOTSTRAP_SEED = 0
@@ -20,16 +20,27 @@ BOOTSTRAP_SEED = 0
 class Comparison:
     """Two models under one protocol, over the cells that both finished.
 
+    k-fold tests the same clips with every training, so its cells are no new clips: clips count by the mean over
+    trainings, and whether another training would give the same is a second question with a test of its own.
+
     Attributes:
         first: the model with the higher accuracy, or the earlier one.
         second: the other.
         difference: of their accuracies, 0..1.
-        low: lower end of its 95 % interval.
+        low: lower end of its 95 % interval: paired bootstrap over groups, of these trainings.
         high: upper end.
         wins: clips that the first gets right more often.
         losses: clips that the second does.
-        p: exact two-sided sign test of wins and losses (McNemar's, where each clip is scored once).
-        p_adjusted: p, adjusted for the number of comparisons under the protocol.
+        trainings: pairs of cells, of one fold and seed each.
+        trainings_won: those in which the first gets more clips right.
+        p_clips: exact two-sided sign test over groups, by which model gets more of a group right: McNemar's exact
+            test where each clip is its own group and scored once. Of these trainings; 1 where groups and clips
+            disagree.
+        p_trainings: that the difference is none for other clips and other trainings (`statistics.mean_test`); None
+            where there is one training.
+        p: the larger of the two: both have to speak for a difference.
+        p_adjusted: p, adjusted for the number of comparisons under the protocol (Holm); 1 until that
+            is done.
     """
 
     first: str
@@ -39,13 +50,33 @@ class Comparison:
     high: float
     wins: int
     losses: int
-    p: float
-    p_adjusted: float
+    trainings: int
+    trainings_won: int
+    p_clips: float
+    p_trainings: float | None
+    p_adjusted: float = 1.0
+
+    @property
+    def p(self) -> float:
+        """Return the larger p-value."""
+        return max(self.p_clips, self.p_trainings or 0.0)
 
     @property
     def shown(self) -> bool:
-        """Return whether the data show a difference: both the test and the interval have to."""
+        """Return whether the data show a difference: the tests and the interval have to."""
         return self.p_adjusted < SIGNIFICANT and (self.low > 0 or self.high < 0)
+
+    @property
+    def better(self) -> str | None:
+        """Return the model that is shown to be better; None where neither is."""
+        if not self.shown:
+            return None
+        return self.first if self.difference > 0 else self.second
+
+    @property
+    def worse(self) -> str | None:
+        """Return the other one; None where neither is shown to be better."""
+        return {self.first: self.second, self.second: self.first}.get(self.better or "")
 
 
 def compare(study: Study, rows: Sequence[ComparativeRow], protocol: str) -> tuple[Comparison, ...]:
@@ -58,9 +89,13 @@ def compare(study: Study, rows: Sequence[ComparativeRow], protocol: str) -> tupl
     """
     ranked = sorted((row for row in rows if row.protocol == protocol), key=lambda row: -row.accuracy)
     raw = [compare_two(study, first.model, second.model, protocol) for first, second in combinations(ranked, 2)]
-    known = [pair for pair in raw if pair is not None]
-    adjusted = holm([pair.p for pair in known])
-    return tuple(Comparison(**{**vars(pair), "p_adjusted": p}) for pair, p in zip(known, adjusted, strict=True))
+    return tuple(adjusted([pair for pair in raw if pair is not None]))
+
+
+def adjusted(pairs: Sequence[Comparison]) -> list[Comparison]:
+    """Return comparisons with their p-values adjusted for how many they are."""
+    p_values = holm([pair.p for pair in pairs])
+    return [replace(pair, p_adjusted=p) for pair, p in zip(pairs, p_values, strict=True)]
 
 
 def main_protocol(rows: Sequence[ComparativeRow]) -> str:
@@ -94,19 +129,44 @@ def against_baseline(study: Study, model: str, baseline: str, protocol: str) -> 
 def _compared(
     study: Study, first: str, second: str, pairs: Sequence[tuple[CellEvidence, CellEvidence]]
 ) -> Comparison | None:
-    right: dict[str, list[tuple[bool, bool]]] = {}
-    for cell, other_cell in pairs:
-        clips, other = cell.clips, other_cell.clips
-        answers = dict(zip(other.clips, other.answers == other.labels, strict=True))
-        for clip, is_right in zip(clips.clips, clips.answers == clips.labels, strict=True):
-            if clip in answers:
-                right.setdefault(clip, []).append((bool(is_right), bool(answers[clip])))
-    if not right:
+    """Compare the answers of pairs of cells to the clips that both tested."""
+    names, trainings, differences = _differences(pairs)
+    if not names:
         return None
-    names = sorted(right)
-    differences = np.array([np.mean([a - b for a, b in right[clip]]) for clip in names])
     groups = [study.dataset.groups.get(clip, clip) for clip in names]
-    low, high = bootstrap_interval(differences, groups, np.random.default_rng(BOOTSTRAP_SEED))
-    wins, losses = int((differences > 0).sum()), int((differences < 0).sum())
-    p = sign_test(wins, losses)
-    return Comparison(first, second, float(differences.mean()), low, high, wins, losses, p, p)
+    sums = np.bincount(numbered(names), weights=differences)
+    means = sums / np.bincount(numbered(names))
+    group_of_clip = [study.dataset.groups.get(clip, clip) for clip in dict.fromkeys(names)]
+    low, high = bootstrap_interval(means, group_of_clip, np.random.default_rng(BOOTSTRAP_SEED))
+    of_group, of_training = (np.bincount(numbered(of), weights=differences) for of in (groups, trainings))
+    groups_won, groups_lost = int((of_group > 0).sum()), int((of_group < 0).sum())
+    agree = (groups_won - groups_lost) * means.mean() > 0  # or a few large groups outweigh many small ones
+    return Comparison(
+        first=first,
+        second=second,
+        difference=float(means.mean()),
+        low=low,
+        high=high,
+        wins=int((sums > 0).sum()),
+        losses=int((sums < 0).sum()),
+        trainings=len(of_training),
+        trainings_won=int((of_training > 0).sum()),
+        p_clips=sign_test(groups_won, groups_lost) if agree else 1.0,
+        p_trainings=mean_test(differences, groups, trainings) if len(of_training) > 1 else None,
+    )
+
+
+def _differences(pairs: Sequence[tuple[CellEvidence, CellEvidence]]) -> tuple[list[str], list[int], np.ndarray]:
+    """Return for each clip and training that both tested its clip, its training, and which model is right.
+
+    That is 1 where only the first is, -1 where only the second is, and 0 where both are or neither.
+    """
+    names, trainings, values = [], [], []
+    for training, (cell, other) in enumerate(pairs):
+        answers = dict(zip(other.clips.clips, other.clips.answers == other.clips.labels, strict=True))
+        for clip, is_right in zip(cell.clips.clips, cell.clips.answers == cell.clips.labels, strict=True):
+            if clip in answers:
+                names.append(clip)
+                trainings.append(training)
+                values.append(int(is_right) - int(answers[clip]))
+    return names, trainings, np.array(values)

@@ -23,7 +23,7 @@ from auricle.files import read_marked
 from auricle.report.recordings import Dataset, Samples, read_dataset, read_samples
 from auricle.runs import Cell, CellName, StudyFolder, read_history, read_metrics
 from auricle.scoring.metrics import score_predictions
-from auricle.scoring.predictions import ClipPredictions, read_predictions
+from auricle.scoring.predictions import ClipPredictions, Predictions, read_predictions
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +32,7 @@ class CellEvidence:
 
     Attributes:
         name: model, protocol, fold, seed.
+        windows: what it says of every window, of validation and test.
         clips: what it says of the test clips.
         test: scores of the test set, as `scoring.metrics.score_predictions` gives them.
         validation: the same of the validation set; None where the protocol has none.
@@ -40,6 +41,7 @@ class CellEvidence:
     """
 
     name: CellName
+    windows: Predictions
     clips: ClipPredictions
     test: Mapping[str, Any]
     validation: Mapping[str, Any] | None
@@ -245,4 +247,4 @@ def _read_cell(cell: Cell, categories: tuple[str, ...]) -> CellEvidence | str:
         return "its predictions hold no test clips"
     validation = score_predictions(predictions, "validation")
     clips = predictions.of("test").by_clip()
-    return CellEvidence(cell.name, clips, test, validation, tuple(read_history(cell)), costs)
+    return CellEvidence(cell.name, predictions, clips, test, validation, tuple(read_history(cell)), costs)

@@ -1,4 +1,4 @@
-"""What else the numbers say: classes, confusions, overfitting, confidence, collapse; each with its evidence."""
+"""What else the numbers say: classes, confusions, overfitting, collapse; each with its evidence."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from auricle.report.evidence import CellEvidence, Study
 from auricle.report.tables import ComparativeRow
 from auricle.report.tabular import spread
 from auricle.report.wording import Ref, Text, count, listing, percent, points, spoken
+from auricle.scoring.statistics import wilson_interval
 
 NUM_NAMED = 3
 NUM_PAIRS = 5
@@ -41,7 +42,6 @@ def observations(study: Study, rows: Sequence[ComparativeRow], protocol: str) ->
         overfitting(study, protocol),
         validation_and_test(rows),
         windows_and_clips(of_protocol),
-        confidence(study, protocol),
         collapse(study),
     ]
     return [observation for observation in found if observation is not None]
@@ -141,7 +141,14 @@ def validation_and_test(rows: Sequence[ComparativeRow]) -> Observation | None:
     text = f"Over all models, validation clips give {percent(validation)} and test clips {percent(test)}"
     if abs(test - validation) < 0.0005:
         return Observation("Validation and test", (f"{text}.",))
-    text += f": the test fold reads {points(abs(test - validation))} {relation} than the validation folds."
+    text += f": the test fold reads {points(abs(test - validation))} {relation} than the validation folds"
+    num = min(row.test_clips for row in rows)
+    low, high = wilson_interval(test, num)
+    if low <= validation <= high:
+        text += (
+            f", which {count(num, 'test clip')} cannot tell from none (95 % interval {percent(low)} to {percent(high)})"
+        )
+    text += "."
     return Observation("Validation and test", (text,))
 
 
@@ -152,19 +159,6 @@ def windows_and_clips(rows: Sequence[ComparativeRow]) -> Observation:
     amount = low if low == high else f"{low} to {high}"
     text = f"Taking the mean over the windows of a clip changes accuracy by {amount} against single windows ("
     return Observation("Windows and clips", (text, Ref("table-comparative"), ")."))
-
-
-def confidence(study: Study, protocol: str) -> Observation:
-    """Set the mean of the highest probabilities beside the accuracy."""
-    told = []
-    for model in study.models:
-        cells = study.of(model, protocol)
-        if cells:
-            sure = float(np.mean([cell.clips.probabilities.max(axis=1).mean() for cell in cells]))
-            right = float(np.mean([cell.test["clip"]["accuracy"] for cell in cells]))
-            word = "too sure" if sure > right else "too cautious"
-            told.append(f"{model} {percent(sure)} against {percent(right)} ({word} by {points(abs(sure - right))})")
-    return Observation("Confidence", (f"Mean confidence against accuracy on test clips: {'; '.join(told)}.",))
 
 
 def collapse(study: Study) -> Observation:

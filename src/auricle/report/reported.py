@@ -12,9 +12,7 @@ import yaml
 
 from auricle.report.collapses import collapses
 from auricle.report.evidence import CellEvidence, Study
-from auricle.runs import StudyFolder
 from auricle.scoring.metrics import score
-from auricle.scoring.predictions import read_predictions
 from auricle.scoring.statistics import wilson_interval
 
 PREFIX = "report-"
@@ -133,7 +131,7 @@ def measured(study: Study, model: str, protocol: str, *, by_window: bool) -> Mea
     cells = study.of(model, protocol)
     if not cells:
         return None
-    scores = [_window_scores(study, cell) if by_window else cell.test["clip"] for cell in cells]
+    scores = [_window_scores(cell) if by_window else cell.test["clip"] for cell in cells]
     accuracies = [found["accuracy"] for found in scores]
     aucs = [found["macro_auc"] for found in scores if found["macro_auc"] is not None]
     num_clips = len({clip for cell in cells for clip in cell.clips.clips})
@@ -150,9 +148,9 @@ def measured(study: Study, model: str, protocol: str, *, by_window: bool) -> Mea
     )
 
 
-def _window_scores(study: Study, cell: CellEvidence) -> dict[str, Any]:
+def _window_scores(cell: CellEvidence) -> dict[str, Any]:
     """Score every window of the test clips as if it were a clip."""
-    windows = read_predictions(StudyFolder(study.folder).cell(cell.name).predictions).of("test")
+    windows = cell.windows.of("test")
     return score(windows.probabilities, windows.labels, windows.categories)
 
 

@@ -22,6 +22,7 @@ class SeedRow:
         seeds: those that finished a cell.
         accuracy: mean over seeds of the mean over folds.
         sd: standard deviation over seeds of the mean over folds; None for one seed.
+        fold_sd: standard deviation over folds of the mean over seeds; None for one fold.
         low: lower end of the 95 % interval of the accuracy, by bootstrap: source recordings are drawn, and each clip
             has its mean over seeds.
         high: upper end.
@@ -36,6 +37,7 @@ class SeedRow:
     seeds: tuple[int, ...]
     accuracy: float
     sd: float | None
+    fold_sd: float | None
     low: float
     high: float
     parameters: int
@@ -53,6 +55,8 @@ def _row(study: Study, model: str, protocol: str) -> SeedRow:
     cells = study.of(model, protocol)
     seeds = tuple(sorted({cell.name.seed for cell in cells}))
     means = [statistics.fmean(_accuracy(cell) for cell in cells if cell.name.seed == seed) for seed in seeds]
+    folds = sorted({cell.name.fold for cell in cells})
+    of_folds = [statistics.fmean(_accuracy(cell) for cell in cells if cell.name.fold == fold) for fold in folds]
     low, high = _interval(study, cells)
     reference = study.models[0]
     return SeedRow(
@@ -61,6 +65,7 @@ def _row(study: Study, model: str, protocol: str) -> SeedRow:
         seeds=seeds,
         accuracy=statistics.fmean(means),
         sd=statistics.stdev(means) if len(means) > 1 else None,
+        fold_sd=statistics.stdev(of_folds) if len(of_folds) > 1 else None,
         low=low,
         high=high,
         parameters=cells[0].costs["parameters"],

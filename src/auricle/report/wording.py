@@ -106,12 +106,12 @@ def points(difference: float, *, signed: bool = False) -> str:
 def probability(p: float) -> str:
     """Write a p-value.
 
-    >>> probability(0.0321), probability(0.004), probability(2e-7)
-    ('0.03', '0.004', '< 0.001')
+    >>> probability(0.321), probability(0.0321), probability(0.004), probability(2e-7)
+    ('0.32', '0.032', '0.004', '< 0.001')
     """
     if p < 0.001:
         return "< 0.001"
-    return f"{p:.2f}" if p >= 0.01 else f"{p:.3f}"
+    return f"{p:.2f}" if p >= 0.1 else f"{p:.3f}"
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:

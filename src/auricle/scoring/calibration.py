@@ -60,7 +60,7 @@ class Reliability:
 
 
 def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Return softmax(logits / temperature) in float64, (N, K) -> (N, K).
+    """Return the softmax of logits / temperature in float64, (N, K) -> (N, K).
 
     >>> softmax(np.array([[0.0, np.log(4.0)]]), 2.0).round(3)
     array([[0.333, 0.667]])
@@ -106,9 +106,7 @@ def luck(confidence: np.ndarray, generator: np.random.Generator) -> float:
 def tempered(windows: Predictions, temperature: float) -> Predictions:
     """Return windows with the probabilities softmax(logits / temperature)."""
     probabilities = softmax(np.log(np.maximum(windows.probabilities, 1e-30)), temperature)
-    return Predictions(
-        windows.clips, windows.sets, windows.labels, windows.starts_s, probabilities, windows.categories
-    )
+    return Predictions(windows.clips, windows.sets, windows.labels, windows.starts_s, probabilities, windows.categories)
 
 
 def losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:

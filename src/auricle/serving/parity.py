@@ -11,8 +11,8 @@ from auricle.config import Preset
 from auricle.errors import RefusedError
 from auricle.model.classifier import Classifier as Model
 from auricle.model.classifier import window_frames
-from auricle.serving.bundle import WHOLE, Bundle
 from auricle.scoring.calibration import softmax
+from auricle.serving.bundle import WHOLE, Bundle
 from auricle.serving.classifier import Classifier
 from auricle.serving.windows import Windowing
 from auricle.training.loop import cut_windows

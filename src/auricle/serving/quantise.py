@@ -14,8 +14,8 @@ import onnx
 from auricle.config import StudyConfig
 from auricle.errors import RefusedError
 from auricle.runs import CellName, StudyFolder
-from auricle.serving.bundle import NETWORK, Int8
 from auricle.scoring.calibration import softmax
+from auricle.serving.bundle import NETWORK, Int8
 from auricle.serving.classifier import Classifier
 
 MOST_CLIPS = 200  # that the ranges of the activations are taken from
