@@ -1,12 +1,12 @@
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from auricle.report import comparisons
 from auricle.report.analysis import leaders, references, standing, uncertainty, verdict
-from auricle.report.comparisons import compare, main_protocol
+from auricle.report.comparisons import Comparison, compare, main_protocol
 from auricle.report.evidence import Study, load_study
 from auricle.report.tables import comparative_rows
 from auricle.report.wording import Text
@@ -61,7 +61,8 @@ def test_clips_won_and_lost_are_counted_and_tested_exactly(invent):
     (pair,) = compare(study, comparative_rows(study), "test-split")
     assert (pair.first, pair.wins, pair.losses) == ("cnn", 4 + 8, 0)
     assert pair.difference == pytest.approx(12 / 80)
-    assert pair.p == pair.p_adjusted == binomtest(12, 12).pvalue
+    assert pair.p == pair.p_clips == pair.p_adjusted == binomtest(12, 12).pvalue
+    assert (pair.p_trainings, pair.trainings, pair.trainings_won) == (None, 1, 1)
     assert pair.low < 12 / 80 < pair.high
     assert pair.shown
 
@@ -71,7 +72,8 @@ def test_repeated_trainings_do_not_make_a_difference_look_surer(invent):
     often = invent({"cnn": [ones(70)] * 4, "transformer-h1": [ones(66)] * 4})
     (single,) = compare(once, comparative_rows(once), "test-split")
     (repeated,) = compare(often, comparative_rows(often), "k-fold")
-    assert (single.wins, single.losses, single.p) == (repeated.wins, repeated.losses, repeated.p) == (4, 0, 0.125)
+    assert (single.wins, single.losses, single.p_clips) == (repeated.wins, repeated.losses, repeated.p_clips)
+    assert (repeated.wins, repeated.losses, repeated.p, repeated.trainings_won) == (4, 0, 0.125, 4)
     assert not repeated.shown
 
 
@@ -95,11 +97,16 @@ def test_cells_that_only_one_model_finished_are_left_out_of_the_comparison(inven
     assert pair.difference == pytest.approx(20 / 80)
 
 
-def test_a_shown_difference_needs_both_the_test_and_the_interval():
-    pair = comparisons.Comparison("a", "b", 0.1, -0.01, 0.2, 9, 0, 0.001, 0.001)
+def test_a_shown_difference_needs_the_tests_and_the_interval():
+    pair = Comparison("a", "b", 0.1, -0.01, 0.2, 9, 0, 4, 4, 0.001, 0.001, 0.001)
     assert not pair.shown
-    assert comparisons.Comparison("a", "b", 0.1, 0.01, 0.2, 9, 0, 0.001, 0.001).shown
-    assert not comparisons.Comparison("a", "b", 0.1, 0.01, 0.2, 9, 0, 0.02, 0.06).shown
+    assert pair.better is pair.worse is None
+    shown = replace(pair, low=0.01)
+    assert (shown.better, shown.worse) == ("a", "b")
+    assert not replace(shown, p_adjusted=0.06).shown
+    assert replace(pair, difference=-0.1, low=-0.2, high=-0.01).better == "b"
+    assert replace(shown, p_clips=0.2).p == 0.2
+    assert replace(shown, p_trainings=0.3).p == 0.3
 
 
 def test_the_verdict_says_better_only_where_the_clips_show_it(invent):
@@ -108,7 +115,9 @@ def test_the_verdict_says_better_only_where_the_clips_show_it(invent):
     )
     rows = comparative_rows(study)
     told = words(verdict(rows, compare(study, rows, "k-fold")))
-    assert told.startswith("cnn has the highest mean test accuracy, 90.0 % (k-fold, mean of 2 cells")
+    assert told.startswith(
+        "These data name no best model. cnn has the highest mean test accuracy, 90.0 % (k-fold, mean"
+    )
     assert "better than transformer-h1; they can show no difference between it and transformer-h2." in told
 
 
@@ -118,6 +127,7 @@ def test_the_verdict_says_no_difference_where_none_is_shown(invent):
     told = words(verdict(rows, compare(study, rows, "test-split")))
     assert "These data can show no difference between it and transformer-h1." in told
     assert "better" not in told
+    assert "best." not in told.replace("no best model.", "")
 
 
 def test_the_verdict_of_clear_wins_names_them_all(invent):
@@ -125,7 +135,9 @@ def test_the_verdict_of_clear_wins_names_them_all(invent):
         {"cnn": [ones(75)], "transformer-h1": [ones(40)], "transformer-h2": [ones(30)]}, protocol="test-split"
     )
     rows = comparative_rows(study)
-    assert "better than each of the other 2 models." in words(verdict(rows, compare(study, rows, "test-split")))
+    told = words(verdict(rows, compare(study, rows, "test-split")))
+    assert told.startswith("cnn is best. cnn has the highest mean test accuracy")
+    assert "it, as trained this once, is better than each of the other 2 models." in told
 
 
 def test_equal_models_share_the_first_place(invent):
@@ -133,7 +145,41 @@ def test_equal_models_share_the_first_place(invent):
     rows = comparative_rows(study)
     assert len(leaders(rows)) == 2
     told = words(verdict(rows, compare(study, rows, "test-split")))
-    assert told.startswith("cnn and transformer-h1 share the highest mean test accuracy, 87.5 %")
+    assert told.startswith(
+        "These data name no best model. cnn and transformer-h1 share the highest mean test accuracy, 87.5 %"
+    )
+    assert told.endswith("These data can show no difference between them.")
+
+
+def test_two_equal_models_above_a_third_are_told_apart_from_it_alone(invent):
+    study = invent({"cnn": [ones(76)] * 4, "transformer-h1": [ones(76, start=4)] * 4, "transformer-h2": [ones(30)] * 4})
+    rows = comparative_rows(study)
+    told = words(verdict(rows, compare(study, rows, "k-fold")))
+    assert told.startswith("These data name no best model. cnn and transformer-h1 share the highest")
+    assert "they are better than transformer-h2; between them, they can show no difference." in told
+
+
+def test_a_model_whose_trainings_disagree_is_not_called_better(invent):
+    steady = invent({"cnn": [ones(75)] * 4, "transformer-h1": [ones(55)] * 4})
+    wild = invent({"cnn": [ones(80), ones(80), ones(75), ones(65)], "transformer-h1": [ones(40)] * 2 + [ones(70)] * 2})
+    (sure,) = compare(steady, comparative_rows(steady), "k-fold")
+    (unsure,) = compare(wild, comparative_rows(wild), "k-fold")
+    assert sure.difference == pytest.approx(unsure.difference, abs=0.001)
+    assert unsure.p_clips < 0.001
+    assert (sure.shown, unsure.shown) == (True, False)
+    assert (sure.trainings_won, unsure.trainings_won) == (4, 3)
+
+
+def test_clips_of_one_recording_are_no_more_evidence_than_one(invent):
+    study = invent({"cnn": [ones(70)], "transformer-h1": [ones(58)]}, protocol="test-split")
+    (alone,) = compare(study, comparative_rows(study), "test-split")
+    groups = {f"1-{place}.wav": "one" if place >= 58 else str(place) for place in range(80)}
+    together = replace(study, dataset=replace(study.dataset, groups=groups))
+    (pair,) = compare(together, comparative_rows(together), "test-split")
+    assert alone.shown
+    assert (pair.wins, pair.difference) == (alone.wins, alone.difference)
+    assert pair.p_clips == 1.0
+    assert not pair.shown
 
 
 def test_one_model_is_not_called_best(invent):

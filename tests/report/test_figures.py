@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from auricle.report import figures_dataset, figures_results, figures_training
+from auricle.report import figures_calibration, figures_dataset, figures_ranking, figures_results, figures_training
 from auricle.report.figures import GRID, INK, SERIES, drawable, palette, panel, style
 from auricle.report.inline import inlined
+from auricle.report.ranking import Place
 from auricle.report.tables import ComparativeRow
+from auricle.scoring.calibration import reliability
 from auricle.scoring.metrics import mean_curve, one_vs_rest
 
 RATE_HZ = 16_000
@@ -33,6 +35,7 @@ def drawings(num: int) -> dict[str, Callable[[], Figure]]:
     labels = np.arange(4 * num) % num
     curves = one_vs_rest(rng.dirichlet(np.ones(num), len(labels)), labels)
     history = [{"epoch": e, "train_loss": 2 / e, "train_accuracy": 1 - 1 / e} for e in range(1, 9)]
+    bins = reliability(rng.uniform(1 / num, 1.0, 4 * num), rng.random(4 * num) < 0.7)
     f1 = rng.uniform(size=num).tolist()
     return {
         "accuracies": lambda: figures_results.accuracies(
@@ -44,6 +47,12 @@ def drawings(num: int) -> dict[str, Callable[[], Figure]]:
         "f1-models": lambda: figures_results.f1_by_model({"cnn": f1, "b": f1}, categories, palette(["cnn", "b"])),
         "roc": lambda: figures_results.roc(curves, mean_curve(curves), categories),
         "curves": lambda: figures_training.curves([history] * 2, "loss", colour=SERIES[2], top=2.0, title="cnn"),
+        "ranking": lambda: figures_ranking.ranking(
+            [Place(row("cnn"), 1, 2), Place(row("my $\\frac$"), 1, 3), Place(row("c"), 2, 3)], [(0, 1), (1, 2)],
+            palette(["cnn", "my $\\frac$", "c"]), "k-fold",
+        ),
+        "reliability": lambda: figures_calibration.reliability_diagram(bins, bins, 4, SERIES[0], "cnn"),
+        "reliability-plain": lambda: figures_calibration.reliability_diagram(bins, None, 1, SERIES[0], "cnn"),
         "counts": lambda: figures_dataset.class_counts({name: {1: 4, 2: 3} for name in categories}, [1, 2]),
         "sample": lambda: figures_dataset.sample(np.sin(np.arange(8000.0) / 5), RATE_HZ, "tone"),
     }  # fmt: skip

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,6 @@ from auricle.report.observations import (
     class_f1,
     classes,
     collapse,
-    confidence,
     confusions,
     observations,
     overfitting,
@@ -53,6 +53,7 @@ def test_the_best_and_worst_classes_are_those_of_mean_f1(study: Study):
     told = words(classes(study, "k-fold").text)
     assert f"the best are {best.replace('_', ' ')} ({means[best]:.2f})" in told
     assert f"the worst are {worst.replace('_', ' ')} ({means[worst]:.2f})" in told
+    assert told.endswith("A class has as few as 8 test clips: an order to look into, not a result.")
 
 
 def test_the_overfitting_gap_is_that_of_the_last_epoch(study: Study):
@@ -83,12 +84,11 @@ def test_nothing_is_said_of_validation_where_there_is_none(make_study: Callable[
     assert "Overfitting" not in [seen.title for seen in observations(study, rows, "official")]
 
 
-def test_confidence_below_accuracy_is_called_cautious(study: Study):
-    cells = study.of("cnn", "k-fold")
-    sure = np.mean([cell.clips.probabilities.max(axis=1).mean() for cell in cells])
-    right = np.mean([cell.test["clip"]["accuracy"] for cell in cells])
-    word = "too sure" if sure > right else "too cautious"
-    assert f"cnn {100 * sure:.1f} % against {100 * right:.1f} % ({word}" in words(confidence(study, "k-fold").text)
+def test_validation_clips_are_set_apart_from_test_clips_only_beyond_the_interval(study: Study):
+    told = words(validation_and_test([row for row in comparative_rows(study) if row.protocol == "k-fold"]).text)
+    assert "which 80 test clips cannot tell from none (95 % interval" in told
+    apart = [replace(row, validation_accuracy=0.999) for row in comparative_rows(study)]
+    assert "cannot tell" not in words(validation_and_test(apart).text)
 
 
 def test_a_model_that_gives_one_class_is_said_to_have_collapsed(make_study: Callable[..., Path]):

@@ -17,8 +17,8 @@ from auricle.report.tables import ComparativeRow
 from auricle.report.tabular import Column, Table, Value
 from auricle.report.wording import Ref, Strong, Text, anchors, count, decimal, listing, percent, points, spoken
 
-NUM_DRAWN = 6  # models with a diagram, and with a table of classes: the most accurate ones
-NUM_BY_CLASS = 4
+NUM_DRAWN = 6  # models with a diagram: the most accurate ones
+MOST_ROWS = 36  # of the table of classes, which has as many models as fit, but one at least
 _MODELS = (
     Column("model", "Model", "code"),
     Column("temperature", "Temperature", "ratio"),
@@ -159,7 +159,7 @@ def _alarms(study: Study, ranked: Sequence[ModelCalibration], protocol: str) -> 
         f"{decimal(60 / minutes, 0)} an hour.",
     )  # fmt: skip
     rates = tuple((Strong(model.model), f": {_rate_in_words(model)}") for model in ranked)
-    return [Paragraph(words), Bullets(rates), _classes(study, ranked[:NUM_BY_CLASS], stamped(study, protocol))]
+    return [Paragraph(words), Bullets(rates), _classes(study, ranked, stamped(study, protocol))]
 
 
 def _rate_in_words(model: ModelCalibration) -> str:
@@ -172,14 +172,14 @@ def _rate_in_words(model: ModelCalibration) -> str:
 
 def _classes(study: Study, models: Sequence[ModelCalibration], protocol: str) -> Table:
     groups: dict[str, list[tuple[Value, ...]]] = {}
-    for model in models:
+    for model in models[: max(1, MOST_ROWS // len(study.dataset.categories))]:
         columns = (model.thresholds, model.hit_rates, model.alarm_rates)
         groups[model.model] = [
             (spoken(category), *(None if np.isnan(value) else float(value) for value in values))
             for category, *values in zip(study.dataset.categories, *columns, strict=True)
         ]
     caption = (
-        f"Thresholds and what they let pass under {protocol}, means over cells. Named: clips of the class in which it "
-        "is named at least once. False alarms: in an hour of clips of the other classes.",
+        f"Thresholds and what they let pass under {protocol}, means over cells, the most accurate models. Named: clips "
+        "of the class in which it is named at least once. False alarms: in an hour of clips of the other classes.",
     )
     return Table("table-thresholds", caption, _CLASSES, groups)

@@ -28,11 +28,11 @@ _PAIRS = (
     Column("interval", "95 % interval", "points"),
     Column("wins", "Clips won", "count"),
     Column("losses", "lost", "count"),
-    Column("trainings", "Train. won"),
+    Column("trainings", "Train."),
     Column("p_clips", "p clips", "p"),
     Column("p_trainings", "p train.", "p"),
     Column("p_adjusted", "adjusted", "p"),
-    Column("better", "Shown better"),
+    Column("shown", "Shown"),
 )
 
 
@@ -107,8 +107,8 @@ def _pairs(study: Study, comparisons: Mapping[str, Sequence[Comparison]]) -> Tab
     }
     caption = (
         "Every two models on the same test clips; differences are in percentage points. Clips won are those that the "
-        "first model gets right more often than the second; lost, the reverse. Trainings won are those in which it "
-        "gets more clips right.",
+        "first model gets right more often than the second; lost, the reverse. Train.: the trainings in which it gets "
+        "more clips right. Shown: whether the data show a difference.",
     )
     return Table("table-pairs", caption, _PAIRS, groups)
 
@@ -133,7 +133,7 @@ def _pair(pair: Comparison) -> tuple[Value, ...]:
     return (
         pair.first, pair.second, pair.difference, Range(pair.low, pair.high), pair.wins, pair.losses,
         f"{pair.trainings_won} of {pair.trainings}", pair.p_clips, pair.p_trainings, pair.p_adjusted,
-        pair.better or "neither",
+        "yes" if pair.shown else "no",
     )  # fmt: skip
 
 
@@ -147,6 +147,6 @@ def _f1_by_model(study: Study, protocol: str) -> Figure:
     drawn = figures_results.f1_by_model(means, categories, palette(tuple(study.presets)))
     caption = (
         f"F1 of each class and model under {stamped(study, protocol)}. Where the marks of a class lie together, it is "
-        "as hard or as easy for every model; where they lie apart, the models differ.",
+        "as hard or as easy for every model; where they lie apart, the models may differ, or the luck of its few clips.",
     )
     return Figure("figure-f1-models", (panel(drawn, "f1-models", "F1 of each class, one mark a model"),), caption)

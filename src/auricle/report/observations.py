@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -83,7 +84,10 @@ def classes(study: Study, protocol: str) -> Observation | None:
         return listing([f"{spoken(category)} ({f1:.2f})" for f1, category in items])
 
     text = f"By mean F1 over the models, the best are {listed(ranked[: -named - 1 : -1])}; "
-    return Observation("Classes", (f"{text}the worst are {listed(ranked[:named])} (", Ref("figure-f1-models"), ")."))
+    clips = dict(pair for cell in cells for pair in zip(cell.clips.clips, cell.clips.labels.tolist(), strict=True))
+    few = min(Counter(clips.values()).values())
+    hint = f"). A class has as few as {count(few, 'test clip')}: an order to look into, not a result."
+    return Observation("Classes", (f"{text}the worst are {listed(ranked[:named])} (", Ref("figure-f1-models"), hint))
 
 
 def total_confusion(cells: Sequence[CellEvidence]) -> np.ndarray:
