@@ -112,7 +112,19 @@ def test_without_validation_clips_nothing_is_fitted_and_the_chapter_says_so(make
     with style():
         chapter = calibration_chapter(study, comparative_rows(study), "official")
     assert "There are no validation clips, so nothing can be fitted" in words(chapter.blocks[0].text)
-    assert [row[-1] for row in chapter.blocks[2].groups[""]] == ["not fitted"]
+    (row,) = chapter.blocks[2].groups[""]
+    assert (row[1], row[3], row[-1]) == (None, None, "not fitted")
+
+
+def test_one_clip_a_class_has_a_calibration_that_claims_nothing(make_study):
+    folder = make_study(
+        categories=("cat", "dog"), models=("cnn", "transformer-h1"), protocols=("test-split",), epochs=1, clip_s=0.1,
+        clips_per_class_and_fold=1,
+    )  # fmt: skip
+    study = load_study(folder)
+    assert all(model.gain == "no difference" and model.surplus_p > 0.05 for model in calibrations(study, "test-split"))
+    with style():
+        assert calibration_chapter(study, comparative_rows(study), "test-split").blocks
 
 
 def test_a_collapsed_model_has_a_calibration(make_study):

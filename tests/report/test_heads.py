@@ -44,8 +44,8 @@ def test_no_number_of_heads_is_called_best_without_evidence():
     told = words(heads_in_words(FAMILY, ROWS, pairs(0.2)))
     assert told == (
         "1, 2 and 4 heads get 88.0 %, 90.0 % and 89.0 % of the test clips right. The data can show no difference "
-        "between any two numbers of heads (smallest adjusted p = 0.20). They leave open anything from −3.0 to +6.0 points "
-        "for transformer-h2 against transformer-h4."
+        "between any two numbers of heads (smallest adjusted p = 0.20). They leave open anything from −3.0 to +6.0 "
+        "points for transformer-h2 against transformer-h4."
     )
 
 

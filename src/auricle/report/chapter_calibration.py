@@ -117,8 +117,9 @@ def _span(values: Sequence[float]) -> str:
 def _models(models: Sequence[ModelCalibration], protocol: str) -> Table:
     rows: list[tuple[Value, ...]] = [
         (model.model, float(np.mean(model.temperatures)), model.error, model.tempered_error, model.lucky_error,
-         model.loss, model.tempered_loss, model.p if model.is_fitted else None,
-         model.gain if model.is_fitted else "not fitted")
+         model.loss, model.tempered_loss, model.p, model.gain)
+        if model.is_fitted
+        else (model.model, None, model.error, None, model.lucky_error, model.loss, None, None, "not fitted")
         for model in models
     ]  # fmt: skip
     caption = (

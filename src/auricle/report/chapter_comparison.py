@@ -147,6 +147,6 @@ def _f1_by_model(study: Study, protocol: str) -> Figure:
     drawn = figures_results.f1_by_model(means, categories, palette(tuple(study.presets)))
     caption = (
         f"F1 of each class and model under {stamped(study, protocol)}. Where the marks of a class lie together, it is "
-        "as hard or as easy for every model; where they lie apart, the models may differ, or the luck of its few clips.",
+        "as hard or as easy for every model; where they lie apart, the models may differ, or the luck of few clips.",
     )
     return Figure("figure-f1-models", (panel(drawn, "f1-models", "F1 of each class, one mark a model"),), caption)
