@@ -14,6 +14,7 @@ from auricle.report.wording import Text
 from auricle.runs import CellName
 from auricle.scoring import statistics
 from auricle.scoring.predictions import ClipPredictions
+from auricle.scoring.statistics import holm
 
 CATEGORIES = ("cat", "dog")
 
@@ -122,6 +123,16 @@ def share_of_false_claims(world: World, num: int, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("name", ["one training, four clips a recording", "four trainings on the same clips"])
 def test_of_equal_models_few_are_called_better(name: str, monkeypatch: pytest.MonkeyPatch):
     assert share_of_false_claims(WORLDS[name], 150, monkeypatch) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 150)
+
+
+def test_the_luck_of_trainings_would_pass_for_a_difference_if_clips_alone_were_tested(monkeypatch):
+    monkeypatch.setattr(statistics, "BOOTSTRAP_RESAMPLES", 500)
+    world, generator = WORLDS["four trainings, eight clips a recording"], np.random.default_rng(11)
+    false = 0
+    for _ in range(60):
+        study, rows = invented(world, EQUAL, generator)
+        false += min(holm([pair.p_clips for pair in compare(study, rows, "k-fold")])) < 0.05
+    assert false / 60 > 0.2
 
 
 @pytest.mark.long

@@ -139,8 +139,8 @@ def test_windows_in_a_row_are_one_alarm_and_a_gap_makes_two():
 
 
 def test_alarms_follow_time_not_the_order_of_rows():
-    windows = heard(["a", "b", "a", "b"], [2.0, 1.0, 1.0, 0.0], [1, 1, 1, 1])
-    assert alarms(windows, (0.5,) * 3)[1].tolist() == [[0, 1, 0], [0, 1, 0]]
+    windows = heard(["a", "b", "a", "a", "b"], [2.0, 1.0, 0.0, 1.0, 0.0], [1, 1, 1, 2, 1])
+    assert alarms(windows, (0.5,) * 3)[1].tolist() == [[0, 2, 1], [0, 1, 0]]
 
 
 def test_nothing_is_named_below_every_threshold():
