@@ -52,6 +52,8 @@ def test_no_number_of_heads_is_called_best_without_evidence():
 def test_a_shown_difference_between_heads_is_named_and_no_other():
     told = words(heads_in_words(FAMILY, ROWS, pairs(0.01)))
     assert "The data show 2 heads better than 1 and between the others no difference." in told
+    assert "anything from −3.0 to +6.0 points for transformer-h2 against transformer-h4." in told
+    assert "leave open" not in words(heads_in_words(FAMILY, ROWS[:2], pairs(0.01)[:1]))
 
 
 def test_one_number_of_heads_says_nothing_about_heads():

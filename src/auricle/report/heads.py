@@ -45,14 +45,16 @@ def heads_in_words(
     if len(trained) < 2:
         return ()
     accuracies = listing(percent(row.accuracy) for row in trained.values())
-    told = f"{listing(map(str, trained))} heads get {accuracies} of the test clips right. "
+    told = f"{listing(map(str, trained))} heads get {accuracies} of the test clips right."
     between = {frozenset((pair.first, pair.second)): pair for pair in comparisons}
     pairs = [
         between[key]
         for fewer, more in combinations(trained, 2)
         if (key := frozenset((family[fewer], family[more]))) in between
     ]
-    return (told + _shown(family, pairs) + " " + _left_open(pairs),) if pairs else (told,)
+    if not pairs:
+        return (told,)
+    return (" ".join([told, _shown(family, pairs), *_left_open(pairs)]),)
 
 
 def _shown(family: Mapping[int, str], pairs: Sequence[Comparison]) -> str:
@@ -71,12 +73,15 @@ def _shown(family: Mapping[int, str], pairs: Sequence[Comparison]) -> str:
     return f"The data can show no difference between {between} (smallest adjusted {p})."
 
 
-def _left_open(pairs: Sequence[Comparison]) -> str:
-    """Say how large a difference the widest interval leaves open."""
-    widest = max(pairs, key=lambda pair: pair.high - pair.low)
+def _left_open(pairs: Sequence[Comparison]) -> list[str]:
+    """Say how large a difference is left open, by the widest interval of two numbers that are not told apart."""
+    undecided = [pair for pair in pairs if not pair.shown]
+    if not undecided:
+        return []
+    widest = max(undecided, key=lambda pair: pair.high - pair.low)
     low = points(widest.low, signed=True).removesuffix(" points")
     high = points(widest.high, signed=True)
-    return f"They leave open anything from {low} to {high} for {widest.first} against {widest.second}."
+    return [f"They leave open anything from {low} to {high} for {widest.first} against {widest.second}."]
 
 
 def published_claim(study: Study) -> Text:
