@@ -104,6 +104,6 @@ _ALL = (
         "record all classes alike, or trim, level and band-limit them alike",
     ),
     Kind("padded", "note", "padded with digital silence", "cut it off, if not all classes are padded alike"),
-    Kind("no-groups", "note", "no groups are known", "name the source of each clip in a column 'group'"),
+    Kind("no-groups", "note", "no groups are known", "name them in a column 'group', or by --group-by PATTERN"),
 )  # fmt: skip
 KINDS = {kind.name: kind for kind in _ALL}

@@ -32,7 +32,7 @@ from auricle.report.render import to_html
 from auricle.report.tabular import Column, Table
 from auricle.report.wording import Strong, Text, count, decimal, percent, shortened, spoken, visible
 
-MAX_ROWS = 200  # of a table; the JSON has them all
+MAX_ROWS = 50  # of a table; the JSON has them all
 MAX_PICTURES = 6  # of a kind of finding
 MAX_CLASSES = 50  # of which a clip is drawn
 PICTURE_S = 10.0  # of a recording, from its start
