@@ -30,6 +30,7 @@ WriteSound = Callable[..., Path]
         ("{a}-{b}", "-b", None),
         ("{a}-{b}", "ab", None),
         ("x{a}", "ya", None),
+        ("{site}_*", "abc", None),
     ],
 )
 def test_a_pattern_takes_as_little_as_it_can_from_left_to_right(pattern: str, name: str, taken: dict | None) -> None:
