@@ -17,18 +17,20 @@ from auricle.runs import StudyFolder
 
 FAKES = str(Path(__file__).parents[1] / "study")
 SMALL = ("study", "quickstart", "--data", "sounds", "--models", "cnn", "--protocols", "k-fold", "-v",
-         "--set", "training.epochs=2")  # fmt: skip
+         "--device", "cpu", "--set", "training.epochs=2")  # fmt: skip
 PROGRAM = """
-    import sys, time
+    import sys, time, types
     sys.path.insert(0, {fakes!r})
-    import fake_fits, auricle.model.describe, auricle.training.fit
-    from auricle.cli import interrupts, main
-    auricle.model.describe.describe = fake_fits.layers
-    auricle.training.fit.fit_cell = fake_fits.{fit}
-    {more}
-    if __name__ == "__main__":
+    import fake_fits
+    if __name__ == "__main__":  # no worker needs more
+        for name, stand_in in (("training.fit", {{"fit_cell": fake_fits.{fit}}}), ("model.describe", vars(fake_fits))):
+            module = sys.modules["auricle." + name] = types.ModuleType("auricle." + name)  # that does without PyTorch
+            vars(module).update(stand_in, describe=fake_fits.layers)
+        from auricle.cli import interrupts, main
+        {more}
         sys.exit(main({words!r}))
 """
+LONG = pytest.mark.long
 Start = Callable[..., subprocess.Popen[str]]
 
 
@@ -68,7 +70,7 @@ def end(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, err
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=LONG)])
 def test_a_second_signal_ends_at_once_what_does_not_listen_to_the_first(start, number, code):
     process = start("does_not_listen", "--workers", "1", more="interrupts.GRACE_S = 600")
     wait_for(process, "epoch 1/2")
@@ -78,6 +80,7 @@ def test_a_second_signal_ends_at_once_what_does_not_listen_to_the_first(start, n
     assert end(process)[0] == code
 
 
+@LONG
 def test_one_signal_is_enough_in_the_end(start):
     process = start("does_not_listen", "--workers", "1", more="interrupts.GRACE_S = 0.5")
     wait_for(process, "epoch 1/2")
@@ -85,7 +88,7 @@ def test_one_signal_is_enough_in_the_end(start):
     assert end(process)[0] == 130
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=LONG)])
 def test_no_worker_is_left_even_one_that_does_not_listen(start, tmp_path, number, code):
     process = start("never_ends", "--workers", "2")
     wait_for(process, "epoch 1/2")
@@ -109,7 +112,7 @@ SLOW = {
 }
 
 
-@pytest.mark.parametrize("stage", SLOW)
+@pytest.mark.parametrize("stage", ["decoding", pytest.param("the report", marks=LONG)])
 def test_whatever_takes_long_is_ended(start, tmp_path, stage):
     more = f"import auricle.data.cache, auricle.report.build; interrupts.GRACE_S = 0.5; {SLOW[stage]}"
     process = start("quick", "--workers", "1", more=more)
@@ -138,7 +141,7 @@ def test_of_two_starts_one_wins_and_the_other_changes_no_byte(start, tmp_path, a
     assert process.poll() is None
 
 
-@pytest.mark.long
+@LONG
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_training_is_stopped_in_the_middle_of_an_epoch(sounds, tmp_path, workers, number, code):
