@@ -54,6 +54,7 @@ def _resources(study: Study) -> list[tuple[Value, ...]]:
         ("Memory", f"{machine['memory_gb']:g} GB" if machine.get("memory_gb") else "unknown"),
         ("System", str(machine.get("system") or "unknown")),
         ("Device of training", str(machine.get("device") or "unknown")),
+        *((("Cluster", f"{machine['cluster']}, of which this machine is one"),) if machine.get("cluster") else ()),
         ("Cells", f"{len(study.cells):,}"),
         ("Time of all cells", f"{decimal(seconds / 60, 1)} minutes, added up"),
     ]

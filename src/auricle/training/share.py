@@ -123,7 +123,7 @@ class SharedAttention(MultiHeadAttention):
     """Attention whose dropout is drawn for the heads of the whole batch, in the parts of one process."""
 
     share: Share
-    dropout: SharedDropout
+    dropout: SharedDropout  # type: ignore[assignment]
 
     def read_in_parts(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """(B / size, H, T, D/H) each -> the same."""
