@@ -1,12 +1,13 @@
 """The folder of a study and of a cell: names, whole-or-nothing writes, locks. Knows no model.
 
     STUDY/study.yaml              what was asked: configuration, dataset, versions, machine
-    STUDY/dataset/                manifest.csv, samples.npz (one clip a class, for the report)
+    STUDY/dataset/                manifest.csv, samples.npz (one clip a class, for the report), human.csv (what people heard)
     STUDY/models/MODEL.json       layers with shapes and counts
     STUDY/cells/MODEL/PROTOCOL-FOLD-SEED/
         config.yaml  history.jsonl  predictions.csv  model.safetensors  checkpoint.pt  metrics.json
     STUDY/baselines/NAME/PROTOCOL-FOLD-0/
         predictions.csv  metrics.json
+    STUDY/insight/MODEL/PROTOCOL-FOLD-SEED.json    what a finished cell uses
     STUDY/results.csv  STUDY/report/
 
 `metrics.json` is written last: where it is, the cell is done; it holds a hash of itself and of each file beside it.
@@ -140,6 +141,11 @@ class StudyFolder:
         """One clip a class, for the report: arrays `waveforms` (int16), `names`, `categories`, `sample_rate_hz`."""
         return self.folder / "dataset" / "samples.npz"
 
+    @property
+    def judgements(self) -> Path:
+        """What people heard in the clips, where the dataset brings that: clip, heard_as, count."""
+        return self.folder / "dataset" / "human.csv"
+
     def model(self, name: str) -> Path:
         """Layers, shapes and counts of a model: JSON."""
         return self.folder / "models" / f"{name}.json"
@@ -151,6 +157,10 @@ class StudyFolder:
     def baseline(self, name: CellName) -> Cell:
         """Return the folder of a baseline, which need not exist; it has predictions and metrics, nothing else."""
         return Cell(name, self.folder / "baselines" / name.model / f"{name.protocol}-{name.fold}-{name.seed}")
+
+    def insight(self, name: CellName) -> Path:
+        """What a finished cell uses: JSON."""
+        return self.folder / "insight" / name.model / f"{name.protocol}-{name.fold}-{name.seed}.json"
 
     def cells(self) -> list[Cell]:
         """Return every cell that has a folder, sorted by name."""

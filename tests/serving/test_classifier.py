@@ -88,10 +88,11 @@ def test_attention_in_the_bundle_is_that_of_pytorch(transformer_bundle, transfor
     import torch
 
     from auricle.runs import Cell, CellName
-    from auricle.serving.export import _load_network, _read
+    from auricle.serving.export import _read
+    from auricle.training.finished import load_network
 
     cell = Cell(CellName.parse("tiny/test-split-2-0"), transformer_cell)
-    network = _load_network(cell, _read(cell)[0], 3)
+    network = load_network(cell, _read(cell)[0], 3)
     classifier = Classifier.load(transformer_bundle)
     windows = classifier.windowing.cut(classifier.maker.frames(NOISE), 2)
     with torch.no_grad():

@@ -7,7 +7,7 @@ was trained on. `random` ignores groups, as some published results did, and says
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -58,6 +58,19 @@ def make_splits(manifest: Manifest, protocol: str, *, seed: int = 0, allow_split
     for split in splits:
         _require_every_class(manifest, split)
     return splits
+
+
+def answering(num_cells: Mapping[str, int], leaky: Collection[str]) -> str:
+    """Return the protocol that answers a study's question: not leaky, then the one with most cells, then the first.
+
+    Args:
+        num_cells: protocol to its number of finished cells, one protocol at least.
+        leaky: the protocols that are.
+
+    >>> answering({"test-split": 4, "random": 16, "k-fold": 16}, leaky={"random"})
+    'k-fold'
+    """
+    return max(num_cells, key=lambda protocol: (protocol not in leaky, num_cells[protocol]))
 
 
 def folds_of(protocol: str, folds: Sequence[int]) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
+from auricle.data.folds import answering
 from auricle.report.evidence import CellEvidence, Study
 from auricle.report.tables import ComparativeRow
 from auricle.scoring.statistics import bootstrap_interval, holm, mean_test, numbered, sign_test
@@ -99,14 +100,9 @@ def adjusted(pairs: Sequence[Comparison]) -> list[Comparison]:
 
 
 def main_protocol(rows: Sequence[ComparativeRow]) -> str:
-    """Return the protocol that answers the question: not leaky, then the one with most cells, then the first."""
-    protocols = list(dict.fromkeys(row.protocol for row in rows))
-
-    def weight(protocol: str) -> tuple[bool, int]:
-        of_protocol = [row for row in rows if row.protocol == protocol]
-        return not of_protocol[0].leaky, sum(row.cells for row in of_protocol)
-
-    return max(protocols, key=weight)
+    """Return the protocol that answers the question, as `data.folds.answering` says."""
+    num_cells = {row.protocol: sum(other.cells for other in rows if other.protocol == row.protocol) for row in rows}
+    return answering(num_cells, {row.protocol for row in rows if row.leaky})
 
 
 def compare_two(study: Study, first: str, second: str, protocol: str) -> Comparison | None:

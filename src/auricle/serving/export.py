@@ -13,16 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-import torch
 import yaml
-from safetensors.torch import load_file
 
 from auricle import __version__, runs
 from auricle.config import Preset, preset_from_yaml, to_yaml
 from auricle.errors import RefusedError, UsageError, choices
 from auricle.files import read_marked
 from auricle.model.classifier import Classifier as Model
-from auricle.model.classifier import build_model
 from auricle.runs import Cell, CellName, StudyFolder
 from auricle.scoring.calibration import fit, tempered
 from auricle.scoring.metrics import score
@@ -36,6 +33,7 @@ from auricle.serving.parity import check_parity
 from auricle.serving.quantise import quantise
 from auricle.serving.whole import whole_model
 from auricle.study.reopen import plainest_cells
+from auricle.training.finished import load_network
 
 Say = Callable[[str], object]
 
@@ -69,7 +67,7 @@ def export_cell(
     if to.exists() and (not to.is_dir() or (any(to.iterdir()) and not (to / bundles.DESCRIPTION).is_file())):
         raise RefusedError(f"{to} holds something that is no bundle; name another folder with --to")
     preset, predictions = _read(cell)
-    network = _load_network(cell, preset, len(predictions.categories))
+    network = load_network(cell, preset, len(predictions.categories))
     description = _describe(cell, preset, network, predictions)
     say("writing ONNX")
     graph = network_graph(network, preset)
@@ -121,18 +119,6 @@ def _read(cell: Cell) -> tuple[Preset, Predictions]:
     except (OSError, ValueError, UsageError) as error:
         raise RefusedError(f"{cell.config}: damaged: {' '.join(str(error).split())}") from error
     return preset, read_predictions(cell.predictions)
-
-
-def _load_network(cell: Cell, preset: Preset, num_classes: int) -> Model:
-    """Build the network of a cell and give it the cell's weights."""
-    with torch.random.fork_rng(devices=[]):
-        network = build_model(preset, num_classes).eval()
-    try:
-        network.load_state_dict(load_file(cell.weights))
-    except Exception as error:  # safetensors and PyTorch raise many kinds
-        reason = " ".join(str(error).split())[:200]
-        raise RefusedError(f"{cell.weights}: does not fit {cell.config.name}: {reason}") from error
-    return network
 
 
 def _describe(cell: Cell, preset: Preset, network: Model, predictions: Predictions) -> Description:

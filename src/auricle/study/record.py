@@ -6,7 +6,7 @@ import contextlib
 import csv
 import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -154,7 +154,7 @@ def united(old: StudyConfig | None, new: StudyConfig) -> StudyConfig:
 def write_manifest(folder: StudyFolder, manifest: Manifest) -> None:
     """Write the table of clips: clip, category, fold, group."""
     rows = ((clip.name, clip.category, clip.fold, clip.group) for clip in manifest.clips)
-    _write_table(folder.manifest, ("clip", "category", "fold", "group"), rows)
+    write_table(folder.manifest, ("clip", "category", "fold", "group"), rows)
 
 
 def write_samples(folder: StudyFolder, recordings: Recordings) -> None:
@@ -183,7 +183,7 @@ def _sample(manifest: Manifest, category: str) -> int:
 def write_results(folder: StudyFolder) -> None:
     """Write results.csv: one row a finished cell, then one a baseline, from its metrics.json."""
     rows = [_result(cell) for cell in (*folder.cells(), *folder.baselines()) if cell.done]
-    _write_table(folder.results, RESULT_COLUMNS, ([row.get(name) for name in RESULT_COLUMNS] for row in rows))
+    write_table(folder.results, RESULT_COLUMNS, ([row.get(name) for name in RESULT_COLUMNS] for row in rows))
 
 
 def _result(cell: Cell) -> dict[str, Any]:
@@ -205,7 +205,8 @@ def _result(cell: Cell) -> dict[str, Any]:
     return row
 
 
-def _write_table(path: Path, header: Sequence[str], rows: Any) -> None:
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV file whole or not at all; names of files need not be UTF-8."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(header)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from auricle.data.folds import PROTOCOLS, Split, make_splits
 from auricle.errors import RefusedError, UsageError
 from auricle.files import read_marked
 from auricle.runs import Cell, CellName, StudyFolder
-from auricle.study.record import read_description
+from auricle.study.record import Description, read_description
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,7 @@ class Reopened:
     split: Split
 
 
-def reopen(
-    folder: Path, *, root: Path | None = None, on_progress: Callable[[int, int], None] | None = None
-) -> Reopened:
+def reopen(folder: Path, *, root: Path | None = None, on_progress: Progress | None = None) -> Reopened:
     """Read a cell's preset and find its recordings; it need not be finished.
 
     Args:
@@ -42,28 +42,69 @@ def reopen(
         RefusedError: the folder is no cell of a study, or the recordings are not those of the study.
     """
     resolved = folder.resolve()
-    study = StudyFolder(resolved.parents[2] if len(resolved.parents) > 2 else resolved)
-    description = read_description(study)
     try:
         cell = Cell(CellName.parse(f"{resolved.parent.name}/{resolved.name}"), folder)
-        preset = preset_from_yaml(cell.config.read_text(encoding="utf-8"), str(cell.config))
+    except ValueError as error:
+        raise _no_cell(folder) from error
+    study = StudyFolder(resolved.parents[2] if len(resolved.parents) > 2 else resolved)
+    return next(reopen_cells(study, [cell], root=root, on_progress=on_progress))
+
+
+def reopen_cells(
+    study: StudyFolder, cells: Sequence[Cell], *, root: Path | None = None, on_progress: Progress | None = None
+) -> Iterator[Reopened]:
+    """Reopen several cells of a study one after the other; recordings are read once for each sample rate.
+
+    Args:
+        study: their folder.
+        cells: which; they need not be finished.
+        root: as `reopen`.
+        on_progress: as `reopen`.
+
+    Raises:
+        RefusedError: as `reopen`.
+    """
+    description = read_description(study)
+    config = StudyConfig.model_validate(description["study"]) if description else None
+    heard: dict[int, Recordings] = {}
+    for cell in cells:
+        preset = _preset(cell)
+        if description is None or config is None:
+            raise RefusedError(f"{cell.folder}: its study.yaml is missing, so that its recordings are not known")
+        rate_hz = preset.audio.sample_rate_hz
+        if rate_hz not in heard:
+            heard[rate_hz] = _recordings(study, description, config, rate_hz, root, on_progress)
+        manifest = heard[rate_hz].manifest
+        splits = make_splits(manifest, cell.name.protocol, allow_split_groups=config.allow_split_groups)
+        yield Reopened(cell, preset, heard[rate_hz], next(split for split in splits if split.fold == cell.name.fold))
+
+
+def _preset(cell: Cell) -> Preset:
+    try:
+        return preset_from_yaml(cell.config.read_text(encoding="utf-8"), str(cell.config))
     except (ValueError, OSError, UsageError) as error:
-        raise RefusedError(
-            f"{folder}: no cell that was trained (STUDY/cells/MODEL/PROTOCOL-FOLD-SEED with its config.yaml)"
-        ) from error
-    if description is None:
-        raise RefusedError(f"{folder}: its study.yaml is missing, so that its recordings are not known")
-    config = StudyConfig.model_validate(description["study"])
-    recordings = prepare(
-        load_manifest(config.data, root=root, group_by=config.group_by),
-        sample_rate_hz=preset.audio.sample_rate_hz,
-        skip_bad=True,
-        on_progress=on_progress,
+        raise _no_cell(cell.folder) from error
+
+
+def _no_cell(folder: Path) -> RefusedError:
+    return RefusedError(
+        f"{folder}: no cell that was trained (STUDY/cells/MODEL/PROTOCOL-FOLD-SEED with its config.yaml)"
     )
+
+
+def _recordings(
+    study: StudyFolder,
+    description: Description,
+    config: StudyConfig,
+    rate_hz: int,
+    root: Path | None,
+    on_progress: Progress | None,
+) -> Recordings:
+    manifest = load_manifest(config.data, root=root, group_by=config.group_by)
+    recordings = prepare(manifest, sample_rate_hz=rate_hz, skip_bad=True, on_progress=on_progress)
     if recordings.digest not in {description["dataset"]["digest"], *description["dataset"]["digests"].values()}:
         raise RefusedError(f"{config.data}: other recordings than those of {study.folder}; name theirs with --data")
-    splits = make_splits(recordings.manifest, cell.name.protocol, allow_split_groups=config.allow_split_groups)
-    return Reopened(cell, preset, recordings, next(split for split in splits if split.fold == cell.name.fold))
+    return recordings
 
 
 def plainest_cells(study: Path) -> dict[str, Cell]:

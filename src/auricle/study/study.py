@@ -25,6 +25,7 @@ from auricle.study.executors import run_here, run_in_processes
 from auricle.study.jobs import Failures, Fit, Job, real_fit
 from auricle.study.listener import Listener
 from auricle.study.machine import check_workers, choose_device, divide
+from auricle.study.people import keep_judgements
 from auricle.study.plan import Plan, make_plan, resolve_presets
 from auricle.study.ray_cluster import Cluster, OnRay, connected
 from auricle.study.ray_executor import run_on_ray
@@ -113,6 +114,8 @@ def run_study(
         _write_record(session, command)
         listener.doing("scoring the free baselines")
         for note in run_baselines(study, plan.recordings_of(plan.config.models[0]), plan.splits):
+            listener.note(note)
+        if note := keep_judgements(study, root=root):
             listener.note(note)
         if left and fit is None and cluster is None:
             listener.estimated(_estimate(session), num_workers)

@@ -1,0 +1,69 @@
+"""What people heard in the clips of a dataset, where it brings that: `meta/human.csv`.
+
+    filename,category,heard_as,count
+    1-100032-A-0.ogg,dog,sneezing,1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from auricle.data.datasets import SOURCES, find_dataset
+from auricle.data.tables import read_table
+from auricle.errors import RefusedError
+
+JUDGEMENTS = Path("meta", "human.csv")
+MOST_JUDGEMENTS = 10**9  # of one answer to one clip; more is a slip
+
+
+class Judgement(NamedTuple):
+    """`count` people took a clip for `heard_as`."""
+
+    clip: str
+    heard_as: str
+    count: int
+
+
+def find_judgements(source: str, root: Path | None = None) -> Path | None:
+    """Return the table of a dataset, or None where there is none.
+
+    Args:
+        source: a named dataset, or a path, as for `load_manifest`.
+        root: where named datasets lie, as for `find_dataset`.
+    """
+    if source in SOURCES:
+        folder = find_dataset(source, root) if source != "toy" else None
+    else:
+        folder = Path(source) if Path(source).is_dir() else Path(source).parent
+    if folder is None:
+        return None
+    table = folder / JUDGEMENTS
+    return table if table.is_file() else None
+
+
+def read_judgements(table: Path, categories: Mapping[str, str]) -> list[Judgement]:
+    """Read what people heard in the clips of a manifest; lines on other clips are left out.
+
+    Args:
+        table: with the columns filename, category, heard_as, count.
+        categories: clip to category, for every clip of the manifest.
+
+    Raises:
+        RefusedError: the table cannot be read, a count is no whole number from 1 on, or a clip is of another class.
+    """
+    judgements = []
+    for line, row in read_table(table, ("filename", "category", "heard_as", "count")):
+        clip, number = row["filename"], row["count"]
+        if clip not in categories:
+            continue
+        if not (number.isascii() and number.isdigit() and 0 < int(number) < MOST_JUDGEMENTS):
+            raise RefusedError(f"{table}: line {line}: a count is a whole number from 1 on, not {number!r}")
+        if row["category"] != categories[clip]:
+            raise RefusedError(
+                f"{table}: line {line}: {clip} is of {row['category']!r}, in the study of {categories[clip]!r}; "
+                "correct one of them"
+            )
+        judgements.append(Judgement(clip, row["heard_as"], int(number)))
+    return judgements

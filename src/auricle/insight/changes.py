@@ -1,0 +1,135 @@
+"""Changes of the sound and of the network, to see what an answer rests on."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from auricle.config import FrontendConfig
+from auricle.model.classifier import Classifier
+from auricle.model.frontend import Frontend, hz_to_mel, mel_to_hz
+from auricle.model.transformer import Encoder, EncoderBlock
+
+LOW_PASS_HZ = (4000, 2000, 1000, 500)
+NUM_BANDS = 8
+NUM_MOMENTS = 10
+MOST_BLOCKS = 6  # that are skipped one by one
+
+Sound = Callable[[Tensor], Tensor]
+
+
+def without_band(waveforms: Tensor, sample_rate_hz: int, low_hz: float, high_hz: float) -> Tensor:
+    """Remove what lies in [low_hz, high_hz) from waveforms, (N, samples), by their Fourier transform."""
+    spectrum = torch.fft.rfft(waveforms)
+    hz = torch.fft.rfftfreq(waveforms.shape[-1], 1 / sample_rate_hz, device=waveforms.device)
+    return torch.fft.irfft(spectrum * ((hz < low_hz) | (hz >= high_hz)), n=waveforms.shape[-1])
+
+
+def sounds(sample_rate_hz: int) -> dict[str, Sound]:
+    """Return the changes of sound by name: waveforms (N, samples) -> (N, samples)."""
+
+    def low_pass(cut_hz: int) -> Sound:
+        return lambda waveforms: without_band(waveforms, sample_rate_hz, cut_hz, float("inf"))
+
+    cuts_hz = [cut_hz for cut_hz in LOW_PASS_HZ if cut_hz < sample_rate_hz / 2]
+    return {"reversed": lambda waveforms: waveforms.flip(-1)} | {f"low-pass-{cut}": low_pass(cut) for cut in cuts_hz}
+
+
+def networks(model: Classifier, generator: torch.Generator) -> Iterator[tuple[str, Classifier]]:
+    """Yield changed copies of a network with an encoder, each with its name; nothing for one without.
+
+    - `positions-shuffled`: every token but `<cls>` gets the position of another, in one random order.
+    - `even-attention`: every query is zero, so that each token reads evenly from all.
+    - `block-N-skipped`: the tokens pass block N (from 1) unchanged.
+    - `encoder-skipped`: they pass all blocks unchanged, so that `<cls>` has read nothing.
+
+    Args:
+        model: stays as it is.
+        generator: of the order, on the CPU.
+    """
+    encoder = model.summary
+    if not isinstance(encoder, Encoder):
+        return
+    if encoder.positions is not None:
+        changed = copy.deepcopy(model)
+        order = 1 + torch.randperm(encoder.num_tokens, generator=generator)
+        order = torch.cat([torch.zeros(1, dtype=torch.int64), order]).to(encoder.positions.device)
+        changed.summary.positions.data = encoder.positions.data[:, order]  # type: ignore[union-attr]
+        yield "positions-shuffled", changed
+    yield "even-attention", _with_even_attention(model)
+    num = len(encoder.blocks)
+    for place in range(num if 1 < num <= MOST_BLOCKS else 0):
+        yield f"block-{place + 1}-skipped", _without_blocks(model, range(place, place + 1))
+    yield "encoder-skipped", _without_blocks(model, range(num))
+
+
+def _with_even_attention(model: Classifier) -> Classifier:
+    changed = copy.deepcopy(model)
+    for block in changed.modules():
+        if isinstance(block, EncoderBlock):
+            for parameter in block.attention.query.parameters():
+                nn.init.zeros_(parameter)
+    return changed
+
+
+def _without_blocks(model: Classifier, places: range) -> Classifier:
+    changed = copy.deepcopy(model)
+    assert isinstance(changed.summary, Encoder)
+    for place in places:
+        changed.summary.blocks[place] = nn.Identity()
+    return changed
+
+
+def moment_edges(num_frames: int) -> list[int]:
+    """Divide a clip into moments of equal length; return where they begin and end, in frames."""
+    num = min(NUM_MOMENTS, num_frames)
+    return [place * num_frames // num for place in range(num + 1)]
+
+
+def blanked_moments(frames: Tensor, neutral: Tensor) -> Iterator[Tensor]:
+    """Yield frames (N, F, T) with one moment after the other blanked."""
+    edges = moment_edges(frames.shape[2])
+    for first, last in zip(edges, edges[1:], strict=False):
+        blanked = frames.clone()
+        blanked[:, :, first:last] = neutral
+        yield blanked
+
+
+def band_edges_hz(config: FrontendConfig, sample_rate_hz: int) -> list[float]:
+    """Divide the spectrum into bands of equal width in mel; return where they begin and end.
+
+    Bands of a mel spectrum are counted as they stand, a few to a part; a raw waveform is divided from 0 Hz.
+    """
+    top_hz = config.max_hz or sample_rate_hz / 2
+    if config.kind == "raw":
+        return [mel_to_hz(hz_to_mel(top_hz) * place / NUM_BANDS) for place in range(NUM_BANDS + 1)]
+    low, high = hz_to_mel(config.min_hz), hz_to_mel(top_hz)
+    step = (high - low) / (config.num_bands + 1)
+    return [mel_to_hz(low + step * (edge + 0.5)) for edge in _row_edges(config.num_bands)]
+
+
+def _row_edges(num_rows: int) -> list[int]:
+    num = min(NUM_BANDS, num_rows)
+    return [place * num_rows // num for place in range(num + 1)]
+
+
+def blanked_bands(waveforms: Tensor, frontend: Frontend, config: FrontendConfig, sample_rate_hz: int) -> Iterator[Tensor]:
+    """Yield the frames of waveforms (N, samples) with one part of the spectrum after the other blanked.
+
+    Of a mel spectrum the bands are set to the mean of the training clips, as masks are in training; out of a waveform
+    they are filtered.
+    """
+    if frontend.spectrum is None:
+        edges_hz = [*band_edges_hz(config, sample_rate_hz)[:-1], float("inf")]
+        for low_hz, high_hz in zip(edges_hz, edges_hz[1:], strict=False):
+            yield frontend.frames(without_band(waveforms, sample_rate_hz, low_hz, high_hz))
+        return
+    frames = frontend.frames(waveforms)
+    edges = _row_edges(frames.shape[1])
+    for first, last in zip(edges, edges[1:], strict=False):
+        blanked = frames.clone()
+        blanked[:, first:last] = frontend.neutral
+        yield blanked

@@ -1,0 +1,100 @@
+"""A study, looked into: which cells, which are done, the rest. torch is imported only where something is left to do."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from auricle.data.folds import answering
+from auricle.errors import AuricleError, MachineError
+from auricle.insight.record import key_of, read_insight, write_insight
+from auricle.runs import Cell, StudyFolder
+from auricle.study.record import Description, read_description
+
+MOST_CELLS = 5  # of a model
+
+
+def chosen(study: StudyFolder, description: Description) -> list[Cell]:
+    """Return the cells to look into: finished ones of the protocol that answers the question, five a model at most.
+
+    Those of the first seed come first, as they differ in their clips or in what they were trained on.
+    """
+    done = [cell for cell in study.cells() if cell.done and cell.weights.exists()]
+    asked = [cell for cell in done if cell.name.protocol in description["study"]["protocols"]]
+    if not asked:
+        return []
+    num_cells = Counter(cell.name.protocol for cell in asked)
+    order = [protocol for protocol in description["study"]["protocols"] if protocol in num_cells]
+    protocol = answering({name: num_cells[name] for name in order}, description["dataset"]["leaky_protocols"])
+    of_protocol = sorted(
+        (cell for cell in asked if cell.name.protocol == protocol), key=lambda cell: (cell.name.seed, cell.name.fold)
+    )
+    models = description["models"]
+    return [cell for model in models for cell in [c for c in of_protocol if c.name.model == model][:MOST_CELLS]]
+
+
+def look_into(
+    folder: Path,
+    *,
+    root: Path | None = None,
+    device: str = "auto",
+    on_progress: Callable[[str], None] | None = None,
+) -> list[str]:
+    """Find out what the models of a study use, and keep it under STUDY/insight; what is known is not measured again.
+
+    Args:
+        folder: of the study.
+        root: where its named dataset lies; None: as `load_manifest` says.
+        device: auto, cpu, cuda or mps.
+        on_progress: told in a few words what comes next.
+
+    Returns:
+        What could not be looked into and why, a line each.
+
+    Raises:
+        RefusedError: study.yaml is damaged.
+        MachineError: no such device, or the disk refuses.
+    """
+    study = StudyFolder(folder)
+    description = read_description(study)
+    if description is None:
+        return []
+    digest = description["dataset"]["digest"]
+    left = {}
+    for cell in chosen(study, description):
+        key = key_of(cell, digest)
+        if read_insight(study.insight(cell.name), key) is None:
+            left[cell] = key
+    return _look_into(study, left, root, device, on_progress or (lambda words: None)) if left else []
+
+
+def _look_into(
+    study: StudyFolder, left: dict[Cell, str], root: Path | None, device: str, tell: Callable[[str], None]
+) -> list[str]:
+    from auricle.insight.look import look
+    from auricle.study.reopen import reopen_cells
+    from auricle.training.fit import choose_device
+
+    tell("reading the recordings")
+    place = choose_device(device)
+    notes: list[str] = []
+    with _noted(notes, f"what the models of {study.folder} use is not measured"):
+        for number, found in enumerate(reopen_cells(study, list(left), root=root), start=1):
+            tell(f"looking into {found.cell.name} ({number} of {len(left)})")
+            with _noted(notes, f"what {found.cell.name} uses is not measured"):
+                insight = look(found, device=place)
+                write_insight(study.insight(found.cell.name), insight, left[found.cell])
+    return notes
+
+
+@contextlib.contextmanager
+def _noted(notes: list[str], what: str) -> object:
+    """Note down why something could not be done, and go on; the machine's own failures are not ours to hide."""
+    try:
+        yield
+    except MachineError:
+        raise
+    except AuricleError as error:
+        notes.append(f"{what}: {error}")

@@ -1,0 +1,180 @@
+"""What was found out about a finished cell, as a file: written by this room, read by the report. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from auricle import runs
+from auricle.runs import Cell
+
+FORMAT = 1  # of the file and of how it is measured; raise it when either changes
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a network says of N clips.
+
+    Attributes:
+        classes: index of the most probable class, int64, shape (N,).
+        truth: probability of the true class, shape (N,).
+    """
+
+    classes: np.ndarray
+    truth: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Blanked:
+    """What a network says when parts of every clip are blanked, one part at a time.
+
+    Attributes:
+        edges: where the P parts begin and end, in Hz or in seconds, shape (P + 1,).
+        parts: P of them.
+    """
+
+    edges: np.ndarray
+    parts: tuple[Answers, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What `<cls>` reads: its row of the attention of L layers and H heads, means over windows unless said otherwise.
+
+    Attributes:
+        num_tokens: all, with `<cls>`.
+        own: share that `<cls>` reads from itself, (L, H).
+        spread: exponential of the entropy: how many tokens it reads from, as if evenly, 1..num_tokens, (L, H).
+        overlap: share of attention that two heads of a layer give to the same tokens, (L, H, H); 1: alike.
+        moments: attention to S moments of the window for each class, sums of 1 over S, (L, H, K, S); None where
+            tokens are no moments.
+        loudness: correlation of attention with the loudness of the moments, mean over the windows of each clip,
+            (N, L, H); None as `moments`.
+    """
+
+    num_tokens: int
+    own: np.ndarray
+    spread: np.ndarray
+    overlap: np.ndarray
+    moments: np.ndarray | None
+    loudness: np.ndarray | None
+
+
+@dataclass(frozen=True, eq=False)
+class Insight:
+    """What a finished cell uses, on N of its test clips.
+
+    Attributes:
+        clips: names.
+        labels: index of the true class, int64, shape (N,).
+        window_s: length of a window.
+        plain: the clips and the network as they are.
+        changes: name of a change of sound or network to what the network says then.
+        bands: parts of the spectrum blanked.
+        moments: parts of the clip blanked.
+        loudness: share of a clip's energy in each of those moments, (N, P).
+        reading: None where there is no encoder.
+    """
+
+    clips: tuple[str, ...]
+    labels: np.ndarray
+    window_s: float
+    plain: Answers
+    changes: Mapping[str, Answers]
+    bands: Blanked
+    moments: Blanked
+    loudness: np.ndarray
+    reading: Reading | None
+
+
+def key_of(cell: Cell, digest: str) -> str:
+    """Return what an insight depends on, as a hash: the weights, the configuration, the recordings, this format.
+
+    Args:
+        cell: a finished one.
+        digest: of the study's dataset.
+
+    Raises:
+        OSError: the cell has no weights.
+    """
+    parts = [str(FORMAT).encode(), cell.weights.read_bytes(), cell.config.read_bytes(), digest.encode()]
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+
+
+def write_insight(path: Path, insight: Insight, key: str) -> None:
+    """Write an insight, whole or not at all.
+
+    Raises:
+        MachineError: the disk refuses.
+    """
+    runs.write_json(path, {"key": key, **_plain(insight)})
+
+
+def read_insight(path: Path, key: str | None = None) -> Insight | None:
+    """Read an insight; None where there is none, it is damaged, or it has another key than the one asked for."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return _insight(content) if key in (None, content["key"]) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return None
+
+
+def _plain(value: Any) -> Any:
+    """Return a record as plain values, numbers to five digits."""
+    if isinstance(value, Insight | Reading | Blanked | Answers):
+        return {name: _plain(part) for name, part in vars(value).items()}
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, np.ndarray):
+        return value.tolist() if value.dtype.kind == "i" else np.round(value, 5).tolist()
+    return value
+
+
+def _insight(content: Any) -> Insight:
+    labels = np.array(content["labels"], np.int64)
+    reading = content["reading"]
+    insight = Insight(
+        clips=tuple(map(str, content["clips"])),
+        labels=labels,
+        window_s=float(content["window_s"]),
+        plain=_answers(content["plain"], len(labels)),
+        changes={str(name): _answers(part, len(labels)) for name, part in content["changes"].items()},
+        bands=_blanked(content["bands"], len(labels)),
+        moments=_blanked(content["moments"], len(labels)),
+        loudness=np.array(content["loudness"], np.float64),
+        reading=None if reading is None else _reading(reading),
+    )
+    if not len(labels) == len(insight.clips) == len(insight.loudness) or not len(labels):
+        raise ValueError("clips, labels and loudness do not fit")
+    return insight
+
+
+def _answers(content: Any, num: int) -> Answers:
+    answers = Answers(np.array(content["classes"], np.int64), np.array(content["truth"], np.float64))
+    if answers.classes.shape != (num,) or answers.truth.shape != (num,):
+        raise ValueError(f"{answers.classes.shape} answers for {num} clips")
+    return answers
+
+
+def _blanked(content: Any, num: int) -> Blanked:
+    parts = tuple(_answers(part, num) for part in content["parts"])
+    edges = np.array(content["edges"], np.float64)
+    if edges.shape != (len(parts) + 1,):
+        raise ValueError(f"{edges.shape} edges for {len(parts)} parts")
+    return Blanked(edges, parts)
+
+
+def _reading(content: Any) -> Reading:
+    arrays = {
+        name: None if content[name] is None else np.array(content[name], np.float64)
+        for name in ("own", "spread", "overlap", "moments", "loudness")
+    }
+    return Reading(num_tokens=int(content["num_tokens"]), **arrays)  # type: ignore[arg-type]  # None where it may be

@@ -1,0 +1,47 @@
+"""What people heard, kept beside the manifest of a study, so that its report needs nothing else."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from auricle.config import StudyConfig
+from auricle.data.judgements import Judgement, find_judgements, read_judgements
+from auricle.errors import RefusedError
+from auricle.runs import StudyFolder
+from auricle.study.record import read_description, write_table
+
+
+def keep_judgements(study: StudyFolder, *, root: Path | None = None) -> str | None:
+    """Write dataset/human.csv where the study's dataset is found and brings it, and it is not there yet.
+
+    Args:
+        study: with its study.yaml and its manifest.
+        root: where named datasets lie; None: as `load_manifest` says.
+
+    Returns:
+        Why it was left out, for a person to read; None where there is nothing to say.
+
+    Raises:
+        RefusedError: study.yaml is damaged.
+        MachineError: the disk refuses.
+    """
+    description = read_description(study)
+    if study.judgements.exists() or description is None or not study.manifest.exists():
+        return None
+    table = find_judgements(StudyConfig.model_validate(description["study"]).data, root)
+    if table is None:
+        return None
+    try:
+        found = read_judgements(table, _categories(study.manifest))
+    except RefusedError as error:
+        return f"what people heard is left out: {error}"
+    if found:
+        write_table(study.judgements, Judgement._fields, found)
+    return None
+
+
+def _categories(manifest: Path) -> dict[str, str]:
+    text = manifest.read_bytes().decode("utf-8", "surrogatepass")
+    return {row["clip"]: row["category"] for row in csv.DictReader(io.StringIO(text, newline=""))}
