@@ -1,14 +1,14 @@
 """What people heard in the clips of a dataset, where it brings that: `meta/human.csv`.
 
-    filename,category,heard_as,count
-    1-100032-A-0.ogg,dog,sneezing,1
+filename,category,heard_as,count
+1-100032-A-0.ogg,dog,sneezing,1
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from auricle.data.datasets import SOURCES, find_dataset
 from auricle.data.tables import read_table
@@ -18,7 +18,8 @@ JUDGEMENTS = Path("meta", "human.csv")
 MOST_JUDGEMENTS = 10**9  # of one answer to one clip; more is a slip
 
 
-class Judgement(NamedTuple):
+@dataclass(frozen=True)
+class Judgement:
     """`count` people took a clip for `heard_as`."""
 
     clip: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -92,7 +93,7 @@ def moment_edges(num_frames: int) -> list[int]:
 def blanked_moments(frames: Tensor, neutral: Tensor) -> Iterator[Tensor]:
     """Yield frames (N, F, T) with one moment after the other blanked."""
     edges = moment_edges(frames.shape[2])
-    for first, last in zip(edges, edges[1:], strict=False):
+    for first, last in pairwise(edges):
         blanked = frames.clone()
         blanked[:, :, first:last] = neutral
         yield blanked
@@ -116,7 +117,9 @@ def _row_edges(num_rows: int) -> list[int]:
     return [place * num_rows // num for place in range(num + 1)]
 
 
-def blanked_bands(waveforms: Tensor, frontend: Frontend, config: FrontendConfig, sample_rate_hz: int) -> Iterator[Tensor]:
+def blanked_bands(
+    waveforms: Tensor, frontend: Frontend, config: FrontendConfig, sample_rate_hz: int
+) -> Iterator[Tensor]:
     """Yield the frames of waveforms (N, samples) with one part of the spectrum after the other blanked.
 
     Of a mel spectrum the bands are set to the mean of the training clips, as masks are in training; out of a waveform
@@ -124,12 +127,12 @@ def blanked_bands(waveforms: Tensor, frontend: Frontend, config: FrontendConfig,
     """
     if frontend.spectrum is None:
         edges_hz = [*band_edges_hz(config, sample_rate_hz)[:-1], float("inf")]
-        for low_hz, high_hz in zip(edges_hz, edges_hz[1:], strict=False):
+        for low_hz, high_hz in pairwise(edges_hz):
             yield frontend.frames(without_band(waveforms, sample_rate_hz, low_hz, high_hz))
         return
     frames = frontend.frames(waveforms)
     edges = _row_edges(frames.shape[1])
-    for first, last in zip(edges, edges[1:], strict=False):
+    for first, last in pairwise(edges):
         blanked = frames.clone()
         blanked[:, first:last] = frontend.neutral
         yield blanked

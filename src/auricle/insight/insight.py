@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from auricle.data.folds import answering
@@ -90,7 +90,7 @@ def _look_into(
 
 
 @contextlib.contextmanager
-def _noted(notes: list[str], what: str) -> object:
+def _noted(notes: list[str], what: str) -> Iterator[None]:
     """Note down why something could not be done, and go on; the machine's own failures are not ours to hide."""
     try:
         yield

@@ -14,11 +14,13 @@ from auricle.report.chapter_closing import assumptions_chapter, missing_chapter,
 from auricle.report.chapter_comparison import comparison_chapter
 from auricle.report.chapter_dataset import dataset_chapter
 from auricle.report.chapter_methods import methods_chapter
+from auricle.report.chapter_people import people_chapter
 from auricle.report.chapter_reported import reported_chapter
 from auricle.report.chapter_results import results_chapter
 from auricle.report.chapter_summary import summary
 from auricle.report.chapter_training import training_chapter
 from auricle.report.chapter_tuning import tuning_chapter
+from auricle.report.chapter_why import why_chapter
 from auricle.report.comparisons import compare, main_protocol
 from auricle.report.document import Document
 from auricle.report.evidence import Study, load_study
@@ -89,6 +91,8 @@ def compose(study: Study) -> Document:
             results_chapter(study, rows),
             comparison_chapter(study, rows, comparisons, protocol),
             calibration_chapter(study, rows, protocol),
+            why_chapter(study, rows, protocol),
+            *people_chapter(study, rows, protocol),
             *reported_chapter(study),
             assumptions_chapter(study),
             resources_chapter(study),

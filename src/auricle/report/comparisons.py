@@ -88,8 +88,7 @@ def compare(study: Study, rows: Sequence[ComparativeRow], protocol: str) -> tupl
         rows: its comparative rows.
         protocol: those of this one are used.
     """
-    ranked = sorted((row for row in rows if row.protocol == protocol), key=lambda row: -row.accuracy)
-    raw = [compare_two(study, first.model, second.model, protocol) for first, second in combinations(ranked, 2)]
+    raw = [compare_two(study, first, second, protocol) for first, second in combinations(ranking(rows, protocol), 2)]
     return tuple(adjusted([pair for pair in raw if pair is not None]))
 
 
@@ -97,6 +96,11 @@ def adjusted(pairs: Sequence[Comparison]) -> list[Comparison]:
     """Return comparisons with their p-values adjusted for how many they are."""
     p_values = holm([pair.p for pair in pairs])
     return [replace(pair, p_adjusted=p) for pair, p in zip(pairs, p_values, strict=True)]
+
+
+def ranking(rows: Sequence[ComparativeRow], protocol: str) -> list[str]:
+    """Return the models of a protocol, the most accurate first."""
+    return [row.model for row in sorted(rows, key=lambda row: -row.accuracy) if row.protocol == protocol]
 
 
 def main_protocol(rows: Sequence[ComparativeRow]) -> str:

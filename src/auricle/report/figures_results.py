@@ -52,8 +52,18 @@ def accuracies(
     return figure
 
 
-def confusion(matrix: np.ndarray, categories: Sequence[str], colour: str) -> Figure:
-    """Draw a confusion matrix: rows are true classes, columns answers; depth is the share of the row."""
+def confusion(
+    matrix: np.ndarray, categories: Sequence[str], colour: str, title: str = "", given: str = "answer"
+) -> Figure:
+    """Draw a confusion matrix: rows are true classes, columns answers; depth is the share of the row.
+
+    Args:
+        matrix: counts, (K, K).
+        categories: K names.
+        colour: of the squares.
+        title: of the panel.
+        given: what an answer is called.
+    """
     num = len(categories)
     width = HALF_IN if num <= MANY else MEDIUM_IN
     figure, axes = canvas(width, width * 0.98)
@@ -78,7 +88,9 @@ def confusion(matrix: np.ndarray, categories: Sequence[str], colour: str) -> Fig
     names = [drawable(name, place, 16) for place, name in enumerate(categories)]
     axes.set_xticks(range(num), names, rotation=90, fontsize=fontsize)
     axes.set_yticks(range(num), names, fontsize=fontsize)
-    axes.set(xlim=(-0.5, num - 0.5), ylim=(num - 0.5, -0.5), xlabel="answer", ylabel="true class", aspect="equal")
+    axes.set(
+        xlim=(-0.5, num - 0.5), ylim=(num - 0.5, -0.5), xlabel=given, ylabel="true class", aspect="equal", title=title
+    )
     _frame(axes)
     return figure
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from auricle import runs
 from auricle.report.wording import Text, decimal, probability, visible
 
-Kind = Literal["text", "code", "count", "percent", "points", "ratio", "minutes", "millions", "p"]
+Kind = Literal["text", "code", "count", "percent", "points", "ratio", "decimal", "minutes", "millions", "p"]
 FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -92,7 +92,8 @@ def show(value: Value, kind: Kind) -> str:
     if kind == "p":
         return probability(value)
     scale, digits = {
-        "percent": (100, 1), "points": (100, 1), "ratio": (1, 3), "minutes": (1, 1), "millions": (1e-6, 1)
+        "percent": (100, 1), "points": (100, 1), "ratio": (1, 3), "decimal": (1, 1), "minutes": (1, 1),
+        "millions": (1e-6, 1),
     }.get(kind, (1, 0))  # fmt: skip
     return decimal(value * scale, digits)
 

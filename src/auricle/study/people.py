@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import astuple
 from pathlib import Path
 
 from auricle.config import StudyConfig
-from auricle.data.judgements import Judgement, find_judgements, read_judgements
+from auricle.data.judgements import find_judgements, read_judgements
 from auricle.errors import RefusedError
 from auricle.runs import StudyFolder
 from auricle.study.record import read_description, write_table
@@ -38,7 +39,7 @@ def keep_judgements(study: StudyFolder, *, root: Path | None = None) -> str | No
     except RefusedError as error:
         return f"what people heard is left out: {error}"
     if found:
-        write_table(study.judgements, Judgement._fields, found)
+        write_table(study.judgements, ("clip", "heard_as", "count"), map(astuple, found))
     return None
 
 

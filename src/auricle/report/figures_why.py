@@ -1,0 +1,191 @@
+"""Figures of why: which clips are missed, what a change costs, what blanking costs, what `<cls>` reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PatchCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from auricle.report.effects import Effect
+from auricle.report.figures import GRID, HALF_IN, INK, MEDIUM_IN, MUTED, canvas, drawable
+
+MARKS = "oDs^vPX"
+
+
+def missed(
+    shares: np.ndarray, clips: Sequence[str], columns: Sequence[str], colours: Sequence[str], unknown: str
+) -> Figure:
+    """Draw which clips are missed: a row a clip, a column a model, deeper the more of its cells miss it.
+
+    Args:
+        shares: of the cells that miss the clip, (clips, columns); NaN where that is not known.
+        clips: what to call the rows.
+        columns: what to call the columns.
+        colours: of the columns.
+        unknown: what stands where it is not known.
+    """
+    figure, axes = canvas(MEDIUM_IN, 0.75 + 0.165 * len(clips))
+    _squares(axes, np.nan_to_num(shares), colours)
+    for row, column in np.argwhere(np.isnan(shares)):
+        axes.text(float(column), float(row), unknown, ha="center", va="center", color=MUTED, fontsize=6.3)
+    for row, column in np.argwhere(np.nan_to_num(shares) > 0):
+        ink = "#ffffff" if shares[row, column] > 0.6 else INK
+        text = f"{100 * shares[row, column]:.0f}"
+        axes.text(float(column), float(row), text, ha="center", va="center", color=ink, fontsize=6)
+    axes.set_yticks(range(len(clips)), list(clips), fontsize=6.3)
+    axes.set_xticks(
+        range(len(columns)), [drawable(name, place, 16) for place, name in enumerate(columns)], fontsize=6.8
+    )
+    axes.xaxis.tick_top()
+    axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(clips) - 0.5, -0.5))
+    _grid_frame(axes, *shares.shape)
+    return figure
+
+
+def costs(table: Mapping[str, Mapping[str, Effect]], words: Mapping[str, str], colours: Mapping[str, str]) -> Figure:
+    """Draw what changes cost in accuracy: a row a change, a mark and its 95 % interval for each model.
+
+    Args:
+        table: change to model to its cost.
+        words: change to what to call it.
+        colours: model to colour.
+    """
+    models = [model for model in colours if any(model in row for row in table.values())]
+    step = 0.72 / max(1, len(models))
+    figure, axes = canvas(MEDIUM_IN, 0.75 + (0.16 + 0.085 * len(models)) * len(table))
+    for row, change in enumerate(table):
+        for order, model in enumerate(models):
+            if (one := table[change].get(model)) is None:
+                continue
+            place = row + (order - (len(models) - 1) / 2) * step
+            axes.hlines(place, 100 * one.low, 100 * one.high, color=colours[model], lw=1.6, alpha=0.45)
+            fill = colours[model] if one.shown else "none"
+            axes.plot(100 * one.mean, place, MARKS[order % len(MARKS)], ms=3.6, mew=0.9, mec=colours[model], mfc=fill)
+        if row:
+            axes.axhline(row - 0.5, color=GRID, lw=0.6)
+    for order, model in enumerate(models):
+        axes.plot([], [], MARKS[order % len(MARKS)], ms=4, color=colours[model], label=drawable(model, order))
+    axes.axvline(0, color=MUTED, lw=0.8)
+    axes.set_yticks(range(len(table)), [words[change] for change in table])
+    axes.set(ylim=(len(table) - 0.5, -0.5), xlabel="points of test accuracy lost")
+    axes.grid(axis="x")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=min(4, len(models)), columnspacing=1.2)
+    return figure
+
+
+def blanked(
+    drops: Mapping[str, Sequence[Effect]], parts: Sequence[str], colours: Mapping[str, str], title: str, words: str
+) -> Figure:
+    """Draw by how much the probability of the true class falls when a part is blanked: a line a model.
+
+    Args:
+        drops: model to its drop for each part.
+        parts: what to call the parts.
+        colours: model to colour.
+        title: of the panel.
+        words: what the parts are.
+    """
+    figure, axes = canvas(HALF_IN, 2.0)
+    places = np.arange(len(parts))
+    for order, (model, effects) in enumerate(drops.items()):
+        means, low, high = (np.array([getattr(one, name) for one in effects]) for name in ("mean", "low", "high"))
+        axes.fill_between(places, low, high, color=colours[model], alpha=0.10, lw=0)
+        axes.plot(places, means, f"{MARKS[order % len(MARKS)]}-", ms=3, lw=1.1, color=colours[model],
+                  label=drawable(model, order))  # fmt: skip
+    axes.axhline(0, color=MUTED, lw=0.8)
+    axes.set_xticks(places, list(parts), fontsize=6.2)
+    axes.set(xlabel=words, ylabel="probability lost", title=title)
+    axes.set_xlim(-0.3, len(parts) - 0.7)
+    axes.grid(axis="y")
+    axes.legend(loc="upper right", fontsize=6.2, labelspacing=0.25)
+    return figure
+
+
+def blanked_by_class(
+    drops: np.ndarray, categories: Sequence[str], parts: Sequence[str], colour: str, top: float, title: str, words: str
+) -> Figure:
+    """Draw by how much the probability of the true class falls, by class and blanked part.
+
+    Args:
+        drops: (K, P); NaN where a class has no clips; what is below zero is drawn as zero.
+        categories: K names.
+        parts: P names.
+        colour: of the model.
+        top: the drop that is drawn at full depth, the same for all panels.
+        title: of the panel.
+        words: what the parts are.
+    """
+    num = len(categories)
+    figure, axes = canvas(HALF_IN, 0.85 + (0.17 if num <= 12 else 0.1) * num)
+    depths = np.clip(np.nan_to_num(drops) / max(top, 1e-9), 0, 1)
+    _squares(axes, depths, [colour] * len(parts))
+    if num <= 24:
+        for row, column in np.argwhere(np.nan_to_num(drops) >= 0.1):
+            ink = "#ffffff" if depths[row, column] > 0.6 else INK
+            text = f"{drops[row, column]:.1f}".removeprefix("0")
+            axes.text(float(column), float(row), text, ha="center", va="center", color=ink, fontsize=6)
+    names = [drawable(name, place, 16) for place, name in enumerate(categories)]
+    axes.set_yticks(range(num), names, fontsize=6.5 if num <= 24 else 4.6)
+    axes.set_xticks(range(len(parts)), list(parts), fontsize=6.2)
+    axes.set(xlim=(-0.5, len(parts) - 0.5), ylim=(num - 0.5, -0.5), xlabel=words, title=title)
+    _grid_frame(axes, num, len(parts))
+    return figure
+
+
+def attention(moments: np.ndarray, categories: Sequence[str], window_s: float, colour: str, title: str) -> Figure:
+    """Draw what `<cls>` reads: for each block and head, classes over the moments of a window.
+
+    Args:
+        moments: attention, (L, H, K, S), sums of 1 over S.
+        categories: K names.
+        window_s: length of a window.
+        colour: of the model.
+        title: of the panel.
+    """
+    L, H, K, S = moments.shape
+    row_in = 0.12 if K <= 12 else 0.05
+    figure = Figure(figsize=(min(2 * HALF_IN, 1.3 + 1.3 * H), 0.5 + L * (0.42 + row_in * K)))
+    grid = figure.subplots(L, H, sharex=True, sharey=True, squeeze=False, gridspec_kw={"wspace": 0.08, "hspace": 0.28})
+    top = max(float(moments.max()), 2 / S)
+    for layer in range(L):
+        for head in range(H):
+            axes = grid[layer, head]
+            _squares(axes, moments[layer, head] / top, [colour] * S)
+            axes.set_title(f"block {layer + 1}, head {head + 1}", fontsize=6.6, weight="normal", pad=2.5)
+            ticks = np.unique(np.linspace(0, S, min(S, 3) + 1).round())
+            axes.set_xticks(ticks - 0.5, [f"{place * window_s / S:.2g}" for place in ticks], fontsize=6)
+            names = [drawable(name, place, 16) for place, name in enumerate(categories)]
+            axes.set_yticks(range(K), names if K <= 60 else [""] * K, fontsize=5.8 if K <= 12 else 3.2)
+            axes.set(xlim=(-0.5, S - 0.5), ylim=(K - 0.5, -0.5))
+            _grid_frame(axes, K, S)
+        grid[layer, 0].tick_params(axis="y", labelleft=True)
+    for head in range(H):
+        grid[-1, head].set_xlabel("time in the window, s", fontsize=6.3)
+    grid[0, 0].annotate(
+        title, (0, 1), (0, 15), xycoords="axes fraction", textcoords="offset points", fontsize=8.5, weight="bold"
+    )
+    return figure
+
+
+def _squares(axes: Axes, depths: np.ndarray, colours: Sequence[str]) -> None:
+    """Fill a square for each value above zero, deeper for higher ones up to 1, in the colour of its column."""
+    places = np.argwhere(depths > 0.004)
+    squares = [Rectangle((column - 0.5, row - 0.5), 1, 1) for row, column in places]
+    faces = [colours[column] for _, column in places]
+    alphas = [float(0.06 + 0.94 * min(1.0, depths[row, column])) for row, column in places]
+    axes.add_collection(PatchCollection(squares, facecolor=faces, alpha=alphas, edgecolor="none"))
+
+
+def _grid_frame(axes: Axes, num_rows: int, num_columns: int) -> None:
+    axes.hlines(np.arange(1, num_rows) - 0.5, -0.5, num_columns - 0.5, color=GRID, lw=0.4)
+    axes.vlines(np.arange(1, num_columns) - 0.5, -0.5, num_rows - 0.5, color=GRID, lw=0.4)
+    for spine in axes.spines.values():
+        spine.set_visible(True)
+        spine.set_color(GRID)
+    axes.tick_params(length=0)
