@@ -12,13 +12,14 @@ import auricle
 
 SOURCE = Path(auricle.__file__).parent
 ROOMS = (
-    "errors", "files", "config", "runs", "data", "audit", "model", "scoring", "training", "study", "search", "report",
-    "serving", "cli",
+    "errors", "files", "config", "runs", "data", "audit", "model", "scoring", "training", "study", "search", "insight",
+    "report", "serving", "cli",
 )  # fmt: skip
 MODULES = sorted(SOURCE.rglob("*.py"))
-NEED_TORCH = {
-    SOURCE / "serving" / name for name in ("export.py", "convert.py", "parity.py")
-}  # a network becomes a bundle
+NEED_TORCH = {  # a network becomes a bundle; a finished network is asked again
+    *(SOURCE / "serving" / name for name in ("export.py", "convert.py", "parity.py")),
+    *(SOURCE / "insight" / name for name in ("attention.py", "changes.py", "look.py")),
+}
 BY_NAME = {f"auricle.{'.'.join(path.relative_to(SOURCE).with_suffix('').parts)}": path for path in MODULES}
 HEAVY = {"numpy", "optuna", "pydantic", "rich", "scipy", "sklearn", "soundfile", "torch", "wandb", "yaml"}
 

@@ -1,7 +1,7 @@
 """The folder of a study and of a cell: names, whole-or-nothing writes, locks. Knows no model.
 
     STUDY/study.yaml              what was asked: configuration, dataset, versions, machine
-    STUDY/dataset/                manifest.csv, samples.npz (one clip a class, for the report), human.csv (what was heard)
+    STUDY/dataset/                manifest.csv, samples.npz (one clip a class, for the report), human.csv
     STUDY/models/MODEL.json       layers with shapes and counts
     STUDY/cells/MODEL/PROTOCOL-FOLD-SEED/
         config.yaml  history.jsonl  predictions.csv  model.safetensors  checkpoint.pt  metrics.json

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json as json_format
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from auricle.cli.options import Json, Quiet, Verbose, say, verbosity
+
+NoProbes = Annotated[
+    bool, typer.Option("--no-probes", help="Do not measure what the models use; what is known is shown all the same.")
+]
 
 
 def report(
@@ -19,14 +25,22 @@ def report(
         Path | None,
         typer.Option(metavar="RESULTS.md", help="Also write the study's section of this page."),
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The folder in which the study's dataset lies, to look into models."),
+    ] = None,
+    no_probes: NoProbes = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Build report.html and report.pdf of a study again, without training anything."""
+    """Build report.html and report.pdf of a study again, without training anything.
+
+    What the finished models use is measured once, where their weights and the recordings are found, and kept.
+    """
     level = verbosity(context, quiet, verbose)
     study = folder if folder.exists() or not (Path("runs") / folder).is_dir() else Path("runs") / folder
-    files = build(study, level)
+    files = build(study, level, root=data, probes=not no_probes)
     if results is not None:
         from auricle.report.results_page import write_results_section
 
@@ -39,15 +53,46 @@ def report(
             print(path)
 
 
-def build(study: Path, level: int) -> dict[str, Path]:
-    """Build the report, saying on standard error what is being done."""
+def build(study: Path, level: int, *, root: Path | None = None, probes: bool = True) -> dict[str, Path]:
+    """Look into the models and build the report, saying on standard error what is being done.
+
+    Args:
+        study: its folder.
+        level: of what is said.
+        root: where the study's named dataset lies.
+        probes: whether to find out what the models use, where that is not known yet.
+    """
     from auricle.report.build import build_report
 
-    if level < 0:
-        return build_report(study)
-    if not sys.stderr.isatty():
-        return build_report(study, on_progress=say)
-    from rich.console import Console
+    notes: list[str] = []
+    with _told(level) as tell:
+        if probes:
+            notes = _probe(study, root, tell)
+        files = build_report(study, on_progress=tell)
+    for note in notes if level >= 0 else ():
+        say(f"auricle: {note}")
+    return files
 
-    with Console(stderr=True).status("reading the study") as status:
-        return build_report(study, on_progress=status.update)
+
+def _probe(study: Path, root: Path | None, tell: Callable[[str], None]) -> list[str]:
+    """Find out what the models use and what people heard; return what could not be, and why."""
+    from auricle.insight.insight import look_into
+    from auricle.runs import StudyFolder
+    from auricle.study.people import keep_judgements
+
+    note = keep_judgements(StudyFolder(study), root=root)
+    return [*([note] if note else []), *look_into(study, root=root, on_progress=tell)]
+
+
+@contextlib.contextmanager
+def _told(level: int) -> Iterator[Callable[[str], None]]:
+    """Give what says in a few words what comes next: a status line on a terminal, lines elsewhere, or nothing."""
+    if level < 0:
+        yield lambda words: None
+    elif not sys.stderr.isatty():
+        yield say
+    else:
+        from rich.console import Console
+
+        with Console(stderr=True).status("reading the study") as status:
+            yield status.update

@@ -215,7 +215,7 @@ def conduct(
     if not as_json:
         print_results(result)
         sys.stdout.flush()
-    files = build(result.folder, level) if report and result.done else {}
+    files = build(result.folder, level, root=root) if report and result.done else {}
     if as_json:
         print_json(result, files, more)
     else:

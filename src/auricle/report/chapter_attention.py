@@ -125,8 +125,8 @@ def _figure(study: Study, drawn: Mapping[str, ModelInsight], all_of: int) -> Fig
     cells = listing(dict.fromkeys(str(one.cells[0]).split("/")[1] for one in drawn.values()), "or")
     caption = (
         f"Attention of <cls>{some} over the moments of a window, by block, head and class: the deeper, the more; "
-        f"means over windows. Heads of two trainings are not the same heads, so one cell a model is drawn ({cells}). Columns "
-        "alike in every row: a head that looks at places, whatever the class; rows that differ: one that "
+        f"means over windows. Heads of two trainings are not the same heads, so one cell a model is drawn ({cells}). "
+        "Columns alike in every row: a head that looks at places, whatever the class; rows that differ: one that "
         "looks at sounds.",
     )
     return Figure("figure-attention", panels, caption)

@@ -14,7 +14,17 @@ from auricle.report.document import Block, Figure, Paragraph, Section
 from auricle.report.effects import Effect, adjusted, effect
 from auricle.report.evidence import Study
 from auricle.report.figures import INK, palette, panel
-from auricle.report.people import ANOTHER, People, agreement, kinds, model_answers, models_right, most, people_of
+from auricle.report.people import (
+    ANOTHER,
+    People,
+    agreement,
+    among_people,
+    kinds,
+    model_answers,
+    models_right,
+    most,
+    people_of,
+)
 from auricle.report.tables import ComparativeRow
 from auricle.report.tabular import Column, Table, Value
 from auricle.report.wording import Ref, Text, count, listing, percent, spoken
@@ -92,11 +102,8 @@ def against(differences: Mapping[str, Effect], right: Mapping[str, np.ndarray]) 
 
 
 def _who(people: People) -> str:
-    fewest, median = int(people.heard.sum(axis=1).min()), int(np.median(people.heard.sum(axis=1)))
-    return (
-        f"A clip was heard by {median} people in the median, by {fewest} at least; they heard the whole clip and chose "
-        "among classes without being trained on these recordings."
-    )
+    judgements = people.heard.sum(axis=1)
+    return f"A clip has {int(np.median(judgements)):,} judgements in the median, {int(judgements.min()):,} at least."
 
 
 def _confusions(study: Study, people: People, answers: Mapping[str, np.ndarray], model: str) -> Figure:
@@ -123,13 +130,16 @@ def _confusions(study: Study, people: People, answers: Mapping[str, np.ndarray],
 
 
 def _agreement_words(study: Study, people: People, answers: Mapping[str, np.ndarray]) -> Text:
+    groups = study.dataset.groups
     told = []
     for model, own in answers.items():
-        shared = dict(zip(people.clips, agreement(people, own).tolist(), strict=True))
-        one = effect(shared, study.dataset.groups)
+        one = effect(dict(zip(people.clips, agreement(people, own).tolist(), strict=True)), groups)
         told.append(f"{model} in {percent(one.mean)} ({percent(one.low)} to {percent(one.high)})")
+    among = among_people(people)
+    known = {clip: float(share) for clip, share in zip(people.clips, among, strict=True) if not np.isnan(share)}
+    reference = f"; two people in {percent(effect(known, groups).mean)}" if known else ""
     return (
-        f"A person and a cell of a model give the same answer, right or wrong: {listing(told)}. ",
+        f"A person and a cell of a model give a clip the same answer, right or wrong: {listing(told)}{reference}. ",
         Ref("table-people-classes"), " has the classes.",
     )  # fmt: skip
 
@@ -138,34 +148,36 @@ def _by_class(
     study: Study, people: People, right: Mapping[str, np.ndarray], answers: Mapping[str, np.ndarray]
 ) -> Table:
     """List how often people and models are right and agree, class by class."""
-    models = list(right)
     columns = (
         Column("class", "Class", grows=True),
         Column("clips", "Clips", "count"),
-        Column("people", "People right, %", "percent"),
-        *(Column(f"right_{model}", f"{model}, %", "percent") for model in models),
-        *(Column(f"agree_{model}", "agrees, %" if len(models) < 3 else f"agrees, {n}", "percent")
-          for n, model in enumerate(models, 1)),
-    )  # fmt: skip
-    agreeing = {model: agreement(people, own) for model, own in answers.items()}
-
-    def row(words: str, mask: np.ndarray) -> tuple[Value, ...]:
-        shares = [float(np.nanmean(right[model][mask])) for model in models]
-        shared = [float(agreeing[model][mask].mean()) for model in models]
-        return (words, int(mask.sum()), float(people.right[mask].mean()), *shares, *shared)
-
-    rows = [
-        row(spoken(category), people.labels == label)
+        Column("people", "People", "percent"),
+        *(Column(model, model, "percent") for model in right),
+    )
+    shares = {
+        "Right answers, %": (people.right, *right.values()),
+        "Same answer as a person, %": (among_people(people), *(agreement(people, own) for own in answers.values())),
+    }
+    of_class = {
+        spoken(category): people.labels == label
         for label, category in enumerate(study.dataset.categories)
         if (people.labels == label).any()
-    ]
-    rows.append(row("all clips", np.ones(len(people.clips), bool)))
-    numbers = f" (1 to {len(models)} in the order of the models)" if len(models) > 2 else ""
+    }
+    masks = of_class | {"all clips": np.ones(len(people.clips), bool)}
+    groups = {
+        words: [(name, int(mask.sum()), *(_mean(values[mask]) for values in of_group)) for name, mask in masks.items()]
+        for words, of_group in shares.items()
+    }
     caption = (
-        "Share of right answers of people and of each model's cells, in percent, and how often a person and a cell "
-        f"agree{numbers}. Few clips stand behind a class.",
+        "People and models, class by class: how often each is right, and how often it gives a clip the answer that a "
+        "person gives it (for people: another person). Few clips stand behind a class.",
     )
-    return Table("table-people-classes", caption, columns, {"": rows}, totals=True)
+    return Table("table-people-classes", caption, columns, groups, totals=True)
+
+
+def _mean(values: np.ndarray) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None
 
 
 def _clips(

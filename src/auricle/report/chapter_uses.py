@@ -52,12 +52,12 @@ def uses_section(study: Study, protocol: str, ranked: Sequence[str]) -> Section:
     blocks: list[Block] = [
         Paragraph(_how(known)),
         _costs_figure(study, table),
-        Bullets(tuple((Strong(f"{title(change)}. "), cost(row)) for change, row in table.items())),
+        Bullets(tuple((Strong(f"{title(change)}. "), cost(row)) for change, row in _told(table).items())),
         Paragraph(_what_follows(table)),
+        _costs_table(table),
         _blanked(study, known),
         _blanked_by_class(study, known, ranked),
         *attention_blocks(study, known, ranked),
-        _costs_table(table),
     ]
     return Section("uses", "What the models use", tuple(blocks), new_page=True)
 
@@ -73,14 +73,21 @@ def title(change: str) -> str:
     return _TITLES.get(change, change.replace("-", " ").capitalize())
 
 
+def _told(table: Mapping[str, Mapping[str, Effect]]) -> dict[str, Mapping[str, Effect]]:
+    """Return what is told in words: every change, but of the low-pass filters the highest alone."""
+    lower = [change for change in table if change.startswith("low-pass-")][1:]
+    return {change: row for change, row in table.items() if change not in lower}
+
+
 def _how(known: Mapping[str, ModelInsight]) -> Text:
     cells = listing(dict.fromkeys(count(len(one.cells), "cell") for one in known.values()), "or")
     clips = max(len(one.clips) for one in known.values())
     return (
         f"The finished networks were asked again about their test clips ({cells} a model, {count(clips, 'clip')}), "
-        "each time with one thing changed, and nothing was trained. ", Ref("figure-costs"), " shows what each change costs. "
-        "A change also makes a sound or a network that training never met, so a loss says that the answer rests on "
-        "what was changed, or that the network cannot do with what came in its place; no loss says that it can do without. ",
+        "each time with one thing changed, and nothing was trained. ", Ref("figure-costs"), " shows what each change "
+        "costs. A change also makes a sound or a network that training never met, so a loss says that the answer rests "
+        "on what was changed, or that the network cannot do with what came in its place; no loss says that it can do "
+        "without. ",
         Ref("table-costs"), " has the numbers: intervals from 10,000 draws of whole groups, p from an exact sign test "
         "over clips, adjusted for all of its rows.",
     )  # fmt: skip
@@ -91,11 +98,11 @@ def _what_follows(table: Mapping[str, Mapping[str, Effect]]) -> Text:
     told = {
         "reversed": "Reversed, a sound keeps its spectrum and loses its order in time.",
         "positions-shuffled": (
-            "Shuffled positions give each token but `<cls>` the position of another, in one random order a cell: "
-            "what that does not cost is not order in time."
+            "Shuffled positions give each token but <cls> the position of another, in one random order a cell: "
+            "where that costs nothing, answers do not rest on the order of tokens."
         ),
-        "even-attention": "Even attention lets each token read the same from all: what that costs, choosing is worth.",
-        "encoder-skipped": "With the whole encoder skipped, `<cls>` has read nothing and gives every clip one answer.",
+        "even-attention": "Even attention lets each token read the same from all: what it costs, choosing is worth.",
+        "encoder-skipped": "With the whole encoder skipped, <cls> has read nothing and gives every clip one answer.",
     }
     sentences = [words for change, words in told.items() if change in table]
     if any(change.startswith("block-") for change in table):
@@ -141,10 +148,10 @@ def _blanked(study: Study, known: Mapping[str, ModelInsight]) -> Figure:
     }
     moments = {model: [one.drop(pick, groups) for pick in one.by_loudness()] for model, one in alike.items()}
     ranks = [str(rank) for rank in range(1, len(first.moments.parts) + 1)]
-    words = "moment blanked, by loudness (1: the loudest)"
+    words, band_names = "moment blanked, by loudness (1: the loudest)", _band_names(first.bands.edges)
     panels = (
         panel(
-            figures_why.blanked(bands, _band_names(first.bands.edges), colours, "A band blanked", "from, kHz"),
+            figures_why.blanked(bands, band_names, colours, "A band blanked", "band blanked, from kHz"),
             "blanked-bands", "Probability of the true class lost when a band is blanked, by model",
         ),
         panel(
@@ -155,8 +162,8 @@ def _blanked(study: Study, known: Mapping[str, ModelInsight]) -> Figure:
     length_s = float(first.moments.edges[1] - first.moments.edges[0])
     caption = (
         f"By how much the probability of the true class falls when one part is blanked: left, one of "
-        f"{len(first.bands.parts)} bands; right, one of {len(ranks)} moments of {length_s:.2g} s, ordered by how loud they "
-        "are in their clip. Pale: 95 % intervals.",
+        f"{len(first.bands.parts)} bands; right, one of {len(ranks)} moments of {length_s:.2g} s, ordered by how loud "
+        "they are in their clip. Pale: 95 % intervals.",
     )
     return Figure("figure-blanked", panels, caption)
 

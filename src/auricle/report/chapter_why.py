@@ -18,6 +18,7 @@ from auricle.report.differences import (
     clip_name,
     hardest,
     named,
+    pair_differences,
     shares_right,
     where_shown,
 )
@@ -34,9 +35,9 @@ PEOPLE = "people"
 _DIFFERENCES = (
     Column("first", "Model", "code"),
     Column("second", "against", "code"),
-    Column("class", "Class"),
-    Column("difference", "Points", "points"),
+    Column("ahead", "Ahead in (points)", grows=True),
     Column("won", "Clips won", grows=True),
+    Column("behind", "Behind in (points)", grows=True),
     Column("lost", "Clips lost", grows=True),
 )
 _READINGS = (
@@ -45,7 +46,7 @@ _READINGS = (
     Column("validation", "Validation, %", "percent"),
     Column("gap", "Gap", "points"),
     Column("interval", "95 % interval", "points"),
-    Column("lowest", "Loss lowest at", "count"),
+    Column("lowest", "Loss lowest at epoch", "count"),
     Column("reads", "Reads as", grows=True),
 )
 
@@ -85,16 +86,17 @@ def _differences(study: Study, protocol: str, ranked: Sequence[str]) -> Section:
     found = class_differences(study, protocol, ranked)
     if found:
         table_rows: list[tuple[Value, ...]] = [
-            (one.first, one.second, spoken(one.category), one.effect.mean, named(one.won), named(one.lost))
-            for one in found
+            (one.first, one.second, one.ahead, named(one.won), one.behind, named(one.lost))
+            for one in pair_differences(found)
         ]
         words = (
-            f"{where_shown(found)} ", Ref("table-differences"), " lists every class in which two models part on a "
-            "clip: few clips of a class decide, and chance alone parts two trainings of one network.",
+            f"{where_shown(found)} ", Ref("table-differences"), " lists the classes and clips on which two models "
+            "part: few clips of a class decide, and chance alone parts two trainings of one network.",
         )  # fmt: skip
         caption = (
-            "Classes in which two models differ: points of accuracy of the first over the second, and the clips that "
-            f"one gets right in more of its cells, the clearest first ({NUM_NAMED} named at most).",
+            "Models against each other: classes in which the first is ahead or behind, with the difference in points, "
+            "and the clips that one gets right in more of its cells; the clearest first, "
+            f"{NUM_NAMED} named at most.",
         )
         blocks += [Paragraph(words), Table("table-differences", caption, _DIFFERENCES, {"": table_rows})]
     return Section("differences", "Where the models differ", tuple(blocks))

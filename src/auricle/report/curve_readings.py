@@ -88,5 +88,7 @@ def _words(
     if rise >= PAST and lowest < EARLY:
         found.append(f"past its best: the loss has risen by {decimal(100 * (rise - 1), 0)} %")
     elif fall <= FALLING:
-        found.append("still falling at the end")
-    return "; ".join(found) or "fits, and has come to rest"
+        found.append("its loss still falls at the end")
+    else:
+        found.append("its loss is at rest at the end")
+    return "; ".join(found)

@@ -10,7 +10,7 @@ import numpy as np
 
 from auricle.report.effects import Effect, adjusted, effect
 from auricle.report.evidence import Study
-from auricle.report.wording import listing, shortened, visible
+from auricle.report.wording import decimal, listing, shortened, spoken, visible
 
 MOST_ALL_PAIRS = 4  # models; of more, each is set against the best alone
 NUM_NAMED = 4
@@ -94,6 +94,56 @@ def named(clips: Sequence[str]) -> str:
     return f"{', '.join(some)} and {rest} more" if rest else ", ".join(some) or "–"
 
 
+@dataclass(frozen=True)
+class PairDifference:
+    """Two models on all clips.
+
+    Attributes:
+        first: a model.
+        second: the other.
+        ahead: classes of which the first gets more right, in words.
+        won: clips that the first gets right more often, the clearest first.
+        behind: classes of which the second does.
+        lost: clips that the second gets right more often.
+    """
+
+    first: str
+    second: str
+    ahead: str
+    won: tuple[str, ...]
+    behind: str
+    lost: tuple[str, ...]
+
+
+def pair_differences(found: Sequence[ClassDifference]) -> list[PairDifference]:
+    """Sum up the classes in which two models differ, pair by pair."""
+    pairs: dict[tuple[str, str], list[ClassDifference]] = {}
+    for one in found:
+        pairs.setdefault((one.first, one.second), []).append(one)
+    return [
+        PairDifference(
+            first,
+            second,
+            _classes([one for one in of_pair if one.effect.mean > 0]),
+            tuple(clip for one in _clearest(of_pair) for clip in one.won),
+            _classes([one for one in of_pair if one.effect.mean < 0]),
+            tuple(clip for one in _clearest(of_pair) for clip in one.lost),
+        )
+        for (first, second), of_pair in pairs.items()
+    ]
+
+
+def _clearest(found: Sequence[ClassDifference]) -> list[ClassDifference]:
+    return sorted(found, key=lambda one: (-abs(one.effect.mean), one.category))
+
+
+def _classes(found: Sequence[ClassDifference]) -> str:
+    """Name classes with their points of difference, the clearest first."""
+    some = [f"{spoken(one.category)} {decimal(100 * abs(one.effect.mean), 1)}" for one in _clearest(found)[:NUM_NAMED]]
+    rest = len(found) - len(some)
+    return f"{', '.join(some)} and {rest} more" if rest else ", ".join(some) or "–"
+
+
 def clip_name(clip: str) -> str:
     """Return the name of a clip as a person reads it: visible and short."""
     return shortened(visible(clip), 40)
@@ -117,7 +167,7 @@ def where_shown(found: Sequence[ClassDifference]) -> str:
     if not shown:
         return "In no class can these data show a difference between two models."
     told = [
-        f"{one.category} ({one.first if one.effect.mean > 0 else one.second} over "
+        f"{spoken(one.category)} ({one.first if one.effect.mean > 0 else one.second} over "
         f"{one.second if one.effect.mean > 0 else one.first}, {one.effect.words})"
         for one in shown
     ]

@@ -38,7 +38,11 @@ def missed(
         axes.text(float(column), float(row), text, ha="center", va="center", color=ink, fontsize=6)
     axes.set_yticks(range(len(clips)), list(clips), fontsize=6.3)
     axes.set_xticks(
-        range(len(columns)), [drawable(name, place, 16) for place, name in enumerate(columns)], fontsize=6.8
+        range(len(columns)),
+        [drawable(name, place, 16) for place, name in enumerate(columns)],
+        fontsize=6.8,
+        rotation=25,
+        ha="left",
     )
     axes.xaxis.tick_top()
     axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(clips) - 0.5, -0.5))
@@ -149,27 +153,26 @@ def attention(moments: np.ndarray, categories: Sequence[str], window_s: float, c
         title: of the panel.
     """
     L, H, K, S = moments.shape
-    row_in = 0.12 if K <= 12 else 0.05
-    figure = Figure(figsize=(min(2 * HALF_IN, 1.3 + 1.3 * H), 0.5 + L * (0.42 + row_in * K)))
-    grid = figure.subplots(L, H, sharex=True, sharey=True, squeeze=False, gridspec_kw={"wspace": 0.08, "hspace": 0.28})
+    num_columns = min(4, L * H)
+    num_rows = -(-L * H // num_columns)
+    row_in = 0.115 if K <= 12 else 0.05
+    figure = Figure(figsize=(2 * HALF_IN, 0.45 + num_rows * (0.3 + row_in * K)))
+    grid = figure.subplots(num_rows, 4, squeeze=False, gridspec_kw={"wspace": 0.08, "hspace": 0.32})
     top = max(float(moments.max()), 2 / S)
-    for layer in range(L):
-        for head in range(H):
-            axes = grid[layer, head]
-            _squares(axes, moments[layer, head] / top, [colour] * S)
-            axes.set_title(f"block {layer + 1}, head {head + 1}", fontsize=6.6, weight="normal", pad=2.5)
-            ticks = np.unique(np.linspace(0, S, min(S, 3) + 1).round())
-            axes.set_xticks(ticks - 0.5, [f"{place * window_s / S:.2g}" for place in ticks], fontsize=6)
-            names = [drawable(name, place, 16) for place, name in enumerate(categories)]
-            axes.set_yticks(range(K), names if K <= 60 else [""] * K, fontsize=5.8 if K <= 12 else 3.2)
-            axes.set(xlim=(-0.5, S - 0.5), ylim=(K - 0.5, -0.5))
-            _grid_frame(axes, K, S)
-        grid[layer, 0].tick_params(axis="y", labelleft=True)
-    for head in range(H):
-        grid[-1, head].set_xlabel("time in the window, s", fontsize=6.3)
-    grid[0, 0].annotate(
-        title, (0, 1), (0, 15), xycoords="axes fraction", textcoords="offset points", fontsize=8.5, weight="bold"
-    )
+    names = [drawable(name, place, 16) for place, name in enumerate(categories)]
+    for place, axes in enumerate(grid.flat):
+        if place >= L * H:
+            axes.set_visible(False)
+            continue
+        layer, head = divmod(place, H)
+        _squares(axes, moments[layer, head] / top, [colour] * S)
+        axes.set_title(f"block {layer + 1}, head {head + 1}", fontsize=6.6, weight="normal", pad=2.5)
+        axes.set_xticks([-0.5, S - 0.5], ["0", f"{window_s:g} s"], fontsize=6)
+        axes.set_yticks(range(K), names if K <= 60 and not place % 4 else [""] * K, fontsize=5.8 if K <= 12 else 3.2)
+        axes.set(xlim=(-0.5, S - 0.5), ylim=(K - 0.5, -0.5))
+        _grid_frame(axes, K, S)
+    above = {"xycoords": "axes fraction", "textcoords": "offset points"}
+    grid[0, 0].annotate(title, (0, 1), (0, 15), fontsize=8.5, weight="bold", **above)
     return figure
 
 

@@ -99,6 +99,13 @@ def agreement(people: People, answers: np.ndarray) -> np.ndarray:
     return (heard * answers / np.maximum(answers.sum(axis=1, keepdims=True), 1)).sum(axis=1)
 
 
+def among_people(people: People) -> np.ndarray:
+    """Return the chance that two people give the same answer to each clip, (N,); NaN where one alone was asked."""
+    num = people.heard.sum(axis=1)
+    pairs = np.where(num > 1, num * (num - 1), np.nan)
+    return np.asarray((people.heard * (people.heard - 1)).sum(axis=1) / pairs)
+
+
 def most(counts: Sequence[int], names: Sequence[str]) -> str:
     """Return what was answered most often but for the true class, or a dash; the first of several.
 
