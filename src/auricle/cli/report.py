@@ -27,7 +27,7 @@ def report(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The folder in which the study's dataset lies, to look into models."),
+        typer.Option(metavar="DIR", help="The folder in which the study's dataset lies."),
     ] = None,
     no_probes: NoProbes = False,
     json: Json = False,

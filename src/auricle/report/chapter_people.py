@@ -90,15 +90,18 @@ def _differences(study: Study, people: People, right: Mapping[str, np.ndarray]) 
 
 
 def against(differences: Mapping[str, Effect], right: Mapping[str, np.ndarray]) -> str:
-    """Say which models people are shown to be ahead of, or behind, and of which these data cannot tell."""
+    """Say which models people are shown to be ahead of, or behind, and of which these data cannot tell.
+
+    In brackets stand the accuracy of a model and how much more often people are right.
+    """
     groups: dict[str, list[str]] = {}
     for model, one in differences.items():
         title = "These data can show no difference between people and"
         if one.shown:
             title = "People are ahead of" if one.mean > 0 else "People are behind"
-        told = f"{model}, {percent(float(np.nanmean(right[model])))}, by {one.words}"
+        told = f"{model} ({percent(float(np.nanmean(right[model])))}; {one.words})"
         groups.setdefault(title, []).append(told)
-    return " ".join(f"{title} {'; '.join(models)}." for title, models in groups.items())
+    return " ".join(f"{title} {listing(models, 'or' if 'no difference' in title else 'and')}." for title, models in groups.items())
 
 
 def _who(people: People) -> str:
@@ -185,10 +188,8 @@ def _clips(
 ) -> list[Block]:
     """List the clips that people, the models or both miss."""
     found = kinds(people, right)
-    told = [f"{title[:1].lower()}{title[1:]}: {len(rows):,}" for title, rows in found.items()]
-    text: Text = (
-        f"Missed is a clip of which less than half of the answers are right. Of the clips, {'; '.join(told)}.",
-    )
+    told = listing([f"{len(rows):,} {title.removeprefix('Missed ')}" for title, rows in found.items()])
+    text: Text = (f"A clip is missed where less than half of the answers are right: {told}.",)
     if not any(found.values()):
         return [Paragraph(text)]
     names = [spoken(category) for category in study.dataset.categories]

@@ -128,7 +128,7 @@ def _costs_table(table: Mapping[str, Mapping[str, Effect]]) -> Table:
 
 
 def _cost_row(model: str, one: Effect) -> tuple[Value, ...]:
-    verdict = "no loss" if not one.shown else "a loss" if one.mean > 0 else "a gain"
+    verdict = "no difference" if not one.shown else "a loss" if one.mean > 0 else "a gain"
     return model, one.clips, one.mean, Range(one.low, one.high), one.p, verdict
 
 

@@ -17,8 +17,8 @@ from auricle.report.differences import (
     class_differences,
     clip_name,
     hardest,
+    leads,
     named,
-    pair_differences,
     shares_right,
     where_shown,
 )
@@ -33,12 +33,10 @@ from auricle.report.wording import Ref, Text, count, percent, points, spoken
 MOST_ROWS = 28
 PEOPLE = "people"
 _DIFFERENCES = (
-    Column("first", "Model", "code"),
-    Column("second", "against", "code"),
-    Column("ahead", "Ahead in (points)", grows=True),
-    Column("won", "Clips won", grows=True),
-    Column("behind", "Behind in (points)", grows=True),
-    Column("lost", "Clips lost", grows=True),
+    Column("ahead", "Model", "code"),
+    Column("behind", "ahead of", "code"),
+    Column("classes", "in classes, by points", grows=True),
+    Column("clips", "by clips", grows=True),
 )
 _READINGS = (
     Column("model", "Model", "code"),
@@ -86,17 +84,15 @@ def _differences(study: Study, protocol: str, ranked: Sequence[str]) -> Section:
     found = class_differences(study, protocol, ranked)
     if found:
         table_rows: list[tuple[Value, ...]] = [
-            (one.first, one.second, one.ahead, named(one.won), one.behind, named(one.lost))
-            for one in pair_differences(found)
+            (lead.ahead, lead.behind, lead.classes, named(lead.clips)) for lead in leads(found)
         ]
         words = (
             f"{where_shown(found)} ", Ref("table-differences"), " lists the classes and clips on which two models "
             "part: few clips of a class decide, and chance alone parts two trainings of one network.",
         )  # fmt: skip
         caption = (
-            "Models against each other: classes in which the first is ahead or behind, with the difference in points, "
-            "and the clips that one gets right in more of its cells; the clearest first, "
-            f"{NUM_NAMED} named at most.",
+            "What each model is ahead of another in: classes, with the difference in points, and the clips that it "
+            f"gets right in more of its cells; the clearest first, {NUM_NAMED} named at most.",
         )
         blocks += [Paragraph(words), Table("table-differences", caption, _DIFFERENCES, {"": table_rows})]
     return Section("differences", "Where the models differ", tuple(blocks))

@@ -95,42 +95,34 @@ def named(clips: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
-class PairDifference:
-    """Two models on all clips.
+class Lead:
+    """What one model is ahead of another in.
 
     Attributes:
-        first: a model.
-        second: the other.
-        ahead: classes of which the first gets more right, in words.
-        won: clips that the first gets right more often, the clearest first.
-        behind: classes of which the second does.
-        lost: clips that the second gets right more often.
+        ahead: a model.
+        behind: the other.
+        classes: those of which it gets more right, with the points of difference.
+        clips: those that it gets right more often, the clearest first.
     """
 
-    first: str
-    second: str
     ahead: str
-    won: tuple[str, ...]
     behind: str
-    lost: tuple[str, ...]
+    classes: str
+    clips: tuple[str, ...]
 
 
-def pair_differences(found: Sequence[ClassDifference]) -> list[PairDifference]:
-    """Sum up the classes in which two models differ, pair by pair."""
+def leads(found: Sequence[ClassDifference]) -> list[Lead]:
+    """Sum up the classes in which two models differ, two leads a pair."""
     pairs: dict[tuple[str, str], list[ClassDifference]] = {}
-    for one in found:
+    for one in _clearest(found):
         pairs.setdefault((one.first, one.second), []).append(one)
-    return [
-        PairDifference(
-            first,
-            second,
-            _classes([one for one in of_pair if one.effect.mean > 0]),
-            tuple(clip for one in _clearest(of_pair) for clip in one.won),
-            _classes([one for one in of_pair if one.effect.mean < 0]),
-            tuple(clip for one in _clearest(of_pair) for clip in one.lost),
-        )
-        for (first, second), of_pair in pairs.items()
-    ]
+    summed = []
+    for first, second in dict.fromkeys((one.first, one.second) for one in found):
+        of_pair = pairs[first, second]
+        more, less = ([one for one in of_pair if sign * one.effect.mean > 0] for sign in (1, -1))
+        summed.append(Lead(first, second, _classes(more), tuple(clip for one in of_pair for clip in one.won)))
+        summed.append(Lead(second, first, _classes(less), tuple(clip for one in of_pair for clip in one.lost)))
+    return summed
 
 
 def _clearest(found: Sequence[ClassDifference]) -> list[ClassDifference]:
@@ -139,7 +131,7 @@ def _clearest(found: Sequence[ClassDifference]) -> list[ClassDifference]:
 
 def _classes(found: Sequence[ClassDifference]) -> str:
     """Name classes with their points of difference, the clearest first."""
-    some = [f"{spoken(one.category)} {decimal(100 * abs(one.effect.mean), 1)}" for one in _clearest(found)[:NUM_NAMED]]
+    some = [f"{spoken(one.category)} {decimal(100 * abs(one.effect.mean), 1)}" for one in found[:NUM_NAMED]]
     rest = len(found) - len(some)
     return f"{', '.join(some)} and {rest} more" if rest else ", ".join(some) or "–"
 

@@ -155,7 +155,7 @@ def attention(moments: np.ndarray, categories: Sequence[str], window_s: float, c
     L, H, K, S = moments.shape
     num_columns = min(4, L * H)
     num_rows = -(-L * H // num_columns)
-    row_in = 0.115 if K <= 12 else 0.05
+    row_in = 0.1 if K <= 12 else 0.05
     figure = Figure(figsize=(2 * HALF_IN, 0.45 + num_rows * (0.3 + row_in * K)))
     grid = figure.subplots(num_rows, 4, squeeze=False, gridspec_kw={"wspace": 0.08, "hspace": 0.32})
     top = max(float(moments.max()), 2 / S)

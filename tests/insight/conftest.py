@@ -1,0 +1,36 @@
+"""A study of two tiny networks, trained in a second, and what it takes to look into it."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from made_sounds import write_sounds
+from tiny_presets import ENCODER, tiny
+
+from auricle.config import StudyConfig
+from auricle.study.study import run_study
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a study: a CNN and a transformer, each trained once on ten tones."""
+    folder = tmp_path_factory.mktemp("insight")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("AURICLE_CACHE", str(folder / "cache"))
+        patched.setattr(
+            "auricle.study.study.divide", lambda *_: (1, 1)
+        )  # threads cost tiny networks more than they give
+        config = StudyConfig(
+            name="small",
+            data=str(write_sounds(folder / "sounds")),
+            models=("tiny", "tiny-h2"),
+            protocols=("test-split", "k-fold"),
+            only={"tiny": ("test-split", "k-fold"), "tiny-h2": ("k-fold",)},
+            presets={"tiny": tiny(), "tiny-h2": tiny(encoder=ENCODER)},
+        )
+        run_study(config, folder / "study", workers=1, device="cpu", wandb_mode="off")
+    return folder
