@@ -21,9 +21,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("insight")
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("AURICLE_CACHE", str(folder / "cache"))
-        patched.setattr(
-            "auricle.study.study.divide", lambda *_: (1, 1)
-        )  # threads cost tiny networks more than they give
+        patched.setattr("auricle.study.study.divide", lambda *_: (1, 1))  # two threads are slower here
         config = StudyConfig(
             name="small",
             data=str(write_sounds(folder / "sounds")),

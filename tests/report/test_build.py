@@ -93,7 +93,8 @@ def test_both_files_hold_every_chapter_figure_and_table(hostile_study: Path, hos
         for title in (
             "Dataset", "Method", "Architectures", "Training", "Learning curves", "Results", "Protocol k-fold",
             "transformer-h1, k-fold", "Every cell", "Which model is best", "Observations",
-                "Can the probabilities be believed?", "Thresholds and false alarms", "Assumptions",
+            "Can the probabilities be believed?", "Thresholds and false alarms", "Why", "What the models use",
+            "Assumptions",
             "Resources and versions", "How to make it again", "What is missing",
         ):  # fmt: skip
             assert title in text

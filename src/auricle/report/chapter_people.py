@@ -101,7 +101,7 @@ def against(differences: Mapping[str, Effect], right: Mapping[str, np.ndarray]) 
             title = "People are ahead of" if one.mean > 0 else "People are behind"
         told = f"{model} ({percent(float(np.nanmean(right[model])))}; {one.words})"
         groups.setdefault(title, []).append(told)
-    return " ".join(f"{title} {listing(models, 'or' if 'no difference' in title else 'and')}." for title, models in groups.items())
+    return " ".join(f"{title} {listing(models)}." for title, models in groups.items())
 
 
 def _who(people: People) -> str:

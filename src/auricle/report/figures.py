@@ -15,12 +15,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import get_font
 from matplotlib.ft2font import FT2Font
+from matplotlib.patches import Rectangle
 from matplotlib.transforms import Bbox
 
 from auricle.report.wording import shortened, visible
@@ -72,6 +75,21 @@ def canvas(width_in: float, height_in: float) -> tuple[Figure, Axes]:
     """Return a figure with one pair of axes that fill it."""
     figure = Figure(figsize=(width_in, height_in))
     return figure, figure.subplots()
+
+
+def squares(axes: Axes, depths: np.ndarray, colours: Sequence[str]) -> None:
+    """Fill a square for each depth above zero, shape (rows, columns), up to 1 for the full colour of its column."""
+    places = np.argwhere(depths > 0)
+    if not len(places):
+        return
+    axes.add_collection(
+        PatchCollection(
+            [Rectangle((column - 0.5, row - 0.5), 1, 1) for row, column in places],
+            facecolor=[colours[column] for _, column in places],
+            alpha=[min(1.0, float(depths[row, column])) for row, column in places],
+            edgecolor="none",
+        )
+    )
 
 
 def drawable(name: str, place: int, length: int = 22) -> str:

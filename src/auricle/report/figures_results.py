@@ -6,11 +6,21 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-from auricle.report.figures import GRID, HALF_IN, INK, MEDIUM_IN, MUTED, SERIES, SMALL_IN, canvas, dashes, drawable
+from auricle.report.figures import (
+    GRID,
+    HALF_IN,
+    INK,
+    MEDIUM_IN,
+    MUTED,
+    SERIES,
+    SMALL_IN,
+    canvas,
+    dashes,
+    drawable,
+    squares,
+)
 from auricle.report.tables import ComparativeRow
 from auricle.scoring.metrics import Curve
 
@@ -69,9 +79,7 @@ def confusion(
     figure, axes = canvas(width, width * 0.98)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     true, answer = np.nonzero(matrix)
-    squares = [Rectangle((column - 0.5, row - 0.5), 1, 1) for row, column in zip(true, answer, strict=True)]
-    depths = [(0.12 + 0.88 * shares[row, column]) for row, column in zip(true, answer, strict=True)]
-    axes.add_collection(PatchCollection(squares, facecolor=colour, alpha=depths, edgecolor="none"))
+    squares(axes, np.where(matrix > 0, 0.12 + 0.88 * shares, 0.0), [colour] * num)
     fontsize = min(7.0, 46 * width / num)  # points: what one row leaves
     if num <= 2 * MANY:
         for row, column in zip(true, answer, strict=True):

@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from auricle.report.effects import Effect
-from auricle.report.figures import GRID, HALF_IN, INK, MEDIUM_IN, MUTED, canvas, drawable
+from auricle.report.figures import GRID, HALF_IN, INK, MEDIUM_IN, MUTED, canvas, drawable, squares
 
 MARKS = "oDs^vPX"
 
@@ -29,7 +27,7 @@ def missed(
         unknown: what stands where it is not known.
     """
     figure, axes = canvas(MEDIUM_IN, 0.75 + 0.165 * len(clips))
-    _squares(axes, np.nan_to_num(shares), colours)
+    squares(axes, np.nan_to_num(shares), colours)
     for row, column in np.argwhere(np.isnan(shares)):
         axes.text(float(column), float(row), unknown, ha="center", va="center", color=MUTED, fontsize=6.3)
     for row, column in np.argwhere(np.nan_to_num(shares) > 0):
@@ -128,7 +126,7 @@ def blanked_by_class(
     num = len(categories)
     figure, axes = canvas(HALF_IN, 0.85 + (0.17 if num <= 12 else 0.1) * num)
     depths = np.clip(np.nan_to_num(drops) / max(top, 1e-9), 0, 1)
-    _squares(axes, depths, [colour] * len(parts))
+    squares(axes, depths, [colour] * len(parts))
     if num <= 24:
         for row, column in np.argwhere(np.nan_to_num(drops) >= 0.1):
             ink = "#ffffff" if depths[row, column] > 0.6 else INK
@@ -165,7 +163,7 @@ def attention(moments: np.ndarray, categories: Sequence[str], window_s: float, c
             axes.set_visible(False)
             continue
         layer, head = divmod(place, H)
-        _squares(axes, moments[layer, head] / top, [colour] * S)
+        squares(axes, moments[layer, head] / top, [colour] * S)
         axes.set_title(f"block {layer + 1}, head {head + 1}", fontsize=6.6, weight="normal", pad=2.5)
         axes.set_xticks([-0.5, S - 0.5], ["0", f"{window_s:g} s"], fontsize=6)
         axes.set_yticks(range(K), names if K <= 60 and not place % 4 else [""] * K, fontsize=5.8 if K <= 12 else 3.2)
@@ -174,15 +172,6 @@ def attention(moments: np.ndarray, categories: Sequence[str], window_s: float, c
     above = {"xycoords": "axes fraction", "textcoords": "offset points"}
     grid[0, 0].annotate(title, (0, 1), (0, 15), fontsize=8.5, weight="bold", **above)
     return figure
-
-
-def _squares(axes: Axes, depths: np.ndarray, colours: Sequence[str]) -> None:
-    """Fill a square for each value above zero, deeper for higher ones up to 1, in the colour of its column."""
-    places = np.argwhere(depths > 0.004)
-    squares = [Rectangle((column - 0.5, row - 0.5), 1, 1) for row, column in places]
-    faces = [colours[column] for _, column in places]
-    alphas = [float(0.06 + 0.94 * min(1.0, depths[row, column])) for row, column in places]
-    axes.add_collection(PatchCollection(squares, facecolor=faces, alpha=alphas, edgecolor="none"))
 
 
 def _grid_frame(axes: Axes, num_rows: int, num_columns: int) -> None:

@@ -1,0 +1,52 @@
+"""The verb `report`, with stand-ins for what looks into models and what writes the report."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def calls(monkeypatch, tmp_path) -> list[tuple]:
+    """What was called, in order."""
+    seen: list[tuple] = []
+
+    def look_into(folder, *, root, on_progress):
+        seen.append(("look", folder, root))
+        on_progress("looking into cnn/k-fold-2-0 (1 of 1)")
+        return ["what cnn uses is not measured: no recordings"]
+
+    def build_report(folder, *, on_progress):
+        seen.append(("build", folder))
+        return {"html": folder / "report.html"}
+
+    monkeypatch.setattr("auricle.insight.insight.look_into", look_into)
+    monkeypatch.setattr("auricle.report.build.build_report", build_report)
+    (tmp_path / "mine").mkdir()
+    return seen
+
+
+def test_a_report_looks_into_the_models_first_and_says_what_it_could_not(auricle, calls):
+    answer = auricle("report", "mine", "--data", "there")
+    assert answer.code == 0
+    assert calls == [("look", Path("mine"), Path("there")), ("build", Path("mine"))]
+    assert answer.out == "mine/report.html\n"
+    assert answer.err.splitlines() == [
+        "looking into cnn/k-fold-2-0 (1 of 1)", "auricle: what cnn uses is not measured: no recordings",
+    ]  # fmt: skip
+
+
+def test_no_probes_leaves_the_models_alone(auricle, calls):
+    assert auricle("report", "mine", "--no-probes").code == 0
+    assert calls == [("build", Path("mine"))]
+
+
+def test_a_quiet_report_prints_its_files_only(auricle, calls):
+    answer = auricle("-q", "report", "mine")
+    assert (answer.out, answer.err) == ("mine/report.html\n", "")
+
+
+def test_a_study_ends_with_a_look_into_its_models(auricle, calls, training, sounds):
+    words = ("study", "quickstart", "--data", str(sounds), "--models", "cnn", "--protocols", "test-split")
+    answer = auricle(*words, "--workers", "1", "--device", "cpu", "--set", "training.epochs=2")
+    assert answer.code == 0, answer.err
+    assert [call[0] for call in calls] == ["look", "build"]
