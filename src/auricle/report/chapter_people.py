@@ -13,7 +13,7 @@ from auricle.report.differences import clip_name
 from auricle.report.document import Block, Figure, Paragraph, Section
 from auricle.report.effects import Effect, adjusted, effect
 from auricle.report.evidence import Study
-from auricle.report.figures import INK, palette, panel
+from auricle.report.figures import MUTED, palette, panel
 from auricle.report.people import (
     ANOTHER,
     People,
@@ -115,7 +115,7 @@ def _confusions(study: Study, people: People, answers: Mapping[str, np.ndarray],
     of_model = np.array([answers[model][people.labels == label].sum(axis=0) for label in range(len(categories))])
     panels = (
         panel(
-            figures_results.confusion(people.confusion, categories, INK, "people", "heard as"),
+            figures_results.confusion(people.confusion, categories, MUTED, "people", "heard as"),
             "confusion-people", "Confusion matrix of people",
         ),
         panel(
