@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from auricle.insight.record import Insight
 from auricle.report import figures_why
 from auricle.report.chapter_attention import attention_blocks
 from auricle.report.document import Block, Bullets, Figure, Paragraph, Section
@@ -136,12 +137,7 @@ def _blanked(study: Study, known: Mapping[str, ModelInsight]) -> Figure:
     """Draw what blanking a band, or the n-th loudest moment, costs."""
     groups, colours = study.dataset.groups, palette(tuple(study.presets))
     first = next(iter(known.values())).insights[0]
-    alike = {
-        model: one
-        for model, one in known.items()
-        if len(one.insights[0].bands.parts) == len(first.bands.parts)
-        and len(one.insights[0].moments.parts) == len(first.moments.parts)
-    }
+    alike = {model: one for model, one in known.items() if _same_parts(one.insights[0], first)}
     bands = {
         model: [one.drop(lambda i, part=part: i.bands.parts[part], groups) for part in range(len(first.bands.parts))]  # type: ignore[misc]
         for model, one in alike.items()
@@ -159,13 +155,20 @@ def _blanked(study: Study, known: Mapping[str, ModelInsight]) -> Figure:
             "blanked-moments", "Probability of the true class lost when a moment is blanked, by model",
         ),
     )  # fmt: skip
+    others = [model for model in known if model not in alike]
+    left_out = f" Not drawn, as their parts are others: {listing(others)}." if others else ""
     length_s = float(first.moments.edges[1] - first.moments.edges[0])
     caption = (
         f"By how much the probability of the true class falls when one part is blanked: left, one of "
         f"{len(first.bands.parts)} bands; right, one of {len(ranks)} moments of {length_s:.2g} s, ordered by how loud "
-        "they are in their clip. Pale: 95 % intervals.",
+        f"they are in their clip. Pale: 95 % intervals.{left_out}",
     )
     return Figure("figure-blanked", panels, caption)
+
+
+def _same_parts(one: Insight, other: Insight) -> bool:
+    """Return whether two networks had the same parts blanked, so that they can be drawn on one axis."""
+    return np.array_equal(one.bands.edges, other.bands.edges) and len(one.moments.parts) == len(other.moments.parts)
 
 
 def _band_names(edges_hz: np.ndarray) -> list[str]:
