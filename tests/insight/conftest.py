@@ -24,7 +24,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patched.setattr("auricle.study.study.divide", lambda *_: (1, 1))  # two threads are slower here
         config = StudyConfig(
             name="small",
-            data=str(write_sounds(folder / "sounds")),
+            data=str(write_sounds(folder / "sounds", duration_s=1.0)),
             models=("tiny", "tiny-h2"),
             protocols=("test-split", "k-fold"),
             only={"tiny": ("test-split", "k-fold"), "tiny-h2": ("k-fold",)},

@@ -75,7 +75,8 @@ def _standing(study: Study, protocol: str, people: People, right: Mapping[str, n
         f"counted alike. People are right in {percent(own.mean)} (95 % interval {percent(own.low)} to "
         f"{percent(own.high)}). "
     )
-    return (head, against(_differences(study, people, right), right), " ", _who(people))
+    brackets = " In brackets: how often a model is right, and how much more often people are, with its interval. "
+    return (head, against(_differences(study, people, right), right), brackets, _who(people))
 
 
 def _differences(study: Study, people: People, right: Mapping[str, np.ndarray]) -> dict[str, Effect]:

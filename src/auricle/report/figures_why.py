@@ -166,6 +166,8 @@ def attention(moments: np.ndarray, categories: Sequence[str], window_s: float, c
         squares(axes, moments[layer, head] / top, [colour] * S)
         axes.set_title(f"block {layer + 1}, head {head + 1}", fontsize=6.6, weight="normal", pad=2.5)
         axes.set_xticks([-0.5, S - 0.5], ["0", f"{window_s:g} s"], fontsize=6)
+        for label, side in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
+            label.set_horizontalalignment(side)
         axes.set_yticks(range(K), names if K <= 60 and not place % 4 else [""] * K, fontsize=5.8 if K <= 12 else 3.2)
         axes.set(xlim=(-0.5, S - 0.5), ylim=(K - 0.5, -0.5))
         _grid_frame(axes, K, S)
