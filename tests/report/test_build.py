@@ -100,7 +100,7 @@ def test_both_files_hold_every_chapter_figure_and_table(hostile_study: Path, hos
             assert title in text
     captions = [set(re.findall(r"((?:Figure|Table) \d+)\s?\. ", text)) for text in (html, hostile_pdf)]
     assert captions[0] == captions[1]
-    assert len(captions[0]) == 28
+    assert len(captions[0]) == 30
 
 
 def test_the_first_page_answers_the_question(esc10_report: dict[str, Path], esc10_study: Path):
