@@ -167,6 +167,7 @@ def test_a_model_whose_trainings_disagree_is_not_called_better(invent):
     assert sure.difference == pytest.approx(unsure.difference, abs=0.001)
     assert unsure.p_clips < 0.001
     assert (sure.shown, unsure.shown) == (True, False)
+    assert (sure.low > 0, unsure.low > 0) == (True, False)
     assert (sure.trainings_won, unsure.trainings_won) == (4, 3)
 
 

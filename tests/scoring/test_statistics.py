@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, ttest_1samp
 
-from auricle.scoring.statistics import bootstrap_interval, holm, mean_test, sign_test, wilson_interval
+from auricle.scoring.statistics import bootstrap_interval, holm, mean_test, sign_test, training_reach, wilson_interval
 
 
 @given(st.integers(1, 500), st.data())
@@ -107,3 +107,12 @@ def test_the_mean_test_is_wrong_at_most_as_often_as_it_says(num_trainings: int, 
         values = of_group + of_training[:, None] + generator.normal(0, 0.5, (num_trainings, 40))
         false += mean_test(values.ravel(), groups, trainings) < 0.05
     assert false / 400 < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
+
+
+def test_trainings_that_agree_reach_nowhere_and_others_as_far_as_student_s_t():
+    trainings = np.repeat(np.arange(4), 50)
+    assert training_reach(np.full(200, 0.25), trainings) == 0
+    assert training_reach(np.arange(50.0), [0] * 50) == 0
+    means = np.array([0.1, 0.2, 0.3, 0.8])
+    low, high = ttest_1samp(means, 0).confidence_interval(0.95)
+    assert training_reach(np.repeat(means, 50), trainings) == pytest.approx((high - low) / 2)

@@ -75,8 +75,8 @@ def _how_compared() -> Text:
     return (
         "Models are compared on the same clips, training by training: the cells of one fold and seed. ",
         Ref("table-pairs"), " gives the difference of their accuracies with a 95 % interval (paired bootstrap, 10,000 "
-        "draws of whole groups, as clips of one group are alike). A difference counts as shown when two tests and that "
-        "interval speak for it:",
+        "draws of whole groups, as clips of one group are alike; widened by the spread over trainings where there are "
+        "several). A difference counts as shown when two tests and that interval speak for it:",
     )  # fmt: skip
 
 

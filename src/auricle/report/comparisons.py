@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -11,7 +12,7 @@ import numpy as np
 from auricle.data.folds import answering
 from auricle.report.evidence import CellEvidence, Study
 from auricle.report.tables import ComparativeRow
-from auricle.scoring.statistics import bootstrap_interval, holm, mean_test, numbered, sign_test
+from auricle.scoring.statistics import bootstrap_interval, holm, mean_test, numbered, sign_test, training_reach
 
 SIGNIFICANT = 0.05
 BOOTSTRAP_SEED = 0
@@ -28,7 +29,8 @@ class Comparison:
         first: the model with the higher accuracy, or the earlier one.
         second: the other.
         difference: of their accuracies, 0..1.
-        low: lower end of its 95 % interval: paired bootstrap over groups, of these trainings.
+        low: lower end of its 95 % interval: paired bootstrap over groups, widened where there are several trainings by
+            what they differ (`statistics.training_reach`; both reaches squared and added).
         high: upper end.
         wins: clips that the first gets right more often.
         losses: clips that the second does.
@@ -138,15 +140,16 @@ def _compared(
     means = sums / np.bincount(numbered(names))
     group_of_clip = [study.dataset.groups.get(clip, clip) for clip in dict.fromkeys(names)]
     low, high = bootstrap_interval(means, group_of_clip, np.random.default_rng(BOOTSTRAP_SEED))
+    mean, reach = float(means.mean()), training_reach(differences, trainings)
     of_group, of_training = (np.bincount(numbered(of), weights=differences) for of in (groups, trainings))
     groups_won, groups_lost = int((of_group > 0).sum()), int((of_group < 0).sum())
-    agree = (groups_won - groups_lost) * means.mean() > 0  # or a few large groups outweigh many small ones
+    agree = (groups_won - groups_lost) * mean > 0  # or a few large groups outweigh many small ones
     return Comparison(
         first=first,
         second=second,
-        difference=float(means.mean()),
-        low=low,
-        high=high,
+        difference=mean,
+        low=mean - math.hypot(mean - low, reach),
+        high=mean + math.hypot(high - mean, reach),
         wins=int((sums > 0).sum()),
         losses=int((sums < 0).sum()),
         trainings=len(of_training),

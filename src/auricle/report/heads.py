@@ -81,7 +81,7 @@ def _left_open(pairs: Sequence[Comparison]) -> list[str]:
     widest = max(undecided, key=lambda pair: pair.high - pair.low)
     low = points(widest.low, signed=True).removesuffix(" points")
     high = points(widest.high, signed=True)
-    return [f"They leave open anything from {low} to {high} for {widest.first} against {widest.second}."]
+    return [f"The widest 95 % interval goes from {low} to {high}, for {widest.first} against {widest.second}."]
 
 
 def published_claim(study: Study) -> Text:

@@ -94,7 +94,8 @@ def _over_seeds(study: Study) -> list[str]:
               "95 % interval", "CPU s a cell")  # fmt: skip
     words = (
         f"Over seeds: mean over folds and seeds; standard deviation over seeds of the mean over folds; 95 % interval "
-        f"by bootstrap over source recordings; difference from {first} on the same clips, folds and seeds, likewise."
+        f"by bootstrap over source recordings; difference from {first} on the same clips, folds and seeds, likewise "
+        "and widened by the spread over trainings."
     )
     return [words, _table(header, [_seed_row(row) for row in seed_rows(study)])]
 

@@ -121,6 +121,20 @@ def mean_test(values: np.ndarray, groups: Sequence[Hashable], trainings: Sequenc
     return SMALLEST_P if surplus(lowest) >= 0 else float(np.exp(brentq(surplus, lowest, 0.0, xtol=1e-6)))
 
 
+def training_reach(values: np.ndarray, trainings: Sequence[Hashable], *, confidence: float = 0.95) -> float:
+    """Return how far the luck of trainings reaches to each side of the mean of values, by Student's t.
+
+    That is what `mean_test` adds for trainings; 0 where there is one, as nothing is known of another then.
+
+    Args:
+        values: one for each clip and training, shape (M,).
+        trainings: M names of trainings.
+        confidence: of the interval, 0..1.
+    """
+    variance, df = _clustered(values - values.mean(), numbered(trainings))
+    return float(stdtrit(df, 0.5 + confidence / 2) * np.sqrt(variance)) if df else 0.0
+
+
 def _clustered(residuals: np.ndarray, cluster_of: np.ndarray) -> tuple[float, int]:
     """Return the variance of a mean whose values are alike within clusters, and its degrees of freedom."""
     sums = np.bincount(cluster_of, weights=residuals)
