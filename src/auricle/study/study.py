@@ -115,8 +115,8 @@ def run_study(
         listener.doing("scoring the free baselines")
         for note in run_baselines(study, plan.recordings_of(plan.config.models[0]), plan.splits):
             listener.note(note)
-        if note := keep_judgements(study, root=root):
-            listener.note(note)
+        if lost := keep_judgements(study, root=root):
+            listener.note(lost)
         if left and fit is None and cluster is None:
             listener.estimated(_estimate(session), num_workers)
         try:
