@@ -106,7 +106,7 @@ def test_no_worker_is_left_even_one_that_does_not_listen(start, tmp_path, number
 
 SLOW = {
     "decoding": (
-        "auricle.data.cache.load_waveform = lambda *_, **__: print('slow', file=sys.stderr) or time.sleep(600)"
+        "auricle.data.cache.in_processes = lambda *_, **__: print('slow', file=sys.stderr) or time.sleep(600)"
     ),
     "the report": "auricle.report.build.to_pdf = lambda *_: print('slow', file=sys.stderr) or time.sleep(600)",
 }
