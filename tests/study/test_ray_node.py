@@ -100,6 +100,16 @@ def test_a_full_disk_of_a_node_is_told_with_its_name(tmp_path, fakes, monkeypatc
     assert mailbox[-1][3].startswith("node-7: cannot write")
 
 
+def test_a_node_with_another_version_does_not_train(tmp_path, fakes) -> None:
+    (job,) = make_jobs(tmp_path, "cnn")
+    mailbox = Mailbox()
+    errand = errand_for(job, fakes.never_called)
+    train_on_node(replace(errand, versions={**errand.versions, "torch": "1.0"}), None, mailbox)
+    assert mailbox[-1][2] == "stopped"
+    assert "and the study" in mailbox[-1][3]
+    assert mailbox[-1][3].endswith("torch 1.0; install the same")
+
+
 @pytest.mark.parametrize("address", ["local", "ray://head:10001", "head", "head:", ":6379", "a b:1", "head:6379/x"])
 def test_an_address_that_cannot_be_one_is_refused(address) -> None:
     with pytest.raises(UsageError, match="auto or HOST:PORT"):

@@ -11,6 +11,7 @@ import torch.distributed as dist
 import torch.multiprocessing as multiprocessing
 
 from auricle.config import Preset
+from auricle.errors import UsageError
 from auricle.training.fit import prepare_training
 from auricle.training.loop import Clips
 from auricle.training.share import Share
@@ -91,13 +92,18 @@ def test_with_rounding_the_losses_are_those_of_one_process_to_a_ten_thousandth(
     np.testing.assert_allclose(ranks[0]["losses"], alone["losses"], atol=1e-4)
 
 
-@pytest.mark.parametrize("num_rows", [9, 7, 2])
+@pytest.mark.parametrize("num_rows", [9, 7, 3])
 def test_shares_are_the_batch_in_pieces(num_rows: int) -> None:
     batch = torch.arange(num_rows)
     pieces = [Share(rank, 3).of(batch) for rank in range(3)]
     assert torch.equal(torch.cat(pieces), batch)
     assert max(map(len, pieces)) - min(map(len, pieces)) <= 1
     assert Share().of(batch) is batch
+
+
+def test_a_batch_with_nothing_for_some_process_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"a batch of 2 is too small for 3 workers; change training.batch_size"):
+        Share(0, 3).of(torch.arange(2))
 
 
 def test_joining_leaves_the_state_of_a_network_as_it_was(recordings, split, tiny) -> None:

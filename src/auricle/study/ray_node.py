@@ -14,7 +14,7 @@ from __future__ import annotations
 import socket
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,15 @@ from auricle.errors import MachineError
 from auricle.runs import Cell
 from auricle.study.attempts import read_files
 from auricle.study.jobs import Fit, Job, attempt
+from auricle.study.machine import versions
 from auricle.study.worker import keep_memory, opened
 
 Send = Callable[[str, Any], object]
+
+
+def same_versions() -> dict[str, str]:
+    """Return the versions, here, of what must be the same on all machines of a study."""
+    return {name: version for name, version in versions().items() if name in ("auricle", "torch")}
 
 
 @dataclass(frozen=True)
@@ -41,12 +47,14 @@ class Errand:
         job: what to train; its folder is the study's, and its recordings say where their memory map is.
         fit: trains it.
         files: of the cell, that the attempt goes on from.
+        versions: of what shapes a result, where the study is.
     """
 
     number: int
     job: Job
     fit: Fit
     files: Mapping[str, bytes]
+    versions: Mapping[str, str] = field(default_factory=same_versions)
 
 
 def train_on_node(errand: Errand, waveforms: np.ndarray | None, mailbox: Any) -> None:
@@ -89,6 +97,8 @@ def carry_out(errand: Errand, recordings: Recordings, send: Send) -> str | None:
     keep_memory()
     here = socket.gethostname()
     try:
+        if (found := same_versions()) != errand.versions:
+            raise MachineError(f"has {_spelt(found)}, and the study {_spelt(errand.versions)}; install the same")
         with runs.machine_errors(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory(prefix="auricle-") as folder:
             cell = Cell(errand.job.cell.name, Path(folder) / "cell")
             for name, content in errand.files.items():
@@ -104,3 +114,7 @@ def carry_out(errand: Errand, recordings: Recordings, send: Send) -> str | None:
     except MachineError as error:
         send("stopped", f"{here}: {error}")
         return str(error)
+
+
+def _spelt(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())

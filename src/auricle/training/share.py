@@ -16,6 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from auricle.errors import UsageError
 from auricle.model.dropout import Dropout
 from auricle.model.transformer import NUM_SCORES, MultiHeadAttention
 
@@ -40,8 +41,15 @@ class Share:
         return cls(dist.get_rank(), dist.get_world_size())
 
     def of(self, batch: Tensor) -> Tensor:
-        """Return our rows of a batch, (B, ...) -> (B / size, ...); what is left over goes to the first ranks."""
+        """Return our rows of a batch, (B, ...) -> (B / size, ...); what is left over goes to the first ranks.
+
+        Raises:
+            UsageError: fewer rows than processes.
+        """
         self.num_rows = len(batch)
+        if self.num_rows < self.size:
+            advice = "change training.batch_size or --workers"
+            raise UsageError(f"a batch of {self.num_rows} is too small for {self.size} workers; {advice}")
         return batch[self.first(self.rank) : self.first(self.rank + 1)] if self.size > 1 else batch
 
     def first(self, rank: int) -> int:
