@@ -146,7 +146,7 @@ def test_of_two_starts_one_wins_and_the_other_changes_no_byte(start, tmp_path, a
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_training_is_stopped_in_the_middle_of_an_epoch(sounds, tmp_path, workers, number, code):
     words = ["train", "tiny", "--data", "sounds", "--protocol", "k-fold", "--workers", workers, "-v",
-             "--set", "training.epochs=100", "--set", "training.views=500"]  # fmt: skip
+             "--set", "training.epochs=100", "--set", "training.views=60"]  # fmt: skip
     command = [sys.executable, "-c", f"import sys; from auricle.cli import main; sys.exit(main({words!r}))"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     wait_for(process, "epoch 1/100")
