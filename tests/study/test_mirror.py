@@ -172,6 +172,15 @@ def test_rows_that_the_server_has_are_not_sent_though_the_note_of_it_was_lost(wa
     assert [step for step, _ in wandb.runs[1].rows] == [3]
 
 
+def test_rows_that_the_server_never_got_are_sent_again(wandb, cell):
+    rewind(cell, 3)
+    follow(cell, "online").catch_up()
+    wandb.steps[wandb.runs[0].id] = 2  # it knows of one row; two were lost on their way
+    truncate(cell, 4)
+    follow(cell, "online").catch_up()
+    assert [step for step, _ in wandb.runs[1].rows] == [2, 3, 4]
+
+
 def test_a_mirrored_cell_is_not_opened_again(wandb, cell):
     follow(cell, "online").catch_up()
     follow(cell, "online").catch_up()
