@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
+from auricle.files import read_marked
 from auricle.insight.insight import MOST_CELLS, chosen, look_into
 from auricle.insight.record import read_insight
 from auricle.runs import CellName, StudyFolder
@@ -117,7 +118,7 @@ def test_damaged_weights_are_noted(two_cells):
 
 
 def test_recordings_that_are_gone_are_noted(study):
-    text = study.description.read_text()
+    text = read_marked(study.description).decode()
     study.description.write_text(text.replace("/sounds", "/gone"))
     notes = look_into(study.folder)
     assert len(notes) == 1
