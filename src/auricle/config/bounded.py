@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-MAX_YAML_BYTES = 2**16  # the longest of ours has 10,000; a parser in Python needs up to half a second for so many
+MAX_YAML_BYTES = 2**16  # the longest of ours has 8,115; a parser in Python needs up to half a second for so many
 MAX_YAML_VALUES = 20_000
 MAX_YAML_DEPTH = 40
 # What PyYAML raises for what is no YAML, such as `!!bool x`, `2024-99-99` or a thousand brackets
