@@ -18,6 +18,7 @@ from auricle.report.figures import INK, MUTED, canvas, palette, style
 from auricle.report.results_page import write_section
 from auricle.report.seeds import SeedRow, seed_rows
 
+CLOSE = 1.5  # a model whose time is less than so many times another's is named on its other side
 PUBLISHED = {
     "ACDNet, 2,000 epochs, best epoch on the test fold": 96.65,
     "people": 95.7,
@@ -37,7 +38,9 @@ def draw(rows: list[SeedRow], path: Path) -> None:
             place, colour = (row.cpu_seconds, 100 * row.accuracy), colours[row.model]
             error = [[100 * (row.accuracy - row.low)], [100 * (row.high - row.accuracy)]]
             axes.errorbar(*place, error, fmt="o", ms=5, capsize=2.5, lw=1, color=colour)
-            axes.annotate(row.model, place, (6, 3), textcoords="offset points", weight="bold", color=colour)
+            crowded = any(1 < other.cpu_seconds / row.cpu_seconds < CLOSE for other in rows)
+            axes.annotate(row.model, place, (-6 if crowded else 6, 3), textcoords="offset points",
+                          ha="right" if crowded else "left", weight="bold", color=colour)  # fmt: skip
         axes.set(xscale="log", xlabel="processor seconds a fold (training and scoring)", ylabel="accuracy, %")
         seconds = [row.cpu_seconds for row in rows]
         axes.set_xlim(min(seconds) / 1.6, max(seconds) * 4)
