@@ -101,6 +101,14 @@ def test_recordings_that_nodes_do_not_see_travel(execute, recorder, fakes, tmp_p
     assert len([note for note in recorder.of("note") if "object store" in note]) == 1
 
 
+def test_a_core_trains_one_cell_at_a_time_however_much_cells_say(execute, recorder, fakes, tmp_path) -> None:
+    jobs = make_jobs(tmp_path, "cnn", "tiny", num_folds=4)
+    assert not execute(jobs, fakes.writes_when_it_runs)
+    times = [json.loads((job.cell.folder / "when.json").read_text()) for job in jobs]
+    running = [sum(one["begun_s"] <= other["begun_s"] < one["ended_s"] for one in times) for other in times]
+    assert max(running) <= 2, running
+
+
 def test_cells_of_a_node_that_is_lost_are_trained_elsewhere_from_their_last_epoch(
     cluster, execute, recorder, fakes, tmp_path
 ) -> None:

@@ -21,7 +21,8 @@ from auricle.study.worker import by_reference
 class Mailbox(list):
     """A queue, as far as a node sees it."""
 
-    put = list.append
+    async def put_async(self, message: tuple) -> None:
+        self.append(message)
 
     @property
     def kinds(self) -> list[str]:

@@ -11,6 +11,7 @@ study                           node
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import tempfile
 from collections.abc import Callable, Mapping
@@ -75,8 +76,11 @@ def train_on_node(errand: Errand, waveforms: np.ndarray | None, mailbox: Any) ->
 
 
 def post(mailbox: Any, errand: Errand, kind: str, content: Any) -> None:
-    """Put a message into the mailbox of the study and wait until it is there."""
-    mailbox.put((errand.job.cell.name, errand.number, kind, content))
+    """Put a message into the mailbox of the study and wait until it is there.
+
+    Awaited, because Ray gives the core of a task that waits in its own `get` to the next task.
+    """
+    asyncio.run(mailbox.put_async((errand.job.cell.name, errand.number, kind, content)))
 
 
 def find(recordings: Recordings, waveforms: np.ndarray | None) -> Recordings | None:
