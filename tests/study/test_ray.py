@@ -14,6 +14,7 @@ import pytest
 from made_jobs import make_jobs
 
 from auricle.config import revalidated
+from auricle.errors import MachineError
 from auricle.runs import StudyFolder, read_history
 from auricle.study.listener import Listener
 from auricle.study.ray_cluster import OnRay, connected
@@ -107,6 +108,15 @@ def test_a_core_trains_one_cell_at_a_time_however_much_cells_say(execute, record
     times = [json.loads((job.cell.folder / "when.json").read_text()) for job in jobs]
     running = [sum(one["begun_s"] <= other["begun_s"] < one["ended_s"] for one in times) for other in times]
     assert max(running) <= 2, running
+
+
+def test_a_head_that_gives_us_up_is_an_error_of_the_machine(execute, fakes, tmp_path, monkeypatch) -> None:
+    def given_up(*whatever, **options) -> None:
+        raise SystemExit(1)  # as Ray does, in any of its calls
+
+    monkeypatch.setattr("ray.util.queue.Queue.get", given_up)
+    with pytest.raises(MachineError, match="Ray cannot go on: its head"):
+        execute(make_jobs(tmp_path, "cnn"), fakes.quick)
 
 
 def test_cells_of_a_node_that_is_lost_are_trained_elsewhere_from_their_last_epoch(

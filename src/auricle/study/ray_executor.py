@@ -91,6 +91,10 @@ class Dispatch:
         except ray.exceptions.RayError as error:
             words = " ".join(str(error).split())
             raise MachineError(f"Ray cannot go on: {words[:300]}; see `ray status`") from error
+        except SystemExit as error:
+            if error.code != 1:  # a signal's
+                raise
+            raise MachineError("Ray cannot go on: its head has given this machine up; see `ray status`") from error
         finally:
             self._call_off()
         return self.failures
