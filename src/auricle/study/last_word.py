@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from auricle.study.tracking import GIVEN_UP
 
 SHARE = 0.01  # of its time that a study waits at most for a server that does not answer
-LEAST_S, MOST_S = 2.0, 10.0  # of patience
+LEAST_S, MOST_S = 1.0, 10.0  # of patience
 PAUSE_S = 1.0  # between two questions
 QUESTION = {"query": "query { viewer { id } }"}
 
