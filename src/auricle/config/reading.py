@@ -65,12 +65,12 @@ def _named(name: str, kind: str, package: str, folder: str, beside: Iterable[str
     return _read_yaml(file.read_text(encoding="utf-8"), f"{kind} {name}"), name
 
 
-def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay `above` over `below`, section by section; lists and values replace."""
+def merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `above` laid over `below`, section by section; lists and values replace."""
     merged = copy.deepcopy(below)
     for key, value in above.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merge(merged[key], value) if both else copy.deepcopy(value)
+        merged[key] = merge(merged[key], value) if both else copy.deepcopy(value)
     return merged
 
 
@@ -163,7 +163,7 @@ def _resolved(name: str, beside: Mapping[str, Mapping[str, Any]], above: tuple[s
         taken = _resolved(str(recipe), beside, (*above, name))
         below = {field: value for field, value in below.items() if field not in RECIPE}
         below |= {field: value for field, value in taken.items() if field in RECIPE}
-    return _merge(below, content)
+    return merge(below, content)
 
 
 def load_preset(
@@ -186,7 +186,7 @@ def load_preset(
     strangers = [field for field in overrides or {} if field.startswith("encoder.")]
     if strangers and not content.get("encoder"):
         raise UsageError(f"preset {name} has no encoder to set {strangers[0]} in; set it on a transformer")
-    return _validated(Preset, _merge(content, _nest(overrides or {})), f"preset {name}")
+    return _validated(Preset, merge(content, _nest(overrides or {})), f"preset {name}")
 
 
 def load_study(name: str) -> StudyConfig:

@@ -54,11 +54,17 @@ def load_waveform(path: Path, *, sample_rate_hz: int, duration_s: float | None) 
         RefusedError: missing, empty, undecodable, cut off, not finite, or beyond the limits of this module.
     """
     mono, rate_hz = read_mono(path, limit_s=duration_s)
+    waveform = at_rate(mono, rate_hz, sample_rate_hz=sample_rate_hz, duration_s=duration_s)
+    if not len(waveform):
+        raise RefusedError(f"{path}: shorter than one sample at {sample_rate_hz} Hz")
+    return waveform
+
+
+def at_rate(mono: np.ndarray, rate_hz: int, *, sample_rate_hz: int, duration_s: float | None) -> np.ndarray:
+    """Return a waveform at another rate (soxr, quality HQ), cut or padded with zeros to a length; None keeps it."""
     if rate_hz != sample_rate_hz:
         mono = soxr.resample(mono, rate_hz, sample_rate_hz, quality="HQ")
     if duration_s is None:
-        if not len(mono):
-            raise RefusedError(f"{path}: shorter than one sample at {sample_rate_hz} Hz")
         return mono
     waveform = np.zeros(round(duration_s * sample_rate_hz), np.float32)
     waveform[: len(mono)] = mono[: len(waveform)]

@@ -157,7 +157,7 @@ def toy_folder() -> Path:
         if not (folder / ESC50_TABLE).is_file():
             beside = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}.part")
             try:
-                _write(beside)
+                write_toy(beside)
                 with contextlib.suppress(OSError):  # another process was first: its folder is the same
                     beside.rename(folder)
             finally:
@@ -165,7 +165,8 @@ def toy_folder() -> Path:
     return folder
 
 
-def _write(folder: Path) -> None:
+def write_toy(folder: Path) -> None:
+    """Write the toy set into a folder that is not there yet, in ESC-50's layout."""
     (folder / "audio").mkdir(parents=True)
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")

@@ -102,11 +102,16 @@ class Predictions:
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write a table of probabilities, whole or not at all; probabilities keep seven significant digits.
+    """Write a table of probabilities, whole or not at all.
 
     Raises:
         MachineError: the disk refuses.
     """
+    runs.write_bytes(path, to_csv(predictions))
+
+
+def to_csv(predictions: Predictions) -> bytes:
+    """Return the table as CSV in UTF-8; probabilities keep seven significant digits."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)  # "\r\n" ends a line, so that a bare "\r" or "\n" in a name is quoted
     writer.writerow((*LEADING_COLUMNS, *predictions.categories))
@@ -119,8 +124,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     for clip, set_name, label, start_s, row in zip(*columns, predictions.probabilities.tolist(), strict=True):
         numbers = (f"{probability:.7g}" for probability in row)
         writer.writerow((clip, set_name, predictions.categories[label], f"{start_s:.7g}", *numbers))
-    content = text.getvalue().encode("utf-8", "surrogatepass")  # file names need not be UTF-8
-    runs.write_bytes(path, content)
+    return text.getvalue().encode("utf-8", "surrogatepass")  # file names need not be UTF-8
 
 
 def read_predictions(path: Path) -> Predictions:

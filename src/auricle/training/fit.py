@@ -5,8 +5,9 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -98,6 +99,25 @@ def prepare_training(
     return fresh_trainer(preset, model, seed, device), Sets(frames, targets, split, starts)
 
 
+def run_epoch(trainer: Trainer, seen: Clips, measured: Mapping[str, Clips], epoch: int) -> dict[str, Any]:
+    """Train through one epoch (from 0) and measure the learning curves after it: one line of a history.
+
+    Args:
+        trainer: moves on.
+        seen: what windows are drawn from.
+        measured: name of a set to its clips; one that is empty has no curve.
+        epoch: from 0.
+    """
+    start = time.perf_counter()
+    numbers = trainer.epoch(epoch, seen)
+    record: dict[str, Any] = {"epoch": epoch + 1}
+    for name, clips in measured.items():
+        if len(clips):
+            point = curve_point(trainer.model, clips, trainer.window_frames, trainer.precision)
+            record |= {f"{name}_{quantity}": value for quantity, value in asdict(point).items()}
+    return {**record, **numbers, "seconds": time.perf_counter() - start}
+
+
 def _train(cell: Cell, trainer: Trainer, sets: Sets, on_epoch: Callable[[Record], None] | None) -> list[Record]:
     """Train the epochs that are left and write down each; returns all of them."""
     history, damage = resume(cell, trainer)
@@ -105,16 +125,9 @@ def _train(cell: Cell, trainer: Trainer, sets: Sets, on_epoch: Callable[[Record]
     seen = sets.drawn_from(trainer)
     watch = Watch.over(train.targets.argmax(1).cpu().numpy(), trainer.preset.training)
     for epoch in range(len(history), trainer.preset.training.epochs):
-        start = time.perf_counter()
-        numbers = trainer.epoch(epoch, seen)
-        record: Record = {"epoch": epoch + 1}
+        record = run_epoch(trainer, seen, {"train": train, "validation": validation}, epoch)
         if damage and not epoch:
             record["restarted"] = damage
-        for name, clips in (("train", train), ("validation", validation)):
-            if len(clips):
-                point = curve_point(trainer.model, clips, trainer.window_frames, trainer.precision)
-                record |= {f"{name}_{quantity}": value for quantity, value in asdict(point).items()}
-        record |= {**numbers, "seconds": time.perf_counter() - start}
         history.append(record)
         _look(watch, history, trainer, seen, cell.name.seed)
         save_checkpoint(cell, trainer, history)
@@ -136,7 +149,7 @@ def _look(watch: Watch, history: list[Record], trainer: Trainer, train: Clips, s
         history[-1]["collapse"] = collapse(news, history[-1], case)
 
 
-def _predict(model: Classifier, preset: Preset, recordings: Recordings, sets: Sets, num_frames: int) -> Predictions:
+def predict_windows(model: Classifier, preset: Preset, recordings: Recordings, sets: Sets, num_frames: int) -> Predictions:
     """Score every window of the validation and the test clips."""
     starts_s = window_starts_s(preset, recordings.manifest.clip_s)
     indices = np.concatenate([sets.split.validation, sets.split.test])
@@ -203,7 +216,7 @@ def fit_cell(
             trainer = replace(trainer, share=share)
         history = _train(cell, trainer, sets, on_epoch)
         model = trainer.average.model if trainer.average else trainer.model
-        write_predictions(cell.predictions, _predict(model, preset, recordings, sets, trainer.window_frames))
+        write_predictions(cell.predictions, predict_windows(model, preset, recordings, sets, trainer.window_frames))
     predictions = read_predictions(cell.predictions)  # what stands in the file is what is scored
     weights = {name: value.contiguous() for name, value in model.state_dict().items()}
     runs.write_bytes(cell.weights, to_safetensors(weights, {"preset": preset.name}))

@@ -1,0 +1,228 @@
+"""Many modules to one file: what a program needs of them, in order, each name once.
+
+A definition is taken as it stands, comments and docstring with it; a module of which nothing is needed leaves no trace.
+Words that mean a definition are rewritten where two modules gave one name to two things.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import sys
+from collections.abc import Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+
+from auricle.errors import AuricleError
+from auricle.handin.sources import Definition, Foreign, Module, Use, is_module, read_module
+
+RULE = "# " + "=" * 98
+
+
+class Assembly:
+    """The definitions that some modules need, and the name that each gets.
+
+    Args:
+        roots: modules of which everything is needed, first to last; they may exist as text alone.
+
+    Raises:
+        AuricleError: a word leads nowhere, modules import each other in a circle, or no free name is found.
+    """
+
+    def __init__(self, roots: Sequence[Module]) -> None:
+        self._modules = {module.name: module for module in roots}
+        self._roots = [module.name for module in roots]
+        self._needed: dict[Definition, None] = {}
+        self.foreign: dict[str, Foreign] = {}
+        for module in roots:
+            for definition in module.definitions:
+                self._need(definition)
+        self.modules = [self._modules[name] for name in self._order()]
+        self._final = self._names()
+
+    def kept(self, module: Module) -> list[Definition]:
+        """Return what is needed of a module, in the order of its text."""
+        return [definition for definition in module.definitions if definition in self._needed]
+
+    def text(self, definition: Definition) -> str:
+        """Return a definition with the final names in it."""
+        lines = [line.encode() for line in definition.lines]
+        module = self._modules[definition.module]
+        edits = []
+        for use in definition.uses:
+            target = self._target(module, use)
+            if target is None or isinstance(target, Foreign):
+                continue
+            final, whole = self._final[target], module.ours.get(use.name, ("", ""))[1] is None
+            edits.append((use.line - definition.first_line, use.start, use.attribute_end if whole else use.end, final))
+        for line, start, end, final in sorted(edits, reverse=True):
+            old = lines[line][start:end].decode()
+            if old != final:
+                if not old.replace(".", "").isidentifier():  # Python 3.11 does not say where a word in an f-string is
+                    raise AuricleError(f"{definition.module}: {old!r} cannot be renamed {final}; give it its own name")
+                lines[line] = lines[line][:start] + final.encode() + lines[line][end:]
+        text = b"\n".join(lines).decode()
+        for name in definition.names:
+            final = self._final[(definition.module, name)]
+            for word in ("def", "class"):
+                text = text.replace(f"{word} {name}(", f"{word} {final}(", 1).replace(f"{word} {name}:", f"{word} {final}:", 1)
+        return text
+
+    def _module(self, name: str) -> Module:
+        if name not in self._modules:
+            self._modules[name] = read_module(name)
+        return self._modules[name]
+
+    def _need(self, definition: Definition) -> None:
+        """Take a definition and, before it, all that it needs."""
+        left = [definition]
+        while left:
+            taken = left.pop()
+            if taken in self._needed:
+                continue
+            self._needed[taken] = None
+            module = self._modules[taken.module]
+            for use in taken.uses:
+                target = self._target(module, use)
+                if isinstance(target, Foreign):
+                    self._import(target)
+                elif target is not None:
+                    left.append(self._modules[target[0]].by_name[target[1]])
+
+    def _import(self, foreign: Foreign) -> None:
+        bound = foreign.bound.split(".")[0]
+        other = self.foreign.setdefault(bound, foreign)
+        if _dotted(other) != _dotted(foreign):
+            raise AuricleError(f"{bound} means both {_dotted(other)} and {_dotted(foreign)}; import one by another name")
+
+    def _target(self, module: Module, use: Use) -> tuple[str, str] | Foreign | None:
+        """Return what a word means: module and name of a definition, an import from elsewhere, or a builtin."""
+        where, name = module, use.name
+        while name not in where.by_name:
+            if name in where.foreign:
+                return where.foreign[name]
+            if name not in where.ours:
+                if hasattr(builtins, name) or name in ("__name__", "__file__", "__doc__"):
+                    return None
+                raise AuricleError(f"{module.name}: {name!r} in line {use.line} leads nowhere")
+            source, inner = where.ours[name]
+            where, name = self._module(source), inner or use.attribute or ""
+            if is_module(f"{source}.{name}"):
+                raise AuricleError(f"{module.name}: line {use.line} reaches through two modules; import {name!r} itself")
+        return where.name, name
+
+    def _order(self) -> list[str]:
+        """Sort the modules so that each stands after those whose definitions it uses; roots in their own order."""
+        before: dict[str, dict[str, None]] = {definition.module: {} for definition in self._needed}
+        for definition in self._needed:
+            for use in definition.uses:
+                target = self._target(self._modules[definition.module], use)
+                if isinstance(target, tuple) and target[0] != definition.module:
+                    before[definition.module][target[0]] = None
+        for earlier, later in zip(self._roots, self._roots[1:], strict=False):
+            before[later][earlier] = None
+        try:
+            return list(TopologicalSorter(before).static_order())
+        except CycleError as error:
+            raise AuricleError(f"modules import each other: {', '.join(map(str, error.args[1]))}") from error
+
+    def _names(self) -> Mapping[tuple[str, str], str]:
+        """Give every definition its name; of two that share one, the later gets its module's name before it."""
+        final: dict[tuple[str, str], str] = {}
+        taken = {*self.foreign, *dir(builtins)}
+        for module in self.modules:
+            for definition in self.kept(module):
+                for name in definition.names:
+                    free = next((word for word in (name, _longer(module.name, name)) if word not in taken), None)
+                    if free is None:
+                        raise AuricleError(f"{module.name}: two others are called {name} too; give it another name")
+                    final[module.name, name] = free
+                    taken.add(free)
+        renamed = {new: key for key, new in final.items() if new != key[1]}
+        for definition in self._needed:
+            words = {node.id for node in ast.walk(definition.node) if isinstance(node, ast.Name)}
+            for new in renamed.keys() & words:
+                raise AuricleError(f"{definition.module} uses the word {new}, which {renamed[new]} would get")
+        return final
+
+
+def _dotted(foreign: Foreign) -> str:
+    return f"{foreign.module}.{foreign.name}" if foreign.name else foreign.module
+
+
+def _longer(module: str, name: str) -> str:
+    """Put a module's name before a name, in the name's own style.
+
+    >>> _longer("auricle.model.cnn", "ACTIVATIONS"), _longer("auricle.model.cnn", "_split")
+    ('CNN_ACTIVATIONS', '_cnn_split')
+    >>> _longer("auricle.model.cnn", "Block")
+    'CnnBlock'
+    """
+    stem = module.rpartition(".")[2]
+    if name.isupper():
+        return f"{stem.upper()}_{name}"
+    if name.startswith("_"):
+        return f"_{stem}{'' if name[1:2].isupper() else '_'}{name.lstrip('_')}"
+    return f"{stem.title()}{name}" if name[0].isupper() else f"{stem}_{name}"
+
+
+def written(assembly: Assembly, doc: str) -> str:
+    """Return the file: its docstring, all imports, then a section for each module.
+
+    Args:
+        assembly: what stands in it.
+        doc: says what the file is; the list of sections comes after it.
+    """
+    titles = [_title(module) for module in assembly.modules]
+    contents = "\n".join(f"    {place:2}  {title}" for place, title in enumerate(titles, 1))
+    parts = [f'"""{doc}\n\nSections:\n\n{contents}\n"""\n', "from __future__ import annotations\n", imports(assembly.foreign)]
+    for place, (module, title) in enumerate(zip(assembly.modules, titles, strict=True), 1):
+        parts.append(_heading(place, title, module, len(assembly.kept(module))))
+        parts.append(_body(assembly, module))
+    return "\n".join(parts)
+
+
+def imports(foreign: Mapping[str, Foreign]) -> str:
+    """Write the imports: Python's own, then others'; one line a module."""
+    groups: list[list[str]] = [[], []]
+    modules = sorted({(one.name is not None, one.module) for one in foreign.values()}, key=lambda key: (key[0], key[1]))
+    for is_from, name in modules:
+        mine = sorted((f for f in foreign.values() if (f.name is not None, f.module) == (is_from, name)), key=str)
+        lines = [f"from {name} import {', '.join(str(f).partition(' import ')[2] for f in mine)}"] if is_from else map(str, mine)
+        groups[name.split(".")[0] not in sys.stdlib_module_names].extend(lines)
+    return "\n\n".join("\n".join(group) for group in groups if group) + "\n"
+
+
+def _title(module: Module) -> str:
+    first = module.doc.partition("\n\n")[0].partition("\n")[0]
+    return first.rstrip(".")
+
+
+def _heading(place: int, title: str, module: Module, num_kept: int) -> str:
+    """Return a section's heading: the module's docstring, all of it where at least half of the module is here."""
+    origin = f"({module.name.replace('.', '/')}.py)" if is_module(module.name) else ""
+    first, _, rest = module.doc.partition("\n")
+    told = [f"{place}. {first}"]
+    if rest.strip() and 2 * num_kept >= len(module.definitions):
+        told += rest.splitlines()
+    return "\n".join(["", RULE, *(f"# {line}".rstrip() for line in [*told, origin]), RULE, ""])
+
+
+def _body(assembly: Assembly, module: Module) -> str:
+    """Return the definitions, with the space between them that the house style asks for."""
+    text = ""
+    previous: Definition | None = None
+    for definition in assembly.kept(module):
+        if previous is not None:
+            close = definition.first_line == _end(previous) + 1 or (_is_short(previous) and _is_short(definition))
+            text += "" if close else "\n\n"
+        text += assembly.text(definition) + "\n"
+        previous = definition
+    return text
+
+
+def _end(definition: Definition) -> int:
+    return definition.first_line + len(definition.lines) - 1
+
+
+def _is_short(definition: Definition) -> bool:
+    return not hasattr(definition.node, "body")

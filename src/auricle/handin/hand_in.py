@@ -1,0 +1,107 @@
+"""A finished study to hand in: its report as NAME.pdf, and the whole of it as one Python file, NAME.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from auricle import runs
+from auricle.errors import AuricleError, UsageError
+from auricle.handin.assemble import Assembly, written
+from auricle.handin.sources import parse_module
+from auricle.handin.study_text import END, configuration_text, literal, recordings_text
+from auricle.report.evidence import Study, load_study
+from auricle.report.wording import count, listing, visible
+
+NEEDS = "numpy, torch, soundfile, soxr, scikit-learn, scipy, matplotlib, pydantic and pyyaml"
+
+
+def check_name(name: Path) -> tuple[Path, Path]:
+    """Return NAME.pdf and NAME.py, neither of which is there yet.
+
+    Raises:
+        UsageError: there is no such name, or one of the files exists.
+    """
+    if not name.name or name.is_dir():
+        raise UsageError(f"--hand-in takes the name of two files to write, such as answer, not {str(name)!r}")
+    stem = name.with_suffix("") if name.suffix in (".pdf", ".py") else name
+    files = stem.with_name(f"{stem.name}.pdf"), stem.with_name(f"{stem.name}.py")
+    for file in files:
+        if file.exists():
+            raise UsageError(f"{file} exists already; delete it or choose another name")
+    return files
+
+
+def hand_in(study_folder: Path, report_pdf: Path, name: Path) -> dict[str, Path]:
+    """Write NAME.pdf and NAME.py.
+
+    Args:
+        study_folder: of a study with a finished cell.
+        report_pdf: its report.
+        name: of the two files, with or without a suffix.
+
+    Returns:
+        The paths under "hand_in_pdf" and "hand_in_py".
+
+    Raises:
+        UsageError: as `check_name`.
+        RefusedError: no study.
+        MachineError: the disk refuses.
+    """
+    pdf, program = check_name(name)
+    text = program_text(load_study(study_folder), program.name)
+    with runs.machine_errors(report_pdf, "read"):
+        content = report_pdf.read_bytes()
+    runs.write_atomically(pdf, lambda file: file.write(content))
+    runs.write_text(program, text)
+    return {"hand_in_pdf": pdf, "hand_in_py": program}
+
+
+def program_text(study: Study, file_name: str) -> str:
+    """Return a study as one Python file that needs no auricle."""
+    if not study.cells:
+        raise AuricleError(f"no cell of {study.folder} is finished, so there is nothing to hand in; run the study again")
+    roots = [
+        parse_module(f"auricle.handin.{name}", text)
+        for name, text in (
+            ("configuration", configuration_text(study)),
+            ("recordings", recordings_text(study)),
+            ("end", END),
+        )
+    ]
+    text = written(Assembly(roots), _doc(study, file_name))
+    compile(text, file_name, "exec")
+    return text
+
+
+def _doc(study: Study, file_name: str) -> str:
+    """Return what the file says of itself."""
+    models = listing(study.presets)
+    machine = study.machine.get("processor") or "an unknown processor"
+    seconds = sum(cell.costs["seconds"] for cell in study.cells)
+    version, commit = study.versions.get("auricle", ""), f", commit {study.commit}" if study.commit else ""
+    lines = [
+        f"{visible(study.config.name)}: {count(len(study.presets), 'network')} on {visible(study.dataset.name)}, in one file.",
+        "",
+        f"Trains, scores and compares {models}",
+        f"under {listing(study.config.protocols)}, from the recordings to tables and figures:",
+        "",
+        f"    python {visible(file_name)} --data DIR --out DIR [--models A,B] [--epochs N]",
+        "",
+        f"It needs Python 3.11 or later, {NEEDS}.",
+        f"auricle {version}{commit} assembled it from its own source. The study took {seconds / 60:.0f} minutes of training on",
+        f"{machine}; on the same kind of processor, with as many threads, it gives the same numbers.",
+        "Mean test accuracy there:",
+        "",
+        *_accuracies(study),
+    ]
+    return literal("\n".join(lines)).replace('\\"', '"')
+
+
+def _accuracies(study: Study) -> list[str]:
+    rows = []
+    for protocol, model in study.pairs:
+        accuracies = [cell.test["clip"]["accuracy"] for cell in study.of(model, protocol)]
+        rows.append(f"    {protocol:12}{model:24}{np.mean(accuracies):7.2%}   of {count(len(accuracies), 'training')}")
+    return rows

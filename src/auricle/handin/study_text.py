@@ -1,0 +1,206 @@
+"""What a hand-in says of its own study: the configuration as YAML, and how its recordings are found."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from auricle.config import Preset, Section
+from auricle.data.datasets import SOURCES
+from auricle.report.evidence import Study
+from auricle.runs import StudyFolder
+
+_ESC50 = '''"""The recordings: {about}."""
+from pathlib import Path
+
+from auricle.data.manifest import Clip
+from auricle.data.tables import esc50_clips
+
+
+def read_clips(folder: Path) -> list[Clip]:
+    """Read the table of clips from a folder in ESC-50's layout: meta/esc50.csv and audio/."""
+    return esc50_clips(folder, only_esc10={only_esc10})
+'''
+
+_TOY = '''"""The recordings: ten classes of synthetic sound, made in the folder `--data` where they are not there."""
+from pathlib import Path
+
+from auricle.data.manifest import Clip
+from auricle.data.tables import ESC50_TABLE, esc50_clips
+from auricle.data.toy import write_toy
+
+
+def read_clips(folder: Path) -> list[Clip]:
+    """Read the table of clips, having made the sounds if the folder has none."""
+    if not (folder / ESC50_TABLE).is_file():
+        write_toy(folder)
+    return esc50_clips(folder)
+'''
+
+_URBANSOUND8K = '''"""The recordings: UrbanSound8K."""
+from pathlib import Path
+
+from auricle.data.manifest import Clip
+from auricle.data.tables import urbansound8k_clips
+
+
+def read_clips(folder: Path) -> list[Clip]:
+    """Read the table of clips from UrbanSound8K's folder: metadata/UrbanSound8K.csv and audio/."""
+    return urbansound8k_clips(folder)
+'''
+
+_OWN = '''"""The recordings: the table of clips of this study, as it was divided into folds."""
+import csv
+import io
+from pathlib import Path
+
+from auricle.data.manifest import Clip
+from auricle.data.tables import find_recording
+
+CLIPS = """\\
+{table}"""
+
+
+def read_clips(folder: Path) -> list[Clip]:
+    """Read the table above; the names of files are relative to the folder."""
+    rows = csv.DictReader(io.StringIO(CLIPS))
+    return [
+        Clip(_place(folder, row["clip"]), row["clip"], row["category"], int(row["fold"]), row["group"])
+        for row in rows
+    ]
+
+
+def _place(folder: Path, name: str) -> Path:
+    """Return where a recording lies: in the folder, or in `audio` below it."""
+    path = find_recording(folder, name)
+    return path if path.exists() else find_recording(folder / "audio", name)
+'''
+
+_CONFIGURATION = '''"""The configuration: what was asked, and every value in which a model differs from the defaults of section 2."""
+CONFIGURATION = """\
+{yaml}"""
+'''
+
+END = '''"""The command line."""
+import sys
+
+from auricle.handin.program import main
+from auricle.handin.recordings import read_clips
+from auricle.handin.configuration import CONFIGURATION
+
+if __name__ == "__main__":
+    sys.exit(main(CONFIGURATION, read_clips))
+'''
+
+
+def configuration_text(study: Study) -> str:
+    """Return the section of the configuration."""
+    text = yaml.dump(configuration(study), Dumper=_Lines, sort_keys=False, allow_unicode=True, width=112)
+    return _CONFIGURATION.format(yaml=literal(text))
+
+
+def recordings_text(study: Study) -> str:
+    """Return the section that finds the recordings; those of a person's own come with their table."""
+    source = study.dataset.source
+    if source == "toy":
+        return _TOY
+    if source == "urbansound8k":
+        return _URBANSOUND8K
+    if source in ("esc10", "esc50"):
+        about = SOURCES[source].replace("(", "[").replace(")", "]")
+        return _ESC50.format(about=about, only_esc10=source == "esc10")
+    return _OWN.format(table=literal(StudyFolder(study.folder).manifest.read_text(encoding="utf-8").replace("\r\n", "\n")))
+
+
+def configuration(study: Study) -> dict[str, Any]:
+    """Return the study in the words that `program.main` reads."""
+    return {
+        "name": study.config.name,
+        "about": study.config.about,
+        "clip_s": study.dataset.clip_s,
+        "skipped": [name for name, _ in study.dataset.skipped],
+        "protocols": list(study.config.protocols),
+        "only": {model: list(protocols) for model, protocols in study.config.only.items()},
+        "seeds": list(study.config.seeds),
+        "threads": _commonest(study, "threads", 1),
+        "device": _commonest(study, "device", "cpu"),
+        "models": models(study.presets),
+    }
+
+
+def _commonest(study: Study, field: str, default: Any) -> Any:
+    """Return what most cells were trained with."""
+    return Counter(cell.costs.get(field, default) for cell in study.cells).most_common(1)[0][0]
+
+
+def models(presets: Mapping[str, Preset]) -> dict[str, dict[str, Any]]:
+    """Spell presets out; each as what differs from the one before it that it is most like, or from the defaults.
+
+    >>> from auricle.config import load_preset
+    >>> spelt = models({name: load_preset(name) for name in ("transformer-h1", "transformer-h2")})
+    >>> spelt["transformer-h2"]
+    {'extends': 'transformer-h1', 'encoder': {'num_heads': 2}}
+    """
+    spelt: dict[str, dict[str, Any]] = {}
+    for name, preset in presets.items():
+        candidates = [_spelt(preset, None)]
+        candidates += [{"extends": other, **_spelt(preset, presets[other])} for other in spelt]
+        spelt[name] = min(candidates, key=lambda content: len(json.dumps(content)))
+    return spelt
+
+
+def _spelt(section: Section, other: Section | None) -> dict[str, Any]:
+    """Return the fields in which a section differs from another, or from its defaults; names and words left out."""
+    if other is None:
+        return section.model_dump(mode="json", exclude_defaults=True, exclude={"name", "about"})
+    changes: dict[str, Any] = {}
+    for field in type(section).model_fields:
+        now, then = getattr(section, field), getattr(other, field)
+        if now == then or field in ("name", "about"):
+            continue
+        if isinstance(now, Section):
+            changes[field] = _spelt(now, then)
+        else:
+            changes[field] = section.model_dump(mode="json", include={field}, exclude_defaults=False)[field]
+    return changes
+
+
+class _Lines(yaml.SafeDumper):
+    """YAML in which what holds only values stands on one line, and everything is spelt out."""
+
+    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
+        """Return a mapping, on one line where no mapping stands in it."""
+        node = super().represent_mapping(tag, mapping, flow_style)
+        node.flow_style = all(_is_flat(value) for _, value in node.value)
+        return node
+
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
+        """Return a list, on one line where only values stand in it."""
+        node = super().represent_sequence(tag, sequence, flow_style)
+        node.flow_style = all(isinstance(value, yaml.ScalarNode) for value in node.value)
+        return node
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Repeat what comes twice."""
+        return True
+
+
+def _is_flat(node: yaml.Node) -> bool:
+    """Return whether a node is a value or a list of values."""
+    return isinstance(node, yaml.ScalarNode) or (isinstance(node, yaml.SequenceNode) and bool(node.flow_style))
+
+
+def literal(text: str) -> str:
+    """Return what stands between three quotes in Python for a text, whatever is in it.
+
+    >>> literal('a "quoted" name' + chr(13))
+    'a \\\\"quoted\\\\" name\\\\r'
+    """
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return "".join(
+        mark if mark.isprintable() or mark == "\n" else mark.encode("unicode_escape").decode() for mark in escaped
+    )
