@@ -12,9 +12,10 @@ from auricle import runs
 from auricle.runs import Cell, CellName, StudyFolder
 from auricle.training.causes import Case, likely_cause
 from auricle.training.diagnose import changed, diagnose
-from auricle.training.fit import fit_cell, prepare_training
+from auricle.training.fit import fit_cell
 from auricle.training.loop import curve_point
 from auricle.training.measure import FirstSteps, Inside, inside, measure
+from auricle.training.parts import prepare_training
 from auricle.training.watch import MEANINGS
 
 RASH = {"optimizer": "adam", "learning_rate": 0.5, "warmup_epochs": 0, "gradient_clip": 0, "schedule": "constant",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from auricle.model.describe import window_starts_s
-from auricle.training.fit import prepare_training
+from auricle.training.parts import prepare_training
 
 
 def started(recordings, split, preset):

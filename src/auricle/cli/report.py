@@ -30,6 +30,10 @@ def report(
         typer.Option(metavar="DIR", help="The folder in which the study's dataset lies."),
     ] = None,
     no_probes: NoProbes = False,
+    hand_in: Annotated[
+        Path | None,
+        typer.Option("--hand-in", metavar="NAME", help="Also write NAME.pdf, and the study as one program, NAME.py."),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
@@ -40,12 +44,20 @@ def report(
     """
     level = verbosity(context, quiet, verbose)
     study = folder if folder.exists() or not (Path("runs") / folder).is_dir() else Path("runs") / folder
+    if hand_in is not None:
+        from auricle.handin.hand_in import check_name
+
+        check_name(hand_in)  # before the work
     files = build(study, level, root=data, probes=not no_probes)
+    if hand_in is not None:
+        from auricle.handin.hand_in import write_hand_in
+
+        files |= write_hand_in(study, files["pdf"], hand_in)
     if results is not None:
         from auricle.report.results_page import write_results_section
 
         write_results_section(study, results)
-        files = {**files, "results": results}
+        files |= {"results": results}
     if json:
         print(json_format.dumps({kind: str(path) for kind, path in files.items()}, indent=1))
     else:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 import sys
 from collections.abc import Mapping, Sequence
-from graphlib import CycleError, TopologicalSorter
 
 from auricle.errors import AuricleError
 from auricle.handin.sources import Definition, Foreign, Module, Use, is_module, read_module
 
+ROOMS = ("errors", "config", "data", "model", "training", "scoring", "report", "handin")  # in the order of reading
 RULE = "# " + "=" * 98
 
 
@@ -64,7 +65,9 @@ class Assembly:
         for name in definition.names:
             final = self._final[(definition.module, name)]
             for word in ("def", "class"):
-                text = text.replace(f"{word} {name}(", f"{word} {final}(", 1).replace(f"{word} {name}:", f"{word} {final}:", 1)
+                text = text.replace(f"{word} {name}(", f"{word} {final}(", 1).replace(
+                    f"{word} {name}:", f"{word} {final}:", 1
+                )
         return text
 
     def _module(self, name: str) -> Module:
@@ -92,7 +95,9 @@ class Assembly:
         bound = foreign.bound.split(".")[0]
         other = self.foreign.setdefault(bound, foreign)
         if _dotted(other) != _dotted(foreign):
-            raise AuricleError(f"{bound} means both {_dotted(other)} and {_dotted(foreign)}; import one by another name")
+            raise AuricleError(
+                f"{bound} means both {_dotted(other)} and {_dotted(foreign)}; import one by another name"
+            )
 
     def _target(self, module: Module, use: Use) -> tuple[str, str] | Foreign | None:
         """Return what a word means: module and name of a definition, an import from elsewhere, or a builtin."""
@@ -107,23 +112,43 @@ class Assembly:
             source, inner = where.ours[name]
             where, name = self._module(source), inner or use.attribute or ""
             if is_module(f"{source}.{name}"):
-                raise AuricleError(f"{module.name}: line {use.line} reaches through two modules; import {name!r} itself")
+                raise AuricleError(
+                    f"{module.name}: line {use.line} reaches through two modules; import {name!r} itself"
+                )
         return where.name, name
 
     def _order(self) -> list[str]:
-        """Sort the modules so that each stands after those whose definitions it uses; roots in their own order."""
-        before: dict[str, dict[str, None]] = {definition.module: {} for definition in self._needed}
-        for definition in self._needed:
-            for use in definition.uses:
-                target = self._target(self._modules[definition.module], use)
-                if isinstance(target, tuple) and target[0] != definition.module:
-                    before[definition.module][target[0]] = None
-        for earlier, later in zip(self._roots, self._roots[1:], strict=False):
-            before[later][earlier] = None
-        try:
-            return list(TopologicalSorter(before).static_order())
-        except CycleError as error:
-            raise AuricleError(f"modules import each other: {', '.join(map(str, error.args[1]))}") from error
+        """Sort the modules as one reads them, each after those whose definitions it uses; the first root first."""
+        before = {name: self._used_by(name) for name in {definition.module for definition in self._needed}}
+        order = [self._roots[0]]
+        while left := before.keys() - {*order}:
+            ready = [name for name in left if before[name] <= {*order} and (name != self._roots[-1] or len(left) == 1)]
+            if not ready:
+                raise AuricleError(f"modules import each other: {', '.join(sorted(left))}")
+            order.append(min(ready, key=_place))
+        return order
+
+    def _used_by(self, module: str) -> set[str]:
+        """Return the other modules whose definitions a module uses."""
+        targets = [
+            self._target(self._modules[module], use)
+            for definition in self.kept(self._modules[module])
+            for use in definition.uses
+        ]
+        return {target[0] for target in targets if isinstance(target, tuple)} - {module}
+
+    def sections(self) -> dict[str, list[Definition]]:
+        """Return the definitions by the module under whose heading they stand.
+
+        What is needed of a module that is mostly not needed stands with the first that uses it.
+        """
+        found = {module.name: self.kept(module) for module in self.modules}
+        for module in self.modules:
+            own = sum(len(definition.lines) for definition in self.kept(module))
+            if 2 * own < sum(len(definition.lines) for definition in module.definitions):
+                user = next(name for name in found if module.name in self._used_by(name))
+                found[user] = found.pop(module.name) + found[user]
+        return found
 
     def _names(self) -> Mapping[tuple[str, str], str]:
         """Give every definition its name; of two that share one, the later gets its module's name before it."""
@@ -165,6 +190,11 @@ def _longer(module: str, name: str) -> str:
     return f"{stem.title()}{name}" if name[0].isupper() else f"{stem}_{name}"
 
 
+def _place(module: str) -> tuple[int, str]:
+    room = module.split(".")[1]
+    return (ROOMS.index(room) if room in ROOMS else len(ROOMS), module)
+
+
 def written(assembly: Assembly, doc: str) -> str:
     """Return the file: its docstring, all imports, then a section for each module.
 
@@ -172,12 +202,17 @@ def written(assembly: Assembly, doc: str) -> str:
         assembly: what stands in it.
         doc: says what the file is; the list of sections comes after it.
     """
-    titles = [_title(module) for module in assembly.modules]
+    sections = assembly.sections()
+    modules = [module for module in assembly.modules if module.name in sections]
+    titles = [_title(module, sections[module.name]) for module in modules]
     contents = "\n".join(f"    {place:2}  {title}" for place, title in enumerate(titles, 1))
-    parts = [f'"""{doc}\n\nSections:\n\n{contents}\n"""\n', "from __future__ import annotations\n", imports(assembly.foreign)]
-    for place, (module, title) in enumerate(zip(assembly.modules, titles, strict=True), 1):
-        parts.append(_heading(place, title, module, len(assembly.kept(module))))
-        parts.append(_body(assembly, module))
+    parts = [
+        f'"""{doc}\n\nSections:\n\n{contents}\n"""\n',
+        "from __future__ import annotations\n",
+        imports(assembly.foreign),
+    ]
+    for place, (module, title) in enumerate(zip(modules, titles, strict=True), 1):
+        parts += [_heading(place, title, module, sections[module.name]), _body(assembly, sections[module.name])]
     return "\n".join(parts)
 
 
@@ -187,34 +222,43 @@ def imports(foreign: Mapping[str, Foreign]) -> str:
     modules = sorted({(one.name is not None, one.module) for one in foreign.values()}, key=lambda key: (key[0], key[1]))
     for is_from, name in modules:
         mine = sorted((f for f in foreign.values() if (f.name is not None, f.module) == (is_from, name)), key=str)
-        lines = [f"from {name} import {', '.join(str(f).partition(' import ')[2] for f in mine)}"] if is_from else map(str, mine)
+        lines = (
+            [f"from {name} import {', '.join(str(f).partition(' import ')[2] for f in mine)}"]
+            if is_from
+            else map(str, mine)
+        )
         groups[name.split(".")[0] not in sys.stdlib_module_names].extend(lines)
     return "\n\n".join("\n".join(group) for group in groups if group) + "\n"
 
 
-def _title(module: Module) -> str:
-    first = module.doc.partition("\n\n")[0].partition("\n")[0]
-    return first.rstrip(".")
+def _title(module: Module, kept: Sequence[Definition]) -> str:
+    """Return what a section is called: the first sentence of its module, where all of that is here; else its start."""
+    sentence = module.doc.partition("\n")[0].rstrip(".")
+    return sentence if _is_whole(module, kept) else re.split("[:;] ", sentence)[0]
 
 
-def _heading(place: int, title: str, module: Module, num_kept: int) -> str:
-    """Return a section's heading: the module's docstring, all of it where at least half of the module is here."""
-    origin = f"({module.name.replace('.', '/')}.py)" if is_module(module.name) else ""
-    first, _, rest = module.doc.partition("\n")
-    told = [f"{place}. {first}"]
-    if rest.strip() and 2 * num_kept >= len(module.definitions):
-        told += rest.splitlines()
-    return "\n".join(["", RULE, *(f"# {line}".rstrip() for line in [*told, origin]), RULE, ""])
+def _is_whole(module: Module, kept: Sequence[Definition]) -> bool:
+    return {*module.definitions} <= {*kept}
 
 
-def _body(assembly: Assembly, module: Module) -> str:
-    """Return the definitions, with the space between them that the house style asks for."""
+def _heading(place: int, title: str, module: Module, kept: Sequence[Definition]) -> str:
+    """Return a section's heading, with the rest of the module's docstring where all of the module is here."""
+    told = [f"{place}. {title}"]
+    if _is_whole(module, kept):
+        told += module.doc.splitlines()[1:]
+    if is_module(module.name):
+        told += ["", f"({module.name.replace('.', '/')}.py)"]
+    return "\n".join(["", RULE, *(f"# {line}".rstrip() for line in told), RULE, "", ""])
+
+
+def _body(assembly: Assembly, kept: Sequence[Definition]) -> str:
+    """Return the definitions of a section, with the space between them that the house style asks for."""
     text = ""
     previous: Definition | None = None
-    for definition in assembly.kept(module):
+    for definition in kept:
         if previous is not None:
-            close = definition.first_line == _end(previous) + 1 or (_is_short(previous) and _is_short(definition))
-            text += "" if close else "\n\n"
+            follows = definition.module == previous.module and definition.first_line == _end(previous) + 1
+            text += "" if follows or (_is_short(previous) and _is_short(definition)) else "\n\n"
         text += assembly.text(definition) + "\n"
         previous = definition
     return text

@@ -33,7 +33,7 @@ def check_name(name: Path) -> tuple[Path, Path]:
     return files
 
 
-def hand_in(study_folder: Path, report_pdf: Path, name: Path) -> dict[str, Path]:
+def write_hand_in(study_folder: Path, report_pdf: Path, name: Path) -> dict[str, Path]:
     """Write NAME.pdf and NAME.py.
 
     Args:
@@ -61,13 +61,15 @@ def hand_in(study_folder: Path, report_pdf: Path, name: Path) -> dict[str, Path]
 def program_text(study: Study, file_name: str) -> str:
     """Return a study as one Python file that needs no auricle."""
     if not study.cells:
-        raise AuricleError(f"no cell of {study.folder} is finished, so there is nothing to hand in; run the study again")
+        raise AuricleError(
+            f"no cell of {study.folder} is finished, so there is nothing to hand in; run the study again"
+        )
     roots = [
-        parse_module(f"auricle.handin.{name}", text)
+        parse_module(f"auricle.{name}", text)
         for name, text in (
-            ("configuration", configuration_text(study)),
-            ("recordings", recordings_text(study)),
-            ("end", END),
+            ("config.this_study", configuration_text(study)),
+            ("data.this_study", recordings_text(study)),
+            ("handin.command_line", END),
         )
     ]
     text = written(Assembly(roots), _doc(study, file_name))
@@ -82,7 +84,8 @@ def _doc(study: Study, file_name: str) -> str:
     seconds = sum(cell.costs["seconds"] for cell in study.cells)
     version, commit = study.versions.get("auricle", ""), f", commit {study.commit}" if study.commit else ""
     lines = [
-        f"{visible(study.config.name)}: {count(len(study.presets), 'network')} on {visible(study.dataset.name)}, in one file.",
+        f"{visible(study.config.name)}: {count(len(study.presets), 'network')} on {visible(study.dataset.name)}, "
+        "in one file.",
         "",
         f"Trains, scores and compares {models}",
         f"under {listing(study.config.protocols)}, from the recordings to tables and figures:",
@@ -90,13 +93,13 @@ def _doc(study: Study, file_name: str) -> str:
         f"    python {visible(file_name)} --data DIR --out DIR [--models A,B] [--epochs N]",
         "",
         f"It needs Python 3.11 or later, {NEEDS}.",
-        f"auricle {version}{commit} assembled it from its own source. The study took {seconds / 60:.0f} minutes of training on",
-        f"{machine}; on the same kind of processor, with as many threads, it gives the same numbers.",
+        f"auricle {version}{commit}, assembled it from its own source. The study took {seconds / 60:.0f} minutes",
+        f"of training on {machine}; on the same kind of processor, with as many threads, it gives the same numbers.",
         "Mean test accuracy there:",
         "",
         *_accuracies(study),
     ]
-    return literal("\n".join(lines)).replace('\\"', '"')
+    return literal("\n".join(lines))
 
 
 def _accuracies(study: Study) -> list[str]:

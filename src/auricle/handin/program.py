@@ -31,7 +31,8 @@ from auricle.report.figures_results import confusion, f1_bars, roc
 from auricle.report.figures_training import curves, largest_loss
 from auricle.scoring.metrics import mean_curve, one_vs_rest, score_predictions
 from auricle.scoring.predictions import Predictions, to_csv
-from auricle.training.fit import choose_device, predict_windows, prepare_training, run_epoch
+from auricle.training.fit import choose_device
+from auricle.training.parts import predict_windows, prepare_training, run_epoch
 
 COLUMNS = ("protocol", "model", "cells", "parameters", "accuracy", "sd", "macro_f1", "macro_auc", "validation")
 
@@ -164,7 +165,10 @@ def train(preset: Preset, recordings: Recordings, split: Split, seed: int, devic
     test, validation = (score_predictions(predictions, name) for name in ("test", "validation"))
     assert test is not None
     accuracy, seconds = test["clip"]["accuracy"], sum(record["seconds"] for record in history)
-    print(f"{preset.name:24} {split.protocol}-{split.fold}, seed {seed}: {accuracy:6.1%} right, {seconds:.0f} s", flush=True)
+    print(
+        f"{preset.name:24} {split.protocol}-{split.fold}, seed {seed}: {accuracy:6.1%} right, {seconds:.0f} s",
+        flush=True,
+    )
     parameters = sum(weight.numel() for weight in model.parameters())
     return Outcome(preset.name, split, seed, parameters, history, predictions, test, validation)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 from auricle.errors import AuricleError
 
@@ -97,15 +98,20 @@ class Module:
 
 def read_module(name: str) -> Module:
     """Read a module of the package."""
-    place = resources.files(OURS).joinpath(*name.split(".")[1:])
-    file = place.joinpath("__init__.py") if place.is_dir() else place.with_name(f"{place.name}.py")
+    file = next(file for file in _files(name) if file.is_file())
     return parse_module(name, file.read_text(encoding="utf-8"))
 
 
 def is_module(name: str) -> bool:
     """Return whether a dotted name is a module of the package."""
-    place = resources.files(OURS).joinpath(*name.split(".")[1:])
-    return place.is_dir() or place.with_name(f"{place.name}.py").is_file()
+    return any(file.is_file() for file in _files(name))
+
+
+def _files(name: str) -> tuple[Traversable, Traversable]:
+    """Return where a module may stand: a file, or a folder's."""
+    *folders, last = name.split(".")[1:] or [""]
+    place = resources.files(OURS).joinpath(*folders)
+    return place.joinpath(f"{last}.py"), place.joinpath(last, "__init__.py")
 
 
 def parse_module(name: str, text: str) -> Module:
@@ -114,7 +120,7 @@ def parse_module(name: str, text: str) -> Module:
     Raises:
         AuricleError: it imports a module of ours inside a function, or from elsewhere with an asterisk.
     """
-    tree, lines = ast.parse(text), text.splitlines()
+    tree, lines = ast.parse(text), text.split("\n")
     foreign: dict[str, Foreign] = {}
     ours: dict[str, tuple[str, str | None]] = {}
     definitions = []
@@ -211,11 +217,11 @@ class _Words(ast.NodeVisitor):
         for part in [*node.decorator_list, *node.bases, *(keyword.value for keyword in node.keywords)]:
             self.visit(part)
         own = _bound_in(node.body)
-        for part in node.body:
-            if isinstance(part, ast.FunctionDef):  # it does not see the names of its class
-                self.visit(part)
+        for statement in node.body:
+            if isinstance(statement, ast.FunctionDef):  # it does not see the names of its class
+                self.visit(statement)
             else:
-                self._inside(own, [part])
+                self._inside(own, [statement])
 
     def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> None:
         targets = [inner for generator in node.generators for inner in ast.walk(generator.target)]

@@ -80,7 +80,7 @@ def _place(folder: Path, name: str) -> Path:
     return path if path.exists() else find_recording(folder / "audio", name)
 '''
 
-_CONFIGURATION = '''"""The configuration: what was asked, and every value in which a model differs from the defaults of section 2."""
+_CONFIGURATION = '''"""The configuration: what was asked, and each value in which a model differs from the defaults."""
 CONFIGURATION = """\
 {yaml}"""
 '''
@@ -89,8 +89,8 @@ END = '''"""The command line."""
 import sys
 
 from auricle.handin.program import main
-from auricle.handin.recordings import read_clips
-from auricle.handin.configuration import CONFIGURATION
+from auricle.data.this_study import read_clips
+from auricle.config.this_study import CONFIGURATION
 
 if __name__ == "__main__":
     sys.exit(main(CONFIGURATION, read_clips))
@@ -111,9 +111,10 @@ def recordings_text(study: Study) -> str:
     if source == "urbansound8k":
         return _URBANSOUND8K
     if source in ("esc10", "esc50"):
-        about = SOURCES[source].replace("(", "[").replace(")", "]")
-        return _ESC50.format(about=about, only_esc10=source == "esc10")
-    return _OWN.format(table=literal(StudyFolder(study.folder).manifest.read_text(encoding="utf-8").replace("\r\n", "\n")))
+        return _ESC50.format(about=SOURCES[source], only_esc10=source == "esc10")
+    return _OWN.format(
+        table=literal(StudyFolder(study.folder).manifest.read_text(encoding="utf-8").replace("\r\n", "\n"))
+    )
 
 
 def configuration(study: Study) -> dict[str, Any]:
@@ -195,10 +196,10 @@ def _is_flat(node: yaml.Node) -> bool:
 
 
 def literal(text: str) -> str:
-    """Return what stands between three quotes in Python for a text, whatever is in it.
+    r"""Return what stands between three quotes in Python for a text, whatever is in it.
 
     >>> literal('a "quoted" name' + chr(13))
-    'a \\\\"quoted\\\\" name\\\\r'
+    'a \\"quoted\\" name\\r'
     """
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return "".join(

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from auricle.model.cnn import ACTIVATIONS
+
 NUM_SCORES = 2**18  # of queries against keys at a time, 1 MB: what follows finds them in the processor's cache
-ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU}
 
 
 class MultiHeadAttention(nn.Module):

@@ -13,9 +13,10 @@ from auricle.data.cache import Recordings
 from auricle.data.folds import Split
 from auricle.errors import DivergedError
 from auricle.training.causes import Case, Cure, likely_cause
-from auricle.training.fit import Sets, choose_device, prepare_training
+from auricle.training.fit import choose_device
 from auricle.training.loop import CurvePoint, Trainer, curve_point
 from auricle.training.measure import measure
+from auricle.training.parts import Sets, prepare_training
 from auricle.training.watch import Watch
 
 MOST_EPOCHS = 10

@@ -5,60 +5,28 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from safetensors.torch import save as to_safetensors
-from torch import Tensor
 
 from auricle import runs
 from auricle.config import Preset, to_yaml
 from auricle.data.cache import Recordings
 from auricle.data.folds import Split
 from auricle.errors import MachineError
-from auricle.model.classifier import Classifier
-from auricle.model.describe import describe, window_starts_s
+from auricle.model.describe import describe
 from auricle.runs import Cell
 from auricle.scoring.metrics import score_predictions
-from auricle.scoring.predictions import Predictions, read_predictions, write_predictions
+from auricle.scoring.predictions import read_predictions, write_predictions
 from auricle.training.causes import Case, collapse
 from auricle.training.checkpoint import Record, resume, save_checkpoint
-from auricle.training.loop import Clips, Trainer, curve_point, cut_windows, window_probabilities
+from auricle.training.loop import Clips, Trainer
 from auricle.training.measure import measure
+from auricle.training.parts import Sets, predict_windows, prepare_training, run_epoch
 from auricle.training.share import Share
-from auricle.training.start import fresh_model, fresh_trainer
 from auricle.training.watch import Watch, standing
-
-
-@dataclass(frozen=True)
-class Sets:
-    """The clips of a split, on the device; the test clips are touched once, after the last epoch."""
-
-    frames: Tensor
-    targets: Tensor
-    split: Split
-    starts: list[int]  # of the windows that score a clip, in frames
-
-    def clips(self, indices: np.ndarray) -> Clips:
-        """Return the clips of some places in the manifest."""
-        places = torch.from_numpy(indices).to(self.frames.device)
-        return Clips(self.frames[places], self.targets[places])
-
-    def windows(self, indices: np.ndarray, window_frames: int) -> Clips:
-        """Return every window that scores these clips, a clip of its own with the label of the whole."""
-        clips = self.clips(indices)
-        windows = cut_windows(clips.frames, self.starts, window_frames).flatten(0, 1)  # (N W, F, T)
-        return Clips(windows, clips.targets.repeat_interleave(len(self.starts), dim=0))
-
-    def drawn_from(self, trainer: Trainer) -> Clips:
-        """Return what an epoch of a training draws its windows from: the training clips, or their grid of windows."""
-        if trainer.preset.training.windows == "grid":
-            return self.windows(self.split.train, trainer.window_frames)
-        return self.clips(self.split.train)
 
 
 def choose_device(name: str) -> torch.device:
@@ -74,48 +42,6 @@ def choose_device(name: str) -> torch.device:
         here = ", ".join(kind for kind, there in available.items() if there)
         raise MachineError(f"no device {name!r} on this machine; it has: {here}")
     return torch.device(name)
-
-
-def prepare_training(
-    preset: Preset, recordings: Recordings, split: Split, seed: int, device: torch.device
-) -> tuple[Trainer, Sets]:
-    """Build the model and the optimiser afresh from the seed and put the clips on the device.
-
-    Raises:
-        UsageError: the preset does not build.
-    """
-    categories = recordings.manifest.categories
-    model = fresh_model(preset, len(categories), seed, device)
-    with torch.no_grad():
-        parts = [
-            model.frontend.frames(torch.from_numpy(np.array(part)).to(device))
-            for part in np.array_split(recordings.waveforms, -(-len(recordings.waveforms) // 64))
-        ]
-        frames = torch.cat(parts)  # (N, F, T)
-        model.frontend.fit(frames[torch.from_numpy(split.train).to(device)])
-    targets = F.one_hot(torch.from_numpy(recordings.manifest.labels), len(categories)).float().to(device)
-    starts_s = window_starts_s(preset, recordings.manifest.clip_s)
-    starts = [round(start_s * model.frontend.frames_per_s) for start_s in starts_s]
-    return fresh_trainer(preset, model, seed, device), Sets(frames, targets, split, starts)
-
-
-def run_epoch(trainer: Trainer, seen: Clips, measured: Mapping[str, Clips], epoch: int) -> dict[str, Any]:
-    """Train through one epoch (from 0) and measure the learning curves after it: one line of a history.
-
-    Args:
-        trainer: moves on.
-        seen: what windows are drawn from.
-        measured: name of a set to its clips; one that is empty has no curve.
-        epoch: from 0.
-    """
-    start = time.perf_counter()
-    numbers = trainer.epoch(epoch, seen)
-    record: dict[str, Any] = {"epoch": epoch + 1}
-    for name, clips in measured.items():
-        if len(clips):
-            point = curve_point(trainer.model, clips, trainer.window_frames, trainer.precision)
-            record |= {f"{name}_{quantity}": value for quantity, value in asdict(point).items()}
-    return {**record, **numbers, "seconds": time.perf_counter() - start}
 
 
 def _train(cell: Cell, trainer: Trainer, sets: Sets, on_epoch: Callable[[Record], None] | None) -> list[Record]:
@@ -147,24 +73,6 @@ def _look(watch: Watch, history: list[Record], trainer: Trainer, train: Clips, s
     elif news is not None:
         case = Case(trainer.preset, *measure(trainer, train, seed))
         history[-1]["collapse"] = collapse(news, history[-1], case)
-
-
-def predict_windows(model: Classifier, preset: Preset, recordings: Recordings, sets: Sets, num_frames: int) -> Predictions:
-    """Score every window of the validation and the test clips."""
-    starts_s = window_starts_s(preset, recordings.manifest.clip_s)
-    indices = np.concatenate([sets.split.validation, sets.split.test])
-    windows = sets.windows(indices, num_frames).frames  # (N W, F, T)
-    probabilities = window_probabilities(model, windows).double().cpu().numpy()
-    names = ["validation"] * len(sets.split.validation) + ["test"] * len(sets.split.test)
-    rows = np.repeat(np.arange(len(indices)), len(starts_s))
-    return Predictions(
-        clips=tuple(recordings.manifest.clips[indices[row]].name for row in rows),
-        sets=tuple(names[row] for row in rows),
-        labels=recordings.manifest.labels[indices[rows]],
-        starts_s=np.tile(np.array(starts_s), len(indices)),
-        probabilities=probabilities,
-        categories=recordings.manifest.categories,
-    )
 
 
 def peak_memory_mb() -> float:

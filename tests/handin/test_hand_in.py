@@ -1,0 +1,179 @@
+"""A study as NAME.pdf and NAME.py: what the program says, and that it gives the study's own numbers."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from auricle.config import StudyConfig, load_preset, preset_names
+from auricle.errors import AuricleError, MachineError, UsageError
+from auricle.handin.hand_in import check_name, program_text, write_hand_in
+from auricle.handin.program import main, read_presets
+from auricle.handin.study_text import models
+from auricle.report.evidence import load_study
+from auricle.runs import StudyFolder
+from auricle.scoring.predictions import read_predictions
+from auricle.study.study import run_study
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
+
+from made_sounds import write_sounds
+
+TINY = {"training.epochs": 1, "training.views": 1, "audio.window_s": 0.5, "frontend.num_bands": 16}
+ALONE = (
+    "import sys, runpy; sys.modules['auricle'] = None; sys.argv = sys.argv[1:]; "
+    "runpy.run_path(sys.argv[0], run_name='__main__')"
+)
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory) -> Path:
+    return write_sounds(tmp_path_factory.mktemp("data") / "sounds", num_classes=3, num_takes=6)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, sounds) -> Path:
+    """Both architectures, trained in seconds on a person's own recordings."""
+    config = StudyConfig(
+        name="mine", data=str(sounds), models=("cnn", "transformer-h2"), protocols=("test-split",), overrides=TINY
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AURICLE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        folder = tmp_path_factory.mktemp("runs") / "mine"
+        run_study(config, folder, workers=1, wandb_mode="off")
+    return folder
+
+
+def run_alone(program: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a program where auricle cannot be imported."""
+    return subprocess.run(
+        [sys.executable, "-c", ALONE, str(program), *words], capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def assert_same_numbers(study: Path, out: Path) -> None:
+    cells = StudyFolder(study).cells()
+    assert cells
+    for cell in cells:
+        own = read_predictions(cell.predictions)
+        other = read_predictions(out / cell.predictions.relative_to(study))
+        assert (own.clips, own.sets, own.categories) == (other.clips, other.sets, other.categories)
+        np.testing.assert_allclose(own.probabilities, other.probabilities, atol=1e-6)
+
+
+def test_the_program_runs_without_auricle_and_gives_the_numbers_of_the_study(study, sounds, tmp_path):
+    program = tmp_path / "answer.py"
+    program.write_text(program_text(load_study(study), program.name))
+    done = run_alone(program, "--data", str(sounds), "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert_same_numbers(study, tmp_path / "out")
+    assert (tmp_path / "out" / "results.csv").read_text().startswith("protocol,model,cells,parameters,accuracy")
+    assert len(list((tmp_path / "out" / "figures").glob("*.png"))) == 10
+
+
+@pytest.mark.long
+def test_the_toy_study_makes_its_own_sounds_and_gives_its_own_numbers(tmp_path, monkeypatch):
+    monkeypatch.setenv("AURICLE_CACHE", str(tmp_path / "cache"))
+    config = StudyConfig(name="toys", models=("cnn", "transformer-h2"), overrides=TINY)
+    run_study(config, tmp_path / "toys", workers=1, wandb_mode="off")
+    program = tmp_path / "answer.py"
+    program.write_text(program_text(load_study(tmp_path / "toys"), program.name))
+    done = run_alone(program, "--data", str(tmp_path / "sounds"), "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert_same_numbers(tmp_path / "toys", tmp_path / "out")
+
+
+def test_the_program_is_whole_and_clean(esc10_study, tmp_path):
+    text = program_text(load_study(esc10_study), "answer.py")
+    tree = ast.parse(text)
+    named = {getattr(node, "module", None) or "" for node in ast.walk(tree)} - {""}
+    assert not [name for name in named if name.startswith("auricle")]
+    undocumented = [
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_" and not ast.get_docstring(node)
+    ]
+    assert undocumented == []
+    (tmp_path / "answer.py").write_text(text)
+    rules = ["--isolated", "--no-cache", "--select", "F,E,W", "--line-length", "120"]
+    checked = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", *rules, str(tmp_path / "answer.py")], capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stdout
+    assert len(text.splitlines()) < 3000
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_preset_is_the_same_after_it_was_spelt_out(name):
+    presets = {other: load_preset(other) for other in ("cnn", "transformer-h1", name)}
+    spelt = yaml.safe_load(yaml.safe_dump(models(presets)))
+    assert read_presets(spelt)[name].model_dump(exclude={"about"}) == presets[name].model_dump(exclude={"about"})
+
+
+def test_hostile_names_do_nothing(make_study, tmp_path):
+    categories = ('"""; raise SystemExit("hacked")', "=cmd|' /C calc'!A0", "a\\\nb\r{curly}%s", "狗")
+    folder = make_study(source='/data/"""{0}', categories=categories, models=("cnn",), skipped=[('x"""\\', "bad")])
+    text = program_text(load_study(folder), 'na"""me.py')
+    names: dict = {"__name__": "imported"}
+    tree = ast.parse(text)
+    wanted = [
+        node for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id in ("CLIPS", "CONFIGURATION")
+    ]
+    exec(compile(ast.Module(wanted, []), "constants", "exec"), names)
+    assert yaml.safe_load(names["CONFIGURATION"])["skipped"] == ['x"""\\']
+    manifest = StudyFolder(folder).manifest.read_bytes().decode()
+    assert names["CLIPS"] == manifest.replace("\r\n", "\n")
+
+
+def test_a_name_that_exists_is_refused_and_nothing_is_written(study, tmp_path):
+    (tmp_path / "answer.py").write_text("mine")
+    for name in ("answer", "answer.py", "answer.pdf"):
+        with pytest.raises(UsageError, match=r"answer\.py exists already; delete it or choose another name"):
+            write_hand_in(study, study / "none.pdf", tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["answer.py"]
+    with pytest.raises(UsageError, match="takes the name of two files"):
+        check_name(tmp_path)
+
+
+def test_a_place_that_cannot_be_written_is_named(study, tmp_path):
+    (tmp_path / "file").touch()
+    pdf = tmp_path / "report.pdf"
+    pdf.write_bytes(b"%PDF")
+    with pytest.raises(MachineError, match="cannot write"):
+        write_hand_in(study, pdf, tmp_path / "file" / "answer")
+
+
+def test_a_study_without_a_finished_cell_has_nothing_to_hand_in(make_study):
+    folder = make_study(models=("cnn",), protocols=("test-split",), unstarted=("cnn/test-split-2-0",))
+    with pytest.raises(AuricleError, match="nothing to hand in"):
+        program_text(load_study(folder), "answer.py")
+
+
+def test_the_program_says_in_one_line_what_is_wrong(capsys, tmp_path):
+    from auricle.data.tables import esc50_clips
+
+    configuration = yaml.safe_dump(
+        {"name": "s", "clip_s": 1.0, "skipped": [], "protocols": ["test-split"], "only": {}, "seeds": [0],
+         "threads": 1, "device": "cpu", "models": models({"cnn": load_preset("cnn")})}
+    )  # fmt: skip
+
+    def says(code: int, *words: str) -> str:
+        assert (
+            main(configuration, esc50_clips, ["--data", str(tmp_path), "--out", str(tmp_path / "out"), *words]) == code
+        )
+        line = capsys.readouterr().err
+        assert line.count("\n") == 1
+        return line
+
+    assert "esc50.csv: cannot be read" in says(3)
+    assert "did you mean 'cnn'?" in says(2, "--models", "cnm")
+    assert "0 epochs" in says(2, "--epochs", "0")
+    assert "no device 'gpu'" in says(5, "--device", "gpu")
+    (tmp_path / "meta").mkdir()
+    rows = [f"{c}{f}.wav,{f},{c},False,{c}{f}" for c in "ab" for f in (1, 2, 3)]
+    (tmp_path / "meta" / "esc50.csv").write_text("\n".join(["filename,fold,category,esc10,src_file", *rows]))
+    assert "a1.wav cannot be read" in says(3)
