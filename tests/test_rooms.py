@@ -17,7 +17,7 @@ ROOMS = (
 )  # fmt: skip
 MODULES = sorted(SOURCE.rglob("*.py"))
 NEED_TORCH = {
-    *(SOURCE / "serving" / name for name in ("export.py", "convert.py", "parity.py")),  # a network becomes a bundle
+    *(SOURCE / "serving" / name for name in ("export.py", "layout.py", "convert.py", "parity.py")),  # to a bundle
     *(SOURCE / "insight" / name for name in ("attention.py", "changes.py", "look.py")),  # a network is asked again
     SOURCE / "handin" / "program.py",  # is handed in, and imported by nothing
 }

@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
 from made_sounds import write_sounds
 
 TINY = {"training.epochs": 1, "training.views": 1, "audio.window_s": 0.5, "frontend.num_bands": 16}
+CONSTANTS = ("CLIPS", "CONFIGURATION")
 ALONE = (
     "import sys, runpy; sys.modules['auricle'] = None; sys.argv = sys.argv[1:]; "
     "runpy.run_path(sys.argv[0], run_name='__main__')"
@@ -120,9 +121,7 @@ def test_hostile_names_do_nothing(make_study, tmp_path):
     text = program_text(load_study(folder), 'na"""me.py')
     names: dict = {"__name__": "imported"}
     tree = ast.parse(text)
-    wanted = [
-        node for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id in ("CLIPS", "CONFIGURATION")
-    ]
+    wanted = [node for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in CONSTANTS]
     exec(compile(ast.Module(wanted, []), "constants", "exec"), names)
     assert yaml.safe_load(names["CONFIGURATION"])["skipped"] == ['x"""\\']
     manifest = StudyFolder(folder).manifest.read_bytes().decode()

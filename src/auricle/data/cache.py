@@ -74,8 +74,7 @@ def prepare(
         MachineError: the cache cannot be written.
     """
     num_samples = round(manifest.clip_s * sample_rate_hz)
-    hashes = list(in_threads(_content_hash, manifest.clips, workers))
-    content = _hash([FORMAT_VERSION, sample_rate_hz, num_samples, hashes])
+    content = _content(manifest, sample_rate_hz, workers)
     versions = [soundfile.__libsndfile_version__, soxr.__version__]
     if any(clip.path.suffix.lower() in MEDIA_FORMATS for clip in manifest.clips):
         versions.append(media_version())
@@ -92,8 +91,23 @@ def prepare(
         entry = store.write(key, counted, num_samples, most_rows=len(manifest.clips))
         store.prune(store.LIMIT_BYTES)
     kept = _without(manifest, entry.refused, skip_bad)
+    return Recordings(kept, entry.waveforms, sample_rate_hz, _digest(manifest, content))
+
+
+def digest_of(manifest: Manifest, *, sample_rate_hz: int, workers: int | None = None) -> str:
+    """Return the digest that `prepare` gives these recordings, without decoding them."""
+    return _digest(manifest, _content(manifest, sample_rate_hz, workers))
+
+
+def _content(manifest: Manifest, sample_rate_hz: int, workers: int | None) -> str:
+    """Hash what shapes the rows."""
+    hashes = list(in_threads(_content_hash, manifest.clips, workers))
+    return _hash([FORMAT_VERSION, sample_rate_hz, round(manifest.clip_s * sample_rate_hz), hashes])
+
+
+def _digest(manifest: Manifest, content: str) -> str:
     table = [(clip.name, clip.category, clip.fold, clip.group) for clip in manifest.clips]
-    return Recordings(kept, entry.waveforms, sample_rate_hz, _hash([content, table]))
+    return _hash([content, table])
 
 
 def _without(manifest: Manifest, refused: dict[int, str], skip_bad: bool) -> Manifest:

@@ -9,15 +9,9 @@ from torch import Tensor, nn
 from auricle.config import Preset
 from auricle.model.classifier import Classifier as Model
 from auricle.model.classifier import window_frames
-from auricle.model.transformer import Encoder
 from auricle.serving.quantise import quiet
+from auricle.serving.layout import encoder_of_time
 from auricle.serving.whole import OPSET
-
-
-def encoder_of_time(network: Model) -> Encoder | None:
-    """Return the encoder whose attention says where in time it looked; that of channels to channels does not."""
-    summary = network.summary
-    return summary if isinstance(summary, Encoder) and summary.tokens != "channels" else None
 
 
 class NetworkGraph(nn.Module):

@@ -95,7 +95,7 @@ def _card(model: Shown, prediction: Prediction, total: Mapping[str, float]) -> s
     verdict = "none of these" if prediction.none_of_these else readable(prediction.label)
     nearest = f"nearest: {readable(categories[best])}, " if prediction.none_of_these else ""
     bars = "".join(
-        _bar(categories[place], float(prediction.probabilities[place]), is_best=place == best)
+        bar(categories[place], float(prediction.probabilities[place]), is_best=place == best)
         for place in order[:MOST_BARS]
     )
     if rest := order[MOST_BARS:]:
@@ -109,7 +109,8 @@ def _card(model: Shown, prediction: Prediction, total: Mapping[str, float]) -> s
     )
 
 
-def _bar(category: str, probability: float, *, is_best: bool) -> str:
+def bar(category: str, probability: float, *, is_best: bool) -> str:
+    """Return a category, its probability as a bar, and in figures."""
     best = " au-best" if is_best else ""
     return (
         f'<div class="au-bar{best}"><span class="au-name" title="{readable(category, 80)}">{readable(category)}</span>'
@@ -147,14 +148,16 @@ def pictures(waveform: np.ndarray, rate_hz: int, shown: Sequence[Shown], looks: 
         figures.row("", figures.axis_track(duration_s), kind="axis"),
     ]  # fmt: skip
     for model, look in zip(shown, looks, strict=False):
-        tracks.append(f'<div style="--au-colour:{model.colour}">{_look(model, look, duration_s)}</div>')
+        looked = look_tracks(model.name, model.colour, look, duration_s)
+        tracks.append(f'<div style="--au-colour:{model.colour}">{looked}</div>')
     if looks:
         tracks.append(figures.row("", figures.axis_track(duration_s), kind="axis"))
     return f'<section class="au-pictures">{"".join(tracks)}</section>'
 
 
-def _look(model: Shown, look: Explanation, duration_s: float) -> str:
-    name = f"Where <b>{readable(model.name)}</b> looked"
+def look_tracks(model: str, colour: str, look: Explanation, duration_s: float) -> str:
+    """Return where a model looked, in its colour ("#rrggbb"): a curve, and for a transformer a strip a head."""
+    name = f"Where <b>{readable(model)}</b> looked"
     if look.attention is None:
         assert look.occlusion is not None
         about = "how far its answer falls when this moment is blanked out"
@@ -167,7 +170,7 @@ def _look(model: Shown, look: Explanation, duration_s: float) -> str:
     rows = [_caption(name, about), figures.row("", curve, kind="look")]
     for layer in range(layers):
         for head in range(heads):
-            strip = figures.strip_track(look.times_s, look.attention[layer, head], duration_s, model.colour)
+            strip = figures.strip_track(look.times_s, look.attention[layer, head], duration_s, colour)
             rows.append(figures.row(f"L{layer + 1} H{head + 1}", strip, kind="strip"))
     return "".join(rows)
 

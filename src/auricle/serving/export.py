@@ -1,4 +1,4 @@
-"""A finished cell to a bundle; this module, `convert.py` and `parity.py` alone in the room need PyTorch.
+"""A finished cell to a bundle; this module, `trained.py`, `convert.py` and `parity.py` alone in the room need PyTorch.
 
 Nothing is declared good unseen: PyTorch and ONNX Runtime must agree first (see `parity.py`).
 """
@@ -26,11 +26,12 @@ from auricle.scoring.metrics import score
 from auricle.scoring.predictions import Predictions, read_predictions
 from auricle.scoring.statistics import wilson_interval
 from auricle.serving import bundle as bundles
-from auricle.serving.bundle import Attention, Bundle, Calibration, Description, Origin, Scores, StoredFile, load_bundle
+from auricle.serving.bundle import Bundle, Calibration, Description, Origin, Scores, StoredFile, load_bundle
 from auricle.serving.card import LICENCES, card
-from auricle.serving.convert import encoder_of_time, network_graph
+from auricle.serving.convert import network_graph
 from auricle.serving.parity import check_parity
 from auricle.serving.quantise import quantise
+from auricle.serving.layout import attention_layout
 from auricle.serving.whole import whole_model
 from auricle.study.reopen import plainest_cells
 from auricle.training.finished import load_network
@@ -131,23 +132,10 @@ def _describe(cell: Cell, preset: Preset, network: Model, predictions: Predictio
         mean=float(network.frontend.mean),
         std=float(network.frontend.std),
         calibration=calibration,
-        attention=_attention(network, preset),
+        attention=attention_layout(network, preset),
         scores=_scores(predictions, calibration.temperature),
         origin=_origin(cell),
         files={name: StoredFile(num_bytes=1, sha256="0" * 64) for name in bundles.REQUIRED},
-    )
-
-
-def _attention(network: Model, preset: Preset) -> Attention | None:
-    encoder, config = encoder_of_time(network), preset.encoder
-    if encoder is None or config is None:
-        return None
-    steps = encoder.num_steps
-    return Attention(
-        num_blocks=config.num_blocks,
-        num_heads=config.num_heads,
-        num_steps=steps,
-        num_rows=encoder.num_tokens // steps,
     )
 
 
