@@ -26,8 +26,8 @@ def report(
         typer.Option(metavar="RESULTS.md", help="Also write the study's section of this page."),
     ] = None,
     data: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="The folder in which the study's dataset lies."),
+        str | None,
+        typer.Option(metavar="DIR", help="Where the study's recordings lie, to ask the models and play the mistakes."),
     ] = None,
     no_probes: NoProbes = False,
     hand_in: Annotated[
@@ -38,7 +38,7 @@ def report(
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Build report.html and report.pdf of a study again, without training anything.
+    """Build report.html, report.pdf and errors.html (the mistakes, to be heard) again, without training anything.
 
     What the finished models use is measured once, where their weights and the recordings are found, and kept.
     """
@@ -48,7 +48,7 @@ def report(
         from auricle.handin.hand_in import check_name
 
         check_name(hand_in)  # before the work
-    files = build(study, level, root=data, probes=not no_probes)
+    files = build(study, level, data=data, probes=not no_probes)
     if hand_in is not None:
         from auricle.handin.hand_in import write_hand_in
 
@@ -65,35 +65,63 @@ def report(
             print(path)
 
 
-def build(study: Path, level: int, *, root: Path | None = None, probes: bool = True) -> dict[str, Path]:
-    """Look into the models and build the report, saying on standard error what is being done.
+def build(
+    study: Path, level: int, *, data: str | None = None, root: Path | None = None, probes: bool = True
+) -> dict[str, Path]:
+    """Look into the models and build the report and the page of mistakes, saying on standard error what is being done.
 
     Args:
         study: its folder.
         level: of what is said.
-        root: where the study's named dataset lies.
+        data: where a person says that the recordings lie; then they must lie there.
+        root: where named datasets lie; None: as `load_manifest` says.
         probes: whether to find out what the models use, where that is not known yet.
     """
+    from auricle.errors import RefusedError, UsageError
+    from auricle.listening.build import build_listening_page
     from auricle.report.build import build_report
 
-    notes: list[str] = []
+    notes, files = [], {}
     with _told(level) as tell:
+        source = None
+        if data is not None:
+            source, root = _there(StudyFolder(study), data)
         if probes:
-            notes = _probe(study, root, tell)
-        files = build_report(study, on_progress=tell)
+            notes = _probe(study, source, root, tell)
+        try:
+            page = build_listening_page(study, source=source, root=root, on_progress=tell)
+            files = {"errors": page} if page else {}
+        except (RefusedError, UsageError) as error:
+            notes.append(f"no page to hear the mistakes on: {error}")
+        files = build_report(study, on_progress=tell) | files
     for note in notes if level >= 0 else ():
         say(f"auricle: {note}")
     return files
 
 
-def _probe(study: Path, root: Path | None, tell: Callable[[str], None]) -> list[str]:
+def _there(study: StudyFolder, data: str) -> tuple[str, Path | None]:
+    """Return the source that `--data` means, and the folder of named datasets if it means that, where both are right.
+
+    Raises:
+        UsageError: there is no such source.
+        RefusedError: no study, or other recordings than its own.
+    """
+    from auricle.cli.resolve import find_data
+    from auricle.study.reopen import find_recordings, study_config
+
+    source, root = find_data(data, study_config(study).data)
+    find_recordings(study, source=source, root=root)
+    return source, root
+
+
+def _probe(study: Path, source: str | None, root: Path | None, tell: Callable[[str], None]) -> list[str]:
     """Find out what the models use and what people heard; return what could not be, and why."""
     from auricle.insight.insight import look_into
     from auricle.runs import StudyFolder
     from auricle.study.people import keep_judgements
 
-    note = keep_judgements(StudyFolder(study), root=root)
-    return [*([note] if note else []), *look_into(study, root=root, on_progress=tell)]
+    note = keep_judgements(StudyFolder(study), source=source, root=root)
+    return [*([note] if note else []), *look_into(study, source=source, root=root, on_progress=tell)]
 
 
 @contextlib.contextmanager

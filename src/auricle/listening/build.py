@@ -13,7 +13,8 @@ from auricle.listening.looks import looks
 from auricle.listening.mistakes import MOST, Mistake, most_confident
 from auricle.listening.page import Card, card, render, style, template
 from auricle.listening.sounds import find_recordings
-from auricle.report.evidence import Study, load_study
+from auricle.report.chapter_listening import LISTENING_PAGE
+from auricle.report.evidence import Study
 from auricle.runs import StudyFolder
 from auricle.serving.classifier import Explanation
 
@@ -23,7 +24,7 @@ MOST_S = 20.0  # of a clip
 
 
 def build_listening_page(
-    study_folder: Path,
+    study: Study,
     *,
     source: str | None = None,
     root: Path | None = None,
@@ -32,7 +33,7 @@ def build_listening_page(
     """Write STUDY/report/errors.html, or leave one that is still true.
 
     Args:
-        study_folder: written by a study, which may be unfinished.
+        study: as read from its folder; it may be unfinished.
         source: where a person's own recordings lie now; None: where they lay.
         root: where named datasets lie; None: as `load_manifest` says.
         on_progress: told in a few words what comes next.
@@ -41,14 +42,13 @@ def build_listening_page(
         Its path; None where no cell is finished.
 
     Raises:
-        UsageError, RefusedError: no study, or its recordings are not found; a page that is no longer true is gone.
+        UsageError, RefusedError: its recordings are not found; a page that is no longer true is gone.
         MachineError: the disk refuses.
     """
-    study = load_study(study_folder)
     if not study.cells:
         return None
     mistakes = most_confident(study)
-    path, made_of = StudyFolder(study.folder).report / "errors.html", _made_of(study, mistakes)
+    path, made_of = StudyFolder(study.folder).report / LISTENING_PAGE, _made_of(study, mistakes)
     if _is_of(path, made_of):
         return path
     with runs.machine_errors(path):

@@ -42,7 +42,16 @@ def find_recordings(study: Study, *, source: str | None = None, root: Path | Non
 
 
 def playable(waveform: np.ndarray) -> str:
-    """Return a waveform at `PLAYED_HZ`, shape (T,), as the address of an MP3 that stands in the page itself."""
+    """Return a waveform at `PLAYED_HZ`, shape (T,), as the address of an MP3 that stands in the page itself.
+
+    Raises:
+        RefusedError: this libsndfile writes no MP3; the one that soundfile brings along does.
+    """
     file = io.BytesIO()
-    soundfile.write(file, waveform, PLAYED_HZ, format="MP3", compression_level=COMPRESSION)
+    try:
+        soundfile.write(file, waveform, PLAYED_HZ, format="MP3", compression_level=COMPRESSION)
+    except (soundfile.LibsndfileError, ValueError) as error:
+        raise RefusedError(
+            f"libsndfile {soundfile.__libsndfile_version__} writes no MP3; it takes 1.1 or later"
+        ) from error
     return f"data:audio/mpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

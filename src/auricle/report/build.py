@@ -13,6 +13,7 @@ from auricle.report.chapter_calibration import calibration_chapter
 from auricle.report.chapter_closing import assumptions_chapter, missing_chapter, reproduce_chapter, resources_chapter
 from auricle.report.chapter_comparison import comparison_chapter
 from auricle.report.chapter_dataset import dataset_chapter
+from auricle.report.chapter_listening import listening_chapter
 from auricle.report.chapter_methods import methods_chapter
 from auricle.report.chapter_people import people_chapter
 from auricle.report.chapter_reported import reported_chapter
@@ -93,6 +94,7 @@ def compose(study: Study) -> Document:
             calibration_chapter(study, rows, protocol),
             why_chapter(study, rows, protocol),
             *people_chapter(study, rows, protocol),
+            *listening_chapter(study),
             *reported_chapter(study),
             assumptions_chapter(study),
             resources_chapter(study),

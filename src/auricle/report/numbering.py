@@ -19,7 +19,7 @@ from auricle.report.document import (
     blocks_of,
 )
 from auricle.report.tabular import Spread, Table, Value, show, show_sd
-from auricle.report.wording import Code, Piece, Ref, Strong, Text, visible
+from auricle.report.wording import Beside, Code, Piece, Ref, Strong, Text, visible
 
 Json = dict[str, Any]
 
@@ -101,7 +101,7 @@ class _Writer:
             if piece.target not in self.labels:
                 raise ValueError(f"the report links to {piece.target!r}, which is not in it")
             return {"kind": "ref", "target": piece.target, "words": self.labels[piece.target]}
-        if isinstance(piece, Strong | Code):
+        if isinstance(piece, Strong | Code | Beside):
             return {"kind": type(piece).__name__.lower(), "words": visible(piece.words)}
         return {"kind": "plain", "words": visible(piece)}
 

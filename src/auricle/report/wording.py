@@ -38,7 +38,14 @@ class Ref:
     target: str
 
 
-Piece = str | Strong | Code | Ref
+@dataclass(frozen=True)
+class Beside:
+    """A file in the folder of the report; in HTML a link to it."""
+
+    words: str
+
+
+Piece = str | Strong | Code | Ref | Beside
 Text = tuple[Piece, ...]
 
 
