@@ -112,9 +112,8 @@ def recordings_text(study: Study) -> str:
         return _URBANSOUND8K
     if source in ("esc10", "esc50"):
         return _ESC50.format(about=SOURCES[source], only_esc10=source == "esc10")
-    return _OWN.format(
-        table=literal(StudyFolder(study.folder).manifest.read_text(encoding="utf-8").replace("\r\n", "\n"))
-    )
+    table = StudyFolder(study.folder).manifest.read_bytes().decode("utf-8", "surrogatepass")
+    return _OWN.format(table=literal(table.replace("\r\n", "\n")))
 
 
 def configuration(study: Study) -> dict[str, Any]:
