@@ -11,7 +11,7 @@ import yaml
 
 from auricle.config import StudyConfig, load_preset, preset_names
 from auricle.errors import AuricleError, MachineError, UsageError
-from auricle.handin.hand_in import check_name, program_text, write_hand_in
+from auricle.handin.hand_in import NEEDS, check_name, program_text, write_hand_in
 from auricle.handin.program import main, read_presets
 from auricle.handin.study_text import models
 from auricle.report.evidence import load_study
@@ -56,6 +56,11 @@ def run_alone(program: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def imported(tree: ast.Module) -> set[str]:
+    """Name what `import NAME` imports anywhere."""
+    return {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+
+
 def assert_same_numbers(study: Path, out: Path) -> None:
     cells = StudyFolder(study).cells()
     assert cells
@@ -93,6 +98,10 @@ def test_the_program_is_whole_and_clean(esc10_study, tmp_path):
     tree = ast.parse(text)
     named = {getattr(node, "module", None) or "" for node in ast.walk(tree)} - {""}
     assert not [name for name in named if name.startswith("auricle")]
+    foreign = {name.partition(".")[0] for name in named | imported(tree)} - {*sys.stdlib_module_names, "__future__"}
+    assert {{"sklearn": "scikit-learn", "yaml": "pyyaml"}.get(name, name) for name in foreign} == {
+        *NEEDS.replace(" and", ",").split(", ")
+    }
     undocumented = [
         node.name
         for node in tree.body

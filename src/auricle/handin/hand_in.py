@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from auricle import runs
+from auricle import __version__, runs
 from auricle.errors import AuricleError, UsageError
 from auricle.handin.assemble import Assembly, written
 from auricle.handin.sources import parse_module
 from auricle.handin.study_text import END, configuration_text, literal, recordings_text
 from auricle.report.evidence import Study, load_study
 from auricle.report.wording import count, listing, visible
+from auricle.study.machine import commit
 
-NEEDS = "numpy, torch, soundfile, soxr, scikit-learn, scipy, matplotlib, pydantic and pyyaml"
+NEEDS = "numpy, torch, soundfile, soxr, scikit-learn, matplotlib, pydantic and pyyaml"
 
 
 def check_name(name: Path) -> tuple[Path, Path]:
@@ -82,7 +83,7 @@ def _doc(study: Study, file_name: str) -> str:
     models = listing(study.presets)
     machine = study.machine.get("processor") or "an unknown processor"
     seconds = sum(cell.costs["seconds"] for cell in study.cells)
-    version, commit = study.versions.get("auricle", ""), f", commit {study.commit}" if study.commit else ""
+    here, then = commit(), study.commit
     lines = [
         f"{visible(study.config.name)}: {count(len(study.presets), 'network')} on {visible(study.dataset.name)}, "
         "in one file.",
@@ -93,13 +94,18 @@ def _doc(study: Study, file_name: str) -> str:
         f"    python {visible(file_name)} --data DIR --out DIR [--models A,B] [--epochs N]",
         "",
         f"It needs Python 3.11 or later, {NEEDS}.",
-        f"auricle {version}{commit}, assembled it from its own source. The study took {seconds / 60:.0f} minutes",
-        f"of training on {machine}; on the same kind of processor, with as many threads, it gives the same numbers.",
+        f"auricle {__version__}{_at(here)} assembled it from its own source. The study took {seconds / 60:.0f} minutes of",
+        f"training on {machine}; on the same kind of processor, with as many threads, it gives the same numbers.",
+        *([f"(The study ran{_at(then)}: what changed in auricle since then may change them.)"] if then != here else []),
         "Mean test accuracy there:",
         "",
         *_accuracies(study),
     ]
     return literal("\n".join(lines))
+
+
+def _at(commit: str | None) -> str:
+    return f" at commit {commit}" if commit else ""
 
 
 def _accuracies(study: Study) -> list[str]:

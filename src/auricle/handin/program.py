@@ -1,8 +1,7 @@
-"""The study: every model under every protocol, trained, scored, drawn and compared.
+"""The study: every model under every protocol, trained, scored, drawn and compared."""
 
-`auricle report STUDY --hand-in NAME` makes one file of this module and all that it needs; so this one module
-outside model/ and training/ imports torch, and it prints.
-"""
+# `auricle report STUDY --hand-in NAME` makes one file of this module and all that it needs; so this module imports
+# torch and prints, and no other imports it.
 
 from __future__ import annotations
 
@@ -190,7 +189,7 @@ def compare(outcomes: Sequence[Outcome], categories: Sequence[str], out: Path) -
     colours = palette(list(dict.fromkeys(model for _, model in pairs)))
     top = largest_loss([outcome.history for outcome in outcomes])
     rows = []
-    for protocol, model in sorted(pairs, key=lambda pair: pair[0]):
+    for protocol, model in pairs:
         own = [outcome for outcome in outcomes if (outcome.split.protocol, outcome.model) == (protocol, model)]
         rows.append(_row(own))
         draw(own, categories, colours[model], top, out / "figures")
