@@ -73,7 +73,7 @@ def test_a_hand_in_that_cannot_be_written_is_the_machines_fault(auricle, study):
     Path("file").touch()
     answer = auricle("report", "quickstart", "--hand-in", "file/answer", "-q")
     assert answer.code == 5
-    assert answer.err.startswith("auricle: cannot write file/answer.pdf")
+    assert answer.err.startswith("auricle: cannot write file/answer.py")
 
 
 def test_a_study_without_results_is_not_handed_in(auricle, study):

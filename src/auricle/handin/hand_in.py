@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 
 from auricle import __version__, runs
-from auricle.errors import AuricleError, UsageError
+from auricle.errors import AuricleError, MachineError, UsageError
 from auricle.handin.assemble import Assembly, written
 from auricle.handin.sources import parse_module
 from auricle.handin.study_text import END, configuration_text, literal, recordings_text
@@ -19,10 +20,11 @@ NEEDS = "numpy, torch, soundfile, soxr, scikit-learn, matplotlib, pydantic and p
 
 
 def check_name(name: Path) -> tuple[Path, Path]:
-    """Return NAME.pdf and NAME.py, neither of which is there yet.
+    """Return NAME.pdf and NAME.py, neither of which is there yet, having made their folder.
 
     Raises:
         UsageError: there is no such name, or one of the files exists.
+        MachineError: the folder cannot be made, or not be written in.
     """
     if not name.name or name.is_dir():
         raise UsageError(f"--hand-in takes the name of two files to write, such as answer, not {str(name)!r}")
@@ -31,6 +33,10 @@ def check_name(name: Path) -> tuple[Path, Path]:
     for file in files:
         if file.exists():
             raise UsageError(f"{file} exists already; delete it or choose another name")
+    with runs.machine_errors(files[1]):
+        stem.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(stem.parent, os.W_OK):
+        raise MachineError(f"cannot write {files[1]}: Permission denied")
     return files
 
 
@@ -46,9 +52,8 @@ def write_hand_in(study_folder: Path, report_pdf: Path, name: Path) -> dict[str,
         The paths under "hand_in_pdf" and "hand_in_py".
 
     Raises:
-        UsageError: as `check_name`.
+        UsageError, MachineError: as `check_name`, and where the disk refuses.
         RefusedError: no study.
-        MachineError: the disk refuses.
     """
     pdf, program = check_name(name)
     text = program_text(load_study(study_folder), program.name)
