@@ -10,8 +10,8 @@ def calls(monkeypatch, tmp_path) -> list[tuple]:
     """What was called, in order."""
     seen: list[tuple] = []
 
-    def look_into(folder, *, root, on_progress):
-        seen.append(("look", folder, root))
+    def look_into(folder, *, source, root, on_progress):
+        seen.append(("look", folder))
         on_progress("looking into cnn/k-fold-2-0 (1 of 1)")
         return ["what cnn uses is not measured: no recordings"]
 
@@ -20,15 +20,16 @@ def calls(monkeypatch, tmp_path) -> list[tuple]:
         return {"html": folder / "report.html"}
 
     monkeypatch.setattr("auricle.insight.insight.look_into", look_into)
+    monkeypatch.setattr("auricle.listening.build.build_listening_page", lambda folder, **_: seen.append(("hear", folder)))
     monkeypatch.setattr("auricle.report.build.build_report", build_report)
     (tmp_path / "mine").mkdir()
     return seen
 
 
 def test_a_report_looks_into_the_models_first_and_says_what_it_could_not(auricle, calls):
-    answer = auricle("report", "mine", "--data", "there")
+    answer = auricle("report", "mine")
     assert answer.code == 0
-    assert calls == [("look", Path("mine"), Path("there")), ("build", Path("mine"))]
+    assert calls == [("look", Path("mine")), ("hear", Path("mine")), ("build", Path("mine"))]
     assert answer.out == "mine/report.html\n"
     assert answer.err.splitlines() == [
         "looking into cnn/k-fold-2-0 (1 of 1)", "auricle: what cnn uses is not measured: no recordings",
@@ -37,7 +38,7 @@ def test_a_report_looks_into_the_models_first_and_says_what_it_could_not(auricle
 
 def test_no_probes_leaves_the_models_alone(auricle, calls):
     assert auricle("report", "mine", "--no-probes").code == 0
-    assert calls == [("build", Path("mine"))]
+    assert calls == [("hear", Path("mine")), ("build", Path("mine"))]
 
 
 def test_a_quiet_report_prints_its_files_only(auricle, calls):
@@ -49,4 +50,4 @@ def test_a_study_ends_with_a_look_into_its_models(auricle, calls, training, soun
     words = ("study", "quickstart", "--data", str(sounds), "--models", "cnn", "--protocols", "test-split")
     answer = auricle(*words, "--workers", "1", "--device", "cpu", "--set", "training.epochs=2")
     assert answer.code == 0, answer.err
-    assert [call[0] for call in calls] == ["look", "build"]
+    assert [call[0] for call in calls] == ["look", "hear", "build"]

@@ -18,12 +18,13 @@ from auricle.listening import build as building
 from auricle.listening.build import build_listening_page
 from auricle.listening.looks import looks
 from auricle.listening.mistakes import most_confident
-from auricle.listening.sounds import PLAYED_HZ, find_recordings, playable
+from auricle.listening.sounds import PLAYED_HZ, playable
 from auricle.report.chapter_listening import listening_chapter
 from auricle.report.document import Document
 from auricle.report.evidence import load_study
 from auricle.report.numbering import numbered
 from auricle.runs import StudyFolder
+from auricle.study.reopen import find_recordings
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -45,7 +46,7 @@ class Tags(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(study) -> str:
-    path = build_listening_page(study)
+    path = build_listening_page(study.folder)
     assert path is not None
     return path.read_text()
 
@@ -69,9 +70,10 @@ def test_the_mistakes_are_the_surest_of_each_model_the_surest_first(study):
 
 
 def test_a_network_says_where_it_looked_attention_or_occlusion(study, sounds):
-    clips = find_recordings(study)
+    folder = StudyFolder(study.folder)
+    clips = {clip.name: clip.path for clip in find_recordings(folder).clips}
     name = most_confident(study)[0][0].clip
-    for cell in StudyFolder(study.folder).cells():
+    for cell in folder.cells():
         preset = study.presets[cell.name.model]
         found = looks(cell, preset, 3, {name: clips[name]}, 1.0)[name]
         if preset.encoder is None:
@@ -112,10 +114,10 @@ def test_hostile_names_stay_words_and_nothing_is_fetched(page):
 def test_a_page_that_is_still_true_is_left_and_another_is_made_anew(study, page, monkeypatch):
     path = StudyFolder(study.folder).report / "errors.html"
     before = path.stat().st_mtime_ns
-    assert build_listening_page(study) == path
+    assert build_listening_page(study.folder) == path
     assert path.stat().st_mtime_ns == before
     monkeypatch.setattr(building, "VERSION", 2)
-    build_listening_page(study)
+    build_listening_page(study.folder)
     assert path.stat().st_mtime_ns > before
 
 
@@ -123,7 +125,7 @@ def test_without_weights_the_page_has_sounds_and_no_looks(study, tmp_path):
     shutil.copytree(study.folder, tmp_path / "study")
     for path in (tmp_path / "study").rglob("model.safetensors"):
         path.unlink()
-    page = build_listening_page(load_study(tmp_path / "study"))
+    page = build_listening_page(tmp_path / "study")
     assert page is not None
     tags = Tags(page.read_text())
     assert tags.named("audio")
@@ -139,14 +141,14 @@ def test_other_recordings_are_refused_and_an_old_page_goes(study, sounds, tmp_pa
     page.parent.mkdir(exist_ok=True)
     page.write_text("an older study's")
     with pytest.raises(RefusedError, match="other recordings than those of"):
-        build_listening_page(load_study(tmp_path / "study"), source=str(other))
+        build_listening_page(tmp_path / "study", source=str(other))
     assert not page.exists()
 
 
 def test_a_page_holds_as_many_clips_as_it_may(study, monkeypatch, tmp_path):
     shutil.copytree(study.folder, tmp_path / "study")
     monkeypatch.setattr(building, "MAX_BYTES", 100_000)
-    page = build_listening_page(load_study(tmp_path / "study"))
+    page = build_listening_page(tmp_path / "study")
     assert page is not None
     assert 1 <= len(Tags(page.read_text()).named("article")) < len(most_confident(study))
     assert page.stat().st_size < 100_000 + 40_000  # style and words

@@ -81,25 +81,25 @@ def build(
     from auricle.listening.build import build_listening_page
     from auricle.report.build import build_report
 
-    notes, files = [], {}
+    notes: list[str] = []
+    page = None
     with _told(level) as tell:
         source = None
         if data is not None:
-            source, root = _there(StudyFolder(study), data)
+            source, root = _there(study, data)
         if probes:
             notes = _probe(study, source, root, tell)
         try:
             page = build_listening_page(study, source=source, root=root, on_progress=tell)
-            files = {"errors": page} if page else {}
         except (RefusedError, UsageError) as error:
             notes.append(f"no page to hear the mistakes on: {error}")
-        files = build_report(study, on_progress=tell) | files
+        files = build_report(study, on_progress=tell) | ({"errors": page} if page else {})
     for note in notes if level >= 0 else ():
         say(f"auricle: {note}")
     return files
 
 
-def _there(study: StudyFolder, data: str) -> tuple[str, Path | None]:
+def _there(folder: Path, data: str) -> tuple[str, Path | None]:
     """Return the source that `--data` means, and the folder of named datasets if it means that, where both are right.
 
     Raises:
@@ -107,9 +107,11 @@ def _there(study: StudyFolder, data: str) -> tuple[str, Path | None]:
         RefusedError: no study, or other recordings than its own.
     """
     from auricle.cli.resolve import find_data
-    from auricle.study.reopen import find_recordings, study_config
+    from auricle.runs import StudyFolder
+    from auricle.study.reopen import asked, find_recordings
 
-    source, root = find_data(data, study_config(study).data)
+    study = StudyFolder(folder)
+    source, root = find_data(data, asked(study).data)
     find_recordings(study, source=source, root=root)
     return source, root
 

@@ -6,6 +6,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from auricle.data.folds import answering
 from auricle.errors import AuricleError, MachineError
@@ -38,6 +39,7 @@ def chosen(study: StudyFolder, description: Description) -> list[Cell]:
 def look_into(
     folder: Path,
     *,
+    source: str | None = None,
     root: Path | None = None,
     device: str = "auto",
     on_progress: Callable[[str], None] | None = None,
@@ -46,6 +48,7 @@ def look_into(
 
     Args:
         folder: of the study.
+        source: where a person's own recordings lie now; None: where they lay.
         root: where its named dataset lies; None: as `load_manifest` says.
         device: auto, cpu, cuda or mps.
         on_progress: told in a few words what comes next.
@@ -67,24 +70,25 @@ def look_into(
         key = key_of(cell, digest)
         if read_insight(study.insight(cell.name), key) is None:
             left[cell] = key
-    return _look_into(study, left, root, device, on_progress or (lambda words: None)) if left else []
+    place = {"source": source, "root": root}
+    return _look_into(study, left, place, device, on_progress or (lambda words: None)) if left else []
 
 
 def _look_into(
-    study: StudyFolder, left: dict[Cell, str], root: Path | None, device: str, tell: Callable[[str], None]
+    study: StudyFolder, left: dict[Cell, str], place: dict[str, Any], device: str, tell: Callable[[str], None]
 ) -> list[str]:
     from auricle.insight.look import look
     from auricle.study.reopen import reopen_cells
     from auricle.training.fit import choose_device
 
     tell("reading the recordings")
-    place = choose_device(device)
+    chosen_device = choose_device(device)
     notes: list[str] = []
     with _noted(notes, f"what the models of {study.folder} use is not measured"):
-        for number, found in enumerate(reopen_cells(study, list(left), root=root), start=1):
+        for number, found in enumerate(reopen_cells(study, list(left), **place), start=1):
             tell(f"looking into {found.cell.name} ({number} of {len(left)})")
             with _noted(notes, f"what {found.cell.name} uses is not measured"):
-                insight = look(found, device=place)
+                insight = look(found, device=chosen_device)
                 write_insight(study.insight(found.cell.name), insight, left[found.cell])
     return notes
 

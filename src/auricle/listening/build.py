@@ -12,11 +12,11 @@ from auricle import runs
 from auricle.listening.looks import looks
 from auricle.listening.mistakes import MOST, Mistake, most_confident
 from auricle.listening.page import Card, card, render, style, template
-from auricle.listening.sounds import find_recordings
 from auricle.report.chapter_listening import LISTENING_PAGE
-from auricle.report.evidence import Study
+from auricle.report.evidence import Study, load_study
 from auricle.runs import StudyFolder
 from auricle.serving.classifier import Explanation
+from auricle.study.reopen import find_recordings
 
 VERSION = 1  # of the pictures and sounds; raise it when they change
 MAX_BYTES = 7_500_000  # of the page
@@ -24,7 +24,7 @@ MOST_S = 20.0  # of a clip
 
 
 def build_listening_page(
-    study: Study,
+    study_folder: Path,
     *,
     source: str | None = None,
     root: Path | None = None,
@@ -33,7 +33,7 @@ def build_listening_page(
     """Write STUDY/report/errors.html, or leave one that is still true.
 
     Args:
-        study: as read from its folder; it may be unfinished.
+        study_folder: written by a study, which may be unfinished.
         source: where a person's own recordings lie now; None: where they lay.
         root: where named datasets lie; None: as `load_manifest` says.
         on_progress: told in a few words what comes next.
@@ -42,20 +42,23 @@ def build_listening_page(
         Its path; None where no cell is finished.
 
     Raises:
-        UsageError, RefusedError: its recordings are not found; a page that is no longer true is gone.
+        UsageError, RefusedError: no study, or its recordings are not found; a page that is no longer true is gone.
         MachineError: the disk refuses.
     """
+    study = load_study(study_folder)
     if not study.cells:
         return None
     mistakes = most_confident(study)
-    path, made_of = StudyFolder(study.folder).report / LISTENING_PAGE, _made_of(study, mistakes)
+    folder = StudyFolder(study.folder)
+    path, made_of = folder.report / LISTENING_PAGE, _made_of(study, mistakes)
     if _is_of(path, made_of):
         return path
     with runs.machine_errors(path):
         path.unlink(missing_ok=True)
     tell = on_progress or (lambda words: None)
     tell("looking for the recordings")
-    clips = find_recordings(study, source=source, root=root) if mistakes else {}
+    found = find_recordings(folder, source=source, root=root).clips if mistakes else ()
+    clips = {clip.name: clip.path for clip in found}
     duration_s = min(study.dataset.clip_s, MOST_S)
     tell("asking the models where they looked")
     looked = _looks(study, mistakes, clips, duration_s)

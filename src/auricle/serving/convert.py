@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from auricle.config import Preset
 from auricle.model.classifier import Classifier as Model
 from auricle.model.classifier import window_frames
-from auricle.serving.quantise import quiet
 from auricle.serving.layout import encoder_of_time
+from auricle.serving.quantise import quiet
 from auricle.serving.whole import OPSET
 
 

@@ -1,4 +1,4 @@
-"""A finished cell to a bundle; this module, `trained.py`, `convert.py` and `parity.py` alone in the room need PyTorch.
+"""A finished cell to a bundle; this module, `layout.py`, `convert.py` and `parity.py` alone in the room need PyTorch.
 
 Nothing is declared good unseen: PyTorch and ONNX Runtime must agree first (see `parity.py`).
 """
@@ -29,9 +29,9 @@ from auricle.serving import bundle as bundles
 from auricle.serving.bundle import Bundle, Calibration, Description, Origin, Scores, StoredFile, load_bundle
 from auricle.serving.card import LICENCES, card
 from auricle.serving.convert import network_graph
+from auricle.serving.layout import attention_layout
 from auricle.serving.parity import check_parity
 from auricle.serving.quantise import quantise
-from auricle.serving.layout import attention_layout
 from auricle.serving.whole import whole_model
 from auricle.study.reopen import plainest_cells
 from auricle.training.finished import load_network

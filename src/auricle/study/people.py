@@ -14,11 +14,12 @@ from auricle.runs import StudyFolder
 from auricle.study.record import read_description, write_table
 
 
-def keep_judgements(study: StudyFolder, *, root: Path | None = None) -> str | None:
+def keep_judgements(study: StudyFolder, *, source: str | None = None, root: Path | None = None) -> str | None:
     """Write dataset/human.csv where the study's dataset is found and brings it, and it is not there yet.
 
     Args:
         study: with its study.yaml and its manifest.
+        source: where a person's own recordings lie now; None: where they lay.
         root: where named datasets lie; None: as `load_manifest` says.
 
     Returns:
@@ -31,7 +32,7 @@ def keep_judgements(study: StudyFolder, *, root: Path | None = None) -> str | No
     description = read_description(study)
     if study.judgements.exists() or description is None or not study.manifest.exists():
         return None
-    table = find_judgements(StudyConfig.model_validate(description["study"]).data, root)
+    table = find_judgements(source or StudyConfig.model_validate(description["study"]).data, root)
     if table is None:
         return None
     try:

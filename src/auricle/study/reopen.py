@@ -9,9 +9,10 @@ from pathlib import Path
 import yaml
 
 from auricle.config import Preset, StudyConfig, preset_from_yaml
-from auricle.data.cache import Recordings, prepare
+from auricle.data.cache import Recordings, digest_of, prepare
 from auricle.data.datasets import load_manifest
 from auricle.data.folds import PROTOCOLS, Split, make_splits
+from auricle.data.manifest import Manifest
 from auricle.errors import RefusedError, UsageError
 from auricle.files import read_marked
 from auricle.runs import Cell, CellName, StudyFolder
@@ -51,29 +52,34 @@ def reopen(folder: Path, *, root: Path | None = None, on_progress: Progress | No
 
 
 def reopen_cells(
-    study: StudyFolder, cells: Sequence[Cell], *, root: Path | None = None, on_progress: Progress | None = None
+    study: StudyFolder,
+    cells: Sequence[Cell],
+    *,
+    source: str | None = None,
+    root: Path | None = None,
+    on_progress: Progress | None = None,
 ) -> Iterator[Reopened]:
     """Reopen several cells of a study one after the other; recordings are read once for each sample rate.
 
     Args:
         study: their folder.
         cells: which; they need not be finished.
+        source: where a person's own recordings lie now; None: where they lay.
         root: as `reopen`.
         on_progress: as `reopen`.
 
     Raises:
         RefusedError: as `reopen`.
     """
-    description = read_description(study)
-    config = StudyConfig.model_validate(description["study"]) if description else None
+    description, config = _description(study), asked(study)
     heard: dict[int, Recordings] = {}
     for cell in cells:
         preset = _preset(cell)
-        if description is None or config is None:
-            raise RefusedError(f"{cell.folder}: its study.yaml is missing, so that its recordings are not known")
         rate_hz = preset.audio.sample_rate_hz
         if rate_hz not in heard:
-            heard[rate_hz] = _recordings(study, description, config, rate_hz, root, on_progress)
+            manifest = load_manifest(source or config.data, root=root, group_by=config.group_by)
+            heard[rate_hz] = prepare(manifest, sample_rate_hz=rate_hz, skip_bad=True, on_progress=on_progress)
+            _require_own(study, description, manifest, heard[rate_hz].digest)
         manifest = heard[rate_hz].manifest
         splits = make_splits(manifest, cell.name.protocol, allow_split_groups=config.allow_split_groups)
         yield Reopened(cell, preset, heard[rate_hz], next(split for split in splits if split.fold == cell.name.fold))
@@ -92,19 +98,44 @@ def _no_cell(folder: Path) -> RefusedError:
     )
 
 
-def _recordings(
-    study: StudyFolder,
-    description: Description,
-    config: StudyConfig,
-    rate_hz: int,
-    root: Path | None,
-    on_progress: Progress | None,
-) -> Recordings:
-    manifest = load_manifest(config.data, root=root, group_by=config.group_by)
-    recordings = prepare(manifest, sample_rate_hz=rate_hz, skip_bad=True, on_progress=on_progress)
-    if recordings.digest not in {description["dataset"]["digest"], *description["dataset"]["digests"].values()}:
-        raise RefusedError(f"{config.data}: other recordings than those of {study.folder}; name theirs with --data")
-    return recordings
+def find_recordings(study: StudyFolder, *, source: str | None = None, root: Path | None = None) -> Manifest:
+    """Describe the recordings of a study, having compared every byte with those it was trained on; none is decoded.
+
+    Args:
+        study: its folder.
+        source: where a person's own recordings lie now; None: where they lay.
+        root: where named datasets lie; None: as `load_manifest` says.
+
+    Raises:
+        UsageError: there is no such source.
+        RefusedError: no study, or the recordings are not there, or are others.
+    """
+    description, config = _description(study), asked(study)
+    manifest = load_manifest(source or config.data, root=root, group_by=config.group_by)
+    rate_hz = description["dataset"]["sample_rate_hz"]
+    _require_own(study, description, manifest, digest_of(manifest, sample_rate_hz=rate_hz))
+    return manifest
+
+
+def asked(study: StudyFolder) -> StudyConfig:
+    """Return what was asked of a study.
+
+    Raises:
+        RefusedError: no study.
+    """
+    return StudyConfig.model_validate(_description(study)["study"])
+
+
+def _description(study: StudyFolder) -> Description:
+    description = read_description(study)
+    if description is None:
+        raise RefusedError(f"{study.folder}: its study.yaml is missing, so that its recordings are not known")
+    return description
+
+
+def _require_own(study: StudyFolder, description: Description, manifest: Manifest, digest: str) -> None:
+    if digest not in {description["dataset"]["digest"], *description["dataset"]["digests"].values()}:
+        raise RefusedError(f"{manifest.source}: other recordings than those of {study.folder}; name theirs with --data")
 
 
 def plainest_cells(study: Path) -> dict[str, Cell]:

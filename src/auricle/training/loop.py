@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
@@ -16,7 +16,6 @@ from auricle.errors import DivergedError
 from auricle.model.classifier import Classifier
 from auricle.training.augment import Augmenter
 from auricle.training.optimise import WeightAverage, learning_rate_at
-from auricle.training.share import Share
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,23 @@ class Clips:
         return len(self.frames)
 
 
+class WholeBatch:
+    """What one process computes of every batch: all of it. `share.Share` is the part of one among several.
+
+    Attributes:
+        size: how many processes train together.
+    """
+
+    size: int = 1
+
+    def of(self, batch: Tensor) -> Tensor:
+        """Return our rows of a batch, (B, ...)."""
+        return batch
+
+    def add_up(self, tensors: Iterable[Tensor]) -> None:
+        """Put into each tensor, in place, its sum over the processes."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One step: the loss that it went down, the norm of its gradient, its learning rate."""
@@ -75,7 +91,7 @@ class Trainer:
     generator: Generator
     precision: Precision
     window_frames: int
-    share: Share = field(default_factory=Share)
+    share: WholeBatch = field(default_factory=WholeBatch)
 
     def batches(self, num_clips: int) -> list[Tensor]:
         """Draw the order of an epoch: every clip `views` times, each time in a new order.

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from auricle.errors import UsageError
 from auricle.model.dropout import Dropout
 from auricle.model.transformer import NUM_SCORES, MultiHeadAttention
+from auricle.training.loop import WholeBatch
 
 
-class Share:
+class Share(WholeBatch):
     """The rows of a batch that one process computes; by default all of them.
 
     Attributes:
