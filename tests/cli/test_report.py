@@ -20,7 +20,9 @@ def calls(monkeypatch, tmp_path) -> list[tuple]:
         return {"html": folder / "report.html"}
 
     monkeypatch.setattr("auricle.insight.insight.look_into", look_into)
-    monkeypatch.setattr("auricle.listening.build.build_listening_page", lambda folder, **_: seen.append(("hear", folder)))
+    monkeypatch.setattr(
+        "auricle.listening.build.build_listening_page", lambda folder, **_: seen.append(("hear", folder))
+    )
     monkeypatch.setattr("auricle.report.build.build_report", build_report)
     (tmp_path / "mine").mkdir()
     return seen

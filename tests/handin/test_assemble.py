@@ -5,7 +5,8 @@ import ast
 import pytest
 
 from auricle.errors import AuricleError
-from auricle.handin.assemble import Assembly, imports, written
+from auricle.handin.assemble import Assembly
+from auricle.handin.sections import imports, written
 from auricle.handin.sources import parse_module, read_module
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from auricle import __version__, runs
 from auricle.errors import AuricleError, MachineError, UsageError
-from auricle.handin.assemble import Assembly, written
+from auricle.handin.assemble import Assembly
+from auricle.handin.sections import written
 from auricle.handin.sources import parse_module
 from auricle.handin.study_text import END, configuration_text, literal, recordings_text
 from auricle.report.evidence import Study, load_study
@@ -59,7 +60,7 @@ def write_hand_in(study_folder: Path, report_pdf: Path, name: Path) -> dict[str,
     text = program_text(load_study(study_folder), program.name)
     with runs.machine_errors(report_pdf, "read"):
         content = report_pdf.read_bytes()
-    runs.write_atomically(pdf, lambda file: file.write(content))
+    runs.write_bytes(pdf, content)
     runs.write_text(program, text)
     return {"hand_in_pdf": pdf, "hand_in_py": program}
 

@@ -104,13 +104,13 @@ def configuration_text(study: Study) -> str:
 
 
 def recordings_text(study: Study) -> str:
-    """Return the section that finds the recordings; those of a person's own come with their table."""
-    source = study.dataset.source
-    if source == "toy":
+    """Return the section that finds the recordings; a person's own, or grouped anew, come with their table."""
+    source, named = study.dataset.source, study.config.group_by is None
+    if named and source == "toy":
         return _TOY
-    if source == "urbansound8k":
+    if named and source == "urbansound8k":
         return _URBANSOUND8K
-    if source in ("esc10", "esc50"):
+    if named and source in ("esc10", "esc50"):
         return _ESC50.format(about=SOURCES[source], only_esc10=source == "esc10")
     table = StudyFolder(study.folder).manifest.read_bytes().decode("utf-8", "surrogatepass")
     return _OWN.format(table=literal(table.replace("\r\n", "\n")))
@@ -124,6 +124,7 @@ def configuration(study: Study) -> dict[str, Any]:
         "clip_s": study.dataset.clip_s,
         "skipped": [name for name, _ in study.dataset.skipped],
         "protocols": list(study.config.protocols),
+        "allow_split_groups": study.config.allow_split_groups,
         "only": {model: list(protocols) for model, protocols in study.config.only.items()},
         "seeds": list(study.config.seeds),
         "threads": _commonest(study, "threads", 1),

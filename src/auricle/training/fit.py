@@ -151,7 +151,7 @@ def fit_cell(
             "peak_memory_mb": peak_memory_mb(),
             "device": str(trainer.precision.device),
             "threads": torch.get_num_threads(),
-            "workers": trainer.share.size,
+            "workers": share.size if share else 1,
             "precision": str(trainer.precision.dtype).removeprefix("torch."),
         },
     )

@@ -54,13 +54,7 @@ class Clips:
 
 
 class WholeBatch:
-    """What one process computes of every batch: all of it. `share.Share` is the part of one among several.
-
-    Attributes:
-        size: how many processes train together.
-    """
-
-    size: int = 1
+    """What a process that trains alone computes of every batch: all of it."""
 
     def of(self, batch: Tensor) -> Tensor:
         """Return our rows of a batch, (B, ...)."""
