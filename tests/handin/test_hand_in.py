@@ -4,6 +4,7 @@ import ast
 import runpy
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +142,16 @@ def test_hostile_names_do_nothing(make_study, tmp_path):
     assert yaml.safe_load(names["CONFIGURATION"])["skipped"] == ['x"""\\']
     manifest = StudyFolder(folder).manifest.read_bytes().decode()
     assert names["CLIPS"] == manifest.replace("\r\n", "\n")
+
+
+def test_folds_groups_and_formats_that_a_person_chose_are_kept(esc10_study):
+    study = load_study(esc10_study)
+    chosen = study.config.model_copy(update={"group_by": "take", "allow_split_groups": True})
+    heard = replace(study.dataset, groups={"a.m4a": "a", "b.wav": "b"})
+    text = program_text(replace(study, config=chosen, dataset=heard), "answer.py")
+    assert "allow_split_groups: true" in text
+    assert 'CLIPS = """' in text
+    assert "It reads no .m4a: convert 1 recording to WAV" in text
 
 
 def test_a_name_that_exists_is_refused_and_nothing_is_written(study, tmp_path):

@@ -126,5 +126,11 @@ def test_recordings_that_are_gone_are_noted(study):
     assert not (study.folder / "insight").exists()
 
 
+def test_recordings_that_have_moved_are_heard_where_they_are_said_to_lie(two_cells, trained):
+    text = read_marked(two_cells.description).decode()
+    two_cells.description.write_text(text.replace("/sounds", "/gone"))
+    assert look_into(two_cells.folder, source=str(trained / "sounds")) == []
+
+
 def test_a_folder_without_a_study_has_nothing_to_look_into(tmp_path):
     assert look_into(tmp_path) == []

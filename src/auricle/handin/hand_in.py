@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from auricle import __version__, runs
+from auricle.data.media import MEDIA_FORMATS
 from auricle.errors import AuricleError, MachineError, UsageError
 from auricle.handin.assemble import Assembly
 from auricle.handin.sections import written
@@ -106,8 +107,18 @@ def _doc(study: Study, file_name: str) -> str:
         "Mean test accuracy there:",
         "",
         *_accuracies(study),
+        *_to_convert(study),
     ]
     return literal("\n".join(lines))
+
+
+def _to_convert(study: Study) -> list[str]:
+    """Say which recordings the program cannot decode, as it has no FFmpeg."""
+    names = [name for name in study.dataset.groups if Path(name).suffix.lower() in MEDIA_FORMATS]
+    if not names:
+        return []
+    suffix, some = visible(Path(names[0]).suffix), count(len(names), "recording")
+    return ["", f"It reads no {suffix}: convert {some} to WAV under the same names, and move the old away."]
 
 
 def _at(commit: str | None) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from auricle import runs
+from auricle import files, runs
 from auricle.listening.looks import looks
 from auricle.listening.mistakes import MOST, Mistake, most_confident
 from auricle.listening.page import Card, card, render, style, template
@@ -101,7 +100,7 @@ def _made_of(study: Study, mistakes: Sequence[Sequence[Mistake]]) -> str:
     """Hash all that the page is made of: the mistakes, the weights that were asked, and how it looks."""
     cells = sorted({mistake.cell for own in mistakes for mistake in own})
     weights = [StudyFolder(study.folder).cell(name).weights for name in cells]
-    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "" for path in weights]
+    hashes = [files.digest(path.read_bytes()) if path.exists() else "" for path in weights]
     said = [[str(mistake) for mistake in own] for own in mistakes]
     looks_like = [style(), template("errors.html.j2"), template("errors.js"), VERSION]
     content = [
@@ -113,7 +112,7 @@ def _made_of(study: Study, mistakes: Sequence[Sequence[Mistake]]) -> str:
         hashes,
         looks_like,
     ]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    return files.digest(json.dumps(content).encode())
 
 
 def _is_of(path: Path, made_of: str) -> bool:
