@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+STUDY ?= runs/esc10
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test test-long check format golden bench bench-data bench-robust bench-scaling bench-serving clean
+.PHONY: help run report test test-long check format golden bench bench-data bench-robust bench-scaling bench-serving clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
@@ -21,6 +22,10 @@ help:  ## this list
 
 run: .venv/installed  ## install, then the study `quickstart` on built-in sounds, and where its report is
 	@$(BIN)/auricle study quickstart --out runs/quickstart
+
+report: .venv/installed  ## the report of a study, built anew: STUDY=DIR, else runs/esc10; it is the example in docs/
+	@$(BIN)/auricle report $(STUDY)
+	@cp $(STUDY)/report/report.pdf docs/report.pdf
 
 test: .venv/installed-dev  ## all tests that take seconds; those on real recordings where AURICLE_DATA is set
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto

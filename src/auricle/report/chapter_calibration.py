@@ -52,7 +52,7 @@ def calibration_chapter(study: Study, rows: Sequence[ComparativeRow], protocol: 
     name = stamped(study, protocol)
     blocks: list[Block] = [Paragraph(_method(name, ranked)), Bullets(tuple(_findings(ranked)))]
     blocks += [_models(list(found.values()), name), _diagrams(study, ranked[:NUM_DRAWN], name)]
-    alarms = Section("alarms", "Thresholds and false alarms", tuple(_alarms(study, ranked, protocol)), new_page=True)
+    alarms = Section("alarms", "Thresholds and false alarms", tuple(_alarms(study, ranked, protocol)))
     return Section("calibration", "Can the probabilities be believed?", tuple(blocks), (alarms,))
 
 

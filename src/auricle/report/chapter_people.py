@@ -61,7 +61,7 @@ def people_chapter(study: Study, rows: Sequence[ComparativeRow], protocol: str) 
         _by_class(study, people, right, answers),
         *_clips(study, people, right, answers),
     ]
-    return (Section("people", "Against people", tuple(blocks), new_page=True),)
+    return (Section("people", "Against people", tuple(blocks)),)
 
 
 def _standing(study: Study, protocol: str, people: People, right: Mapping[str, np.ndarray]) -> Text:

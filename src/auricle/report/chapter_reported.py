@@ -66,7 +66,7 @@ def reported_chapter(study: Study) -> Sequence[Section]:
     blocks: list[Block] = [Paragraph(_introduction()), Table("table-reported", caption, _COLUMNS, groups)]
     if differences:
         blocks += [Paragraph(("Where measured and reported part:",)), Bullets(tuple(differences))]
-    return (Section("reported", "Reported and measured", tuple(blocks), new_page=True),)
+    return (Section("reported", "Reported and measured", tuple(blocks)),)
 
 
 def _introduction() -> Text:

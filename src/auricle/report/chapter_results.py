@@ -50,12 +50,10 @@ def results_chapter(study: Study, rows: Sequence[ComparativeRow]) -> Section:
     sections = []
     for protocol in study.protocols:
         of_protocol = [row for row in rows if row.protocol == protocol]
-        models = tuple(_configuration(study, row, new_page=row is not of_protocol[0]) for row in of_protocol)
+        models = tuple(_configuration(study, row) for row in of_protocol)
         warning = Callout("Leaky", ("Clips of one group stand in training and in test: these scores flatter.",))
         blocks = (warning,) if study.is_leaky(protocol) else ()
-        sections.append(
-            Section(f"results-{protocol}", f"Protocol {stamped(study, protocol)}", blocks, models, new_page=True)
-        )
+        sections.append(Section(f"results-{protocol}", f"Protocol {stamped(study, protocol)}", blocks, models))
     sections.append(Section("cells", "Every cell", (_cells(study),)))
     return Section("results", "Results", (Paragraph(text),), tuple(sections))
 
@@ -76,7 +74,7 @@ def _cells(study: Study) -> Table:
     return Table("table-cells", caption, _CELLS, groups)
 
 
-def _configuration(study: Study, row: ComparativeRow, *, new_page: bool) -> Section:
+def _configuration(study: Study, row: ComparativeRow) -> Section:
     """Return the section of one model under one protocol."""
     model, protocol = row.model, row.protocol
     cells = study.of(model, protocol)
@@ -94,7 +92,7 @@ def _configuration(study: Study, row: ComparativeRow, *, new_page: bool) -> Sect
     figure = _confusion_and_roc(study, cells, name, colour)
     pair = Pair(_f1_figure(study, cells, name, colour), _report(study, cells, name, row))
     blocks = (*warning, Paragraph(text), figure, pair)
-    return Section(f"result-{name}", f"{model}, {stamped(study, protocol)}", blocks, new_page=new_page)
+    return Section(f"result-{name}", f"{model}, {stamped(study, protocol)}", blocks)
 
 
 def _confusion_and_roc(study: Study, cells: Sequence[CellEvidence], name: str, colour: str) -> Figure:

@@ -59,7 +59,7 @@ def tuning_chapter(study: Study, rows: Sequence[ComparativeRow]) -> tuple[Sectio
             "score on the test fold is not: no trial heard it."
         )
         blocks.append(Callout("A validation score that was picked", (words,)))
-    return (Section("tuning", "Hyper-parameter tuning", tuple(blocks), new_page=True),)
+    return (Section("tuning", "Hyper-parameter tuning", tuple(blocks)),)
 
 
 def _method(record: Mapping[str, Any]) -> Text:

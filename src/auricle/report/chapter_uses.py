@@ -60,7 +60,7 @@ def uses_section(study: Study, protocol: str, ranked: Sequence[str]) -> Section:
         _blanked_by_class(study, known, ranked),
         *attention_blocks(study, known, ranked),
     ]
-    return Section("uses", "What the models use", tuple(blocks), new_page=True)
+    return Section("uses", "What the models use", tuple(blocks))
 
 
 def title(change: str) -> str:

@@ -80,13 +80,12 @@ Block = Paragraph | Bullets | Callout | Answer | Figure | Table | Pair | Command
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands under it; on paper it may start a page."""
+    """A heading and what stands under it."""
 
     name: str
     title: str
     blocks: tuple[Block, ...]
     sections: tuple[Section, ...] = ()
-    new_page: bool = False
 
 
 @dataclass(frozen=True)

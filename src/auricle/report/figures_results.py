@@ -24,6 +24,7 @@ from auricle.report.figures import (
 from auricle.report.tables import ComparativeRow
 from auricle.scoring.metrics import Curve
 
+FLAT_IN = 2.5  # height of a panel of half the width, so that one and a half models fill a page
 MANY = 12  # classes; above it, figures name only what stands out
 
 
@@ -75,8 +76,8 @@ def confusion(
         given: what an answer is called.
     """
     num = len(categories)
-    width = HALF_IN if num <= MANY else MEDIUM_IN
-    figure, axes = canvas(width, width * 0.98)
+    width, height = (HALF_IN, FLAT_IN) if num <= MANY else (MEDIUM_IN, 0.98 * MEDIUM_IN)
+    figure, axes = canvas(width, height)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     true, answer = np.nonzero(matrix)
     squares(axes, np.where(matrix > 0, 0.12 + 0.88 * shares, 0.0), [colour] * num)
@@ -147,8 +148,8 @@ def f1_by_model(means: Mapping[str, Sequence[float]], categories: Sequence[str],
 
 def roc(curves: Sequence[Curve | None], mean: Curve | None, categories: Sequence[str]) -> Figure:
     """Draw one-vs-rest ROC curves: all classes where they are few, else the five lowest; and the mean of all."""
-    width = HALF_IN if len(categories) <= MANY else SMALL_IN
-    figure, axes = canvas(width, width * 0.98)
+    width, height = (HALF_IN, FLAT_IN) if len(categories) <= MANY else (SMALL_IN, 0.98 * SMALL_IN)
+    figure, axes = canvas(width, height)
     axes.plot([0, 1], [0, 1], color=GRID, lw=1)
     known = [(place, curve) for place, curve in enumerate(curves) if curve is not None]
     lowest = [place for place, _ in sorted(known, key=lambda item: item[1][2])[:5]]
@@ -170,14 +171,15 @@ def roc(curves: Sequence[Curve | None], mean: Curve | None, categories: Sequence
             axes.plot(false_positive, true_positive, color=MUTED, lw=0.5, alpha=0.35)
     if mean is not None:
         axes.plot(mean[0], mean[1], color=INK, lw=2, label=f"mean of all  {mean[2]:.2f}")
-    axes.set(xlim=(-0.01, 1), ylim=(0, 1.01), aspect="equal", xlabel="false positive rate", ylabel="true positive rate")
-    axes.legend(loc="lower right", fontsize=6.0, labelspacing=0.25, title="AUC", title_fontsize=6.3)
+    axes.set(xlim=(-0.01, 1), ylim=(0, 1.01), xlabel="false positive rate", ylabel="true positive rate")
+    corner, anchor = ("center left", (1.0, 0.5)) if len(categories) <= MANY else ("lower right", None)
+    axes.legend(loc=corner, bbox_to_anchor=anchor, fontsize=6.0, labelspacing=0.25, title="AUC", title_fontsize=6.3)
     return figure
 
 
 def _row_in(num: int) -> float:
     """Return the height of a row with a class name, in inches."""
-    return 0.21 if num <= MANY else 0.15
+    return 0.17 if num <= MANY else 0.15
 
 
 def _class_rows(axes: Axes, categories: Sequence[str]) -> None:

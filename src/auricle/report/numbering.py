@@ -75,7 +75,6 @@ class _Writer:
             "level": level,
             "number": self.labels[section.name].removeprefix("Section "),
             "title": visible(section.title),
-            "new_page": section.new_page,
             "blocks": [self.block(block) for block in section.blocks],
             "sections": [self.section(inner, level + 1) for inner in section.sections],
         }
