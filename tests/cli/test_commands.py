@@ -38,6 +38,7 @@ def lines(text: str) -> list[str]:
         (["train", "cnm"], "did you mean 'cnn'?"),
         (["train"], "Valid: cnn, raw-cnn"),
         (["train", "cnn", "--protocol", "kfold"], "did you mean 'k-fold'?"),
+        (["study", "quickstart", "--folds", "second"], "--folds takes whole numbers from 0 on"),
         (["models", "cnm"], "did you mean 'cnn'?"),
         (["models", "cnn", "--set", "encoder.num_heads=2"], "has no encoder"),
         (["data", "check", "esc1O"], "did you mean 'esc10'?"),
@@ -182,6 +183,15 @@ def test_train_is_a_study_of_one_model_and_one_split(auricle, sounds, training):
     assert answer.code == 0
     assert [p.name for p in Path("runs/transformer-h2/cells/transformer-h2").iterdir()] == ["test-split-2-0"]
     assert "runs/transformer-h2" in answer.out
+
+
+def test_a_study_takes_some_folds_and_later_the_others(auricle, sounds, training):
+    for folds in ("2,4", "2,3"):
+        auricle("study", "quickstart", *SMALL, "--folds", folds)
+    assert sorted(p.name for p in Path("runs/quickstart/cells/cnn").iterdir()) == [f"k-fold-{n}-0" for n in (2, 3, 4)]
+    answer = auricle("study", "quickstart", *SMALL, "--folds", "2,9")
+    assert answer.code == 2
+    assert "no fold 9 in k-fold. Valid: 2, 3, 4, 5" in answer.err
 
 
 def test_train_takes_one_fold_and_a_seed(auricle, sounds, training):

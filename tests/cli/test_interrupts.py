@@ -1,6 +1,5 @@
 """Ctrl-C and SIGTERM, wherever a command is; every test starts a command in a process of its own."""
 
-import contextlib
 import os
 import re
 import signal
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from auricle.runs import StudyFolder
+from waiting import is_gone
 
 FAKES = str(Path(__file__).parents[1] / "study")
 SMALL = ("study", "quickstart", "--data", "sounds", "--models", "cnn", "--protocols", "k-fold", "-v",
@@ -57,12 +57,6 @@ def wait_for(process: subprocess.Popen[str], words: str) -> None:
         if re.search(words, line):
             return
     raise AssertionError(f"it ended without saying {words!r}")
-
-
-def is_gone(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    return True
 
 
 def end(process: subprocess.Popen[str]) -> tuple[int, str]:

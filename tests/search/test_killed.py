@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 from collections import Counter
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from auricle.search import trials as book
 from auricle.search.space import SpaceConfig, check_space
 from auricle.search.storage import JournalLock, Place, open_storage, trials_in
 from auricle.search.trials import Trials
+from waiting import is_gone, wait_until
 
 HERE = Path(__file__).parent
 PARAMETERS = {"training.learning_rate": {"low": 1e-4, "high": 1.0, "log": True}}
@@ -219,20 +219,6 @@ def endless(sounds, tmp_path, monkeypatch):
         for pid in workers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-
-
-def wait_until(found):
-    pause = threading.Event()
-    for _ in range(1200):
-        if value := found():
-            return value
-        pause.wait(0.05)
-    raise AssertionError("did not happen within a minute")
-
-
-def is_gone(pid: int) -> bool:
-    stat = Path(f"/proc/{pid}/stat")
-    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

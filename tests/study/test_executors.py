@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from made_jobs import make_jobs
 
 from auricle.errors import MachineError
 from auricle.study.executors import run_here, run_in_processes
+from waiting import is_gone, wait_until
 
 HERE = Path(__file__).parent
 
@@ -149,24 +149,6 @@ def endless(tmp_path):
 def wait_for_pid(folder: Path) -> int:
     """Wait until a worker has written its id, which it does in one piece."""
     return int(wait_until(lambda: next((path.read_text() for path in folder.glob("*/pid")), None)))
-
-
-def wait_until(found):
-    pause = threading.Event()
-    for _ in range(600):
-        if value := found():
-            return value
-        pause.wait(0.05)
-    raise AssertionError("did not happen within half a minute")
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def test_workers_do_not_outlive_a_parent_that_is_killed(endless):

@@ -1,7 +1,6 @@
 """Whatever the server of W&B does, a study ends as without it, and loses no row."""
 
 import json
-import threading
 
 import pytest
 from wandb_file import items, read_records
@@ -10,6 +9,7 @@ from wandb_server import FAILURES, KEY, serving
 from auricle import runs
 from auricle.runs import StudyFolder
 from auricle.study.mirror import CURVES
+from waiting import wait_until
 
 CELL = "cnn/test-split-2-0"
 ASKED = {"models": ("cnn",), "protocols": ("test-split",), "wandb_mode": "online"}
@@ -37,15 +37,6 @@ def curves(rows: list[dict]) -> list[dict]:
     """Leave out W&B's own fields, and the row of charts."""
     kept = {"_step", *CURVES.values()}
     return [{name: row[name] for name in row if name in kept} for row in rows if "train/loss" in row]
-
-
-def wait_until(happened) -> None:
-    pause = threading.Event()
-    for _ in range(1800):
-        if happened():
-            return
-        pause.wait(0.05)
-    raise AssertionError("did not happen within a minute and a half")
 
 
 def test_a_server_that_hangs_is_not_waited_for_and_gets_every_row_later(server, run, fakes, recorder, tmp_path):

@@ -74,6 +74,7 @@ def study(
     assignments: Set = None,
     models: Annotated[str | None, typer.Option(metavar="A,B", help="Only these models.")] = None,
     protocols: Annotated[str | None, typer.Option(metavar="A,B", help="test-split, k-fold, official, random.")] = None,
+    folds: Annotated[str | None, typer.Option(metavar="2,3,...", help="Only these folds of the protocols.")] = None,
     seeds: Annotated[str | None, typer.Option(metavar="0,1,...", help="Train with each of these seeds.")] = None,
     group_by: GroupBy = None,
     allow_split_groups: AllowSplitGroups = False,
@@ -112,8 +113,8 @@ def study(
     changes |= {"group_by": group_by, "allow_split_groups": allow_split_groups or None}
     config, root = resolve(config, data, assignments, **changes)
     conduct(
-        config, out, root=root, report=not no_report, as_json=json, level=level, workers=workers, device=device,
-        threads=threads, on_ray=cluster(ray, gpus), wandb_mode=wandb, skip_bad=skip_bad,
+        config, out, root=root, report=not no_report, as_json=json, level=level, folds=numbers(folds, "--folds"),
+        workers=workers, device=device, threads=threads, on_ray=cluster(ray, gpus), wandb_mode=wandb, skip_bad=skip_bad,
     )  # fmt: skip
 
 

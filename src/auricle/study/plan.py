@@ -96,10 +96,11 @@ def make_plan(
         for protocol in config.protocols
         for split in make_splits(heard, protocol, allow_split_groups=config.allow_split_groups)
     ]
+    known = {split.fold for split in splits}
+    if unknown := [str(fold) for fold in folds or () if fold not in known]:
+        valid = ", ".join(map(str, sorted(known)))
+        raise UsageError(f"no fold {', '.join(unknown)} in {', '.join(config.protocols)}. Valid: {valid}")
     chosen = [split for split in splits if folds is None or split.fold in folds]
-    if not chosen:
-        valid = ", ".join(sorted({str(split.fold) for split in splits}))
-        raise UsageError(f"no fold {', '.join(map(str, folds or ()))} in {', '.join(config.protocols)}. Valid: {valid}")
     named = _by_name(config, presets)
     cells = {
         CellName(model, split.protocol, split.fold, seed): split
