@@ -120,11 +120,13 @@ ENDLESS = """
     sys.path.insert(0, {here!r})
     from pathlib import Path
     import fake_fits
-    from test_executors import in_processes, make_jobs
+    from auricle.study.executors import run_in_processes
     from auricle.study.listener import Listener
+    from made_jobs import make_jobs
     if __name__ == "__main__":
         folder = Path({folder!r})
-        in_processes(make_jobs(folder, "cnn", "transformer-h2"), Listener(), fake_fits.never_ends, folder)
+        jobs = make_jobs(folder, "cnn", "transformer-h2")
+        run_in_processes(jobs, Listener(), fake_fits.never_ends, num_workers=2, log=folder / "workers.log")
 """
 
 
