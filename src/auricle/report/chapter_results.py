@@ -54,7 +54,11 @@ def results_chapter(study: Study, rows: Sequence[ComparativeRow]) -> Section:
         warning = Callout("Leaky", ("Clips of one group stand in training and in test: these scores flatter.",))
         blocks = (warning,) if study.is_leaky(protocol) else ()
         sections.append(Section(f"results-{protocol}", f"Protocol {stamped(study, protocol)}", blocks, models))
-    sections.append(Section("cells", "Every cell", (_cells(study),)))
+    sections.append(
+        Section(
+            "cells", "Every cell", (Paragraph((Ref("table-cells"), " has a row for every training.")), _cells(study))
+        )
+    )
     return Section("results", "Results", (Paragraph(text),), tuple(sections))
 
 

@@ -21,7 +21,7 @@ ENVELOPE_COLUMNS = 300
 
 def class_counts(counts: Mapping[str, Mapping[int, int]], folds: Sequence[int]) -> Figure:
     """Draw the clips of each class, one shade a fold."""
-    row_in = 0.21 if len(counts) <= 12 else 0.15
+    row_in = 0.17 if len(counts) <= 12 else 0.15
     figure, axes = canvas(HALF_IN, 0.85 + row_in * len(counts))
     left = np.zeros(len(counts))
     for place, fold in enumerate(folds):
@@ -53,7 +53,7 @@ def sample(waveform: np.ndarray, sample_rate_hz: int, title: str) -> Figure:
         sample_rate_hz: of the waveform.
         title: of the panel.
     """
-    figure = Figure(figsize=(HALF_IN, 1.42))
+    figure = Figure(figsize=(HALF_IN, 1.2))
     above, below = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": (1, 2.2), "hspace": 0.05})
     duration_s = len(waveform) / sample_rate_hz
     edges = np.linspace(0, len(waveform), min(ENVELOPE_COLUMNS, len(waveform)) + 1).astype(int)[:-1]

@@ -28,7 +28,7 @@ def curves(
         title: of the panel.
         marks: epochs at which a training was found to have collapsed.
     """
-    figure, axes = canvas(HALF_IN, 1.6)
+    figure, axes = canvas(HALF_IN, 1.3)
     for set_name, ink, line in (("training", MUTED, (0, (3, 1.5))), ("validation", colour, "solid")):
         key = f"{'train' if set_name == 'training' else set_name}_{quantity}"
         lines = [np.array([(epoch["epoch"], epoch[key]) for epoch in history if key in epoch]) for history in histories]
