@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -172,8 +173,9 @@ def roc(curves: Sequence[Curve | None], mean: Curve | None, categories: Sequence
     if mean is not None:
         axes.plot(mean[0], mean[1], color=INK, lw=2, label=f"mean of all  {mean[2]:.2f}")
     axes.set(xlim=(-0.01, 1), ylim=(0, 1.01), xlabel="false positive rate", ylabel="true positive rate")
-    corner, anchor = ("center left", (1.0, 0.5)) if len(categories) <= MANY else ("lower right", None)
-    axes.legend(loc=corner, bbox_to_anchor=anchor, fontsize=6.0, labelspacing=0.25, title="AUC", title_fontsize=6.3)
+    beside: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
+    legend = beside if len(categories) <= MANY else {"loc": "lower right"}
+    axes.legend(**legend, fontsize=6.0, labelspacing=0.25, title="AUC", title_fontsize=6.3)
     return figure
 
 
