@@ -60,8 +60,9 @@ def print_results(result: StudyResult) -> None:
 
 def print_places(result: StudyResult, files: Mapping[str, Path]) -> None:
     """Print where the study and its report are."""
-    for title, path in (("study", result.folder), *((f"report, {kind}", path) for kind, path in files.items())):
-        print(f"{title:14}{path}")
+    titles = {"html": "report", "pdf": "report, PDF", "errors": "mistakes"}
+    for title, path in (("study", result.folder), *((titles[kind], path) for kind, path in files.items())):
+        print(f"{title:13}{path}")
 
 
 def results_table(rows: Sequence[ComparativeRow]) -> Table:
