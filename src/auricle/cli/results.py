@@ -47,7 +47,7 @@ def print_results(result: StudyResult) -> None:
         console = Console(highlight=False)
         rows = comparative(result.folder)
         console.print(results_table(rows))
-        console.print(Text("Of test clips: accuracy, mean ± standard deviation over cells; macro F1 and AUC.", "dim"))
+        console.print(Text("Of test clips: accuracy, mean ± deviation over cells; macro F1, AUC. Minutes a cell.", "dim"))
         if any(row.baseline for row in rows):
             console.print(Text("Dim: free baselines, which need no network, on the same folds.", "dim"))
         for line in unbeaten(rows):
@@ -69,7 +69,7 @@ def results_table(rows: Sequence[ComparativeRow]) -> Table:
     """Return one row a model under each protocol: means over its cells of the test clips, and standard deviations."""
     table = plain_table()
     table.add_column("", overflow="fold")
-    for title in ("cells", "test %", "valid. %", "F1", "AUC", "params", "min/cell"):
+    for title in ("cells", "test %", "valid %", "F1", "AUC", "params", "min"):
         table.add_column(title, justify="right", no_wrap=True)
     for protocol, group in itertools.groupby(rows, key=lambda row: row.protocol):
         members = list(group)
