@@ -47,7 +47,7 @@ def print_results(result: StudyResult) -> None:
         console = Console(highlight=False)
         rows = comparative(result.folder)
         console.print(results_table(rows))
-        console.print(Text("Of test clips: accuracy, mean ± deviation over cells; macro F1, AUC. Minutes a cell.", "dim"))
+        console.print(Text("Test clips: accuracy, mean ± deviation of cells; macro F1, AUC. Minutes a cell.", "dim"))
         if any(row.baseline for row in rows):
             console.print(Text("Dim: free baselines, which need no network, on the same folds.", "dim"))
         for line in unbeaten(rows):
