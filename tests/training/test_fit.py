@@ -25,7 +25,9 @@ def digest(path) -> str:
 
 
 def outcome(cell: Cell) -> tuple:
-    history = [{k: v for k, v in record.items() if k != "seconds"} for record in runs.read_history(cell)]
+    history = [
+        {k: v for k, v in record.items() if k not in ("seconds", "cpu_seconds")} for record in runs.read_history(cell)
+    ]
     return digest(cell.predictions), digest(cell.weights), history
 
 
@@ -77,6 +79,8 @@ def test_a_cell_that_was_interrupted_ends_as_if_it_had_not_been(
     )
     assert epochs == list(range(stop_after + 1, 5))
     assert outcome(broken) == outcome(whole)
+    spent_s = json.loads(broken.metrics.read_text())["cpu_seconds"]
+    assert spent_s >= sum(record["cpu_seconds"] for record in runs.read_history(broken))  # of both sessions
 
 
 def test_model_and_optimiser_are_fresh_in_every_cell(tmp_path, recordings, split, monkeypatch, tiny) -> None:

@@ -28,7 +28,7 @@ class SeedRow:
         high: upper end.
         parameters: of the network.
         multiply_adds: to score one clip.
-        cpu_seconds: processor time of one cell, training and scoring, the mean over cells.
+        cpu_seconds: processor time of one cell, training and scoring, the median over cells.
         against: compared with the first model of the study on the same clips; None for that model itself.
     """
 
@@ -70,7 +70,7 @@ def _row(study: Study, model: str, protocol: str) -> SeedRow:
         high=high,
         parameters=cells[0].costs["parameters"],
         multiply_adds=cells[0].costs["multiply_adds"],
-        cpu_seconds=statistics.fmean(cell.costs["cpu_seconds"] for cell in cells),
+        cpu_seconds=statistics.median(cell.costs["cpu_seconds"] for cell in cells),
         against=None if model == reference else compare_two(study, model, reference, protocol),
     )
 

@@ -44,9 +44,12 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _train(cell: Cell, trainer: Trainer, sets: Sets, on_epoch: Callable[[Record], None] | None) -> list[Record]:
-    """Train the epochs that are left and write down each; returns all of them."""
+def _train(
+    cell: Cell, trainer: Trainer, sets: Sets, on_epoch: Callable[[Record], None] | None
+) -> tuple[list[Record], int]:
+    """Train the epochs that are left and write down each; returns all of them, and how many were there before."""
     history, damage = resume(cell, trainer)
+    num_before = len(history)
     train, validation = sets.clips(sets.split.train), sets.clips(sets.split.validation)
     seen = sets.drawn_from(trainer)
     watch = Watch.over(train.targets.argmax(1).cpu().numpy(), trainer.preset.training)
@@ -62,7 +65,7 @@ def _train(cell: Cell, trainer: Trainer, sets: Sets, on_epoch: Callable[[Record]
             file.write(line)
         if on_epoch:
             on_epoch(record)
-    return history
+    return history, num_before
 
 
 def _look(watch: Watch, history: list[Record], trainer: Trainer, train: Clips, seed: int) -> None:
@@ -122,7 +125,7 @@ def fit_cell(
         if share:
             share.join(trainer.model)
             trainer = replace(trainer, share=share)
-        history = _train(cell, trainer, sets, on_epoch)
+        history, num_before = _train(cell, trainer, sets, on_epoch)
         model = trainer.average.model if trainer.average else trainer.model
         write_predictions(cell.predictions, predict_windows(model, preset, recordings, sets, trainer.window_frames))
     predictions = read_predictions(cell.predictions)  # what stands in the file is what is scored
@@ -147,7 +150,9 @@ def fit_cell(
             "num_test": len(split.test),
             "seconds": sum(record["seconds"] for record in history),
             "session_seconds": time.perf_counter() - wall,
-            "cpu_seconds": time.process_time() - cpu,
+            "cpu_seconds": time.process_time()
+            - cpu
+            + sum(record.get("cpu_seconds", 0.0) for record in history[:num_before]),
             "peak_memory_mb": peak_memory_mb(),
             "device": str(trainer.precision.device),
             "threads": torch.get_num_threads(),
