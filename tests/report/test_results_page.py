@@ -85,6 +85,16 @@ def test_several_seeds_are_told_from_several_folds(make_study: Callable[..., Pat
     assert cnn.low < cnn.accuracy < cnn.high
 
 
+def test_seeds_as_an_ensemble_answer_with_their_mean_probabilities(make_study: Callable[..., Path], tmp_path: Path):
+    folder = make_study(models=("cnn",), protocols=("official",), seeds=(0, 1, 2), epochs=1, clip_s=0.1)
+    study = load_study(folder)
+    right = []
+    for fold in range(1, 6):
+        cells = [cell.clips for cell in study.cells if cell.name.fold == fold]
+        right += (sum(clips.probabilities for clips in cells).argmax(axis=1) == cells[0].labels).tolist()
+    assert seed_rows(study)[0].together == pytest.approx(sum(right) / len(right))
+
+
 def test_one_seed_has_no_spread_over_seeds(small: Path, tmp_path: Path):
     write_results_section(small, tmp_path / "RESULTS.md")
     assert "over seeds" not in (tmp_path / "RESULTS.md").read_text()

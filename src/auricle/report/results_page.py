@@ -90,12 +90,12 @@ def _over_seeds(study: Study) -> list[str]:
     if len(study.config.seeds) < 2:
         return []
     first = _plain(study.models[0])
-    header = ("model", "protocol", "seeds", "accuracy, %", "sd over seeds", "95 % interval", f"less {first}",
-              "95 % interval", "CPU s a cell")  # fmt: skip
+    header = ("model", "protocol", "seeds", "accuracy, %", "sd over seeds", "95 % interval", "ensemble, %",
+              f"less {first}", "95 % interval", "CPU s a cell")  # fmt: skip
     words = (
         f"Over seeds: mean over folds and seeds; standard deviation over seeds of the mean over folds; 95 % interval "
         f"by bootstrap over source recordings; difference from {first} on the same clips, folds and seeds, likewise "
-        "and widened by the spread over trainings."
+        "and widened by the spread over trainings. The ensemble answers with the mean over seeds of the probabilities."
     )
     return [words, _table(header, [_seed_row(row) for row in seed_rows(study)])]
 
@@ -108,7 +108,8 @@ def _seed_row(row: SeedRow) -> list[str]:
         interval = f"{100 * row.against.low:+.1f} to {100 * row.against.high:+.1f}"
     return [
         _plain(row.model), row.protocol, str(len(row.seeds)), f"{100 * row.accuracy:.1f}", sd,
-        f"{100 * row.low:.1f} to {100 * row.high:.1f}", difference, interval, f"{row.cpu_seconds:.0f}",
+        f"{100 * row.low:.1f} to {100 * row.high:.1f}", f"{100 * row.together:.1f}",
+        difference, interval, f"{row.cpu_seconds:.0f}",
     ]  # fmt: skip
 
 

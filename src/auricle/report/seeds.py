@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ class SeedRow:
         accuracy: mean over seeds of the mean over folds.
         sd: standard deviation over seeds of the mean over folds; None for one seed.
         fold_sd: standard deviation over folds of the mean over seeds; None for one fold.
+        together: accuracy of the seeds as an ensemble, which answers with their mean probabilities; mean over folds.
         low: lower end of the 95 % interval of the accuracy, by bootstrap: source recordings are drawn, and each clip
             has its mean over seeds.
         high: upper end.
@@ -38,6 +40,7 @@ class SeedRow:
     accuracy: float
     sd: float | None
     fold_sd: float | None
+    together: float
     low: float
     high: float
     parameters: int
@@ -66,6 +69,7 @@ def _row(study: Study, model: str, protocol: str) -> SeedRow:
         accuracy=statistics.fmean(means),
         sd=statistics.stdev(means) if len(means) > 1 else None,
         fold_sd=statistics.stdev(of_folds) if len(of_folds) > 1 else None,
+        together=statistics.fmean(_together([cell for cell in cells if cell.name.fold == fold]) for fold in folds),
         low=low,
         high=high,
         parameters=cells[0].costs["parameters"],
@@ -77,6 +81,16 @@ def _row(study: Study, model: str, protocol: str) -> SeedRow:
 
 def _accuracy(cell: CellEvidence) -> float:
     return float(cell.test["clip"]["accuracy"])
+
+
+def _together(cells: Sequence[CellEvidence]) -> float:
+    """Return the accuracy of the mean over cells, which differ in their seed, of each test clip's probabilities."""
+    total: dict[str, np.ndarray] = {}
+    for cell in cells:
+        for clip, probabilities in zip(cell.clips.clips, cell.clips.probabilities, strict=True):
+            total[clip] = total.get(clip, 0.0) + probabilities
+    truth = dict(zip(cells[0].clips.clips, cells[0].clips.labels.tolist(), strict=True))
+    return statistics.fmean(float(total[clip].argmax() == label) for clip, label in truth.items())
 
 
 def _interval(study: Study, cells: tuple[CellEvidence, ...]) -> tuple[float, float]:
