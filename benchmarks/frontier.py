@@ -12,6 +12,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.ticker import LogLocator, NullLocator
 
 from auricle.report.evidence import Study, load_study
 from auricle.report.figures import INK, MUTED, canvas, palette, style
@@ -44,8 +45,9 @@ def draw(rows: list[SeedRow], path: Path) -> None:
         axes.set(xscale="log", xlabel="processor seconds a fold (training and scoring)", ylabel="accuracy, %")
         seconds = [row.cpu_seconds for row in rows]
         axes.set_xlim(min(seconds) / 1.6, max(seconds) * 4)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter("{x:g}")
         axes.set_title("ESC-10, five official folds, three seeds, last epoch")
         figure.tight_layout()
         FigureCanvasAgg(figure)
