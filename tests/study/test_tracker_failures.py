@@ -42,7 +42,7 @@ def curves(rows: list[dict]) -> list[dict]:
 def test_a_server_that_hangs_is_not_waited_for_and_gets_every_row_later(server, run, fakes, recorder, tmp_path):
     server.behaviour = "hangs"
     assert len(run(fakes.quick, **ASKED).done) == 1
-    assert recorder.of("note")[-1].startswith("W&B: the server has not answered for 1 s; results are complete")
+    assert recorder.of("note")[-1].startswith("W&B: the server has not answered for 2 s; results are complete")
     assert len(local_rows(tmp_path)) == 2
     assert not server.rows
     server.behaviour = "good"

@@ -12,7 +12,8 @@ from queue import Empty, SimpleQueue
 from auricle.study.tracking import GIVEN_UP
 
 SHARE = 0.01  # of its time that a study waits at most for a server that does not answer
-LEAST_S, MOST_S = 1.0, 10.0  # of patience
+LEAST_S, MOST_S = 2.0, 10.0  # of patience
+FIRST_S = 10.0  # that the server may take to answer at all
 PAUSE_S = 1.0  # between two questions
 QUESTION = {"query": "query { viewer { id } }"}
 
@@ -40,6 +41,19 @@ class LastWord:
         """Begin to listen, in a thread, unless all has been heard."""
         if not self._over.is_set():
             threading.Thread(target=self._hear, daemon=True).start()
+
+    def first_answer(self) -> str:
+        """Ask the server until it answers as it should; return why it does not, or nothing.
+
+        Asking costs next to nothing, and W&B that cannot come online seconds of a processor. Where the study ends
+        meanwhile, the last word is `_hear`'s.
+        """
+        end, trouble = time.monotonic() + FIRST_S, ""
+        while not self.wait(PAUSE_S if trouble else 0.0):
+            trouble = ask_server(max(end - time.monotonic(), PAUSE_S))
+            if not trouble or time.monotonic() > end:
+                return trouble
+        return ""
 
     def _hear(self) -> None:
         if not sys.stdin.buffer.readline():  # the study died
@@ -75,6 +89,8 @@ def _ask(timeout_s: float) -> str:
     key = ("api", settings.api_key) if settings.api_key else None  # else requests looks into netrc
     try:
         answer = requests.post(f"{settings.base_url}/graphql", json=QUESTION, auth=key, timeout=timeout_s)
+    except requests.exceptions.SSLError:
+        return ""  # W&B's own client, which is another program, may trust whom this one does not
     except requests.RequestException as error:
         return f"the server cannot be reached ({type(error).__name__})"
     return "" if answer.ok else f"the server answers {answer.status_code} {answer.reason}"

@@ -215,6 +215,9 @@ def main(study: StudyFolder, mode: SendMode, last_word: LastWord) -> int:
 
     wandb.setup()
     last_word.listen()
+    if mode == "online" and (trouble := last_word.first_answer()):
+        _say(f"not online, so all is written offline: {trouble}")
+        mode, last_word.online = "offline", False
     import auricle.scoring.metrics  # noqa: F401, so that nobody waits for scikit-learn when the last cell ends
 
     try:
