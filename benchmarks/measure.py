@@ -26,7 +26,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def in_turn(sides: Mapping[str, Callable[[], T]], num_rounds: int, *, warm_up: bool = True) -> dict[str, list[T]]:
-    """Measure every side once a round, A B A B ..., so that whatever slows the machine down meets them all.
+    """Measure every side once a round, A B C B C A ..., so that whatever slows the machine down meets them all.
 
     Args:
         sides: each measures itself once and returns what it found.
@@ -35,8 +35,9 @@ def in_turn(sides: Mapping[str, Callable[[], T]], num_rounds: int, *, warm_up: b
     """
     found: dict[str, list[T]] = {name: [] for name in sides}
     for place in range(num_rounds + warm_up):
-        for name, measure in sides.items():
-            result = measure()
+        names = list(sides)
+        for name in names[place % len(names) :] + names[: place % len(names)]:
+            result = sides[name]()
             if place >= warm_up:
                 found[name].append(result)
     return found
