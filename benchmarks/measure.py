@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -34,12 +35,13 @@ def in_turn(sides: Mapping[str, Callable[[], T]], num_rounds: int, *, warm_up: b
         warm_up: one round more at the start, which does not count.
     """
     found: dict[str, list[T]] = {name: [] for name in sides}
+    order = deque(sides)
     for place in range(num_rounds + warm_up):
-        names = list(sides)
-        for name in names[place % len(names) :] + names[: place % len(names)]:
+        for name in order:
             result = sides[name]()
             if place >= warm_up:
                 found[name].append(result)
+        order.rotate(-1)
     return found
 
 
