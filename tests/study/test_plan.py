@@ -127,7 +127,8 @@ def test_the_study_of_the_reports_runs_each_model_in_the_configurations_that_its
     assert protocols["report-a-cnn-sgd-0.05"] == ("k-fold",)
     assert protocols["report-b-transformer-h4"] == ("test-split", "k-fold", "random")
     assert protocols["report-c-cnn"] == ("test-split", "k-fold")
-    assert protocols["report-d-cnn"] == ("test-split",)
+    assert protocols["report-d-cnn"] == ("test-split", "k-fold")
+    assert protocols["report-d-transformer-h1"] == ("test-split",)
     ours = {False: load_preset("cnn"), True: load_preset("transformer-h1")}
     for model, preset in presets.items():
         if model.endswith("-own-recipe"):
