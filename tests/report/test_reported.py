@@ -7,6 +7,7 @@ from auricle.report.chapter_reported import reported_chapter
 from auricle.report.document import Bullets, Table
 from auricle.report.evidence import Study, load_study
 from auricle.report.reported import claims, measured
+from auricle.report.results_page import write_results_section
 from auricle.report.tabular import show
 from auricle.report.wording import Text
 from auricle.runs import StudyFolder
@@ -19,6 +20,7 @@ MODELS = (
     "report-b-cnn",
     "report-c-transformer-h2",
     "report-a-cnn-own-recipe",
+    "report-c-transformer-h4-20-epochs",
 )
 
 
@@ -34,7 +36,8 @@ def study(make_study: Callable[..., Path]) -> Study:
             models=MODELS, protocols=("k-fold", "random"), epochs=3, clip_s=0.1, leaky_protocols=("random",),
             skill={"report-a-cnn": 4.0, "report-a-cnn-adam-0.05": None, "report-b-cnn": 0.0,
                    "report-c-transformer-h2": None},
-            training={"report-a-cnn-adam-0.05": {"optimizer": "adam", "learning_rate": 0.05}},
+            training={"report-a-cnn-adam-0.05": {"optimizer": "adam", "learning_rate": 0.05},
+                      "report-c-transformer-h4-20-epochs": {"optimizer": "adam", "epochs": 20}},
             collapse={"report-a-cnn-adam-0.05": RECORDED, "report-c-transformer-h2": RECORDED},
             unstarted=[f"report-b-cnn/random-{fold}-0" for fold in (1, 2, 3, 4)],
         )
@@ -94,8 +97,8 @@ def test_a_study_without_their_models_has_no_such_chapter(esc10: Study):
 
 
 def test_a_variant_is_found_by_its_optimiser_and_rate(table: Table):
-    (low,) = rows_of(table, "Report A", model="C", optimiser="Adam 0.001", protocol="k-fold")
-    (high,) = rows_of(table, "Report A", model="C †", optimiser="Adam 0.05", protocol="k-fold")
+    (low,) = rows_of(table, "Report A", model="C, 3 epochs", optimiser="Adam 0.001", protocol="k-fold")
+    (high,) = rows_of(table, "Report A", model="C, 3 epochs †", optimiser="Adam 0.05", protocol="k-fold")
     assert (low["reported_accuracy"], low["standing"]) == ("42.50", "higher here")
     assert (high["reported_accuracy"], high["measured_accuracy"], high["standing"]) == ("35.00", "10.0", "lower here")
 
@@ -103,13 +106,26 @@ def test_a_variant_is_found_by_its_optimiser_and_rate(table: Table):
 def test_what_was_not_run_says_so_in_its_row(table: Table):
     (row,) = rows_of(table, "Report A", model="C", optimiser="SGD 0.05")
     assert (row["reported_accuracy"], row["measured_accuracy"], row["standing"]) == ("45.00", "–", "not run")
-    (row,) = rows_of(table, "Report B", model="C", protocol="random (leaky)")
+    (row,) = rows_of(table, "Report B", model="C, 3 epochs", protocol="random (leaky)")
     assert (row["reported_accuracy"], row["standing"]) == ("59.75", "not started")
 
 
 def test_what_collapsed_there_and_here_is_said_to(table: Table):
-    (row,) = rows_of(table, "Report C", model="T, 2 heads †", protocol="k-fold")
+    (row,) = rows_of(table, "Report C", model="T, 2 heads, 3 epochs †", protocol="k-fold")
     assert row["standing"] == "both collapsed"
+
+
+def test_a_variant_of_fewer_epochs_stands_in_for_what_is_not_trained(table: Table):
+    (row,) = rows_of(table, "Report C", model="T, 4 heads, 20 epochs", protocol="k-fold")
+    assert (row["reported_accuracy"], row["standing"]) == ("10", "higher here")
+
+
+def test_a_section_of_results_has_the_table_too(study: Study, table: Table, tmp_path: Path):
+    write_results_section(study.folder, tmp_path / "RESULTS.md")
+    lines = (tmp_path / "RESULTS.md").read_text().splitlines()
+    rows = [line for line in lines if line.startswith("| Report ") and "scored per" in line]
+    assert len(rows) == sum(map(len, table.groups.values()))
+    assert [line for line in rows if line.startswith("| Report A, scored per clip | C | k-fold | SGD 0.05 | 45.00 | –")]
 
 
 def test_a_recipe_that_no_report_has_stands_without_reported_figures(table: Table):

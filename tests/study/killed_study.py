@@ -122,7 +122,7 @@ def outcome(study: StudyFolder) -> dict[str, list]:
     for cell in study.cells():
         metrics = runs.read_metrics(cell, *(cell.folder / name for name in FILES[:-1]))
         scores = [metrics[name] for name in ("test", "validation", "epochs", "collapse", "parameters")]
-        history = [{**record, "seconds": 0, "cpu_seconds": 0} for record in runs.read_history(cell)]
+        history = [{**record, "step_seconds": 0, "seconds": 0, "cpu_seconds": 0} for record in runs.read_history(cell)]
         prints = [cell.predictions.read_text(), cell.weights.read_bytes().hex()]
         found[str(cell.name)] = [scores, history, prints, sorted(path.name for path in cell.folder.iterdir())]
     return found

@@ -25,9 +25,7 @@ def digest(path) -> str:
 
 
 def outcome(cell: Cell) -> tuple:
-    history = [
-        {k: v for k, v in record.items() if k not in ("seconds", "cpu_seconds")} for record in runs.read_history(cell)
-    ]
+    history = [{k: v for k, v in record.items() if not k.endswith("seconds")} for record in runs.read_history(cell)]
     return digest(cell.predictions), digest(cell.weights), history
 
 

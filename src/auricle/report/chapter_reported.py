@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from auricle.config import TrainingConfig
 from auricle.report.chapter_summary import stamped
 from auricle.report.collapses import MARK, MEANING, marked
 from auricle.report.document import Block, Bullets, Paragraph, Section
@@ -47,26 +48,37 @@ def reported_chapter(study: Study) -> Sequence[Section]:
     """Return the chapter; nothing for a study without models of the reports."""
     if not concerned(study):
         return ()
-    groups: dict[str, list[tuple[Value, ...]]] = {}
     differences: list[Text] = []
     for claim in claims():
-        model = model_of(study, claim)
-        found = measured(study, model, claim.protocol, by_window=claim.by_window) if model else None
-        groups.setdefault(_heading(claim), []).append(_row(study, claim, model, claim.protocol, found))
-        if model and found:
+        if (model := model_of(study, claim)) and (found := _found(study, claim, model, claim.protocol)):
             differences += _difference(study, claim, model, found)
+    blocks: list[Block] = [Paragraph(_introduction()), reported_table(study)]
+    if differences:
+        blocks += [Paragraph(("Where measured and reported part:",)), Bullets(tuple(differences))]
+    return (Section("reported", "Reported and measured", tuple(blocks)),)
+
+
+def reported_table(study: Study) -> Table:
+    """Return every figure of the reports beside what the study measured; then what it trained in ways that none has."""
+    groups: dict[str, list[tuple[Value, ...]]] = {}
+    for claim in claims():
+        model = model_of(study, claim)
+        found = _found(study, claim, model, claim.protocol) if model else None
+        groups.setdefault(_heading(claim), []).append(_row(study, claim, model, claim.protocol, found))
     for claim, model, protocol in unclaimed(study):
-        found = measured(study, model, protocol, by_window=claim.by_window)
+        found = _found(study, claim, model, protocol)
         groups[_heading(claim)].append(_row(study, None, model, protocol, found))
     caption: Text = (
         "Test accuracy, macro F1, macro AUC and parameters, as the reports print them (rep.) and as measured here; the "
         "interval is that of Wilson for the number of test clips. “Agree”: the reported accuracy lies inside it. A "
-        f"dash: the report does not say. C: its CNN, T: its transformer. {MARK}: a training {MEANING}.",
+        "dash: the report does not say. C: its CNN, T: its transformer, after 100 epochs where no other number is "
+        f"named. {MARK}: a training {MEANING}.",
     )
-    blocks: list[Block] = [Paragraph(_introduction()), Table("table-reported", caption, _COLUMNS, groups)]
-    if differences:
-        blocks += [Paragraph(("Where measured and reported part:",)), Bullets(tuple(differences))]
-    return (Section("reported", "Reported and measured", tuple(blocks)),)
+    return Table("table-reported", caption, _COLUMNS, groups)
+
+
+def _found(study: Study, claim: Claim, model: str, protocol: str) -> Measured | None:
+    return measured(study, model, protocol, by_window=claim.by_window)
 
 
 def _introduction() -> Text:
@@ -85,8 +97,10 @@ def _row(
     study: Study, claim: Claim | None, model: str | None, protocol: str, found: Measured | None
 ) -> tuple[Value, ...]:
     """Return a row of the table; without a claim, of a configuration that no report has."""
-    shown = _unbroken(_short(claim.model if claim else model or ""))
     training = study.presets[model].training if model else None
+    shown = _unbroken(_short(claim.model if claim else model or ""))
+    if training and training.epochs != TrainingConfig().epochs:
+        shown += f", {_unbroken(count(training.epochs, 'epoch'))}"
     said = claim.said if claim else {}
     optimiser = training.optimizer if training else said.get("optimizer")
     rate = training.learning_rate if training else said.get("rate")

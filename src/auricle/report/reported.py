@@ -101,13 +101,17 @@ def concerned(study: Study) -> bool:
 
 
 def model_of(study: Study, claim: Claim) -> str | None:
-    """Return the study's model that a claim is about: the preset or a variant, with the claim's optimiser and rate."""
+    """Return the study's model that a claim is about: the preset or a variant, with the claim's optimiser and rate.
+
+    One that is trained comes before one that is not: a variant of fewer epochs stands in for the preset.
+    """
+    said, found = claim.said, []
     for name, preset in study.presets.items():
-        training, said = preset.training, claim.said
+        training = preset.training
         same_rate = "rate" not in said or training.learning_rate == said["rate"]
         if _is_variant(name, claim.model) and training.optimizer == said.get("optimizer", "adam") and same_rate:
-            return name
-    return None
+            found.append(name)
+    return next((name for name in found if study.of(name, claim.protocol)), found[0] if found else None)
 
 
 def _is_variant(name: str, model: str) -> bool:

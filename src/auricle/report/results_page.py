@@ -14,13 +14,16 @@ from pathlib import Path
 
 from auricle import runs
 from auricle.errors import AuricleError, UsageError
+from auricle.report.chapter_reported import NO_BREAK_HYPHEN, reported_table
 from auricle.report.evidence import Study, load_study
+from auricle.report.reported import concerned
 from auricle.report.seeds import SeedRow, seed_rows
 from auricle.report.tables import ComparativeRow, comparative_rows, with_baselines
-from auricle.report.wording import anchors, count, visible
+from auricle.report.tabular import show
+from auricle.report.wording import NO_BREAK, anchors, count, visible
 
 _HEADER = ("model", "protocol", "cells", "test accuracy, %", "lowest to highest", "macro F1", "AUC", "parameters",
-           "minutes a cell")  # fmt: skip
+           "train loss", "minutes a cell", "s a step", "GB")  # fmt: skip
 
 
 def write_results_section(study_folder: Path, results_md: Path) -> None:
@@ -65,7 +68,8 @@ def _section(study: Study) -> str:
     dataset = study.dataset
     about = (
         f"{count(dataset.num_clips, 'clip')} of {count(len(dataset.categories), 'class', 'classes')} from "
-        f"{_plain(dataset.source)}; test accuracy is of clips, mean ± standard deviation over cells."
+        f"{_plain(dataset.source)}; test accuracy is of clips, mean ± standard deviation over cells; train loss is of "
+        "training clips after the last epoch, in nats; GB is the most memory that a process held."
     )
     if any(study.baselines):
         about += " Rows in italics are free baselines: no network, nothing tuned, the same folds."
@@ -75,8 +79,26 @@ def _section(study: Study) -> str:
         groups = count(study.dataset.split_groups, "group")
         about += f" **Leaky**: the folds split {groups}, so clips of one group stand in training and in test."
     missing = f"\n\n{count(len(study.missing), 'planned cell')} without results." if study.missing else ""
-    parts = [f"## {_plain(study.config.name)}", about, table + missing, *_over_seeds(study), _circumstances(study)]
+    tables = [table + missing, *_over_seeds(study), *(_beside_reported(study) if concerned(study) else ())]
+    parts = [f"## {_plain(study.config.name)}", about, *tables, _circumstances(study)]
     return "\n\n".join(parts)
+
+
+def _beside_reported(study: Study) -> list[str]:
+    """Return what published reports say of the models beside what was measured."""
+    table = reported_table(study)
+    rows = [
+        [_bare(group), *(_bare(show(value, column.kind)) for column, value in zip(table.columns, row, strict=True))]
+        for group, rows in table.groups.items()
+        for row in rows
+    ]
+    header = ("Report", *(column.title for column in table.columns))
+    return [_bare("".join(map(str, table.caption))), _table(header, rows)]
+
+
+def _bare(words: str) -> str:
+    """Return words of the report without the marks that keep its lines whole."""
+    return _plain(words.replace(NO_BREAK, " ").replace(NO_BREAK_HYPHEN, "-"))
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -122,9 +144,13 @@ def _row(row: ComparativeRow) -> list[str]:
     return [
         name, f"{row.protocol} (leaky)" if row.leaky else row.protocol, cells, accuracy,
         f"{100 * row.accuracy_min:.1f} to {100 * row.accuracy_max:.1f}", f"{row.macro_f1:.3f}",
-        "–" if row.macro_auc is None else f"{row.macro_auc:.3f}", "–" if row.baseline else f"{row.parameters:,}",
-        f"{row.minutes:.1f}",
+        _known(row.macro_auc, ".3f"), "–" if row.baseline else f"{row.parameters:,}", _known(row.train_loss, ".2f"),
+        f"{row.minutes:.1f}", _known(row.step_s, ".3g"), _known(row.memory_gb, ".1f"),
     ]  # fmt: skip
+
+
+def _known(value: float | None, digits: str) -> str:
+    return "–" if value is None else f"{value:{digits}}"
 
 
 def _circumstances(study: Study) -> str:

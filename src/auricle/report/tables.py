@@ -21,7 +21,8 @@ class ComparativeRow:
     Shares are 0..1. `accuracy`, precision, recall, F1, AUC, `loss` (nats) and `calibration_error` are of test clips,
     `window_accuracy` of test windows. `accuracy_low` and `accuracy_high` bound the 95 % Wilson interval for the number
     of different test clips. `validation_accuracy` is None where the protocol has no validation set. `collapsed` counts
-    the cells whose training collapsed. `baseline`: what needs no network.
+    the cells whose training collapsed. `train_loss` (nats) is that of training clips after the last epoch, `step_s` the
+    median of seconds a step, `memory_gb` the most that a process held. `baseline`: what needs no network.
     """
 
     model: str
@@ -54,6 +55,9 @@ class ComparativeRow:
     multiply_adds: int | None
     minutes: float
     collapsed: int = 0
+    train_loss: float | None = None
+    step_s: float | None = None
+    memory_gb: float | None = None
     seeds: tuple[int, ...] = field(default=())
     baseline: bool = False
 
@@ -100,6 +104,8 @@ def _row(study: Study, model: str, protocol: str, cells: Sequence[CellEvidence])
     validation = spread([cell.validation["clip"]["accuracy"] if cell.validation else None for cell in cells])
     accuracies = [cell.test["clip"]["accuracy"] for cell in cells]
     low, high = wilson_interval(statistics.fmean(accuracies), test_clips)
+    steps_s = [record["step_seconds"] for cell in cells for record in cell.history if "step_seconds" in record]
+    peaks_mb = [cell.costs["peak_memory_mb"] for cell in cells if cell.costs.get("peak_memory_mb")]
     scores: dict[str, Any] = {name: value.mean for name, value in clip.items()}
     scores |= {f"{name}_sd": clip[name].sd for name in ("accuracy", "macro_f1", "macro_auc", "loss")}
     return ComparativeRow(
@@ -120,6 +126,9 @@ def _row(study: Study, model: str, protocol: str, cells: Sequence[CellEvidence])
         validation_accuracy_sd=validation.sd,
         minutes=statistics.fmean(cell.costs["seconds"] for cell in cells) / 60,
         collapsed=len(collapses(cells)),
+        train_loss=spread([cell.history[-1]["train_loss"] if cell.history else None for cell in cells]).mean,
+        step_s=statistics.median(steps_s) if steps_s else None,
+        memory_gb=max(peaks_mb) / 1000 if peaks_mb else None,
         seeds=tuple(sorted({cell.name.seed for cell in cells})),
         **_costs(cells),
     )

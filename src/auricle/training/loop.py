@@ -152,7 +152,7 @@ class Trainer:
             yield Step(loss.detach(), norm, rate)
 
     def epoch(self, epoch: int, clips: Clips) -> dict[str, float]:
-        """Train through one epoch (from 0); return mean objective, mean gradient norm, last learning rate.
+        """Train through one epoch (from 0); return mean objective, mean gradient norm, last rate, steps taken.
 
         Raises:
             DivergedError: a step was not finite; the message says which.
@@ -164,7 +164,7 @@ class Trainer:
             _check_finite(objective, norm)
         except DivergedError as error:
             raise DivergedError(_diverged(f"epoch {epoch + 1}", error, rate)) from error
-        return {"objective": float(objective), "gradient_norm": float(norm), "learning_rate": rate}
+        return {"objective": float(objective), "gradient_norm": float(norm), "learning_rate": rate, "steps": len(steps)}
 
 
 def _diverged(when: str, error: DivergedError, rate: float) -> str:

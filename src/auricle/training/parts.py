@@ -83,13 +83,14 @@ def run_epoch(trainer: Trainer, seen: Clips, measured: Mapping[str, Clips], epoc
     """
     start, cpu = time.perf_counter(), time.process_time()
     numbers = trainer.epoch(epoch, seen)
+    step_s = (time.perf_counter() - start) / numbers["steps"]
     record: dict[str, Any] = {"epoch": epoch + 1}
     for name, clips in measured.items():
         if len(clips):
             point = curve_point(trainer.model, clips, trainer.window_frames, trainer.precision)
             record |= {f"{name}_{quantity}": value for quantity, value in asdict(point).items()}
     spent = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu}
-    return {**record, **numbers, **spent}
+    return {**record, **numbers, "step_seconds": step_s, **spent}
 
 
 def predict_windows(
