@@ -245,9 +245,11 @@ def _take_steps(channel: Connection, work: Work, device: str, threads: int) -> N
 
     from auricle.training.fit import peak_memory_mb
     from auricle.training.loop import cut_windows, window_logits
+    from auricle.training.memory import keep_freed_memory
     from auricle.training.start import fresh_model, fresh_trainer
 
     torch.set_num_threads(threads)
+    keep_freed_memory()
     preset, place = work.preset, torch.device(device)
     model = fresh_model(preset, work.num_classes, 0, place)
     noise = torch.randn(preset.training.batch_size, round(work.clip_s * preset.audio.sample_rate_hz))

@@ -24,6 +24,7 @@ from auricle.training.causes import Case, collapse
 from auricle.training.checkpoint import Record, resume, save_checkpoint
 from auricle.training.loop import Clips, Trainer
 from auricle.training.measure import measure
+from auricle.training.memory import keep_freed_memory
 from auricle.training.parts import Sets, predict_windows, prepare_training, run_epoch
 from auricle.training.share import Share
 from auricle.training.watch import Watch, standing
@@ -119,6 +120,7 @@ def fit_cell(
     wall, cpu = time.perf_counter(), time.process_time()
     if threads:
         torch.set_num_threads(threads)
+    keep_freed_memory()
     runs.write_text(cell.config, to_yaml(preset))
     with torch.random.fork_rng():
         trainer, sets = prepare_training(preset, recordings, split, cell.name.seed, choose_device(device))
