@@ -47,6 +47,7 @@ golden: .venv/installed-dev  ## write the golden logits and losses anew; read th
 
 bench: .venv/installed-dev $(if $(BUNDLE),bench-serving)  ## how fast we train, attend and prepare, into RESULTS.md; with BUNDLE=DIR a bundle too
 	@$(BIN)/python benchmarks/step.py --results RESULTS.md
+	@$(BIN)/python benchmarks/kept_memory.py --results RESULTS.md
 	@$(BIN)/python benchmarks/attention.py --results RESULTS.md
 	@$(BIN)/python benchmarks/preparation.py --results RESULTS.md
 

@@ -37,6 +37,7 @@ from auricle.config import Preset, load_preset
 from auricle.data.cache import prepare
 from auricle.data.folds import Split, make_splits
 from auricle.data.manifest import Manifest
+from auricle.training.memory import keep_freed_memory
 from auricle.training.parts import prepare_training
 from measure import in_turn, publish, ratio, recordings_here, table
 from notebook import notebook_training
@@ -78,7 +79,13 @@ def _cpu_seconds() -> float:
 
 
 def our_training(preset: Preset, manifest: Manifest, split: Split) -> Epoch:
-    """Set a training up; what is returned trains an epoch and tells how many windows it saw."""
+    """Set a training up as a cell does; what is returned trains an epoch and tells how many windows it saw."""
+    keep_freed_memory()
+    return training_that_gives_back(preset, manifest, split)
+
+
+def training_that_gives_back(preset: Preset, manifest: Manifest, split: Split) -> Epoch:
+    """Set a training up, but leave freed memory to the C library."""
     recordings = prepare(manifest, sample_rate_hz=preset.audio.sample_rate_hz)
     trainer, sets = prepare_training(preset, recordings, split, 0, torch.device("cpu"))
     clips = sets.clips(split.train)
