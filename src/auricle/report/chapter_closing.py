@@ -47,7 +47,8 @@ def resources_chapter(study: Study) -> Section:
 
 def _resources(study: Study) -> list[tuple[Value, ...]]:
     machine = study.machine
-    seconds = sum(cell.costs["seconds"] for cell in study.cells)
+    trained = [cell for cell in study.cells if "same_as" not in cell.costs]
+    seconds = sum(cell.costs["seconds"] for cell in trained)
     rows: list[tuple[Value, ...]] = [
         ("Processor", str(machine.get("processor") or "unknown")),
         ("Cores", str(machine.get("cores") or "unknown")),
@@ -56,9 +57,10 @@ def _resources(study: Study) -> list[tuple[Value, ...]]:
         ("Device of training", str(machine.get("device") or "unknown")),
         *((("Cluster", f"{machine['cluster']}, of which this machine is one"),) if machine.get("cluster") else ()),
         ("Cells", f"{len(study.cells):,}"),
-        ("Time of all cells", f"{decimal(seconds / 60, 1)} minutes, added up"),
+        ("Trainings", f"{len(trained):,}"),
+        ("Time of all trainings", f"{decimal(seconds / 60, 1)} minutes, added up"),
     ]
-    processor_s = sum(cell.costs.get("cpu_seconds") or 0 for cell in study.cells)
+    processor_s = sum(cell.costs.get("cpu_seconds") or 0 for cell in trained)
     if processor_s:
         rows.append(("Processor time", f"{decimal(processor_s / 60, 1)} minutes"))
     if peaks := [cell.costs["peak_memory_mb"] for cell in study.cells if cell.costs.get("peak_memory_mb")]:

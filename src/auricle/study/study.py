@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from auricle.study.people import keep_judgements
 from auricle.study.plan import Plan, make_plan, resolve_presets
 from auricle.study.ray_cluster import Cluster, OnRay, connected
 from auricle.study.ray_executor import run_on_ray
+from auricle.study.twins import take_over, told, twins
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class StudyResult:
         folder: the study's folder.
         done: the cells asked for that are finished, in the order of the plan.
         failed: those that are not, with the cause of each.
-        num_ran: how many were trained now; the others were finished before.
+        num_ran: how many were trained now; the others were finished before, or are trainings of those.
     """
 
     folder: Path
@@ -101,7 +102,9 @@ def run_study(
         study = StudyFolder(out)
         runs.sweep(study)
         plan = make_plan(config, presets, manifest, folds=folds, skip_bad=skip_bad, listener=listener)
-        left = tuple(name for name in plan.cells if not _is_done(study.cell(name)))
+        finished = {name for name in plan.cells if _is_done(study.cell(name))}
+        taken = twins(plan.cells, finished)
+        left = tuple(name for name in plan.cells if name not in finished and name not in taken)
         listener.doing("building the models")
         if cluster:
             device = cluster.device(device)
@@ -110,7 +113,7 @@ def run_study(
             device = choose_device(device) if left else device
             num_workers, own_threads = divide(workers, device, len(left))
             threads = threads or own_threads
-        session = _Session(study, plan, left, device, num_workers, threads, listener, cluster, workers)
+        session = _Session(study, plan, left, taken, device, num_workers, threads, listener, cluster, workers)
         _write_record(session, command)
         listener.doing("scoring the free baselines")
         for note in run_baselines(study, plan.recordings_of(plan.config.models[0]), plan.splits):
@@ -132,11 +135,12 @@ def run_study(
 
 @dataclass(frozen=True)
 class _Session:
-    """One pass over a study: the cells that are left, on what they are trained, and who is told."""
+    """One pass over a study: cells to train, cells whose results are those of others, on what, and who is told."""
 
     study: StudyFolder
     plan: Plan
     left: tuple[CellName, ...]
+    taken: Mapping[CellName, CellName]
     device: str
     num_workers: int
     threads: int
@@ -182,7 +186,7 @@ def _write_record(session: _Session, command: str) -> None:
     if old:
         record.check_same(old, plan.presets, plan.digests, study.folder)
     fresh = {name: _describe(plan, name) for name in plan.presets if not study.model(name).exists()}
-    if session.left or not old:
+    if session.left or session.taken or not old:
         cluster = str(session.cluster) if session.cluster else None
         record.write_description(study, record.describe(plan, old, session.device, command, cluster))
     recordings = plan.recordings_of(plan.config.models[0])
@@ -234,18 +238,22 @@ def _run(session: _Session, mode: tracking.Mode, fit: Fit | None) -> Failures:
     """Train the cells that are left, with W&B's mirror beside them."""
     plan, left, listener = session.plan, session.left, session.listener
     epochs = {name: plan.presets[name.model].training.epochs for name in left}
-    listener.planned(epochs, len(plan.cells) - len(left), session.num_workers)
+    if session.taken:
+        listener.note(told(session.taken))
+    listener.planned(epochs, len(plan.cells) - len(left) - len(session.taken), session.num_workers)
+    waiting = take_over(session.study, session.taken)
     mirror = tracking.Mirror(session.study, mode)
-    if mode != "off" and (left or tracking.something_to_send(session.study)):
+    if mode != "off" and (left or session.taken or tracking.something_to_send(session.study)):
         mirror.start()
     try:
         failures = _train(session, fit or real_fit()) if left else {}
+        waiting = take_over(session.study, waiting)
     except BaseException:  # stopped by a person, or by the machine: the mirror gets a moment, not a minute
         mirror.finish(timeout_s=3.0)
         raise
     if note := mirror.finish():
         listener.note(note)
-    return failures
+    return failures | {name: failures[original] for name, original in waiting.items() if original in failures}
 
 
 def _train(session: _Session, fit: Fit) -> Failures:

@@ -1,0 +1,39 @@
+from auricle import runs
+from auricle.runs import CellName, StudyFolder
+
+ONCE, TWICE = CellName("cnn", "test-split", 2, 0), CellName("cnn", "k-fold", 2, 0)
+
+
+def test_a_training_that_stands_under_two_names_runs_once_and_is_kept_twice(run, recorder, tmp_path):
+    result = run(models=("cnn",))
+    study = StudyFolder(tmp_path / "study")
+    first, second = study.cell(ONCE), study.cell(TWICE)
+    assert result.num_ran == 4
+    assert {ONCE, TWICE} <= set(result.done)
+    for name in ("config.yaml", "history.jsonl", "predictions.csv"):
+        assert (first.folder / name).read_bytes() == (second.folder / name).read_bytes()
+    metrics, same = runs.read_metrics(first), runs.read_metrics(second, second.predictions, second.history)
+    assert (same.pop("cell"), same.pop("same_as")) == (str(TWICE), str(ONCE))
+    assert {name: value for name, value in same.items() if name != "files"} == {
+        name: value for name, value in metrics.items() if name not in ("cell", "files")
+    }
+    assert any("(cnn/k-fold-2-0 is cnn/test-split-2-0)" in note for note in recorder.of("note"))
+
+
+def test_a_protocol_that_is_added_takes_over_what_is_done(run, fakes):
+    run(models=("cnn",), protocols=("k-fold",))
+    result = run(fakes.never_called, models=("cnn",), protocols=("k-fold", "test-split"))
+    assert (result.num_ran, len(result.done)) == (0, 5)
+
+
+def test_another_seed_and_another_model_are_other_trainings(run):
+    assert run(seeds=(0, 1)).num_ran == 2 * 2 * 4
+
+
+def test_a_failure_stands_under_both_names_until_it_is_mended(run, fakes, tmp_path):
+    causes = run(fakes.cnn_diverges, models=("cnn",)).failed
+    assert causes[ONCE] == causes[TWICE]
+    assert StudyFolder(tmp_path / "study").cell(TWICE).error.exists()
+    result = run(models=("cnn",))
+    assert (result.num_ran, result.failed) == (4, {})
+    assert not StudyFolder(tmp_path / "study").cell(TWICE).error.exists()
