@@ -118,7 +118,7 @@ def test_a_collapse_is_told_at_its_epoch_once_a_cell_and_kind_and_a_recovery_too
     assert said[1:] == [
         "cnn/k-fold-2-0  epoch 10: every clip is given one answer; learning rate 0.05 is too high; try --set "
         "training.learning_rate=0.0005",
-        "cnn/k-fold-2-0  epoch 20: it learns after all",
+        "cnn/k-fold-2-0  epoch 20: it is better than guessing again",
         "cnn/k-fold-2-0  epoch 26: every clip is given the same logits; learning rate 0.05 is too high; try --set "
         "training.learning_rate=0.0005",
     ]

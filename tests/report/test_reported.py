@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from auricle.report.chapter_reported import reported_chapter
 from auricle.report.document import Bullets, Table
 from auricle.report.evidence import Study, load_study
-from auricle.report.reported import claims, measured
+from auricle.report.reported import claims, measured, reasons
 from auricle.report.results_page import write_results_section
 from auricle.report.tabular import show
 from auricle.report.wording import Text
@@ -156,3 +157,15 @@ def test_each_difference_has_its_reason(study: Study):
     assert "Collapsed there and here" in told["report-c-transformer-h2, k-fold"]
     assert "36,522 parameters reported, 436,314 counted" not in told["report-a-cnn, k-fold"]
     assert "12,212 parameters reported, 436,314 counted" in told["report-a-cnn, k-fold"]
+
+
+def test_a_collapse_that_passed_is_told(study: Study):
+    claim = next(one for one in claims() if (one.model, one.protocol) == ("report-c-transformer-h4", "k-fold"))
+    found = measured(study, "report-c-transformer-h4-20-epochs", "k-fold", by_window=True)
+    assert found is not None
+    assert reasons(claim, found, leaky=False, num_classes=10) == ["the report's training collapsed, none did here"]
+    first, *others = found.cells
+    passed = replace(first, history=({**first.history[0], "recovered": True}, *first.history[1:]))
+    found = replace(found, cells=(passed, *others))
+    told = reasons(claim, found, leaky=False, num_classes=10)
+    assert told == ["the report's training collapsed, 1 of 4 did for a while here"]

@@ -93,7 +93,7 @@ class Progress(Listener):
         if restarted := record.get("restarted"):
             return f"{where}: {restarted}"
         if record.get("recovered"):
-            return f"{where}: it learns after all"
+            return f"{where}: it is better than guessing again"
         collapse = record.get("collapse")
         if not collapse or (cell, collapse["kind"]) in self.warned:
             return None

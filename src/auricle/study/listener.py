@@ -36,7 +36,8 @@ class Listener:
         """Hear of one epoch: a line of history.jsonl.
 
         It holds `collapse` (kind, epoch, cause, cures, evidence) where the training is found to have collapsed, and
-        `recovered` where it learns after all, and `restarted` where a damaged checkpoint made the training begin again.
+        `recovered` where it is better than guessing again, and `restarted` where a damaged checkpoint made the
+        training begin again.
         """
 
     def done(self, cell: CellName) -> None:
