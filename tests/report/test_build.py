@@ -177,6 +177,16 @@ def test_one_model_two_classes_and_no_validation_make_a_report(make_study: Calla
     assert "guessing" not in text
 
 
+def test_a_study_in_which_one_model_has_got_further_than_the_other_is_reported(make_study: Callable[..., Path]):
+    models = ("cnn", "transformer-h1")
+    left = [f"transformer-h1/k-fold-{fold}-0" for fold in (3, 4, 5)]
+    written = build_report(make_study(models=models, protocols=("k-fold",), clip_s=0.1, unstarted=left))
+    assert written["pdf"].exists()
+    rows = (written["html"].parent / "tables" / "table-readings.csv").read_text().splitlines()
+    assert "interval_low,interval_high" in rows[0]
+    assert len(rows) == 3
+
+
 def test_a_leaky_protocol_is_stamped_wherever_it_stands(make_study: Callable[..., Path]):
     folder = make_study(
         source="/data/pets", categories=("cat", "dog"), models=("cnn", "transformer-h1"), protocols=("random",),

@@ -98,16 +98,16 @@ def test_a_study_without_their_models_has_no_such_chapter(esc10: Study):
 
 
 def test_a_variant_is_found_by_its_optimiser_and_rate(table: Table):
-    (low,) = rows_of(table, "Report A", model="C, 3 epochs", optimiser="Adam 0.001", protocol="k-fold")
-    (high,) = rows_of(table, "Report A", model="C, 3 epochs †", optimiser="Adam 0.05", protocol="k-fold")
+    (low,) = rows_of(table, "Report A", model="CNN, 3 epochs", optimiser="Adam 0.001", protocol="k-fold")
+    (high,) = rows_of(table, "Report A", model="CNN, 3 epochs †", optimiser="Adam 0.05", protocol="k-fold")
     assert (low["reported_accuracy"], low["standing"]) == ("42.50", "higher here")
     assert (high["reported_accuracy"], high["measured_accuracy"], high["standing"]) == ("35.00", "10.0", "lower here")
 
 
 def test_what_was_not_run_says_so_in_its_row(table: Table):
-    (row,) = rows_of(table, "Report A", model="C", optimiser="SGD 0.05")
+    (row,) = rows_of(table, "Report A", model="CNN", optimiser="SGD 0.05")
     assert (row["reported_accuracy"], row["measured_accuracy"], row["standing"]) == ("45.00", "–", "not run")
-    (row,) = rows_of(table, "Report B", model="C, 3 epochs", protocol="random (leaky)")
+    (row,) = rows_of(table, "Report B", model="CNN, 3 epochs", protocol="random (leaky)")
     assert (row["reported_accuracy"], row["standing"]) == ("59.75", "not started")
 
 
@@ -126,7 +126,9 @@ def test_a_section_of_results_has_the_table_too(study: Study, table: Table, tmp_
     lines = (tmp_path / "RESULTS.md").read_text().splitlines()
     rows = [line for line in lines if line.startswith("| Report ") and "scored per" in line]
     assert len(rows) == sum(map(len, table.groups.values()))
-    assert [line for line in rows if line.startswith("| Report A, scored per clip | C | k-fold | SGD 0.05 | 45.00 | –")]
+    assert [
+        line for line in rows if line.startswith("| Report A, scored per clip | CNN | k-fold | SGD 0.05 | 45.00 | –")
+    ]
 
 
 def test_a_recipe_that_no_report_has_stands_without_reported_figures(table: Table):

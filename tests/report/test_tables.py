@@ -64,7 +64,11 @@ def test_csv_holds_exact_values_and_no_formula(tmp_path: Path):
     columns = (
         Column("class", "Class"), Column("accuracy", "Accuracy", "percent"), Column("interval", "Interval", "points"),
     )  # fmt: skip
-    rows = [("=cmd|'/c calc'!A1", Spread(1 / 3, 0.125), Range(-0.5, 0.5)), ("cat", Spread(None), Range(0.0, 1.0))]
+    rows = [
+        ("=cmd|'/c calc'!A1", Spread(1 / 3, 0.125), Range(-0.5, 0.5)),
+        ("cat", Spread(None), Range(0.0, 1.0)),
+        ("dog", None, None),
+    ]
     write_csv(
         tmp_path / "t.csv", Table("t", (), columns, {"k-fold": rows, "@evil": [("-1", Spread(0.5), Range(0, 0))]})
     )
@@ -73,5 +77,6 @@ def test_csv_holds_exact_values_and_no_formula(tmp_path: Path):
         ["group", "class", "accuracy", "accuracy_sd", "interval_low", "interval_high"],
         ["k-fold", "'=cmd|'/c calc'!A1", "0.3333333333333333", "0.125", "-0.5", "0.5"],
         ["k-fold", "cat", "", "", "0.0", "1.0"],
+        ["k-fold", "dog", "", "", "", ""],
         ["'@evil", "'-1", "0.5", "", "0", "0"],
     ]

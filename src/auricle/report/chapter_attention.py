@@ -114,7 +114,7 @@ def _rows(model: str, readings: Sequence[Reading], follows: Sequence[Effect | No
         found.append(
             (model, block + 1, spread.shape[1], readings[0].num_tokens, float(spread.mean()), float(spread.min()),
              float(spread.max()), own, _overlap(readings, block), None if follow is None else follow.mean,
-             Range(follow.low, follow.high) if follow else "–")
+             Range(follow.low, follow.high) if follow else None)
         )  # fmt: skip
     return found
 

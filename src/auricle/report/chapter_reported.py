@@ -71,7 +71,7 @@ def reported_table(study: Study) -> Table:
     caption: Text = (
         "Test accuracy, macro F1, macro AUC and parameters, as the reports print them (rep.) and as measured here; the "
         "interval is that of Wilson for the number of test clips. “Agree”: the reported accuracy lies inside it. A "
-        "dash: the report does not say. C: its CNN, T: its transformer, after 100 epochs where no other number is "
+        "dash: the report does not say. T: its transformer. After 100 epochs where no other number is "
         f"named. {MARK}: a training {MEANING}.",
     )
     return Table("table-reported", caption, _COLUMNS, groups)
@@ -128,10 +128,10 @@ def _short(model: str) -> str:
     """Return which of its report's models one is.
 
     >>> _short("report-a-cnn-own-recipe"), _short("report-c-transformer-h2")
-    ('C', 'T, 2 heads')
+    ('CNN', 'T, 2 heads')
     """
     heads = re.search(r"transformer-h(\d)", model)
-    return f"T, {count(int(heads[1]), 'head')}" if heads else "C"
+    return f"T, {count(int(heads[1]), 'head')}" if heads else "CNN"
 
 
 def _unbroken(words: str) -> str:

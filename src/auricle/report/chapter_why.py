@@ -146,7 +146,6 @@ def _readings(study: Study, protocol: str) -> tuple[Section, ...]:
         table_rows = [row[:4] + row[5:] for row in table_rows]
     else:
         columns = _READINGS
-        table_rows = [tuple("–" if value is None else value for value in row) for row in table_rows]
     caption = (
         "Learning curves at the last epoch, on one window a clip: the gap is training less validation accuracy, its "
         "interval is over cells (Student's t); validation loss is averaged over "

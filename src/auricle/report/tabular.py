@@ -134,9 +134,9 @@ def write_csv(path: Path, table: Table) -> None:
 def _csv_parts(key: str, values: Sequence[Value]) -> tuple[list[str], Callable[[Any], list[Any]]]:
     """Return the columns that a column of a table becomes in CSV, and how to divide a value among them."""
     if any(isinstance(value, Range) for value in values):
-        return [f"{key}_low", f"{key}_high"], lambda value: [value.low, value.high]
+        return [f"{key}_low", f"{key}_high"], lambda value: [value.low, value.high] if value else [None, None]
     if any(isinstance(value, Spread) for value in values):
-        return [key, f"{key}_sd"], lambda value: [value.mean, value.sd]
+        return [key, f"{key}_sd"], lambda value: [value.mean, value.sd] if value else [None, None]
     if any(isinstance(value, Marked) for value in values):
         return [
             key,
