@@ -13,6 +13,8 @@ from auricle.report.figures_training import Quantity, curves, largest_loss
 from auricle.report.tabular import Column, Table
 from auricle.report.wording import Code, Ref, Text, anchors, listing
 
+MOST_PANELS = 12  # two a model; they fill a page
+
 
 def training_chapter(study: Study) -> Section:
     """Return the chapter on the recipe, a column for the models that share it, and the curves."""
@@ -37,12 +39,12 @@ def training_chapter(study: Study) -> Section:
 
 
 def _curves(study: Study) -> Iterator[Block]:
-    """Yield a figure of accuracy and loss by epoch for each protocol that has a history."""
-    drawn = {protocol: _protocol_curves(study, protocol) for protocol in study.protocols}
-    figures = [figure for figure in drawn.values() if figure is not None]
+    """Yield figures of accuracy and loss by epoch for each protocol that has a history."""
+    figures = [figure for protocol in study.protocols for figure in _protocol_curves(study, protocol)]
     if not figures:
         return
-    refs = [piece for figure in figures for piece in (" and ", Ref(figure.name))][1:]
+    refs = [piece for figure in figures for piece in (", ", Ref(figure.name))][1:]
+    refs[-2:-1] = [" and "] * (len(refs) > 1)
     words = (
         " show accuracy and loss by epoch, measured after each epoch on the middle window of every clip without "
         "augmentation, for training and validation alike. "
@@ -53,8 +55,8 @@ def _curves(study: Study) -> Iterator[Block]:
     yield from figures
 
 
-def _protocol_curves(study: Study, protocol: str) -> Figure | None:
-    """Draw two panels a model, all models on the same axes."""
+def _protocol_curves(study: Study, protocol: str) -> list[Figure]:
+    """Draw two panels a model, all models on the same axes, as many in a figure as a page holds."""
     colours, names = palette(tuple(study.presets)), anchors(study.presets)
     histories = {model: [cell.history for cell in study.of(model, protocol) if cell.history] for model in study.models}
     marks = {
@@ -69,8 +71,6 @@ def _protocol_curves(study: Study, protocol: str) -> Figure | None:
             figure = curves(cells, quantity, colour=colours[model], top=top, title=title, marks=marks[model])
             alt = f"{quantity.capitalize()} of {model} by epoch under {protocol}, training and validation"
             panels.append(panel(figure, f"{quantity}-{protocol}-{names[model]}", alt))
-    if not panels:
-        return None
     words = f"Learning curves under {protocol}, which has no validation set: training only."
     if any("validation_loss" in history[-1] for history in every):
         words = (
@@ -79,7 +79,11 @@ def _protocol_curves(study: Study, protocol: str) -> Figure | None:
         )
     if any(marks.values()):
         words += " An upright dotted line: the epoch at which a training was found to have collapsed."
-    return Figure(f"figure-curves-{protocol}", tuple(panels), (words,))
+    parts = [tuple(panels[start : start + MOST_PANELS]) for start in range(0, len(panels), MOST_PANELS)]
+    return [
+        Figure(f"figure-curves-{protocol}" + f"-{place}" * (place > 1), part, (words if place == 1 else "Continued.",))
+        for place, part in enumerate(parts, 1)
+    ]
 
 
 def _overrides(study: Study) -> list[Block]:

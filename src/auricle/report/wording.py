@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+MOST_NAMED, FIRST_NAMED = 10, 6  # things named in a sentence: all up to the most, else the first
 MINUS = "\N{MINUS SIGN}"
 NO_BREAK = "\N{NO-BREAK SPACE}"
 UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode categories that show nothing, or turn the line around
@@ -131,12 +132,16 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
 
 
 def listing(words: Iterable[str], last: str = "and") -> str:
-    """Join words as in a sentence.
+    """Join words as in a sentence; of very many the first few, and how many more.
 
     >>> listing(["a", "b", "c"])
     'a, b and c'
+    >>> listing("abcdefghijk")
+    'a, b, c, d, e, f and 5 more'
     """
     items = list(words)
+    if len(items) > MOST_NAMED:
+        items[FIRST_NAMED:] = [f"{len(items) - FIRST_NAMED} more"]
     return f" {last} ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
