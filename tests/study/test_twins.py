@@ -1,4 +1,7 @@
+import pytest
+
 from auricle import runs
+from auricle.errors import MachineError
 from auricle.runs import CellName, StudyFolder
 
 ONCE, TWICE = CellName("cnn", "test-split", 2, 0), CellName("cnn", "k-fold", 2, 0)
@@ -24,6 +27,14 @@ def test_a_protocol_that_is_added_takes_over_what_is_done(run, fakes):
     run(models=("cnn",), protocols=("k-fold",))
     result = run(fakes.never_called, models=("cnn",), protocols=("k-fold", "test-split"))
     assert (result.num_ran, len(result.done)) == (0, 5)
+
+
+def test_what_waits_for_its_twin_has_no_folder_and_so_is_not_said_to_run(run, fakes, tmp_path):
+    with pytest.raises(MachineError):
+        run(fakes.disk_is_full, models=("cnn",))
+    study = StudyFolder(tmp_path / "study")
+    assert study.cell(ONCE).folder.exists()
+    assert not study.cell(TWICE).folder.exists()
 
 
 def test_another_seed_and_another_model_are_other_trainings(run):

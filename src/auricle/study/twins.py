@@ -25,7 +25,7 @@ def twins(cells: Mapping[CellName, Split], done: Collection[CellName]) -> dict[C
     for name in sorted(cells, key=lambda name: name not in done):
         split = cells[name]
         sets = (split.train.tobytes(), split.validation.tobytes(), split.test.tobytes())
-        original = trained.setdefault((name.model, name.seed, *sets), name)
+        original = trained.setdefault((name.model, name.seed, split.leaky, *sets), name)
         if original != name and name not in done:
             taken[name] = original
     return taken
@@ -41,7 +41,8 @@ def take_over(study: StudyFolder, taken: Mapping[CellName, CellName]) -> dict[Ce
     waiting = {}
     for name, original in taken.items():
         ours, theirs = study.cell(name), study.cell(original)
-        clear(ours)
+        if theirs.done or theirs.error.exists():
+            clear(ours)
         if not theirs.done:
             waiting[name] = original
             if theirs.error.exists():
