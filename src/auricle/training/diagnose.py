@@ -16,6 +16,7 @@ from auricle.training.causes import Case, Cure, likely_cause
 from auricle.training.fit import choose_device
 from auricle.training.loop import CurvePoint, Trainer, curve_point
 from auricle.training.measure import measure
+from auricle.training.memory import keep_freed_memory
 from auricle.training.parts import Sets, prepare_training
 from auricle.training.watch import Watch
 
@@ -102,6 +103,7 @@ def diagnose(
         MachineError: no such device.
         UsageError: the preset does not build.
     """
+    keep_freed_memory()
     tell = on_trial or (lambda change: None)
     num = epochs or num_trial_epochs(preset.training)
     with torch.random.fork_rng():
