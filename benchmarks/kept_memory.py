@@ -12,8 +12,8 @@ from pathlib import Path
 
 from auricle.config import load_preset
 from auricle.data.manifest import Manifest
-from measure import in_turn, publish, ratio, recordings_here, table
-from step import Trainings, our_training, training_that_gives_back
+from measure import publish, ratio, recordings_here, table
+from step import Trainings, epochs_in_turn, our_training, training_that_gives_back
 
 MODELS = ("cnn", "transformer-h4", "raw-cnn", "report-c-cnn")
 
@@ -23,13 +23,7 @@ def compare(model: str, manifest: Manifest, num_rounds: int) -> tuple[str, ...]:
     preset = load_preset(model)
     set_ups = {"given back": training_that_gives_back, "kept": our_training}
     sides = {name: Trainings(set_up, preset, manifest) for name, set_up in set_ups.items()}
-    try:
-        for side in sides.values():
-            side.ready()
-        found = in_turn({name: side.epoch for name, side in sides.items()}, num_rounds)
-    finally:
-        for side in sides.values():
-            side.end()
+    found = epochs_in_turn(sides, num_rounds)
     spent = {name: [cost.cpu_seconds for cost in costs] for name, costs in found.items()}
     medians = (f"{statistics.median(costs):.2f}" for costs in spent.values())
     return model, *medians, ratio(spent["kept"], spent["given back"])

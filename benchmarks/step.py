@@ -147,6 +147,17 @@ class Trainings:
             process.join()
 
 
+def epochs_in_turn(sides: dict[str, Trainings], num_rounds: int) -> dict[str, list[Cost]]:
+    """Return what a thousand windows cost each side in each round; the sides are then gone."""
+    try:
+        for side in sides.values():
+            side.ready()
+        return in_turn({name: side.epoch for name, side in sides.items()}, num_rounds)
+    finally:
+        for side in sides.values():
+            side.end()
+
+
 def compare(model: str, manifest: Manifest, num_rounds: int) -> list[tuple[str, ...]]:
     """Return the rows of a model."""
     preset, short = load_preset(model), load_preset(model, SHORT)
@@ -158,13 +169,7 @@ def compare(model: str, manifest: Manifest, num_rounds: int) -> list[tuple[str, 
             "notebook, one thread": Trainings(notebook_training, short, manifest),
             f"ours, {NUM_CELLS} at a time": Trainings(our_training, short, manifest, num=NUM_CELLS),
         }
-        try:
-            for side in sides.values():
-                side.ready()
-            found = in_turn({name: side.epoch for name, side in sides.items()}, num_rounds)
-        finally:
-            for side in sides.values():
-                side.end()
+        found = epochs_in_turn(sides, num_rounds)
     ours = list(sides)[-1]
     num_windows = len(make_splits(manifest, "official")[0].train) * preset.training.views * preset.training.epochs
     once = (decoding + sides[ours].once).of(num_windows, per=1000)

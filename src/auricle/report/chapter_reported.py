@@ -48,11 +48,11 @@ def reported_chapter(study: Study) -> Sequence[Section]:
     """Return the chapter; nothing for a study without models of the reports."""
     if not concerned(study):
         return ()
-    differences: list[Text] = []
-    for claim in claims():
-        if (model := model_of(study, claim)) and (found := _found(study, claim, model, claim.protocol)):
-            differences += _difference(study, claim, model, found)
-    blocks: list[Block] = [Paragraph(_introduction()), reported_table(study)]
+    compared = _compared(study)
+    differences = [
+        text for claim, model, found in compared if model and found for text in _difference(study, claim, model, found)
+    ]
+    blocks: list[Block] = [Paragraph(_introduction()), _table(study, compared)]
     if differences:
         blocks += [Paragraph(("Where measured and reported part:",)), Bullets(tuple(differences))]
     return (Section("reported", "Reported and measured", tuple(blocks)),)
@@ -60,10 +60,18 @@ def reported_chapter(study: Study) -> Sequence[Section]:
 
 def reported_table(study: Study) -> Table:
     """Return every figure of the reports beside what the study measured; then what it trained in ways that none has."""
+    return _table(study, _compared(study))
+
+
+def _compared(study: Study) -> list[tuple[Claim, str | None, Measured | None]]:
+    """Return every claim, the study's model that it is about, and what was measured of that."""
+    models = [(claim, model_of(study, claim)) for claim in claims()]
+    return [(claim, model, _found(study, claim, model, claim.protocol) if model else None) for claim, model in models]
+
+
+def _table(study: Study, compared: Sequence[tuple[Claim, str | None, Measured | None]]) -> Table:
     groups: dict[str, list[tuple[Value, ...]]] = {}
-    for claim in claims():
-        model = model_of(study, claim)
-        found = _found(study, claim, model, claim.protocol) if model else None
+    for claim, model, found in compared:
         groups.setdefault(_heading(claim), []).append(_row(study, claim, model, claim.protocol, found))
     for claim, model, protocol in unclaimed(study):
         found = _found(study, claim, model, protocol)

@@ -40,19 +40,19 @@ def training_chapter(study: Study) -> Section:
 
 def _curves(study: Study) -> Iterator[Block]:
     """Yield figures of accuracy and loss by epoch for each protocol that has a history."""
-    figures = [figure for protocol in study.protocols for figure in _protocol_curves(study, protocol)]
-    if not figures:
+    drawn = [figures for protocol in study.protocols if (figures := _protocol_curves(study, protocol))]
+    if not drawn:
         return
-    refs = [piece for figure in figures for piece in (", ", Ref(figure.name))][1:]
-    refs[-2:-1] = [" and "] * (len(refs) > 1)
+    refs = [piece for first, *_ in drawn for piece in (" and ", Ref(first.name))][1:]
     words = (
         " show accuracy and loss by epoch, measured after each epoch on the middle window of every clip without "
         "augmentation, for training and validation alike. "
     )
     averaged = any(preset.training.weight_average for preset in study.presets.values())
     note = "They are of the weights as they stand, not of the average that is scored at the end." if averaged else ""
-    yield Paragraph((*refs, words if len(figures) > 1 else words.replace("show", "shows", 1), note))
-    yield from figures
+    yield Paragraph((*refs, words if len(drawn) > 1 else words.replace("show", "shows", 1), note))
+    for figures in drawn:
+        yield from figures
 
 
 def _protocol_curves(study: Study, protocol: str) -> list[Figure]:

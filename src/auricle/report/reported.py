@@ -190,8 +190,8 @@ def reasons(claim: Claim, found: Measured, *, leaky: bool, num_classes: int) -> 
         cause = next((f" ({one.cause.split('; ')[0]})" for one in fallen if one.cause), "")
         told.append(f"{len(fallen)} of {num_cells} trainings here collapsed{cause}")
     elif claim.said.get("collapsed"):
-        while_only = sum(any("recovered" in record for record in cell.history) for cell in found.cells)
-        here = f"{while_only} of {num_cells} did for a while" if while_only else "none did"
+        passed = sum(any("recovered" in record for record in cell.history) for cell in found.cells)
+        here = f"{passed} of {num_cells} did for a while" if passed else "none did"
         told.append(f"the report's training collapsed, {here} here")
     elif abs(float(claim.test) / 100 - 1 / num_classes) < CHANCE_REACH:
         told.append("the reported figure is that of guessing")
