@@ -3,9 +3,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from auricle.report.chapter_ranking import heads_sections
 from auricle.report.comparisons import Comparison
 from auricle.report.evidence import Study, load_study
 from auricle.report.heads import families, heads_in_words, published_claim
+from auricle.report.tables import comparative_rows
 from auricle.report.wording import Text
 
 FAMILY = {1: "transformer-h1", 2: "transformer-h2", 4: "transformer-h4"}
@@ -38,6 +40,18 @@ def test_another_recipe_is_another_family(make_study):
         training={"transformer-h4": {"learning_rate": 0.5}},
     )  # fmt: skip
     assert families(load_study(folder)) == [{1: "transformer-h1", 2: "transformer-h2"}]
+
+
+def test_of_several_families_each_is_named(make_study):
+    names = [f"{stem}transformer-h{heads}" for stem in ("", "report-b-") for heads in (1, 2)]
+    folder = make_study(
+        categories=("cat", "dog"), models=names, protocols=("test-split",), epochs=1, clip_s=0.1,
+        skill=dict.fromkeys(names, 1.0),
+    )  # fmt: skip
+    study = load_study(folder)
+    (section,) = heads_sections(study, comparative_rows(study), {"test-split": ()})
+    titles = [item[0].words for item in section.blocks[0].items]
+    assert titles == ["transformer-h…, test-split", "report-b-transformer-h…, test-split"]
 
 
 def test_no_number_of_heads_is_called_best_without_evidence():

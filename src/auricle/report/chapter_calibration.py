@@ -157,9 +157,9 @@ def _alarms(study: Study, ranked: Sequence[ModelCalibration], protocol: str) -> 
         "Windows in a row that name one class are one alarm; in a clip of another class it is a false one. So the "
         "clips of the other classes stand for the background, and a hard one, as each is full of sound. A cell tests "
         f"{count(num_clips, 'clip')} of {clip_s:g} s, {decimal(minutes, 1)} minutes: one false alarm in one cell is "
-        f"{decimal(60 / minutes, 0)} an hour.",
+        f"{decimal(60 / minutes, 0)} an hour." + f" The {NUM_DRAWN} most accurate models:" * (len(ranked) > NUM_DRAWN),
     )  # fmt: skip
-    rates = tuple((Strong(model.model), f": {_rate_in_words(model)}") for model in ranked)
+    rates = tuple((Strong(model.model), f": {_rate_in_words(model)}") for model in ranked[:NUM_DRAWN])
     return [Paragraph(words), Bullets(rates), _classes(study, ranked, stamped(study, protocol))]
 
 

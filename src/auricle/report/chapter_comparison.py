@@ -11,7 +11,7 @@ from auricle.report.analysis import leaders, standing, uncertainty, verdict
 from auricle.report.baselines import beside_baselines, beside_best
 from auricle.report.chapter_ranking import heads_sections, ranking_figure, spread_table
 from auricle.report.chapter_summary import stamped
-from auricle.report.comparisons import Comparison
+from auricle.report.comparisons import MOST_SHOWN, Comparison, foremost, foremost_in_words
 from auricle.report.document import Block, Bullets, Figure, Paragraph, Section
 from auricle.report.evidence import Study
 from auricle.report.figures import palette, panel
@@ -63,7 +63,7 @@ def comparison_chapter(
     if any(comparisons.values()):
         blocks += [Paragraph(_how_compared()), Bullets(_how_tested()), _pairs(study, comparisons)]
     blocks += _baselines(study, rows)
-    blocks.append(_f1_by_model(study, protocol))
+    blocks.append(_f1_by_model(study, rows, protocol))
     seen = tuple((Strong(item.title), ". ", *item.text) for item in observations(study, rows, protocol))
     head = f"Unless another protocol is named, these are of {stamped(study, protocol)}."
     observed = Section("observations", "Observations", (Paragraph((head,)), Bullets(seen)))
@@ -105,12 +105,21 @@ def _pairs(study: Study, comparisons: Mapping[str, Sequence[Comparison]]) -> Tab
     groups = {
         stamped(study, protocol): [_pair(pair) for pair in pairs] for protocol, pairs in comparisons.items() if pairs
     }
+    shown: dict[str, int] = {}
+    head = "Every two models"
+    if len(study.models) > MOST_SHOWN:
+        shown = {
+            stamped(study, protocol): sum(pair.first == pairs[0].first for pair in pairs)
+            for protocol, pairs in comparisons.items()
+            if pairs
+        }
+        head = "The most accurate model and each other one"
     caption = (
-        "Every two models on the same test clips; differences are in percentage points. Clips won are those that the "
+        f"{head} on the same test clips; differences are in percentage points. Clips won are those that the "
         "first model gets right more often than the second; lost, the reverse. Train.: the trainings in which it gets "
         "more clips right. Shown: whether the data show a difference.",
     )
-    return Table("table-pairs", caption, _PAIRS, groups)
+    return Table("table-pairs", caption, _PAIRS, groups, shown=shown)
 
 
 def _baselines(study: Study, rows: Sequence[ComparativeRow]) -> list[Block]:
@@ -137,16 +146,18 @@ def _pair(pair: Comparison) -> tuple[Value, ...]:
     )  # fmt: skip
 
 
-def _f1_by_model(study: Study, protocol: str) -> Figure:
+def _f1_by_model(study: Study, rows: Sequence[ComparativeRow], protocol: str) -> Figure:
     categories = study.dataset.categories
+    models = foremost(study.models, rows, protocol)
     means = {
         model: [float(np.mean(class_f1(cells, category) or [0.0])) for category in categories]
-        for model in study.models
+        for model in models
         if (cells := study.of(model, protocol))
     }
     drawn = figures_results.f1_by_model(means, categories, palette(tuple(study.presets)))
     caption = (
-        f"F1 of each class and model under {stamped(study, protocol)}. Where the marks of a class lie together, it is "
-        "as hard or as easy for every model; where they lie apart, the models may differ, or the luck of few clips.",
+        f"F1 of each class and model under {stamped(study, protocol)}{foremost_in_words(rows, protocol)}. Where the "
+        "marks of a class lie together, it is as hard or as easy for every model; where they lie apart, the models may "
+        "differ, or the luck of few clips.",
     )
     return Figure("figure-f1-models", (panel(drawn, "f1-models", "F1 of each class, one mark a model"),), caption)

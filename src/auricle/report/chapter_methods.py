@@ -54,7 +54,7 @@ def _preprocessing(study: Study) -> list[Block]:
         alike.setdefault(_preprocessing_in_words(study, model), []).append(model)
     if len(alike) == 1:
         return [Paragraph((next(iter(alike)),))]
-    return [Bullets(tuple((Strong(listing(models)), f": {words}") for words, models in alike.items()))]
+    return [Bullets(tuple((Strong(", ".join(models)), f": {words}") for words, models in alike.items()))]
 
 
 def _preprocessing_in_words(study: Study, model: str) -> str:

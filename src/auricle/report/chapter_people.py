@@ -8,7 +8,7 @@ import numpy as np
 
 from auricle.report import figures_results
 from auricle.report.chapter_summary import stamped
-from auricle.report.comparisons import ranking
+from auricle.report.comparisons import foremost, foremost_in_words, ranking
 from auricle.report.differences import clip_name
 from auricle.report.document import Block, Figure, Paragraph, Section
 from auricle.report.effects import Effect, adjusted, effect
@@ -54,11 +54,12 @@ def people_chapter(study: Study, rows: Sequence[ComparativeRow], protocol: str) 
         return ()
     right = models_right(study, protocol, people)
     answers = {model: model_answers(study, model, protocol, people.clips) for model in right}
+    shown = {model: right[model] for model in foremost(right, rows, protocol)}
     blocks: list[Block] = [
         Paragraph(_standing(study, protocol, people, right)),
         _confusions(study, people, answers, ranking(rows, protocol)[0]),
         Paragraph(_agreement_words(study, people, answers)),
-        _by_class(study, people, right, answers),
+        _by_class(study, people, shown, answers, foremost_in_words(rows, protocol)),
         *_clips(study, people, right, answers),
     ]
     return (Section("people", "Against people", tuple(blocks)),)
@@ -149,9 +150,9 @@ def _agreement_words(study: Study, people: People, answers: Mapping[str, np.ndar
 
 
 def _by_class(
-    study: Study, people: People, right: Mapping[str, np.ndarray], answers: Mapping[str, np.ndarray]
+    study: Study, people: People, right: Mapping[str, np.ndarray], answers: Mapping[str, np.ndarray], some: str
 ) -> Table:
-    """List how often people and models are right and agree, class by class."""
+    """List how often people and models are right and agree, class by class; `some` says which models."""
     columns = (
         Column("class", "Class", grows=True),
         Column("clips", "Clips", "count"),
@@ -160,7 +161,7 @@ def _by_class(
     )
     shares = {
         "Right answers, %": (people.right, *right.values()),
-        "Same answer as a person, %": (among_people(people), *(agreement(people, own) for own in answers.values())),
+        "Same answer as a person, %": (among_people(people), *(agreement(people, answers[model]) for model in right)),
     }
     of_class = {
         spoken(category): people.labels == label
@@ -173,8 +174,8 @@ def _by_class(
         for words, of_group in shares.items()
     }
     caption = (
-        "People and models, class by class: how often each is right, and how often it gives a clip the answer that a "
-        "person gives it (for people: another person). Few clips stand behind a class.",
+        f"People and models{some}, class by class: how often each is right, and how often it gives a clip the answer "
+        "that a person gives it (for people: another person). Few clips stand behind a class.",
     )
     return Table("table-people-classes", caption, columns, groups, totals=True)
 

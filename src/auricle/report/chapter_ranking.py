@@ -10,7 +10,7 @@ from auricle.report.document import Block, Bullets, Figure, Paragraph, Section
 from auricle.report.evidence import Study
 from auricle.report.figures import palette, panel
 from auricle.report.figures_ranking import ranking
-from auricle.report.heads import families, heads_in_words, published_claim
+from auricle.report.heads import families, family_name, heads_in_words, published_claim
 from auricle.report.ranking import places, ties
 from auricle.report.seeds import seed_rows
 from auricle.report.tables import ComparativeRow
@@ -76,11 +76,13 @@ def heads_sections(
 ) -> Sequence[Section]:
     """Return the section on the number of heads; nothing where no two models differ in that alone."""
     told: list[Text] = []
-    for family in families(study):
+    found = families(study)
+    for family in found:
+        name = f"{family_name(family)}, " if len(found) > 1 else ""
         for protocol, pairs in comparisons.items():
             words = heads_in_words(family, [row for row in rows if row.protocol == protocol], pairs)
             if words:
-                told.append((Strong(stamped(study, protocol)), ": ", *words))
+                told.append((Strong(f"{name}{stamped(study, protocol)}"), ": ", *words))
     if not told:
         return ()
     blocks: list[Block] = [Bullets(tuple(told))]

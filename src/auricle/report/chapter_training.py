@@ -6,14 +6,15 @@ from collections.abc import Iterator
 
 from auricle.config import AugmentationConfig, TrainingConfig
 from auricle.report.collapses import collapses
-from auricle.report.document import Block, Figure, Paragraph, Section
+from auricle.report.document import Block, Bullets, Figure, Paragraph, Section
 from auricle.report.evidence import Study
 from auricle.report.figures import drawable, palette, panel
 from auricle.report.figures_training import Quantity, curves, largest_loss
 from auricle.report.tabular import Column, Table
-from auricle.report.wording import Code, Ref, Text, anchors, listing
+from auricle.report.wording import Code, Ref, Strong, Text, anchors, listing
 
 MOST_PANELS = 12  # two a model; they fill a page
+LONGEST_TITLE = 70  # letters of a column's title
 
 
 def training_chapter(study: Study) -> Section:
@@ -23,6 +24,17 @@ def training_chapter(study: Study) -> Section:
         alike.setdefault(tuple(_recipe(study, model).values()), []).append(model)
     settings = list(_recipe(study, study.models[0]))
     titles = [listing(models) for models in alike.values()] if len(alike) > 1 else ["All models"]
+    named: list[Block] = []
+    if max(map(len, titles)) > LONGEST_TITLE:
+        titles = [f"Recipe {n}" for n in range(1, len(alike) + 1)]
+        named = [
+            Bullets(
+                tuple(
+                    (Strong(title), f": {', '.join(models)}.")
+                    for title, models in zip(titles, alike.values(), strict=True)
+                )
+            )
+        ]
     columns = (
         Column("setting", "Setting"),
         *(Column(f"recipe_{n}", title, grows=True) for n, title in enumerate(titles, 1)),
@@ -35,7 +47,7 @@ def training_chapter(study: Study) -> Section:
     )  # fmt: skip
     curves = tuple(_curves(study))
     sections = (Section("curves", "Learning curves", curves),) if curves else ()
-    return Section("training", "Training", (Paragraph(text), table, *_overrides(study)), sections)
+    return Section("training", "Training", (Paragraph(text), *named, table, *_overrides(study)), sections)
 
 
 def _curves(study: Study) -> Iterator[Block]:

@@ -9,7 +9,7 @@ import numpy as np
 from auricle.report import figures_why
 from auricle.report.chapter_summary import stamped
 from auricle.report.chapter_uses import uses_section
-from auricle.report.comparisons import ranking
+from auricle.report.comparisons import MOST_SHOWN, foremost, foremost_in_words, ranking
 from auricle.report.curve_readings import EARLY, FALLING, FITS, GAP, PAST, SMOOTHED, read_curves
 from auricle.report.differences import (
     NUM_NAMED,
@@ -60,15 +60,16 @@ def why_chapter(study: Study, rows: Sequence[ComparativeRow], protocol: str) -> 
     ranked = ranking(rows, protocol)
     text = f"All of this chapter is of the test clips under {stamped(study, protocol)}, unless it says otherwise."
     sections = (
-        _differences(study, protocol, ranked),
+        _differences(study, rows, protocol),
         *_readings(study, protocol),
         uses_section(study, protocol, ranked),
     )
     return Section("why", "Why", (Paragraph((text,)),), sections)
 
 
-def _differences(study: Study, protocol: str, ranked: Sequence[str]) -> Section:
+def _differences(study: Study, rows: Sequence[ComparativeRow], protocol: str) -> Section:
     """Return which clips are missed, and in which classes one model is ahead of another."""
+    ranked = ranking(rows, protocol)
     right = {model: shares_right(study, model, protocol) for model in study.models if model in ranked}
     clips = hardest(right, MOST_ROWS)
     if not clips:
@@ -80,7 +81,9 @@ def _differences(study: Study, protocol: str, ranked: Sequence[str]) -> Section:
         f"{count(num_missed, 'clip')} of {len(every):,} are missed by a cell at least; {by_all:,} by most cells of ",
         "every model" if len(right) > 1 else "the model", ". ", Ref("figure-missed"), " shows them.",
     )  # fmt: skip
-    blocks: list[Block] = [Paragraph(text), _missed(study, protocol, right, clips, num_missed)]
+    shown = {model: right[model] for model in foremost(right, rows, protocol)}
+    some = foremost_in_words(rows, protocol)
+    blocks: list[Block] = [Paragraph(text), _missed(study, protocol, shown, clips, num_missed, some)]
     found = class_differences(study, protocol, ranked)
     if found:
         table_rows: list[tuple[Value, ...]] = [
@@ -94,12 +97,18 @@ def _differences(study: Study, protocol: str, ranked: Sequence[str]) -> Section:
             "What each model is ahead of another in: classes, with the difference in points, and the clips that it "
             f"gets right in more of its cells; the clearest first, {NUM_NAMED} named at most.",
         )
-        blocks += [Paragraph(words), Table("table-differences", caption, _DIFFERENCES, {"": table_rows})]
+        table = Table("table-differences", caption, _DIFFERENCES, {"": table_rows}, shown={"": 2 * MOST_SHOWN})
+        blocks += [Paragraph(words), table]
     return Section("differences", "Where the models differ", tuple(blocks))
 
 
 def _missed(
-    study: Study, protocol: str, right: Mapping[str, Mapping[str, float]], clips: Sequence[str], num_missed: int
+    study: Study,
+    protocol: str,
+    right: Mapping[str, Mapping[str, float]],
+    clips: Sequence[str],
+    num_missed: int,
+    some: str,
 ) -> Figure:
     colours, categories = palette(tuple(study.presets)), category_of(study, protocol)
     columns = {model: ([1 - of.get(clip, np.nan) for clip in clips], colours[model]) for model, of in right.items()}
@@ -116,10 +125,10 @@ def _missed(
         [c for _, c in columns.values()],
         "·",
     )
-    some = f"The {len(clips)} most missed of {num_missed:,} test clips" if len(clips) < num_missed else "Test clips"
+    head = f"The {len(clips)} most missed of {num_missed:,} test clips" if len(clips) < num_missed else "Test clips"
     caption = (
-        f"{some} that a cell misses: the share of each model's cells that are wrong, in percent.{judged} Rows that are "
-        "dark throughout are hard for every model; the others are where the models part.",
+        f"{head} that a cell misses: the share of each model's cells that are wrong, in percent{some}.{judged} "
+        "Rows that are dark throughout are hard for every model; the others are where the models part.",
     )
     return Figure("figure-missed", (panel(drawn, "missed", "Clips that are missed, by model"),), caption)
 

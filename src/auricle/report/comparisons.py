@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -15,6 +15,7 @@ from auricle.report.tables import ComparativeRow
 from auricle.scoring.statistics import bootstrap_interval, holm, mean_test, numbered, sign_test, training_reach
 
 SIGNIFICANT = 0.05
+MOST_SHOWN = 8  # models with a column, a mark or a row for each other model: what a page holds
 BOOTSTRAP_SEED = 0
 
 
@@ -103,6 +104,18 @@ def adjusted(pairs: Sequence[Comparison]) -> list[Comparison]:
 def ranking(rows: Sequence[ComparativeRow], protocol: str) -> list[str]:
     """Return the models of a protocol, the most accurate first."""
     return [row.model for row in sorted(rows, key=lambda row: -row.accuracy) if row.protocol == protocol]
+
+
+def foremost(models: Iterable[str], rows: Sequence[ComparativeRow], protocol: str) -> list[str]:
+    """Return those models, in the order given, that are among the most accurate of a protocol, `MOST_SHOWN` at most."""
+    best = set(ranking(rows, protocol)[:MOST_SHOWN])
+    return [model for model in models if model in best]
+
+
+def foremost_in_words(rows: Sequence[ComparativeRow], protocol: str) -> str:
+    """Return what a caption adds where `foremost` leaves models out, after a comma; nothing where it does not."""
+    num = len(ranking(rows, protocol))
+    return f", the {MOST_SHOWN} most accurate of {num} models" if num > MOST_SHOWN else ""
 
 
 def main_protocol(rows: Sequence[ComparativeRow]) -> str:

@@ -93,7 +93,7 @@ def confusion(
                 ha="center",
                 va="center",
                 color=ink,
-                fontsize=fontsize,
+                fontsize=fontsize * min(1.0, 2.3 / len(str(matrix[row, column]))),  # three digits fill a square
             )
     names = [drawable(name, place, 16) for place, name in enumerate(categories)]
     axes.set_xticks(range(num), names, rotation=90, fontsize=fontsize)
@@ -143,7 +143,8 @@ def f1_by_model(means: Mapping[str, Sequence[float]], categories: Sequence[str],
                   mew=0, alpha=0.9, label=drawable(model, place))  # fmt: skip
     _class_rows(axes, categories)
     axes.set(xlim=(0, 1.02), xlabel="F1, mean over cells")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=min(4, len(means)), columnspacing=1.2)
+    columns = 4 if max(map(len, means)) <= 16 else 3  # what the width of the figure holds of such names
+    axes.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=min(columns, len(means)), columnspacing=1.2)
     return figure
 
 

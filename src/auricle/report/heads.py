@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, takewhile
 
 from auricle.report.analysis import PUBLISHED_SOURCE
 from auricle.report.comparisons import Comparison
@@ -16,6 +16,7 @@ from auricle.scoring.statistics import wilson_interval
 PUBLISHED_MODEL = "report-a-transformer-h"  # the one report whose heads differ, each trained once with this recipe:
 PUBLISHED_RECIPE = {"optimizer": "adam", "rate": 0.001}
 PUBLISHED_CLIPS = 80
+SHORTEST_STEM = 3  # letters that names must begin with alike to be called by them
 
 
 def families(study: Study) -> list[dict[int, str]]:
@@ -28,6 +29,24 @@ def families(study: Study) -> list[dict[int, str]]:
             alike = preset.model_copy(update={"name": "", "about": "", "encoder": encoder})
             found.setdefault(alike.model_dump_json(), {})[preset.encoder.num_heads] = model
     return [dict(sorted(family.items())) for family in found.values() if len(family) > 1]
+
+
+def family_name(family: Mapping[int, str]) -> str:
+    """Return what the names of a family have in common, `…` for the rest; all of them where that is little.
+
+    >>> family_name({1: "small-h1-slow", 4: "small-h4-slow"}), family_name({1: "one", 4: "four"})
+    ('small-h…-slow', 'one and four')
+    """
+    names = list(family.values())
+    head = _alike(names)
+    tail = _alike([name[len(head) :][::-1] for name in names])[::-1]
+    return f"{head}…{tail}" if len(head) >= SHORTEST_STEM else listing(names)
+
+
+def _alike(names: Sequence[str]) -> str:
+    """Return the letters with which all names begin."""
+    columns = takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
+    return "".join(letters[0] for letters in columns)
 
 
 def heads_in_words(

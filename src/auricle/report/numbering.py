@@ -19,7 +19,7 @@ from auricle.report.document import (
     blocks_of,
 )
 from auricle.report.tabular import Spread, Table, Value, show, show_sd
-from auricle.report.wording import Beside, Code, Piece, Ref, Strong, Text, visible
+from auricle.report.wording import Beside, Code, Piece, Ref, Strong, Text, count, visible
 
 Json = dict[str, Any]
 
@@ -126,8 +126,14 @@ class _Writer:
             }
             for place, column in enumerate(table.columns)
         ]
-        groups = [{"title": visible(title), "rows": _cells(table, group)} for title, group in table.groups.items()]
-        return {**self._head(table.name, table.caption), "columns": columns, "groups": groups, "totals": table.totals}
+        groups = [
+            {"title": visible(title), "rows": _cells(table, group)[: table.shown.get(title)]}
+            for title, group in table.groups.items()
+        ]
+        caption, hidden = table.caption, len(rows) - sum(len(group["rows"]) for group in groups)
+        if hidden:
+            caption = (*caption, f" {count(hidden, 'more row')}: ", Beside(f"tables/{table.name}.csv"), ".")
+        return {**self._head(table.name, caption), "columns": columns, "groups": groups, "totals": table.totals}
 
     def _head(self, name: str, caption: Text) -> Json:
         return {"id": name, "label": self.labels[name], "caption": self.text(caption)}

@@ -12,7 +12,7 @@ from auricle.report.collapses import commonest_answer, diverged, told
 from auricle.report.evidence import CellEvidence, Study
 from auricle.report.tables import ComparativeRow
 from auricle.report.tabular import spread
-from auricle.report.wording import Ref, Text, count, listing, percent, points, spoken
+from auricle.report.wording import MOST_NAMED, Ref, Text, count, listing, percent, points, spoken
 from auricle.scoring.statistics import wilson_interval
 
 NUM_NAMED = 3
@@ -125,13 +125,21 @@ def last_gap(cells: Sequence[CellEvidence]) -> tuple[float, float] | None:
 
 def overfitting(study: Study, protocol: str) -> Observation | None:
     """Set training accuracy beside validation accuracy at the last epoch."""
-    told = []
-    for model in study.models:
-        if (ends := last_gap(study.of(model, protocol))) is not None:
-            told.append(f"{model} {percent(ends[0])} and {percent(ends[1])}, a gap of {points(ends[0] - ends[1])}")
-    if not told:
+    ends = {model: found for model in study.models if (found := last_gap(study.of(model, protocol))) is not None}
+    if not ends:
         return None
-    text = f"At the last epoch, on one window a clip, training and validation accuracy are: {'; '.join(told)} ("
+    gaps = {model: train - validation for model, (train, validation) in ends.items()}
+    head, named = "", list(gaps)
+    if len(gaps) > MOST_NAMED:
+        head, named = (
+            f"The widest gaps of {len(gaps)} models. ",
+            sorted(gaps, key=lambda model: -gaps[model])[:NUM_NAMED],
+        )
+    told = "; ".join(
+        f"{model} {percent(ends[model][0])} and {percent(ends[model][1])}, a gap of {points(gaps[model])}"
+        for model in named
+    )
+    text = f"{head}At the last epoch, on one window a clip, training and validation accuracy are: {told} ("
     return Observation("Overfitting", (text, Ref(f"figure-curves-{protocol}"), ")."))
 
 

@@ -6,7 +6,7 @@ import csv
 import io
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -66,6 +66,8 @@ class Table:
         columns: of every row.
         groups: rows under a heading; one group with an empty heading is a plain table.
         totals: whether the last row of each group sums up the others.
+        shown: heading to the number of its rows that the report shows; the CSV file has all, and so has the report of
+            a group that is not named here.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Table:
     columns: tuple[Column, ...]
     groups: Mapping[str, Sequence[Sequence[Value]]]
     totals: bool = False
+    shown: Mapping[str, int] = field(default_factory=dict)
 
 
 def show(value: Value, kind: Kind) -> str:
