@@ -91,6 +91,11 @@ def test_a_loss_that_fell_once_has_left_its_start():
     assert told(watch(), history) == []
 
 
+def test_a_training_that_falls_back_to_guessing_has_collapsed():
+    history = [dict(HEALTHY) for _ in range(40)] + [epoch(loss=2.29, accuracy=0.16) for _ in range(10)]
+    assert told(watch(), history) == [(40 + STREAK, "guessing")]
+
+
 def test_histories_without_answers_are_judged_by_loss_and_accuracy():
     old = {"train_loss": 2.3, "train_accuracy": 0.1}
     assert told(watch(), [dict(old) for _ in range(20)]) == [(10, "chance")]

@@ -5,6 +5,7 @@ A training has collapsed when each of its last few epochs shows the same sign:
     constant       every clip is given the same logits: the network does not hear its input
     one-class      every clip of training and validation is given one answer
     chance         training accuracy is not above that of always giving the commonest class
+    guessing       training loss is back at that of guessing, with less than twice the right answers of guessing
     starting-loss  training loss has never fallen below that of guessing
 
 A healthy training is near chance at first too, so nothing is said before a tenth of the epochs, nor before the
@@ -27,11 +28,13 @@ SPREAD = 0.05  # of logits; the clips' probabilities then differ by a twentieth 
 SHARE = 0.98  # of one answer
 LEVEL = 0.05  # p-value below which training accuracy is above chance
 LOSS = 0.97  # of the loss of guessing
+FEW = 2.0  # times the right answers of guessing
 
 MEANINGS = {
     "constant": "every clip is given the same logits",
     "one-class": "every clip is given one answer",
     "chance": "training accuracy is not above chance",
+    "guessing": "the loss is back at that of guessing",
     "starting-loss": "the loss has never fallen below that of guessing",
 }  # the gravest first
 
@@ -82,7 +85,9 @@ class Watch:
         if self.p_chance(record["train_accuracy"]) >= LEVEL:
             found.add("chance")
         if record["train_loss"] >= LOSS * self.blank_loss:
-            found.add("starting-loss")
+            found |= (
+                {"starting-loss", "guessing"} if record["train_accuracy"] < FEW * self.chance else {"starting-loss"}
+            )
         return found
 
     def p_chance(self, accuracy: float) -> float:
@@ -96,8 +101,8 @@ class Watch:
         if len(history) < self.first_epoch:
             return None
         lasting = set.intersection(*(self.signs(record) for record in history[-STREAK:]))
-        if any(record["train_loss"] < LOSS * self.blank_loss for record in history):
-            lasting.discard("starting-loss")  # it has left it once
+        has_left = any(record["train_loss"] < LOSS * self.blank_loss for record in history)
+        lasting.discard("starting-loss" if has_left else "guessing")
         return next((kind for kind in MEANINGS if kind in lasting), None)
 
     def news(self, history: Sequence[Record]) -> str | None:
