@@ -26,6 +26,7 @@ def document(make_study: Callable[..., Path]) -> Document:
     training = {model: {"learning_rate": 0.5} for model in MODELS[::2]}
     folder = make_study(
         models=MODELS, protocols=("test-split",), skill=skill, epochs=2, clip_s=0.1, training=training,
+        categories=("cat", "dog", "rain"),
     )  # fmt: skip
     clips = load_study(folder).cells[0].clips.clips
     with StudyFolder(folder).judgements.open("w", newline="") as file:
