@@ -5,8 +5,8 @@ from __future__ import annotations
 import heapq
 import json
 import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,7 +79,7 @@ def read_status(folder: Path) -> StudyStatus | None:
         raise RefusedError(f"{place.description} is damaged ({reason}); choose another folder") from error
     running = runs.owner(folder) is not None
     cells = [cell_status(place.cell(name), epochs[name.model], running=running) for name in names]
-    with_times, left_s = timed(cells)
+    with_times, left_s = timed(cells, trained_as_test_split(names))
     return StudyStatus(config.name, running, tuple(with_times), left_s)
 
 
@@ -93,6 +93,11 @@ def _planned(config: StudyConfig, models: Sequence[str], folds: Sequence[int]) -
         for model in models
         if protocol in config.protocols_of(model)
     ]
+
+
+def trained_as_test_split(names: Sequence[CellName]) -> set[str]:
+    """Return the cells of k-fold that are trained as test-split: its one cell validates on the same fold."""
+    return {str(name) for name in names if name.protocol == "k-fold" and replace(name, protocol="test-split") in names}
 
 
 def cell_status(cell: Cell, epochs: int, *, running: bool) -> CellStatus:
@@ -135,11 +140,12 @@ def _cause(cell: Cell) -> str:
         return "for an unknown cause"
 
 
-def timed(cells: Sequence[CellStatus]) -> tuple[list[CellStatus], float | None]:
+def timed(cells: Sequence[CellStatus], twins: Collection[str] = ()) -> tuple[list[CellStatus], float | None]:
     """Add to each cell the seconds that it still needs, and return those until the last one ends.
 
     An epoch of a model takes what its epochs have taken so far; of a model that has not begun, what those of the
-    others have. As many cells are trained at a time as are running now. None: nothing is known, or nothing runs.
+    others have; a twin that waits takes no time, only what another cell brings. As many are trained at a time as are
+    running now. None: nothing is known, or nothing runs.
     """
     per_epoch = {
         model: statistics.fmean(cell.seconds / cell.epoch for cell in cells if cell.model == model and cell.epoch)
@@ -151,7 +157,9 @@ def timed(cells: Sequence[CellStatus]) -> tuple[list[CellStatus], float | None]:
         pace = per_epoch.get(cell.model, overall)
         open_ = cell.state in ("running", "waiting", "stopped")
         left_s = pace * (cell.epochs - cell.epoch) if open_ and pace is not None else None
-        timed_cells.append(CellStatus(**{**vars(cell), "left_s": left_s}))
+        if cell.state == "waiting" and cell.name in twins:
+            left_s = 0.0
+        timed_cells.append(replace(cell, left_s=left_s))
     return timed_cells, _until_last(timed_cells)
 
 
