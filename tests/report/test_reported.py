@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from auricle import runs
 from auricle.report.chapter_reported import reported_chapter
 from auricle.report.document import Bullets, Table
 from auricle.report.evidence import Study, load_study
@@ -109,6 +110,25 @@ def test_what_was_not_run_says_so_in_its_row(table: Table):
     assert (row["reported_accuracy"], row["measured_accuracy"], row["standing"]) == ("45.00", "–", "not run")
     (row,) = rows_of(table, "Report B", model="CNN, 3 epochs", protocol="random (leaky)")
     assert (row["reported_accuracy"], row["standing"]) == ("59.75", "not started")
+
+
+def test_a_variant_that_diverged_has_a_row(make_study: Callable[..., Path]):
+    names = ("report-d-transformer-h1-1-epoch", "report-d-transformer-h1-40-steps")
+    cell = f"{names[0]}/test-split-2-0"
+    training = {"optimizer": "adam", "learning_rate": 0.001}
+    folder = make_study(
+        models=names, protocols=("test-split",), skill=dict.fromkeys(names, 0.0), epochs=1, clip_s=0.1, failed=[cell],
+        training={names[0]: training, names[1]: {**training, "max_steps": 40}},
+    )  # fmt: skip
+    runs.write_json(
+        StudyFolder(folder).cell(runs.CellName.parse(cell)).error, {"cause": "diverged in epoch 1, step 42"}
+    )
+    (chapter,) = reported_chapter(load_study(folder))
+    table = next(block for block in chapter.blocks if isinstance(block, Table))
+    (steps,) = rows_of(table, "Report D", model="T, 1 head, 40 steps")
+    (epoch,) = rows_of(table, "Report D", model="T, 1 head, 1 epoch")
+    assert (steps["reported_accuracy"], steps["standing"]) == ("10", "agree")
+    assert (epoch["reported_accuracy"], epoch["measured_accuracy"], epoch["standing"]) == ("–", "–", "diverged")
 
 
 def test_what_collapsed_there_and_here_is_said_to(table: Table):

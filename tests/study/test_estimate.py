@@ -66,6 +66,11 @@ def test_the_time_of_a_cell_is_its_steps_and_a_curve(steps: list[str]) -> None:
     assert found.cell_s == pytest.approx(100 * (2160 / 32 + 400 / 32 / 3))
 
 
+def test_steps_end_a_training_and_its_time(steps: list[str]) -> None:
+    (found,), _ = ask(work("report-c-cnn", max_steps=2000))
+    assert found.cell_s == pytest.approx(2000 + 30 * 400 / 32 / 3)
+
+
 def test_memory_is_that_of_the_steps_the_data_and_a_checkpoint(steps: list[str]) -> None:
     (found,), _ = ask(work("report-d-transformer-h1"))
     adam, recordings = 3 * 4 * 48_467_594, 3 * 400 * 80_000 * 4

@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 import io
 import json
@@ -79,6 +80,28 @@ def test_a_cell_that_was_interrupted_ends_as_if_it_had_not_been(
     assert outcome(broken) == outcome(whole)
     spent_s = json.loads(broken.metrics.read_text())["cpu_seconds"]
     assert spent_s >= sum(record["cpu_seconds"] for record in runs.read_history(broken))  # of both sessions
+
+
+def test_a_training_ends_after_its_steps_and_goes_on_to_them(tmp_path, recordings, split, tiny) -> None:
+    """Ten steps, in the middle of an epoch; a training that was stopped on the way takes no more."""
+
+    def fit(folder: str, max_steps: int | None, stop_after: int | None = None) -> list[dict]:
+        def interrupt(record: dict) -> None:
+            if record["epoch"] == stop_after:
+                raise KeyboardInterrupt
+
+        cell, preset = cell_in(tmp_path / folder), tiny(max_steps=max_steps)
+        with contextlib.suppress(KeyboardInterrupt):
+            fit_cell(cell, preset, recordings, split, device="cpu", threads=1, on_epoch=interrupt)
+        return runs.read_history(cell)
+
+    (an_epoch,) = {record["steps"] for record in fit("whole", None)}
+    wanted = an_epoch + 1
+    history = fit("short", wanted)
+    assert [record["steps"] for record in history] == [an_epoch, 1]
+    fit("broken", wanted, stop_after=1)
+    assert [record["steps"] for record in fit("broken", wanted)] == [an_epoch, 1]
+    assert outcome(cell_in(tmp_path / "broken")) == outcome(cell_in(tmp_path / "short"))
 
 
 def test_model_and_optimiser_are_fresh_in_every_cell(tmp_path, recordings, split, monkeypatch, tiny) -> None:

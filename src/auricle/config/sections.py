@@ -116,6 +116,9 @@ class TrainingConfig(Section):
     """The recipe."""
 
     epochs: int = Field(100, ge=1)
+    max_steps: int | None = Field(
+        None, ge=1, description="the training ends after so many, in the middle of an epoch if need be"
+    )
     batch_size: int = Field(32, ge=2)
     windows: Literal["random", "grid"] = Field(
         "random", description="what an epoch sees: windows at random places, or those that score a clip, all of them"

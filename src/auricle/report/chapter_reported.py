@@ -107,7 +107,9 @@ def _row(
     """Return a row of the table; without a claim, of a configuration that no report has."""
     training = study.presets[model].training if model else None
     shown = _unbroken(_short(claim.model if claim else model or ""))
-    if training and training.epochs != TrainingConfig().epochs:
+    if training and training.max_steps:
+        shown += f", {_unbroken(count(training.max_steps, 'step'))}"
+    elif training and training.epochs != TrainingConfig().epochs:
         shown += f", {_unbroken(count(training.epochs, 'epoch'))}"
     said = claim.said if claim else {}
     optimiser = training.optimizer if training else said.get("optimizer")

@@ -18,6 +18,10 @@ from auricle.scoring.statistics import wilson_interval
 PREFIX = "report-"
 HEADS = (1, 2, 4)
 LEFT_OPEN = "what the report's text leaves open was assumed here, as the description of the preset says"
+FAILED = {
+    "diverged": "failed: diverged",
+    "failed": "failed",
+}  # in a word: how the reason begins, the more telling first
 CHANCE_REACH = 0.015  # of a share to that of guessing
 
 
@@ -120,13 +124,17 @@ def _is_variant(name: str, model: str) -> bool:
 
 
 def unclaimed(study: Study) -> Iterator[tuple[Claim, str, str]]:
-    """Yield the models of the reports that the study trained in ways which no report has: a claim, model, protocol."""
+    """Yield the models of the reports that the study trained in ways which no report has: a claim, model, protocol.
+
+    A training that failed is one of them.
+    """
     known = claims()
     covered = {(model_of(study, claim), claim.protocol) for claim in known}
-    for model in study.models:
+    for model in study.presets:
         claim = next((claim for claim in known if _is_variant(model, claim.model)), None)
         for protocol in study.protocols if claim else ():
-            if study.of(model, protocol) and (model, protocol) not in covered:
+            tried = study.of(model, protocol) or absence(study, model, protocol) in FAILED
+            if tried and (model, protocol) not in covered:
                 assert claim is not None
                 yield claim, model, protocol
 
@@ -162,8 +170,10 @@ def _window_scores(cell: CellEvidence) -> dict[str, Any]:
 def absence(study: Study, model: str | None, protocol: str) -> str:
     """Say why there is nothing to set beside a claim."""
     reasons = [cell.reason for cell in study.missing if (cell.name.model, cell.name.protocol) == (model, protocol)]
-    failed = next((reason for reason in reasons if reason.startswith("failed")), None)
-    return "failed" if failed else reasons[0] if reasons else "not run"
+    for word, start in FAILED.items():
+        if any(reason.startswith(start) for reason in reasons):
+            return word
+    return reasons[0] if reasons else "not run"
 
 
 def standing(claim: Claim, found: Measured) -> str:

@@ -8,6 +8,7 @@ A short study is not held up: what it costs is computed alone.
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +61,11 @@ class Work:
     @property
     def passes(self) -> float:
         """Windows of a cell, each three times for a step; once for its learning curve."""
-        return self.preset.training.epochs * (PASSES * self.windows_an_epoch + self.num_clips)
+        training = self.preset.training
+        epochs: float = training.epochs
+        if training.max_steps:
+            epochs = min(epochs, training.max_steps * training.batch_size / self.windows_an_epoch)
+        return PASSES * epochs * self.windows_an_epoch + math.ceil(epochs) * self.num_clips
 
     @property
     def rough_s(self) -> float:
@@ -154,7 +159,7 @@ def _cost(work: Work) -> str:
         "name": True,
         "about": True,
         "encoder": {"num_heads", "pad_heads"},
-        "training": {"epochs", "learning_rate", "matrix_learning_rate", "views", "windows", "schedule"},
+        "training": {"epochs", "max_steps", "learning_rate", "matrix_learning_rate", "views", "windows", "schedule"},
     }
     return json.dumps(work.preset.model_dump(mode="json", exclude=ignored))
 

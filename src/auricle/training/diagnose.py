@@ -128,8 +128,9 @@ def _trial(change: Cure, trainer: Trainer, sets: Sets, epochs: int) -> Trial:
     """Train the first epochs and look once, at their end."""
     seen, train = sets.drawn_from(trainer), sets.clips(sets.split.train)
     try:
-        for epoch in range(epochs):
-            trainer.epoch(epoch, seen)
+        taken: list[dict[str, float]] = []
+        while len(taken) < epochs and not trainer.is_over(taken):
+            taken.append(trainer.epoch(len(taken), seen))
     except DivergedError:
         return Trial(change, epochs, None, None, learns=False)
     point = curve_point(trainer.model, train, trainer.window_frames, trainer.precision)

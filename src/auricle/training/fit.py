@@ -54,7 +54,8 @@ def _train(
     train, validation = sets.clips(sets.split.train), sets.clips(sets.split.validation)
     seen = sets.drawn_from(trainer)
     watch = Watch.over(train.targets.argmax(1).cpu().numpy(), trainer.preset.training)
-    for epoch in range(len(history), trainer.preset.training.epochs):
+    while not trainer.is_over(history):
+        epoch = len(history)
         record = run_epoch(trainer, seen, {"train": train, "validation": validation}, epoch)
         if damage and not epoch:
             record["restarted"] = damage

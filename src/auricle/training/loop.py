@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -130,15 +131,16 @@ class Trainer:
         return norm
 
     def steps(self, epoch: int, clips: Clips) -> Iterator[Step]:
-        """Train through one epoch (from 0), a step at a time.
+        """Train through one epoch (from 0), a step at a time; no further than `max_steps` of the training.
 
         Raises:
             DivergedError: a step was not finite; the message says which.
         """
         self.model.train()
         config, batches = self.preset.training, self.batches(len(clips))
-        for place, batch in enumerate(batches):
-            step = epoch * len(batches) + place
+        first = epoch * len(batches)
+        allowed = len(batches) if config.max_steps is None else max(0, config.max_steps - first)
+        for step, batch in enumerate(batches[:allowed], first):
             rate = learning_rate_at(step, config, steps_per_epoch=len(batches))
             for group in self.optimizer.param_groups:
                 group["lr"] = rate * group["scale"]
@@ -150,6 +152,11 @@ class Trainer:
             if self.average:
                 self.average.update(step + 1)
             yield Step(loss.detach(), norm, rate)
+
+    def is_over(self, epochs: Sequence[Mapping[str, Any]]) -> bool:
+        """Return whether a training with these epochs behind it has had all of them, or all of its steps."""
+        config, taken = self.preset.training, sum(epoch.get("steps", 0) for epoch in epochs)
+        return len(epochs) >= config.epochs or taken >= (config.max_steps or math.inf)
 
     def epoch(self, epoch: int, clips: Clips) -> dict[str, float]:
         """Train through one epoch (from 0); return mean objective, mean gradient norm, last rate, steps taken.

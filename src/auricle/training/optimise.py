@@ -46,7 +46,8 @@ def learning_rate_at(step: int, config: TrainingConfig, *, steps_per_epoch: int)
     >>> [round(learning_rate_at(step, config, steps_per_epoch=2), 3) for step in (0, 1, 2, 11, 19)]
     [0.5, 1.0, 1.0, 0.5, 0.008]
     """
-    warmup, total = round(config.warmup_epochs * steps_per_epoch), config.epochs * steps_per_epoch
+    warmup = round(config.warmup_epochs * steps_per_epoch)
+    total = min(config.epochs * steps_per_epoch, config.max_steps or math.inf)
     if step < warmup:
         return config.learning_rate * (step + 1) / warmup
     if config.schedule == "constant":
