@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,17 @@ def test_seeds_models_and_protocols_may_be_added(run, recorder, tmp_path):
     assert description["study"]["protocols"] == ["test-split", "official"]
     assert description["study"]["seeds"] == [0, 3]
     assert set(description["models"]) == {"cnn", "transformer-h2"}
+
+
+def test_finished_cells_that_were_brought_from_another_folder_are_taken_in(run, fakes, tmp_path):
+    here, there = tmp_path / "study", tmp_path / "other"
+    run(models=("cnn",), protocols=("test-split",))
+    run(models=("transformer-h2",), protocols=("test-split",), out=there)
+    shutil.copytree(there / "cells" / "transformer-h2", here / "cells" / "transformer-h2")
+    result = run(fakes.never_called, models=("transformer-h2",), protocols=("test-split",))
+    assert result.num_ran == 0
+    description = yaml.safe_load(StudyFolder(here).description.read_text())
+    assert description["study"]["models"] == ["cnn", "transformer-h2"]
 
 
 def test_a_folder_of_another_configuration_is_refused_by_the_field_that_differs(run, tmp_path):
