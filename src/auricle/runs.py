@@ -20,7 +20,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -305,3 +305,9 @@ def _leads_to(link: Path, path: Path) -> bool:
     with contextlib.suppress(OSError):
         return link.samefile(path)
     return False
+
+
+def commands_of(description: Mapping[str, Any] | None) -> list[str]:
+    """Return the commands that asked for the cells of a study, the first one first; older files hold the last one."""
+    content = description or {}
+    return [str(command) for command in content.get("commands") or [content.get("command")] if command]

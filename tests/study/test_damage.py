@@ -95,7 +95,7 @@ def test_damaged_metrics_are_refused_before_anything_is_trained(run, fakes, stud
 
 
 def test_a_description_changed_by_hand_is_taken_once_its_first_line_is_gone(run, fakes, study):
-    text = study.description.read_text().replace("command: ''", "command: my own words")
+    text = study.description.read_text().replace("commands: []", "commands: [my own words]")
     study.description.write_text(text)
     with pytest.raises(RefusedError, match=r"changed by hand: .*delete that line if the change is meant"):
         read_status(study.folder)

@@ -25,7 +25,7 @@ def test_every_cell_is_trained_and_the_record_says_what_was_asked(run, tmp_path)
     assert description["dataset"]["counts"] == {"cat": 5, "dog": 5}
     assert description["dataset"]["num_clips"] == 10
     assert "Folds were made" in " ".join(description["dataset"]["notes"])
-    assert description["command"] == "auricle study small"
+    assert description["commands"] == ["auricle study small"]
     assert description["machine"]["device"] == "cpu"
     assert {"python", "torch", "auricle"} <= set(description["versions"])
 
@@ -82,13 +82,17 @@ def test_seeds_models_and_protocols_may_be_added(run, recorder, tmp_path):
 
 def test_finished_cells_that_were_brought_from_another_folder_are_taken_in(run, fakes, tmp_path):
     here, there = tmp_path / "study", tmp_path / "other"
-    run(models=("cnn",), protocols=("test-split",))
+    run(models=("cnn",), protocols=("test-split",), command="one")
     run(models=("transformer-h2",), protocols=("test-split",), out=there)
     shutil.copytree(there / "cells" / "transformer-h2", here / "cells" / "transformer-h2")
-    result = run(fakes.never_called, models=("transformer-h2",), protocols=("test-split",))
+    result = run(
+        fakes.never_called, models=("transformer-h2",), protocols=("test-split",), device="auto", command="two"
+    )
     assert result.num_ran == 0
     description = yaml.safe_load(StudyFolder(here).description.read_text())
     assert description["study"]["models"] == ["cnn", "transformer-h2"]
+    assert description["commands"] == ["one", "two"]
+    assert description["machine"]["device"] == "cpu"  # of what was trained
 
 
 def test_a_folder_of_another_configuration_is_refused_by_the_field_that_differs(run, tmp_path):

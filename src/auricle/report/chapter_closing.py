@@ -78,8 +78,8 @@ def reproduce_chapter(study: Study) -> Section:
         ": other files, labels or folds give another one, and other numbers.",
     )
     blocks: list[Block] = [Paragraph(facts)]
-    if study.command:
-        blocks += [Paragraph(("The study is made again by",)), Command(study.command)]
+    if study.commands:
+        blocks += [Paragraph(("The study is made again by",)), *map(Command, study.commands)]
     words = (
         "On the CPU, two runs on one kind of processor give the same predictions to the byte; another kind, or a GPU, "
         "rounds differently. Every score here is computed from the predictions.csv of the cells, and each table "

@@ -21,7 +21,7 @@ from auricle.data.folds import folds_of
 from auricle.errors import RefusedError
 from auricle.files import read_marked
 from auricle.report.recordings import Dataset, Samples, read_dataset, read_samples
-from auricle.runs import Cell, CellName, StudyFolder, read_history, read_metrics
+from auricle.runs import Cell, CellName, StudyFolder, commands_of, read_history, read_metrics
 from auricle.scoring.metrics import score_predictions
 from auricle.scoring.predictions import ClipPredictions, Predictions, read_predictions
 
@@ -70,7 +70,7 @@ class Study:
         missing: the cells of the plan that are not among them.
         machine: system, processor, cores, memory, device.
         commit: of auricle's source; None for an installed package.
-        command: what was typed.
+        commands: what was typed, the first one first; without what changes no number.
         started: ISO time.
     """
 
@@ -86,7 +86,7 @@ class Study:
     versions: Mapping[str, str]
     machine: Mapping[str, Any]
     commit: str | None
-    command: str
+    commands: tuple[str, ...]
     started: str
 
     @property
@@ -165,7 +165,7 @@ def _read_study(place: StudyFolder) -> Study:
         versions=content.get("versions") or {},
         machine=content.get("machine") or {},
         commit=content.get("commit"),
-        command=_scientific(content.get("command") or ""),
+        commands=tuple(dict.fromkeys(map(_scientific, commands_of(content)))),
         started=str(content.get("started") or ""),
     )
 

@@ -163,7 +163,7 @@ def _circumstances(study: Study) -> str:
         "Date": study.started[:10] or "unknown",
         "Seeds": ", ".join(map(str, study.config.seeds)),
         "Dataset digest": study.dataset.digest[:16],
-        "Command": study.command or "unknown",
+        "Command": "; ".join(study.commands) or "unknown",
     }
     return "\n".join(f"- {name}: {_plain(value)}" for name, value in facts.items())
 

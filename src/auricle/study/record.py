@@ -31,18 +31,31 @@ RESULT_COLUMNS = (
 )  # fmt: skip
 
 
-def describe(plan: Plan, old: Description | None, device: str, command: str, cluster: str | None = None) -> Description:
-    """Return what study.yaml says: the study with what it had before, its dataset, and what it runs on now."""
+def describe(
+    plan: Plan, old: Description | None, device: str | None, command: str, cluster: str | None = None
+) -> Description:
+    """Return what study.yaml says: the study with what it had before, its dataset, and what it runs on now.
+
+    Args:
+        plan: of the cells asked for.
+        old: what the file said before.
+        device: what is trained on; None where nothing is, and the machine of before stays.
+        command: that asks for them; it comes after those of before.
+        cluster: in words.
+    """
     before = StudyConfig.model_validate(old["study"]) if old else None
+    ran_on: Description = {"versions": versions(), "machine": machine(device or "cpu"), "commit": commit()}
+    if cluster:
+        ran_on["machine"] |= {"cluster": cluster}
+    if old and device is None:
+        ran_on = {name: old.get(name, now) for name, now in ran_on.items()}
     return {
         "study": united(before, plan.config).model_dump(mode="json"),
         "models": (old["models"] if old else {})
         | {name: preset.model_dump(mode="json") for name, preset in plan.presets.items()},
         "dataset": _describe_dataset(plan, old),
-        "versions": versions(),
-        "machine": machine(device) | ({"cluster": cluster} if cluster else {}),
-        "commit": commit(),
-        "command": command,
+        **ran_on,
+        "commands": list(dict.fromkeys(filter(None, [*runs.commands_of(old), command]))),
         "started": old["started"] if old else datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
     }
 

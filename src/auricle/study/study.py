@@ -188,7 +188,8 @@ def _write_record(session: _Session, command: str) -> None:
     fresh = {name: _describe(plan, name) for name in plan.presets if not study.model(name).exists()}
     if session.left or session.taken or not old or record.asks_for_more(old, plan.config):
         cluster = str(session.cluster) if session.cluster else None
-        record.write_description(study, record.describe(plan, old, session.device, command, cluster))
+        device = session.device if session.left else None
+        record.write_description(study, record.describe(plan, old, device, command, cluster))
     recordings = plan.recordings_of(plan.config.models[0])
     if not study.manifest.exists():
         record.write_manifest(study, recordings.manifest)
