@@ -4,7 +4,7 @@ from auricle.config import load_preset
 from auricle.errors import MachineError
 from auricle.model.describe import describe
 from auricle.study import estimate as estimates
-from auricle.study.estimate import Measured, Work, estimate, free_bytes, measure
+from auricle.study.estimate import Measured, Work, estimate, free_bytes, measure, num_epochs, windows_an_epoch
 
 
 def work(name: str, num_cells: int = 1, **training: object) -> Work:
@@ -32,9 +32,9 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_grid_is_all_of_its_windows_and_random_places_are_as_many_as_views() -> None:
-    assert work("report-c-cnn").windows_an_epoch == 240 * 9
-    assert work("report-b-cnn").windows_an_epoch == 240
-    assert work("cnn", views=3).windows_an_epoch == 240 * 3
+    assert windows_an_epoch(load_preset("report-c-cnn"), 240, 5.0) == 240 * 9
+    assert windows_an_epoch(load_preset("report-b-cnn"), 240, 5.0) == 240
+    assert windows_an_epoch(load_preset("cnn", {"training.views": 3}), 240, 5.0) == 240 * 3
 
 
 def test_a_short_study_is_not_measured(steps: list[str]) -> None:
@@ -69,6 +69,23 @@ def test_the_time_of_a_cell_is_its_steps_and_a_curve(steps: list[str]) -> None:
 def test_steps_end_a_training_and_its_time(steps: list[str]) -> None:
     (found,), _ = ask(work("report-c-cnn", max_steps=2000))
     assert found.cell_s == pytest.approx(2000 + 30 * 400 / 32 / 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "max_steps", "epochs"),
+    [
+        ("cnn", None, 100),
+        ("cnn", 90, 2),
+        ("cnn", 91, 3),
+        ("cnn", 10**6, 100),
+        ("report-c-cnn", 68, 1),
+        ("report-c-cnn", 69, 2),
+    ],
+)
+def test_steps_say_how_many_epochs_a_training_goes_through(name, max_steps, epochs):
+    """240 clips: 45 whole batches of six views each; or nine windows of each clip, 68 batches, the last one smaller."""
+    preset = load_preset(name, {"training.max_steps": max_steps})
+    assert num_epochs(preset, 240, 5.0) == epochs
 
 
 def test_memory_is_that_of_the_steps_the_data_and_a_checkpoint(steps: list[str]) -> None:

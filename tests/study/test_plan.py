@@ -1,13 +1,11 @@
-import numpy as np
 import pytest
 import yaml
 
 from auricle.config import StudyConfig, load_preset, load_study
 from auricle.data.datasets import load_manifest
-from auricle.data.folds import Split
 from auricle.errors import UsageError
 from auricle.study.listener import Listener
-from auricle.study.plan import make_plan, num_epochs, resolve_presets
+from auricle.study.plan import make_plan, resolve_presets
 from auricle.study.record import united
 
 
@@ -119,24 +117,6 @@ def test_a_limit_for_a_model_that_the_study_lacks_is_refused(tmp_path):
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"models": ["cnn"], "only": {"cnm": ["k-fold"]}}))
     with pytest.raises(UsageError, match="did you mean 'cnn'"):
         load_study(str(tmp_path / "mine.yaml"))
-
-
-@pytest.mark.parametrize(
-    ("name", "max_steps", "epochs"),
-    [
-        ("cnn", None, 100),
-        ("cnn", 90, 2),
-        ("cnn", 91, 3),
-        ("cnn", 10**6, 100),
-        ("report-c-cnn", 68, 1),
-        ("report-c-cnn", 69, 2),
-    ],
-)
-def test_steps_say_how_many_epochs_a_training_goes_through(name, max_steps, epochs):
-    """240 clips: 45 whole batches of six views each; or nine windows of each clip, 68 batches, the last one smaller."""
-    preset = load_preset(name, {"training.max_steps": max_steps})
-    nobody = np.array([], np.int64)
-    assert num_epochs(preset, Split("k-fold", 2, np.arange(240), nobody, nobody, leaky=False), 5.0) == epochs
 
 
 def test_the_study_of_the_reports_runs_each_model_in_the_configurations_that_its_report_used():

@@ -83,7 +83,7 @@ def test_a_cell_that_was_interrupted_ends_as_if_it_had_not_been(
 
 
 def test_a_training_ends_after_its_steps_and_goes_on_to_them(tmp_path, recordings, split, tiny) -> None:
-    """Ten steps, in the middle of an epoch; a training that was stopped on the way takes no more."""
+    """A step more than an epoch has; a training that was stopped on the way takes no more."""
 
     def fit(folder: str, max_steps: int | None, stop_after: int | None = None) -> list[dict]:
         def interrupt(record: dict) -> None:

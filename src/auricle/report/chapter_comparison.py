@@ -108,11 +108,7 @@ def _pairs(study: Study, comparisons: Mapping[str, Sequence[Comparison]]) -> Tab
     shown: dict[str, int] = {}
     head = "Every two models"
     if len(study.models) > MOST_SHOWN:
-        shown = {
-            stamped(study, protocol): sum(pair.first == pairs[0].first for pair in pairs)
-            for protocol, pairs in comparisons.items()
-            if pairs
-        }
+        shown = {title: sum(row[0] == rows[0][0] for row in rows) for title, rows in groups.items()}
         head = "The most accurate model and each other one"
     caption = (
         f"{head} on the same test clips; differences are in percentage points. Clips won are those that the "

@@ -131,10 +131,8 @@ def overfitting(study: Study, protocol: str) -> Observation | None:
     gaps = {model: train - validation for model, (train, validation) in ends.items()}
     head, named = "", list(gaps)
     if len(gaps) > MOST_NAMED:
-        head, named = (
-            f"The widest gaps of {len(gaps)} models. ",
-            sorted(gaps, key=lambda model: -gaps[model])[:NUM_NAMED],
-        )
+        head = f"The widest gaps of {len(gaps)} models. "
+        named = sorted(gaps, key=lambda model: -gaps[model])[:NUM_NAMED]
     told = "; ".join(
         f"{model} {percent(ends[model][0])} and {percent(ends[model][1])}, a gap of {points(gaps[model])}"
         for model in named

@@ -18,10 +18,8 @@ from auricle.scoring.statistics import wilson_interval
 PREFIX = "report-"
 HEADS = (1, 2, 4)
 LEFT_OPEN = "what the report's text leaves open was assumed here, as the description of the preset says"
-FAILED = {
-    "diverged": "failed: diverged",
-    "failed": "failed",
-}  # in a word: how the reason begins, the more telling first
+# How a training failed, in a word, and how its reason begins; the more telling first.
+FAILED = {"diverged": "failed: diverged", "failed": "failed"}
 CHANCE_REACH = 0.015  # of a share to that of guessing
 
 

@@ -29,6 +29,33 @@ NUM_STEPS = 2
 EVALUATED_WINDOWS = 128  # at once, by `training.loop`
 
 
+def windows_an_epoch(preset: Preset, num_train: int, clip_s: float) -> int:
+    """Return how many windows a training sees in an epoch.
+
+    Args:
+        preset: of the training.
+        num_train: its clips.
+        clip_s: length of a clip.
+    """
+    num = num_train * preset.training.views
+    if preset.training.windows == "random":
+        return num
+    from auricle.model.describe import window_starts_s
+
+    return num * len(window_starts_s(preset, clip_s))
+
+
+def num_epochs(preset: Preset, num_train: int, clip_s: float) -> int:
+    """Return how many epochs a training goes through, the last one in part where `max_steps` ends it."""
+    training = preset.training
+    if training.max_steps is None:
+        return training.epochs
+    windows = windows_an_epoch(preset, num_train, clip_s)
+    size = min(training.batch_size, windows)
+    steps_per_epoch = math.ceil(windows / size) if training.windows == "grid" else windows // size
+    return min(training.epochs, math.ceil(training.max_steps / steps_per_epoch))
+
+
 @dataclass(frozen=True)
 class Work:
     """What is left to train of a model.
@@ -52,20 +79,13 @@ class Work:
     clip_s: float
 
     @property
-    def windows_an_epoch(self) -> int:
-        """Windows that the network is trained on in an epoch."""
-        num_windows = round(self.facts["multiply_adds"] / max(1, self.facts["multiply_adds_per_window"]))
-        training = self.preset.training
-        return self.num_train * training.views * (num_windows if training.windows == "grid" else 1)
-
-    @property
     def passes(self) -> float:
         """Windows of a cell, each three times for a step; once for its learning curve."""
-        training = self.preset.training
-        epochs: float = training.epochs
-        if training.max_steps:
-            epochs = min(epochs, training.max_steps * training.batch_size / self.windows_an_epoch)
-        return PASSES * epochs * self.windows_an_epoch + math.ceil(epochs) * self.num_clips
+        training, whose = self.preset.training, (self.preset, self.num_train, self.clip_s)
+        windows = min(
+            training.epochs * windows_an_epoch(*whose), (training.max_steps or math.inf) * training.batch_size
+        )
+        return PASSES * windows + num_epochs(*whose) * self.num_clips
 
     @property
     def rough_s(self) -> float:

@@ -123,26 +123,6 @@ def _by_name(config: StudyConfig, presets: Mapping[str, Preset]) -> StudyConfig:
     return config.model_copy(update={"models": tuple(presets), "only": only})
 
 
-def num_epochs(preset: Preset, split: Split, clip_s: float) -> int:
-    """Return how many epochs a training goes through, the last one in part where `max_steps` ends it.
-
-    Args:
-        preset: of the training.
-        split: its clips.
-        clip_s: length of a clip.
-    """
-    training = preset.training
-    if training.max_steps is None:
-        return training.epochs
-    from auricle.model.describe import window_starts_s
-
-    is_grid = training.windows == "grid"
-    windows = len(split.train) * training.views * (len(window_starts_s(preset, clip_s)) if is_grid else 1)
-    size = min(training.batch_size, windows)
-    steps_per_epoch = -(-windows // size) if is_grid else windows // size
-    return min(training.epochs, -(-training.max_steps // steps_per_epoch))
-
-
 def folder_of(config: StudyConfig) -> Path:
     """Return where a study goes when nobody says: runs/NAME."""
     return Path("runs") / config.name

@@ -20,13 +20,13 @@ from auricle.errors import AuricleError, UsageError
 from auricle.runs import Cell, CellName, StudyFolder
 from auricle.study import record, tracking
 from auricle.study.baselines import run_baselines
-from auricle.study.estimate import Estimate, Work, estimate
+from auricle.study.estimate import Estimate, Work, estimate, num_epochs
 from auricle.study.executors import run_here, run_in_processes
 from auricle.study.jobs import Failures, Fit, Job, real_fit
 from auricle.study.listener import Listener
 from auricle.study.machine import check_workers, choose_device, divide
 from auricle.study.people import keep_judgements
-from auricle.study.plan import Plan, make_plan, num_epochs, resolve_presets
+from auricle.study.plan import Plan, make_plan, resolve_presets
 from auricle.study.ray_cluster import Cluster, OnRay, connected
 from auricle.study.ray_executor import run_on_ray
 from auricle.study.twins import take_over, told, twins
@@ -239,7 +239,7 @@ def _run(session: _Session, mode: tracking.Mode, fit: Fit | None) -> Failures:
     """Train the cells that are left, with W&B's mirror beside them."""
     plan, left, listener = session.plan, session.left, session.listener
     clip_s = plan.recordings_of(plan.config.models[0]).manifest.clip_s
-    epochs = {name: num_epochs(plan.presets[name.model], plan.cells[name], clip_s) for name in left}
+    epochs = {name: num_epochs(plan.presets[name.model], len(plan.cells[name].train), clip_s) for name in left}
     if session.taken:
         listener.note(told(session.taken))
     listener.planned(epochs, len(plan.cells) - len(left) - len(session.taken), session.num_workers)

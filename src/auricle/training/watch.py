@@ -85,9 +85,9 @@ class Watch:
         if self.p_chance(record["train_accuracy"]) >= LEVEL:
             found.add("chance")
         if record["train_loss"] >= LOSS * self.blank_loss:
-            found |= (
-                {"starting-loss", "guessing"} if record["train_accuracy"] < FEW * self.chance else {"starting-loss"}
-            )
+            found.add("starting-loss")
+            if record["train_accuracy"] < FEW * self.chance:
+                found.add("guessing")
         return found
 
     def p_chance(self, accuracy: float) -> float:
