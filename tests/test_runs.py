@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from auricle import runs
+from auricle import files, runs
 from auricle.errors import MachineError
 from auricle.runs import CellName, StudyFolder
 
@@ -24,21 +24,21 @@ def test_cells_are_found_by_their_folders_and_strangers_are_left_out(tmp_path) -
 
 def test_a_write_that_fails_leaves_what_stood_there(tmp_path) -> None:
     path = tmp_path / "file"
-    runs.write_text(path, "before")
+    files.write_text(path, "before")
 
     def fail(file) -> None:
         file.write(b"half")
         raise OSError(28, "No space left on device")
 
     with pytest.raises(MachineError, match=r"cannot write .*file: No space left on device; free some space"):
-        runs.write_atomically(path, fail)
+        files.write_atomically(path, fail)
     assert path.read_text() == "before"
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
 def test_not_a_number_is_not_written(tmp_path) -> None:
     with pytest.raises(ValueError, match="JSON"):
-        runs.write_json(tmp_path / "metrics.json", {"loss": float("nan")})
+        files.write_json(tmp_path / "metrics.json", {"loss": float("nan")})
     assert not list(tmp_path.iterdir())
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import yaml
 
-from auricle.runs import CellName, StudyFolder, write_json, write_text
+from auricle.files import write_json, write_text
+from auricle.runs import CellName, StudyFolder
 from auricle.serving import demo_sources
 from auricle.study.reopen import plainest_cells
 

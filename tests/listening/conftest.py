@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
 
 import fake_fits
 
-from auricle import runs
+from auricle import files
 from auricle.config import StudyConfig
 from auricle.report.evidence import Study, load_study
 from auricle.scoring.predictions import Predictions, read_predictions, write_predictions
@@ -37,7 +37,7 @@ def mistaken(cell, preset, recordings, split, *, device, threads, on_epoch):
     write_predictions(cell.predictions, Predictions(*columns, probabilities, right.categories))
     state = fresh_model(preset, len(right.categories), 0, torch.device("cpu")).state_dict()
     content = save({name: value.contiguous() for name, value in state.items()})
-    runs.write_atomically(cell.weights, lambda file: file.write(content))
+    files.write_atomically(cell.weights, lambda file: file.write(content))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from auricle import runs
+from auricle import files, runs
 from auricle.config import load_preset, preset_names
 from auricle.report.evidence import Study, load_study
 from auricle.runs import CellName, StudyFolder
@@ -81,14 +81,14 @@ def write_study(folder: Path, fake: FakeStudy = FakeStudy()) -> Path:
             continue
         cell = place.cell(name)
         if str(name) in fake.failed:
-            runs.write_json(cell.error, {"cause": "loss is not finite in epoch 3", "type": "DivergedError"})
+            files.write_json(cell.error, {"cause": "loss is not finite in epoch 3", "type": "DivergedError"})
             continue
         _write_cell(cell, fake, clips, clarity, confusion, np.random.default_rng(number))
     for number, name in enumerate(_cell_names(replace(fake, models=tuple(fake.baselines), seeds=(0,)))):
         rng = np.random.default_rng(1_000 + number)
         _write_cell(place.baseline(name), replace(fake, skill=fake.baselines), clips, clarity, confusion, rng)
     for model in fake.models:
-        runs.write_json(place.model(model), _layers(model, len(fake.categories)))
+        files.write_json(place.model(model), _layers(model, len(fake.categories)))
     return folder
 
 
@@ -146,7 +146,7 @@ def _write_cell(
     )
     write_predictions(cell.predictions, predictions)
     history = _history(fake, "validation" in sets, rng)
-    runs.write_text(cell.history, "".join(f"{runs.json.dumps(record)}\n" for record in history))
+    files.write_text(cell.history, "".join(f"{runs.json.dumps(record)}\n" for record in history))
     encoder = 268_000 * (cell.name.model != "cnn")
     metrics = {
         "cell": str(cell.name), "test": {"clip": {"accuracy": 0.0}}, "validation": None,
@@ -157,7 +157,7 @@ def _write_cell(
         "num_validation": len(sets.get("validation", ())), "num_test": len(sets["test"]),
         "collapse": fake.collapse.get(cell.name.model),
     }  # fmt: skip
-    runs.write_json(cell.metrics, metrics)
+    files.write_json(cell.metrics, metrics)
 
 
 def _history(fake: FakeStudy, has_validation: bool, rng: np.random.Generator) -> list[dict[str, float]]:
@@ -206,7 +206,7 @@ def _write_description(place: StudyFolder, fake: FakeStudy) -> None:
         "commit": "0123456789ab",
         "command": "auricle study esc10 --data ../data", "started": "2026-05-04T10:20:30+00:00",
     }  # fmt: skip
-    runs.write_text(place.description, yaml.safe_dump(description, sort_keys=False, allow_unicode=True))
+    files.write_text(place.description, yaml.safe_dump(description, sort_keys=False, allow_unicode=True))
 
 
 def _write_manifest(place: StudyFolder, fake: FakeStudy, clips: Sequence[tuple]) -> None:
@@ -214,7 +214,7 @@ def _write_manifest(place: StudyFolder, fake: FakeStudy, clips: Sequence[tuple])
     writer = csv.writer(text)
     writer.writerow(("clip", "category", "fold", "group"))
     writer.writerows((name, fake.categories[label], fold, group) for name, label, fold, group in clips)
-    runs.write_text(place.manifest, text.getvalue())
+    files.write_text(place.manifest, text.getvalue())
 
 
 def _write_samples(place: StudyFolder, fake: FakeStudy) -> None:
@@ -231,7 +231,7 @@ def _write_samples(place: StudyFolder, fake: FakeStudy) -> None:
         "categories": np.array(list(fake.categories)),
         "sample_rate_hz": np.array(RATE_HZ),
     }
-    runs.write_atomically(place.samples, lambda file: np.savez_compressed(file, **arrays))
+    files.write_atomically(place.samples, lambda file: np.savez_compressed(file, **arrays))
 
 
 def _layer(name: str, kind: str, shape: list[int], parameters: int, multiply_adds: int) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from auricle import runs
+from auricle import files, runs
 from auricle.report.chapter_reported import reported_chapter
 from auricle.report.document import Bullets, Table
 from auricle.report.evidence import Study, load_study
@@ -120,7 +120,7 @@ def test_a_variant_that_diverged_has_a_row(make_study: Callable[..., Path]):
         models=names, protocols=("test-split",), skill=dict.fromkeys(names, 0.0), epochs=1, clip_s=0.1, failed=[cell],
         training={names[0]: training, names[1]: {**training, "max_steps": 40}},
     )  # fmt: skip
-    runs.write_json(
+    files.write_json(
         StudyFolder(folder).cell(runs.CellName.parse(cell)).error, {"cause": "diverged in epoch 1, step 42"}
     )
     (chapter,) = reported_chapter(load_study(folder))

@@ -10,7 +10,7 @@ import threading
 import time
 from pathlib import Path
 
-from auricle import runs
+from auricle import files, runs
 from auricle.config import to_yaml
 from auricle.errors import DivergedError
 
@@ -24,7 +24,7 @@ def loss_of(preset):
 def quick(cell, preset, recordings, split, *, device, threads, on_epoch):
     """Write in no time what a training without a test set writes, going on from the epochs that are there."""
     loss = loss_of(preset) + 0.01 * split.fold
-    runs.write_text(cell.config, to_yaml(preset))
+    files.write_text(cell.config, to_yaml(preset))
     for epoch in range(len(runs.read_history(cell)) + 1, preset.training.epochs + 1):
         record = {"epoch": epoch, "train_loss": loss, "train_accuracy": 0.5, "learning_rate": 0.1, "seconds": 0.5}
         record |= {"validation_loss": loss + 1 / epoch, "validation_accuracy": 0.5}
@@ -35,7 +35,7 @@ def quick(cell, preset, recordings, split, *, device, threads, on_epoch):
     scores = {"num": len(split.validation), "accuracy": 1 / (1 + loss), "loss": loss}
     validation = {"clip": scores, "window": scores}
     epochs = preset.training.epochs
-    runs.write_json(cell.metrics, {"validation": validation, "test": None, "epochs": epochs, "seconds": 0.5 * epochs})
+    files.write_json(cell.metrics, {"validation": validation, "test": None, "epochs": epochs, "seconds": 0.5 * epochs})
 
 
 def heard(cell, preset, recordings, split, **options):
@@ -43,7 +43,7 @@ def heard(cell, preset, recordings, split, **options):
     clips = recordings.manifest.clips
     sets = {name: [clips[i].name for i in getattr(split, name)] for name in ("train", "validation", "test")}
     given = {"clips": [[clip.name, clip.fold] for clip in clips], "num_rows": len(recordings.waveforms), **sets}
-    runs.write_json(cell.folder / "heard.json", given)
+    files.write_json(cell.folder / "heard.json", given)
     quick(cell, preset, recordings, split, **options)
 
 
@@ -77,7 +77,7 @@ def never_ends(cell, preset, recordings, split, *, device, threads, on_epoch):
     with cell.history.open("a") as file:
         file.write(json.dumps(quick_epoch) + "\n")
     on_epoch(quick_epoch | {"validation_accuracy": 0.5})
-    runs.write_text(cell.folder / "pid", str(os.getpid()))
+    files.write_text(cell.folder / "pid", str(os.getpid()))
     time.sleep(600)
 
 

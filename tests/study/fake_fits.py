@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 
-from auricle import runs
+from auricle import files, runs
 from auricle.config import to_yaml
 from auricle.errors import DivergedError, MachineError
 from auricle.scoring.predictions import Predictions, write_predictions
@@ -23,7 +23,7 @@ def layers(preset, num_classes, clip_s):
 
 def quick(cell, preset, recordings, split, *, device, threads, on_epoch):
     """Write in no time what a training writes, going on from the epochs that are there."""
-    runs.write_text(cell.config, to_yaml(preset))
+    files.write_text(cell.config, to_yaml(preset))
     for epoch in range(len(runs.read_history(cell)) + 1, preset.training.epochs + 1):
         write_epoch(cell, epoch, on_epoch)
     finish(cell, preset, recordings, split)
@@ -58,7 +58,7 @@ def finish(cell, preset, recordings, split):
     times = {"epochs": preset.training.epochs, "seconds": 0.1, "cpu_seconds": 0.1, "device": "cpu"}
     nums = {"num_train": len(split.train), "num_validation": len(split.validation), "num_test": len(split.test)}
     leaky = {"leaky": split.leaky, "cell": str(cell.name)}
-    runs.write_json(cell.metrics, {**scores, **costs, **times, **nums, **leaky})
+    files.write_json(cell.metrics, {**scores, **costs, **times, **nums, **leaky})
 
 
 def scored(predictions, accuracy):
@@ -96,18 +96,18 @@ def disk_is_full(cell, preset, recordings, split, **options):
 def never_ends(cell, preset, recordings, split, *, device, threads, on_epoch):
     """Train on until somebody ends the process; ten minutes, in case nobody does."""
     write_epoch(cell, 1, on_epoch)
-    runs.write_text(cell.folder / "pid", str(os.getpid()))
+    files.write_text(cell.folder / "pid", str(os.getpid()))
     time.sleep(600)
 
 
 def slowly(cell, preset, recordings, split, *, device, threads, on_epoch):
     """Train a few seconds, going on from the checkpoint."""
-    runs.write_text(cell.config, to_yaml(preset))
+    files.write_text(cell.config, to_yaml(preset))
     begun = int(cell.checkpoint.read_text()) if cell.checkpoint.exists() else 0
     cell.history.write_text("".join(f'{{"epoch": {epoch}}}\n' for epoch in range(1, begun + 1)))
     for epoch in range(begun + 1, preset.training.epochs + 1):
         time.sleep(0.3)
-        runs.write_text(cell.checkpoint, str(epoch))
+        files.write_text(cell.checkpoint, str(epoch))
         write_epoch(cell, epoch, on_epoch)
     finish(cell, preset, recordings, split)
     cell.checkpoint.unlink()
@@ -120,7 +120,7 @@ def writes_when_it_runs(cell, preset, recordings, split, **options):
         time.sleep(0.05)
         write_epoch(cell, epoch, options["on_epoch"])
     finish(cell, preset, recordings, split)
-    runs.write_json(cell.folder / "when.json", {"begun_s": begun_s, "ended_s": time.time()})
+    files.write_json(cell.folder / "when.json", {"begun_s": begun_s, "ended_s": time.time()})
 
 
 def never_called(cell, preset, recordings, split, **options):
@@ -130,7 +130,7 @@ def never_called(cell, preset, recordings, split, **options):
 def writes_what_it_hears(cell, preset, recordings, split, **options):
     waveforms = recordings.waveforms
     heard = {"kind": type(waveforms).__name__, "writeable": waveforms.flags.writeable, "sum": int(waveforms.sum())}
-    runs.write_json(cell.folder / "heard.json", heard)
+    files.write_json(cell.folder / "heard.json", heard)
     quick(cell, preset, recordings, split, **options)
 
 

@@ -63,10 +63,10 @@ def test_a_failed_attempt_leaves_its_cause_and_its_checkpoint(cell) -> None:
 
 
 def test_the_metrics_that_make_a_cell_done_are_written_last(cell, monkeypatch) -> None:
-    from auricle import runs
+    from auricle import files
 
     written = []
-    monkeypatch.setattr(runs, "write_atomically", lambda path, write: written.append(path.name))
+    monkeypatch.setattr(files, "write_atomically", lambda path, write: written.append(path.name))
     attempts = Attempts()
     number, _ = attempts.begin(cell)
     cell.folder.mkdir(parents=True)

@@ -37,7 +37,7 @@ def study(run, tmp_path):
 @given(spoil=SPOILT)
 def test_a_checkpoint_that_is_not_what_was_written_is_refused(tmp_path, spoil):
     path, content = tmp_path / "checkpoint.pt", bytes(range(256)) * 8
-    runs.write_bytes(path, files.mark(content), content)
+    files.write_bytes(path, files.mark(content), content)
     assert files.read_marked(path, required=True) == content
     path.write_bytes(spoil(path.read_bytes()))
     with pytest.raises(RefusedError, match="damaged"):
@@ -119,6 +119,6 @@ def test_a_line_of_history_that_is_no_epoch_is_left_out(study):
 
 
 def test_the_need_stands_in_the_message_of_a_full_disk(tmp_path):
-    need = runs.machine_errors(tmp_path / "checkpoint.pt", need_bytes=12_345_678)
+    need = files.machine_errors(tmp_path / "checkpoint.pt", need_bytes=12_345_678)
     with pytest.raises(MachineError, match=r"write .*checkpoint.pt \(12.3 MB\): No space left on device; free"), need:
         raise OSError(28, "No space left on device")

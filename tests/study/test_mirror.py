@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from auricle import runs
+from auricle import files
 from auricle.runs import StudyFolder
 from auricle.study import mirror
 from auricle.study.last_word import LastWord
@@ -166,7 +166,7 @@ def test_rows_that_the_server_has_are_not_sent_though_the_note_of_it_was_lost(wa
     first = follow(cell, "online")
     first.catch_up()
     tracked = json.loads((cell.folder / "tracking.json").read_text())
-    runs.write_json(cell.folder / "tracking.json", {**tracked, "epochs": 0})
+    files.write_json(cell.folder / "tracking.json", {**tracked, "epochs": 0})
     truncate(cell, 3)
     follow(cell, "online").catch_up()
     assert [step for step, _ in wandb.runs[1].rows] == [3]
@@ -195,7 +195,7 @@ def test_an_unfinished_cell_writes_nothing_offline(wandb, cell):
 
 def test_a_failed_cell_that_succeeds_later_leaves_one_whole_run_offline(wandb, cell, tmp_path):
     metrics = rewind(cell, 1)
-    runs.write_json(cell.error, {"cause": "loss nan"})
+    files.write_json(cell.error, {"cause": "loss nan"})
     follow(cell, "offline").catch_up()
     assert wandb.runs[0].summary == {"error": "loss nan"}
     assert wandb.runs[0].exit_code == 1

@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from auricle import runs
+from auricle import files
 from auricle.audit.audit import Audit
 from auricle.audit.classes import spellings
 from auricle.audit.copies import connected
@@ -112,7 +112,7 @@ def write_manifest(path: Path, mended: Mended, *, has_folds: bool) -> None:
     for clip in mended.clips:
         name = Path(os.path.relpath(clip.path.absolute(), path.parent.absolute())).as_posix()
         writer.writerow([name, clip.category, *([clip.fold] * has_folds), clip.group])
-    runs.write_text(path, text.getvalue())
+    files.write_text(path, text.getvalue())
 
 
 def require_new(path: Path) -> None:

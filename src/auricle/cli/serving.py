@@ -222,11 +222,11 @@ def _place(path: Path, out: Path | None, roots: list[Path], kind: str) -> Path:
 
 
 def _write(path: Path, heard: list[Recording], kind: str, top: int) -> None:
-    from auricle import runs
+    from auricle.files import write_atomically
     from auricle.serving.formats import FORMATS
 
     content = FORMATS[kind](heard, top=top).encode("utf-8", "surrogatepass")  # file names need not be UTF-8
-    runs.write_atomically(path, lambda file: file.write(content))
+    write_atomically(path, lambda file: file.write(content))
 
 
 def _show(heard: list[Recording], kind: str, top: int) -> None:

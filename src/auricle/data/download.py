@@ -21,7 +21,8 @@ from auricle.data.store import cache_folder
 from auricle.data.tables import ESC50_TABLE, URBANSOUND8K_TABLE, esc50_clips, urbansound8k_clips
 from auricle.data.transfer import fetch
 from auricle.errors import MachineError, RefusedError, choices
-from auricle.runs import lock, machine_errors, write_json
+from auricle.files import machine_errors, write_json
+from auricle.runs import lock
 
 # Called with what is going on ("downloading", "unpacking"), bytes done, and bytes in all where that is known.
 Progress = Callable[[str, int, int | None], None]

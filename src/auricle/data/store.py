@@ -20,7 +20,7 @@ from typing import IO
 import numpy as np
 
 from auricle.errors import MachineError
-from auricle.runs import write_atomically, write_json
+from auricle.files import write_atomically, write_json
 
 LIMIT_BYTES = 20 * 10**9
 DAY_S = 86_400

@@ -20,7 +20,7 @@ import soundfile
 
 from auricle.data.store import cache_folder
 from auricle.data.tables import ESC50_TABLE
-from auricle.runs import machine_errors
+from auricle.files import machine_errors
 
 VERSION = 1  # of the sounds; raise it when they change
 SAMPLE_RATE_HZ = 16_000

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auricle.errors import MachineError
-from auricle.runs import machine_errors
+from auricle.files import machine_errors
 
 if TYPE_CHECKING:
     import requests

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from auricle import __version__, runs
+from auricle import __version__, files
 from auricle.data.media import MEDIA_FORMATS
 from auricle.errors import AuricleError, MachineError, UsageError
 from auricle.handin.assemble import Assembly
@@ -31,15 +31,15 @@ def check_name(name: Path) -> tuple[Path, Path]:
     if not name.name or name.is_dir():
         raise UsageError(f"--hand-in takes the name of two files to write, such as answer, not {str(name)!r}")
     stem = name.with_suffix("") if name.suffix in (".pdf", ".py") else name
-    files = stem.with_name(f"{stem.name}.pdf"), stem.with_name(f"{stem.name}.py")
-    for file in files:
+    paths = stem.with_name(f"{stem.name}.pdf"), stem.with_name(f"{stem.name}.py")
+    for file in paths:
         if file.exists():
             raise UsageError(f"{file} exists already; delete it or choose another name")
-    with runs.machine_errors(files[1]):
+    with files.machine_errors(paths[1]):
         stem.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(stem.parent, os.W_OK):
-        raise MachineError(f"cannot write {files[1]}: Permission denied")
-    return files
+        raise MachineError(f"cannot write {paths[1]}: Permission denied")
+    return paths
 
 
 def write_hand_in(study_folder: Path, report_pdf: Path, name: Path) -> dict[str, Path]:
@@ -59,10 +59,10 @@ def write_hand_in(study_folder: Path, report_pdf: Path, name: Path) -> dict[str,
     """
     pdf, program = check_name(name)
     text = program_text(load_study(study_folder), program.name)
-    with runs.machine_errors(report_pdf, "read"):
+    with files.machine_errors(report_pdf, "read"):
         content = report_pdf.read_bytes()
-    runs.write_bytes(pdf, content)
-    runs.write_text(program, text)
+    files.write_bytes(pdf, content)
+    files.write_text(program, text)
     return {"hand_in_pdf": pdf, "hand_in_py": program}
 
 

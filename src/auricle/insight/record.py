@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from auricle import runs
+from auricle import files
 from auricle.runs import Cell
 
 FORMAT = 1  # of the file and of how it is measured; raise it when either changes
@@ -113,7 +113,7 @@ def write_insight(path: Path, insight: Insight, key: str) -> None:
     Raises:
         MachineError: the disk refuses.
     """
-    runs.write_json(path, {"key": key, **_plain(insight)})
+    files.write_json(path, {"key": key, **_plain(insight)})
 
 
 def read_insight(path: Path, key: str | None = None) -> Insight | None:

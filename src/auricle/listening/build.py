@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from auricle import files, runs
+from auricle import files
 from auricle.listening.looks import looks
 from auricle.listening.mistakes import MOST, Mistake, most_confident
 from auricle.listening.page import Card, card, render, style, template
@@ -52,7 +52,7 @@ def build_listening_page(
     path, made_of = folder.report / LISTENING_PAGE, _made_of(study, mistakes)
     if _is_of(path, made_of):
         return path
-    with runs.machine_errors(path):
+    with files.machine_errors(path):
         path.unlink(missing_ok=True)
     tell = on_progress or (lambda words: None)
     tell("looking for the recordings")
@@ -63,7 +63,7 @@ def build_listening_page(
     looked = _looks(study, mistakes, clips, duration_s)
     tell("drawing the mistakes")
     cards = _fitting([card(study, own, clips[own[0].clip], looked, duration_s) for own in mistakes])
-    runs.write_text(path, render(study, cards, duration_s=duration_s, most=MOST, made_of=made_of))
+    files.write_text(path, render(study, cards, duration_s=duration_s, most=MOST, made_of=made_of))
     return path
 
 

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from auricle import runs
+from auricle import files
 from auricle.errors import AuricleError
 from auricle.report.chapter_architectures import architectures_chapter
 from auricle.report.chapter_calibration import calibration_chapter
@@ -64,15 +64,15 @@ def build_report(study_folder: Path, *, on_progress: Callable[[str], None] | Non
     folder = StudyFolder(study.folder).report
     figures = {f"{panel.name}.svg": panel.svg for panel in document.panels()}
     for name, svg in figures.items():
-        runs.write_text(folder / "figures" / name, svg)
+        files.write_text(folder / "figures" / name, svg)
     for table in document.tables():
         write_csv(folder / "tables" / f"{table.name}.csv", table)
     _keep_only(folder / "figures", figures)
     _keep_only(folder / "tables", (f"{table.name}.csv" for table in document.tables()))
     tell("writing report.html")
-    runs.write_text(folder / "report.html", to_html(content, figures))
+    files.write_text(folder / "report.html", to_html(content, figures))
     tell("writing report.pdf")
-    runs.write_bytes(folder / "report.pdf", to_pdf(content, figures))
+    files.write_bytes(folder / "report.pdf", to_pdf(content, figures))
     return {"html": folder / "report.html", "pdf": folder / "report.pdf"}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from auricle import runs
+from auricle import files
 from auricle.audit.audit import Audit
 from auricle.audit.kinds import SEVERITIES, Case, Kind
 from auricle.data.audio import read_mono
@@ -48,7 +48,7 @@ def write_check_page(path: Path, audit: Audit) -> None:
     with style():
         document = compose(audit)
         figures = {f"{each.name}.svg": each.svg for each in document.panels()}
-    runs.write_text(path, to_html(numbered(document), figures))
+    files.write_text(path, to_html(numbered(document), figures))
 
 
 def compose(audit: Audit) -> Document:

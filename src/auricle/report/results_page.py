@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from auricle import runs
+from auricle import files
 from auricle.errors import AuricleError, UsageError
 from auricle.report.chapter_reported import NO_BREAK_HYPHEN, reported_table
 from auricle.report.evidence import Study, load_study
@@ -51,7 +51,7 @@ def write_section(results_md: Path, name: str, text: str) -> None:
     """
     start, end = f"<!-- auricle:{name} -->", f"<!-- /auricle:{name} -->"
     section = f"{start}\n{text}\n{end}"
-    with runs.machine_errors(results_md, "read"):
+    with files.machine_errors(results_md, "read"):
         page = results_md.read_text(encoding="utf-8") if results_md.exists() else "# Results\n"
     if (page.count(start), page.count(end)) not in ((0, 0), (1, 1)) or page.find(end) < page.find(start):
         raise UsageError(f"{results_md} needs {start} once, and then {end} once; mend or remove them")
@@ -59,7 +59,7 @@ def write_section(results_md: Path, name: str, text: str) -> None:
         page = page[: page.index(start)] + section + page[page.index(end) + len(end) :]
     else:
         page = f"{page.rstrip()}\n\n{section}\n"
-    runs.write_text(results_md, page)
+    files.write_text(results_md, page)
 
 
 def _section(study: Study) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from auricle import runs
+from auricle import files
 from auricle.report.wording import Text, decimal, probability, visible
 
 Kind = Literal["text", "code", "count", "percent", "points", "ratio", "decimal", "minutes", "millions", "p"]
@@ -131,7 +131,7 @@ def write_csv(path: Path, table: Table) -> None:
     for title, row in rows:
         cells = [title] * grouped + [cell for value, split in zip(row, parts, strict=True) for cell in split(value)]
         writer.writerow([_harmless(cell) for cell in cells])
-    runs.write_text(path, text.getvalue())
+    files.write_text(path, text.getvalue())
 
 
 def _csv_parts(key: str, values: Sequence[Value]) -> tuple[list[str], Callable[[Any], list[Any]]]:

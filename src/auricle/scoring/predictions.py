@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from auricle import runs
+from auricle import files
 from auricle.errors import RefusedError
 
 LEADING_COLUMNS = ("clip", "set", "label", "start_s")
@@ -107,7 +107,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     Raises:
         MachineError: the disk refuses.
     """
-    runs.write_bytes(path, to_csv(predictions))
+    files.write_bytes(path, to_csv(predictions))
 
 
 def to_csv(predictions: Predictions) -> bytes:

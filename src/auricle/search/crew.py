@@ -16,7 +16,7 @@ from multiprocessing import connection as channels
 from pathlib import Path
 from typing import Any
 
-from auricle import runs
+from auricle import files, runs
 from auricle.errors import AuricleError, MachineError
 from auricle.runs import Cell
 from auricle.search.judge import PrunedError, fit_judged
@@ -225,6 +225,6 @@ def _costs(cells: Sequence[Cell]) -> dict[str, Any]:
 def _tidy(jobs: Sequence[Job]) -> None:
     """Remove the weights of a trial that has ended: the best set is trained again, with its test."""
     for job in jobs:
-        with runs.machine_errors(job.cell.folder):
+        with files.machine_errors(job.cell.folder):
             for path in (job.cell.weights, job.cell.checkpoint):
                 path.unlink(missing_ok=True)

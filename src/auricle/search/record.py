@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from auricle import runs
+from auricle import files
 from auricle.errors import RefusedError
 from auricle.search.space import Choices, Space
 
@@ -18,7 +18,7 @@ Entry = dict[str, Any]
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     """Write the record into the folder of a search, whole or not at all."""
-    runs.write_json(folder / FILE, record)
+    files.write_json(folder / FILE, record)
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from auricle import runs
+from auricle import files, runs
 from auricle.config import StudyConfig
 from auricle.data.cache import Recordings, prepare
 from auricle.data.datasets import load_manifest
@@ -254,7 +254,7 @@ def _write_description(folder: Path, space: Space, name: str, heard: Heard, comm
         "command": command,
         "started": started,
     }
-    runs.write_text(path, yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=100))
+    files.write_text(path, yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=100))
 
 
 def _clips(heard: Heard) -> str:

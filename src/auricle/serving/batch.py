@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from auricle import runs
+from auricle import files
 from auricle.data.audio import SUFFIXES
 from auricle.errors import RefusedError
 from auricle.serving.classifier import Classifier
@@ -39,7 +39,7 @@ class Journal:
                     entry = json.loads(line)
                     self.known[entry["file"]] = entry
         else:
-            runs.write_text(path, header + "\n")
+            files.write_text(path, header + "\n")
 
     @staticmethod
     def _lines(path: Path) -> list[str]:
@@ -69,7 +69,7 @@ class Journal:
             "duration_s": recording.duration_s,
             "stretches": [asdict(stretch) for stretch in recording.stretches],
         }
-        with runs.machine_errors(self.path), self.path.open("a", encoding="utf-8") as file:
+        with files.machine_errors(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write("\n" * self._torn() + json.dumps(entry) + "\n")
 
     def _torn(self) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 import onnx
 import yaml
 
-from auricle import __version__, runs
+from auricle import __version__, files, runs
 from auricle.config import Preset, preset_from_yaml, to_yaml
 from auricle.errors import RefusedError, UsageError, choices
 from auricle.files import read_marked
@@ -72,7 +72,7 @@ def export_cell(
     description = _describe(cell, preset, network, predictions)
     say("writing ONNX")
     graph = network_graph(network, preset)
-    with runs.machine_errors(to), tempfile.TemporaryDirectory(prefix="auricle-") as scratch:
+    with files.machine_errors(to), tempfile.TemporaryDirectory(prefix="auricle-") as scratch:
         beside = Path(scratch) / "bundle"
         beside.mkdir()
         description = _write(beside, description, graph, preset, cell.weights)

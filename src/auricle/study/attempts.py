@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from auricle import runs
+from auricle import files
 from auricle.runs import Cell, CellName
 
 Files = Mapping[str, bytes]
@@ -17,7 +17,7 @@ Files = Mapping[str, bytes]
 
 def read_files(cell: Cell) -> dict[str, bytes]:
     """Return the finished files of a cell, by name."""
-    with runs.machine_errors(cell.folder, "read"):
+    with files.machine_errors(cell.folder, "read"):
         places = [path for path in sorted(cell.folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
         return {path.name: path.read_bytes() for path in places}
 
@@ -37,7 +37,7 @@ class Attempts:
         """
         self._num_begun += 1
         self._counting[cell.name] = self._num_begun
-        with runs.machine_errors(cell.checkpoint, "read"):
+        with files.machine_errors(cell.checkpoint, "read"):
             there = cell.checkpoint.exists()
             return self._num_begun, {cell.checkpoint.name: cell.checkpoint.read_bytes()} if there else {}
 
@@ -49,7 +49,7 @@ class Attempts:
         """Return whether this attempt is the one that counts."""
         return self._counting.get(cell) == number
 
-    def keep(self, cell: Cell, number: int, files: Files) -> bool:
+    def keep(self, cell: Cell, number: int, contents: Files) -> bool:
         """Write what an attempt has after an epoch, and return whether it counts; if not, nothing is written.
 
         Raises:
@@ -57,21 +57,23 @@ class Attempts:
         """
         if not self.counts(cell.name, number):
             return False
-        for name, content in sorted(files.items(), key=lambda file: file[0] == cell.metrics.name):  # metrics.json last
-            runs.write_atomically(cell.folder / name, lambda file, content=content: file.write(content))  # type: ignore[misc]
+        for name, content in sorted(
+            contents.items(), key=lambda file: file[0] == cell.metrics.name
+        ):  # metrics.json last
+            files.write_atomically(cell.folder / name, lambda file, content=content: file.write(content))  # type: ignore[misc]
         return True
 
-    def end(self, cell: Cell, number: int, files: Files) -> bool:
+    def end(self, cell: Cell, number: int, contents: Files) -> bool:
         """Write what an attempt leaves, done or failed, and return whether it counts; no other one does after it.
 
         Raises:
             MachineError: the disk refuses.
         """
-        if not self.keep(cell, number, files):
+        if not self.keep(cell, number, contents):
             return False
         self.give_up(cell.name)
-        with runs.machine_errors(cell.folder):
+        with files.machine_errors(cell.folder):
             for path in (cell.checkpoint, cell.error):
-                if path.name not in files:
+                if path.name not in contents:
                     path.unlink(missing_ok=True)
         return True

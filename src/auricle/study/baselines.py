@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from auricle import runs
+from auricle import files
 from auricle.config import AudioConfig, FrontendConfig
 from auricle.data.cache import Recordings
 from auricle.data.folds import Split
@@ -131,7 +131,7 @@ def _run(cell: Cell, split: Split, recordings: Recordings, features: np.ndarray)
         "num_validation": len(split.validation),
         "num_test": len(split.test),
     }
-    runs.write_json(cell.metrics, metrics)
+    files.write_json(cell.metrics, metrics)
 
 
 def _num_parameters(fitted: Any) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from auricle import runs
+from auricle import files, runs
 from auricle.config import Preset
 from auricle.data.cache import Recordings
 from auricle.data.folds import Split
@@ -89,7 +89,7 @@ def clear(cell: Cell) -> None:
     Raises:
         MachineError: the disk refuses.
     """
-    with runs.machine_errors(cell.folder):
+    with files.machine_errors(cell.folder):
         cell.folder.mkdir(parents=True, exist_ok=True)
         cell.error.unlink(missing_ok=True)
         runs.remove_halves(cell.folder)
@@ -107,4 +107,4 @@ def _cause(error: Exception) -> str:
 
 def record_failure(cell: Cell, cause: str, kind: str, trace: str) -> None:
     """Write error.json."""
-    runs.write_json(cell.error, {"cause": cause, "type": kind, "traceback": trace})
+    files.write_json(cell.error, {"cause": cause, "type": kind, "traceback": trace})

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from auricle import runs
+from auricle import files
 from auricle.data.cache import Recordings
 from auricle.errors import MachineError
 from auricle.runs import Cell
@@ -103,10 +103,13 @@ def carry_out(errand: Errand, recordings: Recordings, send: Send) -> str | None:
     try:
         if (found := same_versions()) != errand.versions:
             raise MachineError(f"has {_spelt(found)}, and the study {_spelt(errand.versions)}; install the same")
-        with runs.machine_errors(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory(prefix="auricle-") as folder:
+        with (
+            files.machine_errors(Path(tempfile.gettempdir())),
+            tempfile.TemporaryDirectory(prefix="auricle-") as folder,
+        ):
             cell = Cell(errand.job.cell.name, Path(folder) / "cell")
             for name, content in errand.files.items():
-                runs.write_atomically(cell.folder / name, lambda file, content=content: file.write(content))  # type: ignore[misc]
+                files.write_atomically(cell.folder / name, lambda file, content=content: file.write(content))  # type: ignore[misc]
             job = replace(errand.job, cell=cell, recordings=recordings)
 
             def on_epoch(record: dict[str, Any]) -> None:

@@ -104,7 +104,7 @@ def read_description(folder: StudyFolder) -> Description | None:
 def write_description(folder: StudyFolder, description: Description) -> None:
     """Write study.yaml."""
     content = yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=100).encode()
-    runs.write_bytes(folder.description, files.mark(content), content)
+    files.write_bytes(folder.description, files.mark(content), content)
 
 
 def check_same(old: Description, models: Mapping[str, Preset], digests: Mapping[int, str], out: Path) -> None:
@@ -189,7 +189,7 @@ def write_samples(folder: StudyFolder, recordings: Recordings) -> None:
     }
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
-    runs.write_bytes(folder.samples, content.getbuffer())
+    files.write_bytes(folder.samples, content.getbuffer())
 
 
 def _sample(manifest: Manifest, category: str) -> int:
@@ -231,4 +231,4 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]
     writer.writerow(header)
     writer.writerows(rows)
     content = text.getvalue().encode("utf-8", "surrogatepass")  # file names need not be UTF-8
-    runs.write_bytes(path, content)
+    files.write_bytes(path, content)

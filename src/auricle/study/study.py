@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auricle import runs
+from auricle import files, runs
 from auricle.config import StudyConfig
 from auricle.data.datasets import load_manifest
 from auricle.data.folds import Split
@@ -196,7 +196,7 @@ def _write_record(session: _Session, command: str) -> None:
     if not study.samples.exists():
         record.write_samples(study, recordings)
     for name, layers in fresh.items():
-        runs.write_json(study.model(name), layers)
+        files.write_json(study.model(name), layers)
 
 
 def _describe(plan: Plan, model: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from auricle import runs
+from auricle import files
 from auricle.errors import choices
 from auricle.runs import Cell, StudyFolder
 
@@ -65,7 +65,7 @@ def read_tracked(cell: Cell) -> Tracked:
 
 def write_tracked(cell: Cell, tracked: Tracked) -> None:
     """Remember what was sent of a cell."""
-    runs.write_json(cell.folder / "tracking.json", asdict(tracked))
+    files.write_json(cell.folder / "tracking.json", asdict(tracked))
 
 
 def state_of(cell: Cell) -> str:

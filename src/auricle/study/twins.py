@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from auricle import runs
+from auricle import files, runs
 from auricle.data.folds import Split
 from auricle.runs import CellName, StudyFolder
 from auricle.study.jobs import clear
@@ -46,12 +46,12 @@ def take_over(study: StudyFolder, taken: Mapping[CellName, CellName]) -> dict[Ce
         if not theirs.done:
             waiting[name] = original
             if theirs.error.exists():
-                runs.write_bytes(ours.error, theirs.error.read_bytes())
+                files.write_bytes(ours.error, theirs.error.read_bytes())
             continue
-        files = (theirs.config, theirs.history, theirs.predictions, theirs.weights)
-        metrics = runs.read_metrics(theirs, *files)
-        for path in filter(Path.exists, files):
-            runs.write_bytes(ours.folder / path.name, path.read_bytes())
+        written = (theirs.config, theirs.history, theirs.predictions, theirs.weights)
+        metrics = runs.read_metrics(theirs, *written)
+        for path in filter(Path.exists, written):
+            files.write_bytes(ours.folder / path.name, path.read_bytes())
         runs.write_metrics(ours, {**metrics, "cell": str(name), "same_as": str(original)})
         ours.checkpoint.unlink(missing_ok=True)
     return waiting

@@ -53,7 +53,7 @@ def save_checkpoint(cell: Cell, trainer: Trainer, history: list[Record]) -> None
     buffer = io.BytesIO()
     torch.save({"state": _state(trainer), "history": history}, buffer)
     content = buffer.getbuffer()
-    runs.write_bytes(cell.checkpoint, files.mark(content), content)
+    files.write_bytes(cell.checkpoint, files.mark(content), content)
 
 
 def resume(cell: Cell, trainer: Trainer) -> tuple[list[Record], str]:
@@ -72,13 +72,13 @@ def resume(cell: Cell, trainer: Trainer) -> tuple[list[Record], str]:
     damage = ""
     if cell.checkpoint.exists():
         try:
-            with runs.machine_errors(cell.checkpoint, "read"):
+            with files.machine_errors(cell.checkpoint, "read"):
                 content = files.read_marked(cell.checkpoint, required=True)
         except RefusedError:
             damage = f"{cell.checkpoint.name} was damaged, so the training began again"
         else:
             history = _go_back(cell, trainer, content)
-    runs.write_text(cell.history, "".join(runs.json_line(record) for record in history))
+    files.write_text(cell.history, "".join(runs.json_line(record) for record in history))
     return history, damage
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 import torch
 from safetensors.torch import save as to_safetensors
 
-from auricle import runs
+from auricle import files, runs
 from auricle.config import Preset, to_yaml
 from auricle.data.cache import Recordings
 from auricle.data.folds import Split
@@ -63,7 +63,7 @@ def _train(
         _look(watch, history, trainer, seen, cell.name.seed)
         save_checkpoint(cell, trainer, history)
         line = runs.json_line(record)
-        with runs.machine_errors(cell.history, need_bytes=len(line)), cell.history.open("a", encoding="utf-8") as file:
+        with files.machine_errors(cell.history, need_bytes=len(line)), cell.history.open("a", encoding="utf-8") as file:
             file.write(line)
         if on_epoch:
             on_epoch(record)
@@ -122,7 +122,7 @@ def fit_cell(
     if threads:
         torch.set_num_threads(threads)
     keep_freed_memory()
-    runs.write_text(cell.config, to_yaml(preset))
+    files.write_text(cell.config, to_yaml(preset))
     with torch.random.fork_rng():
         trainer, sets = prepare_training(preset, recordings, split, cell.name.seed, choose_device(device))
         if share:
@@ -133,7 +133,7 @@ def fit_cell(
         write_predictions(cell.predictions, predict_windows(model, preset, recordings, sets, trainer.window_frames))
     predictions = read_predictions(cell.predictions)  # what stands in the file is what is scored
     weights = {name: value.contiguous() for name, value in model.state_dict().items()}
-    runs.write_bytes(cell.weights, to_safetensors(weights, {"preset": preset.name}))
+    files.write_bytes(cell.weights, to_safetensors(weights, {"preset": preset.name}))
     facts = describe(preset, len(recordings.manifest.categories), recordings.manifest.clip_s)
     runs.write_metrics(
         cell,

@@ -27,11 +27,7 @@ from typing import IO, Any
 
 from auricle import files
 from auricle.errors import MachineError, RefusedError
-from auricle.files import machine_errors as machine_errors
-from auricle.files import write_atomically as write_atomically
-from auricle.files import write_bytes as write_bytes
-from auricle.files import write_json as write_json
-from auricle.files import write_text as write_text
+from auricle.files import machine_errors, write_json
 
 
 @dataclass(frozen=True, order=True)

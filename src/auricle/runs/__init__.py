@@ -1,0 +1,33 @@
+"""The folder of a study and what it holds: the only way by which rooms talk to each other."""
+
+from auricle.runs.folder import (
+    Cell,
+    CellName,
+    StudyFolder,
+    check_free,
+    commands_of,
+    json_line,
+    lock,
+    owner,
+    read_history,
+    read_metrics,
+    remove_halves,
+    sweep,
+    write_metrics,
+)
+
+__all__ = [
+    "Cell",
+    "CellName",
+    "StudyFolder",
+    "check_free",
+    "commands_of",
+    "json_line",
+    "lock",
+    "owner",
+    "read_history",
+    "read_metrics",
+    "remove_halves",
+    "sweep",
+    "write_metrics",
+]
