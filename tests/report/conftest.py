@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -146,7 +147,7 @@ def _write_cell(
     )
     write_predictions(cell.predictions, predictions)
     history = _history(fake, "validation" in sets, rng)
-    files.write_text(cell.history, "".join(f"{runs.json.dumps(record)}\n" for record in history))
+    files.write_text(cell.history, "".join(f"{json.dumps(record)}\n" for record in history))
     encoder = 268_000 * (cell.name.model != "cnn")
     metrics = {
         "cell": str(cell.name), "test": {"clip": {"accuracy": 0.0}}, "validation": None,
