@@ -16,7 +16,7 @@ import yaml
 
 from auricle import files, runs
 from auricle.config import load_preset, preset_names
-from auricle.report.evidence import Study, load_study
+from auricle.findings.study import Study, load_study
 from auricle.runs import CellName, StudyFolder
 from auricle.scoring.predictions import Predictions, write_predictions
 

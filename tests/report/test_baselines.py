@@ -6,10 +6,10 @@ import pytest
 from auricle.report.baselines import beside_baselines, beside_best, not_above
 from auricle.report.build import compose
 from auricle.report.document import Callout, blocks_of
-from auricle.report.evidence import Study, load_study
+from auricle.findings.study import Study, load_study
 from auricle.report.results_page import write_results_section
 from auricle.report.tables import baseline_rows, comparative_rows, with_baselines
-from auricle.report.tabular import Marked
+from auricle.report.table import Marked
 from auricle.report.wording import NO_BREAK
 
 BASELINES = {"majority": None, "mfcc-logistic": 2.0, "mfcc-forest": 1.0}

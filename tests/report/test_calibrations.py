@@ -5,7 +5,7 @@ import pytest
 
 from auricle.report.calibrations import calibrations
 from auricle.report.chapter_calibration import calibration_chapter
-from auricle.report.evidence import Study, load_study
+from auricle.findings.study import Study, load_study
 from auricle.report.figures import style
 from auricle.report.tables import comparative_rows
 from auricle.report.wording import Text

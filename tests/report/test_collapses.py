@@ -7,9 +7,9 @@ from auricle.report.build import compose
 from auricle.report.chapter_summary import comparative_table
 from auricle.report.collapses import collapses, explained, told
 from auricle.report.document import Callout, Document, blocks_of
-from auricle.report.evidence import Study, load_study
+from auricle.findings.study import Study, load_study
 from auricle.report.tables import comparative_rows
-from auricle.report.tabular import Marked, write_csv
+from auricle.report.table import Marked, write_csv
 from auricle.report.wording import Text
 
 RECORDED = {

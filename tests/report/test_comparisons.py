@@ -7,7 +7,7 @@ from scipy.stats import binomtest
 
 from auricle.report.analysis import leaders, references, standing, uncertainty, verdict
 from auricle.report.comparisons import Comparison, compare, main_protocol
-from auricle.report.evidence import Study, load_study
+from auricle.findings.study import Study, load_study
 from auricle.report.tables import comparative_rows
 from auricle.report.wording import Text
 from auricle.runs import CellName, StudyFolder

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from auricle.report.curve_readings import read_curves
-from auricle.report.evidence import Study
+from auricle.findings.study import Study
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from auricle.errors import RefusedError
-from auricle.report.evidence import Study, load_study
+from auricle.findings.study import Study, load_study
 from auricle.runs import CellName, StudyFolder
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from auricle.report.chapter_ranking import heads_sections
 from auricle.report.comparisons import Comparison
-from auricle.report.evidence import Study, load_study
+from auricle.findings.study import Study, load_study
 from auricle.report.heads import families, heads_in_words, published_claim
 from auricle.report.tables import comparative_rows
 from auricle.report.wording import Text

@@ -11,9 +11,9 @@ from auricle.report.build import compose
 from auricle.report.chapter_training import MOST_PANELS
 from auricle.report.comparisons import MOST_SHOWN
 from auricle.report.document import Document, Figure, blocks_of
-from auricle.report.evidence import load_study
+from auricle.findings.study import load_study
 from auricle.report.numbering import numbered
-from auricle.report.tabular import Table, write_csv
+from auricle.report.table import Table, write_csv
 from auricle.runs import StudyFolder
 
 MODELS = tuple(f"network-number-{place}" for place in range(14))

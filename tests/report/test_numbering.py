@@ -5,7 +5,7 @@ import pytest
 from auricle.report.document import Bullets, Document, Figure, Pair, Paragraph, Section
 from auricle.report.figures import Panel
 from auricle.report.numbering import numbered
-from auricle.report.tabular import Column, Spread, Table
+from auricle.report.table import Column, Spread, Table
 from auricle.report.wording import Code, Ref, Strong
 
 

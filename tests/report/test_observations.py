@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from auricle.report.evidence import Study, load_study
+from auricle.findings.study import Study, load_study
 from auricle.report.observations import (
     class_f1,
     classes,

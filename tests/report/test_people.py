@@ -8,7 +8,7 @@ import pytest
 from auricle.report.build import build_report
 from auricle.report.chapter_people import against, people_chapter
 from auricle.report.effects import Effect
-from auricle.report.evidence import load_study
+from auricle.findings.study import load_study
 from auricle.report.people import People, agreement, among_people, kinds, model_answers, most, people_of
 from auricle.report.tables import comparative_rows
 from auricle.runs import StudyFolder

@@ -7,10 +7,10 @@ import pytest
 from auricle import files, runs
 from auricle.report.chapter_reported import reported_chapter
 from auricle.report.document import Bullets, Table
-from auricle.report.evidence import Study, load_study
+from auricle.findings.study import Study, load_study
 from auricle.report.reported import claims, measured, reasons
 from auricle.report.results_page import write_results_section
-from auricle.report.tabular import show
+from auricle.report.table import show
 from auricle.report.wording import Text
 from auricle.runs import StudyFolder
 from auricle.scoring.predictions import read_predictions

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from auricle.errors import AuricleError, UsageError
-from auricle.report.evidence import Study, load_study
+from auricle.findings.study import Study, load_study
 from auricle.report.results_page import write_results_section
 from auricle.report.seeds import seed_rows
 from auricle.report.tables import comparative_rows

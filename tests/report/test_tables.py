@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from auricle.report.evidence import Study
+from auricle.findings.study import Study
 from auricle.report.tables import comparative, comparative_rows
-from auricle.report.tabular import Column, Range, Spread, Table, show, show_sd, spread, write_csv
+from auricle.report.table import Column, Range, Spread, Table, show, show_sd, spread, write_csv
 from auricle.scoring.statistics import wilson_interval
 
 

@@ -10,12 +10,12 @@ from auricle.errors import RefusedError
 from auricle.report.build import compose
 from auricle.report.chapter_tuning import tuning_chapter
 from auricle.report.document import Callout, Figure, Paragraph, blocks_of
-from auricle.report.evidence import load_study
+from auricle.findings.study import load_study
 from auricle.report.figures import style
 from auricle.report.figures_tuning import importance_bars, parallel, progress
 from auricle.report.numbering import numbered
 from auricle.report.tables import comparative_rows
-from auricle.report.tabular import Table
+from auricle.report.table import Table
 from auricle.search.record import describe_parameters
 from auricle.search.space import Choices, check_space, load_space
 

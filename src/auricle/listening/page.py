@@ -15,8 +15,8 @@ from auricle.data.audio import load_waveform
 from auricle.listening.mistakes import Mistake
 from auricle.listening.sounds import PLAYED_HZ, playable
 from auricle.report.evidence import Study
-from auricle.report.figures import palette
-from auricle.report.figures_dataset import mel_levels
+from auricle.report.figures.style import palette
+from auricle.report.figures.dataset import mel_levels
 from auricle.report.wording import count, spoken, visible
 from auricle.serving.classifier import Explanation
 from auricle.serving.demo_figures import axis_track, row, spectrogram_track, waveform_track

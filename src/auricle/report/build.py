@@ -8,34 +8,27 @@ from pathlib import Path
 
 from auricle import files
 from auricle.errors import AuricleError
-from auricle.report.chapter_architectures import architectures_chapter
-from auricle.report.chapter_calibration import calibration_chapter
-from auricle.report.chapter_closing import assumptions_chapter, missing_chapter, reproduce_chapter, resources_chapter
-from auricle.report.chapter_comparison import comparison_chapter
-from auricle.report.chapter_dataset import dataset_chapter
-from auricle.report.chapter_listening import listening_chapter
-from auricle.report.chapter_methods import methods_chapter
-from auricle.report.chapter_people import people_chapter
-from auricle.report.chapter_reported import reported_chapter
-from auricle.report.chapter_results import results_chapter
-from auricle.report.chapter_summary import summary
-from auricle.report.chapter_training import training_chapter
-from auricle.report.chapter_tuning import tuning_chapter
-from auricle.report.chapter_why import why_chapter
-from auricle.report.comparisons import compare, main_protocol
-from auricle.report.document import Document
-from auricle.report.evidence import Study, load_study
-from auricle.report.figures import style
+from auricle.findings.findings import find, write_findings
+from auricle.findings.study import Study, load_study
+from auricle.report.chapters.comparison import comparison
+from auricle.report.chapters.summary import summary
+from auricle.report.document import Chapter, Document, Report
+from auricle.report.figures.style import style
 from auricle.report.numbering import numbered
+from auricle.report.prose import sections_of
 from auricle.report.render import to_html, to_pdf
-from auricle.report.tables import comparative_rows
-from auricle.report.tabular import write_csv
+from auricle.report.table import write_csv
 from auricle.report.wording import count, listing
 from auricle.runs import StudyFolder
 
+CHAPTERS: tuple[Callable[[Report], Chapter | None], ...] = (
+    summary,
+    comparison,
+)  # in the order of the report; each is named as its template, and one without anything to say is left out
+
 
 def build_report(study_folder: Path, *, on_progress: Callable[[str], None] | None = None) -> dict[str, Path]:
-    """Write STUDY/report from what is on disk: report.html, report.pdf, figures/ and tables/.
+    """Write STUDY/report from what is on disk: report.html, report.pdf, findings.json, figures/ and tables/.
 
     The same folder gives the same bytes.
 
@@ -58,10 +51,12 @@ def build_report(study_folder: Path, *, on_progress: Callable[[str], None] | Non
         raise AuricleError(
             f"no cell of {study_folder} is finished, so there is nothing to report; run the study again to go on"
         )
+    report = Report(study, find(study, tell))
     tell("drawing the figures")
-    document = compose(study)
+    document = compose(report)
     content = numbered(document)
     folder = StudyFolder(study.folder).report
+    write_findings(folder / "findings.json", report.findings)
     figures = {f"{panel.name}.svg": panel.svg for panel in document.panels()}
     for name, svg in figures.items():
         files.write_text(folder / "figures" / name, svg)
@@ -76,32 +71,15 @@ def build_report(study_folder: Path, *, on_progress: Callable[[str], None] | Non
     return {"html": folder / "report.html", "pdf": folder / "report.pdf"}
 
 
-def compose(study: Study) -> Document:
+def compose(report: Report) -> Document:
     """Return the whole report of a study that has a finished cell."""
-    rows = comparative_rows(study)
-    protocol = main_protocol(rows)
-    comparisons = {name: compare(study, rows, name) for name in study.protocols}
+    study, sections = report.study, []
     with style():
-        sections = (
-            summary(study, rows, comparisons, protocol),
-            dataset_chapter(study),
-            methods_chapter(study),
-            architectures_chapter(study),
-            training_chapter(study),
-            *tuning_chapter(study, rows),
-            results_chapter(study, rows),
-            comparison_chapter(study, rows, comparisons, protocol),
-            calibration_chapter(study, rows, protocol),
-            why_chapter(study, rows, protocol),
-            *people_chapter(study, rows, protocol),
-            *listening_chapter(study),
-            *reported_chapter(study),
-            assumptions_chapter(study),
-            resources_chapter(study),
-            reproduce_chapter(study),
-            *missing_chapter(study),
-        )
-    return Document(_title(study), _subtitle(study), f"Study {study.config.name} on {study.dataset.name}", sections)
+        for make in CHAPTERS:
+            if (chapter := make(report)) is not None:
+                sections += sections_of(make.__name__, chapter.values, chapter.exhibits)
+    running_head = f"Study {study.config.name} on {study.dataset.name}"
+    return Document(_title(study), _subtitle(study), running_head, tuple(sections))
 
 
 def _title(study: Study) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from auricle.report.document import Block, Paragraph, Section
 from auricle.report.evidence import Study
-from auricle.report.tabular import Column, Table, Value
+from auricle.report.table import Column, Table, Value
 from auricle.report.wording import Ref, anchors, listing
 
 Layers = Mapping[str, Any]

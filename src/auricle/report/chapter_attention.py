@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from auricle.insight.record import Reading
-from auricle.report import figures_why
+from auricle.report.figures import why
 from auricle.report.document import Block, Bullets, Figure
 from auricle.report.effects import Effect, effect
 from auricle.report.evidence import Study
-from auricle.report.figures import Panel, drawable, palette, panel
+from auricle.report.figures.style import Panel, drawable, palette, panel
 from auricle.report.insights import ModelInsight
-from auricle.report.tabular import Column, Range, Table, Value
+from auricle.report.table import Column, Range, Table, Value
 from auricle.report.wording import Strong, Text, anchors, count, decimal, listing
 
 MOST_DRAWN = 4
@@ -136,7 +136,7 @@ def _panel(study: Study, model: str, one: ModelInsight) -> Panel:
     reading = one.insights[0].reading
     assert reading is not None
     assert reading.moments is not None
-    drawn = figures_why.attention(
+    drawn = why.attention(
         reading.moments, study.dataset.categories, one.insights[0].window_s, palette(tuple(study.presets))[model],
         drawable(model, 0, 30),
     )  # fmt: skip

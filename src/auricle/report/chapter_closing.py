@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from auricle.report.chapter_summary import stamped
 from auricle.report.document import Block, Bullets, Command, Paragraph, Section
 from auricle.report.evidence import Study
-from auricle.report.tabular import Column, Table, Value
+from auricle.report.table import Column, Table, Value
 from auricle.report.wording import Code, Ref, Text, count, decimal, shortened
 
 _FACTS = (Column("what", "What"), Column("value", "Value", grows=True))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from auricle.report import figures_results
+from auricle.report.figures import results
 from auricle.report.analysis import leaders, standing, uncertainty, verdict
 from auricle.report.baselines import beside_baselines, beside_best
 from auricle.report.chapter_ranking import heads_sections, ranking_figure, spread_table
@@ -14,11 +14,11 @@ from auricle.report.chapter_summary import stamped
 from auricle.report.comparisons import MOST_SHOWN, Comparison, foremost, foremost_in_words
 from auricle.report.document import Block, Bullets, Figure, Paragraph, Section
 from auricle.report.evidence import Study
-from auricle.report.figures import palette, panel
+from auricle.report.figures.style import palette, panel
 from auricle.report.observations import class_f1, observations
 from auricle.report.ranking import places, ranking_in_words
 from auricle.report.tables import ComparativeRow
-from auricle.report.tabular import Column, Range, Table, Value
+from auricle.report.table import Column, Range, Table, Value
 from auricle.report.wording import Ref, Strong, Text, joined
 
 _PAIRS = (
@@ -150,7 +150,7 @@ def _f1_by_model(study: Study, rows: Sequence[ComparativeRow], protocol: str) ->
         for model in models
         if (cells := study.of(model, protocol))
     }
-    drawn = figures_results.f1_by_model(means, categories, palette(tuple(study.presets)))
+    drawn = results.f1_by_model(means, categories, palette(tuple(study.presets)))
     caption = (
         f"F1 of each class and model under {stamped(study, protocol)}{foremost_in_words(rows, protocol)}. Where the "
         "marks of a class lie together, it is as hard or as easy for every model; where they lie apart, the models may "

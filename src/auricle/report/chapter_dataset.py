@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from auricle.report import figures_dataset
+from auricle.report.figures import dataset
 from auricle.report.document import Block, Bullets, Figure, Pair, Paragraph, Section
 from auricle.report.evidence import Study
-from auricle.report.figures import drawable, panel
+from auricle.report.figures.style import drawable, panel
 from auricle.report.recordings import Dataset, Samples
-from auricle.report.tabular import Column, Table, Value
+from auricle.report.table import Column, Table, Value
 from auricle.report.wording import Code, Ref, Text, count, decimal, shortened, spoken
 
 SAMPLES_A_FIGURE = 10
@@ -71,7 +71,7 @@ def _class_table(dataset: Dataset) -> Table:
 
 
 def _class_figure(dataset: Dataset) -> Figure:
-    drawn = figures_dataset.class_counts(dataset.counts, dataset.folds)
+    drawn = dataset.class_counts(dataset.counts, dataset.folds)
     alt = f"Bars of the number of clips of {count(len(dataset.categories), 'class', 'classes')}, divided by fold"
     return Figure("figure-classes", (panel(drawn, "classes", alt),), ("Clips of each class, shaded by fold.",))
 
@@ -81,7 +81,7 @@ def _samples(samples: Samples) -> list[Block]:
     shown = min(len(samples.categories), MOST_SAMPLES)
     panels = []
     for place, category in enumerate(samples.categories[:shown]):
-        drawn = figures_dataset.sample(samples.waveforms[place], samples.sample_rate_hz, drawable(category, place, 40))
+        drawn = dataset.sample(samples.waveforms[place], samples.sample_rate_hz, drawable(category, place, 40))
         alt = f"Waveform and mel spectrogram of {samples.names[place]}, {spoken(category)}"
         panels.append(panel(drawn, f"sample-{place + 1}", alt))
     limit = "" if shown == len(samples.categories) else f" (the first {shown} of {len(samples.categories)} classes)"

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from auricle.report import figures_results
+from auricle.report.figures import results
 from auricle.report.chapter_summary import stamped
 from auricle.report.comparisons import foremost, foremost_in_words, ranking
 from auricle.report.differences import clip_name
 from auricle.report.document import Block, Figure, Paragraph, Section
 from auricle.report.effects import Effect, adjusted, effect
 from auricle.report.evidence import Study
-from auricle.report.figures import MUTED, palette, panel
+from auricle.report.figures.style import MUTED, palette, panel
 from auricle.report.people import (
     ANOTHER,
     People,
@@ -26,7 +26,7 @@ from auricle.report.people import (
     people_of,
 )
 from auricle.report.tables import ComparativeRow
-from auricle.report.tabular import Column, Table, Value
+from auricle.report.table import Column, Table, Value
 from auricle.report.wording import Ref, Text, count, listing, percent, spoken
 
 MOST_CLIPS = 12  # of a kind
@@ -117,11 +117,11 @@ def _confusions(study: Study, people: People, answers: Mapping[str, np.ndarray],
     of_model = np.array([answers[model][people.labels == label].sum(axis=0) for label in range(len(categories))])
     panels = (
         panel(
-            figures_results.confusion(people.confusion, categories, MUTED, "people", "heard as"),
+            results.confusion(people.confusion, categories, MUTED, "people", "heard as"),
             "confusion-people", "Confusion matrix of people",
         ),
         panel(
-            figures_results.confusion(of_model, categories, palette(tuple(study.presets))[model], model),
+            results.confusion(of_model, categories, palette(tuple(study.presets))[model], model),
             "confusion-beside-people", f"Confusion matrix of {model} on the clips that people judged",
         ),
     )  # fmt: skip

@@ -22,7 +22,7 @@ from auricle.report.reported import (
     standing,
     unclaimed,
 )
-from auricle.report.tabular import Column, Table, Value
+from auricle.report.table import Column, Table, Value
 from auricle.report.wording import NO_BREAK, Ref, Strong, Text, count, decimal, percent, points
 
 _COLUMNS = (

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from auricle.report import figures_results
+from auricle.report.figures import results
 from auricle.report.chapter_summary import stamped
 from auricle.report.collapses import MARK, MEANING, collapses, explained, marked
 from auricle.report.document import Block, Callout, Figure, Pair, Paragraph, Section
 from auricle.report.evidence import CellEvidence, Study
-from auricle.report.figures import palette, panel
+from auricle.report.figures.style import palette, panel
 from auricle.report.observations import class_f1, total_confusion
 from auricle.report.tables import ComparativeRow
-from auricle.report.tabular import Column, Table, Value, spread
+from auricle.report.table import Column, Table, Value, spread
 from auricle.report.wording import Ref, Text, anchors, count, percent, spoken
 from auricle.scoring.metrics import Curve, mean_curve, one_vs_rest
 
@@ -105,8 +105,8 @@ def _confusion_and_roc(study: Study, cells: Sequence[CellEvidence], name: str, c
     curves = mean_curves(cells, len(categories))
     alts = (f"Confusion matrix, {name}", f"One-vs-rest ROC curves by class, {name}")
     drawn = (
-        figures_results.confusion(matrix, categories, colour),
-        figures_results.roc(curves, mean_curve(curves), categories),
+        results.confusion(matrix, categories, colour),
+        results.roc(curves, mean_curve(curves), categories),
     )
     files = (f"confusion-{name}", f"roc-{name}")
     panels = tuple(panel(*parts) for parts in zip(drawn, files, alts, strict=True))
@@ -131,7 +131,7 @@ def _f1_figure(study: Study, cells: Sequence[CellEvidence], name: str, colour: s
     categories = study.dataset.categories
     by_class = [class_f1(cells, category) for category in categories]
     means = [float(np.mean(values)) if values else 0.0 for values in by_class]
-    drawn = figures_results.f1_bars(means, by_class, categories, colour)
+    drawn = results.f1_bars(means, by_class, categories, colour)
     dots = "; dots are cells" if len(cells) > 1 else ""
     return Figure(
         f"figure-f1-{name}", (panel(drawn, f"f1-{name}", f"F1 of each class, {name}"),), (f"F1 of each class{dots}.",)

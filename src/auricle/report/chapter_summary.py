@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from auricle.report import figures_results
+from auricle.report.figures import results
 from auricle.report.analysis import leaders, references, standing, uncertainty, verdict
 from auricle.report.baselines import BASELINE_MARK, beside_baselines, not_above
 from auricle.report.collapses import MARK, MEANING, told
 from auricle.report.comparisons import Comparison
 from auricle.report.document import Answer, Block, Callout, Figure, KeyNumber, Section
 from auricle.report.evidence import Study
-from auricle.report.figures import palette, panel
+from auricle.report.figures.style import palette, panel
 from auricle.report.tables import ComparativeRow, baseline_rows, with_baselines
-from auricle.report.tabular import Column, Marked, Spread, Table
+from auricle.report.table import Column, Marked, Spread, Table
 from auricle.report.wording import Code, Ref, Text, count, decimal, joined, listing, percent, points
 
 
@@ -104,9 +104,7 @@ def _accuracies(study: Study, rows: Sequence[ComparativeRow]) -> Figure:
         cells = {
             row.model: [cell.test["clip"]["accuracy"] for cell in study.of(row.model, protocol)] for row in of_protocol
         }
-        drawn = figures_results.accuracies(
-            of_protocol, cells, colours, references(study, protocol), stamped(study, protocol)
-        )
+        drawn = results.accuracies(of_protocol, cells, colours, references(study, protocol), stamped(study, protocol))
         alt = "; ".join(f"{row.model} {percent(row.accuracy)}" for row in of_protocol)
         panels.append(panel(drawn, f"accuracies-{protocol}", f"Test accuracy under {protocol}: {alt}"))
     caption: Text = (

@@ -8,9 +8,9 @@ from auricle.config import AugmentationConfig, TrainingConfig
 from auricle.report.collapses import collapses
 from auricle.report.document import Block, Bullets, Figure, Paragraph, Section
 from auricle.report.evidence import Study
-from auricle.report.figures import drawable, palette, panel
-from auricle.report.figures_training import Quantity, curves, largest_loss
-from auricle.report.tabular import Column, Table
+from auricle.report.figures.style import drawable, palette, panel
+from auricle.report.figures.training import Quantity, curves, largest_loss
+from auricle.report.table import Column, Table
 from auricle.report.wording import Code, Ref, Strong, Text, anchors, listing
 
 MOST_PANELS = 12  # two a model; they fill a page

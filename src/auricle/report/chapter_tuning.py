@@ -7,10 +7,10 @@ from typing import Any
 
 from auricle.report.document import Block, Callout, Figure, Paragraph, Section
 from auricle.report.evidence import Study
-from auricle.report.figures import panel
-from auricle.report.figures_tuning import importance_bars, parallel, progress, short_names
+from auricle.report.figures.style import panel
+from auricle.report.figures.tuning import importance_bars, parallel, progress, short_names
 from auricle.report.tables import ComparativeRow
-from auricle.report.tabular import Column, Table
+from auricle.report.table import Column, Table
 from auricle.report.wording import Code, Ref, Strong, Text, count, decimal, listing, percent
 from auricle.search.record import ranked, read_record
 

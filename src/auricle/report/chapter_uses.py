@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from auricle.insight.record import Insight
-from auricle.report import figures_why
+from auricle.report.figures import why
 from auricle.report.chapter_attention import attention_blocks
 from auricle.report.document import Block, Bullets, Figure, Paragraph, Section
 from auricle.report.effects import Effect, cost
 from auricle.report.evidence import Study
-from auricle.report.figures import drawable, palette, panel
+from auricle.report.figures.style import drawable, palette, panel
 from auricle.report.insights import ModelInsight, costs, insights_of
-from auricle.report.tabular import Column, Range, Table, Value
+from auricle.report.table import Column, Range, Table, Value
 from auricle.report.wording import Code, Ref, Strong, Text, anchors, count, listing
 
 _TITLES = {
@@ -114,7 +114,7 @@ def _what_follows(table: Mapping[str, Mapping[str, Effect]]) -> Text:
 def _costs_figure(study: Study, table: Mapping[str, Mapping[str, Effect]]) -> Figure:
     models = {model for row in table.values() for model in row}
     colours = {model: colour for model, colour in palette(tuple(study.presets)).items() if model in models}
-    drawn = figures_why.costs(table, {change: title(change) for change in table}, colours)
+    drawn = why.costs(table, {change: title(change) for change in table}, colours)
     caption = (
         "What a change costs: points of test accuracy lost, with 95 % intervals. Filled marks: these data show a "
         "difference; hollow ones: they do not.",
@@ -147,11 +147,11 @@ def _blanked(study: Study, known: Mapping[str, ModelInsight]) -> Figure:
     words, band_names = "moment blanked, by loudness (1: the loudest)", _band_names(first.bands.edges)
     panels = (
         panel(
-            figures_why.blanked(bands, band_names, colours, "A band blanked", "band blanked, from kHz"),
+            why.blanked(bands, band_names, colours, "A band blanked", "band blanked, from kHz"),
             "blanked-bands", "Probability of the true class lost when a band is blanked, by model",
         ),
         panel(
-            figures_why.blanked(moments, ranks, colours, "A moment blanked", words),
+            why.blanked(moments, ranks, colours, "A moment blanked", words),
             "blanked-moments", "Probability of the true class lost when a moment is blanked, by model",
         ),
     )  # fmt: skip
@@ -192,9 +192,7 @@ def _blanked_by_class(study: Study, known: Mapping[str, ModelInsight], ranked: S
         blanked = getattr(known[model].insights[0], kind)
         parts = _band_names(blanked.edges) if kind == "bands" else [f"{s:.2g}" for s in blanked.edges[:-1]]
         words = "band blanked, from kHz" if kind == "bands" else "moment blanked, from s"
-        drawn = figures_why.blanked_by_class(
-            drop, categories, parts, colours[model], top, drawable(model, 0, 30), words
-        )
+        drawn = why.blanked_by_class(drop, categories, parts, colours[model], top, drawable(model, 0, 30), words)
         alt = f"Probability of the true class lost by class when one of the {kind} is blanked, {model}"
         panels.append(panel(drawn, f"blanked-{kind}-{names[model]}", alt))
     which = "the best model of each architecture" if len(kinds) > 1 else "the best model"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from auricle.report import figures_why
+from auricle.report.figures import why
 from auricle.report.chapter_summary import stamped
 from auricle.report.chapter_uses import uses_section
 from auricle.report.comparisons import MOST_SHOWN, foremost, foremost_in_words, ranking
@@ -24,10 +24,10 @@ from auricle.report.differences import (
 )
 from auricle.report.document import Block, Figure, Paragraph, Section
 from auricle.report.evidence import Study
-from auricle.report.figures import drawable, palette, panel
+from auricle.report.figures.style import drawable, palette, panel
 from auricle.report.people import people_of
 from auricle.report.tables import ComparativeRow
-from auricle.report.tabular import Column, Range, Table, Value
+from auricle.report.table import Column, Range, Table, Value
 from auricle.report.wording import Ref, Text, count, percent, points, spoken
 
 MOST_ROWS = 28
@@ -115,10 +115,10 @@ def _missed(
     judged = ""
     if (people := people_of(study, protocol)) is not None:
         heard = dict(zip(people.clips, people.right.tolist(), strict=True))
-        columns[PEOPLE] = ([1 - heard.get(clip, np.nan) for clip in clips], figures_why.MUTED)
+        columns[PEOPLE] = ([1 - heard.get(clip, np.nan) for clip in clips], why.MUTED)
         judged = " The last column: of the people who heard the clip; a dot where nobody was asked."
     labels = [f"{spoken(categories[clip])}  {drawable(clip_name(clip), place, 30)}" for place, clip in enumerate(clips)]
-    drawn = figures_why.missed(
+    drawn = why.missed(
         np.array([values for values, _ in columns.values()]).T,
         labels,
         list(columns),

@@ -25,11 +25,11 @@ from auricle.report.document import (
     Paragraph,
     Section,
 )
-from auricle.report.figures import Panel, drawable, panel, style
-from auricle.report.figures_dataset import sample
+from auricle.report.figures.style import Panel, drawable, panel, style
+from auricle.report.figures.dataset import sample
 from auricle.report.numbering import numbered
 from auricle.report.render import to_html
-from auricle.report.tabular import Column, Table
+from auricle.report.table import Column, Table
 from auricle.report.wording import Strong, Text, count, decimal, percent, shortened, spoken, visible
 
 MAX_ROWS = 50  # of a table; the JSON has them all

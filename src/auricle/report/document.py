@@ -1,16 +1,21 @@
 """The report as one tree of plain blocks, numbered once, from which HTML and PDF are both made.
 
-chapters -> Document -> numbered(...) -> JSON-like values -> report.html.j2, report.typ
+findings -> chapters (values, figures, tables; prose from their templates) -> Document -> numbered(...) -> report.html.j2,
+report.typ
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
-from auricle.report.figures import Panel
-from auricle.report.tabular import Table
-from auricle.report.wording import Text
+from auricle.findings.findings import Findings
+from auricle.findings.study import Study
+from auricle.report.figures.style import Panel, palette
+from auricle.report.table import Table
+from auricle.report.wording import Text, anchors
 
 
 @dataclass(frozen=True)
@@ -53,11 +58,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Figure:
-    """A numbered figure of one panel or several side by side."""
+    """A numbered figure of one panel or several side by side; its name and caption come from where it is placed."""
 
-    name: str
     panels: tuple[Panel, ...]
-    caption: Text
+    name: str = ""
+    caption: Text = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ class Command:
     words: str
 
 
+Exhibit = Figure | Table
 Block = Paragraph | Bullets | Callout | Answer | Figure | Table | Pair | Command
 
 
@@ -113,3 +119,38 @@ def blocks_of(sections: Sequence[Section]) -> Iterator[Block]:
         for block in section.blocks:
             yield from (block.left, block.right) if isinstance(block, Pair) else (block,)
         yield from blocks_of(section.sections)
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """What a chapter's template works with.
+
+    Attributes:
+        values: what it may insert or ask for.
+        exhibits: figures and tables that it may place, by name.
+    """
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    exhibits: Mapping[str, Exhibit] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What every chapter is made from."""
+
+    study: Study
+    findings: Findings
+
+    @cached_property
+    def colours(self) -> dict[str, str]:
+        """Return the colour of each model, the same in every figure."""
+        return palette(tuple(self.study.presets))
+
+    @cached_property
+    def anchors(self) -> dict[str, str]:
+        """Return each model's name for files and links."""
+        return anchors(self.study.presets)
+
+    def title_of(self, protocol: str) -> str:
+        """Return the name of a protocol, marked where it leaks."""
+        return f"{protocol} (leaky)" if self.study.is_leaky(protocol) else protocol

@@ -18,7 +18,7 @@ from auricle.report.document import (
     Section,
     blocks_of,
 )
-from auricle.report.tabular import Spread, Table, Value, show, show_sd
+from auricle.report.table import Spread, Table, Value, show, show_sd
 from auricle.report.wording import Beside, Code, Piece, Ref, Strong, Text, count, visible
 
 Json = dict[str, Any]

@@ -11,7 +11,7 @@ import numpy as np
 from auricle.report.collapses import commonest_answer, diverged, told
 from auricle.report.evidence import CellEvidence, Study
 from auricle.report.tables import ComparativeRow
-from auricle.report.tabular import spread
+from auricle.report.table import spread
 from auricle.report.wording import MOST_NAMED, Ref, Text, count, listing, percent, points, spoken
 from auricle.scoring.statistics import wilson_interval
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from auricle.errors import AuricleError
 from auricle.files import machine_errors
-from auricle.report.inline import inlined
+from auricle.report.figures.inline import inlined
 from auricle.report.numbering import Json
 
 

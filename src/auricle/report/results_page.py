@@ -19,7 +19,7 @@ from auricle.report.evidence import Study, load_study
 from auricle.report.reported import concerned
 from auricle.report.seeds import SeedRow, seed_rows
 from auricle.report.tables import ComparativeRow, comparative_rows, with_baselines
-from auricle.report.tabular import show
+from auricle.report.table import show
 from auricle.report.wording import NO_BREAK, anchors, count, visible
 
 _HEADER = ("model", "protocol", "cells", "test accuracy, %", "lowest to highest", "macro F1", "AUC", "parameters",

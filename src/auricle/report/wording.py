@@ -111,6 +111,15 @@ def points(difference: float, *, signed: bool = False) -> str:
     return f"{sign}{decimal(100 * difference, 1)} points"
 
 
+def signed(number: float, digits: int = 1) -> str:
+    """Write a number with its sign.
+
+    >>> signed(1.26), signed(-3.0), signed(0.01)
+    ('+1.3', '−3.0', '0.0')
+    """
+    return f"{'+' if round(number, digits) > 0 else ''}{decimal(number, digits)}"
+
+
 def probability(p: float) -> str:
     """Write a p-value.
 
@@ -122,6 +131,24 @@ def probability(p: float) -> str:
     return f"{p:.2f}" if p >= 0.1 else f"{p:.3f}"
 
 
+def interval(low: float, high: float, digits: int = 1) -> str:
+    """Write an interval of shares in percent.
+
+    >>> interval(0.5, 0.65).replace(NO_BREAK, " ")
+    '50.0 to 65.0 %'
+    """
+    return f"{decimal(100 * low, digits)} to {percent(high, digits)}"
+
+
+def span(first: int, last: int) -> str:
+    """Write a range of whole numbers.
+
+    >>> span(2, 4), span(3, 3)
+    ('2–4', '3')
+    """
+    return f"{first}" if first == last else f"{first}–{last}"
+
+
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """Write a number and its noun.
 
@@ -131,7 +158,7 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def listing(words: Iterable[str], last: str = "and") -> str:
+def listing(words: Iterable[object], last: str = "and") -> str:
     """Join words as in a sentence; of very many the first few, and how many more.
 
     >>> listing(["a", "b", "c"])
@@ -139,7 +166,7 @@ def listing(words: Iterable[str], last: str = "and") -> str:
     >>> listing("abcdefghijk")
     'a, b, c, d, e, f and 5 more'
     """
-    items = list(words)
+    items = [str(word) for word in words]
     if len(items) > MOST_NAMED:
         items[FIRST_NAMED:] = [f"{len(items) - FIRST_NAMED} more"]
     return f" {last} ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)

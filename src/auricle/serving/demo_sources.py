@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from auricle.errors import RefusedError
-from auricle.report.figures import palette
+from auricle.report.figures.style import palette
 from auricle.runs import Cell, StudyFolder
 from auricle.serving.bundle import DESCRIPTION
 from auricle.serving.demo_page import Shown

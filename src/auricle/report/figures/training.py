@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from auricle.report.figures import HALF_IN, INK, MUTED, canvas
+from auricle.report.figures.style import HALF_IN, INK, MUTED, canvas
 
 History = Sequence[Mapping[str, Any]]
 Quantity = Literal["accuracy", "loss"]

@@ -1,4 +1,4 @@
-"""A study folder, read once: everything that the report says comes from here.
+"""A study folder, read once: everything that is found out about a study comes from here.
 
 Scores are computed again from each cell's predictions.csv; metrics.json gives only what a cell cost.
 """
@@ -10,6 +10,7 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -20,8 +21,9 @@ from auricle.config import Preset, StudyConfig
 from auricle.data.folds import folds_of
 from auricle.errors import RefusedError
 from auricle.files import read_marked
-from auricle.report.recordings import Dataset, Samples, read_dataset, read_samples
+from auricle.findings.dataset import Dataset, Samples, read_dataset, read_samples
 from auricle.runs import Cell, CellName, StudyFolder, commands_of, read_history, read_metrics
+from auricle.scoring.answers import Answers
 from auricle.scoring.metrics import score_predictions
 from auricle.scoring.predictions import ClipPredictions, Predictions, read_predictions
 
@@ -114,16 +116,49 @@ class Study:
         )
 
     def baselines_of(self, protocol: str) -> dict[str, tuple[CellEvidence, ...]]:
-        """Return the baselines of a protocol, by name."""
+        """Return the baselines of a protocol, by name, on the folds that a network has tested."""
+        folds = {cell.name.fold for cell in self.cells if cell.name.protocol == protocol}
         found: dict[str, tuple[CellEvidence, ...]] = {}
         for cell in self.baselines:
-            if cell.name.protocol == protocol:
+            if cell.name.protocol == protocol and cell.name.fold in folds:
                 found[cell.name.model] = (*found.get(cell.name.model, ()), cell)
         return found
+
+    @cached_property
+    def answers(self) -> Mapping[str, Answers]:
+        """Answers to the test clips by protocol: of the networks, and of each baseline under `baseline_key`.
+
+        A baseline has no seed; it stands once for each training of its fold.
+        """
+        found = {}
+        for protocol in self.protocols:
+            cells = [cell for cell in self.cells if cell.name.protocol == protocol]
+            tables = {(cell.name.model, (cell.name.fold, cell.name.seed)): cell.clips for cell in cells}
+            for training in dict.fromkeys(training for _, training in tables):
+                for name, of_name in self.baselines_of(protocol).items():
+                    tables |= {
+                        (baseline_key(name), training): cell.clips for cell in of_name if cell.name.fold == training[0]
+                    }
+            found[protocol] = Answers.of(tables, self.dataset.groups, self.dataset.categories)
+        return found
+
+    def validation_answers(self, protocol: str) -> Answers | None:
+        """Return the answers of the networks to the validation clips of each training; None where there are none."""
+        tables = {
+            (cell.name.model, (cell.name.fold, cell.name.seed)): cell.windows.of("validation").by_clip()
+            for cell in self.cells
+            if cell.name.protocol == protocol and cell.validation is not None
+        }
+        return Answers.of(tables, self.dataset.groups, self.dataset.categories) if tables else None
 
     def is_leaky(self, protocol: str) -> bool:
         """Return whether clips of one group stand on both sides of training and test."""
         return protocol in self.dataset.leaky_protocols
+
+
+def baseline_key(name: str) -> str:
+    """Return the name of a baseline among answers; no model can have it."""
+    return f"baseline/{name}"
 
 
 COSTS = ("seconds", "parameters", "trainable_parameters", "multiply_adds")

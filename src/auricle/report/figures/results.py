@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from auricle.report.figures import (
+from auricle.findings.scores import ComparativeRow
+from auricle.report.figures.style import (
     GRID,
     HALF_IN,
     INK,
@@ -22,7 +23,6 @@ from auricle.report.figures import (
     drawable,
     squares,
 )
-from auricle.report.tables import ComparativeRow
 from auricle.scoring.metrics import Curve
 
 FLAT_IN = 2.5  # height of a panel of half the width, so that one and a half models fill a page

@@ -61,21 +61,21 @@ class Table:
     """A numbered table.
 
     Attributes:
-        name: of the CSV file, and the anchor.
-        caption: what to see in it.
         columns: of every row.
         groups: rows under a heading; one group with an empty heading is a plain table.
         totals: whether the last row of each group sums up the others.
         shown: heading to the number of its rows that the report shows; the CSV file has all, and so has the report of
             a group that is not named here.
+        name: of the CSV file, and the anchor; given where it is placed.
+        caption: what to see in it; likewise.
     """
 
-    name: str
-    caption: Text
     columns: tuple[Column, ...]
     groups: Mapping[str, Sequence[Sequence[Value]]]
     totals: bool = False
     shown: Mapping[str, int] = field(default_factory=dict)
+    name: str = ""
+    caption: Text = ()
 
 
 def show(value: Value, kind: Kind) -> str:

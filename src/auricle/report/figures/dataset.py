@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
-from auricle.report.figures import HALF_IN, INK, MUTED, SERIES, canvas, drawable
+from auricle.report.figures.style import HALF_IN, INK, MUTED, SERIES, canvas, drawable
 
 RANGE_DB = 70.0
 LOWEST_HZ = 50.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from auricle.report.figures import HALF_IN, MUTED, canvas
+from auricle.report.figures.style import HALF_IN, MUTED, canvas
 from auricle.scoring.calibration import Reliability
 from auricle.scoring.statistics import wilson_interval
 

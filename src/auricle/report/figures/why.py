@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from auricle.report.effects import Effect
-from auricle.report.figures import GRID, HALF_IN, INK, MEDIUM_IN, MUTED, canvas, drawable, squares
+from auricle.report.figures.style import GRID, HALF_IN, INK, MEDIUM_IN, MUTED, canvas, drawable, squares
+from auricle.scoring.difference import Difference
 
 MARKS = "oDs^vPX"
 
@@ -48,7 +48,9 @@ def missed(
     return figure
 
 
-def costs(table: Mapping[str, Mapping[str, Effect]], words: Mapping[str, str], colours: Mapping[str, str]) -> Figure:
+def costs(
+    table: Mapping[str, Mapping[str, Difference]], words: Mapping[str, str], colours: Mapping[str, str]
+) -> Figure:
     """Draw what changes cost in accuracy: a row a change, a mark and its 95 % interval for each model.
 
     Args:
@@ -82,7 +84,7 @@ def costs(table: Mapping[str, Mapping[str, Effect]], words: Mapping[str, str], c
 
 
 def blanked(
-    drops: Mapping[str, Sequence[Effect]], parts: Sequence[str], colours: Mapping[str, str], title: str, words: str
+    drops: Mapping[str, Sequence[Difference]], parts: Sequence[str], colours: Mapping[str, str], title: str, words: str
 ) -> Figure:
     """Draw by how much the probability of the true class falls when a part is blanked: a line a model.
 

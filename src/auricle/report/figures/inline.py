@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from auricle.report.figures import GRID, INK, MUTED, SERIES
+from auricle.report.figures.style import GRID, INK, MUTED, SERIES
 
 _VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid"} | {
     colour: f"series-{place}" for place, colour in enumerate(SERIES, 1)

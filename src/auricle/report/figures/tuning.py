@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from auricle.report.figures import HALF_IN, INK, MUTED, SERIES, canvas
+from auricle.report.figures.style import HALF_IN, INK, MUTED, SERIES, canvas
 
 WIDE_IN = 6.6
 Entry = Mapping[str, Any]

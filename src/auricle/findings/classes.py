@@ -1,0 +1,139 @@
+"""Classes and clips: which are hard, which are confused, and where one model is ahead of another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from auricle.findings.study import CellEvidence
+from auricle.scoring.answers import Answers
+from auricle.scoring.difference import NOTHING, Difference, adjusted, difference
+
+MOST_ALL_PAIRS = 4  # models; of more, each is set against the best alone
+NUM_CONFUSED = 5
+
+
+@dataclass(frozen=True)
+class ClassDifference:
+    """Two models on the clips of one class.
+
+    Attributes:
+        category: of the clips.
+        difference: share that its first model gets right, less that of the second.
+        won: clips that the first gets right more often, the clearest first.
+        lost: clips that the second does.
+    """
+
+    category: str
+    difference: Difference
+    won: tuple[str, ...]
+    lost: tuple[str, ...]
+
+
+def class_f1(cells: Sequence[CellEvidence], category: str) -> list[float]:
+    """Return the F1 of a class in each cell whose test clips hold it."""
+    scores = [cell.test["clip"]["per_class"][category] for cell in cells]
+    return [score["f1"] for score in scores if score["support"]]
+
+
+def total_confusion(cells: Sequence[CellEvidence]) -> np.ndarray:
+    """Return the confusion matrix summed over cells, int64, shape (K, K)."""
+    return np.asarray(np.array([cell.test["clip"]["confusion"] for cell in cells], dtype=np.int64).sum(axis=0))
+
+
+def confused_pairs(cells: Sequence[CellEvidence], categories: Sequence[str]) -> list[tuple[str, str, int, int]]:
+    """Return the pairs that are confused most: true class, answer, how often, and of how many answers to that class."""
+    total = total_confusion(cells)
+    wrong = total - np.diag(np.diag(total))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:NUM_CONFUSED]
+    pairs = [divmod(int(index), len(categories)) for index in order]
+    return [
+        (categories[true], categories[answer], int(wrong[true, answer]), int(total[true].sum()))
+        for true, answer in pairs
+        if wrong[true, answer]
+    ]
+
+
+def class_differences(answers: Answers, ranked: Sequence[str]) -> list[ClassDifference]:
+    """Return every class in which two models differ on a clip, tests adjusted for the number of all classes and pairs.
+
+    Args:
+        answers: to the test clips.
+        ranked: models, the most accurate first.
+    """
+    pairs = [pair for pair in combinations(ranked, 2) if len(ranked) <= MOST_ALL_PAIRS or pair[0] == ranked[0]]
+    raw: dict[tuple[str, str, str], Difference] = {}
+    order: dict[tuple[str, str, str], tuple[tuple[str, ...], tuple[str, ...]]] = {}
+    for first, second in pairs:
+        values = answers.of_model(first) - answers.of_model(second)
+        for label, category in enumerate(answers.categories):
+            of_class = answers.labels == label
+            found = difference(values[:, of_class], answers.groups[of_class], first, second)
+            if found and (found.wins or found.losses):
+                key = (first, second, category)
+                raw[key], order[key] = found, _won_and_lost(values[:, of_class], np.array(answers.clips)[of_class])
+    return [ClassDifference(key[2], one, *order[key]) for key, one in adjusted(raw).items()]
+
+
+def _won_and_lost(values: np.ndarray, clips: np.ndarray) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        means = np.nansum(values, axis=0) / known.sum(axis=0)
+    order = sorted(np.flatnonzero(known.any(axis=0)).tolist(), key=lambda clip: (-abs(means[clip]), clips[clip]))
+    won = tuple(str(clips[clip]) for clip in order if means[clip] > NOTHING)
+    return won, tuple(str(clips[clip]) for clip in order if means[clip] < -NOTHING)
+
+
+@dataclass(frozen=True)
+class Lead:
+    """What one model is ahead of another in.
+
+    Attributes:
+        ahead: a model.
+        behind: the other.
+        classes: those of which it gets more right, with the difference, 0..1, the clearest first.
+        clips: those that it gets right more often, the clearest first.
+    """
+
+    ahead: str
+    behind: str
+    classes: tuple[tuple[str, float], ...]
+    clips: tuple[str, ...]
+
+
+def leads(found: Sequence[ClassDifference]) -> list[Lead]:
+    """Sum up the classes in which two models differ, two leads a pair."""
+    clearest = sorted(found, key=lambda one: (-abs(one.difference.mean), one.category))
+    summed = []
+    for first, second in dict.fromkeys((one.difference.first, one.difference.second) for one in found):
+        of_pair = [one for one in clearest if (one.difference.first, one.difference.second) == (first, second)]
+        for sign, sides, clips in ((1, (first, second), "won"), (-1, (second, first), "lost")):
+            classes = tuple(
+                (one.category, abs(one.difference.mean)) for one in of_pair if sign * one.difference.mean > 0
+            )
+            summed.append(Lead(*sides, classes, tuple(clip for one in of_pair for clip in getattr(one, clips))))
+    return summed
+
+
+def hardest(answers: Answers, models: Sequence[str]) -> list[str]:
+    """Return the clips that any of some models misses in a cell, the most missed first."""
+    shares = answers.shares[[answers.models.index(model) for model in models]]
+    mean = np.nanmean(shares, axis=0)
+    return [
+        answers.clips[index]
+        for index in sorted(np.flatnonzero(mean < 1).tolist(), key=lambda index: (mean[index], answers.clips[index]))
+    ]
+
+
+def categories_of(answers: Answers) -> Mapping[str, str]:
+    """Return clip to its category."""
+    return {clip: answers.categories[label] for clip, label in zip(answers.clips, answers.labels.tolist(), strict=True)}
+
+
+def num_missed_by_most(answers: Answers, models: Sequence[str]) -> int:
+    """Return how many clips most trainings of every one of some models get wrong."""
+    shares = answers.shares[[answers.models.index(model) for model in models]]
+    return int((np.where(np.isnan(shares), 1.0, shares) < 0.5).all(axis=0).sum())

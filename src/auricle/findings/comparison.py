@@ -1,0 +1,139 @@
+"""Models against each other and against what needs no network, on the same clips: what the data show of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from auricle.data.folds import answering
+from auricle.findings.ranking import Rank, ranks, ties
+from auricle.findings.scores import ComparativeRow, baseline_rows, network_rows
+from auricle.findings.study import Study, baseline_key
+from auricle.scoring.answers import Answers
+from auricle.scoring.difference import Difference, compare_all, detectable
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a protocol of a study shows of its models.
+
+    Attributes:
+        protocol: its name.
+        rows: of the networks, in the order of the study.
+        baselines: of what needs no network, the most accurate first.
+        pairs: every two networks, the more accurate first; tests adjusted for their number.
+        against_baseline: every network against the best baseline; adjusted likewise.
+        validation_pairs: every two networks on the validation clips of all trainings, where each clip is validated by
+            one training of a seed (k-fold): more clips than the test set has, none of them trained on.
+        validation_clips: how many those are.
+        detectable: smallest true difference of the two most accurate networks that the test clips would show four
+            times in five; None where even the largest would not, or one network stands alone.
+        ranking: the networks in order, with the ranks that the data leave open to each.
+        ties: first and last index in `ranking` of each stretch in which no two are told apart.
+    """
+
+    protocol: str
+    rows: tuple[ComparativeRow, ...]
+    baselines: tuple[ComparativeRow, ...]
+    pairs: tuple[Difference, ...]
+    against_baseline: tuple[Difference, ...]
+    validation_pairs: tuple[Difference, ...]
+    validation_clips: int
+    detectable: float | None
+    ranking: tuple[Rank, ...]
+    ties: tuple[tuple[int, int], ...]
+
+    @property
+    def leaders(self) -> list[ComparativeRow]:
+        """Return the rows with the highest accuracy; more than one where they are equal."""
+        highest = max(row.accuracy for row in self.rows)
+        return [row for row in self.rows if row.accuracy == highest]
+
+    @property
+    def ranked(self) -> list[str]:
+        """Return the networks, the most accurate first."""
+        return [rank.row.model for rank in self.ranking]
+
+    @property
+    def best_baseline(self) -> ComparativeRow | None:
+        """Return the most accurate baseline."""
+        return next(iter(self.baselines), None)
+
+    @property
+    def beaten(self) -> list[str]:
+        """Return the networks that every leader is shown to be better than, in the order of the study."""
+        shown = {(pair.better, pair.worse) for pair in self.pairs if pair.shown}
+        return [model for model in self._others if all((row.model, model) in shown for row in self.leaders)]
+
+    @property
+    def undecided(self) -> list[str]:
+        """Return the networks below the leaders that these are not all shown to be better than."""
+        return [model for model in self._others if model not in self.beaten]
+
+    @property
+    def _others(self) -> list[str]:
+        top = {row.model for row in self.leaders}
+        return [row.model for row in self.rows if row.model not in top]
+
+    @property
+    def shown_of_one_training(self) -> bool:
+        """Return whether a difference is shown of networks that were trained once, and so of these networks alone."""
+        return any(pair.trainings == 1 for pair in self.pairs if pair.shown)
+
+    def row_of(self, model: str) -> ComparativeRow:
+        """Return the row of a network."""
+        return next(row for row in self.rows if row.model == model)
+
+    def pair_of(self, one: str, other: str) -> Difference | None:
+        """Return the comparison of two networks, in whichever order."""
+        return next((pair for pair in self.pairs if {pair.first, pair.second} == {one, other}), None)
+
+
+def compare(study: Study, protocol: str) -> Comparison:
+    """Compare the networks of a protocol that has a finished cell."""
+    rows, baselines = network_rows(study, protocol), baseline_rows(study, protocol)
+    models = [row.model for row in sorted(rows, key=lambda row: -row.accuracy)]
+    answers = study.answers[protocol]
+    pairs = compare_models(answers, models)
+    beside = []
+    if baselines:
+        best = baselines[0].model
+        values = answers.of_model(baseline_key(best))
+        order = [row.model for row in rows]
+        beside = compare_all([(answers.of_model(model) - values, model, best) for model in order], answers.groups)
+    validated = study.validation_answers(protocol) if protocol == "k-fold" else None
+    ranking = ranks(rows, pairs)
+    return Comparison(
+        protocol=protocol,
+        rows=tuple(rows),
+        baselines=tuple(baselines),
+        pairs=tuple(pairs),
+        against_baseline=tuple(beside),
+        validation_pairs=tuple(compare_models(validated, models)) if validated else (),
+        validation_clips=len(validated.clips) if validated else 0,
+        detectable=_detectable(answers, models, len(pairs)) if pairs else None,
+        ranking=tuple(ranking),
+        ties=tuple(ties(ranking, pairs)),
+    )
+
+
+def compare_models(answers: Answers, models: Sequence[str]) -> list[Difference]:
+    """Compare every two models on the clips and trainings that both have; tests adjusted for the number of pairs."""
+    known = [model for model in models if model in answers.models]
+    return compare_all(
+        [(answers.of_model(a) - answers.of_model(b), a, b) for a, b in combinations(known, 2)], answers.groups
+    )
+
+
+def _detectable(answers: Answers, models: Sequence[str], num_pairs: int) -> float | None:
+    values = answers.of_model(models[0]) - answers.of_model(models[1])
+    return None if np.isnan(values).all() else detectable(values, answers.groups, num_pairs)
+
+
+def main_protocol(study: Study) -> str:
+    """Return the protocol that answers the question, as `data.folds.answering` says."""
+    num_cells = {protocol: sum(cell.name.protocol == protocol for cell in study.cells) for protocol in study.protocols}
+    return answering(num_cells, {protocol for protocol in study.protocols if study.is_leaky(protocol)})

@@ -1,0 +1,79 @@
+"""All that is found out about a study, as numbers: what the report says, and STUDY/report/findings.json has."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from auricle import files
+from auricle.findings.collapse import Collapse, collapses
+from auricle.findings.comparison import Comparison, compare, main_protocol
+from auricle.findings.study import Study
+from auricle.scoring.difference import Difference
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is found out about a study.
+
+    Attributes:
+        main_protocol: the one that answers the question.
+        comparisons: by protocol.
+        collapses: of all cells.
+    """
+
+    main_protocol: str
+    comparisons: Mapping[str, Comparison]
+    collapses: tuple[Collapse, ...]
+
+    @property
+    def main(self) -> Comparison:
+        """Return the comparison that answers the question."""
+        return self.comparisons[self.main_protocol]
+
+
+def find(study: Study, on_progress: Callable[[str], None] = lambda message: None) -> Findings:
+    """Find out all that the folder of a study holds.
+
+    Args:
+        study: with a finished cell.
+        on_progress: told in a few words what comes next.
+    """
+    on_progress("comparing the models")
+    protocol = main_protocol(study)
+    return Findings(
+        main_protocol=protocol,
+        comparisons={name: compare(study, name) for name in study.protocols},
+        collapses=tuple(collapses(study.cells)),
+    )
+
+
+def write_findings(path: Path, findings: Findings) -> None:
+    """Write findings as JSON, whole or not at all; what is not known is null.
+
+    Raises:
+        MachineError: the disk refuses.
+    """
+    files.write_text(path, json.dumps(to_json(findings), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def to_json(value: Any) -> Any:
+    """Return a value as JSON has it: records as objects, arrays as lists, numbers that are not finite as null."""
+    if is_dataclass(value):
+        content = {item.name: to_json(getattr(value, item.name)) for item in fields(value)}
+        return content | ({"shown": value.shown} if isinstance(value, Difference) else {})
+    if isinstance(value, Mapping):
+        return {key if isinstance(key, str) else str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return to_json(value.tolist())
+    if isinstance(value, list | tuple):
+        return [to_json(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)

@@ -1,0 +1,211 @@
+"""The comparative table: one row a protocol and model, for the terminal, RESULTS.md and the report alike."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from auricle.findings.collapse import collapses
+from auricle.findings.study import CellEvidence, Study, baseline_key, load_study
+
+SCORES = ("macro_precision", "macro_recall", "macro_f1", "macro_auc", "loss", "calibration_error")
+
+
+@dataclass(frozen=True)
+class ComparativeRow:
+    """A model under a protocol: over its finished cells, with standard deviations where there are several.
+
+    Shares are 0..1. `accuracy` is the share of test clips that are right (a clip that several trainings test counts
+    once, by their mean); the other scores are means over cells, each weighted by the clips that it tests. Precision,
+    recall, F1, AUC, `loss` (nats) and `calibration_error` are of test clips, `window_accuracy` of test windows.
+    `accuracy_low` and `accuracy_high` bound its 95 % interval for other clips (`scoring.statistics.share_interval`).
+    `seed_sd` is the deviation over seeds of the mean over folds, `fold_sd` that over folds of the mean over seeds;
+    `ensemble_accuracy` is that of the seeds together, answering with their mean probabilities. `validation_accuracy` is
+    None where the protocol has no validation set. `collapsed` counts the cells whose training collapsed. `train_loss`
+    (nats) is that of training clips after the last epoch, `step_s` the median of seconds a step, `memory_gb` the most
+    that a process held, `cpu_seconds` the median of a cell. `baseline`: what needs no network.
+    """
+
+    model: str
+    protocol: str
+    leaky: bool
+    cells: int
+    cells_planned: int
+    test_clips: int
+    test_groups: int
+    accuracy: float
+    accuracy_sd: float | None
+    accuracy_min: float
+    accuracy_max: float
+    accuracy_low: float
+    accuracy_high: float
+    seed_sd: float | None
+    fold_sd: float | None
+    ensemble_accuracy: float
+    window_accuracy: float
+    window_accuracy_sd: float | None
+    validation_accuracy: float | None
+    validation_accuracy_sd: float | None
+    macro_precision: float
+    macro_recall: float
+    macro_f1: float
+    macro_f1_sd: float | None
+    macro_auc: float | None
+    macro_auc_sd: float | None
+    loss: float
+    loss_sd: float | None
+    calibration_error: float
+    parameters: int
+    trainable_parameters: int
+    multiply_adds: int | None
+    minutes: float
+    cpu_seconds: float | None
+    collapsed: int = 0
+    train_loss: float | None = None
+    step_s: float | None = None
+    memory_gb: float | None = None
+    seeds: tuple[int, ...] = field(default=())
+    baseline: bool = False
+
+
+def comparative(study_folder: Path) -> list[ComparativeRow]:
+    """Return one row a protocol and model of a study that has a finished cell, and one a baseline after those.
+
+    Raises:
+        RefusedError: the folder holds no study.
+    """
+    study = load_study(study_folder)
+    return [
+        row for protocol in study.protocols for row in (*network_rows(study, protocol), *baseline_rows(study, protocol))
+    ]
+
+
+def network_rows(study: Study, protocol: str) -> list[ComparativeRow]:
+    """Return one row a model with a finished cell under a protocol, in the order of the study."""
+    return [
+        comparative_row(study, model, protocol, cells) for model in study.models if (cells := study.of(model, protocol))
+    ]
+
+
+def baseline_rows(study: Study, protocol: str) -> list[ComparativeRow]:
+    """Return one row a baseline of a protocol, on the folds that networks tested, the most accurate first."""
+    rows = [
+        comparative_row(study, name, protocol, cells, baseline=True)
+        for name, cells in study.baselines_of(protocol).items()
+    ]
+    return sorted(rows, key=lambda row: -row.accuracy)
+
+
+def comparative_row(
+    study: Study, model: str, protocol: str, cells: Sequence[CellEvidence], *, baseline: bool = False
+) -> ComparativeRow:
+    """Return the row of one model or baseline.
+
+    Args:
+        study: the evidence.
+        model: its name.
+        protocol: whose cells they are.
+        cells: of the model under the protocol, one at least.
+        baseline: whether it needs no network.
+    """
+    answers, key = study.answers[protocol], baseline_key(model) if baseline else model
+    tested, (low, high) = answers.tested_by(key), answers.interval(key)
+    weights = cell_weights(cells)
+    scores: dict[str, Any] = {
+        name: weighted_mean([cell.test["clip"][name] for cell in cells], weights) for name in SCORES
+    }
+    for name in ("macro_f1", "macro_auc", "loss"):
+        scores[f"{name}_sd"] = deviation([cell.test["clip"][name] for cell in cells])
+    windows = [cell.test["window"]["accuracy"] for cell in cells]
+    validation = [cell.validation["clip"]["accuracy"] if cell.validation else None for cell in cells]
+    accuracies = [cell.test["clip"]["accuracy"] for cell in cells]
+    steps_s = [record["step_seconds"] for cell in cells for record in cell.history if "step_seconds" in record]
+    peaks_mb = [cell.costs["peak_memory_mb"] for cell in cells if cell.costs.get("peak_memory_mb")]
+    cpu_s = [cell.costs["cpu_seconds"] for cell in cells if cell.costs.get("cpu_seconds") is not None]
+    missing = sum((cell.name.model, cell.name.protocol) == (model, protocol) for cell in study.missing)
+    return ComparativeRow(
+        **scores,
+        model=model,
+        protocol=protocol,
+        leaky=study.is_leaky(protocol),
+        cells=len(cells),
+        cells_planned=len(cells) + missing,
+        test_clips=int(tested.sum()),
+        test_groups=len(np.unique(answers.groups[tested])),
+        accuracy=answers.accuracy(key),
+        accuracy_sd=deviation(accuracies),
+        accuracy_min=min(accuracies),
+        accuracy_max=max(accuracies),
+        accuracy_low=low,
+        accuracy_high=high,
+        seed_sd=deviation(_mean_by(cells, weights, "seed")),
+        fold_sd=deviation(_mean_by(cells, weights, "fold")),
+        ensemble_accuracy=_ensemble_accuracy(cells),
+        window_accuracy=weighted_mean(windows, weights) or 0.0,
+        window_accuracy_sd=deviation(windows),
+        validation_accuracy=weighted_mean(validation, weights),
+        validation_accuracy_sd=deviation(validation),
+        minutes=statistics.fmean(cell.costs["seconds"] for cell in cells) / 60,
+        cpu_seconds=statistics.median(cpu_s) if cpu_s else None,
+        collapsed=0 if baseline else len(collapses(cells)),
+        train_loss=weighted_mean([cell.history[-1]["train_loss"] if cell.history else None for cell in cells], weights),
+        step_s=statistics.median(steps_s) if steps_s else None,
+        memory_gb=max(peaks_mb) / 1000 if peaks_mb else None,
+        seeds=tuple(sorted({cell.name.seed for cell in cells})),
+        baseline=baseline,
+        **{name: cells[0].costs[name] for name in ("parameters", "trainable_parameters", "multiply_adds")},
+    )
+
+
+def cell_weights(cells: Sequence[CellEvidence]) -> list[float]:
+    """Return how much each cell of a model counts in a mean: as many clips as it tests, shared with those that also do."""
+    num_tests: dict[str, int] = {}
+    for cell in cells:
+        for clip in cell.clips.clips:
+            num_tests[clip] = num_tests.get(clip, 0) + 1
+    return [sum(1 / num_tests[clip] for clip in cell.clips.clips) for cell in cells]
+
+
+def weighted_mean(values: Sequence[float | None], weights: Sequence[float]) -> float | None:
+    """Return the weighted mean of the values that are known; None where none is.
+
+    >>> weighted_mean([0.5, 1.0, None], [2.0, 2.0, 9.0])
+    0.75
+    """
+    known = [(value, weight) for value, weight in zip(values, weights, strict=True) if value is not None]
+    return float(np.average([value for value, _ in known], weights=[weight for _, weight in known])) if known else None
+
+
+def deviation(values: Sequence[float | None]) -> float | None:
+    """Return the sample standard deviation of the values that are known; None for fewer than two."""
+    known = [value for value in values if value is not None]
+    return statistics.stdev(known) if len(known) > 1 else None
+
+
+def _mean_by(cells: Sequence[CellEvidence], weights: Sequence[float], what: str) -> list[float | None]:
+    """Return the mean accuracy of the cells of each seed or fold."""
+    found: dict[int, tuple[list[float], list[float]]] = {}
+    for cell, weight in zip(cells, weights, strict=True):
+        accuracies, own_weights = found.setdefault(getattr(cell.name, what), ([], []))
+        accuracies.append(cell.test["clip"]["accuracy"])
+        own_weights.append(weight)
+    return [weighted_mean(*pair) for pair in found.values()]
+
+
+def _ensemble_accuracy(cells: Sequence[CellEvidence]) -> float:
+    """Return the share of clips that the seeds of a fold get right together, over folds; a clip counts once."""
+    right: dict[str, list[float]] = {}
+    for fold in dict.fromkeys(cell.name.fold for cell in cells):
+        of_fold = [cell for cell in cells if cell.name.fold == fold]
+        total: dict[str, np.ndarray] = {}
+        for cell in of_fold:
+            for clip, probabilities in zip(cell.clips.clips, cell.clips.probabilities, strict=True):
+                total[clip] = total.get(clip, 0.0) + probabilities
+        for clip, label in zip(of_fold[0].clips.clips, of_fold[0].clips.labels.tolist(), strict=True):
+            right.setdefault(clip, []).append(float(total[clip].argmax() == label))
+    return statistics.fmean(statistics.fmean(values) for values in right.values())

@@ -1,0 +1,234 @@
+"""Models against each other: the order and its ties, paired tests, baselines, heads, and what else the numbers say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
+from typing import Any
+
+import numpy as np
+
+from auricle.findings.classes import class_f1, confused_pairs
+from auricle.findings.collapse import commonest_answer, diverged
+from auricle.findings.comparison import Comparison
+from auricle.findings.head_count import HeadCount, head_counts, published_head_claim
+from auricle.findings.scores import ComparativeRow, weighted_mean
+from auricle.report.chapters.summary import phrase_values
+from auricle.report.document import Chapter, Exhibit, Figure, Report
+from auricle.report.figures.ranking import ranking_bars
+from auricle.report.figures.results import f1_by_model
+from auricle.report.figures.style import panel
+from auricle.report.table import Column, Range, Table, Value
+from auricle.report.wording import MOST_NAMED, interval, listing, points, probability, span
+from auricle.scoring.difference import Difference
+from auricle.scoring.statistics import wilson_interval
+
+MOST_SHOWN = 8  # models with a column, a mark or a row for each other model: what a page holds
+NUM_NAMED = 3
+SHORTEST_STEM = 3  # letters that names must begin with alike to be called by them
+PAIRS = (
+    Column("first", "Model", "code"),
+    Column("second", "against", "code"),
+    Column("difference", "Difference", "points"),
+    Column("interval", "95 % interval", "points"),
+    Column("wins", "Clips won", "count"),
+    Column("losses", "lost", "count"),
+    Column("trainings", "Train."),
+    Column("p_clips", "p clips", "p"),
+    Column("p_trainings", "p train.", "p"),
+    Column("p_adjusted", "adjusted", "p"),
+    Column("shown", "Shown"),
+)
+SPREADS = (
+    Column("model", "Model", "code"),
+    Column("cells", "Cells", "count"),
+    Column("accuracy", "Accuracy, %", "percent"),
+    Column("fold_sd", "sd, folds", "points"),
+    Column("seed_sd", "sd, seeds", "points"),
+    Column("clips", "Clips", "count"),
+    Column("groups", "Groups", "count"),
+    Column("interval", "95 % interval"),
+)
+
+
+def foremost(models: Sequence[str], comparison: Comparison) -> list[str]:
+    """Return those models, in the order given, that are among the most accurate of a protocol, `MOST_SHOWN` at most."""
+    best = set(comparison.ranked[:MOST_SHOWN])
+    return [model for model in models if model in best]
+
+
+def foremost_of_many(comparison: Comparison) -> str:
+    """Return what a caption adds where `foremost` leaves models out, after a comma; nothing where it does not."""
+    num = len(comparison.ranking)
+    return f", the {MOST_SHOWN} most accurate of {num} models" if num > MOST_SHOWN else ""
+
+
+def comparison(report: Report) -> Chapter:
+    """Return the chapter that compares the models."""
+    study, findings = report.study, report.findings
+    comparisons = list(findings.comparisons.values())
+    found = head_counts(study, findings.comparisons)
+    several = len({family_name(one.family) for one in found}) > 1
+    heads = [_heads_values(one, f"{family_name(one.family)}, " if several else "") for one in found]
+    validated = [one for one in comparisons if one.validation_pairs]
+    values = phrase_values(report) | _observed(report) | {
+        "comparisons": comparisons,
+        "has_ranking": any(len(one.ranking) > 1 for one in comparisons),
+        "has_pairs": any(one.pairs for one in comparisons),
+        "has_baselines": any(one.against_baseline for one in comparisons),
+        "validation": validated[0] if validated else None,
+        "pairs_head": "Every two models" if len(study.models) <= MOST_SHOWN
+        else "The most accurate model and each other one",
+        "some": foremost_of_many(findings.main),
+        "families": heads,
+        "smallest_p": lambda claims: _p_text(min(pair.p_adjusted for pair, *_ in claims)),
+        "claim": published_head_claim(study),
+    }  # fmt: skip
+    exhibits: dict[str, Exhibit] = {
+        "figure-ranking": _ranking(report),
+        "table-spread": _spreads(report),
+        "table-pairs": _pairs(report, {one.protocol: one.pairs for one in comparisons}),
+        "table-validation-pairs": _pairs(report, {one.protocol: one.validation_pairs for one in validated}),
+        "table-baselines": _pairs(report, {one.protocol: one.against_baseline for one in comparisons}, all_rows=True),
+        "figure-f1-models": _f1_by_model(report),
+    }
+    return Chapter(values, exhibits)
+
+
+def _p_text(p: float) -> str:
+    text = probability(p)
+    return f"p {text}" if "<" in text else f"p = {text}"
+
+
+def _heads_values(found: HeadCount, name: str) -> tuple[str, str, dict[int, ComparativeRow], list[Any], Any]:
+    """Return the name of a family, its protocol, rows by number of heads, its pairs with both numbers, the widest."""
+    pairs = [
+        (pair, found.heads_of(pair.better or pair.first), found.heads_of(pair.worse or pair.second))
+        for pair in found.pairs
+    ]
+    return name, found.protocol, dict(found.rows), pairs, found.widest
+
+
+def family_name(family: Mapping[int, str]) -> str:
+    """Return what the names of a family have in common, `…` for the rest; all of them where that is little.
+
+    >>> family_name({1: "small-h1-slow", 4: "small-h4-slow"}), family_name({1: "one", 4: "four"})
+    ('small-h…-slow', 'one and four')
+    """
+    names = list(family.values())
+    head = _alike(names)
+    tail = _alike([name[len(head) :][::-1] for name in names])[::-1]
+    return f"{head}…{tail}" if len(head) >= SHORTEST_STEM else listing(names)
+
+
+def _alike(names: Sequence[str]) -> str:
+    """Return the letters with which all names begin."""
+    columns = takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
+    return "".join(letters[0] for letters in columns)
+
+
+def _ranking(report: Report) -> Figure:
+    """Draw the ranking under each protocol with several models."""
+    panels = []
+    for protocol, one in report.findings.comparisons.items():
+        if len(one.ranking) > 1:
+            drawn = ranking_bars(one.ranking, one.ties, report.colours, report.title_of(protocol))
+            alt = "; ".join(f"{rank.row.model} {span(rank.first, rank.last)}" for rank in one.ranking)
+            panels.append(panel(drawn, f"ranking-{protocol}", f"Ranks under {protocol}: {alt}"))
+    return Figure(tuple(panels))
+
+
+def _spreads(report: Report) -> Table:
+    """Return accuracy, its interval, and its spread over folds and seeds."""
+    groups: dict[str, list[tuple[Value, ...]]] = {
+        report.title_of(protocol): [
+            (row.model, row.cells, row.accuracy, row.fold_sd, row.seed_sd, row.test_clips, row.test_groups,
+             interval(row.accuracy_low, row.accuracy_high).removesuffix("\N{NO-BREAK SPACE}%"))
+            for row in one.rows
+        ]
+        for protocol, one in report.findings.comparisons.items()
+    }  # fmt: skip
+    return Table(SPREADS, groups)
+
+
+def _pairs(report: Report, pairs: Mapping[str, Sequence[Difference]], *, all_rows: bool = False) -> Table:
+    """Return comparisons by protocol; of very many models the report shows those of the most accurate one."""
+    groups = {report.title_of(protocol): [_pair(pair) for pair in own] for protocol, own in pairs.items() if own}
+    shown: dict[str, int] = {}
+    if len(report.study.models) > MOST_SHOWN and not all_rows:
+        shown = {title: sum(row[0] == rows[0][0] for row in rows) for title, rows in groups.items()}
+    return Table(PAIRS, groups, shown=shown)
+
+
+def _pair(pair: Difference) -> tuple[Value, ...]:
+    return (
+        pair.first, pair.second, pair.mean, Range(pair.low, pair.high), pair.wins, pair.losses,
+        f"{pair.trainings_won} of {pair.trainings}", pair.p_groups, pair.p_trainings, pair.p_adjusted,
+        "yes" if pair.shown else "no",
+    )  # fmt: skip
+
+
+def _f1_by_model(report: Report) -> Figure:
+    categories, protocol = report.study.dataset.categories, report.findings.main_protocol
+    means = {
+        model: [
+            float(np.mean(class_f1(report.study.of(model, protocol), category) or [0.0])) for category in categories
+        ]
+        for model in foremost(report.study.models, report.findings.main)
+    }
+    drawn = f1_by_model(means, categories, report.colours)
+    return Figure((panel(drawn, "f1-models", "F1 of each class, one mark a model"),))
+
+
+def _observed(report: Report) -> dict[str, Any]:
+    """Return what the observations say: spreads, classes, confusions, overfitting, validation and windows."""
+    study, main = report.study, report.findings.main
+    cells = [cell for cell in study.cells if cell.name.protocol == main.protocol]
+    several = [row for row in main.rows if row.cells > 1]
+    accuracies = [row.accuracy for row in main.rows]
+    rows = [row for one in report.findings.comparisons.values() for row in one.rows]
+    validated = [row for row in rows if row.validation_accuracy is not None]
+    means = {category: class_f1(cells, category) for category in study.dataset.categories}
+    gains = [row.accuracy - row.window_accuracy for row in main.rows]
+    gain_span = [points(min(gains), signed=True), points(max(gains), signed=True)]
+    validation = test = None
+    if validated:
+        validation = float(np.mean([row.validation_accuracy for row in validated]))
+        test = float(np.mean([row.accuracy for row in validated]))
+    gaps = [(model, *found) for model in study.models if (found := last_accuracies(report, model)) is not None]
+    few = min((row.test_clips for row in validated), default=0)
+    return {
+        "widest": max(several, key=lambda row: row.accuracy_max - row.accuracy_min, default=None),
+        "spread_of_means": max(accuracies) - min(accuracies),
+        "class_order": sorted((float(np.mean(found)), category) for category, found in means.items() if found),
+        "fewest_clips": min(Counter(study.answers[main.protocol].labels.tolist()).values()),
+        "confusions": confused_pairs(cells, study.dataset.categories),
+        "gaps": sorted(gaps, key=lambda gap: gap[2] - gap[1])[:NUM_NAMED] if len(gaps) > MOST_NAMED else gaps,
+        "num_gaps": len(gaps),
+        "validation_mean": validation,
+        "test_mean": test,
+        "fewest_test_clips": few,
+        "same_interval": _holding(validation, test, few),
+        "window_gain": " to ".join(dict.fromkeys(gain_span)),
+        "commonest_share": max(commonest_answer(cell)[1] for cell in study.cells),
+        "diverged": diverged(study),
+    }
+
+
+def last_accuracies(report: Report, model: str) -> tuple[float, float] | None:
+    """Return training and validation accuracy at the last epoch, means over cells; None without validation."""
+    cells = report.study.of(model, report.findings.main_protocol)
+    ends = [cell.history[-1] for cell in cells if cell.history and "validation_accuracy" in cell.history[-1]]
+    train, validation = (
+        weighted_mean([end[f"{name}_accuracy"] for end in ends], [1.0] * len(ends)) for name in ("train", "validation")
+    )
+    return None if train is None or validation is None else (train, validation)
+
+
+def _holding(validation: float | None, test: float | None, num_clips: int) -> tuple[float, float] | None:
+    """Return the 95 % interval of a test accuracy where it holds the validation accuracy."""
+    if validation is None or test is None:
+        return None
+    low, high = wilson_interval(test, num_clips)
+    return (low, high) if low <= validation <= high else None

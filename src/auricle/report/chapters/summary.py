@@ -1,0 +1,135 @@
+"""The first page: the answer, how sure it is, and every configuration in one figure and one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from auricle.findings.collapse import Collapse
+from auricle.findings.reference import published_best
+from auricle.findings.scores import ComparativeRow
+from auricle.findings.study import Study
+from auricle.report.document import Chapter, Figure, Report
+from auricle.report.figures.results import accuracies
+from auricle.report.figures.style import panel
+from auricle.report.table import Column, Marked, Spread, Table, Value
+from auricle.report.wording import percent
+from auricle.training.watch import MEANINGS
+
+FEW_GROUPS = 6  # of test clips, below which an interval over groups is a guess
+COLLAPSED, BASELINE = ("†", "collapsed"), ("‡", "free baseline")
+COLUMNS = (
+    Column("model", "Model", "code"),
+    Column("cells", "Cells", "count"),
+    Column("clip_accuracy", "Clips right, %", "percent", "high"),
+    Column("window_accuracy", "Windows right, %", "percent", "high"),
+    Column("macro_precision", "Precision", "ratio", "high"),
+    Column("macro_recall", "Recall", "ratio", "high"),
+    Column("macro_f1", "F1", "ratio", "high"),
+    Column("macro_auc", "AUC", "ratio", "high"),
+    Column("loss", "Loss", "ratio", "low"),
+    Column("calibration_error", "Calibr. error", "ratio"),  # the majority class is calibrated, and useless
+    Column("parameters", "Parameters", "count"),
+    Column("multiply_adds", "Mult.-adds, M", "millions"),
+    Column("minutes", "Min. each", "minutes"),
+)
+
+
+def summary(report: Report) -> Chapter:
+    """Return the first page."""
+    study, findings = report.study, report.findings
+    main = findings.main
+    best = main.leaders[0]
+    comparisons = list(findings.comparisons.values())
+    leaders = [comparison.leaders[0] for comparison in comparisons]
+    values = phrase_values(report) | {
+        "best": best,
+        "references": _references(report, best),
+        "leaky": [protocol for protocol in study.protocols if study.is_leaky(protocol)],
+        "few_groups": [row.protocol for row in leaders if row.test_groups < FEW_GROUPS],
+        "grouped": any(row.test_groups < row.test_clips for row in leaders),
+        "unbeaten": [
+            comparison
+            for comparison in comparisons
+            if comparison.best_baseline
+            and any(row.accuracy <= comparison.best_baseline.accuracy for row in comparison.rows)
+        ],
+    }
+    return Chapter(values, {"figure-accuracies": _accuracies(report), "table-comparative": _table(report)})
+
+
+def phrase_values(report: Report) -> dict[str, Any]:
+    """Return what the phrases of several chapters need."""
+    study, findings = report.study, report.findings
+    published = {protocol: published_best(study, protocol) for protocol in study.protocols}
+    return {
+        "study": study,
+        "findings": findings,
+        "main": findings.main,
+        "stamped": report.title_of,
+        "published": {protocol: share for protocol, share in published.items() if share is not None},
+        "chance": {protocol: chance(study, protocol) for protocol in study.protocols},
+        "meanings": MEANINGS,
+        "collapsed_groups": _collapsed_groups(study, findings.collapses),
+    }
+
+
+def chance(study: Study, protocol: str) -> float:
+    """Return the accuracy of always giving the class that is commonest among a protocol's test clips."""
+    counts = np.bincount(study.answers[protocol].labels)
+    return float(counts.max() / counts.sum())
+
+
+def _collapsed_groups(study: Study, found: Sequence[Collapse]) -> list[tuple[str, str, list[Collapse], int]]:
+    """Group collapses by model and protocol, with the number of cells of each."""
+    groups: dict[tuple[str, str], list[Collapse]] = {}
+    for collapse in found:
+        groups.setdefault((collapse.cell.model, collapse.cell.protocol), []).append(collapse)
+    return [(*names, group, len(study.of(*names))) for names, group in groups.items()]
+
+
+def _references(report: Report, best: ComparativeRow) -> dict[str, float]:
+    """Return what to measure the best accuracy against on the first page, by its name."""
+    published, baseline = published_best(report.study, best.protocol), report.findings.main.best_baseline
+    marks = {} if published is None else {"best published": published}
+    if baseline:
+        marks[f"best free baseline, {baseline.model}"] = baseline.accuracy
+    elif published is not None:
+        marks["chance"] = chance(report.study, best.protocol)
+    return marks
+
+
+def _accuracies(report: Report) -> Figure:
+    panels = []
+    for protocol, comparison in report.findings.comparisons.items():
+        cells = {
+            row.model: [cell.test["clip"]["accuracy"] for cell in report.study.of(row.model, protocol)]
+            for row in comparison.rows
+        }
+        published = published_best(report.study, protocol)
+        marks = {} if published is None else {"best published": published, "chance": chance(report.study, protocol)}
+        drawn = accuracies(comparison.rows, cells, report.colours, marks, report.title_of(protocol))
+        alt = "; ".join(f"{row.model} {percent(row.accuracy)}" for row in comparison.rows)
+        panels.append(panel(drawn, f"accuracies-{protocol}", f"Test accuracy under {protocol}: {alt}"))
+    return Figure(tuple(panels))
+
+
+def _table(report: Report) -> Table:
+    """Return the table of all configurations: one row a model and baseline, grouped by protocol."""
+    groups: dict[str, list[tuple[Value, ...]]] = {
+        report.title_of(protocol): [
+            (_marked(row), row.cells, Spread(row.accuracy, row.accuracy_sd),
+             *(getattr(row, column.key) for column in COLUMNS[3:]))
+            for row in (*comparison.rows, *comparison.baselines)
+        ]
+        for protocol, comparison in report.findings.comparisons.items()
+    }  # fmt: skip
+    return Table(COLUMNS, groups)
+
+
+def _marked(row: ComparativeRow) -> str | Marked:
+    if row.baseline:
+        return Marked(row.model, *BASELINE)
+    return Marked(row.model, *COLLAPSED) if row.collapsed else row.model

@@ -1,0 +1,226 @@
+"""A chapter's template to sections and blocks: Markdown with values in it.
+
+    # Title {#name}                    a section; ## and ### below it
+    A paragraph with **strong** words, `code`, a link to [](#table-pairs) or to a file [errors.html](errors.html).
+    - an item of a list
+    > **Title.** A box that must not be overlooked; titled Answer, it is the first page's, with a list of numbers.
+    ![The caption of a figure or a table.](figure-ranking)      two in one paragraph stand side by side
+    ```                                a command to type, a line each
+
+Values are inserted after the Markdown is read, so a name from the data is never markup, whatever it holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markdown_it.tree import SyntaxTreeNode
+from markupsafe import Markup
+
+from auricle.report import wording
+from auricle.report.document import (
+    Answer,
+    Block,
+    Bullets,
+    Callout,
+    Command,
+    Exhibit,
+    Figure,
+    KeyNumber,
+    Pair,
+    Paragraph,
+    Section,
+)
+from auricle.report.table import Table
+from auricle.report.wording import Beside, Code, Piece, Ref, Strong, Text
+
+
+def between(loop: Any, mark: str = "") -> str:
+    """Return what stands before an item of a loop: nothing, then a mark; without one, a comma or `and` as `listing`."""
+    if loop.first:
+        return ""
+    return mark or (" and " if loop.last else ", ")
+
+
+FILTERS = {"between": between} | {
+    name: getattr(wording, name)
+    for name in (
+        "count",
+        "decimal",
+        "interval",
+        "listing",
+        "percent",
+        "points",
+        "probability",
+        "shortened",
+        "signed",
+        "span",
+        "spoken",
+    )
+}
+OPEN, CLOSE = "\ue000", "\ue001"  # of Unicode's private use; they enclose the number of a value
+VALUE = re.compile(f"{OPEN}([0-9]+){CLOSE}")
+NAME = re.compile(r"\s*\{#(.+)\}$")
+
+
+def sections_of(name: str, values: Mapping[str, Any], exhibits: Mapping[str, Exhibit]) -> tuple[Section, ...]:
+    """Return the sections of a chapter's template.
+
+    Args:
+        name: of the file in report/chapters, without its suffix.
+        values: what the template may insert or ask for.
+        exhibits: figures and tables by name, without captions; the template places them.
+
+    Raises:
+        ValueError: the template breaks a rule of this module, or names an exhibit that does not exist.
+    """
+    inserted: list[str] = []
+
+    def keep(value: Any) -> Markup:
+        if isinstance(value, Markup):  # of a macro or a block of the template: text of ours, in one line
+            return Markup(" ".join(value.split()))
+        inserted.append(str(value))
+        return Markup(f"{OPEN}{len(inserted) - 1}{CLOSE}")
+
+    environment = Environment(
+        loader=PackageLoader("auricle.report", "chapters"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        comment_start_string="<!--",
+        comment_end_string="-->",
+        finalize=keep,
+    )
+    environment.filters |= FILTERS
+    text = environment.get_template(f"{name}.md").render(values)
+    return read_markdown(text, inserted, exhibits)
+
+
+def read_markdown(text: str, inserted: Sequence[str], exhibits: Mapping[str, Exhibit]) -> tuple[Section, ...]:
+    """Read Markdown in which numbers stand for values."""
+    markdown = MarkdownIt("commonmark", {"html": False})
+    markdown.normalizeLink = lambda url: url  # type: ignore[method-assign]  # names of ours, with numbers of values
+    markdown.validateLink = lambda url: True  # type: ignore[method-assign]
+    nodes = SyntaxTreeNode(markdown.parse(text)).children
+    reader = _Reader(inserted, exhibits)
+    return tuple(reader.sections(list(nodes), level=1))
+
+
+class _Reader:
+    """Nodes of Markdown to blocks."""
+
+    def __init__(self, inserted: Sequence[str], exhibits: Mapping[str, Exhibit]) -> None:
+        self.inserted, self.exhibits = inserted, exhibits
+
+    def sections(self, nodes: list[SyntaxTreeNode], level: int) -> Iterator[Section]:
+        starts = [index for index, node in enumerate(nodes) if node.tag == f"h{level}"]
+        if nodes and (not starts or starts[0] > 0):
+            raise ValueError(f"a chapter begins with a heading of level {level}")
+        for start, end in pairwise([*starts, len(nodes)]):
+            heading, inside = nodes[start], nodes[start + 1 : end]
+            inner = next((i for i, node in enumerate(inside) if node.type == "heading"), len(inside))
+            title, name = self._title(heading)
+            blocks = tuple(block for node in inside[:inner] for block in self.blocks(node))
+            yield Section(name, title, blocks, tuple(self.sections(inside[inner:], level + 1)))
+
+    def _title(self, heading: SyntaxTreeNode) -> tuple[str, str]:
+        words = heading.children[0].content
+        if not (name := NAME.search(words)):
+            raise ValueError(f"a heading ends with its name, as {{#summary}}: {words}")
+        return self.plain(words[: name.start()]), self.plain(name[1])
+
+    def plain(self, words: str) -> str:
+        """Put the values into words."""
+        return VALUE.sub(lambda number: self.inserted[int(number[1])], words)
+
+    def blocks(self, node: SyntaxTreeNode) -> Iterator[Block]:
+        if node.type == "paragraph":
+            yield self._paragraph(node)
+        elif node.type == "bullet_list":
+            yield Bullets(tuple(self.text(item.children[0].children[0].children) for item in node.children))
+        elif node.type == "blockquote":
+            yield self._box(node)
+        elif node.type == "fence":
+            yield from (Command(self.plain(line)) for line in node.content.splitlines())
+        else:
+            raise ValueError(f"a template of the report cannot have a {node.type}")
+
+    def _paragraph(self, node: SyntaxTreeNode) -> Block:
+        inline = [child for child in node.children[0].children if child.type != "softbreak"]
+        if not all(child.type == "image" for child in inline):
+            return Paragraph(self.text(node.children[0].children))
+        placed = [self._exhibit(child) for child in inline]
+        if len(placed) == 1:
+            return placed[0]
+        figure, table = placed
+        assert isinstance(figure, Figure)
+        assert isinstance(table, Table)
+        return Pair(figure, table)
+
+    def _exhibit(self, image: SyntaxTreeNode) -> Figure | Table:
+        name = self.plain(str(image.attrs["src"]))
+        if name not in self.exhibits:
+            raise ValueError(f"there is no figure or table {name!r}; there are: {', '.join(self.exhibits)}")
+        return replace(self.exhibits[name], name=name, caption=self.text(image.children))
+
+    def _box(self, node: SyntaxTreeNode) -> Block:
+        title, *text = self.text(node.children[0].children[0].children)
+        if not isinstance(title, Strong):
+            raise ValueError(f"a box begins with its title in bold: {node.content}")
+        name = title.words.removesuffix(".")
+        rest = _stripped(tuple(text))
+        if name != "Answer":
+            return Callout(name, rest)
+        numbers = [self.text(item.children[0].children[0].children) for item in node.children[1].children]
+        return Answer(rest, tuple(KeyNumber(_words(number), _words(*about).strip()) for number, *about in numbers))
+
+    def text(self, nodes: Sequence[SyntaxTreeNode]) -> Text:
+        """Return inline nodes as pieces."""
+        return _merged([piece for node in nodes for piece in self._pieces(node)])
+
+    def _pieces(self, node: SyntaxTreeNode) -> Iterator[Piece]:
+        if node.type == "text":
+            yield self.plain(re.sub(" +", " ", node.content))
+        elif node.type == "softbreak":
+            yield " "
+        elif node.type == "code_inline":
+            yield Code(self.plain(node.content))
+        elif node.type == "strong":
+            yield Strong("".join(_words(piece) for child in node.children for piece in self._pieces(child)))
+        elif node.type == "link":
+            href = self.plain(str(node.attrs["href"]))
+            yield Ref(href[1:]) if href.startswith("#") else Beside(href)
+        else:
+            raise ValueError(f"a template of the report cannot have {node.type} in a line")
+
+
+def _words(*pieces: Piece) -> str:
+    return "".join(piece if isinstance(piece, str) else getattr(piece, "words", "") for piece in pieces)
+
+
+def _merged(pieces: Sequence[Piece]) -> Text:
+    """Join plain strings that stand side by side."""
+    merged: list[Piece] = []
+    for piece in pieces:
+        if isinstance(piece, str) and merged and isinstance(merged[-1], str):
+            merged[-1] += piece
+        elif piece != "":
+            merged.append(piece)
+    return _stripped(tuple(merged))
+
+
+def _stripped(text: Text) -> Text:
+    """Leave out blanks at the start and the end."""
+    pieces = list(text)
+    if pieces and isinstance(pieces[0], str):
+        pieces[0] = pieces[0].lstrip(" ")
+    if pieces and isinstance(pieces[-1], str):
+        pieces[-1] = pieces[-1].rstrip(" ")
+    return tuple(piece for piece in pieces if piece != "")

@@ -1,0 +1,117 @@
+"""What the trainings of a study answered: one array of model x training x clip, read once and weighted once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from auricle.scoring.predictions import ClipPredictions
+from auricle.scoring.statistics import numbered, share_interval
+
+NOT_TESTED = -1
+Training = tuple[int, int]  # fold and seed
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """The answers of M models, each trained up to T times, to N clips.
+
+    Under k-fold each training answers to all clips, under official to those of its own fold. A clip counts once: by the
+    mean over the trainings that tested it. So an accuracy is a share of clips, however unequal the folds are.
+
+    Attributes:
+        models: M names.
+        trainings: fold and seed of each training, T of them.
+        clips: N names.
+        labels: index of the true category of each clip, int64, (N,).
+        groups: index of the group of each clip, int64, (N,).
+        given: index of the answered category, int64, (M, T, N); -1 where a training did not test the clip.
+        categories: K names.
+    """
+
+    models: tuple[str, ...]
+    trainings: tuple[Training, ...]
+    clips: tuple[str, ...]
+    labels: np.ndarray
+    groups: np.ndarray
+    given: np.ndarray
+    categories: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        tables: Mapping[tuple[str, Training], ClipPredictions],
+        groups: Mapping[str, str],
+        categories: tuple[str, ...],
+    ) -> Answers:
+        """Gather the tables of trainings.
+
+        Args:
+            tables: by model and training.
+            groups: clip to group; a clip that is not named is its own group.
+            categories: of all tables.
+        """
+        models = tuple(dict.fromkeys(model for model, _ in tables))
+        trainings = tuple(sorted({training for _, training in tables}))
+        label_of = {
+            clip: label
+            for table in tables.values()
+            for clip, label in zip(table.clips, table.labels.tolist(), strict=True)
+        }
+        index_of = {clip: index for index, clip in enumerate(label_of)}
+        given = np.full((len(models), len(trainings), len(label_of)), NOT_TESTED)
+        for (model, training), table in tables.items():
+            columns = [index_of[clip] for clip in table.clips]
+            given[models.index(model), trainings.index(training), columns] = table.answers
+        return cls(
+            models,
+            trainings,
+            tuple(label_of),
+            np.array(list(label_of.values()), dtype=np.int64),
+            numbered([groups.get(clip, clip) for clip in label_of]),
+            given,
+            categories,
+        )
+
+    @cached_property
+    def right(self) -> np.ndarray:
+        """Whether each training is right, (M, T, N) of 0 and 1; NaN where it did not test the clip."""
+        return np.where(self.given == NOT_TESTED, np.nan, self.given == self.labels)
+
+    @cached_property
+    def shares(self) -> np.ndarray:
+        """The share of each model's trainings that get a clip right, (M, N); NaN where none tested it."""
+        tested = self.given != NOT_TESTED
+        right = (self.given == self.labels) & tested
+        with np.errstate(invalid="ignore"):
+            return np.asarray(right.sum(axis=1) / tested.sum(axis=1))
+
+    @property
+    def num_groups(self) -> int:
+        """Return how many groups the clips are of."""
+        return int(self.groups.max()) + 1
+
+    def of_model(self, model: str) -> np.ndarray:
+        """Return whether each training of a model is right, (T, N); NaN where it did not test the clip."""
+        return np.asarray(self.right[self.models.index(model)])
+
+    def tested_by(self, model: str) -> np.ndarray:
+        """Return which clips a training of a model tested, bool, (N,)."""
+        return ~np.isnan(self.shares[self.models.index(model)])
+
+    def accuracy(self, model: str) -> float:
+        """Return the share of the tested clips that a model gets right, each clip by the mean over its trainings."""
+        return float(np.nanmean(self.shares[self.models.index(model)]))
+
+    def interval(self, model: str) -> tuple[float, float]:
+        """Return the 95 % interval of a model's accuracy for other clips (`statistics.share_interval`)."""
+        tested = self.tested_by(model)
+        return share_interval(self.shares[self.models.index(model)][tested], self.groups[tested])
+
+    def counts(self, model: str) -> np.ndarray:
+        """Return how many trainings of a model give each category as the answer to each clip, int64, (N, K)."""
+        given = self.given[self.models.index(model)]
+        return np.stack([(given == index).sum(axis=0) for index in range(len(self.categories))], axis=1)
