@@ -12,9 +12,9 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
+from markupsafe import Markup
 from matplotlib import colormaps
 from PIL import Image
 
@@ -25,13 +25,7 @@ MOST_SPECTRA = 1600
 TICKS_HZ = (100, 500, 1000, 2000, 4000, 8000)
 
 
-def row(label: str, track: str, *, kind: str) -> str:
-    """Return one track with its label in the gutter at the left; the label is escaped, the track is HTML."""
-    gutter = f'<div class="au-label">{escape(label)}</div>'
-    return f'<div class="au-row">{gutter}<div class="au-track au-{kind}">{track}</div></div>'
-
-
-def waveform_track(waveform: np.ndarray) -> str:
+def waveform_track(waveform: np.ndarray) -> Markup:
     """Draw the lowest and highest sample of each of up to 600 stretches of a waveform, shape (T,), T >= 1."""
     edges = np.linspace(0, len(waveform), min(ENVELOPE_COLUMNS, len(waveform)) + 1).astype(int)[:-1]
     reach = max(1e-6, float(np.abs(waveform).max()))
@@ -42,7 +36,7 @@ def waveform_track(waveform: np.ndarray) -> str:
     return _drawing(outline, bottom=1.05, top=-1.05)
 
 
-def curve_track(times_s: np.ndarray, values: np.ndarray, duration_s: float) -> str:
+def curve_track(times_s: np.ndarray, values: np.ndarray, duration_s: float) -> Markup:
     """Draw a filled curve from zero up to its own maximum; what is below zero is drawn as zero.
 
     Args:
@@ -57,14 +51,15 @@ def curve_track(times_s: np.ndarray, values: np.ndarray, duration_s: float) -> s
     return _drawing([(x, -y) for x, y in outline], bottom=0.0, top=-1.05)
 
 
-def _drawing(outline: Sequence[tuple[float, float]], *, bottom: float, top: float) -> str:
+def _drawing(outline: Sequence[tuple[float, float]], *, bottom: float, top: float) -> Markup:
     """Return a filled outline as SVG that stretches with its track; x from 0 to 1, y down."""
     points = " ".join(f"{1000 * x:.1f},{100 * y:.1f}" for x, y in outline)
     box = f"0 {100 * top:.0f} 1000 {100 * (bottom - top):.0f}"
-    return f'<svg viewBox="{box}" preserveAspectRatio="none" aria-hidden="true"><polygon points="{points}"/></svg>'
+    svg = f'<svg viewBox="{box}" preserveAspectRatio="none" aria-hidden="true"><polygon points="{points}"/></svg>'
+    return Markup(svg)
 
 
-def spectrogram_track(levels_db: np.ndarray, centres_hz: np.ndarray) -> str:
+def spectrogram_track(levels_db: np.ndarray, centres_hz: np.ndarray) -> Markup:
     """Draw a spectrogram, 70 dB below its loudest point upwards, lowest band at the bottom.
 
     Args:
@@ -80,10 +75,10 @@ def spectrogram_track(levels_db: np.ndarray, centres_hz: np.ndarray) -> str:
             height = (np.interp(hz, centres_hz, np.arange(len(centres_hz))) + 0.5) / len(centres_hz)
             text = f"{hz / 1000:g}k" if hz >= 1000 else f"{hz}"
             marks.append(f'<span class="au-hz" style="bottom:{100 * height:.1f}%">{text}</span>')
-    return _image(colours) + "".join(marks)
+    return _image(colours) + Markup("".join(marks))
 
 
-def strip_track(times_s: np.ndarray, values: np.ndarray, duration_s: float, colour: str) -> str:
+def strip_track(times_s: np.ndarray, values: np.ndarray, duration_s: float, colour: str) -> Markup:
     """Draw values as the depth of a colour along time, each holding until half way to its neighbours.
 
     Args:
@@ -100,13 +95,12 @@ def strip_track(times_s: np.ndarray, values: np.ndarray, duration_s: float, colo
     return _image(pixels)
 
 
-def axis_track(duration_s: float) -> str:
+def axis_track(duration_s: float) -> Markup:
     """Return the marks of the axis of time, at round numbers of seconds, five or so of them."""
     step = next((step for step in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if duration_s / step <= 6), 60)
     times_s = np.arange(0, duration_s * (1 + 1e-9), step)
-    return "".join(
-        f'<span class="au-time" style="left:{100 * time_s / duration_s:.2f}%">{time_s:g} s</span>' for time_s in times_s
-    )
+    marks = (f'<span class="au-time" style="left:{100 * at / duration_s:.2f}%">{at:g} s</span>' for at in times_s)
+    return Markup("".join(marks))
 
 
 def relative(values: np.ndarray) -> np.ndarray:
@@ -119,8 +113,8 @@ def relative(values: np.ndarray) -> np.ndarray:
     return positive / max(float(positive.max(initial=0)), 1e-12)
 
 
-def _image(pixels: np.ndarray) -> str:
+def _image(pixels: np.ndarray) -> Markup:
     """Return pixels (height, width, 3 or 4) as an image inside the page."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "png")
-    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'
+    return Markup(f'<img alt="" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">')
