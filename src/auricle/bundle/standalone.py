@@ -41,16 +41,24 @@ class Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
-    def __call__(self, kind: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
-        """Add an operator and return the name of its output, or a list of them."""
-        names = [f"front_{kind}_{len(self.nodes)}_{place}" for place in range(outputs)]
-        self.nodes.append(helper.make_node(kind, list(inputs), names, **attributes))
+    def __call__(self, operator: str, *inputs: Any, outputs: int = 1, **attributes: Any) -> Any:
+        """Add an operator and return the name of its output, or a list of them.
+
+        Args:
+            operator: of ONNX.
+            inputs: names of outputs; everything else is a constant, whole numbers of 64 bits and arrays as they are.
+            outputs: how many.
+            attributes: of the operator.
+        """
+        sources = [value if isinstance(value, str) else self.constant(value) for value in inputs]
+        names = [f"front_{operator}_{len(self.nodes)}_{number}" for number in range(outputs)]
+        self.nodes.append(helper.make_node(operator, sources, names, **attributes))
         return names[0] if outputs == 1 else names
 
-    def constant(self, value: Any, kind: type = np.int64) -> str:
-        """Add a constant and return its name."""
+    def constant(self, value: Any) -> str:
+        """Add a constant that several operators use, and return its name."""
         name = f"front_constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.asarray(value, kind), name))
+        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
 
@@ -60,7 +68,7 @@ def standalone_model(network: onnx.ModelProto, description: Description) -> onnx
     windowing = Windowing.of(description.audio, maker.frames_per_s)
     graph = Graph()
     samples = graph("Shape", "waveform", start=1, end=2)  # (1,)
-    frames = graph("Unsqueeze", "waveform", graph.constant([2])) if maker.raw else _mel(graph, maker, samples)
+    frames = graph("Unsqueeze", "waveform", [2]) if maker.raw else _mel(graph, maker, samples)
     num = _count(graph, windowing, samples)
     windows = _windows(graph, windowing, frames, num, maker.num_bands)
     nodes, constants = _embedded(network, windows)
@@ -96,26 +104,26 @@ def _mel(graph: Graph, maker: FrameMaker, samples: str) -> str:
     """Mel power, (B, samples) -> (B, T, bands)."""
     N, (N1, N2) = maker.transform_samples, two_factors(maker.transform_samples)
     M = N1 // 2 + 1
-    pieces = graph("Mul", _pieces(graph, maker, samples), graph.constant(maker.window.reshape(N1, N2), np.float32))
+    pieces = graph("Mul", _pieces(graph, maker, samples), maker.window.reshape(N1, N2))
     k1 = np.arange(M)[:, None]
     first = np.exp(-2j * np.pi * k1 * np.arange(N1) / N1)  # (M, N1)
-    mixed = graph("MatMul", graph.constant(np.concatenate([first.real, first.imag]), np.float32), pieces)
+    mixed = graph("MatMul", np.float32(np.concatenate([first.real, first.imag])), pieces)
     real, imaginary = graph("Split", mixed, outputs=2, axis=2, num_outputs=2)  # (B, T, M, N2) each
     twiddle = np.exp(-2j * np.pi * k1 * np.arange(N2) / N)
-    cosine, sine = (graph.constant(part, np.float32) for part in (twiddle.real, twiddle.imag))
+    cosine, sine = (graph.constant(np.float32(part)) for part in (twiddle.real, twiddle.imag))
     turned_real = graph("Sub", graph("Mul", real, cosine), graph("Mul", imaginary, sine))
     turned_imaginary = graph("Add", graph("Mul", real, sine), graph("Mul", imaginary, cosine))
     second = np.exp(-2j * np.pi * np.outer(np.arange(N2), np.arange(N2)) / N2)
     matrix = np.block([[second.real, second.imag], [-second.imag, second.real]])  # (2 N2, 2 N2)
     both = graph("Concat", turned_real, turned_imaginary, axis=3)  # (B, T, M, 2 N2)
-    spectrum = graph("MatMul", both, graph.constant(matrix, np.float32))
+    spectrum = graph("MatMul", both, np.float32(matrix))
     real, imaginary = graph("Split", spectrum, outputs=2, axis=3, num_outputs=2)
     power = graph("Add", graph("Mul", real, real), graph("Mul", imaginary, imaginary))  # (B, T, M, N2)
-    flat = graph("Reshape", power, graph.constant([0, 0, -1]))
-    return graph("MatMul", flat, graph.constant(_filters_by_place(maker.filters, N, N1, N2), np.float32))
+    flat = graph("Reshape", power, [0, 0, -1])
+    return graph("MatMul", flat, _filters_by_bin(maker.filters, N, N1, N2))
 
 
-def _filters_by_place(filters: np.ndarray, N: int, N1: int, N2: int) -> np.ndarray:
+def _filters_by_bin(filters: np.ndarray, N: int, N1: int, N2: int) -> np.ndarray:
     """Lay the rows of (bins, bands) out in the order (k1, k2) of the transform; a bin that comes twice counts once."""
     placed = np.zeros((N1 // 2 + 1, N2, filters.shape[1]), np.float32)
     seen = set()
@@ -132,44 +140,44 @@ def _pieces(graph: Graph, maker: FrameMaker, samples: str) -> str:
     """Overlapping pieces, (B, samples) -> (B, T, N1, N2); they are gathered in blocks that both lengths hold whole."""
     N, hop = maker.transform_samples, maker.hop_samples
     block = math.gcd(N, hop)
-    whole = graph("Sub", samples, graph.constant([N % 2]))
-    last = graph("Div", graph("Max", whole, graph.constant([0])), graph.constant([hop]))  # the last frame, (1,)
-    end = graph("Add", graph("Mul", last, graph.constant([hop])), graph.constant([N]))
-    padded = graph("Pad", "waveform", graph.constant([0, N // 2, 0, N]))
-    padded = graph("Slice", padded, graph.constant([0]), end, graph.constant([1]))
-    blocks = graph("Reshape", padded, graph.constant([0, -1, block]))
-    places = graph("Mul", _range(graph, graph("Add", last, graph.constant([1]))), graph.constant(hop // block))
-    index = graph("Add", graph("Unsqueeze", places, graph.constant([1])), graph.constant(np.arange(N // block)))
-    return graph("Reshape", graph("Gather", blocks, index, axis=1), graph.constant([0, -1, *two_factors(N)]))
+    whole = graph("Sub", samples, [N % 2])
+    last = graph("Div", graph("Max", whole, [0]), [hop])  # the last frame, (1,)
+    end = graph("Add", graph("Mul", last, [hop]), [N])
+    padded = graph("Pad", "waveform", [0, N // 2, 0, N])
+    padded = graph("Slice", padded, [0], end, [1])
+    blocks = graph("Reshape", padded, [0, -1, block])
+    firsts = graph("Mul", _range(graph, graph("Add", last, [1])), hop // block)  # blocks where frames begin
+    index = graph("Add", graph("Unsqueeze", firsts, [1]), np.arange(N // block))
+    return graph("Reshape", graph("Gather", blocks, index, axis=1), [0, -1, *two_factors(N)])
 
 
 def _range(graph: Graph, end: str) -> str:
     """0, 1, ... end - 1; end has shape (1,)."""
-    scalar = graph("Squeeze", end, graph.constant([0]))
-    return graph("Range", graph.constant(0), scalar, graph.constant(1))
+    scalar = graph("Squeeze", end, [0])
+    return graph("Range", 0, scalar, 1)
 
 
 def _count(graph: Graph, windowing: Windowing, samples: str) -> str:
     """How many windows hear every sample, (1,): as `Windowing.count`."""
     hop = windowing.hop_samples
-    heard = graph.constant([windowing.window_samples + windowing.slack_samples])  # by the first window
-    beyond = graph("Max", graph("Sub", samples, heard), graph.constant([0]))
-    steps = graph("Div", graph("Add", beyond, graph.constant([hop - 1])), graph.constant([hop]))
-    return graph("Add", steps, graph.constant([1]))
+    heard = [windowing.window_samples + windowing.slack_samples]  # by the first window
+    beyond = graph("Max", graph("Sub", samples, heard), [0])
+    steps = graph("Div", graph("Add", beyond, [hop - 1]), [hop])
+    return graph("Add", steps, [1])
 
 
 def _windows(graph: Graph, windowing: Windowing, frames: str, num: str, num_bands: int) -> str:
     """Windows of frames, (B, T, bands) -> (B W, bands, window_frames), with zeros beyond the end."""
     hop_frames = windowing.hop_s * windowing.frames_per_s
     beyond = windowing.window_frames + math.ceil(hop_frames) + 2
-    padded = graph("Pad", frames, graph.constant([0, 0, 0, 0, beyond, 0]))
-    places = graph("Mul", graph("Cast", _range(graph, num), to=DOUBLE), graph.constant(hop_frames, np.float64))
-    starts = graph("Cast", graph("Round", places), to=INT)  # as Python rounds: half to even
+    padded = graph("Pad", frames, [0, 0, 0, 0, beyond, 0])
+    exact = graph("Mul", graph("Cast", _range(graph, num), to=DOUBLE), hop_frames)
+    starts = graph("Cast", graph("Round", exact), to=INT)  # as Python rounds: half to even
     steps = graph.constant(np.arange(windowing.window_frames))
-    index = graph("Add", graph("Unsqueeze", starts, graph.constant([1])), steps)
+    index = graph("Add", graph("Unsqueeze", starts, [1]), steps)
     windows = graph("Gather", padded, index, axis=1)  # (B, W, window_frames, bands)
     turned = graph("Transpose", windows, perm=[0, 1, 3, 2])
-    return graph("Reshape", turned, graph.constant([-1, num_bands, windowing.window_frames]))
+    return graph("Reshape", turned, [-1, num_bands, windowing.window_frames])
 
 
 def _embedded(network: onnx.ModelProto, windows: str) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
@@ -189,9 +197,9 @@ def _embedded(network: onnx.ModelProto, windows: str) -> tuple[list[onnx.NodePro
 
 def _pool(graph: Graph, num: str, num_classes: int, temperature: float) -> None:
     """Logits of a recording from those of its windows, (B W, K) -> (B, K)."""
-    shape = graph("Concat", graph.constant([-1]), num, graph.constant([num_classes]), axis=0)
-    scaled = graph("Div", "window_logits", graph.constant(temperature, np.float32))
+    shape = graph("Concat", [-1], num, [num_classes], axis=0)
+    scaled = graph("Div", "window_logits", np.float32(temperature))
     by_clip = graph("Reshape", scaled, shape)
-    mean = graph("ReduceMean", graph("Softmax", by_clip, axis=2), graph.constant([1]), keepdims=0)
-    bounded = graph("Max", mean, graph.constant(1e-30, np.float32))
+    mean = graph("ReduceMean", graph("Softmax", by_clip, axis=2), [1], keepdims=0)
+    bounded = graph("Max", mean, np.float32(1e-30))
     graph.nodes.append(helper.make_node("Log", [bounded], ["logits"]))

@@ -59,9 +59,9 @@ class Windowing:
         """
         return 1 + max(0, -(-(num_samples - self.window_samples - self.slack_samples) // self.hop_samples))
 
-    def start_frame(self, place: int) -> int:
+    def start_frame(self, index: int) -> int:
         """Return the first frame of a window, counted from 0."""
-        return round(place * (self.hop_s * self.frames_per_s))
+        return round(index * (self.hop_s * self.frames_per_s))
 
     def starts_s(self, num: int) -> np.ndarray:
         """Return where the first `num` windows start, (num,)."""
@@ -75,8 +75,8 @@ class Windowing:
         """
         windows = np.zeros((num, frames.shape[1], self.window_frames), np.float32)
         origin = self.start_frame(first)
-        for place in range(num):
-            start = self.start_frame(first + place) - origin
+        for index in range(num):
+            start = self.start_frame(first + index) - origin
             piece = frames[start : start + self.window_frames]
-            windows[place, :, : len(piece)] = piece.T
+            windows[index, :, : len(piece)] = piece.T
         return windows

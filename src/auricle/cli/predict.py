@@ -16,7 +16,9 @@ from auricle.cli.options import Quiet, Verbose, say, verbosity
 from auricle.errors import RefusedError, UsageError, choices
 
 if TYPE_CHECKING:
+    from auricle.predict.classifier import Classifier
     from auricle.predict.formats import LabelledRecording
+    from auricle.predict.stretches import Pooling
 
 FORMAT_NAMES = ("table", "csv", "jsonl", "audacity", "raven")
 BY_SUFFIX = {".csv": "csv", ".jsonl": "jsonl", ".json": "jsonl"}
@@ -68,9 +70,8 @@ def predict(
     level = verbosity(context, quiet, verbose)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's own threads take the cores from decoding and network
     output = Output(_format(format, out, each), out, each, tuple(recordings))
-    from auricle.predict.batch import Journal, list_recordings, predict_files
+    from auricle.predict.batch import list_recordings
     from auricle.predict.classifier import Classifier
-    from auricle.predict.formats import short_time
     from auricle.predict.stretches import Pooling
 
     paths = list_recordings(recordings)
@@ -87,8 +88,16 @@ def predict(
         top=min(top, len(classifier.categories)),
         whole=whole,
     )
+    _predict_all(classifier, paths, pooling, output, level)
+
+
+def _predict_all(classifier: Classifier, paths: list[Path], pooling: Pooling, output: Output, level: int) -> None:
+    """Predict every recording that is not done yet, and write what was heard; exit code 3 if nothing could be."""
+    from auricle.predict.batch import Journal, predict_files
+    from auricle.predict.formats import short_time
+
     network = classifier.model.bundle.description.files["network.onnx"].sha256
-    settings = {"network": network, "kind": output.format if each else "", **asdict(pooling)}
+    settings = {"network": network, "kind": output.format if output.each else "", **asdict(pooling)}
     journal = Journal(output.journal, settings)
     if journal.entries and level >= 0:
         say(f"going on: {len(journal.entries)} of {len(paths)} recordings are done already")
@@ -110,15 +119,15 @@ def predict(
             classifier, paths, pooling, journal=journal, on_refused=on_refused, on_progress=on_progress
         ):
             predicted.append(recording)
-            if each:
+            if output.each:
                 output.write([recording], pooling.top)
     if not predicted:
         alone = f"{refused[0]} could not be read, and there is no other"
         raise RefusedError(f"none of {len(paths)} recordings could be read" if len(paths) > 1 else alone)
-    if not each:
+    if not output.each:
         output.write(predicted, pooling.top)
     journal.finish()
-    if refused or (out is not None and level >= 0):
+    if refused or (output.path is not None and level >= 0):
         say(f"{len(predicted)} of {len(paths)} recordings heard" + (f", {len(refused)} refused" if refused else ""))
 
 

@@ -78,8 +78,8 @@ def unique(names: Sequence[str]) -> list[str]:
     ['cnn', 'cnn (2)', 'h1']
     """
     made: list[str] = []
-    for place, name in enumerate(names):
-        times = list(names[:place]).count(name)
+    for index, name in enumerate(names):
+        times = list(names[:index]).count(name)
         made.append(f"{name} ({times + 1})" if times else name)
     return made
 
