@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -93,23 +94,19 @@ def _open_unfolded(content: bytes, threads: int | None) -> Any:
 
 def _within(limit_s: float, work: Callable[[], T]) -> T:
     """Return work(), or raise if it takes too long; a thread that never ends dies with the process."""
-    results: list[T] = []
-    errors: list[BaseException] = []
+    future: Future[T] = Future()
 
     def run() -> None:
         try:
-            results.append(work())
+            future.set_result(work())
         except BaseException as error:
-            errors.append(error)
+            future.set_exception(error)
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(limit_s)
-    if errors:
-        raise errors[0]
-    if not results:
-        raise TimeoutError(f"no answer to one window within {limit_s:g} s")
-    return results[0]
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return future.result(limit_s)
+    except TimeoutError as error:
+        raise TimeoutError(f"no answer to one window within {limit_s:g} s") from error
 
 
 @contextlib.contextmanager

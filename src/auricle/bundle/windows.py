@@ -1,4 +1,7 @@
-"""Where windows lie in a recording: one rule for the parity check, ONNX and streams."""
+"""Where windows lie in a recording: one rule for `predict`, the standalone ONNX model and the parity check.
+
+A study scores clips of one length by `model.describe.window_starts_s`: the same windows, but for `slack_samples`.
+"""
 
 from __future__ import annotations
 

@@ -34,9 +34,9 @@ app.command("diagnose", short_help="Say why a training does not learn, and try c
 app.add_typer(data.app, name="data")
 app.command("report", short_help="Build a study's report again, from disk.")(report.report)
 app.command("export", short_help="Make a bundle of a trained model, to give away.")(export.export)
-app.command("predict", short_help="Say what is heard in recordings, and when.")(predict.predict)
+app.command("predict", short_help="Detect classes in recordings, with start and end times.")(predict.predict)
 app.command("listen", short_help="Say live what the microphone hears.")(listen.listen)
-app.command("demo", short_help="Show trained models at work on a web page.")(demo.demo)
+app.command("demo", short_help="Serve a web demo of trained models.")(demo.demo)
 
 
 def _print_version(asked: bool) -> None:

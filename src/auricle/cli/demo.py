@@ -27,7 +27,7 @@ def demo(
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Show what trained models hear, and where they look, on a web page of this computer.
+    """Serve a web demo: what trained models hear in a sound, and where in time they look.
 
     Nothing is sent elsewhere and no upload is kept. Ctrl-C ends it.
     """

@@ -31,7 +31,7 @@ Hop = Annotated[
 ]
 Threshold = Annotated[
     float | None,
-    typer.Option(min=0.0, max=1.0, metavar="P", help="Least probability, for every class. [default: the bundle's own]"),
+    typer.Option(min=0.0, max=1.0, metavar="P", help="Minimum probability of every class. [default: the bundle's]"),
 ]
 
 
@@ -52,7 +52,7 @@ def predict(
     ] = False,
     hop: Hop = None,
     threshold: Threshold = None,
-    top: Annotated[int, typer.Option(min=1, help="Name so many classes for each stretch.")] = 1,
+    top: Annotated[int, typer.Option(min=1, help="Top classes per stretch.")] = 1,
     merge: Annotated[
         float, typer.Option(min=0.0, metavar="S", help="Join stretches of a class with gaps up to this.")
     ] = 0.0,
@@ -62,7 +62,7 @@ def predict(
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Say what is heard in recordings, and when.
+    """Detect classes in recordings, with start and end times.
 
     A run that was stopped goes on where it stood, if it writes to --out. A file that cannot be read is named, and
     the rest goes on.

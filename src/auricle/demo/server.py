@@ -85,9 +85,8 @@ def load_upload(path: Path) -> tuple[np.ndarray, int]:
         raise RefusedError(f"{path}: {duration_s:.0f} s long; at most {MAX_UPLOAD_S} s are heard here")
     waveform, rate_hz = in_process(partial(read_mono, limit_s=MAX_UPLOAD_S), path)
     if float(np.abs(waveform).max()) < SILENT_PEAK:
-        raise RefusedError(
-            f"{path}: silent; no sample is louder than {20 * np.log10(SILENT_PEAK):.0f} dB of full scale"
-        )
+        limit_db = 20 * np.log10(SILENT_PEAK)
+        raise RefusedError(f"{path}: silent; nothing in it is louder than {limit_db:.0f} dB of full scale")
     return waveform, rate_hz
 
 

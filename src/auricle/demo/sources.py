@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,22 +46,25 @@ def load_models(paths: Sequence[Path], scratch: Path, say: Callable[[str], objec
     """
     from auricle.predict.classifier import Classifier
 
-    found: list[tuple[str, Path]] = []
+    bundles: dict[str, Path] = {}
     for path in paths:
-        if (path / DESCRIPTION).is_file():
-            found.append((path.resolve().name, path))
-        elif StudyFolder(path).description.is_file():
-            found += [
-                (cell.name.model, study_bundle(path, cell, scratch, say)) for cell in plainest_cells(path).values()
-            ]
-        else:
-            raise RefusedError(f"{path}: neither a bundle (no {DESCRIPTION}) nor a study (no study.yaml)")
-    names = unique([name for name, _ in found])
-    study = StudyFolder(paths[0]) if len(paths) == 1 else None
-    colours = palette(models_of(study) if study and study.description.is_file() else names)
-    return [
-        _shown(name, colours[name], Classifier.load(bundle)) for name, (_, bundle) in zip(names, found, strict=True)
-    ]
+        for name, bundle in _bundles_of(path, scratch, say):
+            bundles[unused(name, bundles)] = bundle
+    study = StudyFolder(paths[0])
+    of_one_study = len(paths) == 1 and study.description.is_file()
+    colours = palette(models_of(study) if of_one_study else list(bundles))
+    return [_shown(name, colours[name], Classifier.load(bundle)) for name, bundle in bundles.items()]
+
+
+def _bundles_of(path: Path, scratch: Path, say: Callable[[str], object]) -> Iterator[tuple[str, Path]]:
+    """Yield the name and the folder of the bundle that a path is, or of each model's where it is a study."""
+    if (path / DESCRIPTION).is_file():
+        yield path.resolve().name, path
+    elif StudyFolder(path).description.is_file():
+        for cell in plainest_cells(path).values():
+            yield cell.name.model, study_bundle(path, cell, scratch, say)
+    else:
+        raise RefusedError(f"{path}: neither a bundle (no {DESCRIPTION}) nor a study (no study.yaml)")
 
 
 def _shown(name: str, colour: str, classifier: Classifier) -> Shown:
@@ -71,23 +75,21 @@ def _shown(name: str, colour: str, classifier: Classifier) -> Shown:
     return Shown(name, colour, classifier, about, description.calibration.num_clips > 0)
 
 
-def unique(names: Sequence[str]) -> list[str]:
-    """Return the names, those seen before with a number.
+def unused(name: str, taken: Container[str]) -> str:
+    """Return a name, with a number where it is taken.
 
-    >>> unique(["cnn", "cnn", "h1"])
-    ['cnn', 'cnn (2)', 'h1']
+    >>> unused("cnn", ["h1"]), unused("cnn", ["cnn", "cnn (2)"])
+    ('cnn', 'cnn (3)')
     """
-    made: list[str] = []
-    for index, name in enumerate(names):
-        times = list(names[:index]).count(name)
-        made.append(f"{name} ({times + 1})" if times else name)
-    return made
+    numbered = (f"{name} ({number})" for number in itertools.count(2))
+    return next(each for each in itertools.chain([name], numbered) if each not in taken)
 
 
 def study_bundle(study: Path, cell: Cell, scratch: Path, say: Callable[[str], object]) -> Path:
     """Return the bundle of a cell from STUDY/bundles/MODEL, exported now unless one as new as the cell is there."""
     kept = study / "bundles" / cell.name.model
-    if _newer(kept / DESCRIPTION, cell.metrics):
+    description = kept / DESCRIPTION
+    if description.is_file() and description.stat().st_mtime >= cell.metrics.stat().st_mtime:
         return kept
     if not os.access(study, os.W_OK):
         say(f"{study} cannot be written, so its bundles are made for this time only")
@@ -97,10 +99,6 @@ def study_bundle(study: Path, cell: Cell, scratch: Path, say: Callable[[str], ob
     say(f"making the bundle of {cell.name} in {kept}")
     export_cell(cell.folder, kept, on_progress=lambda words: say(f"  {words}"))
     return kept
-
-
-def _newer(file: Path, than: Path) -> bool:
-    return file.is_file() and file.stat().st_mtime >= than.stat().st_mtime
 
 
 def load_examples(paths: Sequence[Path]) -> list[Example]:

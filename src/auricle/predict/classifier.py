@@ -80,7 +80,7 @@ class Classifier:
         return cls(load_bundle(Path(path)), threads=threads)
 
     def predict(self, waveform: np.ndarray, rate_hz: int) -> Prediction:
-        """Say what is heard.
+        """Classify a waveform.
 
         Args:
             waveform: (T,) mono or (T, channels); floats with full scale 1, or integers; at least one sample.
@@ -88,7 +88,7 @@ class Classifier:
 
         Raises:
             UsageError: not such an array.
-            RefusedError: it holds samples that are no finite numbers.
+            RefusedError: it holds samples that are not finite.
 
         >>> import numpy as np
         >>> classifier = Classifier.load("bundle")  # doctest: +SKIP
@@ -152,7 +152,7 @@ class Classifier:
             waveform = waveform.astype(np.float64) / full_scale - (waveform.dtype.kind == "u")
         mono = waveform.astype(np.float32) if waveform.ndim == 1 else waveform.mean(axis=1, dtype=np.float32)
         if not np.isfinite(mono).all():
-            raise RefusedError("the waveform holds samples that are no finite numbers")
+            raise RefusedError("the waveform holds samples that are not finite")
         if rate_hz != self.sample_rate_hz:
             from auricle.data.audio import at_rate
 

@@ -70,7 +70,8 @@ def predict_windows(
         if on_progress:
             on_progress(num_samples / rate_hz)
     if peak < DIGITAL_SILENCE_PEAK:
-        raise RefusedError(f"{path}: silent; no sample is louder than -120 dB of full scale")
+        limit_db = 20 * np.log10(DIGITAL_SILENCE_PEAK)
+        raise RefusedError(f"{path}: silent; no sample is louder than {limit_db:.0f} dB of full scale")
     probabilities = batcher.finish(windowing.count(num_samples))
     return WindowProbabilities(num_samples / rate_hz, windowing.starts_s(len(probabilities)), probabilities)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -68,9 +68,9 @@ class Pooling:
         edges = self._edges(windows)
         steps = self._steps(windows, edges)  # (S, K)
         labels = named(steps, self.thresholds)
-        runs = [[step for step, _ in group] for _, group in groupby(enumerate(labels), key=lambda pair: pair[1])]
-        spans = self._merged([(run[0], run[-1] + 1, int(labels[run[0]])) for run in runs], edges)
-        stretches = [self._stretch(first, last, label, edges, steps) for first, last, label in spans]
+        bounds = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]  # where the label changes
+        spans = [(first, last, int(labels[first])) for first, last in pairwise(bounds)]
+        stretches = [self._stretch(*span, edges, steps) for span in self._merged(spans, edges)]
         return [stretch for stretch in stretches if stretch.end_s - stretch.start_s >= self.min_duration_s - 1e-9]
 
     def _edges(self, windows: WindowProbabilities) -> np.ndarray:
