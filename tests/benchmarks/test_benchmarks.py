@@ -5,9 +5,6 @@ from pathlib import Path
 
 import pytest
 
-import tiny_cells
-from auricle.bundle.export import export_cell
-
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 QUICK = {
     "attention": ["--rounds", "1", "--lengths", "16", "64"],
@@ -28,6 +25,9 @@ def test_a_benchmark_runs_and_writes_its_section(name: str, tmp_path: Path) -> N
 
 @pytest.mark.long
 def test_the_benchmark_of_a_bundle_measures_its_cell_in_pytorch_too(tmp_path: Path) -> None:
+    import tiny_cells
+    from auricle.bundle.export import export_cell
+
     cell = tiny_cells.write_cell(tmp_path / "study", encoder=False)
     bundle = export_cell(cell, tmp_path / "bundle").folder
     page = run_benchmark("serving", [str(bundle), "--cell", str(cell), "--hours", "0"], tmp_path)

@@ -89,12 +89,6 @@ class Classifier:
         Raises:
             UsageError: not such an array.
             RefusedError: it holds samples that are not finite.
-
-        >>> import numpy as np
-        >>> classifier = Classifier.load("bundle")  # doctest: +SKIP
-        >>> prediction = classifier.predict(np.zeros(16_000), 16_000)  # doctest: +SKIP
-        >>> prediction.label, prediction.none_of_these  # doctest: +SKIP
-        ('rain', True)
         """
         windows = self.model.windows(self.resampled(waveform, rate_hz))
         window_probabilities = self.model.probabilities(windows)
