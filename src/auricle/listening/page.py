@@ -12,15 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from auricle.data.audio import load_waveform
+from auricle.demo.page import explanation_tracks, style_or_template
+from auricle.demo.page import render as render_piece
+from auricle.demo.tracks import axis_track, spectrogram_track, waveform_track
 from auricle.listening.mistakes import Mistake
 from auricle.listening.sounds import PLAYED_HZ, playable
+from auricle.predict.explain import Explanation
 from auricle.report.evidence import Study
 from auricle.report.figures.style import palette
 from auricle.report.figures.dataset import mel_levels
 from auricle.report.wording import count, spoken, visible
-from auricle.serving.classifier import Explanation
-from auricle.serving.demo_figures import axis_track, row, spectrogram_track, waveform_track
-from auricle.serving.demo_page import bar, look_tracks, percent, readable
 
 NUM_BARS = 3  # likeliest categories of an answer, besides the true one
 Looks = Mapping[tuple[str, str], Explanation]  # by model and clip
@@ -57,9 +58,9 @@ def card(study: Study, mistakes: Sequence[Mistake], path: Path, looks: Looks, du
     """
     waveform = load_waveform(path, sample_rate_hz=PLAYED_HZ, duration_s=duration_s)
     pictures = [
-        row("", waveform_track(waveform), kind="wave"),
-        row("", spectrogram_track(*mel_levels(waveform, PLAYED_HZ)), kind="spectrum"),
-        row("", axis_track(duration_s), kind="axis"),
+        render_piece("track", waveform_track(waveform), "wave"),
+        render_piece("track", spectrogram_track(*mel_levels(waveform, PLAYED_HZ)), "spectrum"),
+        render_piece("track", axis_track(duration_s), "axis"),
     ]
     answers = tuple(_answer(study, mistake, looks, duration_s) for mistake in mistakes)
     return Card(mistakes[0].clip, mistakes[0].truth, playable(waveform), "".join(pictures), answers)
@@ -76,12 +77,13 @@ def _answer(study: Study, mistake: Mistake, looks: Looks, duration_s: float) -> 
     return Answer(
         model=study.models.index(name.model),
         answer=mistake.answer,
-        verdict=f"{readable(categories[mistake.answer])} <small>{percent(mistake.confidence)}</small>",
+        verdict=render_piece("verdict", categories[mistake.answer], mistake.confidence),
         told=f"{name.protocol}, fold {name.fold}{seed}" + (f"; wrong in {of}" if of else ""),
         bars="".join(
-            bar(categories[place], mistake.probabilities[place], is_best=place == mistake.truth) for place in places
+            render_piece("bar", categories[place], mistake.probabilities[place], place == mistake.truth)
+            for place in places
         ),
-        looked=look_tracks(name.model, colour, look, duration_s) if look else "",
+        looked=explanation_tracks(name.model, colour, look, duration_s) if look else "",
     )
 
 
@@ -120,8 +122,7 @@ def render(study: Study, cards: Sequence[Card], *, duration_s: float, most: int,
 def style() -> str:
     """Return the style sheets of the report, of the demo's pictures and of this page."""
     report = resources.files("auricle.report").joinpath("templates", "report.css").read_text(encoding="utf-8")
-    demo = resources.files("auricle.serving").joinpath("demo.css").read_text(encoding="utf-8")
-    return report + demo + template("errors.css")
+    return report + style_or_template("demo.css") + template("errors.css")
 
 
 def template(name: str) -> str:
