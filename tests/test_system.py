@@ -7,7 +7,7 @@ import pytest
 STEPS = """
 import resource, sys
 import torch
-from auricle.training.memory import keep_freed_memory
+from auricle.system import keep_freed_memory
 if sys.argv[1] == "kept":
     keep_freed_memory()
 def step():
