@@ -11,7 +11,7 @@ from pathlib import Path
 from auricle.data import toy
 from auricle.data.audio import MAX_DURATION_S, header_duration_s
 from auricle.data.class_folders import class_folder_clips
-from auricle.data.folds import with_made_folds
+from auricle.data.folds import NUM_FOLDS, with_made_folds
 from auricle.data.grouping import EXAMPLE, FOLD, NamePattern, grouped_by_name
 from auricle.data.manifest import Clip as Clip
 from auricle.data.manifest import Manifest, require_enough
@@ -52,7 +52,7 @@ def load_manifest(
     source: str,
     *,
     root: Path | None = None,
-    num_folds: int = 5,
+    num_folds: int = NUM_FOLDS,
     seed: int = 0,
     clip_s: float | None = None,
     group_by: str | None = None,

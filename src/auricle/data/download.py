@@ -25,7 +25,7 @@ from auricle.files import machine_errors, write_json
 from auricle.runs import lock
 
 # Called with what is going on ("downloading", "unpacking"), bytes done, and bytes in all where that is known.
-Progress = Callable[[str, int, int | None], None]
+DownloadProgress = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,9 @@ def archive_of(source: str) -> Archive:
     return ARCHIVES[DOWNLOADABLE[source]]
 
 
-def get(source: str, *, to: Path | None = None, url: str | None = None, on_progress: Progress | None = None) -> Path:
+def get(
+    source: str, *, to: Path | None = None, url: str | None = None, on_progress: DownloadProgress | None = None
+) -> Path:
     """Download a dataset, unless it is there, and return its folder.
 
     Args:
@@ -107,7 +109,7 @@ def get(source: str, *, to: Path | None = None, url: str | None = None, on_progr
     return final
 
 
-def _retrieve(url: str, known_hash: str | None, work: Path, report: Progress) -> Path:
+def _retrieve(url: str, known_hash: str | None, work: Path, report: DownloadProgress) -> Path:
     """Download through pooch, which checks the hash, with a transfer that resumes."""
     import pooch
 
@@ -123,7 +125,7 @@ def _retrieve(url: str, known_hash: str | None, work: Path, report: Progress) ->
         raise RefusedError(f"{url} is not the published file: its hash is not {known_hash}; run this again") from error
 
 
-def _unpacked(archive: Archive, packed: Path, to: Path, report: Progress) -> tuple[Path, list[str]]:
+def _unpacked(archive: Archive, packed: Path, to: Path, report: DownloadProgress) -> tuple[Path, list[str]]:
     """Unpack; return the dataset's folder in what came out, and what was found to be right."""
     shutil.rmtree(to, ignore_errors=True)
     unpack(packed, to, lambda done, total: report("unpacking", done, total))

@@ -13,7 +13,7 @@ from auricle.errors import RefusedError
 ESC50_TABLE = Path("meta", "esc50.csv")
 URBANSOUND8K_TABLE = Path("metadata", "UrbanSound8K.csv")
 ESC50_GROUP, URBANSOUND8K_GROUP = "src_file", "fsID"
-MAX_FOLD_DIGITS = 9
+MAX_DIGITS = 9  # of a fold or a count
 MAX_TABLE_BYTES = 2**28
 
 
@@ -151,7 +151,17 @@ def _exists(path: Path) -> bool:
         return False
 
 
+def whole_number(text: str) -> int | None:
+    """Read a whole number from 0 on that is not absurdly long; None where it is none.
+
+    >>> whole_number("12"), whole_number("-1"), whole_number("²")
+    (12, None, None)
+    """
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else None
+
+
 def _fold(table: Path, line: int, value: str) -> int:
-    if not (value.isascii() and value.isdigit() and len(value) <= MAX_FOLD_DIGITS):
+    fold = whole_number(value)
+    if fold is None:
         raise RefusedError(f"{table}: line {line}: a fold is a whole number from 0, not {value[:40]!r}")
-    return int(value)
+    return fold
