@@ -72,7 +72,7 @@ class BaseConfig(Section):
     """The stack of 1D convolutions that both architectures share."""
 
     layout: Literal["bands-as-channels", "map"] = Field(
-        "bands-as-channels", description="bands are channels, or rows of a map with one channel"
+        "bands-as-channels", description="bands are channels, or rows of a map"
     )
     blocks: tuple[BlockConfig, ...] = Field(..., min_length=1, description="convolutions, in the order of the signal")
 
@@ -92,9 +92,7 @@ class EncoderConfig(Section):
     mlp_width: int | None = Field(256, ge=1, description="width of the hidden layer; None: one linear layer alone")
     activation: Literal["gelu", "relu"] = Field("gelu", description="of the hidden layer")
     dropout: float = Field(0.1, ge=0, lt=1, description="probability that a value is set to zero, in attention and MLP")
-    pool_to_steps: int | None = Field(
-        None, ge=1, description="adaptive average of the map to so many time steps first; None: all steps"
-    )
+    pool_to_steps: int | None = Field(None, ge=1, description="time steps that the map is averaged to first; None: all")
     tokens: Literal["time", "map", "channels"] = Field(
         "time",
         description="time steps, every cell of the map, or (as time, mean over bands) every channel's row over time",
@@ -102,9 +100,7 @@ class EncoderConfig(Section):
     projection: bool = Field(True, description="a linear layer from tokens to the width; false: they have it already")
     cls: Literal["trained", "fixed"] = Field("trained", description="trained, or fixed as it was drawn at the start")
     positions: Literal["learned", "sinusoidal", "none"] = Field("learned", description="added to the tokens")
-    norm: Literal["pre", "post", "none"] = Field(
-        "pre", description="of each block: before its parts, or after each sum"
-    )
+    norm: Literal["pre", "post", "none"] = Field("pre", description="of each block: before its parts, or after sums")
     final_norm: bool = Field(True, description="a norm after the last block")
     qkv_bias: bool = Field(True, description="of query, key and value")
     pad_heads: bool = Field(False, description="fill heads up with zeros where their number does not divide the width")
@@ -133,32 +129,28 @@ class TrainingConfig(Section):
 
     epochs: int = Field(100, ge=1, description="passes over the training clips")
     max_steps: int | None = Field(
-        None, ge=1, description="the training ends after so many, in the middle of an epoch if need be; None: no limit"
+        None, ge=1, description="the training ends after so many, even within an epoch; None: no limit"
     )
     batch_size: int = Field(32, ge=2, description="windows in a step")
-    windows: Literal["random", "grid"] = Field(
-        "random", description="what an epoch sees: windows at random places, or those that score a clip, all of them"
-    )
+    windows: Literal["random", "grid"] = Field("random", description="at random places, or all that score a clip")
     views: int = Field(4, ge=1, description="random: windows drawn from each clip in an epoch; grid: rounds of them")
     optimizer: Literal["adam", "adamw", "sgd", "muon"] = Field(
         "adamw", description="muon: AdamW moves the first and the last layer, norms and biases"
     )
     learning_rate: float = Field(
-        2e-3, gt=0, description="the largest; muon: of the first and the last layer, norms and biases"
+        2e-3, gt=0, description="largest; muon: of the first and the last layer, norms and biases"
     )
     matrix_learning_rate: float = Field(0.02, gt=0, description="muon only: of all other kernels and matrices")
     weight_decay: float = Field(0.05, ge=0, description="of kernels and matrices")
     momentum: float = Field(0.9, ge=0, lt=1, description="sgd and muon")
     schedule: Literal["cosine", "constant"] = Field(
-        "cosine", description="of the learning rate after the warm-up: a cosine to zero, or constant"
+        "cosine", description="after the warm-up: a cosine to zero, or constant"
     )
     warmup_epochs: float = Field(5.0, ge=0, description="epochs in which the learning rate rises from zero")
-    label_smoothing: float = Field(
-        0.1, ge=0, lt=1, description="share of the target spread over all classes, in the cross-entropy"
-    )
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the target spread over all classes")
     gradient_clip: float = Field(2.0, ge=0, description="largest norm of the gradient; 0: off")
     weight_average: float = Field(
-        0.998, ge=0, lt=1, description="decay of the averaged weights that are scored; 0: the last weights are"
+        0.998, ge=0, lt=1, description="decay of the averaged weights that are scored; 0: off"
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="of convolutions and products while training; auto: bfloat16 where the processor has it"
@@ -169,9 +161,7 @@ class AugmentationConfig(Section):
     """What happens to a batch; everything off makes plain windows."""
 
     shift: bool = Field(True, description="cyclic shift in time: the clip is a ring, a window starts anywhere")
-    stretch: float = Field(
-        0.0, ge=0, le=3, description="largest change of speed: 0.25 is 1 / 1.25 to 1.25 times as fast"
-    )
+    stretch: float = Field(0.0, ge=0, le=3, description="largest change of speed: 0.25 is 1 / 1.25 to 1.25 times it")
     mix: float = Field(1.0, ge=0, le=1, description="share of windows mixed with another clip's, by loudness")
     gain_db: float = Field(6.0, ge=0, description="largest gain or loss")
     band_shift: int = Field(3, ge=0, description="largest shift in mel bands")
