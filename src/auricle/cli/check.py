@@ -61,8 +61,8 @@ def check(
     if fix:
         require_new(fix)
     described = survey(name, root=root, group_by=group_by)
-    with bar("{task.completed}/{task.total}") as told:
-        found = audit(described, workers=workers, on_progress=lambda done, total: told("decoding", done, total))
+    with bar("{task.completed}/{task.total}") as show:
+        found = audit(described, workers=workers, on_progress=lambda done, total: show("decoding", done, total))
     if json:
         print(json_format.dumps(_document(found), indent=1, ensure_ascii=False))
     else:
