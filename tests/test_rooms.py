@@ -12,8 +12,8 @@ import auricle
 
 SOURCE = Path(auricle.__file__).parent
 ROOMS = (
-    "errors", "files", "config", "runs", "data", "audit", "model", "scoring", "training", "study", "search", "bundle",
-    "predict", "insight", "report", "demo", "handin", "listening", "cli",
+    "errors", "files", "system", "config", "data", "model", "audit", "scoring", "runs", "training", "work", "study",
+    "search", "tracking", "bundle", "predict", "probes", "findings", "report", "demo", "handin", "cli",
 )  # fmt: skip
 MODULES = sorted(SOURCE.rglob("*.py"))
 NEED_TORCH = {

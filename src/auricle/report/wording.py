@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from auricle.errors import count as count
+
 MOST_NAMED, FIRST_NAMED = 10, 6  # things named in a sentence: all up to the most, else the first
 MINUS = "\N{MINUS SIGN}"
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -147,15 +149,6 @@ def span(first: int, last: int) -> str:
     ('2–4', '3')
     """
     return f"{first}" if first == last else f"{first}–{last}"
-
-
-def count(number: int, noun: str, plural: str | None = None) -> str:
-    """Write a number and its noun.
-
-    >>> count(1, "cell"), count(1200, "class", "classes")
-    ('1 cell', '1,200 classes')
-    """
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def listing(words: Iterable[object], last: str = "and") -> str:
