@@ -11,13 +11,13 @@ import copy
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
 from auricle.config.bounded import load_yaml, read_bounded, shown
-from auricle.config.sections import Preset, Section, StudyConfig
+from auricle.config.sections import Preset, Section, StudyConfig, section_within
 from auricle.errors import UsageError, choices
 
 S = TypeVar("S", bound=Section)
@@ -87,19 +87,11 @@ def _validated(kind: type[S], content: Mapping[str, Any], where: str) -> S:
         raise UsageError(f"{where}: {shown(field) or kind.__name__}: {shown(reason)}.{valid}") from error
 
 
-def _sections(annotation: Any) -> type[Section] | None:
-    """Return the section class inside an annotation such as `EncoderConfig | None` or `tuple[BlockConfig, ...]`."""
-    for part in (annotation, *get_args(annotation)):
-        if isinstance(part, type) and issubclass(part, Section):
-            return part
-    return None
-
-
 def _valid_fields(kind: type[Section], path: Iterable[str | int]) -> list[str]:
     """Name the fields of the section that a path such as ("training",) leads to."""
     for part in path:
         field = kind.model_fields.get(str(part))
-        kind = (_sections(field.annotation) if field else None) or kind
+        kind = (section_within(field.annotation) if field else None) or kind
     return list(kind.model_fields)
 
 
@@ -136,7 +128,7 @@ def _nest(overrides: Mapping[str, Any]) -> dict[str, Any]:
                 at = f"section {'.'.join(parts[:depth])}" if depth else "preset"
                 raise choices(f"field of {at}", part, list(kind.model_fields))
             if depth < len(parts) - 1:
-                inner = _sections(kind.model_fields[part].annotation)
+                inner = section_within(kind.model_fields[part].annotation)
                 if inner is None:
                     raise UsageError(f"{'.'.join(parts[: depth + 1])} is a value, it has no field {parts[depth + 1]!r}")
                 kind, place = inner, place.setdefault(part, {})
