@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from auricle.demo import tracks
 from auricle.predict.classifier import NONE_OF_THESE
-from auricle.report.wording import shortened, visible
+from auricle.report.figures import tracks
+from auricle.report.figures.tracks import answer_bar, confidence, readable
+from auricle.report.wording import visible
 
 if TYPE_CHECKING:
     from auricle.predict.classifier import Classifier, Prediction
     from auricle.predict.explain import Explanation
 
 MOST_BARS = 10
-NAME_LENGTH = 26
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,6 @@ class Shown:
     classifier: Classifier
     about: str = ""
     is_calibrated: bool = True
-
-
-def readable(name: str, length: int = NAME_LENGTH) -> str:
-    """Return a name from a bundle as safe HTML, in words and not too long.
-
-    >>> readable("crying_baby"), readable("<b>")
-    ('crying baby', '&lt;b&gt;')
-    """
-    return escape(shortened(visible(name).replace("_", " "), length))
 
 
 def introduction(shown: Sequence[Shown], *, max_mb: int, max_s: int, is_local: bool) -> str:
@@ -98,7 +89,7 @@ def _card(model: Shown, prediction: Prediction, total: Mapping[str, float]) -> s
     verdict = NONE_OF_THESE if prediction.none_of_these else readable(prediction.label)
     nearest = f"nearest: {readable(categories[best])}, " if prediction.none_of_these else ""
     bars = "".join(
-        bar(categories[index], float(prediction.probabilities[index]), is_best=index == best)
+        answer_bar(categories[index], float(prediction.probabilities[index]), is_best=index == best)
         for index in order[:MOST_BARS]
     )
     if rest := order[MOST_BARS:]:
@@ -110,27 +101,6 @@ def _card(model: Shown, prediction: Prediction, total: Mapping[str, float]) -> s
         f'<p class="au-verdict">{verdict} <small>{nearest}{confidence(highest)}</small></p>'
         f"{bars}</article>"
     )
-
-
-def bar(category: str, probability: float, *, is_best: bool) -> str:
-    """Return a category, its probability as a bar, and in tracks."""
-    best = " au-best" if is_best else ""
-    return (
-        f'<div class="au-bar{best}"><span class="au-name" title="{readable(category, 80)}">{readable(category)}</span>'
-        f'<span class="au-full"><i style="width:{100 * probability:.1f}%"></i></span>'
-        f'<span class="au-share">{confidence(probability)}</span></div>'
-    )
-
-
-def confidence(probability: float) -> str:
-    """Write a probability so that what is neither sure nor impossible does not look so.
-
-    >>> confidence(0.973), confidence(0.004), confidence(0.9991)
-    ('97 %', '&lt;1 %', '&gt;99 %')
-    """
-    if 0.01 <= probability <= 0.99:
-        return f"{100 * probability:.0f} %"
-    return "&lt;1 %" if probability < 0.01 else "&gt;99 %"
 
 
 def pictures(
@@ -147,38 +117,14 @@ def pictures(
     duration_s = len(waveform) / rate_hz
     levels_db, _, centres_hz = shown[0].classifier.spectrogram(waveform, rate_hz)
     rows = [
-        _caption("Waveform"), tracks.row("", tracks.waveform_track(waveform), kind="wave"),
-        _caption("Spectrogram", "mel bands in Hz, 70 dB from dark to bright"),
+        tracks.caption("Waveform"), tracks.row("", tracks.waveform_track(waveform), kind="wave"),
+        tracks.caption("Spectrogram", "mel bands in Hz, 70 dB from dark to bright"),
         tracks.row("", tracks.spectrogram_track(levels_db, centres_hz), kind="spectrum"),
         tracks.row("", tracks.axis_track(duration_s), kind="axis"),
     ]  # fmt: skip
     for model, explanation in zip(shown, explanations, strict=False):
-        explained = explanation_tracks(model.name, model.colour, explanation, duration_s)
+        explained = tracks.explanation_tracks(model.name, model.colour, explanation, duration_s)
         rows.append(f'<div style="--au-colour:{model.colour}">{explained}</div>')
     if explanations:
         rows.append(tracks.row("", tracks.axis_track(duration_s), kind="axis"))
     return f'<section class="au-pictures">{"".join(rows)}</section>'
-
-
-def explanation_tracks(model: str, colour: str, explanation: Explanation, duration_s: float) -> str:
-    """Return where a model looked, in its colour ("#rrggbb"): a curve, and for a transformer a strip a head."""
-    name = f"Where <b>{readable(model)}</b> looked"
-    if explanation.attention is None:
-        assert explanation.occlusion is not None
-        about = "how far its answer falls when this moment is blanked out"
-        curve = tracks.curve_track(explanation.times_s, explanation.occlusion, duration_s)
-        return _caption(name, about) + tracks.row("", curve, kind="look")
-    assert explanation.rolled_out is not None
-    layers, heads = explanation.attention.shape[:2]
-    about = f"attention of &lt;cls&gt;, rolled out over {layers} layers; below, each head of each layer"
-    curve = tracks.curve_track(explanation.times_s, explanation.rolled_out, duration_s)
-    rows = [_caption(name, about), tracks.row("", curve, kind="look")]
-    for layer in range(layers):
-        for head in range(heads):
-            strip = tracks.strip_track(explanation.times_s, explanation.attention[layer, head], duration_s, colour)
-            rows.append(tracks.row(f"L{layer + 1} H{head + 1}", strip, kind="strip"))
-    return "".join(rows)
-
-
-def _caption(name: str, about: str = "") -> str:
-    return f'<p class="au-caption">{name} <span class="au-quiet">{about}</span></p>'

@@ -10,8 +10,14 @@ from auricle import files
 from auricle.errors import AuricleError
 from auricle.findings.findings import find, write_findings
 from auricle.findings.study import Study, load_study
+from auricle.report.chapters.architectures import architectures
+from auricle.report.chapters.closing import assumptions, listening, missing, reproduce, resources
 from auricle.report.chapters.comparison import comparison
+from auricle.report.chapters.dataset import dataset
+from auricle.report.chapters.methods import methods
+from auricle.report.chapters.results import results
 from auricle.report.chapters.summary import summary
+from auricle.report.chapters.training import training
 from auricle.report.document import Chapter, Document, Report
 from auricle.report.figures.style import style
 from auricle.report.numbering import numbered
@@ -23,7 +29,17 @@ from auricle.runs import StudyFolder
 
 CHAPTERS: tuple[Callable[[Report], Chapter | None], ...] = (
     summary,
+    dataset,
+    methods,
+    architectures,
+    training,
+    results,
     comparison,
+    listening,
+    assumptions,
+    resources,
+    reproduce,
+    missing,
 )  # in the order of the report; each is named as its template, and one without anything to say is left out
 
 

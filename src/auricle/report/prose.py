@@ -59,6 +59,7 @@ FILTERS = {"between": between} | {
         "points",
         "probability",
         "shortened",
+        "shortest",
         "signed",
         "span",
         "spoken",
@@ -174,12 +175,12 @@ class _Reader:
         title, *text = self.text(node.children[0].children[0].children)
         if not isinstance(title, Strong):
             raise ValueError(f"a box begins with its title in bold: {node.content}")
-        name = title.words.removesuffix(".")
+        name = title.text.removesuffix(".")
         rest = _stripped(tuple(text))
         if name != "Answer":
             return Callout(name, rest)
         numbers = [self.text(item.children[0].children[0].children) for item in node.children[1].children]
-        return Answer(rest, tuple(KeyNumber(_words(number), _words(*about).strip()) for number, *about in numbers))
+        return Answer(rest, tuple(KeyNumber(_plain(number), _plain(*about).strip()) for number, *about in numbers))
 
     def text(self, nodes: Sequence[SyntaxTreeNode]) -> Text:
         """Return inline nodes as pieces."""
@@ -193,7 +194,7 @@ class _Reader:
         elif node.type == "code_inline":
             yield Code(self.plain(node.content))
         elif node.type == "strong":
-            yield Strong("".join(_words(piece) for child in node.children for piece in self._pieces(child)))
+            yield Strong("".join(_plain(piece) for child in node.children for piece in self._pieces(child)))
         elif node.type == "link":
             href = self.plain(str(node.attrs["href"]))
             yield Ref(href[1:]) if href.startswith("#") else Beside(href)
@@ -201,8 +202,8 @@ class _Reader:
             raise ValueError(f"a template of the report cannot have {node.type} in a line")
 
 
-def _words(*pieces: Piece) -> str:
-    return "".join(piece if isinstance(piece, str) else getattr(piece, "words", "") for piece in pieces)
+def _plain(*pieces: Piece) -> str:
+    return "".join(piece if isinstance(piece, str) else getattr(piece, "text", "") for piece in pieces)
 
 
 def _merged(pieces: Sequence[Piece]) -> Text:

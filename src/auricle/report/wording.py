@@ -20,16 +20,16 @@ JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"  # of emoji and of sc
 
 @dataclass(frozen=True)
 class Strong:
-    """Words that stand out."""
+    """Text that stands out."""
 
-    words: str
+    text: str
 
 
 @dataclass(frozen=True)
 class Code:
-    """Words as they are typed."""
+    """Text as it is typed."""
 
-    words: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Ref:
 class Beside:
     """A file in the folder of the report; in HTML a link to it."""
 
-    words: str
+    text: str
 
 
 Piece = str | Strong | Code | Ref | Beside
@@ -90,6 +90,15 @@ def decimal(number: float | None, digits: int) -> str:
     if number is None:
         return "–"
     return f"{number + 0.0:,.{digits}f}".replace("-", MINUS)
+
+
+def shortest(number: float) -> str:
+    """Write a number with as few digits as it takes.
+
+    >>> shortest(5.0), shortest(22.05)
+    ('5', '22.05')
+    """
+    return f"{number:g}"
 
 
 def percent(share: float | None, digits: int = 1) -> str:

@@ -1,4 +1,4 @@
-"""Pictures of a sound, as HTML: waveform, spectrogram and where a model looked, below each other on one axis of time.
+"""A sound and the answers to it, as HTML: waveform, spectrogram and where a model looked, on one axis of time.
 
       |~~~~ waveform ~~~~|
    Hz |## spectrogram ###|   every track is as wide as the recording is long, whatever the page's width,
@@ -13,16 +13,32 @@ import base64
 import io
 from collections.abc import Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib import colormaps
 from PIL import Image
 
+from auricle.report.wording import shortened, visible
+
+if TYPE_CHECKING:
+    from auricle.predict.explain import Explanation
+
+NAME_LENGTH = 26
 RANGE_DB = 70.0
 ENVELOPE_COLUMNS = 600
 STRIP_COLUMNS = 600
 MOST_SPECTRA = 1600
 TICKS_HZ = (100, 500, 1000, 2000, 4000, 8000)
+
+
+def readable(name: str, length: int = NAME_LENGTH) -> str:
+    """Return a name from a bundle as safe HTML, in words and not too long.
+
+    >>> readable("crying_baby"), readable("<b>")
+    ('crying baby', '&lt;b&gt;')
+    """
+    return escape(shortened(visible(name).replace("_", " "), length))
 
 
 def row(label: str, track: str, *, kind: str) -> str:
@@ -107,6 +123,52 @@ def axis_track(duration_s: float) -> str:
     return "".join(
         f'<span class="au-time" style="left:{100 * time_s / duration_s:.2f}%">{time_s:g} s</span>' for time_s in times_s
     )
+
+
+def explanation_tracks(model: str, colour: str, explanation: Explanation, duration_s: float) -> str:
+    """Return where a model looked, in its colour ("#rrggbb"): a curve, and for a transformer a strip a head."""
+    name = f"Where <b>{readable(model)}</b> looked"
+    if explanation.attention is None:
+        assert explanation.occlusion is not None
+        about = "how far its answer falls when this moment is blanked out"
+        curve = curve_track(explanation.times_s, explanation.occlusion, duration_s)
+        return caption(name, about) + row("", curve, kind="look")
+    assert explanation.rolled_out is not None
+    layers, heads = explanation.attention.shape[:2]
+    about = f"attention of &lt;cls&gt;, rolled out over {layers} layers; below, each head of each layer"
+    curve = curve_track(explanation.times_s, explanation.rolled_out, duration_s)
+    rows = [caption(name, about), row("", curve, kind="look")]
+    for layer in range(layers):
+        for head in range(heads):
+            strip = strip_track(explanation.times_s, explanation.attention[layer, head], duration_s, colour)
+            rows.append(row(f"L{layer + 1} H{head + 1}", strip, kind="strip"))
+    return "".join(rows)
+
+
+def caption(name: str, about: str = "") -> str:
+    """Return the heading of tracks; both parts are HTML."""
+    return f'<p class="au-caption">{name} <span class="au-quiet">{about}</span></p>'
+
+
+def answer_bar(category: str, probability: float, *, is_best: bool) -> str:
+    """Return a category, its probability as a bar, and in figures."""
+    best = " au-best" if is_best else ""
+    return (
+        f'<div class="au-bar{best}"><span class="au-name" title="{readable(category, 80)}">{readable(category)}</span>'
+        f'<span class="au-full"><i style="width:{100 * probability:.1f}%"></i></span>'
+        f'<span class="au-share">{confidence(probability)}</span></div>'
+    )
+
+
+def confidence(probability: float) -> str:
+    """Write a probability so that what is neither sure nor impossible does not look so.
+
+    >>> confidence(0.973), confidence(0.004), confidence(0.9991)
+    ('97 %', '&lt;1 %', '&gt;99 %')
+    """
+    if 0.01 <= probability <= 0.99:
+        return f"{100 * probability:.0f} %"
+    return "&lt;1 %" if probability < 0.01 else "&gt;99 %"
 
 
 def relative(values: np.ndarray) -> np.ndarray:
