@@ -13,7 +13,7 @@ import auricle
 SOURCE = Path(auricle.__file__).parent
 ROOMS = (
     "errors", "files", "config", "runs", "data", "audit", "model", "scoring", "training", "study", "search", "bundle",
-    "predict", "insight", "report", "demo", "handin", "listening", "cli",
+    "predict", "insight", "findings", "report", "demo", "handin", "cli",
 )  # fmt: skip
 MODULES = sorted(SOURCE.rglob("*.py"))
 NEED_TORCH = {

@@ -6,9 +6,10 @@ import soundfile
 
 from auricle.audit.audit import Audit, audit
 from auricle.data.datasets import survey
-from auricle.report.check_page import MAX_PICTURES, MAX_ROWS, compose, write_check_page
-from auricle.report.document import Figure, Table, blocks_of
-from auricle.report.figures import style
+from auricle.report.check_page import MAX_PICTURES, MAX_ROWS, compose_check, write_check_page
+from auricle.report.document import Figure, blocks_of
+from auricle.report.figures.style import style
+from auricle.report.table import Table
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_the_page_stands_alone_and_names_cannot_change_it(found: Audit, tmp_path
 
 def test_tables_and_pictures_are_limited_and_undecodable_clips_have_none(found: Audit) -> None:
     with style():
-        document = compose(found)
+        document = compose_check(found)
     blocks = list(blocks_of(document.sections))
     rows = {table.name: sum(map(len, table.groups.values())) for table in blocks if isinstance(table, Table)}
     assert rows["empty-clips"] == MAX_ROWS

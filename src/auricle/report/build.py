@@ -107,11 +107,23 @@ def _title(study: Study) -> str:
 
 def _subtitle(study: Study) -> str:
     classes = count(len(study.dataset.categories), "class", "classes")
-    epochs = sorted({study.presets[model].training.epochs for model in study.models})
     return (
-        f"Study {study.config.name}: {count(len(study.cells), 'cell')} of {listing(map(str, epochs))} epochs "
+        f"Study {study.config.name}: {count(len(study.cells), 'cell')} of {_length(study)} "
         f"under {listing(study.protocols)}, {count(study.dataset.num_clips, 'clip')} of {classes}"
     )
+
+
+def _length(study: Study) -> str:
+    """Return how long the cells were trained: epochs begun, and steps where these were limited."""
+    recipes = {name: preset.training for name, preset in study.presets.items()}
+    epochs = {int(cell.costs.get("epochs") or recipes[cell.name.model].epochs) for cell in study.cells}
+    limited = [cell for cell in study.cells if recipes[cell.name.model].max_steps]
+    steps = {sum(epoch.get("steps", 0) for epoch in cell.history) for cell in limited} - {0}
+    length = f"{listing(map(str, sorted(epochs)))} {'epoch' if epochs == {1} else 'epochs'}"
+    if not steps:
+        return length
+    where = "" if len(limited) == len(study.cells) else " where these are limited"
+    return f"{length} ({listing(f'{number:,}' for number in sorted(steps))} steps{where})"
 
 
 def _keep_only(folder: Path, names: Iterable[str]) -> None:

@@ -54,7 +54,10 @@ def _resources(study: Study) -> list[tuple[Value, ...]]:
     rows += [
         ("Cells", f"{len(study.cells):,}"),
         ("Trainings", f"{len(trained):,}"),
-        ("Time of all trainings", f"{decimal(sum(cell.costs['seconds'] for cell in trained) / 60, 1)} minutes, added up"),
+        (
+            "Time of all trainings",
+            f"{decimal(sum(cell.costs['seconds'] for cell in trained) / 60, 1)} minutes, added up",
+        ),
     ]
     if processor_s := sum(cell.costs.get("cpu_seconds") or 0 for cell in trained):
         rows.append(("Processor time", f"{decimal(processor_s / 60, 1)} minutes"))

@@ -42,9 +42,12 @@ def training(report: Report) -> Chapter:
             "study": study,
             "recipes": list(tables),
             "named": list(zip(titles, alike.values(), strict=True)) if numbered else [],
+            "muon": any(study.presets[model].training.optimizer == "muon" for model in study.models),
             "averaged": any(preset.training.weight_average for preset in study.presets.values()),
             "curves": {protocol: list(figures) for protocol, figures in drawn.items()},
-            "validated": {cell.name.protocol for cell in study.cells if "validation_loss" in (cell.history or [{}])[-1]},
+            "validated": {
+                cell.name.protocol for cell in study.cells if "validation_loss" in (cell.history or [{}])[-1]
+            },
             "marked": {fallen.cell.protocol for fallen in report.findings.collapses if fallen.epoch},
         },
         tables | {name: figure for figures in drawn.values() for name, figure in figures.items()},
