@@ -2,6 +2,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from auricle.bundle.graph import check_graph
 from auricle.bundle.reading import load_bundle
 from auricle.errors import RefusedError
 from auricle.predict.classifier import Classifier
@@ -199,6 +201,34 @@ def test_a_network_that_answers_with_another_shape_is_refused(copy):
     rewrite(copy, "network.onnx", network(helper.make_node("Relu", ["frames"], ["logits"])))
     with pytest.raises(RefusedError, match="promised"):
         Classifier.load(copy)
+
+
+def message(field: int, content: bytes) -> bytes:
+    """A field of Protocol Buffers that holds bytes."""
+    size, length = len(content), b""
+    while size >= 128:
+        size, length = size >> 7, length + bytes([size & 127 | 128])
+    return bytes([field << 3 | 2]) + length + bytes([size]) + content
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        message(1, b"") * 2_000_000,  # operators without a name
+        message(5, message(1, b"\x01" * 4_000_000)),  # a constant of four million dimensions
+        message(5, b"\x08\x01" * 2_000_000),
+    ],
+    ids=["operators", "packed dimensions", "dimensions"],
+)
+def test_a_graph_of_millions_of_parts_is_refused_in_little_memory(graph):
+    content = message(7, message(1, message(4, b"Relu")) + graph)
+    tracemalloc.start()
+    try:
+        with pytest.raises(RefusedError, match=r"damaged|not accepted"):
+            check_graph(content, Path("network.onnx"))
+        assert tracemalloc.get_traced_memory()[1] < 30e6
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("path", ["no/such", "a\0b"])

@@ -86,16 +86,16 @@ def test_models_with_and_without_attention_stand_below_each_other():
 def test_no_name_becomes_markup(name):
     hostile = Shown(name, "#0072b2", FakeClassifier(categories=(name, "<img src=x onerror=alert(1)>", "&quot;")))
     seen = Words(
-        page.introduction([hostile], max_mb=50, max_s=60, is_local=True)
+        page.render("introduction", [hostile], max_mb=50, max_s=60, is_local=True)
         + page.cards([hostile], [prediction([0.6, 0.3, 0.1], hostile.classifier.categories)])
-        + page.message(name)
+        + page.render("message", name)
     )
     assert seen.tags <= {"header", "h1", "h3", "p", "b", "section", "article", "div", "span", "i", "small"}
 
 
 def test_the_introduction_says_the_limits_and_who_hears():
-    html = page.introduction([CNN], max_mb=50, max_s=60, is_local=True)
+    html = page.render("introduction", [CNN], max_mb=50, max_s=60, is_local=True)
     assert "3 kinds of sound: bass drum, flute, whistle." in html
     assert "up to 60 s and 50 MB" in html
     assert "on this computer" in html
-    assert "on the computer that serves" in page.introduction([CNN], max_mb=50, max_s=60, is_local=False)
+    assert "on the computer that serves" in page.render("introduction", [CNN], max_mb=50, max_s=60, is_local=False)

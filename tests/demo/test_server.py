@@ -68,7 +68,7 @@ def test_an_answer_comes_at_once_and_where_the_models_looked_a_moment_later(tmp_
 
 
 def test_a_sound_that_is_taken_away_leaves_the_invitation():
-    assert list(server.answer(SHOWN, None)) == [server.page.placeholder()]
+    assert list(server.answer(SHOWN, None)) == [server.page.render("placeholder")]
 
 
 @pytest.mark.parametrize("kind", BAD)

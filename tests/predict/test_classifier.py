@@ -123,3 +123,25 @@ def test_predicting_imports_neither_torch_nor_sklearn_nor_onnx(bundle, recording
     words = [sys.executable, "-c", program, str(bundle), str(recording())]
     loaded = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split("loaded:")[1].split()
     assert not {"torch", "sklearn", "pandas", "onnx", "matplotlib", "wandb"} & set(loaded)
+
+
+RUNTIME_WATCH = """
+import importlib.abc, os, sys
+class Watch(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "onnxruntime":
+            print("telemetry off:", os.environ.get("ORT_DISABLE_TELEMETRY"))
+sys.meta_path.insert(0, Watch())
+from auricle.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("verb", ["predict", "export"])
+def test_onnx_runtime_is_told_not_to_report_before_it_is_imported(verb, bundle, cell, recording, tmp_path, monkeypatch):
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    words = {"predict": [bundle, recording()], "export": [cell, "--to", tmp_path / "out"]}[verb]
+    program = [sys.executable, "-c", RUNTIME_WATCH, verb, *map(str, words)]
+    out = subprocess.run(program, capture_output=True, text=True, check=True).stdout
+    found = [line for line in out.splitlines() if line.startswith("telemetry off: ")]
+    assert found[-1] == "telemetry off: 1"  # the last to look for it is who imports it

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from auricle.cli.bar import bar
 from auricle.cli.options import Quiet, Verbose, say, verbosity
 from auricle.errors import RefusedError, UsageError, choices
 
@@ -70,6 +70,7 @@ def predict(
     output = Output(_format(format, out, each), out, each, tuple(recordings))
     from auricle.predict.batch import Journal, list_recordings, predict_files
     from auricle.predict.classifier import Classifier
+    from auricle.predict.formats import short_time
     from auricle.predict.stretches import Pooling
 
     paths = list_recordings(recordings)
@@ -91,22 +92,28 @@ def predict(
     journal = Journal(output.journal, settings)
     if journal.entries and level >= 0:
         say(f"going on: {len(journal.entries)} of {len(paths)} recordings are done already")
-    refused: list[tuple[Path, str]] = []
+    refused: list[Path] = []
 
-    def refuse(path: Path, reason: str) -> None:
-        refused.append((path, reason))
+    def on_refused(path: Path, reason: str) -> None:
+        refused.append(path)
         say(f"auricle: {path}: {reason}")
 
     predicted = []
-    with _progress(paths, level) as on_progress:
+    is_quick = level < 0 or (len(paths) == 1 and not _is_long(paths[0]))
+    with contextlib.nullcontext() if is_quick else bar("{task.completed}/{task.total}") as draw:
+
+        def on_progress(num_done: int, seconds: float) -> None:
+            if draw:
+                draw(f"heard {short_time(seconds)} of {paths[num_done].name[:24]}", num_done, len(paths))
+
         for recording in predict_files(
-            classifier, paths, pooling, journal=journal, on_refused=refuse, on_progress=on_progress
+            classifier, paths, pooling, journal=journal, on_refused=on_refused, on_progress=on_progress
         ):
             predicted.append(recording)
             if each:
                 output.write([recording], pooling.top)
     if not predicted:
-        alone = f"{refused[0][0]} could not be read, and there is no other"
+        alone = f"{refused[0]} could not be read, and there is no other"
         raise RefusedError(f"none of {len(paths)} recordings could be read" if len(paths) > 1 else alone)
     if not each:
         output.write(predicted, pooling.top)
@@ -171,28 +178,6 @@ def _format(asked: str | None, out: Path | None, each: bool) -> str:
     if out is not None and not each and out.is_dir():
         raise UsageError(f"{out} is a folder; name a file, or add --each for one file a recording")
     return format
-
-
-@contextlib.contextmanager
-def _progress(paths: list[Path], level: int) -> Iterator[Callable[[int, float], Any] | None]:
-    """Give a function that shows how far it is: a bar on a terminal, nothing elsewhere or for one short file."""
-    if level < 0 or not sys.stderr.isatty() or (len(paths) == 1 and not _is_long(paths[0])):
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from auricle.predict.formats import short_time
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("hearing", total=len(paths))
-
-        def show(num_done: int, seconds: float) -> None:
-            name = paths[num_done].name[:24]
-            progress.update(task, completed=num_done, description=f"heard {short_time(seconds)} of {name}")
-
-        yield show
 
 
 def _is_long(path: Path) -> bool:

@@ -12,7 +12,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +51,7 @@ def answer(shown: Sequence[Shown], upload: str | None) -> Iterator[str]:
         The whole answer each time; one message where the file cannot be used.
     """
     if upload is None:
-        yield page.placeholder()
+        yield page.render("placeholder")
         return
     try:
         waveform, rate_hz = load_upload(Path(upload))
@@ -63,7 +62,7 @@ def answer(shown: Sequence[Shown], upload: str | None) -> Iterator[str]:
         yield cards + page.pictures(waveform, rate_hz, shown, explanations)
     except RefusedError as error:
         reason = str(error).replace(str(upload), Path(upload).name)
-        yield page.message(f"This file cannot be used. {reason}. Try another: WAV, FLAC, Ogg or MP3.")
+        yield page.render("message", f"This file cannot be used. {reason}. Try another: WAV, FLAC, Ogg or MP3.")
 
 
 def warm_up(shown: Sequence[Shown]) -> None:
@@ -110,7 +109,7 @@ def build_demo(shown: Sequence[Shown], examples: Sequence[Example], folder: Path
         yield from answer(shown, upload)
 
     with gradio.Blocks(title="auricle", analytics_enabled=False, delete_cache=(60, KEPT_S)) as blocks:
-        gradio.HTML(page.introduction(shown, max_mb=MAX_UPLOAD_MB, max_s=MAX_UPLOAD_S, is_local=is_local))
+        gradio.HTML(page.render("introduction", shown, MAX_UPLOAD_MB, MAX_UPLOAD_S, is_local))
         with gradio.Row():
             with gradio.Column(scale=3, min_width=300):
                 sound = gradio.Audio(
@@ -124,7 +123,7 @@ def build_demo(shown: Sequence[Shown], examples: Sequence[Example], folder: Path
                         example_labels=[example.name.replace("_", " ") for example in examples],
                         examples_per_page=len(files),
                     )  # fmt: skip
-        answers = gradio.HTML(page.placeholder(), elem_id="answer")
+        answers = gradio.HTML(page.render("placeholder"), elem_id="answer")
         sound.change(
             respond, sound, answers, api_name="answer", show_progress="hidden", concurrency_limit=AT_ONCE,
             trigger_mode="always_last",
@@ -196,8 +195,7 @@ def serving(blocks: gradio.Blocks, *, host: str = "127.0.0.1", port: int = 0) ->
         _, address, _ = blocks.launch(
             server_name=host, server_port=port, share=False, quiet=True, prevent_thread_lock=True, ssr_mode=False,
             max_file_size=MAX_UPLOAD_MB * 1_000_000, footer_links=[], pwa=False, mcp_server=False,
-            enable_monitoring=False, theme=theme,
-            css=resources.files("auricle.demo").joinpath("demo.css").read_text(encoding="utf-8") + template("tracks.css"),
+            enable_monitoring=False, theme=theme, css=page.style_or_template("demo.css") + template("tracks.css"),
             app_kwargs={"middleware": [Middleware(HomeOnly)]},
         )  # fmt: skip
     except OSError as error:

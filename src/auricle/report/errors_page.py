@@ -1,6 +1,6 @@
 """STUDY/report/errors.html: the most confident mistakes, to be heard; sounds, pictures and style are in the one file.
 
-Every name is escaped: by the template, or by `figures.tracks`, whose HTML alone passes as markup.
+The template escapes every name; only what `figures.tracks` draws passes as markup.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from auricle.findings.explanations import explain_mistakes
 from auricle.findings.mistakes import MOST, Mistake, most_confident
 from auricle.findings.study import Study, load_study
 from auricle.predict.explain import Explanation
-from auricle.report.figures import tracks
 from auricle.report.figures.dataset import mel_levels
 from auricle.report.figures.style import palette
+from auricle.report.figures.tracks import Looked, axis_track, looked_tracks, spectrogram_track, waveform_track
 from auricle.report.render import page, template
-from auricle.report.wording import count, spoken, visible
+from auricle.report.wording import visible
 from auricle.runs import StudyFolder
 from auricle.study.reopen import find_recordings
 
@@ -43,30 +43,34 @@ COMPRESSION = 0.5  # of MP3, 0 to 1: about 40 kbit/s for a mono sound
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model took a clip for: indices of model and category, which training it was, and the rest as HTML."""
+    """A model's wrong answer on the page.
 
+    Attributes:
+        mistake: what it took the clip for.
+        model: its index among the models of the page.
+        bars: the likeliest categories and the true one.
+        looked: where it looked; None where that is not known.
+    """
+
+    mistake: Mistake
     model: int
-    answer: int
-    training: str
-    verdict: Markup
-    bars: Markup
-    looked: Markup
+    bars: tuple[int, ...]
+    looked: Looked | None
 
 
 @dataclass(frozen=True)
 class Card:
-    """A clip on the page: its sound and pictures, and each model's wrong answer."""
+    """A clip on the page: its sound, pictures of it by the name of their style, and each model's wrong answer."""
 
-    name: str
-    truth: int
     sound: str
-    pictures: Markup
+    pictures: Mapping[str, Markup]
     answers: tuple[Answer, ...]
 
     @property
     def num_bytes(self) -> int:
         """Return how much of the page it takes, but for a few words."""
-        return len(self.sound) + len(self.pictures) + sum(len(one.looked) + len(one.bars) for one in self.answers)
+        looked = sum(answer.looked.num_bytes for answer in self.answers if answer.looked)
+        return len(self.sound) + sum(map(len, self.pictures.values())) + looked
 
 
 def build_errors_page(
@@ -108,9 +112,9 @@ def build_errors_page(
     duration_s = min(study.dataset.clip_s, MOST_S)
     tell("asking the models where they looked")
     every = [mistake for mistakes in by_clip for mistake in mistakes]
-    looked = explain_mistakes(study, every, paths, duration_s)
+    explained = explain_mistakes(study, every, paths, duration_s)
     tell("drawing the mistakes")
-    cards = _fitting([_card(study, mistakes, paths[mistakes[0].clip], looked, duration_s) for mistakes in by_clip])
+    cards = _fitting([_card(study, mistakes, paths[mistakes[0].clip], explained, duration_s) for mistakes in by_clip])
     files.write_text(path, _page(study, cards, duration_s, made_of))
     return path
 
@@ -127,7 +131,7 @@ def _made_of(study: Study, by_clip: Sequence[Sequence[Mistake]]) -> str:
     weights = [StudyFolder(study.folder).cell(name).weights for name in cells]
     hashes = [files.digest(path.read_bytes()) if path.exists() else "" for path in weights]
     answers = [[str(mistake) for mistake in mistakes] for mistakes in by_clip]
-    form = [_style(), template("errors.html.j2"), template("errors.js"), VERSION]
+    form = [_style(), *map(template, ("errors.html.j2", "sound.html.j2", "errors.js")), VERSION]
     names = [study.dataset.digest, study.config.name, list(study.presets), study.models, study.dataset.categories]
     return files.digest(json.dumps([names, answers, hashes, form]).encode())
 
@@ -145,7 +149,7 @@ def _card(
     study: Study,
     mistakes: Sequence[Mistake],
     path: Path,
-    looked: Mapping[tuple[str, str], Explanation],
+    explained: Mapping[tuple[str, str], Explanation],
     duration_s: float,
 ) -> Card:
     """Return the card of one clip.
@@ -154,46 +158,36 @@ def _card(
         RefusedError: the recording cannot be read.
     """
     waveform = load_waveform(path, sample_rate_hz=PLAYED_HZ, duration_s=duration_s)
-    pictures = (
-        tracks.row("", tracks.waveform_track(waveform), kind="wave")
-        + tracks.row("", tracks.spectrogram_track(*mel_levels(waveform, PLAYED_HZ)), kind="spectrum")
-        + tracks.row("", tracks.axis_track(duration_s), kind="axis")
-    )
-    answers = tuple(
-        _answer(study, mistake, looked.get((mistake.cell.model, mistake.clip)), duration_s) for mistake in mistakes
-    )
-    return Card(visible(mistakes[0].clip), mistakes[0].truth, playable(waveform), Markup(pictures), answers)
+    pictures = {
+        "wave": waveform_track(waveform),
+        "spectrum": spectrogram_track(*mel_levels(waveform, PLAYED_HZ)),
+        "axis": axis_track(duration_s),
+    }
+    answers = []
+    for mistake in mistakes:
+        model = mistake.cell.model
+        likeliest = np.argsort(mistake.probabilities)[::-1][:NUM_BARS].tolist()
+        bars = likeliest if mistake.truth in likeliest else [*likeliest, mistake.truth]
+        explanation = explained.get((model, mistake.clip))
+        looked = looked_tracks(explanation, duration_s, _colours(study)[model]) if explanation else None
+        answers.append(Answer(mistake, study.models.index(model), tuple(bars), looked))
+    return Card(playable(waveform), pictures, tuple(answers))
 
 
-def _answer(study: Study, mistake: Mistake, looked: Explanation | None, duration_s: float) -> Answer:
-    categories, cell = study.dataset.categories, mistake.cell
-    likeliest = np.argsort(mistake.probabilities)[::-1][:NUM_BARS].tolist()
-    shown = likeliest if mistake.truth in likeliest else [*likeliest, mistake.truth]
-    training = f"{cell.protocol}, fold {cell.fold}"
-    if len(study.config.seeds) > 1:
-        training += f", seed {cell.seed}"
-    if mistake.num_tested > 1:
-        training += f"; wrong in {mistake.num_wrong} of {count(mistake.num_tested, 'training')}"
-    verdict = f"{tracks.readable(categories[mistake.answer])} <small>{tracks.confidence(mistake.confidence)}</small>"
-    bars = [
-        tracks.answer_bar(categories[index], mistake.probabilities[index], is_best=index == mistake.truth)
-        for index in shown
-    ]
-    colour = palette(tuple(study.presets))[cell.model]
-    where = tracks.explanation_tracks(cell.model, colour, looked, duration_s) if looked else ""
-    model = study.models.index(cell.model)
-    return Answer(model, mistake.answer, training, Markup(verdict), Markup("".join(bars)), Markup(where))
+def _colours(study: Study) -> dict[str, str]:
+    return palette(tuple(study.presets))
 
 
 def _page(study: Study, cards: Sequence[Card], duration_s: float, made_of: str) -> str:
-    colours, script = palette(tuple(study.presets)), template("errors.js")
+    script = template("errors.js")
     values = {
-        "title": f"What did they mishear? {visible(study.dataset.name)}",
-        "study": visible(study.config.name),
+        "name": study.dataset.name,
+        "study": study.config.name,
         "cards": cards,
         "models": [visible(model) for model in study.models],
-        "colours": [colours[model] for model in study.models],
-        "categories": [spoken(category) for category in study.dataset.categories],
+        "colours": [_colours(study)[model] for model in study.models],
+        "categories": study.dataset.categories,
+        "several_seeds": len(study.config.seeds) > 1,
         "most": MOST,
         "cut_s": f"{duration_s:g}" if duration_s < study.dataset.clip_s else "",
         "made_of": made_of,

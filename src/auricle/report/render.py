@@ -7,12 +7,16 @@ import tempfile
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from auricle.errors import AuricleError
 from auricle.files import machine_errors
 from auricle.report.figures.inline import inlined
 from auricle.report.numbering import Json
+from auricle.report.wording import confidence, spoken, visible
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 def to_html(content: Json, figures: Mapping[str, str]) -> str:
@@ -34,11 +38,23 @@ def to_html(content: Json, figures: Mapping[str, str]) -> str:
 
 
 def page(name: str, values: Mapping[str, Any]) -> str:
-    """Return an HTML page from a template; every value is escaped but what is markup already."""
-    from jinja2 import Environment, StrictUndefined
+    """Return an HTML page of report/templates; every value is escaped but what is markup already."""
+    return page_environment().get_template(name).render(values)
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(template(name)).render(values)
+
+def page_environment() -> Environment:
+    """Return what HTML pages are made with: templates of this room, in which every name is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("auricle.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"confidence": confidence, "spoken": spoken, "visible": visible}
+    return environment
 
 
 def to_pdf(content: Json, figures: Mapping[str, str]) -> bytes:

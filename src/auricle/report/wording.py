@@ -72,13 +72,13 @@ def shortened(name: str, length: int) -> str:
     return f"{name[:head]}…{name[len(name) - (length - 1 - head) :]}"
 
 
-def spoken(category: str) -> str:
-    """Return a category as a person reads it: short, visible, `_` as a space.
+def spoken(category: str, length: int = 48) -> str:
+    """Return a category as a person reads it: not too long, visible, `_` as a space.
 
     >>> spoken("crying_baby")
     'crying baby'
     """
-    return shortened(visible(category).replace("_", " "), 48)
+    return shortened(visible(category).replace("_", " "), length)
 
 
 def decimal(number: float | None, digits: int) -> str:
@@ -108,6 +108,17 @@ def percent(share: float | None, digits: int = 1) -> str:
     '84.4 %'
     """
     return f"{decimal(None if share is None else 100 * share, digits)}{NO_BREAK}%"
+
+
+def confidence(share: float) -> str:
+    """Write a probability so that what is neither sure nor impossible does not look so.
+
+    >>> confidence(0.973), confidence(0.004), confidence(0.9991)
+    ('97 %', '<1 %', '>99 %')
+    """
+    if 0.01 <= share <= 0.99:
+        return f"{100 * share:.0f} %"
+    return "<1 %" if share < 0.01 else ">99 %"
 
 
 def points(difference: float, *, signed: bool = False) -> str:

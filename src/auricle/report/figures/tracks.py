@@ -1,4 +1,4 @@
-"""A sound and the answers to it, as HTML: waveform, spectrogram and where a model looked, on one axis of time.
+"""Pictures of a sound, as HTML: waveform, spectrogram and where a model looked, below each other on one axis of time.
 
       |~~~~ waveform ~~~~|
    Hz |## spectrogram ###|   every track is as wide as the recording is long, whatever the page's width,
@@ -12,19 +12,17 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from html import escape
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from markupsafe import Markup
 from matplotlib import colormaps
 from PIL import Image
-
-from auricle.report.wording import shortened, visible
 
 if TYPE_CHECKING:
     from auricle.predict.explain import Explanation
 
-NAME_LENGTH = 26
 RANGE_DB = 70.0
 ENVELOPE_COLUMNS = 600
 STRIP_COLUMNS = 600
@@ -32,22 +30,7 @@ MOST_SPECTRA = 1600
 TICKS_HZ = (100, 500, 1000, 2000, 4000, 8000)
 
 
-def readable(name: str, length: int = NAME_LENGTH) -> str:
-    """Return a name from a bundle as safe HTML, in words and not too long.
-
-    >>> readable("crying_baby"), readable("<b>")
-    ('crying baby', '&lt;b&gt;')
-    """
-    return escape(shortened(visible(name).replace("_", " "), length))
-
-
-def row(label: str, track: str, *, kind: str) -> str:
-    """Return one track with its label in the gutter at the left; the label is escaped, the track is HTML."""
-    gutter = f'<div class="au-label">{escape(label)}</div>'
-    return f'<div class="au-row">{gutter}<div class="au-track au-{kind}">{track}</div></div>'
-
-
-def waveform_track(waveform: np.ndarray) -> str:
+def waveform_track(waveform: np.ndarray) -> Markup:
     """Draw the lowest and highest sample of each of up to 600 stretches of a waveform, shape (T,), T >= 1."""
     edges = np.linspace(0, len(waveform), min(ENVELOPE_COLUMNS, len(waveform)) + 1).astype(int)[:-1]
     reach = max(1e-6, float(np.abs(waveform).max()))
@@ -58,7 +41,7 @@ def waveform_track(waveform: np.ndarray) -> str:
     return _drawing(outline, bottom=1.05, top=-1.05)
 
 
-def curve_track(times_s: np.ndarray, values: np.ndarray, duration_s: float) -> str:
+def curve_track(times_s: np.ndarray, values: np.ndarray, duration_s: float) -> Markup:
     """Draw a filled curve from zero up to its own maximum; what is below zero is drawn as zero.
 
     Args:
@@ -73,14 +56,15 @@ def curve_track(times_s: np.ndarray, values: np.ndarray, duration_s: float) -> s
     return _drawing([(x, -y) for x, y in outline], bottom=0.0, top=-1.05)
 
 
-def _drawing(outline: Sequence[tuple[float, float]], *, bottom: float, top: float) -> str:
+def _drawing(outline: Sequence[tuple[float, float]], *, bottom: float, top: float) -> Markup:
     """Return a filled outline as SVG that stretches with its track; x from 0 to 1, y down."""
     points = " ".join(f"{1000 * x:.1f},{100 * y:.1f}" for x, y in outline)
     box = f"0 {100 * top:.0f} 1000 {100 * (bottom - top):.0f}"
-    return f'<svg viewBox="{box}" preserveAspectRatio="none" aria-hidden="true"><polygon points="{points}"/></svg>'
+    svg = f'<svg viewBox="{box}" preserveAspectRatio="none" aria-hidden="true"><polygon points="{points}"/></svg>'
+    return Markup(svg)
 
 
-def spectrogram_track(levels_db: np.ndarray, centres_hz: np.ndarray) -> str:
+def spectrogram_track(levels_db: np.ndarray, centres_hz: np.ndarray) -> Markup:
     """Draw a spectrogram, 70 dB below its loudest point upwards, lowest band at the bottom.
 
     Args:
@@ -96,10 +80,10 @@ def spectrogram_track(levels_db: np.ndarray, centres_hz: np.ndarray) -> str:
             height = (np.interp(hz, centres_hz, np.arange(len(centres_hz))) + 0.5) / len(centres_hz)
             text = f"{hz / 1000:g}k" if hz >= 1000 else f"{hz}"
             marks.append(f'<span class="au-hz" style="bottom:{100 * height:.1f}%">{text}</span>')
-    return _image(colours) + "".join(marks)
+    return _image(colours) + Markup("".join(marks))
 
 
-def strip_track(times_s: np.ndarray, values: np.ndarray, duration_s: float, colour: str) -> str:
+def strip_track(times_s: np.ndarray, values: np.ndarray, duration_s: float, colour: str) -> Markup:
     """Draw values as the depth of a colour along time, each holding until half way to its neighbours.
 
     Args:
@@ -116,59 +100,40 @@ def strip_track(times_s: np.ndarray, values: np.ndarray, duration_s: float, colo
     return _image(pixels)
 
 
-def axis_track(duration_s: float) -> str:
+def axis_track(duration_s: float) -> Markup:
     """Return the marks of the axis of time, at round numbers of seconds, five or so of them."""
     step = next((step for step in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if duration_s / step <= 6), 60)
     times_s = np.arange(0, duration_s * (1 + 1e-9), step)
-    return "".join(
-        f'<span class="au-time" style="left:{100 * time_s / duration_s:.2f}%">{time_s:g} s</span>' for time_s in times_s
-    )
+    marks = (f'<span class="au-time" style="left:{100 * at / duration_s:.2f}%">{at:g} s</span>' for at in times_s)
+    return Markup("".join(marks))
 
 
-def explanation_tracks(model: str, colour: str, explanation: Explanation, duration_s: float) -> str:
-    """Return where a model looked, in its colour ("#rrggbb"): a curve, and for a transformer a strip a head."""
-    name = f"Where <b>{readable(model)}</b> looked"
-    if explanation.attention is None:
-        assert explanation.occlusion is not None
-        about = "how far its answer falls when this moment is blanked out"
-        curve = curve_track(explanation.times_s, explanation.occlusion, duration_s)
-        return caption(name, about) + row("", curve, kind="look")
-    assert explanation.rolled_out is not None
-    layers, heads = explanation.attention.shape[:2]
-    about = f"attention of &lt;cls&gt;, rolled out over {layers} layers; below, each head of each layer"
-    curve = curve_track(explanation.times_s, explanation.rolled_out, duration_s)
-    rows = [caption(name, about), row("", curve, kind="look")]
-    for layer in range(layers):
-        for head in range(heads):
-            strip = strip_track(explanation.times_s, explanation.attention[layer, head], duration_s, colour)
-            rows.append(row(f"L{layer + 1} H{head + 1}", strip, kind="strip"))
-    return "".join(rows)
+@dataclass(frozen=True)
+class Looked:
+    """Where a model looked: a curve, and for a transformer a strip a head under its label; L layers of attention."""
+
+    curve: Markup
+    strips: tuple[tuple[str, Markup], ...]
+    num_layers: int
+
+    @property
+    def num_bytes(self) -> int:
+        """Return how long the drawings are."""
+        return len(self.curve) + sum(len(strip) for _, strip in self.strips)
 
 
-def caption(name: str, about: str = "") -> str:
-    """Return the heading of tracks; both parts are HTML."""
-    return f'<p class="au-caption">{name} <span class="au-quiet">{about}</span></p>'
-
-
-def answer_bar(category: str, probability: float, *, is_best: bool) -> str:
-    """Return a category, its probability as a bar, and in figures."""
-    best = " au-best" if is_best else ""
-    return (
-        f'<div class="au-bar{best}"><span class="au-name" title="{readable(category, 80)}">{readable(category)}</span>'
-        f'<span class="au-full"><i style="width:{100 * probability:.1f}%"></i></span>'
-        f'<span class="au-share">{confidence(probability)}</span></div>'
-    )
-
-
-def confidence(probability: float) -> str:
-    """Write a probability so that what is neither sure nor impossible does not look so.
-
-    >>> confidence(0.973), confidence(0.004), confidence(0.9991)
-    ('97 %', '&lt;1 %', '&gt;99 %')
-    """
-    if 0.01 <= probability <= 0.99:
-        return f"{100 * probability:.0f} %"
-    return "&lt;1 %" if probability < 0.01 else "&gt;99 %"
+def looked_tracks(explanation: Explanation, duration_s: float, colour: str) -> Looked:
+    """Draw where a model looked, in its colour ("#rrggbb")."""
+    times_s, attention = explanation.times_s, explanation.attention
+    strips = [
+        (f"L{layer} H{head}", strip_track(times_s, values, duration_s, colour))
+        for layer, heads in enumerate(() if attention is None else attention, 1)
+        for head, values in enumerate(heads, 1)
+    ]
+    values = explanation.occlusion if explanation.rolled_out is None else explanation.rolled_out
+    assert values is not None
+    num_layers = 0 if attention is None else len(attention)
+    return Looked(curve_track(times_s, values, duration_s), tuple(strips), num_layers)
 
 
 def relative(values: np.ndarray) -> np.ndarray:
@@ -181,8 +146,8 @@ def relative(values: np.ndarray) -> np.ndarray:
     return positive / max(float(positive.max(initial=0)), 1e-12)
 
 
-def _image(pixels: np.ndarray) -> str:
+def _image(pixels: np.ndarray) -> Markup:
     """Return pixels (height, width, 3 or 4) as an image inside the page."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "png")
-    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'
+    return Markup(f'<img alt="" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">')
