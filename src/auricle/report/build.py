@@ -95,7 +95,7 @@ def compose(report: Report) -> Document:
             if (chapter := make(report)) is not None:
                 sections += sections_of(make.__name__, chapter.values, chapter.exhibits)
     running_head = f"Study {study.config.name} on {study.dataset.name}"
-    return Document(_title(study), _subtitle(study), running_head, tuple(sections))
+    return Document(_title(study), subtitle(study), running_head, tuple(sections))
 
 
 def _title(study: Study) -> str:
@@ -105,7 +105,8 @@ def _title(study: Study) -> str:
     return f"Which of {len(study.models)} models classifies {data} best?"
 
 
-def _subtitle(study: Study) -> str:
+def subtitle(study: Study) -> str:
+    """Return what was trained for how long, and on what."""
     classes = count(len(study.dataset.categories), "class", "classes")
     return (
         f"Study {study.config.name}: {count(len(study.cells), 'cell')} of {_length(study)} "
