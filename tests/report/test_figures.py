@@ -20,8 +20,9 @@ RATE_HZ = 16_000
 def row(model: str) -> ComparativeRow:
     return ComparativeRow(
         model=model, protocol="k-fold", leaky=False, cells=2, cells_planned=2, test_clips=80, test_groups=40,
-        accuracy=0.8,        accuracy_sd=0.01, accuracy_min=0.79, accuracy_max=0.81, accuracy_low=0.7, accuracy_high=0.87,
-        seed_sd=None, fold_sd=0.01, ensemble_accuracy=0.8,        window_accuracy=0.75, window_accuracy_sd=0.01, validation_accuracy=0.8, validation_accuracy_sd=0.01,
+        accuracy=0.8, accuracy_sd=0.01, accuracy_min=0.79, accuracy_max=0.81, accuracy_low=0.7,
+        accuracy_high=0.87, seed_sd=None, fold_sd=0.01, ensemble_accuracy=0.8,
+        window_accuracy=0.75, window_accuracy_sd=0.01, validation_accuracy=0.8, validation_accuracy_sd=0.01,
         macro_precision=0.8, macro_recall=0.8, macro_f1=0.8, macro_f1_sd=0.01, macro_auc=0.9, macro_auc_sd=0.01,
         loss=0.5, loss_sd=0.01, calibration_error=0.1, parameters=10, trainable_parameters=10, multiply_adds=10,
         minutes=1.0, cpu_seconds=None,

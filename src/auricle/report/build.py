@@ -18,7 +18,7 @@ from auricle.report.chapters.methods import methods
 from auricle.report.chapters.results import results
 from auricle.report.chapters.summary import summary
 from auricle.report.chapters.training import training
-from auricle.report.document import Chapter, Document, Report
+from auricle.report.document import Chapter, Document, Report, Section
 from auricle.report.figures.style import style
 from auricle.report.numbering import numbered
 from auricle.report.prose import sections_of
@@ -89,7 +89,8 @@ def build_report(study_folder: Path, *, on_progress: Callable[[str], None] | Non
 
 def compose(report: Report) -> Document:
     """Return the whole report of a study that has a finished cell."""
-    study, sections = report.study, []
+    study = report.study
+    sections: list[Section] = []
     with style():
         for make in CHAPTERS:
             if (chapter := make(report)) is not None:

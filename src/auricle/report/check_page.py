@@ -10,7 +10,7 @@ import numpy as np
 
 from auricle import files
 from auricle.audit.audit import Audit
-from auricle.audit.kinds import SEVERITIES, Case, Kind
+from auricle.audit.kinds import SEVERITIES, Case, Kind, Severity
 from auricle.data.audio import read_mono
 from auricle.data.manifest import Clip
 from auricle.data.processes import in_processes
@@ -76,7 +76,7 @@ def compose_check(audit: Audit) -> Document:
     return Document(f"What is wrong with {spoken(name)}?", subtitle, head, sections_of("check", values, exhibits))
 
 
-def _exhibits(audit: Audit, found: Mapping[str, Sequence[tuple[Kind, Sequence[Case]]]]) -> dict[str, Exhibit]:
+def _exhibits(audit: Audit, found: Mapping[Severity, Sequence[tuple[Kind, Sequence[Case]]]]) -> dict[str, Exhibit]:
     """Return the tables, and the pictures of those clips that can be decoded."""
     clips = {clip.name: clip for clip in audit.survey.manifest.clips}
     overview: dict[str, list[tuple[Value, ...]]] = {

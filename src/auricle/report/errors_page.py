@@ -24,6 +24,7 @@ from auricle.findings.explanations import explain_mistakes
 from auricle.findings.mistakes import MOST, Mistake, most_confident
 from auricle.findings.study import Study, load_study
 from auricle.predict.explain import Explanation
+from auricle.report.chapters.closing import ERRORS_PAGE
 from auricle.report.figures.dataset import mel_levels
 from auricle.report.figures.style import palette
 from auricle.report.figures.tracks import Looked, axis_track, looked_tracks, spectrogram_track, waveform_track
@@ -32,7 +33,6 @@ from auricle.report.wording import visible
 from auricle.runs import StudyFolder
 from auricle.study.reopen import find_recordings
 
-ERRORS_PAGE = "errors.html"
 VERSION = 1  # of the pictures and sounds; raise it when they change
 MAX_BYTES = 7_500_000  # of the page
 MOST_S = 20.0  # of a clip

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from auricle.findings.study import Study
 from auricle.report.document import Chapter, Exhibit, Report
-from auricle.report.errors_page import ERRORS_PAGE
 from auricle.report.table import Column, Table, Value
 from auricle.report.wording import decimal, shortened
 from auricle.runs import StudyFolder
 
+ERRORS_PAGE = "errors.html"  # beside the report, where the recordings were there
 FACTS = (Column("what", "What"), Column("value", "Value", grows=True))
 VERSIONS = (Column("package", "Package", "code"), Column("version", "Version", "code"))
 MISSING = (Column("cell", "Cell", "code"), Column("protocol", "Protocol"), Column("reason", "Reason", grows=True))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from auricle.findings.classes import class_f1, total_confusion
+from auricle.findings.collapse import Collapse
 from auricle.findings.scores import ComparativeRow
 from auricle.findings.study import CellEvidence
 from auricle.report.chapters.summary import COLLAPSED, phrase_values
@@ -42,7 +43,7 @@ CLASSES = (
 def results(report: Report) -> Chapter:
     """Return the chapter with the scores of each model under each protocol."""
     exhibits: dict[str, Exhibit] = {"table-cells": _cells(report)}
-    models = {}
+    models: dict[str, list[tuple[str, ComparativeRow, list[Collapse]]]] = {}
     for protocol, comparison in report.findings.comparisons.items():
         models[protocol] = []
         for row in comparison.rows:
