@@ -21,14 +21,15 @@ def found(tmp_path: Path) -> Audit:
             path.parent.mkdir(parents=True, exist_ok=True)
             soundfile.write(path, np.append(generator.normal(0, 0.1, 4_000), np.zeros(4_000)), 8_000)
     for n in range(MAX_ROWS + 5):
-        (tmp_path / "sounds/cat" / f"<b>{n}.wav").touch()
+        (tmp_path / "sounds/cat" / f"<b>{n} **c** [a](javascript:b) {{{{ 7 * 7 }}}}.wav").touch()
     return audit(survey(str(tmp_path / "sounds")), workers=1)
 
 
 def test_the_page_stands_alone_and_names_cannot_change_it(found: Audit, tmp_path: Path) -> None:
     write_check_page(tmp_path / "deep" / "page.html", found)
     page = (tmp_path / "deep" / "page.html").read_text()
-    assert "&lt;b&gt;0.wav" in page
+    assert "&lt;b&gt;0 **c** [a](javascript:b) {{ 7 * 7 }}.wav" in page
+    assert "Predictable from metadata, %" in page
     assert "<b>0" not in page
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org/", "")
     assert "prefers-color-scheme: dark" in page
