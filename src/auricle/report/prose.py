@@ -132,14 +132,14 @@ class _Reader:
             yield Section(name, title, blocks, tuple(self.sections(inside[inner:], level + 1)))
 
     def _title(self, heading: SyntaxTreeNode) -> tuple[str, str]:
-        words = heading.children[0].content
-        if not (name := NAME.search(words)):
-            raise ValueError(f"a heading ends with its name, as {{#summary}}: {words}")
-        return self.plain(words[: name.start()]), self.plain(name[1])
+        text = heading.children[0].content
+        if not (name := NAME.search(text)):
+            raise ValueError(f"a heading ends with its name, as {{#summary}}: {text}")
+        return self.plain(text[: name.start()]), self.plain(name[1])
 
-    def plain(self, words: str) -> str:
-        """Put the values into words."""
-        return VALUE.sub(lambda number: self.inserted[int(number[1])], words)
+    def plain(self, text: str) -> str:
+        """Put the values into text."""
+        return VALUE.sub(lambda number: self.inserted[int(number[1])], text)
 
     def blocks(self, node: SyntaxTreeNode) -> Iterator[Block]:
         if node.type == "paragraph":
