@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from auricle.demo import tracks
 from auricle.predict.classifier import NONE_OF_THESE
-from auricle.report.wording import shortened, visible
+from auricle.report.figures import tracks
+from auricle.report.render import page_environment
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from auricle.predict.explain import Explanation
 
 MOST_BARS = 10
-NAME_LENGTH = 26
 
 
 @dataclass(frozen=True)
@@ -42,16 +41,13 @@ class Shown:
 
 
 def render(macro: str, *values: Any, **options: Any) -> Markup:
-    """Return a piece of the page: `introduction`, `placeholder`, `message`, `verdict`, `bar`, `track` and others."""
+    """Return a piece of the page: `introduction`, `placeholder`, `message`, `cards` and others."""
     return getattr(_macros(), macro)(*values, **options)
 
 
 @cache
 def _macros() -> Any:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"readable": readable, "confidence": confidence, "visible": visible}
+    environment = page_environment()
     environment.globals["none_of_these"] = NONE_OF_THESE
     return environment.from_string(style_or_template("page.html.j2")).module
 
@@ -59,26 +55,6 @@ def _macros() -> Any:
 def style_or_template(name: str) -> str:
     """Return a file of this room's templates, such as demo.css."""
     return resources.files("auricle.demo").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def readable(name: str, length: int = NAME_LENGTH) -> str:
-    """Return a name from a bundle in words and not too long.
-
-    >>> readable("crying_baby")
-    'crying baby'
-    """
-    return shortened(visible(name).replace("_", " "), length)
-
-
-def confidence(probability: float) -> str:
-    """Write a probability so that what is neither sure nor impossible does not look so.
-
-    >>> confidence(0.973), confidence(0.004), confidence(0.9991)
-    ('97 %', '<1 %', '>99 %')
-    """
-    if 0.01 <= probability <= 0.99:
-        return f"{100 * probability:.0f} %"
-    return "<1 %" if probability < 0.01 else ">99 %"
 
 
 def cards(shown: Sequence[Shown], predictions: Sequence[Prediction]) -> Markup:
@@ -123,20 +99,7 @@ def pictures(
     levels_db, _, centres_hz = shown[0].classifier.spectrogram(waveform, rate_hz)
     sound = render("sound", tracks.waveform_track(waveform), tracks.spectrogram_track(levels_db, centres_hz), axis)
     explained = [
-        (model.colour, explanation_tracks(model.name, model.colour, explanation, duration_s))
+        (model, tracks.looked_tracks(explanation, duration_s, model.colour))
         for model, explanation in zip(shown, explanations, strict=False)
     ]
     return render("pictures", sound, explained, axis)
-
-
-def explanation_tracks(model: str, colour: str, explanation: Explanation, duration_s: float) -> Markup:
-    """Return where a model looked, in its colour ("#rrggbb"): a curve, and for a transformer a strip a head."""
-    times_s, strips, num_layers = explanation.times_s, [], 0
-    if explanation.attention is not None:
-        num_layers = len(explanation.attention)
-        for layer, heads in enumerate(explanation.attention, 1):
-            for head, values in enumerate(heads, 1):
-                strips.append((f"L{layer} H{head}", tracks.strip_track(times_s, values, duration_s, colour)))
-    values = explanation.occlusion if explanation.rolled_out is None else explanation.rolled_out
-    assert values is not None
-    return render("explanation", model, tracks.curve_track(times_s, values, duration_s), strips, num_layers)

@@ -25,6 +25,7 @@ from auricle.demo import page
 from auricle.demo.page import Shown
 from auricle.demo.sources import Example
 from auricle.errors import MachineError, RefusedError
+from auricle.report.render import template
 
 if TYPE_CHECKING:
     import gradio
@@ -193,7 +194,7 @@ def serving(blocks: gradio.Blocks, *, host: str = "127.0.0.1", port: int = 0) ->
         _, address, _ = blocks.launch(
             server_name=host, server_port=port, share=False, quiet=True, prevent_thread_lock=True, ssr_mode=False,
             max_file_size=MAX_UPLOAD_MB * 1_000_000, footer_links=[], pwa=False, mcp_server=False,
-            enable_monitoring=False, theme=theme, css=page.style_or_template("demo.css"),
+            enable_monitoring=False, theme=theme, css=page.style_or_template("demo.css") + template("tracks.css"),
             app_kwargs={"middleware": [Middleware(HomeOnly)]},
         )  # fmt: skip
     except OSError as error:

@@ -44,7 +44,7 @@ class KeyNumber:
     """A number in large type, and what it is."""
 
     number: str
-    words: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Pair:
 class Command:
     """A command to type."""
 
-    words: str
+    text: str
 
 
 Exhibit = Figure | Table

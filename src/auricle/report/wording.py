@@ -22,16 +22,16 @@ JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"  # of emoji and of sc
 
 @dataclass(frozen=True)
 class Strong:
-    """Words that stand out."""
+    """Text that stands out."""
 
-    words: str
+    text: str
 
 
 @dataclass(frozen=True)
 class Code:
-    """Words as they are typed."""
+    """Text as it is typed."""
 
-    words: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Ref:
 class Beside:
     """A file in the folder of the report; in HTML a link to it."""
 
-    words: str
+    text: str
 
 
 Piece = str | Strong | Code | Ref | Beside
@@ -74,13 +74,13 @@ def shortened(name: str, length: int) -> str:
     return f"{name[:head]}…{name[len(name) - (length - 1 - head) :]}"
 
 
-def spoken(category: str) -> str:
-    """Return a category as a person reads it: short, visible, `_` as a space.
+def spoken(category: str, length: int = 48) -> str:
+    """Return a category as a person reads it: not too long, visible, `_` as a space.
 
     >>> spoken("crying_baby")
     'crying baby'
     """
-    return shortened(visible(category).replace("_", " "), 48)
+    return shortened(visible(category).replace("_", " "), length)
 
 
 def decimal(number: float | None, digits: int) -> str:
@@ -94,6 +94,15 @@ def decimal(number: float | None, digits: int) -> str:
     return f"{number + 0.0:,.{digits}f}".replace("-", MINUS)
 
 
+def shortest(number: float) -> str:
+    """Write a number with as few digits as it takes.
+
+    >>> shortest(5.0), shortest(22.05)
+    ('5', '22.05')
+    """
+    return f"{number:g}"
+
+
 def percent(share: float | None, digits: int = 1) -> str:
     """Write a share as a percentage.
 
@@ -101,6 +110,17 @@ def percent(share: float | None, digits: int = 1) -> str:
     '84.4 %'
     """
     return f"{decimal(None if share is None else 100 * share, digits)}{NO_BREAK}%"
+
+
+def confidence(share: float) -> str:
+    """Write a probability so that what is neither sure nor impossible does not look so.
+
+    >>> confidence(0.973), confidence(0.004), confidence(0.9991)
+    ('97 %', '<1 %', '>99 %')
+    """
+    if 0.01 <= share <= 0.99:
+        return f"{100 * share:.0f} %"
+    return "<1 %" if share < 0.01 else ">99 %"
 
 
 def points(difference: float, *, signed: bool = False) -> str:

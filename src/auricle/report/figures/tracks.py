@@ -12,11 +12,16 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup
 from matplotlib import colormaps
 from PIL import Image
+
+if TYPE_CHECKING:
+    from auricle.predict.explain import Explanation
 
 RANGE_DB = 70.0
 ENVELOPE_COLUMNS = 600
@@ -101,6 +106,34 @@ def axis_track(duration_s: float) -> Markup:
     times_s = np.arange(0, duration_s * (1 + 1e-9), step)
     marks = (f'<span class="au-time" style="left:{100 * at / duration_s:.2f}%">{at:g} s</span>' for at in times_s)
     return Markup("".join(marks))
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Where a model looked: a curve, and for a transformer a strip a head under its label; L layers of attention."""
+
+    curve: Markup
+    strips: tuple[tuple[str, Markup], ...]
+    num_layers: int
+
+    @property
+    def num_bytes(self) -> int:
+        """Return how long the drawings are."""
+        return len(self.curve) + sum(len(strip) for _, strip in self.strips)
+
+
+def looked_tracks(explanation: Explanation, duration_s: float, colour: str) -> Looked:
+    """Draw where a model looked, in its colour ("#rrggbb")."""
+    times_s, attention = explanation.times_s, explanation.attention
+    strips = [
+        (f"L{layer} H{head}", strip_track(times_s, values, duration_s, colour))
+        for layer, heads in enumerate(() if attention is None else attention, 1)
+        for head, values in enumerate(heads, 1)
+    ]
+    values = explanation.occlusion if explanation.rolled_out is None else explanation.rolled_out
+    assert values is not None
+    num_layers = 0 if attention is None else len(attention)
+    return Looked(curve_track(times_s, values, duration_s), tuple(strips), num_layers)
 
 
 def relative(values: np.ndarray) -> np.ndarray:

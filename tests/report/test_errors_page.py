@@ -1,9 +1,11 @@
 """The page of mistakes: which they are, where the models looked, and that it does nothing but what it should."""
 
+import base64
 import importlib.util
 import json
 import re
 import shutil
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,22 +13,88 @@ import numpy as np
 import pytest
 import soundfile
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
+
+import fake_fits
+
+from auricle import files
+from auricle.config import StudyConfig
 from auricle.data.cache import digest_of, prepare
 from auricle.data.datasets import load_manifest
 from auricle.errors import RefusedError
-from auricle.listening import build as building
-from auricle.listening.build import build_listening_page
-from auricle.listening.looks import looks
-from auricle.listening.mistakes import most_confident
-from auricle.listening.sounds import PLAYED_HZ, playable
-from auricle.report.chapter_listening import listening_chapter
-from auricle.report.document import Document
-from auricle.report.evidence import load_study
+from auricle.findings.explanations import explanations
+from auricle.findings.findings import find
+from auricle.findings.mistakes import most_confident
+from auricle.findings.study import Study, load_study
+from auricle.report import errors_page
+from auricle.report.chapters.closing import listening
+from auricle.report.document import Document, Report
+from auricle.report.errors_page import PLAYED_HZ, build_errors_page, playable
 from auricle.report.numbering import numbered
+from auricle.report.prose import sections_of
 from auricle.runs import StudyFolder
+from auricle.scoring.predictions import Predictions, read_predictions, write_predictions
 from auricle.study.reopen import find_recordings
+from auricle.study.study import run_study
 
 CHROMIUM = Path("/usr/bin/chromium")
+HOSTILE = (
+    "<img src=x onerror=document.title='hacked'>",
+    "=cmd|' calc'!A0",
+    "dog {{ 7 * 7 }} **x** [a](javascript:x) \ue0000\ue001",
+)
+RATE_HZ = 8_000
+SMALL = {"training.epochs": 1, "audio.window_s": 0.5, "audio.window_hop_s": 0.25, "frontend.num_bands": 16}
+
+
+def mistaken(cell, preset, recordings, split, *, device, threads, on_epoch):
+    """Take the first half of the clips for the next class, and leave the weights of an untrained network."""
+    from safetensors.torch import save
+
+    from auricle.training.start import fresh_model, torch
+
+    fake_fits.quick(cell, preset, recordings, split, device=device, threads=threads, on_epoch=on_epoch)
+    right = read_predictions(cell.predictions)
+    half = len(right.clips) // 2
+    probabilities = right.probabilities.copy()
+    probabilities[:half] = np.roll(probabilities[:half], 1, axis=1)
+    columns = (right.clips, ("test",) * half + right.sets[half:], right.labels, right.starts_s)
+    write_predictions(cell.predictions, Predictions(*columns, probabilities, right.categories))
+    state = fresh_model(preset, len(right.categories), 0, torch.device("cpu")).state_dict()
+    content = save({name: value.contiguous() for name, value in state.items()})
+    files.write_atomically(cell.weights, lambda file: file.write(content))
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five tones of each of three classes, one second each."""
+    folder = tmp_path_factory.mktemp("data") / "sounds"
+    time_s = np.arange(RATE_HZ) / RATE_HZ
+    for place, category in enumerate(HOSTILE):
+        (folder / category).mkdir(parents=True)
+        for take in range(5):
+            tone = 0.3 * np.sin(2 * np.pi * 200 * (1 + place + take / 10) * time_s) * (time_s > 0.1 * take)
+            soundfile.write(folder / category / f'{take}"><svg onload=alert(1)>.wav', tone, RATE_HZ)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, sounds: Path) -> Path:
+    """The folder of the study."""
+    config = StudyConfig(
+        name="mishears", data=str(sounds), models=("cnn", "transformer-h2"), protocols=("k-fold",), overrides=SMALL
+    )
+    out = tmp_path_factory.mktemp("runs") / "mishears"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AURICLE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        run_study(config, out, workers=1, wandb_mode="off", fit=mistaken)
+    return out
+
+
+@pytest.fixture(scope="module")
+def study(folder: Path) -> Study:
+    """The study, read."""
+    return load_study(folder)
 
 
 class Tags(HTMLParser):
@@ -46,7 +114,7 @@ class Tags(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(study) -> str:
-    path = build_listening_page(study.folder)
+    path = build_errors_page(study.folder)
     assert path is not None
     return path.read_text()
 
@@ -75,7 +143,7 @@ def test_a_network_says_where_it_looked_attention_or_occlusion(study, sounds):
     name = most_confident(study)[0][0].clip
     for cell in folder.cells():
         preset = study.presets[cell.name.model]
-        found = looks(cell, preset, 3, {name: clips[name]}, 1.0)[name]
+        found = explanations(cell, preset, 3, {name: clips[name]}, 1.0)[name]
         if preset.encoder is None:
             assert found.attention is None
             assert np.isfinite(found.occlusion).all()
@@ -85,7 +153,7 @@ def test_a_network_says_where_it_looked_attention_or_occlusion(study, sounds):
             np.testing.assert_allclose(found.rolled_out.sum(), 1, atol=1e-6)
 
 
-def test_every_mistake_has_its_sound_pictures_answers_and_looks(study, page):
+def test_every_mistake_has_its_sound_pictures_answers_and_explanations(study, page):
     tags, chosen = Tags(page), most_confident(study)
     assert len(tags.named("audio")) == len(tags.named("article")) == len(chosen)
     assert all(audio["src"].startswith("data:audio/mpeg;base64,") for audio in tags.named("audio"))
@@ -114,18 +182,18 @@ def test_hostile_names_stay_words_and_nothing_is_fetched(page):
 def test_a_page_that_is_still_true_is_left_and_another_is_made_anew(study, page, monkeypatch):
     path = StudyFolder(study.folder).report / "errors.html"
     before = path.stat().st_mtime_ns
-    assert build_listening_page(study.folder) == path
+    assert build_errors_page(study.folder) == path
     assert path.stat().st_mtime_ns == before
-    monkeypatch.setattr(building, "VERSION", 2)
-    build_listening_page(study.folder)
+    monkeypatch.setattr(errors_page, "VERSION", 2)
+    build_errors_page(study.folder)
     assert path.stat().st_mtime_ns > before
 
 
-def test_without_weights_the_page_has_sounds_and_no_looks(study, tmp_path):
+def test_without_weights_the_page_has_sounds_and_no_explanations(study, tmp_path):
     shutil.copytree(study.folder, tmp_path / "study")
     for path in (tmp_path / "study").rglob("model.safetensors"):
         path.unlink()
-    page = build_listening_page(tmp_path / "study")
+    page = build_errors_page(tmp_path / "study")
     assert page is not None
     tags = Tags(page.read_text())
     assert tags.named("audio")
@@ -141,15 +209,15 @@ def test_other_recordings_are_refused_and_an_old_page_goes(study, sounds, tmp_pa
     page.parent.mkdir(exist_ok=True)
     page.write_text("an older study's")
     with pytest.raises(RefusedError, match="other recordings than those of"):
-        build_listening_page(tmp_path / "study", source=str(other))
+        build_errors_page(tmp_path / "study", source=str(other))
     assert not page.exists()
 
 
 def test_a_page_holds_as_many_clips_as_it_may(study, monkeypatch, tmp_path):
     without_page = shutil.ignore_patterns("report")  # of another test, which would be left as it is
     shutil.copytree(study.folder, tmp_path / "study", ignore=without_page)
-    monkeypatch.setattr(building, "MAX_BYTES", 100_000)
-    page = build_listening_page(tmp_path / "study")
+    monkeypatch.setattr(errors_page, "MAX_BYTES", 100_000)
+    page = build_errors_page(tmp_path / "study")
     assert page is not None
     assert 1 <= len(Tags(page.read_text()).named("article")) < len(most_confident(study))
     assert page.stat().st_size < 100_000 + 40_000  # style and words
@@ -162,8 +230,6 @@ def test_the_digest_is_that_of_decoding(sounds, tmp_path, monkeypatch):
 
 
 def test_what_is_played_is_the_sound(tmp_path):
-    import base64
-
     tone = (0.3 * np.sin(2 * np.pi * 440 * np.arange(2 * PLAYED_HZ) / PLAYED_HZ)).astype(np.float32)
     (tmp_path / "tone.mp3").write_bytes(base64.b64decode(playable(tone).partition(",")[2]))
     played, rate_hz = soundfile.read(tmp_path / "tone.mp3")
@@ -173,13 +239,15 @@ def test_what_is_played_is_the_sound(tmp_path):
 
 
 def test_the_report_links_to_the_page_or_says_how_to_get_it(study, page, tmp_path):
-    def said(study) -> str:
-        return json.dumps(numbered(Document("", "", "", tuple(listening_chapter(study)))))
+    def chapter(study: Study) -> str:
+        found = listening(Report(study, find(study)))
+        assert found is not None
+        return json.dumps(numbered(Document("", "", "", sections_of("listening", found.values, found.exhibits))))
 
-    assert '"kind": "beside", "words": "errors.html"' in said(study)
+    assert '"kind": "beside", "text": "errors.html"' in chapter(study)
     shutil.copytree(study.folder, tmp_path / "study")
     shutil.rmtree(tmp_path / "study" / "report")
-    assert "auricle report STUDY --data DIR" in said(load_study(tmp_path / "study"))
+    assert "auricle report STUDY --data DIR" in chapter(load_study(tmp_path / "study"))
 
 
 @pytest.mark.skipif(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from auricle.demo import tracks
+from auricle.report.figures import tracks
 
 
 def points(track: str) -> np.ndarray:

@@ -1,8 +1,9 @@
-"""Where a trained network looked while it heard a clip; torch is imported when there are weights to ask."""
+"""Where a trained network looked in a recording; torch is imported when there are weights to ask."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,21 +11,53 @@ import numpy as np
 from auricle.bundle.windows import Windowing
 from auricle.config import Preset
 from auricle.data.audio import load_waveform
+from auricle.findings.mistakes import Mistake
+from auricle.findings.study import Study
 from auricle.predict.explain import Explanation, attention_over_time, occlusion_over_time
-from auricle.runs import Cell
+from auricle.runs import Cell, StudyFolder
 
 
-def looks(
+def explain_mistakes(
+    study: Study, mistakes: Iterable[Mistake], paths: Mapping[str, Path], duration_s: float
+) -> dict[tuple[str, str], Explanation]:
+    """Return where each model looked while it was mistaken, by model and clip, as far as its weights are there.
+
+    Args:
+        study: whose models they are.
+        mistakes: each of one cell and clip.
+        paths: clip to recording.
+        duration_s: how much of each recording counts.
+
+    Raises:
+        RefusedError: weights that do not fit, or a recording that cannot be read.
+    """
+    clips = defaultdict(list)
+    for mistake in mistakes:
+        clips[mistake.cell].append(mistake.clip)
+    return {
+        (name.model, clip): explanation
+        for name, asked in clips.items()
+        for clip, explanation in explanations(
+            StudyFolder(study.folder).cell(name),
+            study.presets[name.model],
+            len(study.dataset.categories),
+            {clip: paths[clip] for clip in asked},
+            duration_s,
+        ).items()
+    }
+
+
+def explanations(
     cell: Cell, preset: Preset, num_classes: int, clips: Mapping[str, Path], duration_s: float
 ) -> dict[str, Explanation]:
-    """Return where a cell's network looked in each clip: attention, or what it loses when it hears less.
+    """Return where a cell's network looked in each clip: attention, or what it loses when a moment is silenced.
 
     Args:
         cell: finished; without its weights nothing is known.
         preset: of its model.
         num_classes: K.
         clips: name to recording.
-        duration_s: how much of each is heard.
+        duration_s: how much of each counts.
 
     Raises:
         RefusedError: weights that do not fit, or a recording that cannot be read.
