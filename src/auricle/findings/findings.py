@@ -14,6 +14,7 @@ import numpy as np
 from auricle import files
 from auricle.findings.collapse import Collapse, collapses
 from auricle.findings.comparison import Comparison, compare, main_protocol
+from auricle.findings.human_labels import HumanComparison, against_people
 from auricle.findings.study import Study
 from auricle.scoring.difference import Difference
 
@@ -26,11 +27,13 @@ class Findings:
         main_protocol: the one that answers the question.
         comparisons: by protocol.
         collapses: of all cells.
+        human_labels: people and the models on the test clips of the main protocol; None where nobody was asked.
     """
 
     main_protocol: str
     comparisons: Mapping[str, Comparison]
     collapses: tuple[Collapse, ...]
+    human_labels: HumanComparison | None
 
     @property
     def main(self) -> Comparison:
@@ -51,6 +54,7 @@ def find(study: Study, on_progress: Callable[[str], None] = lambda message: None
         main_protocol=protocol,
         comparisons={name: compare(study, name) for name in study.protocols},
         collapses=tuple(collapses(study.cells)),
+        human_labels=against_people(study, protocol),
     )
 
 
