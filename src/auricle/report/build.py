@@ -12,6 +12,7 @@ from auricle.findings.findings import find, write_findings
 from auricle.findings.study import Study, load_study
 from auricle.report.chapters.comparison import comparison
 from auricle.report.chapters.human_labels import human_labels
+from auricle.report.chapters.reported import reported
 from auricle.report.chapters.summary import summary
 from auricle.report.document import Chapter, Document, Report
 from auricle.report.figures.style import style
@@ -26,6 +27,7 @@ CHAPTERS: tuple[Callable[[Report], Chapter | None], ...] = (
     summary,
     comparison,
     human_labels,
+    reported,
 )  # in the order of the report; each is named as its template, and one without anything to say is left out
 
 
