@@ -17,6 +17,7 @@ from auricle.findings.comparison import Comparison, compare, main_protocol
 from auricle.findings.human_labels import HumanComparison, against_people
 from auricle.findings.reference import ReferenceRow, beside_reports
 from auricle.findings.study import Study
+from auricle.findings.tuning import Tuning, tuning_of
 from auricle.scoring.difference import Difference
 
 
@@ -30,6 +31,7 @@ class Findings:
         collapses: of all cells.
         human_labels: people and the models on the test clips of the main protocol; None where nobody was asked.
         reference: the claims of four published reports beside what was measured; none without their models.
+        tuning: the search that came before the study; None where there was none.
     """
 
     main_protocol: str
@@ -37,6 +39,7 @@ class Findings:
     collapses: tuple[Collapse, ...]
     human_labels: HumanComparison | None
     reference: tuple[ReferenceRow, ...]
+    tuning: Tuning | None
 
     @property
     def main(self) -> Comparison:
@@ -61,6 +64,7 @@ def find(study: Study, on_progress: Callable[[str], None] = lambda message: None
         collapses=tuple(collapses(study.cells)),
         human_labels=against_people(study, protocol),
         reference=beside_reports(study, rows),
+        tuning=tuning_of(study, rows),
     )
 
 

@@ -14,6 +14,7 @@ from auricle.report.chapters.comparison import comparison
 from auricle.report.chapters.human_labels import human_labels
 from auricle.report.chapters.reported import reported
 from auricle.report.chapters.summary import summary
+from auricle.report.chapters.tuning import tuning
 from auricle.report.document import Chapter, Document, Report
 from auricle.report.figures.style import style
 from auricle.report.numbering import numbered
@@ -25,6 +26,7 @@ from auricle.runs import StudyFolder
 
 CHAPTERS: tuple[Callable[[Report], Chapter | None], ...] = (
     summary,
+    tuning,
     comparison,
     human_labels,
     reported,
