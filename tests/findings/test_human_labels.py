@@ -126,8 +126,8 @@ class World:
     """People and three models that are equally good on the clips of one kind.
 
     A training tells a clip right where skill, ease, its luck with the recording and with all clips, and noise add up to
-    above zero; 20 people give a label each, and are right with the probability that a new training has. A model that was
-    trained once has no luck with all clips: of another training nothing is claimed.
+    above zero; 20 people give a label each, and are right with the probability that a new training has. A model that
+    was trained once has no luck with all clips: of another training nothing is claimed.
     """
 
     group_clips: int

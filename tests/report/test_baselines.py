@@ -3,14 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from auricle.report.baselines import beside_baselines, beside_best, not_above
-from auricle.report.build import compose
-from auricle.report.document import Callout, blocks_of
+from auricle.findings.comparison import compare
+from auricle.findings.scores import comparative
 from auricle.findings.study import Study, load_study
+from auricle.report.chapters.comparison import comparison
+from auricle.report.chapters.summary import summary
+from auricle.report.document import Callout, blocks_of
 from auricle.report.results_page import write_results_section
-from auricle.report.tables import baseline_rows, comparative_rows, with_baselines
 from auricle.report.table import Marked
-from auricle.report.wording import NO_BREAK
+from report.written import report_of, sections, tables, words_of
 
 BASELINES = {"majority": None, "mfcc-logistic": 2.0, "mfcc-forest": 1.0}
 SMALL = {"models": ("cnn", "transformer-h2"), "epochs": 2, "clip_s": 0.5, "protocols": ("k-fold",)}
@@ -28,17 +29,18 @@ def unbeaten(make_study: Callable[..., Path]) -> Study:
     return load_study(make_study(**SMALL, skill={"cnn": 6.0, "transformer-h2": 0.5}, baselines=BASELINES))
 
 
-def words(study: Study) -> str:
-    told = beside_baselines(study, comparative_rows(study))
-    return "".join(piece for text in told for piece in text if isinstance(piece, str)).replace(NO_BREAK, " ")
+def first_page(study: Study) -> str:
+    """Return the box of the answer, on one line, and the other paragraphs, boxes and captions."""
+    return words_of(sections(summary, report_of(study.folder)))
 
 
 def callouts(study: Study) -> list[str]:
-    return [block.title for block in blocks_of(compose(study).sections[:1]) if isinstance(block, Callout)]
+    parts = sections(summary, report_of(study.folder))
+    return [block.title for block in blocks_of(parts) if isinstance(block, Callout)]
 
 
 def test_the_rows_of_a_protocol_end_with_its_baselines_the_best_first(beaten: Study) -> None:
-    rows = with_baselines(beaten, comparative_rows(beaten))
+    rows = comparative(beaten.folder)
     assert [row.model for row in rows] == ["cnn", "transformer-h2", "mfcc-logistic", "mfcc-forest", "majority"]
     assert [row.baseline for row in rows] == [False, False, True, True, True]
     assert rows[-1].accuracy == 0.1
@@ -46,38 +48,41 @@ def test_the_rows_of_a_protocol_end_with_its_baselines_the_best_first(beaten: St
 
 
 def test_every_network_is_compared_with_the_best_baseline_on_the_same_clips(beaten: Study) -> None:
-    rows, best = comparative_rows(beaten), baseline_rows(beaten, "k-fold")[0]
-    pairs = beside_best(beaten, rows, "k-fold")
-    assert [(pair.first, pair.second) for pair in pairs] == [
+    found = compare(beaten, "k-fold")
+    assert [(pair.first, pair.second) for pair in found.against_baseline] == [
         ("cnn", "mfcc-logistic"),
         ("transformer-h2", "mfcc-logistic"),
     ]
-    for pair, row in zip(pairs, rows, strict=True):
-        assert pair.difference == pytest.approx(row.accuracy - best.accuracy)
-        assert pair.low < pair.difference < pair.high
+    for pair, row in zip(found.against_baseline, found.rows, strict=True):
+        assert pair.mean == pytest.approx(row.accuracy - found.best_baseline.accuracy)
+        assert pair.low < pair.mean < pair.high
 
 
 def test_a_network_that_beats_them_is_said_to(beaten: Study) -> None:
-    assert words(beaten).startswith("The best free baseline is mfcc-logistic (")
-    assert words(beaten).endswith("the test clips show that each network is better.")
-    assert not_above(beaten, comparative_rows(beaten), "k-fold") == ()
+    assert "The best free baseline is mfcc-logistic (" in first_page(beaten)
+    assert "the test clips show that each network is better." in first_page(beaten)
+    assert compare(beaten, "k-fold").unbeaten_baseline == []
     assert "Not better than a free baseline" not in callouts(beaten)
 
 
 def test_a_network_that_does_not_is_named_on_the_first_page(unbeaten: Study) -> None:
-    assert words(unbeaten).startswith("transformer-h2 does not beat the best free baseline, mfcc-logistic (")
+    assert [row.model for row in compare(unbeaten, "k-fold").unbeaten_baseline] == ["transformer-h2"]
+    told = first_page(unbeaten)
+    assert "transformer-h2 does not beat the best free baseline, mfcc-logistic (" in told
     assert "Not better than a free baseline" in callouts(unbeaten)
-    (text,) = not_above(unbeaten, comparative_rows(unbeaten), "k-fold")
-    assert text.startswith("Under k-fold, transformer-h2 (")
-    assert "is no better than mfcc-logistic" in text
+    assert "Under k-fold, transformer-h2 (" in told
+    assert "is no better than mfcc-logistic" in told
 
 
 def test_they_stand_in_the_tables_of_the_report_and_are_marked(unbeaten: Study) -> None:
-    tables = {table.name: table for table in compose(unbeaten).tables()}
-    rows = tables["table-comparative"].groups["k-fold"]
+    report = report_of(unbeaten.folder)
+    rows = tables(sections(summary, report))["table-comparative"].groups["k-fold"]
     marked = [row[0] for row in rows if isinstance(row[0], Marked) and row[0].meaning == "free baseline"]
     assert [name.text for name in marked] == ["mfcc-logistic", "mfcc-forest", "majority"]
-    assert [row[0] for row in tables["table-baselines"].groups["k-fold"]] == ["cnn", "transformer-h2"]
+    assert [row[0] for row in tables(sections(comparison, report))["table-baselines"].groups["k-fold"]] == [
+        "cnn",
+        "transformer-h2",
+    ]
 
 
 def test_they_stand_in_the_results_page(unbeaten: Study, tmp_path: Path) -> None:
@@ -89,8 +94,9 @@ def test_they_stand_in_the_results_page(unbeaten: Study, tmp_path: Path) -> None
 
 def test_a_study_without_baselines_says_nothing_of_them(make_study: Callable[..., Path], tmp_path: Path) -> None:
     study = load_study(make_study(**SMALL))
-    assert beside_baselines(study, comparative_rows(study)) == []
-    assert "table-baselines" not in {table.name for table in compose(study).tables()}
+    report = report_of(study.folder)
+    assert "baseline" not in words_of(sections(summary, report))
+    assert "table-baselines" not in tables(sections(comparison, report))
     write_results_section(study.folder, tmp_path / "RESULTS.md")
     assert "baseline" not in (tmp_path / "RESULTS.md").read_text()
 

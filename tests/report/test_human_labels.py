@@ -72,7 +72,9 @@ def test_where_no_clip_is_missed_there_is_no_table_of_them(make_study):
         skill={"cnn": 40.0},
     )  # fmt: skip
     cells = load_study(folder).cells[0].clips
-    write_labels(folder, [(clip, ("cat", "dog")[label], 2) for clip, label in zip(cells.clips, cells.labels, strict=True)])
+    write_labels(
+        folder, [(clip, ("cat", "dog")[label], 2) for clip, label in zip(cells.clips, cells.labels, strict=True)]
+    )
     parts = sections(human_labels, report_of(folder))
     assert "0 by people and models, 0 by the models only and 0 by people only." in words_of(parts)
     assert list(tables(parts)) == ["table-people-classes"]

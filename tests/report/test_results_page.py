@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from auricle.errors import AuricleError, UsageError
-from auricle.findings.study import Study, load_study
 from auricle.findings.comparison import compare
 from auricle.findings.scores import network_rows
+from auricle.findings.study import Study, load_study
 from auricle.report.results_page import write_results_section
 
 

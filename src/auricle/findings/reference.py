@@ -238,7 +238,8 @@ def _reference_row(
     protocol, said = unclaimed_under or claim.protocol, {} if unclaimed_under else claim.said
     row = row_of.get((model, protocol)) if model else None
     found = measure(study, row, by_window=claim.by_window) if row else None
-    verdict, reasons = Verdict.NOT_MEASURED, ()
+    verdict = Verdict.NOT_MEASURED
+    reasons: tuple[Reason, ...] = ()
     if found and unclaimed_under:
         verdict = Verdict.NOT_REPORTED
     elif found:
@@ -293,7 +294,8 @@ def measure(study: Study, row: ComparativeRow, *, by_window: bool) -> Measured:
 
 
 def _window_scores(study: Study, cells: Sequence[CellEvidence]) -> dict[str, Any]:
-    scores, right = [], {}
+    scores: list[dict[str, Any]] = []
+    right: dict[str, list[bool]] = {}
     for cell in cells:
         windows = cell.windows.of("test")
         scores.append(score(windows.probabilities, windows.labels, windows.categories))
@@ -303,7 +305,8 @@ def _window_scores(study: Study, cells: Sequence[CellEvidence]) -> dict[str, Any
     low, high = share_interval(np.array([np.mean(of_clip) for of_clip in right.values()]), groups)
     weights = cell_weights(cells)
     means = {
-        name: weighted_mean([found[name] for found in scores], weights) for name in ("accuracy", "macro_f1", "macro_auc")
+        name: weighted_mean([found[name] for found in scores], weights)
+        for name in ("accuracy", "macro_f1", "macro_auc")
     }
     return {**means, "low": low, "high": high, "best": max(found["accuracy"] for found in scores)}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from auricle.findings.human_labels import HumanComparison, LabelledClass, MissedClip
 from auricle.report.chapters.comparison import foremost, foremost_of_many
-from auricle.report.document import Chapter, Figure, Report
+from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures.results import confusion
 from auricle.report.figures.style import MUTED, panel
 from auricle.report.table import Column, Table, Value
@@ -44,7 +44,7 @@ def human_labels(report: Report) -> Chapter | None:
         "missed": [(len(clips), MISSED_BY[whom]) for whom, clips in found.missed.items()],
         "most_clips": MOST_CLIPS if any(len(clips) > MOST_CLIPS for clips in found.missed.values()) else None,
     }
-    exhibits = {
+    exhibits: dict[str, Exhibit] = {
         "figure-people": _confusions(report, found, best),
         "table-people-classes": _by_class(found, foremost(tuple(found.models), main)),
         "table-people-clips": _missed(found),
