@@ -210,3 +210,10 @@ def test_a_large_difference_from_people_is_shown(monkeypatch):
     one = difference(labels.right - (worse == 0), labels.answers.groups)
     assert one.mean > 0.2
     assert one.p < 0.05 < one.low
+
+
+def test_many_small_losses_and_few_large_wins_of_the_same_sum_are_no_difference():
+    values = np.array([-0.15] * 64 + [0.5] * 16)[None]
+    one = difference(values, np.arange(80))
+    assert sign_test(one.wins, one.losses) < 1e-6
+    assert one.p_groups > 0.3

@@ -87,6 +87,18 @@ def test_of_many_missed_clips_some_are_listed_and_the_caption_says_so(pets):
     assert "32 labels named another class." in words_of(parts)
 
 
+def test_hostile_names_of_models_and_classes_stay_as_they_are(make_study):
+    name, category = "**x** <b>[a](b)</b>", "<i>*cat*"
+    folder = make_study(
+        categories=(category, "dog"), models=("cnn", name), protocols=("k-fold",), num_folds=3, epochs=1, clip_s=0.1,
+        skill={"cnn": 1.0, name: 1.0},
+    )  # fmt: skip
+    parts = sections(human_labels, report_of(write_labels(folder, [(clip, "dog", 3) for clip in clips_of(folder)])))
+    assert f"{name} in " in words_of(parts)
+    assert name in [column.title for column in tables(parts)["table-people-classes"].columns]
+    assert tables(parts)["table-people-classes"].groups["Right answers, %"][0][0] == category
+
+
 def test_hostile_words_of_people_do_nothing(pets, tmp_path: Path):
     clips = clips_of(pets)
     write_labels(pets, [(clips[0], "<script>alert(1)</script>", 9), (clips[1], "=cmd|'/c calc'!A1", 3)])
