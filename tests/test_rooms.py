@@ -92,7 +92,7 @@ def test_importing_a_room_without_networks_imports_no_torch(module):
 
 
 def test_an_upward_import_and_a_hasty_one_are_seen():
-    assert rooms_imported("def f():\n    from auricle.report.tables import comparative") == {"report"}
+    assert rooms_imported("def f():\n    from auricle.report.table import show") == {"report"}
     assert rooms_imported("from auricle import runs, cli") == {"runs", "cli"}
     assert imported_by_importing("try:\n    import torch.nn\nexcept ImportError:\n    pass") == {"torch.nn"}
     assert imported_by_importing("def f():\n    import torch") == set()

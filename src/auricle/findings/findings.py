@@ -14,7 +14,10 @@ import numpy as np
 from auricle import files
 from auricle.findings.collapse import Collapse, collapses
 from auricle.findings.comparison import Comparison, compare, main_protocol
+from auricle.findings.human_labels import HumanComparison, against_people
+from auricle.findings.reference import ReferenceRow, beside_reports
 from auricle.findings.study import Study
+from auricle.findings.tuning import Tuning, tuning_of
 from auricle.scoring.difference import Difference
 
 
@@ -26,11 +29,17 @@ class Findings:
         main_protocol: the one that answers the question.
         comparisons: by protocol.
         collapses: of all cells.
+        human_labels: people and the models on the test clips of the main protocol; None where nobody was asked.
+        reference: the claims of four published reports beside what was measured; none without their models.
+        tuning: the search that came before the study; None where there was none.
     """
 
     main_protocol: str
     comparisons: Mapping[str, Comparison]
     collapses: tuple[Collapse, ...]
+    human_labels: HumanComparison | None
+    reference: tuple[ReferenceRow, ...]
+    tuning: Tuning | None
 
     @property
     def main(self) -> Comparison:
@@ -47,10 +56,15 @@ def find(study: Study, on_progress: Callable[[str], None] = lambda message: None
     """
     on_progress("comparing the models")
     protocol = main_protocol(study)
+    comparisons = {name: compare(study, name) for name in study.protocols}
+    rows = [row for comparison in comparisons.values() for row in comparison.rows]
     return Findings(
         main_protocol=protocol,
-        comparisons={name: compare(study, name) for name in study.protocols},
+        comparisons=comparisons,
         collapses=tuple(collapses(study.cells)),
+        human_labels=against_people(study, protocol),
+        reference=beside_reports(study, rows),
+        tuning=tuning_of(study, rows),
     )
 
 

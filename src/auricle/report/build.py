@@ -14,10 +14,13 @@ from auricle.report.chapters.architectures import architectures
 from auricle.report.chapters.closing import assumptions, listening, missing, reproduce, resources
 from auricle.report.chapters.comparison import comparison
 from auricle.report.chapters.dataset import dataset
+from auricle.report.chapters.human_labels import human_labels
 from auricle.report.chapters.methods import methods
+from auricle.report.chapters.reported import reported
 from auricle.report.chapters.results import results
 from auricle.report.chapters.summary import summary
 from auricle.report.chapters.training import training
+from auricle.report.chapters.tuning import tuning
 from auricle.report.document import Chapter, Document, Report, Section
 from auricle.report.figures.style import style
 from auricle.report.numbering import numbered
@@ -33,9 +36,12 @@ CHAPTERS: tuple[Callable[[Report], Chapter | None], ...] = (
     methods,
     architectures,
     training,
+    tuning,
     results,
     comparison,
+    human_labels,
     listening,
+    reported,
     assumptions,
     resources,
     reproduce,

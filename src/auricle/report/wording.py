@@ -204,3 +204,12 @@ def joined(texts: Sequence[Text], separator: str = " ") -> Text:
     for text in texts:
         pieces += [separator, *text] if pieces else text
     return tuple(pieces)
+
+
+def protocol_title(protocol: str, *, leaky: bool) -> str:
+    """Return the name of a protocol, marked where it leaks.
+
+    >>> protocol_title("random", leaky=True)
+    'random (leaky)'
+    """
+    return f"{protocol} (leaky)" if leaky else protocol

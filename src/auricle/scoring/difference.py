@@ -47,7 +47,8 @@ class Difference:
         trainings: how many.
         trainings_won: those with a mean above zero.
         p_groups: exact two-sided sign test over groups: McNemar's exact test where each clip is its own group and
-            scored once. Of these trainings; 1 where groups and clips disagree.
+            scored once. Of these trainings; 1 where groups and clips disagree. Of values other than -1, 0 and 1, whose
+            signs say little of their mean where they are skewed, the larger of this and Student's t-test over groups.
         p_trainings: that the difference is none for other clips and other trainings (`statistics.mean_test`); None
             where there is one training.
         p_adjusted: the larger of the two, adjusted for the number of comparisons (`adjusted`); 1 until that is done.
@@ -113,6 +114,9 @@ def difference(values: np.ndarray, groups: np.ndarray, first: str = "", second: 
     won, lost = _groups_won(flat, groups[of_clip])
     num_trainings = int(known.any(axis=1).sum())
     agree = (won - lost) * mean > 0  # or a few large groups outweigh many small ones
+    p_groups = sign_test(won, lost) if agree else 1.0
+    if not np.isin(flat, (-1, 0, 1)).all():
+        p_groups = max(p_groups, mean_test(flat, groups[of_clip], np.zeros(len(flat), np.int64)))
     return Difference(
         first=first,
         second=second,
@@ -125,7 +129,7 @@ def difference(values: np.ndarray, groups: np.ndarray, first: str = "", second: 
         losses=int((means < -NOTHING).sum()),
         trainings=num_trainings,
         trainings_won=int((np.nansum(values, axis=1) > NOTHING).sum()),
-        p_groups=sign_test(won, lost) if agree else 1.0,
+        p_groups=p_groups,
         p_trainings=mean_test(flat, groups[of_clip], of_training) if num_trainings > 1 else None,
     )
 
