@@ -1,6 +1,5 @@
 """Equal models, invented again and again: how often does a study call one of them better?"""
 
-import gc
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,14 +14,6 @@ from auricle.scoring.predictions import ClipPredictions
 from auricle.scoring.statistics import holm
 
 CATEGORIES = ("cat", "dog")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def frozen_garbage():
-    """Keep what was imported out of the garbage collection with which statsmodels begins every adjustment."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @dataclass(frozen=True)

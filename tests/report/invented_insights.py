@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from auricle.insight.record import Answers, Blanked, Insight, Reading, write_insight
 from auricle.findings.study import CellEvidence, load_study
+from auricle.insight.record import Answers, Blanked, Insight, Reading, write_insight
 from auricle.runs import StudyFolder
 
 NUM_BANDS, NUM_MOMENTS, NUM_STEPS = 8, 10, 5

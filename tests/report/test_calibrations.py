@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from auricle.findings.study import Study, load_study
 from auricle.report.calibrations import calibrations
 from auricle.report.chapter_calibration import calibration_chapter
-from auricle.findings.study import Study, load_study
 from auricle.report.figures import style
 from auricle.report.tables import comparative_rows
 from auricle.report.wording import Text

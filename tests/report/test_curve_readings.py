@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from auricle.report.curve_readings import read_curves
 from auricle.findings.study import Study
+from auricle.report.curve_readings import read_curves
 
 
 @pytest.fixture

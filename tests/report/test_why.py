@@ -10,10 +10,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from invented_insights import write_insights
 
+from auricle.findings.study import load_study
 from auricle.report.build import build_report
 from auricle.report.comparisons import ranking
 from auricle.report.differences import class_differences, hardest, leads, shares_right, where_shown
-from auricle.findings.study import load_study
 from auricle.report.insights import insights_of
 from auricle.report.tables import comparative_rows
 from auricle.runs import CellName, StudyFolder

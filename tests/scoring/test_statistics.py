@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, ttest_1samp
+from statsmodels.stats.multitest import multipletests
 
 from auricle.scoring import statistics
 from auricle.scoring.statistics import (
@@ -136,6 +137,11 @@ def test_one_group_proves_nothing_and_no_difference_is_none():
     assert mean_test(np.ones(9), np.zeros(9, int), np.zeros(9, int)) == 1.0
     assert mean_test(np.array([0.5, -0.5]), np.arange(2), np.zeros(2, int)) == 1.0
     assert mean_test(np.ones(9), np.arange(9), np.zeros(9, int)) < 1e-9
+
+
+@given(st.lists(st.floats(1e-9, 1), min_size=1, max_size=8))
+def test_the_adjustment_is_that_of_statsmodels(p_values: list[float]):
+    assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1].tolist())
 
 
 @pytest.mark.parametrize(("num_trainings", "spread"), [(1, 0.0), (2, 1.0), (4, 0.0), (4, 0.5), (4, 2.0)])

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from auricle.data.folds import Split
-from auricle.report.figures.style import palette, style
 from auricle.report.figures.results import confusion, f1_bars, roc
+from auricle.report.figures.style import palette, style
 from auricle.report.figures.training import curves, largest_loss
 from auricle.scoring.metrics import mean_curve, one_vs_rest
 from auricle.scoring.predictions import Predictions, to_csv

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from auricle.insight.record import Reading
-from auricle.report.figures import why
 from auricle.report.document import Block, Bullets, Figure
 from auricle.report.effects import Effect, effect
 from auricle.report.evidence import Study
+from auricle.report.figures import why
 from auricle.report.figures.style import Panel, drawable, palette, panel
 from auricle.report.insights import ModelInsight
 from auricle.report.table import Column, Range, Table, Value

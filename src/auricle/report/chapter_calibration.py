@@ -11,10 +11,10 @@ from auricle.report.chapter_summary import stamped
 from auricle.report.comparisons import SIGNIFICANT
 from auricle.report.document import Block, Bullets, Figure, Paragraph, Section
 from auricle.report.evidence import Study
-from auricle.report.figures.style import drawable, palette, panel
 from auricle.report.figures.calibration import reliability_diagram
-from auricle.report.tables import ComparativeRow
+from auricle.report.figures.style import drawable, palette, panel
 from auricle.report.table import Column, Table, Value
+from auricle.report.tables import ComparativeRow
 from auricle.report.wording import Ref, Strong, Text, anchors, count, decimal, listing, percent, points, spoken
 
 NUM_DRAWN = 6  # models with a diagram: the most accurate ones

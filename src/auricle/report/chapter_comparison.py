@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from auricle.report.figures import results
 from auricle.report.analysis import leaders, standing, uncertainty, verdict
 from auricle.report.baselines import beside_baselines, beside_best
 from auricle.report.chapter_ranking import heads_sections, ranking_figure, spread_table
@@ -14,11 +13,12 @@ from auricle.report.chapter_summary import stamped
 from auricle.report.comparisons import MOST_SHOWN, Comparison, foremost, foremost_in_words
 from auricle.report.document import Block, Bullets, Figure, Paragraph, Section
 from auricle.report.evidence import Study
+from auricle.report.figures import results
 from auricle.report.figures.style import palette, panel
 from auricle.report.observations import class_f1, observations
 from auricle.report.ranking import places, ranking_in_words
-from auricle.report.tables import ComparativeRow
 from auricle.report.table import Column, Range, Table, Value
+from auricle.report.tables import ComparativeRow
 from auricle.report.wording import Ref, Strong, Text, joined
 
 _PAIRS = (

@@ -8,13 +8,13 @@ from auricle.report.chapter_summary import stamped
 from auricle.report.comparisons import Comparison
 from auricle.report.document import Block, Bullets, Figure, Paragraph, Section
 from auricle.report.evidence import Study
-from auricle.report.figures.style import palette, panel
 from auricle.report.figures.ranking import ranking
+from auricle.report.figures.style import palette, panel
 from auricle.report.heads import families, family_name, heads_in_words, published_claim
 from auricle.report.ranking import places, ties
 from auricle.report.seeds import seed_rows
-from auricle.report.tables import ComparativeRow
 from auricle.report.table import Column, Table, Value
+from auricle.report.tables import ComparativeRow
 from auricle.report.wording import Strong, Text, decimal
 from auricle.scoring.statistics import wilson_interval
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from auricle.report.figures import results
 from auricle.report.analysis import leaders, references, standing, uncertainty, verdict
 from auricle.report.baselines import BASELINE_MARK, beside_baselines, not_above
 from auricle.report.collapses import MARK, MEANING, told
 from auricle.report.comparisons import Comparison
 from auricle.report.document import Answer, Block, Callout, Figure, KeyNumber, Section
 from auricle.report.evidence import Study
+from auricle.report.figures import results
 from auricle.report.figures.style import palette, panel
-from auricle.report.tables import ComparativeRow, baseline_rows, with_baselines
 from auricle.report.table import Column, Marked, Spread, Table
+from auricle.report.tables import ComparativeRow, baseline_rows, with_baselines
 from auricle.report.wording import Code, Ref, Text, count, decimal, joined, listing, percent, points
 
 

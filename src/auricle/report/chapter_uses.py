@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from auricle.insight.record import Insight
-from auricle.report.figures import why
 from auricle.report.chapter_attention import attention_blocks
 from auricle.report.document import Block, Bullets, Figure, Paragraph, Section
 from auricle.report.effects import Effect, cost
 from auricle.report.evidence import Study
+from auricle.report.figures import why
 from auricle.report.figures.style import drawable, palette, panel
 from auricle.report.insights import ModelInsight, costs, insights_of
 from auricle.report.table import Column, Range, Table, Value

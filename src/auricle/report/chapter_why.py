@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from auricle.report.figures import why
 from auricle.report.chapter_summary import stamped
 from auricle.report.chapter_uses import uses_section
 from auricle.report.comparisons import MOST_SHOWN, foremost, foremost_in_words, ranking
@@ -24,10 +23,11 @@ from auricle.report.differences import (
 )
 from auricle.report.document import Block, Figure, Paragraph, Section
 from auricle.report.evidence import Study
+from auricle.report.figures import why
 from auricle.report.figures.style import drawable, palette, panel
 from auricle.report.people import people_of
-from auricle.report.tables import ComparativeRow
 from auricle.report.table import Column, Range, Table, Value
+from auricle.report.tables import ComparativeRow
 from auricle.report.wording import Ref, Text, count, percent, points, spoken
 
 MOST_ROWS = 28

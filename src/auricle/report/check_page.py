@@ -76,7 +76,9 @@ def compose_check(audit: Audit) -> Document:
     return Document(f"What is wrong with {spoken(name)}?", subtitle, head, sections_of("check", values, exhibits))
 
 
-def _exhibits(audit: Audit, found: Mapping[Severity, Sequence[tuple[FindingType, Sequence[Finding]]]]) -> dict[str, Exhibit]:
+def _exhibits(
+    audit: Audit, found: Mapping[Severity, Sequence[tuple[FindingType, Sequence[Finding]]]]
+) -> dict[str, Exhibit]:
     """Return the tables, and the pictures of those clips that can be decoded."""
     clips = {clip.name: clip for clip in audit.survey.manifest.clips}
     overview: dict[str, list[tuple[Value, ...]]] = {

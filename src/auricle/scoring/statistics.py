@@ -187,13 +187,13 @@ def clustered_variance(residuals: np.ndarray, clusters: np.ndarray) -> tuple[flo
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjust p-values for the number of comparisons: a false alarm among all stays as rare as in one.
 
-    S. Holm, Scand. J. Stat. 6 (1979) 65.
+    S. Holm, Scand. J. Stat. 6 (1979) 65. Ours, as that of statsmodels collects garbage at every call (0.1 s and more).
 
-    >>> [round(p, 6) for p in holm([0.01, 0.04, 0.03])]
+    >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
     """
-    if not p_values:
-        return []
-    from statsmodels.stats.multitest import multipletests
-
-    return [float(p) for p in multipletests(p_values, method="holm")[1]]
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(np.argsort(p_values, kind="stable").tolist()):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
