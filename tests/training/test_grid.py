@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from auricle.model.describe import window_starts_s
-from auricle.training.parts import prepare_training
+from auricle.training.start import prepare_training, training_clips
 
 
 def started(recordings, split, preset):
     trainer, sets = prepare_training(preset, recordings, split, 0, torch.device("cpu"))
-    return trainer, sets, sets.drawn_from(trainer)
+    return trainer, sets, training_clips(trainer, sets)[0]
 
 
 def test_a_grid_holds_the_windows_that_score_a_clip_with_its_label(recordings, split, tiny) -> None:
