@@ -70,7 +70,7 @@ def test_a_mask_over_features_is_one_stretch_no_longer_than_asked(frames: int, r
     from auricle.training.augment import Augmenter
 
     config = AugmentationConfig(feature_frame_mask=frames, feature_row_mask=rows)
-    augmenter = Augmenter(config, 2, 25.0, torch.tensor(-1.0), torch.Generator().manual_seed(seed))
+    augmenter = Augmenter(config, "log-mel", 25.0, torch.tensor(-1.0), torch.Generator().manual_seed(seed))
     features = torch.ones(4, 6, 10)
     kept = augmenter.mask_features(features)
     assert torch.equal(features, torch.ones(4, 6, 10))

@@ -50,7 +50,7 @@ def fresh_trainer(preset: Preset, model: Classifier, seed: int, device: torch.de
     config = preset.training
     augmenter = Augmenter(
         preset.augmentation,
-        model.frontend.exponent,
+        preset.frontend.kind,
         model.frontend.frames_per_s,
         model.frontend.neutral.clone(),
         torch.Generator(device).manual_seed(seed),
