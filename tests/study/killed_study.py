@@ -25,8 +25,8 @@ from auricle.config import StudyConfig
 from auricle.runs import StudyFolder
 from auricle.study.listener import Listener
 from auricle.study.study import run_study
+from auricle.training import loop
 from auricle.training.fit import fit_cell
-from auricle.training.loop import Trainer
 
 EPOCHS = 6
 BLOCKS = [
@@ -57,17 +57,17 @@ def config(folder: Path, num_seeds: int) -> StudyConfig:
 def counting(cell, *words, **options) -> None:
     """Train a cell, and write down every epoch before it begins."""
     log = os.open(cell.folder.parents[2] / "begun.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    plain = Trainer.epoch
+    plain = loop.train_epoch
 
-    def epoch(self, number, clips):
+    def epoch(trainer, clips, number):
         os.write(log, f"{cell.name} {number}\n".encode())
-        return plain(self, number, clips)
+        return plain(trainer, clips, number)
 
-    Trainer.epoch = epoch
+    loop.train_epoch = epoch
     try:
         fit_cell(cell, *words, **{**options, "threads": 1})
     finally:
-        Trainer.epoch = plain
+        loop.train_epoch = plain
         os.close(log)
 
 

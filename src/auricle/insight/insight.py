@@ -79,7 +79,7 @@ def _look_into(
 ) -> list[str]:
     from auricle.insight.look import look
     from auricle.study.reopen import reopen_cells
-    from auricle.training.fit import choose_device
+    from auricle.training.start import choose_device
 
     tell("reading the recordings")
     chosen_device = choose_device(device)

@@ -37,7 +37,7 @@ def looks(
     from auricle.model.transformer import Encoder
     from auricle.serving.layout import attention_layout
     from auricle.training.finished import load_network
-    from auricle.training.loop import window_probabilities
+    from auricle.training.evaluate import window_probabilities
 
     network = load_network(cell, preset, num_classes)
     layout = attention_layout(network, preset)

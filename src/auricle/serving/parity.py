@@ -15,7 +15,7 @@ from auricle.scoring.calibration import softmax
 from auricle.serving.bundle import WHOLE, Bundle
 from auricle.serving.classifier import Classifier
 from auricle.serving.windows import Windowing
-from auricle.training.loop import cut_windows
+from auricle.training.evaluate import cut_windows
 
 NUM_SOUNDS = 1_000
 TOLERANCE = 1e-4  # in probability

@@ -29,16 +29,16 @@ def check_workers(workers: int | None, device: str) -> None:
 
 
 def choose_device(name: str) -> str:
-    """Return the device that a name means, as `training.fit.choose_device` does.
+    """Return the device that a name means, as `training.start.choose_device` does.
 
     Raises:
         MachineError: this machine has no such device.
     """
     if name == "cpu":  # which every machine has, and PyTorch takes a second to say so
         return name
-    from auricle.training import fit
+    from auricle.training import start
 
-    return str(fit.choose_device(name))
+    return str(start.choose_device(name))
 
 
 def divide(workers: int | None, device: str, num_jobs: int) -> tuple[int, int]:
