@@ -46,7 +46,7 @@ def onnx_and_torch(bundle: Path, cell: Path | None) -> dict[str, float]:
     """Return milliseconds for one clip on one thread: model.onnx, its network alone, and PyTorch."""
     import onnxruntime
 
-    from auricle.serving.classifier import Classifier
+    from auricle.predict.classifier import Classifier
 
     classifier = Classifier.load(bundle)
     waveform = np.random.default_rng(0).standard_normal(round(CLIP_S * classifier.sample_rate_hz)).astype(np.float32)
@@ -63,8 +63,8 @@ def onnx_and_torch(bundle: Path, cell: Path | None) -> dict[str, float]:
     if cell is not None:
         import torch
 
-        from auricle.serving.export import _load_network, _read, find_cell
-        from auricle.serving.parity import torch_probabilities
+        from auricle.bundle.export import _load_network, _read, find_cell
+        from auricle.bundle.parity import torch_probabilities
 
         torch.set_num_threads(1)
         found = find_cell(cell)

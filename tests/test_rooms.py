@@ -12,12 +12,12 @@ import auricle
 
 SOURCE = Path(auricle.__file__).parent
 ROOMS = (
-    "errors", "files", "system", "config", "runs", "data", "model", "audit", "scoring", "training", "study", "search",
-    "insight", "report", "serving", "handin", "listening", "cli",
+    "errors", "files", "system", "config", "data", "model", "audit", "scoring", "runs", "training", "work", "study",
+    "search", "tracking", "bundle", "predict", "insight", "report", "demo", "handin", "listening", "cli",
 )  # fmt: skip
 MODULES = sorted(SOURCE.rglob("*.py"))
 NEED_TORCH = {
-    *(SOURCE / "serving" / name for name in ("export.py", "layout.py", "convert.py", "parity.py")),  # to a bundle
+    *(SOURCE / "bundle" / f"{name}.py" for name in ("export", "layout", "convert", "parity", "quantise")),
     *(SOURCE / "insight" / name for name in ("attention.py", "changes.py", "look.py")),  # a network is asked again
     SOURCE / "handin" / "program.py",  # is handed in, and imported by nothing
 }

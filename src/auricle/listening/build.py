@@ -11,10 +11,10 @@ from auricle import files
 from auricle.listening.looks import looks
 from auricle.listening.mistakes import MOST, Mistake, most_confident
 from auricle.listening.page import Card, card, render, style, template
+from auricle.predict.explain import Explanation
 from auricle.report.chapter_listening import LISTENING_PAGE
 from auricle.report.evidence import Study, load_study
 from auricle.runs import StudyFolder
-from auricle.serving.classifier import Explanation
 from auricle.study.reopen import find_recordings
 
 VERSION = 1  # of the pictures and sounds; raise it when they change

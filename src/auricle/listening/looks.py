@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from auricle.bundle.windows import Windowing
 from auricle.config import Preset
 from auricle.data.audio import load_waveform
+from auricle.predict.explain import Explanation, attention_over_time, occlusion_over_time
 from auricle.runs import Cell
-from auricle.serving.classifier import Explanation
-from auricle.serving.explain import attention_over_time, occlusion_over_time
-from auricle.serving.windows import Windowing
 
 
 def looks(
@@ -34,8 +33,8 @@ def looks(
         return {}
     import torch
 
+    from auricle.bundle.layout import attention_layout
     from auricle.model.transformer import Encoder
-    from auricle.serving.layout import attention_layout
     from auricle.training.finished import load_network
     from auricle.training.evaluate import window_probabilities
 
@@ -55,12 +54,11 @@ def looks(
             frames = network.frontend.frames(torch.from_numpy(waveform)[None])[0].T.contiguous().numpy()  # (T, bands)
             if layout is None:
                 silence = float(network.frontend.neutral)
-                times_s, drop = occlusion_over_time(frames, num, windowing, probabilities_of, silence, duration_s)
-                found[name] = Explanation(times_s, None, None, drop)
+                found[name] = occlusion_over_time(frames, num, windowing, probabilities_of, silence, duration_s)
                 continue
             windows = torch.from_numpy(windowing.cut(frames, num))  # (W, bands, T)
             assert isinstance(network.summary, Encoder)
             weights = network.summary.attention_weights(network.base(network.frontend(windows)))
             maps = torch.stack(weights, dim=1).double().numpy()  # (W, layers, H, tokens, tokens)
-        found[name] = Explanation(*attention_over_time(maps, layout, windowing, duration_s), None)
+        found[name] = attention_over_time(maps, layout, windowing, duration_s)
     return found

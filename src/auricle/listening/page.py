@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from auricle.data.audio import load_waveform
+from auricle.demo.page import bar, confidence, explanation_tracks, readable
+from auricle.demo.tracks import axis_track, row, spectrogram_track, waveform_track
 from auricle.listening.mistakes import Mistake
 from auricle.listening.sounds import PLAYED_HZ, playable
+from auricle.predict.explain import Explanation
 from auricle.report.evidence import Study
 from auricle.report.figures import palette
 from auricle.report.figures_dataset import mel_levels
 from auricle.report.wording import count, spoken, visible
-from auricle.serving.classifier import Explanation
-from auricle.serving.demo_figures import axis_track, row, spectrogram_track, waveform_track
-from auricle.serving.demo_page import bar, look_tracks, percent, readable
 
 NUM_BARS = 3  # likeliest categories of an answer, besides the true one
 Looks = Mapping[tuple[str, str], Explanation]  # by model and clip
@@ -76,12 +76,12 @@ def _answer(study: Study, mistake: Mistake, looks: Looks, duration_s: float) -> 
     return Answer(
         model=study.models.index(name.model),
         answer=mistake.answer,
-        verdict=f"{readable(categories[mistake.answer])} <small>{percent(mistake.confidence)}</small>",
+        verdict=f"{readable(categories[mistake.answer])} <small>{confidence(mistake.confidence)}</small>",
         told=f"{name.protocol}, fold {name.fold}{seed}" + (f"; wrong in {of}" if of else ""),
         bars="".join(
             bar(categories[place], mistake.probabilities[place], is_best=place == mistake.truth) for place in places
         ),
-        looked=look_tracks(name.model, colour, look, duration_s) if look else "",
+        looked=explanation_tracks(name.model, colour, look, duration_s) if look else "",
     )
 
 
@@ -120,7 +120,7 @@ def render(study: Study, cards: Sequence[Card], *, duration_s: float, most: int,
 def style() -> str:
     """Return the style sheets of the report, of the demo's pictures and of this page."""
     report = resources.files("auricle.report").joinpath("templates", "report.css").read_text(encoding="utf-8")
-    demo = resources.files("auricle.serving").joinpath("demo.css").read_text(encoding="utf-8")
+    demo = resources.files("auricle.demo").joinpath("demo.css").read_text(encoding="utf-8")
     return report + demo + template("errors.css")
 
 
