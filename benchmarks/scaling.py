@@ -28,11 +28,11 @@ from auricle.data.folds import make_splits
 from auricle.data.manifest import Manifest
 from auricle.runs import CellName, StudyFolder
 from auricle.study.executors import run_in_processes
-from auricle.study.jobs import Job
 from auricle.study.listener import Listener
-from auricle.study.ray_cluster import OnRay, connected
 from auricle.study.ray_executor import run_on_ray
 from auricle.training.fit import fit_cell
+from auricle.work.jobs import Job
+from auricle.work.ray.cluster import RayOptions, connected
 from measure import in_turn, publish, ratio, recordings_here, seconds, table
 
 
@@ -57,7 +57,7 @@ def on_nodes(make: Callable[[Path], list[Job]], num_nodes: int) -> float:
     """Return the seconds that a cluster of some nodes takes."""
     with tempfile.TemporaryDirectory() as folder, nodes(num_nodes) as address:
         jobs = make(Path(folder))
-        with connected(OnRay(address)) as cluster:
+        with connected(RayOptions(address)) as cluster:
             return seconds(partial(finished, partial(run_on_ray, jobs, Listener(), fit_cell, cluster=cluster)))
 
 

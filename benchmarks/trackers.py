@@ -20,7 +20,7 @@ from auricle.config import StudyConfig
 from auricle.study.study import run_study
 from measure import in_turn, publish, ratio, recordings_here, seconds, table
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "study"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "tracking"))
 
 from wandb_server import FAILURES, KEY, serving
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import soundfile
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import fake_fits
-
 from auricle import files
 from auricle.config import StudyConfig
 from auricle.report.evidence import Study, load_study
 from auricle.scoring.predictions import Predictions, read_predictions, write_predictions
 from auricle.study.study import run_study
+from auricle.work.options import RunOptions
 
 HOSTILE = ("<img src=x onerror=document.title='hacked'>", "=cmd|' calc'!A0", "dog")
 RATE_HZ = 8_000
@@ -62,7 +62,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, sounds: Path) -> Path:
     out = tmp_path_factory.mktemp("runs") / "mishears"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AURICLE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        run_study(config, out, workers=1, wandb_mode="off", fit=mistaken)
+        run_study(config, out, RunOptions(workers=1), fit=mistaken)
     return out
 
 

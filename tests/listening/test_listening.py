@@ -24,7 +24,7 @@ from auricle.report.document import Document
 from auricle.report.evidence import load_study
 from auricle.report.numbering import numbered
 from auricle.runs import StudyFolder
-from auricle.study.reopen import find_recordings
+from auricle.runs.reopen import find_recordings
 
 CHROMIUM = Path("/usr/bin/chromium")
 

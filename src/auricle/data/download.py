@@ -22,7 +22,7 @@ from auricle.data.tables import ESC50_TABLE, URBANSOUND8K_TABLE, esc50_clips, ur
 from auricle.data.transfer import fetch
 from auricle.errors import MachineError, RefusedError, choices
 from auricle.files import machine_errors, write_json
-from auricle.runs import lock
+from auricle.system import lock
 
 # Called with what is going on ("downloading", "unpacking"), bytes done, and bytes in all where that is known.
 Progress = Callable[[str, int, int | None], None]

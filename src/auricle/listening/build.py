@@ -15,7 +15,7 @@ from auricle.predict.explain import Explanation
 from auricle.report.chapter_listening import LISTENING_PAGE
 from auricle.report.evidence import Study, load_study
 from auricle.runs import StudyFolder
-from auricle.study.reopen import find_recordings
+from auricle.runs.reopen import find_recordings
 
 VERSION = 1  # of the pictures and sounds; raise it when they change
 MAX_BYTES = 7_500_000  # of the page
