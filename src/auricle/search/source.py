@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from typing_extensions import override
+
 from auricle import files, runs
 from auricle.errors import AuricleError, MachineError
 from auricle.runs import Cell
@@ -20,7 +22,7 @@ from auricle.search.judge import PrunedError, fit_judged
 from auricle.search.listener import SearchListener
 from auricle.search.trials import Begun, Trials
 from auricle.work.jobs import Fit, Job
-from auricle.work.loop import Task
+from auricle.work.loop import Source, Task
 
 MakeJobs = Callable[[Begun], Sequence[Job]]
 
@@ -37,8 +39,8 @@ class TrialJobs:
     ending: tuple[str, str] | None = None  # the type of the error, and the cause
 
 
-class TrialSource:
-    """A source of jobs: trials are begun as workers become free, until none is left.
+class TrialSource(Source):
+    """Trials are begun as workers become free, until none is left.
 
     Args:
         trials: what to train next, and where to report how it went.
@@ -49,12 +51,7 @@ class TrialSource:
     """
 
     def __init__(
-        self,
-        trials: Trials,
-        make_jobs: MakeJobs,
-        fit: Fit,
-        listener: SearchListener,
-        on_change: Callable[[], None],
+        self, trials: Trials, make_jobs: MakeJobs, fit: Fit, listener: SearchListener, on_change: Callable[[], None]
     ) -> None:
         self.trials = trials
         self.make_jobs = make_jobs
@@ -63,14 +60,15 @@ class TrialSource:
         self.on_change = on_change
         self._open: list[TrialJobs] = []
 
+    @override
     def is_over(self) -> bool:
-        """Return whether every trial has ended, here and elsewhere."""
         return self.trials.over()
 
+    @override
     def tick(self) -> None:
-        """Show that this search lives, and take over the trials of those that do not."""
         self.trials.tick()
 
+    @override
     def next_task(self) -> Task | None:
         """Return a fold of a trial that has begun, or else of the next one; its other folds wait for the first."""
         trial = next((trial for trial in self._open if trial.left), None)
@@ -104,8 +102,8 @@ class TrialSource:
             return None
         return trial
 
+    @override
     def ended(self, job: Job, cause: str | None) -> None:
-        """Go on with the other folds of a trial, or end it."""
         trial = next(trial for trial in self._open if any(own is job for own in trial.jobs))
         trial.num_running -= 1
         if cause is not None:

@@ -14,13 +14,16 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
+
+from typing_extensions import override
 
 from auricle.runs import CellName
 from auricle.work.jobs import Failures, Fit, Job, record_failure
 
 TICK_S = 2.0  # at most so long between two looks at what others do
 Task = tuple[Job, Fit]
+Kind = Literal["started", "epoch", "note", "ended", "died"]
 
 
 class WorkListener:
@@ -57,7 +60,7 @@ class Event:
         content: of an epoch, its record; of a note, its text; of an end, why the job failed, None where it did not.
     """
 
-    kind: Literal["started", "epoch", "note", "ended", "died"]
+    kind: Kind
     job: Job
     content: Any = None
 
@@ -65,22 +68,25 @@ class Event:
 OnEvent = Callable[[Event], None]
 
 
-class Pool(Protocol):
-    """Where jobs are trained."""
+class Pool:
+    """Where jobs are trained; it has room while fewer than `most` tasks are open.
 
-    @property
+    Attributes:
+        most: tasks at a time; None: as many as there are.
+        tasks: those that have not ended, by what the pool knows them by.
+    """
+
+    def __init__(self, most: int | None) -> None:
+        self.most = most
+        self.tasks: dict[Any, Task] = {}
+
     def has_room(self) -> bool:
-        """Whether another job may be given."""
-        ...
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a job has not ended."""
-        ...
+        """Return whether another job may be given."""
+        return self.most is None or len(self.tasks) < self.most
 
     def give(self, job: Job, fit: Fit) -> None:
         """Begin a job."""
-        ...
+        raise NotImplementedError
 
     def wait(self, on_event: OnEvent, timeout_s: float) -> None:
         """Report what has happened; wait at most so long for the first event.
@@ -88,31 +94,57 @@ class Pool(Protocol):
         Raises:
             MachineError: the machine cannot go on.
         """
-        ...
+        raise NotImplementedError
 
     def close(self) -> None:
         """End what still runs, at once."""
-        ...
 
 
-class Source(Protocol):
-    """What is trained next."""
+class Source:
+    """What is trained next: here, nothing."""
 
     def next_task(self) -> Task | None:
         """Return another job and what trains it; None while there is none."""
-        ...
+        return None
 
     def ended(self, job: Job, cause: str | None) -> None:
         """Take in how a job ended: done, or why not."""
-        ...
 
     def is_over(self) -> bool:
         """Return whether no job will come any more, where none runs."""
-        ...
+        return True
 
     def tick(self) -> None:
         """Do what is to be done now and then."""
-        ...
+
+
+class JobQueue(Source):
+    """Jobs in the order in which they start. One that fails does not keep the others from it.
+
+    Args:
+        jobs: for other processes, their recordings must be memory maps.
+        fit: trains a cell; a function that workers can import.
+
+    Attributes:
+        failures: the cells that failed, with their causes.
+    """
+
+    def __init__(self, jobs: Sequence[Job], fit: Fit) -> None:
+        self.failures: Failures = {}
+        self._left = deque((job, fit) for job in jobs)
+
+    @override
+    def next_task(self) -> Task | None:
+        return self._left.popleft() if self._left else None
+
+    @override
+    def ended(self, job: Job, cause: str | None) -> None:
+        if cause is not None:
+            self.failures[job.cell.name] = cause
+
+    @override
+    def is_over(self) -> bool:
+        return not self._left
 
 
 def run_jobs(source: Source, pool: Pool, listener: WorkListener) -> None:
@@ -141,42 +173,9 @@ def run_jobs(source: Source, pool: Pool, listener: WorkListener) -> None:
 
     with contextlib.closing(pool):
         while True:
-            while pool.has_room and (task := source.next_task()):
+            while pool.has_room() and (task := source.next_task()):
                 pool.give(*task)
-            if not pool.is_busy and source.is_over():
+            if not pool.tasks and source.is_over():
                 return
             pool.wait(on_event, TICK_S)
             source.tick()
-
-
-class JobQueue:
-    """A source: jobs in the order in which they start. One that fails does not keep the others from it.
-
-    Args:
-        jobs: for other processes, their recordings must be memory maps.
-        fit: trains a cell; a function that workers can import.
-
-    Attributes:
-        failures: the cells that failed, with their causes.
-    """
-
-    def __init__(self, jobs: Sequence[Job], fit: Fit) -> None:
-        self.left = deque(jobs)
-        self.fit = fit
-        self.failures: Failures = {}
-
-    def next_task(self) -> Task | None:
-        """As `Source` says."""
-        return (self.left.popleft(), self.fit) if self.left else None
-
-    def ended(self, job: Job, cause: str | None) -> None:
-        """As `Source` says."""
-        if cause is not None:
-            self.failures[job.cell.name] = cause
-
-    def is_over(self) -> bool:
-        """As `Source` says."""
-        return not self.left
-
-    def tick(self) -> None:
-        """Nothing is to be done."""

@@ -30,7 +30,7 @@ from auricle.data.cache import Recordings
 from auricle.errors import MachineError
 from auricle.work.children import end_with_parent, signals_blocked
 from auricle.work.jobs import Fit, Job, train_job
-from auricle.work.loop import Event
+from auricle.work.loop import Kind
 
 LAST_SECONDS_S = 10.0  # for a process that has closed its channel to end by itself
 
@@ -39,14 +39,12 @@ class Worker:
     """The process, seen from its parent.
 
     Attributes:
-        job: what it trains; None while it waits.
-        channel: ready to be read when it has said something or died.
+        channel: ready to be read when it has reported something or died.
         log: the file of its standard output and errors.
     """
 
     def __init__(self, log: Path) -> None:
         spawn = multiprocessing.get_context("spawn")
-        self.job: Job | None = None
         self.log = log
         self.channel, far_end = spawn.Pipe()
         self.process: BaseProcess = spawn.Process(target=_train_what_comes, args=(far_end, log), daemon=True)
@@ -56,30 +54,25 @@ class Worker:
 
     def give(self, job: Job, fit: Fit) -> None:
         """Let it train a cell."""
-        self.job = job
         with contextlib.suppress(OSError):  # it has died, which reading the channel will show
             self.channel.send((fit, replace(job, recordings=without_waveforms(job.recordings))))
 
-    def receive(self) -> Event:
-        """Return what it reports; from an end on, it waits for another job, unless it has died.
+    def receive(self) -> tuple[Kind, Any]:
+        """Return what it reports: an epoch, or that its job has ended, or how it died.
 
         Raises:
             MachineError: its machine cannot go on.
         """
-        assert self.job is not None
-        job = self.job
         try:
             kind, content = self.channel.recv()
         except (EOFError, OSError):
             self.process.join(LAST_SECONDS_S)
             self.kill()
             self.process.join()
-            kind, content = "died", self._how_it_died()
+            return "died", self._how_it_died()
         if kind == "stopped":
             raise MachineError(content)
-        if kind != "epoch":
-            self.job = None
-        return Event(kind, job, content)
+        return kind, content
 
     def _how_it_died(self) -> str:
         code = self.process.exitcode or 0

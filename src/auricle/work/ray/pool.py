@@ -6,14 +6,16 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
+
+from typing_extensions import override
 
 from auricle.data.cache import Recordings
 from auricle.errors import MachineError
 from auricle.runs import CellName
 from auricle.work.jobs import Fit, Job, clear_cell, record_failure
-from auricle.work.loop import Event, OnEvent
+from auricle.work.loop import Event, OnEvent, Pool, Task
 from auricle.work.ray.attempts import Attempts
 from auricle.work.ray.cluster import Cluster
 from auricle.work.ray.node import RemoteJob, train_on_node
@@ -23,15 +25,6 @@ TICK_S = 0.2  # between two looks at which tasks have ended
 MOST_LOSSES = 3  # of a cell, without an epoch in between
 HEAD_S, HEAD_GONE_S = 5.0, 20.0  # between two looks at whether the head is there; until it is given up
 LAST_SECONDS_S = 4.0  # for tasks to end by themselves when we are stopped
-
-
-@dataclass(frozen=True)
-class RayTask:
-    """An attempt at a cell, waiting for a node or on one."""
-
-    job: Job
-    fit: Fit
-    number: int
 
 
 @contextlib.contextmanager
@@ -50,7 +43,7 @@ def ray_errors() -> Iterator[None]:
         raise MachineError("Ray cannot go on: its head has given this machine up; see `ray status`") from error
 
 
-class RayPool:
+class RayPool(Pool):
     """The nodes of a cluster; a job trains on whatever node has room for it.
 
     Recordings are mapped where a node sees their memory map; else they travel once.
@@ -61,6 +54,7 @@ class RayPool:
     """
 
     def __init__(self, cluster: Cluster, most: int | None = None) -> None:
+        super().__init__(most)
         import ray
         from ray.util.queue import Queue
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -68,31 +62,20 @@ class RayPool:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self._mailbox = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
         self.cluster = cluster
-        self.most = most
         self._attempts = Attempts()
-        self._tasks: dict[Any, RayTask] = {}  # by the object of a task
-        self._open: dict[CellName, tuple[Job, Fit]] = {}  # the jobs that have not ended
+        self._numbers: dict[Any, int] = {}  # of the attempt that a task is
+        self._given: dict[CellName, Task] = {}
         self._waveforms: dict[str, Any] = {}  # by digest; of recordings that a node did not see
         self._nodes: dict[CellName, str] = {}  # where a cell has started
         self._losses: Counter[CellName] = Counter()
         self._head_seen_s = time.monotonic()
 
-    @property
-    def has_room(self) -> bool:
-        """As `Pool` says."""
-        return self.most is None or len(self._tasks) < self.most
-
-    @property
-    def is_busy(self) -> bool:
-        """As `Pool` says; a task that tidies up after its last message is waited for."""
-        return bool(self._open or self._tasks)
-
+    @override
     @ray_errors()
     def give(self, job: Job, fit: Fit) -> None:
-        """As `Pool` says."""
         import ray
 
-        self._open[job.cell.name] = job, fit
+        self._given[job.cell.name] = job, fit
         number, files = self._attempts.begin(job.cell)
         remote = RemoteJob(number, replace(job, recordings=without_waveforms(job.recordings)), fit, files)
         needs = self.cluster.needs(job.device, job.threads or 1)
@@ -106,11 +89,11 @@ class RayPool:
             cpus, gpus = needs["CPU"], needs.get("GPU", 0)
             task = ray.remote(max_retries=0, scheduling_strategy="SPREAD", num_cpus=cpus, num_gpus=gpus)(train_on_node)
             sent = task.remote(remote, waveforms, self._mailbox)
-        self._tasks[sent] = RayTask(job, fit, number)
+        self.tasks[sent], self._numbers[sent] = (job, fit), number
 
+    @override
     @ray_errors()
     def wait(self, on_event: OnEvent, timeout_s: float) -> None:
-        """As `Pool` says; tasks that took their cell with them are given again."""
         self._read_mailbox(on_event, min(timeout_s, TICK_S))
         self._collect(on_event)
         self._check_head()
@@ -140,7 +123,7 @@ class RayPool:
         """Act on a message, unless its attempt does not count any more."""
         if not self._attempts.counts(name, number):
             return
-        job, fit = self._open[name]
+        job, fit = self._given[name]
         if kind == "unseen":
             self._attempts.give_up(name)
             self._share(job, on_event)
@@ -158,7 +141,7 @@ class RayPool:
         elif kind == "ended":
             cause, files = content
             self._attempts.end(job.cell, number, files)
-            self._end(job, cause, on_event)
+            on_event(Event("ended", job, cause))
         else:
             raise MachineError(content)
 
@@ -176,23 +159,23 @@ class RayPool:
         """Find the tasks that have ended, and those among them that took their cell with them."""
         import ray
 
-        tasks = list(self._tasks)
+        tasks = list(self.tasks)
         ended, _ = ray.wait(tasks, num_returns=len(tasks), timeout=0) if tasks else ([], [])
         if ended:
             self._read_mailbox(on_event, 0.0)  # what they sent last
         for task in ended:
-            lost = self._tasks.pop(task)
-            if self._attempts.counts(lost.job.cell.name, lost.number):
-                self._lose(lost, *_why_ended(task), on_event)
+            job, fit = self.tasks.pop(task)
+            if self._attempts.counts(job.cell.name, self._numbers.pop(task)):
+                self._lose(job, fit, *_why_ended(task), on_event)
 
-    def _lose(self, lost: RayTask, why: str, again: bool, on_event: OnEvent) -> None:
+    def _lose(self, job: Job, fit: Fit, why: str, again: bool, on_event: OnEvent) -> None:
         """Train a cell again from its last epoch, or give it up."""
-        job, name = lost.job, lost.job.cell.name
+        name = job.cell.name
         self._losses[name] += 1
         where = f"on {self._nodes[name]}" if name in self._nodes else "on its way to a node"
         if again and self._losses[name] < MOST_LOSSES:
             on_event(Event("note", job, f"{name} was lost {where} ({why}); it goes on from its last epoch"))
-            self.give(job, lost.fit)
+            self.give(job, fit)
             return
         cause = f"{why}, {where}" + (f", {MOST_LOSSES} times without an epoch" if again else "")
         self._attempts.give_up(name)
@@ -200,23 +183,19 @@ class RayPool:
         record_failure(job.cell, cause, "NodeLost", "")
         if name not in self._nodes:
             on_event(Event("started", job))
-        self._end(job, cause, on_event)
-
-    def _end(self, job: Job, cause: str | None, on_event: OnEvent) -> None:
-        del self._open[job.cell.name]
         on_event(Event("ended", job, cause))
 
+    @override
     def close(self) -> None:
-        """End what still runs: first with a word, so that nodes tidy up, then at once."""
         import ray
 
         with contextlib.suppress(ray.exceptions.RayError):
-            for force, patience_s in ((False, LAST_SECONDS_S), (True, 1.0)):
-                for task in self._tasks:
+            for force, patience_s in ((False, LAST_SECONDS_S), (True, 1.0)):  # asked first, so that nodes tidy up
+                for task in self.tasks:
                     ray.cancel(task, force=force)
-                if self._tasks:
-                    ended, _ = ray.wait(list(self._tasks), num_returns=len(self._tasks), timeout=patience_s)
-                    self._tasks = {task: lost for task, lost in self._tasks.items() if task not in ended}
+                if self.tasks:
+                    ended, _ = ray.wait(list(self.tasks), num_returns=len(self.tasks), timeout=patience_s)
+                    self.tasks = {task: given for task, given in self.tasks.items() if task not in ended}
             self._mailbox.shutdown(force=True)
 
 
