@@ -2,9 +2,9 @@
 
 It follows the cells' folders until it learns that the study is over, sends the rest and ends. Where the study dies, it
 ends at once; where the server does not answer in the end, it does not wait (`final_sync.py`). Online, each epoch is
-sent as it is written, and what the server has of a run it says itself, as rows may get lost on their way. Offline, a run is
-written whole once its cell has ended, because W&B cannot continue an offline run: there is one file a cell, and no row
-in it twice. Where W&B cannot be reached, online becomes offline.
+sent as it is written, and what the server has of a run it says itself, as rows may get lost on their way. Offline, a
+run is written whole once its cell has ended, because W&B cannot continue an offline run: there is one file a cell, and
+no row in it twice. Where W&B cannot be reached, online becomes offline.
 """
 
 from __future__ import annotations
