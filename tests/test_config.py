@@ -17,6 +17,7 @@ from auricle.config import (
     study_names,
     to_yaml,
 )
+from auricle.config.reference import SHOWN
 from auricle.config.sections import section_within
 from auricle.errors import UsageError
 
@@ -142,7 +143,8 @@ def test_every_field_of_a_preset_reaches_its_settings(name: str) -> None:
     found = settings(load_preset(name))
     paths = [(setting.section, *setting.field.split(".")) for setting in found]
     assert paths == [path for path in fields_below(Preset) if path[0] not in ("name", "about")]
-    assert all(setting.label and setting.value and len(setting.description) > 10 for setting in found)
+    assert SHOWN.keys() == {f"{setting.section}.{setting.field}" for setting in found}
+    assert all(setting.label and setting.value and setting.description for setting in found)
     assert len({(setting.section, setting.label) for setting in found}) == len(found)
 
 

@@ -20,7 +20,7 @@ from auricle.config.bounded import load_yaml, read_bounded, shown
 from auricle.config.sections import Preset, Section, StudyConfig, section_within
 from auricle.errors import UsageError, choices
 
-S = TypeVar("S", bound=Section)
+SomeSection = TypeVar("SomeSection", bound=Section)
 RECIPE = ("training", "augmentation")  # the sections that `recipe: NAME` takes from another preset
 PRESETS = ("auricle.model", "presets")  # package, and folder in it
 STUDIES = ("auricle.study", "studies")
@@ -52,7 +52,9 @@ def _read_yaml(text: str, where: str) -> dict[str, Any]:
     return content
 
 
-def _named(name: str, kind: str, package: str, folder: str, beside: Iterable[str] = ()) -> tuple[dict[str, Any], str]:
+def _find_yaml(
+    name: str, kind: str, package: str, folder: str, beside: Iterable[str] = ()
+) -> tuple[dict[str, Any], str]:
     """Find a YAML by name in the package, or by path where it looks like one."""
     if name.endswith((".yaml", ".yml")):
         try:
@@ -74,7 +76,7 @@ def merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _validated(kind: type[S], content: Mapping[str, Any], where: str) -> S:
+def _validated(kind: type[SomeSection], content: Mapping[str, Any], where: str) -> SomeSection:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
@@ -140,7 +142,7 @@ def _preset(name: str, beside: Mapping[str, Mapping[str, Any]]) -> tuple[dict[st
     """Find a preset among those that a study spells out, else in the package or by path."""
     if name in beside:
         return copy.deepcopy(dict(beside[name])), name
-    return _named(name, "preset", *PRESETS, beside)
+    return _find_yaml(name, "preset", *PRESETS, beside)
 
 
 def _resolved(name: str, beside: Mapping[str, Mapping[str, Any]], above: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -193,7 +195,7 @@ def load_study(name: str) -> StudyConfig:
     return study
 
 
-def load_section(kind: type[S], word: str, name: str, package: str, folder: str) -> S:
+def load_section(kind: type[SomeSection], word: str, name: str, package: str, folder: str) -> SomeSection:
     """Read a section by the name of a YAML file in a folder of the package, or by path; its `name` defaults to that.
 
     Args:
@@ -206,12 +208,12 @@ def load_section(kind: type[S], word: str, name: str, package: str, folder: str)
     Raises:
         UsageError: no such file or field, or a value out of range.
     """
-    content, stem = _named(name, word, package, folder)
+    content, stem = _find_yaml(name, word, package, folder)
     content.setdefault("name", stem)
     return _validated(kind, content, f"{word} {name}")
 
 
-def revalidated(section: S, **changes: Any) -> S:
+def revalidated(section: SomeSection, **changes: Any) -> SomeSection:
     """Return a copy of a section with some fields changed, checked like new.
 
     Raises:
