@@ -10,6 +10,7 @@ from auricle.data.cache import Recordings
 from auricle.data.folds import Split
 from auricle.errors import AuricleError
 from auricle.runs import Cell
+from auricle.runs.plan import num_epochs
 from auricle.search.storage import TrialStorage, open_storage, storage_errors, trials_in
 from auricle.work.jobs import Fit, OnEpoch
 
@@ -38,17 +39,10 @@ def fit_judged(
     """Train one cell and report its validation loss after every epoch, from the first one on if it goes on.
 
     Args:
-        fit: trains the cell.
+        fit: trains the cell; it takes what follows the pruner.
         storage: where the trials are kept.
         trial_id: of the trial that the cell belongs to.
         pruner: compares it with others at the same epoch.
-        cell: and the rest: as `Fit` says.
-        preset: of the trial.
-        recordings: without the test fold.
-        split: of the first validation fold.
-        device: as for `fit`.
-        threads: as for `fit`.
-        on_epoch: told of each epoch before it is judged.
 
     Raises:
         PrunedError: the trial need not go on.
@@ -60,6 +54,7 @@ def fit_judged(
     with storage_errors(storage):
         trial = Trial(study, trial_id)
     reported: set[int] = set()
+    last = num_epochs(preset, len(split.train), recordings.manifest.clip_s)
 
     def report(record: dict[str, Any]) -> None:
         if record["epoch"] not in reported:
@@ -72,9 +67,9 @@ def fit_judged(
             on_epoch(record)
         report(record)
         with storage_errors(storage):
-            lags = record["epoch"] < preset.training.epochs and trial.should_prune()
+            lags = record["epoch"] < last and trial.should_prune()
         if lags:
-            raise PrunedError(f"behind the others after epoch {record['epoch']} of {preset.training.epochs}")
+            raise PrunedError(f"behind the others after epoch {record['epoch']} of {last}")
 
     for record in runs.read_history(cell):
         report(record)

@@ -164,10 +164,21 @@ def timed(cells: Sequence[CellStatus], same: Collection[str] = ()) -> tuple[list
 
 def _until_last(cells: Sequence[CellStatus]) -> float | None:
     lanes = [cell.left_s for cell in cells if cell.state == "running" and cell.left_s is not None]
-    if not lanes:
-        return None
-    heapq.heapify(lanes)
-    for cell in cells:
-        if cell.state in ("waiting", "stopped"):
-            heapq.heappush(lanes, heapq.heappop(lanes) + (cell.left_s or 0.0))
-    return max(lanes)
+    return seconds_left(lanes, [cell.left_s or 0.0 for cell in cells if cell.state in ("waiting", "stopped")])
+
+
+def seconds_left(lanes: Sequence[float], waiting: Iterable[float]) -> float | None:
+    """Return the seconds until the last cell ends, each taken by the next worker that is free; None without workers.
+
+    Args:
+        lanes: what each worker still needs for its cell.
+        waiting: what each cell needs that has not begun, in order.
+
+    >>> seconds_left([2.0, 6.0], [10.0]), seconds_left([], [10.0])
+    (12.0, None)
+    """
+    free = list(lanes)
+    heapq.heapify(free)
+    for cell_s in waiting if free else ():
+        heapq.heappush(free, heapq.heappop(free) + cell_s)
+    return max(free, default=None)

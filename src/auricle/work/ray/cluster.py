@@ -13,9 +13,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
 
-from auricle.errors import MachineError, UsageError
+from auricle.errors import MachineError, UsageError, count
 
 ANSWER_S = 20.0  # for a cluster to answer; a busy one takes three
 CONNECTION_S = 3.0
@@ -124,7 +123,7 @@ class Cluster:
 
     def __str__(self) -> str:
         gpus = f", {self.total('GPU'):g} GPU" if self.total("GPU") else ""
-        return f"{len(self.nodes)} node{'s'[: len(self.nodes) != 1]}, {self.total('CPU'):g} CPU{gpus}"
+        return f"{count(len(self.nodes), 'node')}, {self.total('CPU'):g} CPU{gpus}"
 
 
 @contextlib.contextmanager
@@ -155,8 +154,9 @@ def _probe(address: str) -> None:
     except (OSError, OverflowError) as error:
         raise MachineError(f"no Ray cluster at {address} ({error}); {_advice(address)}") from None
     command = [sys.executable, "-c", PROBE, address]
+    environment = {**os.environ, "RAY_gcs_server_request_timeout_seconds": "5", "RAY_USAGE_STATS_ENABLED": "0"}
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_S, env=_impatient_environment())
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_S, env=environment)
     except subprocess.TimeoutExpired:
         raise MachineError(f"no Ray cluster answers at {address}; {_advice(address)}") from None
     if answer.returncode:
@@ -171,14 +171,8 @@ def _connect(address: str) -> None:
 
 def _cause(lines: list[str]) -> str:
     """Return what the last exception of a traceback said, in one line."""
-    starts = [place for place, line in enumerate(lines) if re.match(r"[\w.]+(Error|Exception)\b", line)]
-    words = " ".join(" ".join(lines[starts[-1] if starts else -1 :]).split())
-    return words[:300]
-
-
-def _impatient_environment() -> dict[str, Any]:
-    """Return this process's environment, with less patience."""
-    return {**os.environ, "RAY_gcs_server_request_timeout_seconds": "5", "RAY_USAGE_STATS_ENABLED": "0"}
+    starts = [index for index, line in enumerate(lines) if re.match(r"[\w.]+(Error|Exception)\b", line)]
+    return " ".join(" ".join(lines[starts[-1] if starts else -1 :]).split())[:300]
 
 
 def _advice(address: str) -> str:
