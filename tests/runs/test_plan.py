@@ -3,7 +3,7 @@ from pathlib import Path
 from auricle.config import StudyConfig
 from auricle.data.manifest import Clip, Manifest
 from auricle.runs import CellName
-from auricle.runs.plan import planned_cells, planned_splits, same_trainings, with_splits
+from auricle.runs.plan import cells_by_model, planned_cells, planned_splits, same_trainings, with_splits
 
 CLIPS = tuple(Clip(Path(f"{n}.wav"), f"{n}.wav", "ab"[n % 2], 1 + n // 2, str(n)) for n in range(10))
 MADE = Manifest("made", CLIPS, 0.5)
@@ -34,3 +34,12 @@ def test_what_stands_under_two_names_is_trained_once_and_what_is_done_comes_firs
     assert same_trainings(cells, ()) == {twice: once}
     assert same_trainings(cells, {twice}) == {once: twice}
     assert same_trainings(cells, {once, twice}) == {}
+
+
+def test_a_report_reads_the_same_cells_by_protocol_and_model():
+    config, folds = study(seeds=(3, 0)), (1, 2, 3)
+    cells = cells_by_model(config, ("a", "b"), folds)
+    assert sorted(cells) == sorted(planned_cells(config, ("a", "b"), folds))
+    assert [str(cell) for cell in cells[:6]] == [
+        "a/test-split-2-3", "a/test-split-2-0", "b/test-split-2-3", "b/test-split-2-0", "a/k-fold-2-3", "a/k-fold-2-0"
+    ]  # fmt: skip

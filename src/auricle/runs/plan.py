@@ -35,6 +35,15 @@ def planned_cells(config: StudyConfig, models: Iterable[str], folds: Sequence[in
     )
 
 
+def cells_by_model(config: StudyConfig, models: Sequence[str], folds: Sequence[int]) -> list[CellName]:
+    """Return `planned_cells` as a report reads them: by protocol, model, fold, seed."""
+
+    def order(name: CellName) -> tuple[int, int, int]:
+        return config.protocols.index(name.protocol), models.index(name.model), name.fold
+
+    return sorted(planned_cells(config, models, folds), key=order)
+
+
 def planned_splits(config: StudyConfig, manifest: Manifest) -> list[Split]:
     """Return the splits of all protocols of a study. A seed is one of training: each divides the clips alike.
 

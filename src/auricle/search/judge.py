@@ -39,10 +39,17 @@ def fit_judged(
     """Train one cell and report its validation loss after every epoch, from the first one on if it goes on.
 
     Args:
-        fit: trains the cell; it takes what follows the pruner.
+        fit: trains the cell.
         storage: where the trials are kept.
         trial_id: of the trial that the cell belongs to.
         pruner: compares it with others at the same epoch.
+        cell: and the rest: as `Fit` says.
+        preset: of the trial.
+        recordings: without the test fold.
+        split: of the first validation fold.
+        device: as for `fit`.
+        threads: as for `fit`.
+        on_epoch: told of each epoch before it is judged.
 
     Raises:
         PrunedError: the trial need not go on.
