@@ -19,8 +19,9 @@ from auricle.data.folds import make_splits
 from auricle.data.manifest import Manifest
 from auricle.runs import CellName, StudyFolder, json_line
 from auricle.training.checkpoint import save_checkpoint
-from auricle.training.fit import prepare_training
-from auricle.training.loop import curve_point
+from auricle.training.evaluate import curve_point
+from auricle.training.loop import epoch_means, train_epoch
+from auricle.training.start import prepare_training
 from measure import in_turn, publish, ratio, recordings_here, seconds, table
 
 MODELS = ("cnn", "transformer-h4")
@@ -36,7 +37,7 @@ def compare(preset: Preset, manifest: Manifest, num_rounds: int, folder: Path) -
     train, validation, history = sets.clips(split.train), sets.clips(split.validation), []
 
     def epoch() -> None:
-        history.append({"epoch": len(history) + 1, **trainer.epoch(0, train)})
+        history.append({"epoch": len(history) + 1, **epoch_means(list(train_epoch(trainer, train, 0)), 0)})
         for clips in (train, validation):
             curve_point(trainer.model, clips, trainer.window_frames, trainer.precision)
 

@@ -14,7 +14,7 @@ from auricle.data.datasets import load_manifest
 from auricle.data.manifest import Manifest
 from auricle.errors import RefusedError
 from auricle.report.results_page import write_section
-from auricle.study.machine import commit, machine
+from auricle.runs.provenance import commit, machine
 
 T = TypeVar("T")
 

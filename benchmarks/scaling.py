@@ -27,12 +27,12 @@ from auricle.data.cache import prepare
 from auricle.data.folds import make_splits
 from auricle.data.manifest import Manifest
 from auricle.runs import CellName, StudyFolder
-from auricle.study.executors import run_in_processes
-from auricle.study.jobs import Job
-from auricle.study.listener import Listener
-from auricle.study.ray_cluster import OnRay, connected
-from auricle.study.ray_executor import run_on_ray
 from auricle.training.fit import fit_cell
+from auricle.work.jobs import Job
+from auricle.work.loop import JobQueue, Pool, WorkListener, run_jobs
+from auricle.work.pool import Workers
+from auricle.work.ray.cluster import RayOptions, connected
+from auricle.work.ray.pool import RayPool
 from measure import in_turn, publish, ratio, recordings_here, seconds, table
 
 
@@ -49,22 +49,22 @@ def in_processes(make: Callable[[Path], list[Job]], num_workers: int) -> float:
     """Return the seconds that some processes take."""
     with tempfile.TemporaryDirectory() as folder:
         jobs, log = make(Path(folder)), Path(folder) / "workers.log"
-        run = partial(run_in_processes, jobs, Listener(), fit_cell, num_workers=num_workers, log=log)
-        return seconds(partial(finished, run))
+        return seconds(lambda: finish(jobs, Workers(num_workers, log)))
 
 
 def on_nodes(make: Callable[[Path], list[Job]], num_nodes: int) -> float:
     """Return the seconds that a cluster of some nodes takes."""
     with tempfile.TemporaryDirectory() as folder, nodes(num_nodes) as address:
         jobs = make(Path(folder))
-        with connected(OnRay(address)) as cluster:
-            return seconds(partial(finished, partial(run_on_ray, jobs, Listener(), fit_cell, cluster=cluster)))
+        with connected(RayOptions(address)) as cluster:
+            return seconds(lambda: finish(jobs, RayPool(cluster)))
 
 
-def finished(run: Callable[[], dict[CellName, str]]) -> None:
-    failures = run()
-    if failures:
-        raise RuntimeError(f"cells failed: {failures}")
+def finish(jobs: list[Job], pool: Pool) -> None:
+    queue = JobQueue(jobs, fit_cell)
+    run_jobs(queue, pool, WorkListener())
+    if queue.failures:
+        raise RuntimeError(f"cells failed: {queue.failures}")
 
 
 @contextmanager

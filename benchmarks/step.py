@@ -4,7 +4,7 @@ notebook   one training that has all cores to itself; notebook.py says what it d
            clip: no augmentation, no average of the weights, plain Adam. It is measured twice: with PyTorch's own choice
            of threads, and with one thread beside the two workers of its loader, which is faster where cores are few,
            as threads that wait for each other at every operation burn time. Compare with the faster of the two
-ours       two trainings at a time, each in a process of one thread, as `auricle study` runs them; `Trainer.epoch` with
+ours       two trainings at a time, each in a process of one thread, as `auricle study` runs them; `train_epoch` with
            all that the preset asks for: augmentation, smoothing, clipping, its optimiser, the average of the weights.
            What is done once (decoding into an empty cache, mel power of all clips) counts too, spread over the windows
            of one training
@@ -38,7 +38,8 @@ from auricle.data.cache import prepare
 from auricle.data.folds import Split, make_splits
 from auricle.data.manifest import Manifest
 from auricle.system import keep_freed_memory
-from auricle.training.parts import prepare_training
+from auricle.training.loop import train_epoch
+from auricle.training.start import prepare_training
 from measure import in_turn, publish, ratio, recordings_here, table
 from notebook import notebook_training
 
@@ -92,7 +93,7 @@ def training_that_gives_back(preset: Preset, manifest: Manifest, split: Split) -
     num_windows = sum(len(batch) for batch in trainer.batches(len(clips)))
 
     def epoch() -> int:
-        trainer.epoch(0, clips)
+        list(train_epoch(trainer, clips, 0))
         return num_windows
 
     return epoch

@@ -18,9 +18,11 @@ from pathlib import Path
 
 from auricle.config import StudyConfig
 from auricle.study.study import run_study
+from auricle.tracking.tracking import choose_mode, mirrored
+from auricle.work.options import RunOptions
 from measure import in_turn, publish, ratio, recordings_here, seconds, table
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "study"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "tracking"))
 
 from wandb_server import FAILURES, KEY, serving
 
@@ -36,8 +38,8 @@ def compare(model: str, data: str, num_epochs: int, num_rounds: int, folder: Pat
     number = itertools.count()
 
     def study(mode: str) -> float:
-        options = {"workers": 1, "device": "cpu", "wandb_mode": mode}
-        return seconds(lambda: run_study(config, folder / f"study-{next(number)}", **options))
+        options, beside = RunOptions(workers=1, device="cpu"), mirrored(choose_mode(mode), lambda line: None)
+        return seconds(lambda: run_study(config, folder / f"study-{next(number)}", options, beside=beside))
 
     with serving() as server:
         os.environ |= {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": KEY, "NO_PROXY": "127.0.0.1"}

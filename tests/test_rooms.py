@@ -13,6 +13,7 @@ import auricle
 SOURCE = Path(auricle.__file__).parent
 ROOMS = (
     "errors", "files", "system", "config", "data", "model", "audit", "scoring", "runs", "training", "work", "study",
+    "errors", "files", "system", "config", "data", "model", "audit", "scoring", "runs", "training", "work", "study",
     "search", "tracking", "bundle", "predict", "probes", "findings", "report", "demo", "handin", "cli",
 )  # fmt: skip
 MODULES = sorted(SOURCE.rglob("*.py"))
@@ -103,3 +104,7 @@ def test_the_command_line_starts_without_the_heavy_packages():
     program = "import sys, auricle.cli; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert not HEAVY & set(loaded)
+
+
+def test_the_allocator_is_set_in_one_place():
+    assert [path for path in MODULES if "mallopt" in path.read_text()] == [SOURCE / "system.py"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pypdf
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent / "study"))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from made_sounds import write_sounds
 

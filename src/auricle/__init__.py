@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from auricle.data.datasets import load_manifest as load_dataset
     from auricle.model.classifier import Classifier as Network
     from auricle.predict.classifier import Classifier
-    from auricle.report.evidence import load_study as open_study
+    from auricle.findings.study import load_study as open_study
     from auricle.study.study import run_study
 
 __version__ = "0.1.0"
@@ -30,7 +30,7 @@ _SOURCES = {
     "Classifier": "auricle.predict.classifier.Classifier",
     "list_models": "auricle.config.preset_names",
     "load_dataset": "auricle.data.datasets.load_manifest",
-    "open_study": "auricle.report.evidence.load_study",
+    "open_study": "auricle.findings.study.load_study",
     "run_study": "auricle.study.study.run_study",
 }
 

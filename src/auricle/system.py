@@ -1,11 +1,16 @@
-"""What differs between operating systems: cores, the allocator, limits on memory."""
+"""What differs between operating systems: cores, the allocator, free memory and limits on it, locks of folders."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
+
+from auricle.errors import MachineError
+from auricle.files import machine_errors
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of mallopt(3)
 NEVER = 2**31 - 1
@@ -30,6 +35,20 @@ def keep_freed_memory() -> None:
         library.mallopt(M_MMAP_MAX, 0)
 
 
+def free_bytes() -> float | None:
+    """Return the memory that processes may still take, in bytes; None where the system does not say."""
+    meminfo, group = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+    if not meminfo.exists():
+        return None
+    lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line)
+    free = float(lines["MemAvailable"].split()[0]) * 1024
+    try:
+        most, used = ((group / f"memory.{name}").read_text().strip() for name in ("max", "current"))
+        return free if most == "max" else min(free, float(most) - float(used))
+    except (OSError, ValueError):  # no limit of a container
+        return free
+
+
 def limit_memory(num_bytes: int) -> None:
     """Bound what this process may take beyond what it has, as address space, where the system knows such a limit."""
     import resource
@@ -39,3 +58,69 @@ def limit_memory(num_bytes: int) -> None:
         limit = pages * resource.getpagesize() + num_bytes
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
         resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+
+
+@contextlib.contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Own a study folder for as long as the block runs; the system frees it if the process dies.
+
+    Raises:
+        MachineError: another process owns it, or the folder cannot be written.
+    """
+    path = folder / ".lock"
+    with machine_errors(folder, "open"):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+b", buffering=0)
+    with file:
+        _take_lock(file, folder)
+        number = str(os.getpid()).encode()
+        with machine_errors(path, need_bytes=len(number)):
+            file.truncate(0)
+            file.write(number)
+        yield
+
+
+def check_free(folder: Path) -> None:
+    """Look whether a study folder is free, and change nothing; only `lock` makes sure.
+
+    Raises:
+        MachineError: another process owns it.
+    """
+    with contextlib.suppress(OSError), (folder / ".lock").open("rb") as file:
+        _take_lock(file, folder)
+
+
+def _take_lock(file: IO[bytes], folder: Path) -> None:
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        owner = file.read().decode(errors="replace").strip() or "unknown"
+        raise MachineError(f"{folder} is in use by process {owner}; wait for it or choose another --out") from None
+
+
+def owner(folder: Path) -> int | None:
+    """Return the process of this machine that owns a study folder, or None; takes no lock, so it disturbs nobody."""
+    path = folder / ".lock"
+    try:
+        process = int(path.read_text())
+        os.kill(process, 0)
+    except PermissionError:
+        return process  # somebody else's, but alive
+    except (OSError, ValueError):
+        return None
+    held = Path(f"/proc/{process}/fd")
+    if not held.is_dir():  # not Linux: a process of this number is as much as can be known
+        return process
+    try:
+        return process if any(_same_file(link, path) for link in held.iterdir()) else None
+    except OSError:
+        return process
+
+
+def _same_file(link: Path, path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return link.samefile(path)
+    return False

@@ -8,7 +8,7 @@ import pytest
 
 from auricle.cli import main
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import fake_fits
 from made_sounds import write_sounds

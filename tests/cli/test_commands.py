@@ -279,7 +279,7 @@ ENDLESS = """
 def test_a_signal_stops_the_study_with_its_own_code_and_keeps_what_is_there(sounds, tmp_path, number, code):
     import textwrap
 
-    fakes = str(Path(__file__).parents[1] / "study")
+    fakes = str(Path(__file__).parents[1])
     program = textwrap.dedent(ENDLESS).format(fakes=fakes, words=["study", "quickstart", "-v", *SMALL])
     process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
     assert process.stderr

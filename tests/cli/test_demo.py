@@ -11,7 +11,7 @@ import yaml
 from auricle.demo import sources
 from auricle.files import write_json, write_text
 from auricle.runs import CellName, StudyFolder
-from auricle.study.reopen import plainest_cells
+from auricle.runs.reopen import plainest_cells
 
 
 def make_study(folder, cells):

@@ -15,7 +15,7 @@ import pytest
 from auricle.runs import StudyFolder
 from waiting import is_gone
 
-FAKES = str(Path(__file__).parents[1] / "study")
+FAKES = str(Path(__file__).parents[1])
 SMALL = ("study", "quickstart", "--data", "sounds", "--models", "cnn", "--protocols", "k-fold", "-v",
          "--device", "cpu", "--set", "training.epochs=2")  # fmt: skip
 PROGRAM = """

@@ -67,7 +67,7 @@ def test_a_password_in_the_storage_stands_in_no_record(auricle, mine, monkeypatc
     words = (*WORDS, "--storage", url, "--trials", "1")
     monkeypatch.setattr(sys, "argv", ["auricle", *words])
     monkeypatch.setattr("auricle.search.search.real_fit", lambda: fake_trials.quick)
-    monkeypatch.setattr("auricle.search.crew.fit_judged", fake_trials.unjudged)
+    monkeypatch.setattr("auricle.search.source.fit_judged", fake_trials.unjudged)
     assert auricle(*words).code == 0
     assert set(opened) == {url}
     for path in (tmp_path / "runs").rglob("*.*"):

@@ -20,8 +20,9 @@ from auricle.report.evidence import load_study
 from auricle.runs import StudyFolder
 from auricle.scoring.predictions import read_predictions
 from auricle.study.study import run_study
+from auricle.work.options import RunOptions
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from made_sounds import write_sounds
 
@@ -48,7 +49,7 @@ def study(tmp_path_factory, sounds) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AURICLE_CACHE", str(tmp_path_factory.mktemp("cache")))
         folder = tmp_path_factory.mktemp("runs") / "mine"
-        run_study(config, folder, workers=1, wandb_mode="off")
+        run_study(config, folder, RunOptions(workers=1))
     return folder
 
 
@@ -92,7 +93,7 @@ def test_the_program_runs_without_auricle_and_gives_the_numbers_of_the_study(stu
 def test_the_toy_study_makes_its_own_sounds_and_gives_its_own_numbers(tmp_path, monkeypatch):
     monkeypatch.setenv("AURICLE_CACHE", str(tmp_path / "cache"))
     config = StudyConfig(name="toys", models=("cnn", "transformer-h2"), overrides=TINY)
-    run_study(config, tmp_path / "toys", workers=1, wandb_mode="off")
+    run_study(config, tmp_path / "toys", RunOptions(workers=1))
     program = tmp_path / "answer.py"
     program.write_text(program_text(load_study(tmp_path / "toys"), program.name))
     done = run_alone(program, "--data", str(tmp_path / "sounds"), "--out", str(tmp_path / "out"))

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from made_sounds import write_sounds
 from tiny_presets import ENCODER, tiny
 
 from auricle.config import StudyConfig
 from auricle.study.study import run_study
+from auricle.work.options import RunOptions
+from made_sounds import write_sounds
 
 
 @pytest.fixture(scope="session")
@@ -30,5 +31,5 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
             only={"tiny": ("test-split", "k-fold"), "tiny-h2": ("k-fold",)},
             presets={"tiny": tiny(), "tiny-h2": tiny(encoder=ENCODER)},
         )
-        run_study(config, folder / "study", workers=1, device="cpu", wandb_mode="off")
+        run_study(config, folder / "study", RunOptions(workers=1, device="cpu"))
     return folder

@@ -10,8 +10,8 @@ from auricle.files import read_marked
 from auricle.insight.insight import MOST_CELLS, chosen, look_into
 from auricle.insight.record import read_insight
 from auricle.runs import CellName, StudyFolder
+from auricle.runs.record import read_description
 from auricle.scoring.predictions import read_predictions
-from auricle.study.record import read_description
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from auricle.report.evidence import load_study
 from auricle.report.people import people_of
 from auricle.runs import StudyFolder
 from auricle.study.study import run_study
+from auricle.work.options import RunOptions
 
 pytestmark = [
     pytest.mark.real,
@@ -26,7 +27,7 @@ def test_a_study_of_esc10_is_looked_into_and_set_against_people(tmp_path: Path, 
         name="real", data="esc10", models=("tiny",), protocols=("test-split",),
         presets={"tiny": tiny(encoder=ENCODER, training={"epochs": 1, "batch_size": 32, "views": 1})},
     )  # fmt: skip
-    run_study(config, tmp_path / "study", workers=1, device="cpu", wandb_mode="off")
+    run_study(config, tmp_path / "study", RunOptions(workers=1, device="cpu"))
     assert look_into(tmp_path / "study") == []
     study = load_study(tmp_path / "study")
     assert StudyFolder(tmp_path / "study").insight(study.cells[0].name).exists()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import fake_fits
 
@@ -33,9 +33,10 @@ from auricle.report.errors_page import PLAYED_HZ, build_errors_page, playable
 from auricle.report.numbering import numbered
 from auricle.report.prose import sections_of
 from auricle.runs import StudyFolder
+from auricle.runs.reopen import find_recordings
 from auricle.scoring.predictions import Predictions, read_predictions, write_predictions
-from auricle.study.reopen import find_recordings
 from auricle.study.study import run_study
+from auricle.work.options import RunOptions
 
 CHROMIUM = Path("/usr/bin/chromium")
 HOSTILE = (
@@ -87,7 +88,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, sounds: Path) -> Path:
     out = tmp_path_factory.mktemp("runs") / "mishears"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AURICLE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        run_study(config, out, workers=1, wandb_mode="off", fit=mistaken)
+        run_study(config, out, RunOptions(workers=1), fit=mistaken)
     return out
 
 

@@ -7,11 +7,13 @@ import pytest
 
 from auricle.search.search import SearchResult, run_search
 from auricle.search.space import SpaceConfig
+from auricle.work.options import RunOptions
 
 sys.path.insert(0, str(Path(__file__).parent))  # so that a worker finds fake_trials
-sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import fake_trials
+
 from made_sounds import write_sounds
 
 PARAMETERS = {
@@ -57,7 +59,7 @@ def search(space: SpaceConfig, tmp_path: Path) -> Callable[..., SearchResult]:
 
     def search(fit: Any = fake_trials.quick, *, out: Path | None = None, **options: Any) -> SearchResult:
         changes = {name: options.pop(name) for name in list(options) if name in SpaceConfig.model_fields}
-        told = {"workers": 1, "device": "cpu"} | options
-        return run_search(space.model_copy(update=changes), out or tmp_path / "out", fit=fit, **told)
+        storage, asked = options.pop("storage", None), RunOptions(**{"workers": 1, "device": "cpu"} | options)
+        return run_search(space.model_copy(update=changes), out or tmp_path / "out", asked, storage=storage, fit=fit)
 
     return search

@@ -85,6 +85,6 @@ def never_called(cell, preset, recordings, split, **options):
     raise AssertionError(f"{cell.name} was trained")
 
 
-def unjudged(fit, place, trial_id, pruner, *cell, **options):
+def unjudged(fit, storage, trial_id, pruner, *cell, **options):
     """Train without a word to the storage."""
     fit(*cell, **options)

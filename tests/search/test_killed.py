@@ -14,7 +14,7 @@ import pytest
 
 from auricle.search import trials as book
 from auricle.search.space import SpaceConfig, check_space
-from auricle.search.storage import JournalLock, Place, open_storage, trials_in
+from auricle.search.storage import JournalLock, TrialStorage, open_storage, trials_in
 from auricle.search.trials import Trials
 from waiting import is_gone, wait_until
 
@@ -38,14 +38,14 @@ def small_space(num_trials: int = 3, **changes):
 
 
 def opened(tmp_path: Path, owner: str = "here", *, shared: bool = False, clock: Clock | None = None, **space) -> Trials:
-    place = Place(str(tmp_path / "journal.log"), "small")
-    return Trials(small_space(**space), place, owner, shared=shared, clock=clock or Clock())
+    storage = TrialStorage(str(tmp_path / "journal.log"), "small")
+    return Trials(small_space(**space), storage, owner, shared=shared, clock=clock or Clock())
 
 
 def raw_states(tmp_path: Path) -> list[str]:
     """Return the state of every trial in the journal, those given back too."""
-    place = Place(str(tmp_path / "journal.log"), "small")
-    return [trial.state.name for trial in trials_in(open_storage(place), place).trials]
+    storage = TrialStorage(str(tmp_path / "journal.log"), "small")
+    return [trial.state.name for trial in trials_in(open_storage(storage), storage).trials]
 
 
 def finish(trials: Trials) -> None:

@@ -10,6 +10,7 @@ from auricle.errors import AuricleError, MachineError, RefusedError, UsageError
 from auricle.runs import lock
 from auricle.search.record import read_record
 from auricle.study.study import run_study
+from auricle.work.options import RunOptions
 
 
 def test_the_set_with_the_lowest_validation_loss_becomes_a_study(search, tmp_path):
@@ -46,7 +47,7 @@ def test_no_clip_of_the_test_fold_is_given_to_a_trial_or_even_decoded(search, so
         assert not {clip.name for clip in tests} & {*each["train"], *each["validation"]}
         assert sorted(each["train"] + each["validation"]) == sorted(name for name, _ in each["clips"])
     with pytest.raises(RefusedError, match="2 of 10 recordings are refused"):
-        run_study(result.study, tmp_path / "out", device="cpu", wandb_mode="off")
+        run_study(result.study, tmp_path / "out", RunOptions(device="cpu"))
 
 
 def test_each_fold_but_the_first_validates_once_under_k_fold(search, fakes, tmp_path):
@@ -119,7 +120,7 @@ def test_the_study_of_the_best_set_goes_into_the_folder_of_the_search(search, tm
 
     monkeypatch.setattr("auricle.model.describe.describe", fake_fits.layers)
     result = search(trials=2)
-    done = run_study(result.study, tmp_path / "out", device="cpu", workers=1, wandb_mode="off", fit=fake_fits.quick)
+    done = run_study(result.study, tmp_path / "out", RunOptions(device="cpu", workers=1), fit=fake_fits.quick)
     assert [cell.model for cell in done.done] == list(result.study.models)
     assert isinstance(result.study, StudyConfig)
     assert search(trials=2).entries == result.entries, "and the search still knows its folder"

@@ -18,15 +18,17 @@ import traceback
 from pathlib import Path
 
 import torch
-from made_sounds import write_sounds
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from auricle import runs
 from auricle.config import StudyConfig
 from auricle.runs import StudyFolder
-from auricle.study.listener import Listener
 from auricle.study.study import run_study
+from auricle.training import loop
 from auricle.training.fit import fit_cell
-from auricle.training.loop import Trainer
+from auricle.work.options import RunOptions
+from made_sounds import write_sounds
 
 EPOCHS = 6
 BLOCKS = [
@@ -57,17 +59,17 @@ def config(folder: Path, num_seeds: int) -> StudyConfig:
 def counting(cell, *words, **options) -> None:
     """Train a cell, and write down every epoch before it begins."""
     log = os.open(cell.folder.parents[2] / "begun.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    plain = Trainer.epoch
+    plain = loop.train_epoch
 
-    def epoch(self, number, clips):
+    def epoch(trainer, clips, number):
         os.write(log, f"{cell.name} {number}\n".encode())
-        return plain(self, number, clips)
+        return plain(trainer, clips, number)
 
-    Trainer.epoch = epoch
+    loop.train_epoch = epoch
     try:
         fit_cell(cell, *words, **{**options, "threads": 1})
     finally:
-        Trainer.epoch = plain
+        loop.train_epoch = plain
         os.close(log)
 
 
@@ -80,8 +82,7 @@ def start(study: StudyConfig, out: Path, num_workers: int) -> int:
     try:
         os.setsid()
         torch.set_num_threads(1)
-        options = {"workers": num_workers, "device": "cpu", "wandb_mode": "off", "listener": Listener()}
-        result = run_study(study, out, fit=counting, **options)
+        result = run_study(study, out, RunOptions(workers=num_workers, device="cpu"), fit=counting)
         code = 1 if result.failed else 0
         (out.parent / "modules").write_text("\n".join(list(sys.modules)))
     except BaseException:

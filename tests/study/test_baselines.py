@@ -18,6 +18,7 @@ from auricle.scoring.predictions import read_predictions
 from auricle.study import baselines
 from auricle.study.baselines import BASELINES, mfcc_statistics, run_baselines
 from auricle.study.study import run_study
+from auricle.work.options import RunOptions
 
 
 @pytest.fixture
@@ -103,8 +104,8 @@ def test_a_study_has_them_in_every_table_and_resumes_as_ever(
 ) -> None:
     monkeypatch.setattr("auricle.study.study.run_baselines", run_baselines)
     monkeypatch.setattr("auricle.model.describe.describe", fakes.layers)
-    options = {"workers": 1, "device": "cpu", "wandb_mode": "off"}
-    result = run_study(config, tmp_path / "out", fit=fakes.quick, **options)
+    options = RunOptions(workers=1, device="cpu")
+    result = run_study(config, tmp_path / "out", options, fit=fakes.quick)
     study = StudyFolder(tmp_path / "out")
     assert len(study.baselines()) == 5 * len(BASELINES)
     assert len(study.cells()) == 10
@@ -119,7 +120,7 @@ def test_a_study_has_them_in_every_table_and_resumes_as_ever(
     shown = capsys.readouterr().out
     assert "mfcc-logistic" in shown
     assert "k-fold: no better than mfcc-" in shown
-    again = run_study(config, tmp_path / "out", fit=fakes.never_called, **options)
+    again = run_study(config, tmp_path / "out", options, fit=fakes.never_called)
     assert again.num_ran == 0
 
 
@@ -130,7 +131,7 @@ def test_a_study_from_before_there_were_baselines_is_read_and_gets_them(
     assert load_study(out).baselines == ()
     assert not any(row.baseline for row in comparative(out))
     monkeypatch.setattr("auricle.study.study.run_baselines", run_baselines)
-    run_study(config, out, fit=fakes.never_called, workers=1, device="cpu", wandb_mode="off")
+    run_study(config, out, RunOptions(workers=1, device="cpu"), fit=fakes.never_called)
     assert len(load_study(out).baselines) == 5 * len(BASELINES)
 
 
@@ -140,6 +141,6 @@ def make_bare(monkeypatch: pytest.MonkeyPatch, fakes) -> Callable[..., Path]:
     monkeypatch.setattr("auricle.model.describe.describe", fakes.layers)
 
     def make(config: StudyConfig, out: Path) -> Path:
-        return run_study(config, out, fit=fakes.quick, workers=1, device="cpu", wandb_mode="off").folder
+        return run_study(config, out, RunOptions(workers=1, device="cpu"), fit=fakes.quick).folder
 
     return make

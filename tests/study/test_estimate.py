@@ -3,19 +3,21 @@ import pytest
 from auricle.config import load_preset
 from auricle.errors import MachineError
 from auricle.model.describe import describe
+from auricle.runs.plan import num_epochs, windows_per_epoch
 from auricle.study import estimate as estimates
-from auricle.study.estimate import Measured, Work, estimate, free_bytes, measure, num_epochs, windows_an_epoch
+from auricle.study.estimate import Measured, ModelWork, estimate_costs, measure
+from auricle.system import free_bytes
 
 
-def work(name: str, num_cells: int = 1, **training: object) -> Work:
+def work(name: str, num_cells: int = 1, **training: object) -> ModelWork:
     preset = load_preset(name, {f"training.{field}": value for field, value in training.items()})
-    return Work(preset, describe(preset, 10, 5.0), num_cells, 240, 400, 10, 5.0)
+    return ModelWork(preset, describe(preset, 10, 5.0), num_cells, 240, 400, 10, 5.0)
 
 
-def ask(*works: Work, num_workers: int = 1) -> tuple[list, list]:
+def ask(*works: ModelWork, num_workers: int = 1) -> tuple[list, list]:
     said = []
     options = {"device": "cpu", "num_workers": num_workers, "threads": 1, "doing": said.append}
-    return estimate(works, **options), said
+    return estimate_costs(works, **options), said
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Models that were measured, by a stand-in that says a second a step and 3 GB."""
     asked = []
 
-    def stand_in(work: Work, **options: object) -> Measured:
+    def stand_in(work: ModelWork, **options: object) -> Measured:
         asked.append(work.preset.name)
         return Measured(1.0, 3e9)
 
@@ -32,9 +34,9 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_grid_is_all_of_its_windows_and_random_places_are_as_many_as_views() -> None:
-    assert windows_an_epoch(load_preset("report-c-cnn"), 240, 5.0) == 240 * 9
-    assert windows_an_epoch(load_preset("report-b-cnn"), 240, 5.0) == 240
-    assert windows_an_epoch(load_preset("cnn", {"training.views": 3}), 240, 5.0) == 240 * 3
+    assert windows_per_epoch(load_preset("report-c-cnn"), 240, 5.0) == 240 * 9
+    assert windows_per_epoch(load_preset("report-b-cnn"), 240, 5.0) == 240
+    assert windows_per_epoch(load_preset("cnn", {"training.views": 3}), 240, 5.0) == 240 * 3
 
 
 def test_a_short_study_is_not_measured(steps: list[str]) -> None:
@@ -49,7 +51,7 @@ def test_quickstart_starts_at_once(steps: list[str]) -> None:
     from auricle.study.plan import resolve_presets
 
     presets = resolve_presets(load_study("quickstart")).values()
-    ask(*(Work(preset, describe(preset, 10, 2.0), 5, 120, 200, 10, 2.0) for preset in presets))
+    ask(*(ModelWork(preset, describe(preset, 10, 2.0), 5, 120, 200, 10, 2.0) for preset in presets))
     assert not steps
 
 

@@ -4,9 +4,9 @@ import yaml
 from auricle.config import StudyConfig, load_preset, load_study
 from auricle.data.datasets import load_manifest
 from auricle.errors import UsageError
+from auricle.runs.record import united
 from auricle.study.listener import Listener
 from auricle.study.plan import make_plan, resolve_presets
-from auricle.study.record import united
 
 
 def study(*models: str, **overrides: object) -> StudyConfig:

@@ -3,14 +3,14 @@ import torch
 from torch import Tensor
 
 from auricle.config import AugmentationConfig
-from auricle.training.augment import Augmenter
+from auricle.training.augment import Augmenter, mix, read_between, shift_bands
 
 OFF = {"shift": False, "mix": 0, "gain_db": 0, "band_shift": 0, "filter_db": 0, "time_mask_s": 0, "band_mask": 0}
 
 
 def augmenter(exponent: int = 2, seed: int = 0, **changes: object) -> Augmenter:
     config = AugmentationConfig.model_validate({**OFF, **changes})
-    return Augmenter(config, exponent, 25.0, torch.tensor(-1.0), torch.Generator().manual_seed(seed))
+    return Augmenter(config, "raw" if exponent == 1 else "log-mel", 25.0, torch.tensor(-1.0), torch.Generator().manual_seed(seed))
 
 
 def clips(num: int = 6, bands: int = 4, frames: int = 10) -> tuple[Tensor, Tensor]:
@@ -62,7 +62,7 @@ def test_a_stretched_window_runs_faster_or_slower_and_round_the_clip() -> None:
 
 def test_a_window_at_its_own_speed_is_read_between_its_frames() -> None:
     clip = torch.tensor([[[0.0, 1.0, 2.0, 3.0]]])
-    read = augmenter(stretch=0.1)._read(clip, torch.tensor([[2.5]]), torch.arange(3)[None])
+    read = read_between(clip, torch.tensor([[2.5]]), torch.arange(3)[None], beyond=6)
     torch.testing.assert_close(read, torch.tensor([[[2.5, 1.5, 0.5]]]))  # 2.5, from 3 back to 0, 0.5
 
 
@@ -83,7 +83,7 @@ def test_a_clip_shorter_than_the_window_is_padded_with_silence() -> None:
 @pytest.mark.parametrize("exponent", [1, 2])
 def test_mixing_equal_levels_is_the_plain_formula(exponent: int) -> None:
     ones, first, second = torch.ones(400, 2, 5), torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
-    windows, mixed = augmenter(exponent, mix=1).mix(ones, ones, first.expand(400, -1), second.expand(400, -1))
+    windows, mixed = mix(augmenter(exponent, mix=1), ones, ones, first.expand(400, -1), second.expand(400, -1))
     share = mixed[:, 0]  # equal levels: p = r
     expected = (share**exponent + (1 - share) ** exponent) / (share**2 + (1 - share) ** 2) ** (exponent / 2)
     torch.testing.assert_close(windows[:, 0, 0], expected, atol=1e-5, rtol=0)
@@ -96,7 +96,7 @@ def test_of_a_loud_and_a_quiet_sound_each_is_heard_as_much_as_the_target_says(ex
     loud, quiet = torch.zeros(500, 2, 4), torch.zeros(500, 2, 4)
     loud[:, 0], quiet[:, 1] = 1.0, 0.01**exponent  # 40 dB apart, in bands of their own
     eye = torch.eye(2)
-    windows, mixed = augmenter(exponent, mix=1).mix(loud, quiet, eye[:1].expand(500, -1), eye[1:].expand(500, -1))
+    windows, mixed = mix(augmenter(exponent, mix=1), loud, quiet, eye[:1].expand(500, -1), eye[1:].expand(500, -1))
     heard = windows[:, :, 0] ** (1 / exponent)  # amplitudes
     share = mixed[:, 0]
     torch.testing.assert_close(heard[:, 0] / heard.sum(1), share, atol=2e-3, rtol=0)
@@ -117,7 +117,7 @@ def test_the_share_of_windows_that_are_mixed_is_the_one_asked_for(mix: float) ->
 
 def test_bands_move_together_and_the_edge_is_repeated() -> None:
     frames = torch.arange(8.0)[None, :, None].expand(300, -1, 3)
-    moved = augmenter(band_shift=2).shift_bands(frames)[:, :, 0]
+    moved = shift_bands(augmenter(band_shift=2), frames)[:, :, 0]
     expected = {tuple(float(min(max(band + by, 0), 7)) for band in range(8)) for by in (-2, -1, 0, 1, 2)}
     assert {tuple(row) for row in moved.tolist()} == expected
 
@@ -125,13 +125,13 @@ def test_bands_move_together_and_the_edge_is_repeated() -> None:
 @pytest.mark.parametrize("exponent", [1, 2])
 def test_gain_stays_within_its_decibels(exponent: int) -> None:
     frames = torch.ones(500, 3, 4)
-    gain_db = 20 / exponent * torch.log10(augmenter(exponent, gain_db=6).filter(frames)[:, 0, 0])
+    gain_db = 20 / exponent * torch.log10(augmenter(exponent, gain_db=6).source(frames, frames.shape[2])[:, 0, 0])
     assert float(gain_db.abs().max()) <= 6.001
     assert float(gain_db.abs().max()) > 5
 
 
 def test_a_filter_is_smooth_and_constant_in_time() -> None:
-    filtered = augmenter(filter_db=4).filter(torch.ones(50, 65, 4)).log10() * 10
+    filtered = augmenter(filter_db=4).source(torch.ones(50, 65, 4), 4).log10() * 10
     assert bool((filtered == filtered[:, :, :1]).all())
     bends = filtered[:, :, 0].diff(n=2, dim=1).abs() > 1e-3
     assert int(bends.sum(1).max()) <= 6  # straight between five knots
@@ -140,7 +140,7 @@ def test_a_filter_is_smooth_and_constant_in_time() -> None:
 def test_a_waveform_is_filtered_as_strongly_as_mel_bands_are() -> None:
     clicks = torch.zeros(3000, 1, 64)
     clicks[:, 0, 20] = 1
-    filtered = augmenter(1, filter_db=1).filter(clicks)[:, 0]
+    filtered = augmenter(1, filter_db=1).source(clicks, clicks.shape[2])[:, 0]
     assert bool((filtered[:, :20] == 0).all())  # nothing is heard before it sounds
     response_db = 20 * torch.fft.rfft(filtered).abs().log10()
     assert float(response_db[:, 1:-1].std()) == pytest.approx(1, abs=0.1)

@@ -13,9 +13,10 @@ from auricle.runs import Cell, CellName, StudyFolder
 from auricle.training.causes import Case, likely_cause
 from auricle.training.diagnose import changed, diagnose
 from auricle.training.fit import fit_cell
-from auricle.training.loop import curve_point
+from auricle.training.evaluate import curve_point
+from auricle.training.loop import train_epoch
 from auricle.training.measure import FirstSteps, Inside, inside, measure
-from auricle.training.parts import prepare_training
+from auricle.training.start import prepare_training
 from auricle.training.watch import MEANINGS
 
 RASH = {"optimizer": "adam", "learning_rate": 0.5, "warmup_epochs": 0, "gradient_clip": 0, "schedule": "constant",
@@ -92,7 +93,7 @@ def begun(preset, recordings, split):
 def test_measuring_begins_the_same_training_again_and_leaves_it_alone(recordings, split, tiny) -> None:
     preset = tiny(encoder=True, epochs=2)
     trainer, clips = begun(preset, recordings, split)
-    norms = [float(step.gradient_norm) for step in trainer.steps(0, clips)]
+    norms = [float(step.gradient_norm) for step in train_epoch(trainer, clips, 0)]
     weights, place = [p.clone() for p in trainer.model.parameters()], torch.get_rng_state()
     start, _ = measure(trainer, clips, 0)
     assert list(start.gradient_norms[: len(norms)]) == pytest.approx(norms, rel=1e-4)

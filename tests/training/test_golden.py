@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from auricle.config import load_preset
-from auricle.training.parts import prepare_training
+from auricle.training.start import prepare_training
 
 GOLDEN = Path(__file__).with_name("golden.json")
 

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from auricle.model.describe import window_starts_s
-from auricle.training.parts import prepare_training
+from auricle.training.start import prepare_training, training_clips
 
 
 def started(recordings, split, preset):
     trainer, sets = prepare_training(preset, recordings, split, 0, torch.device("cpu"))
-    return trainer, sets, sets.drawn_from(trainer)
+    return trainer, sets, training_clips(trainer, sets)[0]
 
 
 def test_a_grid_holds_the_windows_that_score_a_clip_with_its_label(recordings, split, tiny) -> None:
@@ -70,7 +70,7 @@ def test_a_mask_over_features_is_one_stretch_no_longer_than_asked(frames: int, r
     from auricle.training.augment import Augmenter
 
     config = AugmentationConfig(feature_frame_mask=frames, feature_row_mask=rows)
-    augmenter = Augmenter(config, 2, 25.0, torch.tensor(-1.0), torch.Generator().manual_seed(seed))
+    augmenter = Augmenter(config, "log-mel", 25.0, torch.tensor(-1.0), torch.Generator().manual_seed(seed))
     features = torch.ones(4, 6, 10)
     kept = augmenter.mask_features(features)
     assert torch.equal(features, torch.ones(4, 6, 10))

@@ -6,8 +6,7 @@ from torch import nn
 
 from auricle.config import TrainingConfig, load_preset
 from auricle.model.classifier import build_model
-from auricle.training.muon import Muon, orthogonalised
-from auricle.training.optimise import build_optimizer
+from auricle.training.optimise import Muon, build_optimizer, orthogonalised
 
 
 @pytest.mark.parametrize("shape", [(3, 16, 48), (2, 48, 16), (1, 64, 64)])

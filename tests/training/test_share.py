@@ -12,9 +12,10 @@ import torch.multiprocessing as multiprocessing
 
 from auricle.config import Preset
 from auricle.errors import UsageError
-from auricle.training.fit import prepare_training
-from auricle.training.loop import Clips
+from auricle.training.evaluate import Clips
+from auricle.training.loop import train_epoch
 from auricle.training.share import Share
+from auricle.training.start import prepare_training, training_clips
 
 
 def trained(preset, recordings, split, share: Share, double: bool) -> dict[str, list[float]]:
@@ -22,11 +23,11 @@ def trained(preset, recordings, split, share: Share, double: bool) -> dict[str, 
     torch.set_num_threads(1)
     trainer, sets = prepare_training(preset, recordings, split, 0, torch.device("cpu"))
     share.join(trainer.model)
-    trainer, clips = replace(trainer, share=share), sets.drawn_from(trainer)
+    trainer, clips = replace(trainer, share=share), training_clips(trainer, sets)[0]
     if double:
         trainer, clips = replace(trainer, average=None), Clips(clips.frames.double(), clips.targets.double())
         trainer.model.double()
-    losses = [float(step.objective) for epoch in range(2) for step in trainer.steps(epoch, clips)]
+    losses = [float(step.objective) for epoch in range(2) for step in train_epoch(trainer, clips, epoch)]
     state = trainer.model.state_dict()
     return {"losses": losses, **{name: value.flatten().tolist() for name, value in state.items()}}
 

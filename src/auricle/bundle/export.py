@@ -26,12 +26,12 @@ from auricle.config import Preset, preset_from_yaml, to_yaml
 from auricle.errors import RefusedError, UsageError, choices
 from auricle.model.classifier import Classifier as TorchClassifier
 from auricle.runs import Cell, CellName, StudyFolder
+from auricle.runs.record import read_description
+from auricle.runs.reopen import plainest_cells
 from auricle.scoring.calibration import fit, tempered
 from auricle.scoring.metrics import score
 from auricle.scoring.predictions import Predictions, read_predictions
 from auricle.scoring.statistics import wilson_interval
-from auricle.study.record import read_description
-from auricle.study.reopen import plainest_cells
 from auricle.training.finished import load_network
 
 Say = Callable[[str], object]

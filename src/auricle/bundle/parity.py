@@ -17,7 +17,7 @@ from auricle.errors import RefusedError
 from auricle.model.classifier import Classifier as TorchClassifier
 from auricle.model.classifier import window_frames
 from auricle.scoring.calibration import softmax
-from auricle.training.loop import cut_windows
+from auricle.training.evaluate import cut_windows
 
 NUM_SOUNDS = 1_000
 TOLERANCE = 1e-4  # in probability

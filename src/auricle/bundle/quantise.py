@@ -13,7 +13,7 @@ from auricle.bundle.description import NETWORK, Int8
 from auricle.bundle.model import BundleModel
 from auricle.bundle.reading import load_bundle
 from auricle.runs import Cell, StudyFolder
-from auricle.study.reopen import reopen_cells
+from auricle.runs.reopen import reopen_cells
 
 MOST_CLIPS = 200  # that the ranges of the activations are taken from
 WINDOWS_AT_ONCE = 16

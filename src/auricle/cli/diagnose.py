@@ -34,7 +34,7 @@ def diagnose(
 ) -> None:
     """Say why a training does not learn, and try the changes that may cure it, for a few epochs each."""
     level = verbosity(context, quiet, verbose)
-    from auricle.study.reopen import reopen
+    from auricle.runs.reopen import reopen
 
     found = reopen(cell, root=data)
     from auricle.runs import read_history

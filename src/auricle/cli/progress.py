@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,9 +10,11 @@ from typing import Any
 from typing_extensions import override
 
 from auricle.cli.estimates import estimate_lines
+from auricle.errors import count
 from auricle.runs import CellName
 from auricle.study.estimate import Estimate
 from auricle.study.listener import Listener
+from auricle.study.status import seconds_left
 from auricle.training.watch import MEANINGS
 
 EPOCHS_A_LINE = 10  # with -v, elsewhere than on a terminal
@@ -130,10 +131,7 @@ class Progress(Listener):
             return None
         free = [self.cell_left_s(cell) or 0.0 for cell in self.running]
         free += [0.0] * (self.num_workers - len(free))
-        heapq.heapify(free)
-        for cell, num_epochs in self.epochs.items():
-            heapq.heappush(free, heapq.heappop(free) + (self._cost_s(cell, num_epochs) or 0.0))
-        return max(free)
+        return seconds_left(free, [self._cost_s(cell, num) or 0.0 for cell, num in self.epochs.items()])
 
 
 def percent(record: Mapping[str, Any], name: str) -> str:
@@ -204,7 +202,7 @@ def plan_line(num_left: int, num_done: int, num_workers: int) -> str:
     """
     if not num_left:
         return f"nothing to train: all {num_done} cells are done"
-    cells = f"{num_left} cell{'s'[: num_left != 1]} to train"
+    cells = f"{count(num_left, 'cell')} to train"
     at_a_time = f", {num_workers} at a time" if num_workers > 1 else ""
     already = f"; {num_done} {'is' if num_done == 1 else 'are'} done already" if num_done else ""
     return cells + at_a_time + already

@@ -108,10 +108,10 @@ def _there(folder: Path, data: str) -> tuple[str, Path | None]:
     """
     from auricle.cli.resolve import find_data
     from auricle.runs import StudyFolder
-    from auricle.study.reopen import asked, find_recordings
+    from auricle.runs.reopen import find_recordings, study_config
 
     study = StudyFolder(folder)
-    source, root = find_data(data, asked(study).data)
+    source, root = find_data(data, study_config(study).data)
     find_recordings(study, source=source, root=root)
     return source, root
 
@@ -120,9 +120,9 @@ def _probe(study: Path, source: str | None, root: Path | None, tell: Callable[[s
     """Find out what the models use and what people heard; return what could not be, and why."""
     from auricle.insight.insight import look_into
     from auricle.runs import StudyFolder
-    from auricle.study.people import keep_judgements
+    from auricle.runs.human_labels import keep_human_labels
 
-    note = keep_judgements(StudyFolder(study), source=source, root=root)
+    note = keep_human_labels(StudyFolder(study), source=source, root=root)
     return [*([note] if note else []), *look_into(study, source=source, root=root, on_progress=tell)]
 
 

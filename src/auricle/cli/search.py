@@ -7,12 +7,12 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from auricle.cli import study as studies
 from auricle.cli.options import Json, Quiet, Set, Verbose, required, say, verbosity
-from auricle.cli.study import Data, Device, GroupBy, NoReport, SkipBad, Wandb, Workers, conduct, hint_when_stopped
 
 if TYPE_CHECKING:
     from auricle.search.listener import SearchListener
@@ -25,10 +25,10 @@ def search(
         str | None,
         typer.Argument(metavar="SPACE|FILE", help="A space of the package, or a YAML file.", show_default=False),
     ] = None,
-    data: Data = None,
+    data: studies.Data = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="The folder. [default: runs/search-NAME]")] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Sets to try. [default: as the space says]")] = None,
-    workers: Workers = None,
+    workers: studies.Workers = None,
     storage: Annotated[
         str | None,
         typer.Option(
@@ -36,11 +36,11 @@ def search(
         ),
     ] = None,
     assignments: Set = None,
-    group_by: GroupBy = None,
-    device: Device = "auto",
-    wandb: Wandb = None,
-    skip_bad: SkipBad = False,
-    no_report: NoReport = False,
+    group_by: studies.GroupBy = None,
+    device: studies.Device = "auto",
+    wandb: studies.Wandb = None,
+    skip_bad: studies.SkipBad = False,
+    no_report: studies.NoReport = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
@@ -53,7 +53,8 @@ def search(
     from auricle.config import parse_overrides, revalidated
     from auricle.search.search import run_search
     from auricle.search.space import load_space, space_names
-    from auricle.search.storage import Place
+    from auricle.search.storage import TrialStorage
+    from auricle.work.options import RunOptions
 
     level = verbosity(context, quiet, verbose)
     config = load_space(required(space, "space", space_names()))
@@ -62,19 +63,19 @@ def search(
     changes = {"trials": trials or config.trials, "group_by": group_by or config.group_by}
     config = revalidated(config, data=source, overrides=overrides, **changes)
     folder = out or Path("runs") / f"search-{config.name}"
-    words = (word.replace(storage, Place(storage, "").shown) if storage else word for word in sys.argv[1:])
-    command = shlex.join(["auricle", *words])  # a password in it is for nobody's record
-    options: dict[str, Any] = {"root": root, "workers": workers, "device": device, "skip_bad": skip_bad}
-    with _watched(config.name, level) as listener, hint_when_stopped(folder):
-        result = run_search(config, folder, storage=storage, listener=listener, command=command, **options)
+    command = studies.typed_command()
+    if storage:  # a password in it is for nobody's record
+        command = command.replace(shlex.quote(storage), shlex.quote(TrialStorage(storage, "").shown))
+    options = RunOptions(root, skip_bad, workers, device=device, command=command)
+    with _watched(config.name, level) as listener, studies.hint_when_stopped(folder):
+        result = run_search(config, folder, options, storage=storage, listener=listener)
     if not json:
         _print(result)
         sys.stdout.flush()
     found = {"best": result.best, "importance": result.importance, "trials": list(result.entries)}
-    conduct(
-        result.study, folder, report=not no_report, as_json=json, level=level, wandb_mode=wandb, more={"search": found},
-        command=command, **options,
-    )  # fmt: skip
+    studies.train_and_report(
+        result.study, folder, options, studies.Shown(level, json, not no_report), wandb=wandb, more={"search": found}
+    )
 
 
 @contextlib.contextmanager

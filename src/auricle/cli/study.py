@@ -6,6 +6,7 @@ import contextlib
 import shlex
 import sys
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +19,8 @@ from auricle.errors import UsageError
 if TYPE_CHECKING:
     from auricle.config import StudyConfig
     from auricle.study.listener import Listener
-    from auricle.study.ray_cluster import OnRay
+    from auricle.work.options import RunOptions
+    from auricle.work.ray.cluster import RayOptions
 
 Data = Annotated[
     str | None,
@@ -99,6 +101,7 @@ def study(
     A study that was stopped goes on where it stood; a finished cell is never trained again.
     """
     from auricle.config import load_study, study_names
+    from auricle.work.options import RunOptions
 
     level = verbosity(context, quiet, verbose)
     if status is not None:
@@ -112,10 +115,9 @@ def study(
     }  # fmt: skip
     changes |= {"group_by": group_by, "allow_split_groups": allow_split_groups or None}
     config, root = resolve(config, data, assignments, **changes)
-    conduct(
-        config, out, root=root, report=not no_report, as_json=json, level=level, folds=numbers(folds, "--folds"),
-        workers=workers, device=device, threads=threads, on_ray=cluster(ray, gpus), wandb_mode=wandb, skip_bad=skip_bad,
-    )  # fmt: skip
+    options = RunOptions(root, skip_bad, workers, threads, device, cluster(ray, gpus), typed_command())
+    show = Shown(level, json, not no_report)
+    train_and_report(config, out, options, show, folds=numbers(folds, "--folds"), wandb=wandb)
 
 
 def train(
@@ -148,6 +150,7 @@ def train(
     With --ray and several --workers these train each cell together, each its share of every batch.
     """
     from auricle.config import StudyConfig, load_preset, preset_names
+    from auricle.work.options import RunOptions
 
     level = verbosity(context, quiet, verbose)
     model = required(preset, "model", preset_names())
@@ -155,69 +158,77 @@ def train(
     changes: dict[str, Any] = {"protocols": protocol_names(protocol), "seeds": (seed,)}
     changes |= {"group_by": group_by, "allow_split_groups": allow_split_groups or None}
     config, root = resolve(config, data, assignments, **changes)
-    conduct(
-        config, out, root=root, report=not no_report, as_json=json, level=level, folds=None if fold is None else {fold},
-        workers=None if ray else workers, device=device, threads=threads, on_ray=cluster(ray, gpus, workers or 1),
-        wandb_mode=wandb, skip_bad=skip_bad,
-    )  # fmt: skip
+    on_ray = cluster(ray, gpus, together=workers or 1)
+    options = RunOptions(root, skip_bad, None if ray else workers, threads, device, on_ray, typed_command())
+    show = Shown(level, json, not no_report)
+    train_and_report(config, out, options, show, folds=None if fold is None else {fold}, wandb=wandb)
 
 
-def cluster(address: str | None, gpus: float | None, together: int = 1) -> OnRay | None:
+def cluster(address: str | None, gpus: float | None, together: int = 1) -> RayOptions | None:
     """Return how a cluster is asked for, if it is.
 
     Raises:
         UsageError: a share of its GPUs without a cluster.
     """
-    from auricle.study.ray_cluster import OnRay
+    from auricle.work.ray.cluster import RayOptions
 
     if address is None:
         if gpus is not None:
             raise UsageError(f"--gpus {gpus:g} is a share of the GPUs of a cluster; name that with --ray")
         return None
-    return OnRay(address, 1.0 if gpus is None else gpus, together)
+    return RayOptions(address, 1.0 if gpus is None else gpus, together)
 
 
-def conduct(
+def typed_command() -> str:
+    """Return the command as a person typed it, for the record."""
+    return shlex.join(["auricle", *sys.argv[1:]])
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What of a run is shown: how much on the way, one document for programs or tables, and whether a report."""
+
+    level: int
+    as_json: bool
+    report: bool
+
+
+def train_and_report(
     config: StudyConfig,
     out: Path | None,
+    options: RunOptions,
+    show: Shown,
     *,
-    root: Path | None,
-    report: bool,
-    as_json: bool,
-    level: int,
     folds: Collection[int] | None = None,
+    wandb: str | None = None,
     more: Mapping[str, Any] | None = None,
-    command: str = "",
-    **options: Any,
 ) -> None:
     """Run a study, write its report and print what came out; failed cells make exit code 1.
 
     Args:
         config: what to train.
         out: the study's folder; None: runs/NAME.
-        root: where named datasets lie.
-        report: whether to write the report.
-        as_json: print one document for programs.
-        level: of what is said.
+        options: on what it trains, and where its data lie.
+        show: what is shown.
         folds: only these of the protocols.
+        wandb: online, offline or off; None: as `tracking.choose_mode` says.
         more: goes into the document for programs.
-        command: for the record; empty: as it was typed.
-        **options: for `run_study`.
     """
     from auricle.cli.report import build
     from auricle.cli.results import print_json, print_places, print_results
     from auricle.study.plan import folder_of
     from auricle.study.study import run_study
+    from auricle.tracking.tracking import choose_mode, mirrored
 
-    folder = out or folder_of(config)
-    command = command or shlex.join(["auricle", *sys.argv[1:]])
-    with watched(config.name, level) as listener, hint_when_stopped(folder):
-        result = run_study(config, folder, root=root, folds=folds, command=command, listener=listener, **options)
-    if not as_json:
+    folder, mode = out or folder_of(config), choose_mode(wandb)
+    with watched(config.name, show.level) as listener, hint_when_stopped(folder):
+        beside = mirrored(mode, listener.note)
+        result = run_study(config, folder, options, folds=folds, listener=listener, beside=beside)
+    if not show.as_json:
         print_results(result)
         sys.stdout.flush()
-    files = build(result.folder, level, root=root) if report and result.done else {}
-    if as_json:
+    files = build(result.folder, show.level, root=options.root) if show.report and result.done else {}
+    if show.as_json:
         print_json(result, files, more)
     else:
         print_places(result, files)

@@ -22,7 +22,7 @@ from auricle.data.tables import ESC50, URBANSOUND8K, Layout
 from auricle.data.transfer import fetch
 from auricle.errors import MachineError, RefusedError, choices
 from auricle.files import machine_errors, write_json
-from auricle.runs import lock
+from auricle.system import lock
 
 # Called with what is going on ("downloading", "unpacking"), bytes done, and bytes in all where that is known.
 DownloadProgress = Callable[[str, int, int | None], None]

@@ -16,7 +16,7 @@ from auricle.demo.page import Shown
 from auricle.errors import RefusedError
 from auricle.report.figures.style import palette
 from auricle.runs import Cell, StudyFolder
-from auricle.study.reopen import models_of, plainest_cells
+from auricle.runs.reopen import models_of, plainest_cells
 
 if TYPE_CHECKING:
     from auricle.predict.classifier import Classifier

@@ -69,7 +69,7 @@ def explanations(
     from auricle.bundle.layout import attention_layout
     from auricle.model.transformer import Encoder
     from auricle.training.finished import load_network
-    from auricle.training.loop import window_probabilities
+    from auricle.training.evaluate import window_probabilities
 
     network = load_network(cell, preset, num_classes)
     layout = attention_layout(network, preset)

@@ -18,11 +18,11 @@ from zipfile import BadZipFile
 import yaml
 
 from auricle.config import Preset, StudyConfig
-from auricle.data.folds import folds_of
 from auricle.errors import RefusedError
 from auricle.files import read_marked
 from auricle.findings.dataset import Dataset, Samples, read_dataset, read_samples
 from auricle.runs import Cell, CellName, StudyFolder, commands_of, read_history, read_metrics
+from auricle.runs.plan import cells_by_model
 from auricle.scoring.answers import Answers
 from auricle.scoring.metrics import score_predictions
 from auricle.scoring.predictions import ClipPredictions, Predictions, read_predictions
@@ -186,7 +186,7 @@ def _read_study(place: StudyFolder) -> Study:
     presets = {name: Preset.model_validate(preset) for name, preset in content["models"].items()}
     dataset = read_dataset(content["dataset"], place.manifest)
     described = {name: place.model(name) for name in presets if place.model(name).exists()}
-    cells, missing = _read_cells(place, _planned(config, tuple(presets), dataset.folds), dataset.categories)
+    cells, missing = _read_cells(place, cells_by_model(config, tuple(presets), dataset.folds), dataset.categories)
     return Study(
         folder=place.folder,
         config=config,
@@ -225,18 +225,6 @@ def _scientific(command: str) -> str:
         elif name not in ALONE:
             kept.append(word)
     return shlex.join(kept)
-
-
-def _planned(config: StudyConfig, models: Sequence[str], folds: Sequence[int]) -> list[CellName]:
-    """Return the cells that a study asks for: by protocol, model, fold, seed."""
-    return [
-        CellName(model, protocol, fold, seed)
-        for protocol in config.protocols
-        for model in models
-        if protocol in config.protocols_of(model)
-        for fold in folds_of(protocol, folds)
-        for seed in config.seeds
-    ]
 
 
 def _read_cells(

@@ -14,9 +14,9 @@ from auricle.handin.assemble import Assembly
 from auricle.handin.sections import written
 from auricle.handin.sources import parse_module
 from auricle.handin.study_text import END, configuration_text, literal, recordings_text
-from auricle.report.evidence import Study, load_study
+from auricle.findings.study import Study, load_study
 from auricle.report.wording import count, listing, visible
-from auricle.study.machine import commit
+from auricle.runs.provenance import commit
 
 NEEDS = "numpy, torch, soundfile, soxr, scikit-learn, matplotlib, pydantic and pyyaml"
 

@@ -11,7 +11,7 @@ import yaml
 
 from auricle.config import Preset, Section
 from auricle.data.datasets import SOURCES
-from auricle.report.evidence import Study
+from auricle.findings.study import Study
 from auricle.runs import StudyFolder
 
 _ESC50 = '''"""The recordings: {about}."""

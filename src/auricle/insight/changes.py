@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from auricle.config import FrontendConfig
 from auricle.model.classifier import Classifier
-from auricle.model.frontend import Frontend, hz_to_mel, mel_to_hz
+from auricle.model.frames import hz_to_mel, mel_to_hz
+from auricle.model.frontend import Frontend
 from auricle.model.transformer import Encoder, EncoderBlock
 
 LOW_PASS_HZ = (4000, 2000, 1000, 500)
@@ -58,7 +59,7 @@ def networks(model: Classifier, generator: torch.Generator) -> Iterator[tuple[st
         changed = copy.deepcopy(model)
         order = 1 + torch.randperm(encoder.num_tokens, generator=generator)
         order = torch.cat([torch.zeros(1, dtype=torch.int64), order]).to(encoder.positions.device)
-        changed.summary.positions.data = encoder.positions.data[:, order]  # type: ignore[union-attr]
+        changed.summary.positions.data = encoder.positions.data[:, order]
         yield "positions-shuffled", changed
     yield "even-attention", _with_even_attention(model)
     num = len(encoder.blocks)

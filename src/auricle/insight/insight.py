@@ -12,7 +12,7 @@ from auricle.data.folds import answering
 from auricle.errors import AuricleError, MachineError
 from auricle.insight.record import key_of, read_insight, write_insight
 from auricle.runs import Cell, StudyFolder
-from auricle.study.record import Description, read_description
+from auricle.runs.record import Description, read_description
 
 MOST_CELLS = 5  # of a model
 
@@ -78,8 +78,8 @@ def _look_into(
     study: StudyFolder, left: dict[Cell, str], place: dict[str, Any], device: str, tell: Callable[[str], None]
 ) -> list[str]:
     from auricle.insight.look import look
-    from auricle.study.reopen import reopen_cells
-    from auricle.training.fit import choose_device
+    from auricle.runs.reopen import reopen_cells
+    from auricle.training.start import choose_device
 
     tell("reading the recordings")
     chosen_device = choose_device(device)

@@ -6,10 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from auricle.config import BaseConfig, HeadConfig, Preset
+from auricle.config.variants import Variants
 from auricle.errors import UsageError
 from auricle.model.cnn import Base, Block
 from auricle.model.frontend import Frontend, build_frontend
 from auricle.model.transformer import Encoder
+
+SUMMARIES = Variants("encoder.tokens")  # None: Architecture 1, which has no encoder
 
 
 class Pool(nn.Module):
@@ -32,7 +35,7 @@ class Classifier(nn.Module):
     It takes frames, not waveforms: `classifier(classifier.frontend.frames(waveforms))`.
     """
 
-    def __init__(self, frontend: Frontend, base: Base, summary: Pool | Encoder, head: nn.Sequential) -> None:
+    def __init__(self, frontend: Frontend, base: Base, summary: nn.Module, head: nn.Sequential) -> None:
         super().__init__()
         self.frontend = frontend
         self.base = base
@@ -53,12 +56,13 @@ def build_base(config: BaseConfig, num_rows: int) -> Base:
     channels = num_rows if config.layout == "bands-as-channels" else 1
     blocks = []
     for block in config.blocks:
-        options = block.model_dump(exclude={"channels", "repeat"})
-        for place in range(block.repeat):
-            if place:
+        options = dict(block)
+        num_repeats, width = options.pop("repeat", 1), options.pop("channels")
+        for index in range(num_repeats):
+            if index:
                 options |= {"stride": 1, "pool": "none"}
-            blocks.append(Block(channels, block.channels, **options))
-            channels = 1 if block.channels_to_rows else block.channels
+            blocks.append(Block(channels, width, **options))
+            channels = 1 if options.get("channels_to_rows") else width
     return Base(*blocks, layout=config.layout)
 
 
@@ -69,6 +73,23 @@ def build_head(config: HeadConfig, width: int, num_classes: int) -> nn.Sequentia
         layers += [nn.Linear(width, hidden), nn.GELU()]
         width = hidden
     return nn.Sequential(*layers, nn.Dropout(config.dropout), nn.Linear(width, num_classes))
+
+
+@SUMMARIES.of(None)
+def build_pool(preset: Preset, map_shape: tuple[int, int, int]) -> tuple[Pool, int]:
+    """Return what stands between base and head in Architecture 1, and the width of what it gives."""
+    pool, (channels, rows, steps) = preset.head.pool, map_shape
+    return Pool(pool), channels * rows * steps if pool == "flatten" else channels
+
+
+@SUMMARIES.of("time", "map", "channels")
+def build_encoder(preset: Preset, map_shape: tuple[int, int, int]) -> tuple[Encoder, int]:
+    """Return what stands between base and head in Architecture 2, and the width of what it gives."""
+    assert preset.encoder is not None
+    try:
+        return Encoder(*map_shape, **dict(preset.encoder)), preset.encoder.width
+    except ValueError as error:
+        raise UsageError(f"preset {preset.name}: {error}") from error
 
 
 def window_frames(preset: Preset, frontend: Frontend) -> int:
@@ -95,17 +116,11 @@ def build_model(preset: Preset, num_classes: int) -> Classifier:
     try:
         frontend = build_frontend(preset.audio, preset.frontend)
         base = build_base(preset.base, frontend.num_rows)
-        channels, rows, steps = _map_shape(frontend, base, window_frames(preset, frontend))
+        map_shape = _map_shape(frontend, base, window_frames(preset, frontend))
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
             f"preset {preset.name}: a window of {preset.audio.window_s:g} s does not fit: {reason}"
         ) from error
-    if preset.encoder is None:
-        width = channels * rows * steps if preset.head.pool == "flatten" else channels
-        return Classifier(frontend, base, Pool(preset.head.pool), build_head(preset.head, width, num_classes))
-    try:
-        encoder = Encoder(channels, rows, steps, **preset.encoder.model_dump())
-    except ValueError as error:
-        raise UsageError(f"preset {preset.name}: {error}") from error
-    return Classifier(frontend, base, encoder, build_head(preset.head, preset.encoder.width, num_classes))
+    summary, width = SUMMARIES[preset.encoder and preset.encoder.tokens](preset, map_shape)
+    return Classifier(frontend, base, summary, build_head(preset.head, width, num_classes))

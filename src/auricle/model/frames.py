@@ -6,6 +6,8 @@ stream   MelStream: feed(block) -> the frames that are complete; finish() -> the
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.fft import rfft  # in single precision nine times as fast as NumPy's
 
@@ -14,21 +16,46 @@ from auricle.config import AudioConfig, FrontendConfig
 FRAMES_AT_ONCE = 128  # half a megabyte of samples at 1024 each: they stay in the processor's cache
 
 
-def mel_filters(
-    *, sample_rate_hz: int, transform_samples: int, num_bands: int, min_hz: float, max_hz: float
-) -> np.ndarray:
-    """Return triangles with peak 1, evenly spaced in mel, float32, shape (num_bands, transform_samples // 2 + 1)."""
-    edges_hz = band_edges_hz(num_bands=num_bands, min_hz=min_hz, max_hz=max_hz)
-    bins_hz = np.linspace(0, sample_rate_hz / 2, transform_samples // 2 + 1)
-    low, peak, high = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
-    filters = np.minimum((bins_hz - low) / (peak - low), (high - bins_hz) / (high - peak))
-    return np.maximum(filters, 0).astype(np.float32)
+def hz_to_mel(hz: float) -> float:
+    """Mel scale of O'Shaughnessy (1987), as in HTK.
+
+    >>> round(hz_to_mel(1000.0))
+    1000
+    """
+    return 2595.0 * np.log10(1.0 + hz / 700.0)
+
+
+def mel_to_hz(mel: Any) -> Any:
+    """Inverse of `hz_to_mel`, of a number or an array."""
+    return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
 
 
 def band_edges_hz(*, num_bands: int, min_hz: float, max_hz: float) -> np.ndarray:
     """Return the corners of the triangles, shape (num_bands + 2,); the centre of band b is number b + 1."""
-    low, high = (2595.0 * np.log10(1.0 + hz / 700.0) for hz in (min_hz, max_hz))
-    return 700.0 * (10.0 ** (np.linspace(low, high, num_bands + 2) / 2595.0) - 1.0)
+    return mel_to_hz(np.linspace(hz_to_mel(min_hz), hz_to_mel(max_hz), num_bands + 2))
+
+
+def mel_filters(
+    *, sample_rate_hz: int, transform_samples: int, num_bands: int, min_hz: float, max_hz: float
+) -> np.ndarray:
+    """Return triangles with peak 1, evenly spaced in mel, float32, shape (num_bands, transform_samples // 2 + 1).
+
+    Raises:
+        ValueError: the range is empty or beyond half the sample rate, or a band is narrower than a bin.
+    """
+    if not 0 <= min_hz < max_hz <= sample_rate_hz / 2:
+        raise ValueError(
+            f"mel bands need 0 <= min_hz < max_hz <= {sample_rate_hz / 2:g}, not {min_hz:g} and {max_hz:g}"
+        )
+    edges_hz = band_edges_hz(num_bands=num_bands, min_hz=min_hz, max_hz=max_hz)
+    bins_hz = np.linspace(0, sample_rate_hz / 2, transform_samples // 2 + 1)
+    low, peak, high = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
+    filters = np.maximum(np.minimum((bins_hz - low) / (peak - low), (high - bins_hz) / (high - peak)), 0)
+    if num_empty := int((filters.sum(1) == 0).sum()):
+        raise ValueError(
+            f"{num_empty} of {num_bands} mel bands hold no frequency bin; use fewer bands or a longer transform_ms"
+        )
+    return filters.astype(np.float32)
 
 
 class FrameMaker:

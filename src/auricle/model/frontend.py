@@ -7,50 +7,15 @@ frames. A *feature* is what the network sees: the logarithm, normalised by the t
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from auricle.config import AudioConfig, FrontendConfig
+from auricle.config.variants import Variants
+from auricle.model.frames import mel_filters
 
-
-def hz_to_mel(hz: float) -> float:
-    """Mel scale of O'Shaughnessy (1987), as in HTK.
-
-    >>> round(hz_to_mel(1000.0))
-    1000
-    """
-    return 2595.0 * math.log10(1.0 + hz / 700.0)
-
-
-def mel_to_hz(mel: float) -> float:
-    """Inverse of `hz_to_mel`."""
-    return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
-
-
-def mel_filters(*, sample_rate_hz: int, transform_samples: int, num_bands: int, min_hz: float, max_hz: float) -> Tensor:
-    """Return triangles with peak 1, evenly spaced in mel, shape (num_bands, transform_samples // 2 + 1).
-
-    Raises:
-        ValueError: the range is empty or beyond half the sample rate, or a band is narrower than a bin.
-    """
-    if not 0 <= min_hz < max_hz <= sample_rate_hz / 2:
-        raise ValueError(
-            f"mel bands need 0 <= min_hz < max_hz <= {sample_rate_hz / 2:g}, not {min_hz:g} and {max_hz:g}"
-        )
-    # on the CPU, because values are looked at, also where a network is but shapes
-    float64: dict[str, Any] = {"dtype": torch.float64, "device": "cpu"}
-    mels = torch.linspace(hz_to_mel(min_hz), hz_to_mel(max_hz), num_bands + 2, **float64)
-    edges_hz = torch.tensor([mel_to_hz(mel) for mel in mels.tolist()], **float64)
-    bins_hz = torch.linspace(0, sample_rate_hz / 2, transform_samples // 2 + 1, **float64)
-    low, peak, high = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
-    filters = torch.minimum((bins_hz - low) / (peak - low), (high - bins_hz) / (high - peak)).clamp(min=0)
-    if (empty := int((filters.sum(1) == 0).sum())) > 0:
-        raise ValueError(
-            f"{empty} of {num_bands} mel bands hold no frequency bin; use fewer bands or a longer transform_ms"
-        )
-    return filters.float()
+FRONTENDS = Variants("frontend.kind")
 
 
 def cosine_transform(num_coefficients: int, num_bands: int) -> Tensor:
@@ -76,7 +41,7 @@ class MelSpectrum(nn.Module):
         transform_ms: float,
         hop_ms: float,
         min_hz: float,
-        max_hz: float | None,
+        max_hz: float,
     ) -> None:
         super().__init__()
         self.transform_samples = round(sample_rate_hz * transform_ms / 1000)
@@ -86,9 +51,9 @@ class MelSpectrum(nn.Module):
             transform_samples=self.transform_samples,
             num_bands=num_bands,
             min_hz=min_hz,
-            max_hz=max_hz or sample_rate_hz / 2,
+            max_hz=max_hz,
         )
-        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("filters", torch.from_numpy(filters), persistent=False)
         self.register_buffer("window", torch.hann_window(self.transform_samples), persistent=False)
 
     def forward(self, waveforms: Tensor) -> Tensor:
@@ -113,7 +78,7 @@ class Frontend(nn.Module):
         num_rows: rows of the features: 1 for the raw waveform, else bands or coefficients.
         spectrum: None: the frames are the waveform.
         floor: power added before the logarithm.
-        num_coefficients: cosine coefficients taken of the normalised logarithm (MFCC); None: all bands as they are.
+        transform: of the rows of the normalised logarithm, (num_rows, bands) (MFCC); None: all bands as they are.
     """
 
     mean: Tensor
@@ -122,19 +87,18 @@ class Frontend(nn.Module):
 
     def __init__(
         self,
-        *,
         frames_per_s: float,
         num_rows: int,
         spectrum: MelSpectrum | None = None,
+        *,
         floor: float = 1e-5,
-        num_coefficients: int | None = None,
+        transform: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.frames_per_s = frames_per_s
-        self.num_rows = num_coefficients or num_rows
+        self.num_rows = num_rows
         self.floor = floor
         self.spectrum = spectrum
-        transform = cosine_transform(num_coefficients, num_rows) if num_coefficients else None
         self.register_buffer("transform", transform, persistent=False)
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("std", torch.ones(()))
@@ -174,23 +138,34 @@ def build_frontend(audio: AudioConfig, frontend: FrontendConfig) -> Frontend:
     Raises:
         ValueError: its fields do not fit together.
     """
-    if frontend.kind == "raw":
-        return Frontend(frames_per_s=audio.sample_rate_hz, num_rows=1)
+    return FRONTENDS[frontend.kind](audio, frontend)
+
+
+@FRONTENDS.of("raw")
+def build_raw(audio: AudioConfig, frontend: FrontendConfig) -> Frontend:
+    """Return a frontend whose frames are the waveform."""
+    return Frontend(audio.sample_rate_hz, 1)
+
+
+@FRONTENDS.of("log-mel")
+def build_log_mel(audio: AudioConfig, frontend: FrontendConfig, transform: Tensor | None = None) -> Frontend:
+    """Return a frontend whose features are the logarithm of mel power, or a transform of it."""
     spectrum = MelSpectrum(
         sample_rate_hz=audio.sample_rate_hz,
         num_bands=frontend.num_bands,
         transform_ms=frontend.transform_ms,
         hop_ms=frontend.hop_ms,
         min_hz=frontend.min_hz,
-        max_hz=frontend.max_hz,
+        max_hz=frontend.max_hz or audio.sample_rate_hz / 2,
     )
-    coefficients = frontend.num_coefficients if frontend.kind == "mfcc" else None
-    if coefficients and coefficients > frontend.num_bands:
-        raise ValueError(f"num_coefficients {coefficients} exceeds num_bands {frontend.num_bands}")
-    return Frontend(
-        frames_per_s=audio.sample_rate_hz / spectrum.hop_samples,
-        num_rows=frontend.num_bands,
-        spectrum=spectrum,
-        floor=frontend.floor,
-        num_coefficients=coefficients,
-    )
+    frames_per_s = audio.sample_rate_hz / spectrum.hop_samples
+    num_rows = frontend.num_bands if transform is None else len(transform)
+    return Frontend(frames_per_s, num_rows, spectrum, floor=frontend.floor, transform=transform)
+
+
+@FRONTENDS.of("mfcc")
+def build_mfcc(audio: AudioConfig, frontend: FrontendConfig) -> Frontend:
+    """Return a frontend whose features are cosine coefficients of the logarithm of mel power."""
+    if frontend.num_coefficients > frontend.num_bands:
+        raise ValueError(f"num_coefficients {frontend.num_coefficients} exceeds num_bands {frontend.num_bands}")
+    return build_log_mel(audio, frontend, cosine_transform(frontend.num_coefficients, frontend.num_bands))

@@ -9,8 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from auricle.config.variants import Variants
 from auricle.model.cnn import ACTIVATIONS
 
+POOLINGS = Variants("encoder")
+POSITIONS = Variants("encoder.positions")
 NUM_SCORES = 2**18  # of queries against keys at a time, 1 MB: what follows finds them in the processor's cache
 
 
@@ -126,13 +129,15 @@ class EncoderBlock(nn.Module):
         return tokens + self.mlp(self.mlp_norm(tokens))
 
 
+@POSITIONS.of("sinusoidal")
 def sinusoids(num_tokens: int, width: int) -> Tensor:
     """Positions as sines and cosines in turn, (num_tokens, width). arXiv:1706.03762, section 3.5."""
-    place = torch.arange(num_tokens)[:, None]
-    angles = place / 10_000 ** (torch.arange(0, width, 2) / width)  # (T, ceil(D / 2))
+    token = torch.arange(num_tokens)[:, None]
+    angles = token / 10_000 ** (torch.arange(0, width, 2) / width)  # (T, ceil(D / 2))
     return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)[:, :width]
 
 
+@POOLINGS.of("pool_to_steps")
 def pooling_matrix(num_steps: int, num_pooled: int) -> Tensor:
     """Return the matrix of adaptive average pooling along time, (num_steps, num_pooled); its columns sum to 1.
 
@@ -196,7 +201,7 @@ class Encoder(nn.Module):
         self.tokens = tokens
         self.num_steps = pool_to_steps or num_steps
         self.num_tokens = {"time": self.num_steps, "map": rows * self.num_steps, "channels": channels}[tokens]
-        pooling = pooling_matrix(num_steps, pool_to_steps) if pool_to_steps else None
+        pooling = POOLINGS["pool_to_steps"](num_steps, pool_to_steps) if pool_to_steps else None
         self.register_buffer("averages", pooling, persistent=False)
         own_width = self.num_steps if tokens == "channels" else channels
         if not projection and own_width != width:
@@ -212,7 +217,7 @@ class Encoder(nn.Module):
         if positions == "learned":
             self.positions = nn.Parameter(torch.randn(1, self.num_tokens + 1, width) * 0.02)
         else:
-            fixed = sinusoids(self.num_tokens + 1, width)[None] if positions == "sinusoidal" else None
+            fixed = None if positions == "none" else POSITIONS[positions](self.num_tokens + 1, width)[None]
             self.register_buffer("positions", fixed, persistent=False)
         self.blocks = nn.Sequential(*(EncoderBlock(width, num_heads, mlp_width, **block) for _ in range(num_blocks)))
         self.norm = nn.LayerNorm(width) if final_norm else nn.Identity()

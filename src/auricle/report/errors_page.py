@@ -31,7 +31,7 @@ from auricle.report.figures.tracks import Looked, axis_track, looked_tracks, spe
 from auricle.report.render import page, template
 from auricle.report.wording import visible
 from auricle.runs import StudyFolder
-from auricle.study.reopen import find_recordings
+from auricle.runs.reopen import find_recordings
 
 VERSION = 1  # of the pictures and sounds; raise it when they change
 MAX_BYTES = 7_500_000  # of the page

@@ -4,17 +4,15 @@ from auricle.runs.folder import (
     Cell,
     CellName,
     StudyFolder,
-    check_free,
     commands_of,
     json_line,
-    lock,
-    owner,
     read_history,
     read_metrics,
     remove_halves,
     sweep,
     write_metrics,
 )
+from auricle.system import check_free, lock, owner
 
 __all__ = [
     "Cell",

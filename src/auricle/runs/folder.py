@@ -1,4 +1,4 @@
-"""The folder of a study and of a cell: names, whole-or-nothing writes, locks. Knows no model.
+"""The folder of a study and of a cell: names, whole-or-nothing writes. Knows no model.
 
     STUDY/study.yaml              what was asked: configuration, dataset, versions, machine
     STUDY/dataset/                manifest.csv, samples.npz (one clip a class, for the report), human.csv
@@ -18,15 +18,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from auricle import files
-from auricle.errors import MachineError, RefusedError
+from auricle.errors import RefusedError
 from auricle.files import machine_errors, write_json
 
 
@@ -216,47 +215,6 @@ def read_history(cell: Cell) -> list[dict[str, Any]]:
     return epochs
 
 
-@contextlib.contextmanager
-def lock(folder: Path) -> Iterator[None]:
-    """Own a study folder for as long as the block runs; the system frees it if the process dies.
-
-    Raises:
-        MachineError: another process owns it, or the folder cannot be written.
-    """
-    path = folder / ".lock"
-    with machine_errors(folder, "open"):
-        folder.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+b", buffering=0)
-    with file:
-        _take(file, folder)
-        number = str(os.getpid()).encode()
-        with machine_errors(path, need_bytes=len(number)):
-            file.truncate(0)
-            file.write(number)
-        yield
-
-
-def check_free(folder: Path) -> None:
-    """Look whether a study folder is free, and change nothing; only `lock` makes sure.
-
-    Raises:
-        MachineError: another process owns it.
-    """
-    with contextlib.suppress(OSError), (folder / ".lock").open("rb") as file:
-        _take(file, folder)
-
-
-def _take(file: IO[bytes], folder: Path) -> None:
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        owner = file.read().decode(errors="replace").strip() or "unknown"
-        raise MachineError(f"{folder} is in use by process {owner}; wait for it or choose another --out") from None
-
-
 def sweep(study: StudyFolder) -> None:
     """Remove what a killed process left: halves of files, and the checkpoints of finished cells; hold the lock.
 
@@ -276,31 +234,6 @@ def remove_halves(folder: Path) -> None:
     """Remove the halves of files that a process left in a folder when it was killed while it wrote."""
     for half in folder.glob(".*.part"):
         half.unlink(missing_ok=True)
-
-
-def owner(folder: Path) -> int | None:
-    """Return the process of this machine that owns a study folder, or None; takes no lock, so it disturbs nobody."""
-    path = folder / ".lock"
-    try:
-        process = int(path.read_text())
-        os.kill(process, 0)
-    except PermissionError:
-        return process  # somebody else's, but alive
-    except (OSError, ValueError):
-        return None
-    held = Path(f"/proc/{process}/fd")
-    if not held.is_dir():  # not Linux: a process of this number is as much as can be known
-        return process
-    try:
-        return process if any(_leads_to(link, path) for link in held.iterdir()) else None
-    except OSError:
-        return process
-
-
-def _leads_to(link: Path, path: Path) -> bool:
-    with contextlib.suppress(OSError):
-        return link.samefile(path)
-    return False
 
 
 def commands_of(description: Mapping[str, Any] | None) -> list[str]:

@@ -10,8 +10,9 @@ from auricle.data.cache import Recordings
 from auricle.data.folds import Split
 from auricle.errors import AuricleError
 from auricle.runs import Cell
-from auricle.search.storage import Place, open_storage, storage_errors, trials_in
-from auricle.study.jobs import Fit, OnEpoch
+from auricle.runs.plan import num_epochs
+from auricle.search.storage import TrialStorage, open_storage, storage_errors, trials_in
+from auricle.work.jobs import Fit, OnEpoch
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -23,7 +24,7 @@ class PrunedError(AuricleError):
 
 def fit_judged(
     fit: Fit,
-    place: Place,
+    storage: TrialStorage,
     trial_id: int,
     pruner: BasePruner,
     cell: Cell,
@@ -39,7 +40,7 @@ def fit_judged(
 
     Args:
         fit: trains the cell.
-        place: where the trials are kept.
+        storage: where the trials are kept.
         trial_id: of the trial that the cell belongs to.
         pruner: compares it with others at the same epoch.
         cell: and the rest: as `Fit` says.
@@ -56,25 +57,26 @@ def fit_judged(
     """
     from optuna import Trial
 
-    study = trials_in(open_storage(place), place, pruner=pruner)
-    with storage_errors(place):
+    study = trials_in(open_storage(storage), storage, pruner=pruner)
+    with storage_errors(storage):
         trial = Trial(study, trial_id)
     reported: set[int] = set()
+    last = num_epochs(preset, len(split.train), recordings.manifest.clip_s)
 
     def report(record: dict[str, Any]) -> None:
         if record["epoch"] not in reported:
             reported.add(record["epoch"])
-            with storage_errors(place):
+            with storage_errors(storage):
                 trial.report(record["validation_loss"], record["epoch"])
 
     def judge(record: dict[str, Any]) -> None:
         if on_epoch:
             on_epoch(record)
         report(record)
-        with storage_errors(place):
-            lags = record["epoch"] < preset.training.epochs and trial.should_prune()
+        with storage_errors(storage):
+            lags = record["epoch"] < last and trial.should_prune()
         if lags:
-            raise PrunedError(f"behind the others after epoch {record['epoch']} of {preset.training.epochs}")
+            raise PrunedError(f"behind the others after epoch {record['epoch']} of {last}")
 
     for record in runs.read_history(cell):
         report(record)

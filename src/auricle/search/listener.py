@@ -12,7 +12,7 @@ class SearchListener(Listener):
     """Told of everything that happens in a search, in the parent process; this one ignores it all."""
 
     def searching(self, entries: Sequence[Entry], num_trials: int, num_workers: int) -> None:
-        """Hear what was tried before, how many trials there will be, and how many are trained at a time."""
+        """Receive what was tried before, how many trials there will be, and how many are trained at a time."""
 
     def tried(self, number: int, entries: Sequence[Entry]) -> None:
-        """Hear that a trial has ended, or was given back, and how all stand now."""
+        """A trial has ended, or was given back; receive how all stand now."""

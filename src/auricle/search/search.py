@@ -9,12 +9,14 @@ OUT/                      the study of the best set: study.yaml, cells/, report/
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +26,20 @@ from auricle import files, runs
 from auricle.config import StudyConfig
 from auricle.data.cache import Recordings, prepare
 from auricle.data.datasets import load_manifest
-from auricle.data.folds import Split
 from auricle.errors import AuricleError, RefusedError, UsageError
 from auricle.runs import CellName, StudyFolder
-from auricle.search.clips import Heard, validation_splits, without_test
-from auricle.search.crew import Crew
+from auricle.search.clips import SearchClips, validation_splits, without_test
 from auricle.search.listener import SearchListener
 from auricle.search.record import best_of, describe_parameters, write_record
+from auricle.search.source import TrialSource
 from auricle.search.space import MODEL, Space, SpaceConfig, check_space
-from auricle.search.storage import Place
+from auricle.search.storage import TrialStorage
 from auricle.search.trials import Begun, Entry, Trials
-from auricle.study.jobs import Fit, Job, real_fit
-from auricle.study.machine import check_workers, choose_device, divide
 from auricle.study.study import check_folder
+from auricle.work.jobs import Fit, Job, real_fit
+from auricle.work.loop import run_jobs
+from auricle.work.options import RunOptions, divide, find_device
+from auricle.work.pool import Workers
 
 
 @dataclass(frozen=True)
@@ -61,14 +64,10 @@ class SearchResult:
 def run_search(
     config: SpaceConfig,
     out: Path,
+    options: RunOptions | None = None,
     *,
-    root: Path | None = None,
     storage: str | None = None,
-    workers: int | None = None,
-    device: str = "auto",
-    skip_bad: bool = False,
     listener: SearchListener | None = None,
-    command: str = "",
     fit: Fit | None = None,
 ) -> SearchResult:
     """Try sets of values on the validation folds until every trial has ended. The test fold is not loaded.
@@ -76,13 +75,9 @@ def run_search(
     Args:
         config: what to try, on what.
         out: the folder; one that exists goes on, and may get more trials.
-        root: where named datasets lie; None: as `load_manifest` says.
+        options: on what it trains, and where its data lie; no cluster.
         storage: an Optuna URL, or the path of a journal, that several machines share; None: a journal in the folder.
-        workers: processes at a time; None: one a core on the CPU, one on an accelerator.
-        device: auto, cpu, cuda or mps.
-        skip_bad: leave out recordings that cannot be read, instead of refusing the dataset.
         listener: told what happens, in this process.
-        command: what a person typed, for the record.
         fit: trains one cell; None: `training.fit.fit_cell`.
 
     Raises:
@@ -91,28 +86,29 @@ def run_search(
         MachineError: the folder is in use, or the disk or the storage refuses.
         AuricleError: no trial came to its end.
     """
-    listener = listener or SearchListener()
-    check_workers(workers, device)
+    listener, options = listener or SearchListener(), options or RunOptions()
+    options.check()
+    if options.ray:
+        raise UsageError("a search trains on this machine; leave the cluster out")
     space = check_space(config)
     listener.doing("reading the recordings")
-    heard = without_test(load_manifest(config.data, root=root, group_by=config.group_by), config.protocol)
+    clips = without_test(load_manifest(config.data, root=options.root, group_by=config.group_by), config.protocol)
     check_folder(out)
     folder = out / "search"
     with runs.lock(folder):
-        recordings = {
-            rate_hz: prepare(heard.manifest, sample_rate_hz=rate_hz, skip_bad=skip_bad, on_progress=listener.decoding)
-            for rate_hz in {preset.audio.sample_rate_hz for preset in space.presets.values()}
-        }
-        name = _name(space, recordings)
-        _write_description(folder, space, name, heard, command)
-        trials = Trials(
-            space,
-            Place(storage or str(folder / "journal.log"), name),
-            f"{socket.gethostname()}:{folder.resolve()}",
-            shared=storage is not None,
-        )
-        record = _Record(folder, space, heard, trials)
-        _train(record, recordings, workers, device, listener, fit or real_fit())
+        prepared = partial(prepare, clips.manifest, skip_bad=options.skip_bad, on_progress=listener.decoding)
+        rates_hz = {preset.audio.sample_rate_hz for preset in space.presets.values()}
+        recordings = {rate_hz: prepared(sample_rate_hz=rate_hz) for rate_hz in rates_hz}
+        name = _unique_name(space, recordings)
+        _write_description(folder, space, name, clips, options.command)
+        kept_in = TrialStorage(storage or str(folder / "journal.log"), name)
+        owner = f"{socket.gethostname()}:{folder.resolve()}"
+        record = _Record(folder, space, clips, Trials(space, kept_in, owner, shared=storage is not None))
+        record.write()
+        if record.trials.over():
+            listener.searching(record.trials.entries(), space.num_trials, 0)
+        else:
+            _run_trials(record, recordings, options, listener, fit or real_fit())
         return record.result(out)
 
 
@@ -122,7 +118,7 @@ class _Record:
 
     folder: Path
     space: Space
-    heard: Heard
+    clips: SearchClips
     trials: Trials
 
     def write(self, importance: Mapping[str, float] | None = None) -> None:
@@ -135,9 +131,9 @@ class _Record:
                 "protocol": config.protocol,
                 "sampler": config.sampler,
                 "pruner": config.pruner,
-                "folds": list(self.heard.folds),
-                "num_clips": len(self.heard.manifest.clips),
-                "num_unheard": self.heard.num_unheard,
+                "folds": list(self.clips.folds),
+                "num_clips": len(self.clips.manifest.clips),
+                "num_unheard": self.clips.num_left_out,
                 "num_trials": self.space.num_trials,
                 "epochs": {name: preset.training.epochs for name, preset in self.space.presets.items()},
                 "overrides": config.overrides,
@@ -156,51 +152,42 @@ class _Record:
             raise AuricleError(
                 f"none of {len(entries)} trials came to its end: {'; '.join(causes) or 'no cause known'}"
             )
-        return SearchResult(out, tuple(entries), best, importance, _study(self.space, best))
+        return SearchResult(out, tuple(entries), best, importance, _best_study(self.space, best))
 
 
-def _train(
-    record: _Record,
-    recordings: Mapping[int, Recordings],
-    workers: int | None,
-    device: str,
-    listener: SearchListener,
-    fit: Fit,
+def _run_trials(
+    record: _Record, recordings: Mapping[int, Recordings], options: RunOptions, listener: SearchListener, fit: Fit
 ) -> None:
-    space, trials = record.space, record.trials
-    record.write()
-    if trials.over():
-        listener.searching(trials.entries(), space.num_trials, 0)
-        return
-    device = choose_device(device)
-    num_workers, threads = divide(workers, device, space.num_trials)
-    place = StudyFolder(record.folder)
+    """Train until every trial has ended; what is in training when this is interrupted is given back."""
+    space, trials, cells = record.space, record.trials, StudyFolder(record.folder)
+    device = find_device(options.device)
+    num_workers, threads = divide(options.workers, device, options.threads, space.num_trials)
     splits = {
-        rate_hz: validation_splits(each.manifest, space.config.protocol, record.heard.folds)
+        rate_hz: validation_splits(each.manifest, space.config.protocol, record.clips.folds)
         for rate_hz, each in recordings.items()
     }
 
     def make_jobs(begun: Begun) -> list[Job]:
         preset = space.preset(begun.values)
         rate_hz = preset.audio.sample_rate_hz
+        names = [CellName(f"trial-{begun.folder}", s.protocol, s.fold, space.config.seed) for s in splits[rate_hz]]
         return [
-            Job(place.cell(_cell(begun, split, space)), preset, split, recordings[rate_hz], device, threads)
-            for split in splits[rate_hz]
+            Job(cells.cell(name), preset, split, recordings[rate_hz], device, threads)
+            for name, split in zip(names, splits[rate_hz], strict=True)
         ]
 
     listener.searching(trials.entries(), space.num_trials, num_workers)
-    log = record.folder / "workers.log"
-    crew = Crew(trials, make_jobs, fit, num_workers=num_workers, log=log, listener=listener, on_change=record.write)
-    crew.work()
-    if log.exists() and not log.stat().st_size:
-        log.unlink()
+    source = TrialSource(trials, make_jobs, fit, listener, on_change=record.write)
+    try:
+        run_jobs(source, Workers(num_workers, record.folder / "workers.log"), listener)
+    except BaseException:
+        with contextlib.suppress(AuricleError):  # where not even this can be told, the next start finds out
+            trials.stop()
+            record.write()
+        raise
 
 
-def _cell(begun: Begun, split: Split, space: Space) -> CellName:
-    return CellName(f"trial-{begun.folder}", split.protocol, split.fold, space.config.seed)
-
-
-def _study(space: Space, best: Entry) -> StudyConfig:
+def _best_study(space: Space, best: Entry) -> StudyConfig:
     """Return the study of the best set alone: trained afresh, and tested on the fold that no trial heard."""
     start = str(best["values"].get(MODEL, next(iter(space.presets))))
     name = f"{start}-trial-{best['number']}"
@@ -218,7 +205,7 @@ def _study(space: Space, best: Entry) -> StudyConfig:
     )
 
 
-def _name(space: Space, recordings: Mapping[int, Recordings]) -> str:
+def _unique_name(space: Space, recordings: Mapping[int, Recordings]) -> str:
     """Return a name that only the same search on the same recordings has, on whatever machine."""
     presets = {name: preset.model_dump(mode="json", exclude={"about"}) for name, preset in space.presets.items()}
     digests = {rate_hz: each.digest for rate_hz, each in sorted(recordings.items())}
@@ -227,7 +214,7 @@ def _name(space: Space, recordings: Mapping[int, Recordings]) -> str:
     return f"{config.name}-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]}"
 
 
-def _write_description(folder: Path, space: Space, name: str, heard: Heard, command: str) -> None:
+def _write_description(folder: Path, space: Space, name: str, clips: SearchClips, command: str) -> None:
     """Write search.yaml, having checked that the folder holds no other search.
 
     Raises:
@@ -243,21 +230,21 @@ def _write_description(folder: Path, space: Space, name: str, heard: Heard, comm
         except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
             raise RefusedError(f"{path} is damaged; choose another --out") from error
         if old[0] != name:
-            what = "another space, preset or setting" if old[1] == _clips(heard) else "other recordings"
+            what = "another space, preset or setting" if old[1] == _digest_of(clips) else "other recordings"
             raise UsageError(f"{folder.parent} holds a search of {what}; choose another --out")
     else:
         started = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
     description = {
         "name": name,
         "space": space.config.model_dump(mode="json"),
-        "dataset": {"source": heard.manifest.source, "clips": _clips(heard)},
+        "dataset": {"source": clips.manifest.source, "clips": _digest_of(clips)},
         "command": command,
         "started": started,
     }
     files.write_text(path, yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=100))
 
 
-def _clips(heard: Heard) -> str:
+def _digest_of(clips: SearchClips) -> str:
     """Return a hash of the table of clips."""
-    table: Sequence[Any] = [(clip.name, clip.category, clip.fold) for clip in heard.manifest.clips]
+    table: Sequence[Any] = [(clip.name, clip.category, clip.fold) for clip in clips.manifest.clips]
     return hashlib.sha256(json.dumps(table).encode()).hexdigest()[:12]

@@ -28,7 +28,7 @@ CONNECT_S = 10  # to wait for a database server
 
 
 @dataclass(frozen=True)
-class Place:
+class TrialStorage:
     """The trials of one search.
 
     Attributes:
@@ -82,7 +82,7 @@ def _cut_half_line(file: int) -> None:
 
 
 @contextlib.contextmanager
-def storage_errors(place: Place) -> Iterator[None]:
+def storage_errors(storage: TrialStorage) -> Iterator[None]:
     """Turn whatever a storage raises into one line.
 
     Raises:
@@ -94,17 +94,17 @@ def storage_errors(place: Place) -> Iterator[None]:
     except AuricleError:
         raise
     except ImportError as error:
-        raise MachineError(f"storage {place.shown} needs a package that is not installed: {_line(error)}") from error
+        raise MachineError(f"storage {storage.shown} needs a package that is not installed: {_line(error)}") from error
     except Exception as error:
         module = type(error).__module__.partition(".")[0]
         if type(error).__name__ in ("ArgumentError", "NoSuchModuleError"):
             raise UsageError(
-                f"{place.shown!r} is no storage: name a journal file, or a URL such as sqlite:///trials.db"
+                f"{storage.shown!r} is no storage: name a journal file, or a URL such as sqlite:///trials.db"
             ) from error
         if module not in ("sqlalchemy", "optuna", "redis") and not isinstance(error, OSError):
             raise
         raise MachineError(
-            f"cannot use the storage {place.shown}: {_line(error)}; see that it is there and can be written"
+            f"cannot use the storage {storage.shown}: {_line(error)}; see that it is there and can be written"
         ) from error
 
 
@@ -114,7 +114,7 @@ def _line(error: Exception) -> str:
     return next(iter(str(cause).strip().splitlines()), type(cause).__name__)
 
 
-def open_storage(place: Place) -> BaseStorage:
+def open_storage(storage: TrialStorage) -> BaseStorage:
     """Connect to where trials are kept.
 
     Raises:
@@ -124,12 +124,12 @@ def open_storage(place: Place) -> BaseStorage:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    with storage_errors(place):
-        return _open(place.url)
+    with storage_errors(storage):
+        return _open(storage.url)
 
 
 def trials_in(
-    storage: BaseStorage, place: Place, sampler: BaseSampler | None = None, pruner: BasePruner | None = None
+    opened: BaseStorage, storage: TrialStorage, sampler: BaseSampler | None = None, pruner: BasePruner | None = None
 ) -> Study:
     """Return the trials of a search, new or as they stand; without a sampler, to read and to tell only.
 
@@ -138,10 +138,10 @@ def trials_in(
     """
     import optuna
 
-    with storage_errors(place):
+    with storage_errors(storage):
         return optuna.create_study(
-            storage=storage,
-            study_name=place.name,
+            storage=opened,
+            study_name=storage.name,
             sampler=sampler or optuna.samplers.RandomSampler(),
             pruner=pruner or optuna.pruners.NopPruner(),
             load_if_exists=True,

@@ -1,4 +1,4 @@
-"""The book of trials: begun, ended, given back. Whatever dies, every trial ends in a known state.
+"""The trials of a search: begun, ended, given back. Whatever dies, every trial ends in a known state.
 
 A trial whose worker dies is failed, and its set is queued again, once. One whose whole search is stopped or dies is
 queued again by the next start. Where several machines share a storage, each search keeps its pulse there; one whose
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from auricle.search.record import Entry
 from auricle.search.space import MODEL, Choices, Parameter, Space, Value
-from auricle.search.storage import Place, make_pruner, make_sampler, open_storage, storage_errors, trials_in
+from auricle.search.storage import TrialStorage, make_pruner, make_sampler, open_storage, storage_errors, trials_in
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial, TrialState
@@ -49,27 +49,33 @@ class Trials:
 
     Args:
         space: what is searched.
-        place: where the trials are kept.
+        storage: where the trials are kept.
         owner: a name for this folder on this machine; nobody else has it while its lock is held.
         shared: whether others may work on the same trials.
         clock: seconds, steadily growing.
     """
 
     def __init__(
-        self, space: Space, place: Place, owner: str, *, shared: bool, clock: Callable[[], float] = time.monotonic
+        self,
+        space: Space,
+        storage: TrialStorage,
+        owner: str,
+        *,
+        shared: bool,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.space = space
-        self.place = place
+        self.storage = storage
         self.owner = owner
         self.shared = shared
         self.clock = clock
         self.held: dict[int, Begun] = {}
         self.pruner = make_pruner(space)
-        self._storage = open_storage(place)
-        self._book = trials_in(self._storage, place)  # telling a grid sampler that a trial has ended is an error
+        opened = open_storage(storage)
+        self._book = trials_in(opened, storage)  # telling a grid sampler that a trial has ended is an error
         num_before = len(self._all())
         seed = space.config.seed + num_before + (zlib.crc32(owner.encode()) if shared else 0)
-        self._asked = trials_in(self._storage, place, make_sampler(space, seed), self.pruner)
+        self._asked = trials_in(opened, storage, make_sampler(space, seed), self.pruner)
         self._pulses: dict[str, tuple[Any, float]] = {}
         self._beat_s = -BEAT_S
         self.tick()
@@ -78,7 +84,7 @@ class Trials:
         """Begin the next trial, one that was given back first; None where all are begun."""
         from optuna.trial import TrialState
 
-        with storage_errors(self.place):
+        with storage_errors(self.storage):
             trials = self._all()
             if num_sets(trials) >= self.space.num_trials and not _of(trials, TrialState.WAITING):
                 return None
@@ -129,7 +135,7 @@ class Trials:
     def _end(
         self, begun: Begun, state: TrialState, ended: str, cause: str, loss: float | None, facts: Mapping[str, Any]
     ) -> None:
-        with storage_errors(self.place):
+        with storage_errors(self.storage):
             trial = self._trial(begun.trial_id)
             for name, value in {"ended": ended, "cause": cause, **facts}.items():
                 trial.set_user_attr(name, value)
@@ -138,13 +144,13 @@ class Trials:
 
     def died(self, begun: Begun, cause: str) -> None:
         """Fail a trial whose worker died, and queue its set again unless it has died before."""
-        with storage_errors(self.place):
+        with storage_errors(self.storage):
             self._give_back(begun.number, cause, again=begun.tries < MAX_TRIES, tries=begun.tries + 1)
         self.held.pop(begun.number, None)
 
     def stop(self) -> None:
         """Give back what is in training, for the next start or for others."""
-        with storage_errors(self.place):
+        with storage_errors(self.storage):
             for number in list(self.held):
                 self._give_back(number, "the search was stopped", again=True)
                 del self.held[number]
@@ -153,7 +159,7 @@ class Trials:
         """Show that this process lives, and give back the trials of those that do not."""
         from optuna.trial import TrialState
 
-        with storage_errors(self.place):
+        with storage_errors(self.storage):
             if self.shared and self.clock() - self._beat_s >= BEAT_S:
                 self._beat_s = self.clock()
                 self._book.set_user_attr(f"pulse {self.owner}", time.time())
@@ -199,13 +205,13 @@ class Trials:
 
     def over(self) -> bool:
         """Return whether every trial has ended and none is to come, here or elsewhere."""
-        with storage_errors(self.place):
+        with storage_errors(self.storage):
             trials = self._all()
         return num_sets(trials) >= self.space.num_trials and all(trial.state.is_finished() for trial in trials)
 
     def entries(self) -> list[Entry]:
         """Return every trial for the record, but those given back."""
-        with storage_errors(self.place):
+        with storage_errors(self.storage):
             return [_entry(trial) for trial in self._all() if not _given_back(trial)]
 
     def importance(self) -> dict[str, float]:
@@ -216,7 +222,7 @@ class Trials:
         from optuna.importance import get_param_importances
         from optuna.trial import TrialState
 
-        with storage_errors(self.place):
+        with storage_errors(self.storage):
             if len(_of(self._all(), TrialState.COMPLETE)) < 4:
                 return {}
             return {name: float(share) for name, share in get_param_importances(self._book).items()}

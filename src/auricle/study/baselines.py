@@ -60,7 +60,7 @@ def run_baselines(study: StudyFolder, recordings: Recordings, splits: Sequence[S
     features = mfcc_statistics(recordings)
     for cell, split in open_:
         try:
-            _run(cell, split, recordings, features)
+            _score_baseline(cell, split, recordings, features)
         except MachineError:
             raise
         except Exception as error:  # free, so nothing is worth stopping a study for
@@ -99,7 +99,7 @@ def _classifier(name: str) -> Any:
     return RandomForestClassifier(NUM_TREES, random_state=SEED, n_jobs=num_cores())
 
 
-def _run(cell: Cell, split: Split, recordings: Recordings, features: np.ndarray) -> None:
+def _score_baseline(cell: Cell, split: Split, recordings: Recordings, features: np.ndarray) -> None:
     from auricle.scoring.metrics import score_predictions
 
     manifest = recordings.manifest
@@ -108,7 +108,7 @@ def _run(cell: Cell, split: Split, recordings: Recordings, features: np.ndarray)
     fitted = _classifier(cell.name.model).fit(features[split.train], labels[split.train])
     scored = np.concatenate([split.validation, split.test])
     predictions = Predictions(
-        clips=tuple(manifest.clips[place].name for place in scored),
+        clips=tuple(manifest.clips[index].name for index in scored),
         sets=("validation",) * len(split.validation) + ("test",) * len(split.test),
         labels=labels[scored],
         starts_s=np.zeros(len(scored)),

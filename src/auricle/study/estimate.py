@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 from auricle.config import Preset
 from auricle.errors import MachineError
-from auricle.study.children import end_with_parent, signals_blocked
+from auricle.runs.plan import num_epochs, windows_per_epoch
+from auricle.system import free_bytes, keep_freed_memory
+from auricle.work.children import end_with_parent, signals_blocked
 
 LONG_S = 600.0  # a study that may take longer is measured first
 MULTIPLY_ADDS_A_SECOND = 2e10  # of one cell in training; little, so that no long study passes for a short one
@@ -29,35 +30,8 @@ NUM_STEPS = 2
 EVALUATED_WINDOWS = 128  # at once, by `training.loop`
 
 
-def windows_an_epoch(preset: Preset, num_train: int, clip_s: float) -> int:
-    """Return how many windows a training sees in an epoch.
-
-    Args:
-        preset: of the training.
-        num_train: its clips.
-        clip_s: length of a clip.
-    """
-    num = num_train * preset.training.views
-    if preset.training.windows == "random":
-        return num
-    from auricle.model.describe import window_starts_s
-
-    return num * len(window_starts_s(preset, clip_s))
-
-
-def num_epochs(preset: Preset, num_train: int, clip_s: float) -> int:
-    """Return how many epochs a training goes through, the last one in part where `max_steps` ends it."""
-    training = preset.training
-    if training.max_steps is None:
-        return training.epochs
-    windows = windows_an_epoch(preset, num_train, clip_s)
-    size = min(training.batch_size, windows)
-    steps_per_epoch = math.ceil(windows / size) if training.windows == "grid" else windows // size
-    return min(training.epochs, math.ceil(training.max_steps / steps_per_epoch))
-
-
 @dataclass(frozen=True)
-class Work:
+class ModelWork:
     """What is left to train of a model.
 
     Attributes:
@@ -81,11 +55,10 @@ class Work:
     @property
     def passes(self) -> float:
         """Windows of a cell, each three times for a step; once for its learning curve."""
-        training, whose = self.preset.training, (self.preset, self.num_train, self.clip_s)
-        windows = min(
-            training.epochs * windows_an_epoch(*whose), (training.max_steps or math.inf) * training.batch_size
-        )
-        return PASSES * windows + num_epochs(*whose) * self.num_clips
+        training, of_cell = self.preset.training, (self.preset, self.num_train, self.clip_s)
+        most = (training.max_steps or math.inf) * training.batch_size
+        windows = min(training.epochs * windows_per_epoch(*of_cell), most)
+        return PASSES * windows + num_epochs(*of_cell) * self.num_clips
 
     @property
     def rough_s(self) -> float:
@@ -109,7 +82,7 @@ class Work:
     @property
     def computed_bytes(self) -> float:
         """Memory of a cell: process, data, weights, gradients, checkpoint, what layers keep for the way back."""
-        kept = sum(_product(row["output_shape"]) for row in self.facts["layers"])
+        kept = sum(math.prod(row["output_shape"]) for row in self.facts["layers"])
         activations = 2 * 4.0 * kept * self.preset.training.batch_size
         return PROCESS_BYTES + self.data_bytes + 2 * self.state_bytes + 4.0 * self.facts["parameters"] + activations
 
@@ -137,15 +110,8 @@ class Estimate:
     memory_gb: float
 
 
-def _product(shape: Sequence[int]) -> int:
-    size = 1
-    for length in shape:
-        size *= length
-    return size
-
-
-def estimate(
-    works: Sequence[Work], *, device: str, num_workers: int, threads: int, doing: Callable[[str], object]
+def estimate_costs(
+    works: Sequence[ModelWork], *, device: str, num_workers: int, threads: int, doing: Callable[[str], object]
 ) -> list[Estimate]:
     """Return what each model will cost, measured if the study may take over ten minutes.
 
@@ -160,20 +126,20 @@ def estimate(
         MachineError: too little memory for a model; the message says how much it needs.
     """
     free = free_bytes() if device == "cpu" else None
-    _check_memory([_estimate(work, None) for work in works], num_workers, free)
+    _check_memory([_estimate_one(work, None) for work in works], num_workers, free)
     if sum(work.rough_s * work.num_cells for work in works) / num_workers < LONG_S:
-        return [_estimate(work, None) for work in works]
+        return [_estimate_one(work, None) for work in works]
     measured: dict[str, Measured] = {}
     for work in works:
         if (cost := _cost(work)) not in measured:
             doing(f"measuring two steps of {work.preset.name}")
             measured[cost] = measure(work, device=device, threads=threads)
-    estimates = [_estimate(work, measured[_cost(work)]) for work in works]
+    estimates = [_estimate_one(work, measured[_cost(work)]) for work in works]
     _check_memory(estimates, num_workers, free)
     return estimates
 
 
-def _cost(work: Work) -> str:
+def _cost(work: ModelWork) -> str:
     """Return what is equal for two models that cost the same; the number of heads changes no multiply-add."""
     ignored: dict[str, Any] = {
         "name": True,
@@ -192,7 +158,7 @@ class Measured:
     peak_bytes: float
 
 
-def _estimate(work: Work, measured: Measured | None) -> Estimate:
+def _estimate_one(work: ModelWork, measured: Measured | None) -> Estimate:
     cell_s, memory = work.rough_s, work.computed_bytes
     if measured:
         cell_s = measured.step_s * work.passes / PASSES / work.preset.training.batch_size
@@ -225,21 +191,7 @@ def _check_memory(estimates: Sequence[Estimate], num_workers: int, free: float |
     raise MachineError(f"{need}, and {free_gb:.1f} GB are free; {advice}")
 
 
-def free_bytes() -> float | None:
-    """Return the memory that processes may still take, in bytes; None where the system does not say."""
-    meminfo, group = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
-    if not meminfo.exists():
-        return None
-    lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line)
-    free = float(lines["MemAvailable"].split()[0]) * 1024
-    try:
-        most, used = ((group / f"memory.{name}").read_text().strip() for name in ("max", "current"))
-        return free if most == "max" else min(free, float(most) - float(used))
-    except (OSError, ValueError):  # no limit of a container
-        return free
-
-
-def measure(work: Work, *, device: str, threads: int) -> Measured:
+def measure(work: ModelWork, *, device: str, threads: int) -> Measured:
     """Take a step to warm up and two to measure, on noise, in a process of its own that ends with them.
 
     Raises:
@@ -263,26 +215,25 @@ def measure(work: Work, *, device: str, threads: int) -> Measured:
         process.join()
 
 
-def _take_steps(channel: Connection, work: Work, device: str, threads: int) -> None:
+def _take_steps(channel: Connection, work: ModelWork, device: str, threads: int) -> None:
     """Train on noise as a cell does, and answer with `Measured`."""
     end_with_parent()
     import torch
 
-    from auricle.system import keep_freed_memory
+    from auricle.training.evaluate import cut_windows, window_logits
     from auricle.training.fit import peak_memory_mb
-    from auricle.training.loop import cut_windows, window_logits
     from auricle.training.start import fresh_model, fresh_trainer
 
     torch.set_num_threads(threads)
     keep_freed_memory()
-    preset, place = work.preset, torch.device(device)
-    model = fresh_model(preset, work.num_classes, 0, place)
+    preset, on = work.preset, torch.device(device)
+    model = fresh_model(preset, work.num_classes, 0, on)
     noise = torch.randn(preset.training.batch_size, round(work.clip_s * preset.audio.sample_rate_hz))
-    frames = model.frontend.frames(noise.to(place))
+    frames = model.frontend.frames(noise.to(on))
     model.frontend.fit(frames)
-    trainer = fresh_trainer(preset, model, 0, place)
+    trainer = fresh_trainer(preset, model, 0, on)
     windows = cut_windows(frames, [0], trainer.window_frames)[:, 0]
-    labels = torch.arange(len(noise), device=place) % work.num_classes
+    labels = torch.arange(len(noise), device=on) % work.num_classes
     targets = torch.nn.functional.one_hot(labels, work.num_classes).float()
     for step in range(1 + NUM_STEPS):
         if step == 1:
@@ -293,5 +244,5 @@ def _take_steps(channel: Connection, work: Work, device: str, threads: int) -> N
             trainer.average.update(step + 1)
     step_s = (time.perf_counter() - start) / NUM_STEPS
     window_logits(model, windows.repeat(-(-EVALUATED_WINDOWS // len(windows)), 1, 1)[:EVALUATED_WINDOWS])
-    peak = torch.cuda.max_memory_reserved() if place.type == "cuda" else 1e6 * peak_memory_mb()
+    peak = torch.cuda.max_memory_reserved() if on.type == "cuda" else 1e6 * peak_memory_mb()
     channel.send(Measured(step_s, peak))

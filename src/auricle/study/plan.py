@@ -9,10 +9,11 @@ from pathlib import Path
 
 from auricle.config import Preset, StudyConfig, load_preset
 from auricle.data.cache import Recordings, prepare
-from auricle.data.folds import Split, make_splits
+from auricle.data.folds import Split
 from auricle.data.manifest import Manifest
 from auricle.errors import UsageError
 from auricle.runs import CellName
+from auricle.runs.plan import planned_splits, with_splits
 from auricle.study.listener import Listener
 
 
@@ -35,12 +36,17 @@ class Plan:
     cells: Mapping[CellName, Split]
 
     @property
+    def manifest(self) -> Manifest:
+        """The clips, which are the same at each sample rate."""
+        return next(iter(self.recordings.values())).manifest
+
+    @property
     def digests(self) -> dict[int, str]:
         """Content hash of the recordings, by sample rate in Hz."""
         return {rate_hz: recordings.digest for rate_hz, recordings in self.recordings.items()}
 
     def recordings_of(self, model: str) -> Recordings:
-        """Return what a model hears."""
+        """Return the recordings at the sample rate of a model."""
         return self.recordings[self.presets[model].audio.sample_rate_hz]
 
 
@@ -78,9 +84,6 @@ def make_plan(
 ) -> Plan:
     """Decode the recordings, divide them, and list the cells.
 
-    All models come once before any comes again, so that a study which is cut short can still be compared. A seed
-    is one of training: the folds of `random` are the same for all.
-
     Raises:
         RefusedError: recordings that cannot be read, or that the protocols cannot divide.
         UsageError: a fold that no protocol of the study has, or protocols that none of its models runs under.
@@ -90,25 +93,15 @@ def make_plan(
         rate_hz: prepare(manifest, sample_rate_hz=rate_hz, skip_bad=skip_bad, on_progress=listener.decoding)
         for rate_hz in rates_hz
     }
-    heard = next(iter(recordings.values())).manifest
-    splits = [
-        split
-        for protocol in config.protocols
-        for split in make_splits(heard, protocol, allow_split_groups=config.allow_split_groups)
-    ]
+    readable = next(iter(recordings.values())).manifest
+    splits = planned_splits(config, readable)
     known = {split.fold for split in splits}
     if unknown := [str(fold) for fold in folds or () if fold not in known]:
         valid = ", ".join(map(str, sorted(known)))
         raise UsageError(f"no fold {', '.join(unknown)} in {', '.join(config.protocols)}. Valid: {valid}")
-    chosen = [split for split in splits if folds is None or split.fold in folds]
     named = _by_name(config, presets)
-    cells = {
-        CellName(model, split.protocol, split.fold, seed): split
-        for seed in config.seeds
-        for split in chosen
-        for model in presets
-        if split.protocol in named.protocols_of(model)
-    }
+    all_cells = with_splits(named, presets, readable, splits)
+    cells = {name: split for name, split in all_cells.items() if folds is None or name.fold in folds}
     if not cells:
         limits = "; ".join(f"{model}: {', '.join(named.only[model])}" for model in named.only)
         raise UsageError(f"no model of {config.name} runs under {', '.join(config.protocols)}. Valid: {limits}")

@@ -5,17 +5,18 @@ from __future__ import annotations
 import heapq
 import json
 import statistics
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from auricle import runs
-from auricle.config import StudyConfig
-from auricle.data.folds import folds_of
+from auricle.config import Preset, StudyConfig
+from auricle.data.folds import Split
+from auricle.data.manifest import Manifest
 from auricle.errors import RefusedError
-from auricle.runs import Cell, CellName, StudyFolder
-from auricle.study.record import read_description
+from auricle.runs import Cell, CellName, StudyFolder, owner, read_history
+from auricle.runs.plan import num_epochs, planned_cells, planned_splits, same_trainings, with_splits
+from auricle.runs.record import read_clips, read_description
 
 State = Literal["done", "running", "stopped", "failed", "waiting"]
 
@@ -66,38 +67,36 @@ def read_status(folder: Path) -> StudyStatus | None:
     Raises:
         RefusedError: study.yaml is damaged.
     """
-    place = StudyFolder(folder)
-    description = read_description(place)
+    study = StudyFolder(folder)
+    description = read_description(study)
     if description is None:
         return None
     try:
         config = StudyConfig.model_validate(description["study"])
-        epochs = {name: preset["training"]["epochs"] for name, preset in description["models"].items()}
-        names = _planned(config, list(epochs), sorted(description["dataset"]["folds"]))
+        presets = {name: Preset.model_validate(preset) for name, preset in description["models"].items()}
+        dataset = description["dataset"]
+        names, splits = planned_cells(config, presets, sorted(dataset["folds"])), _read_splits(study, config, presets)
+        epochs = {name: _epochs_of(presets[name.model], splits.get(name), dataset["clip_s"]) for name in names}
     except (ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())
-        raise RefusedError(f"{place.description} is damaged ({reason}); choose another folder") from error
-    running = runs.owner(folder) is not None
-    cells = [cell_status(place.cell(name), epochs[name.model], running=running) for name in names]
-    with_times, left_s = timed(cells, trained_as_test_split(names))
+        raise RefusedError(f"{study.description} is damaged ({reason}); choose another folder") from error
+    running = owner(folder) is not None
+    cells = [cell_status(study.cell(name), epochs[name], running=running) for name in names]
+    same = same_trainings(splits, {name for name in names if study.cell(name).done})
+    with_times, left_s = timed(cells, {str(name) for name in same})
     return StudyStatus(config.name, running, tuple(with_times), left_s)
 
 
-def _planned(config: StudyConfig, models: Sequence[str], folds: Sequence[int]) -> list[CellName]:
-    """Return the cells that a study asks for, in the order in which they are trained."""
-    return [
-        CellName(model, protocol, fold, seed)
-        for seed in config.seeds
-        for protocol in config.protocols
-        for fold in folds_of(protocol, folds)
-        for model in models
-        if protocol in config.protocols_of(model)
-    ]
+def _read_splits(study: StudyFolder, config: StudyConfig, models: Iterable[str]) -> dict[CellName, Split]:
+    """Return each cell's split; none before the table of clips is written, when no cell has begun."""
+    if not study.manifest.exists():
+        return {}
+    manifest = Manifest(str(study.folder), read_clips(study), 0.0)
+    return with_splits(config, models, manifest, planned_splits(config, manifest))
 
 
-def trained_as_test_split(names: Sequence[CellName]) -> set[str]:
-    """Return the cells of k-fold that are trained as test-split: its one cell validates on the same fold."""
-    return {str(name) for name in names if name.protocol == "k-fold" and replace(name, protocol="test-split") in names}
+def _epochs_of(preset: Preset, split: Split | None, clip_s: float) -> int:
+    return num_epochs(preset, len(split.train), clip_s) if split else preset.training.epochs
 
 
 def cell_status(cell: Cell, epochs: int, *, running: bool) -> CellStatus:
@@ -108,9 +107,9 @@ def cell_status(cell: Cell, epochs: int, *, running: bool) -> CellStatus:
         epochs: of the whole training.
         running: whether somebody trains in this study.
     """
-    history = runs.read_history(cell)
+    history = read_history(cell)
     last: Mapping[str, Any] = history[-1] if history else {}
-    cause = _cause(cell) if not cell.done else ""
+    cause = _cause_of_failure(cell) if not cell.done else ""
     state: State = "running" if running else "stopped"
     if cell.done:
         state = "done"
@@ -131,7 +130,7 @@ def cell_status(cell: Cell, epochs: int, *, running: bool) -> CellStatus:
     )
 
 
-def _cause(cell: Cell) -> str:
+def _cause_of_failure(cell: Cell) -> str:
     try:
         return str(json.loads(cell.error.read_text(encoding="utf-8"))["cause"])
     except FileNotFoundError:
@@ -140,12 +139,12 @@ def _cause(cell: Cell) -> str:
         return "for an unknown cause"
 
 
-def timed(cells: Sequence[CellStatus], twins: Collection[str] = ()) -> tuple[list[CellStatus], float | None]:
+def timed(cells: Sequence[CellStatus], same: Collection[str] = ()) -> tuple[list[CellStatus], float | None]:
     """Add to each cell the seconds that it still needs, and return those until the last one ends.
 
     An epoch of a model takes what its epochs have taken so far; of a model that has not begun, what those of the
-    others have; a twin that waits takes no time, only what another cell brings. As many are trained at a time as are
-    running now. None: nothing is known, or nothing runs.
+    others have; one that is the same training as another takes none while it waits. As many are trained at a time as
+    are running now. None: nothing is known, or nothing runs.
     """
     per_epoch = {
         model: statistics.fmean(cell.seconds / cell.epoch for cell in cells if cell.model == model and cell.epoch)
@@ -157,7 +156,7 @@ def timed(cells: Sequence[CellStatus], twins: Collection[str] = ()) -> tuple[lis
         pace = per_epoch.get(cell.model, overall)
         open_ = cell.state in ("running", "waiting", "stopped")
         left_s = pace * (cell.epochs - cell.epoch) if open_ and pace is not None else None
-        if cell.state == "waiting" and cell.name in twins:
+        if cell.state == "waiting" and cell.name in same:
             left_s = 0.0
         timed_cells.append(replace(cell, left_s=left_s))
     return timed_cells, _until_last(timed_cells)
@@ -165,10 +164,21 @@ def timed(cells: Sequence[CellStatus], twins: Collection[str] = ()) -> tuple[lis
 
 def _until_last(cells: Sequence[CellStatus]) -> float | None:
     lanes = [cell.left_s for cell in cells if cell.state == "running" and cell.left_s is not None]
-    if not lanes:
-        return None
-    heapq.heapify(lanes)
-    for cell in cells:
-        if cell.state in ("waiting", "stopped"):
-            heapq.heappush(lanes, heapq.heappop(lanes) + (cell.left_s or 0.0))
-    return max(lanes)
+    return seconds_left(lanes, [cell.left_s or 0.0 for cell in cells if cell.state in ("waiting", "stopped")])
+
+
+def seconds_left(lanes: Sequence[float], waiting: Iterable[float]) -> float | None:
+    """Return the seconds until the last cell ends, each taken by the next worker that is free; None without workers.
+
+    Args:
+        lanes: what each worker still needs for its cell.
+        waiting: what each cell needs that has not begun, in order.
+
+    >>> seconds_left([2.0, 6.0], [10.0]), seconds_left([], [10.0])
+    (12.0, None)
+    """
+    free = list(lanes)
+    heapq.heapify(free)
+    for cell_s in waiting if free else ():
+        heapq.heappush(free, heapq.heappop(free) + cell_s)
+    return max(free, default=None)

@@ -14,8 +14,11 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from auricle.config import AugmentationConfig
+from auricle.config.variants import Variants
 
-ECHOES = 7
+CHANGES = Variants("augmentation")
+FILTERS = Variants("frontend.kind")
+NUM_ECHOES = 7
 
 
 @dataclass(frozen=True)
@@ -24,23 +27,33 @@ class Augmenter:
 
     Attributes:
         config: how much of what.
-        exponent: frames are proportional to this power of the amplitude.
+        kind: of the frontend.
         frames_per_s: rate of the frames.
         neutral: the frame value that a mask writes, a scalar tensor.
         generator: source of all randomness, on the device of the frames.
     """
 
     config: AugmentationConfig
-    exponent: int
+    kind: str
     frames_per_s: float
     neutral: Tensor
     generator: Generator
 
-    def _uniform(self, *shape: int) -> Tensor:
+    @property
+    def exponent(self) -> int:
+        """Frames are proportional to this power of the amplitude."""
+        return 1 if self.kind == "raw" else 2
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Draw numbers in [0, 1)."""
         return torch.rand(*shape, generator=self.generator, device=self.neutral.device)
 
-    def _integers(self, low: int, high: int, *shape: int) -> Tensor:
-        """Whole numbers in low..high, both included."""
+    def normal(self, *shape: int) -> Tensor:
+        """Draw numbers of mean 0 and spread 1."""
+        return torch.randn(*shape, generator=self.generator, device=self.neutral.device)
+
+    def integers(self, low: int, high: int, *shape: int) -> Tensor:
+        """Draw whole numbers in low..high, both included."""
         return torch.randint(low, high + 1, shape, generator=self.generator, device=self.neutral.device)
 
     def draw(self, clips: Tensor, window_frames: int) -> Tensor:
@@ -49,107 +62,27 @@ class Augmenter:
         With `shift` the clip is a ring; without, the window stays inside and a short clip is padded with zeros. With
         `stretch` it is a ring that is read faster or slower: pitch follows speed in a waveform, not in mel bands.
         """
+        if self.config.stretch:
+            return CHANGES["stretch"](self, clips, window_frames)
         B, _, T = clips.shape
         steps = torch.arange(window_frames, device=clips.device)
-        if self.config.stretch:
-            return self._read(clips, self._uniform(B, 1) * T, steps * self._speeds(B))
         if self.config.shift:
-            places = (self._integers(0, T - 1, B, 1) + steps) % T  # (B, window)
+            times = (self.integers(0, T - 1, B, 1) + steps) % T  # (B, window)
         else:
             clips = F.pad(clips, (0, max(0, window_frames - T)))
-            places = self._integers(0, max(0, T - window_frames), B, 1) + steps
-        return clips.gather(2, places[:, None].expand(-1, clips.shape[1], -1))
+            times = self.integers(0, max(0, T - window_frames), B, 1) + steps
+        return clips.gather(2, times[:, None].expand(-1, clips.shape[1], -1))
 
-    def _speeds(self, B: int) -> Tensor:
-        """How fast each window is played, (B, 1), even in the logarithm."""
-        return (1 + self.config.stretch) ** (2 * self._uniform(B, 1) - 1)
-
-    def _read(self, clips: Tensor, starts: Tensor, steps: Tensor) -> Tensor:
-        """Read clips between their frames, (B, F, T), (B, 1), (B, window) -> (B, F, window); the clip is a ring."""
-        T, window = clips.shape[2], steps.shape[1]
-        beyond = math.ceil(window * (1 + self.config.stretch)) + 2  # frames read past the start, at most
-        ring = clips.repeat(1, 1, 1 + math.ceil(beyond / T))[:, :, : T + beyond]
-        whole = starts.floor()
-        steps = steps + (starts - whole)  # small numbers: exact enough far into a long clip
-        before = steps.floor()
-        places = (before.long() + whole.long())[:, None].expand(-1, clips.shape[1], -1)
-        return torch.lerp(ring.gather(2, places), ring[:, :, 1:].gather(2, places), (steps - before)[:, None])
-
-    def mix(self, windows: Tensor, others: Tensor, targets: Tensor, other_targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Mix windows with others so that the ear hears of each the share that the target says.
-
-        Between-class learning, arXiv:1711.10282, equation 2, with r in [0, 1] and level in place of loudness:
-        p = 1 / (1 + 10 ** ((G1 - G2) / 20) (1 - r) / r), x = (p x1 + (1 - p) x2) / sqrt(p^2 + (1 - p)^2).
-        """
-        B = len(windows)
-        share = torch.where(self._uniform(B) < self.config.mix, self._uniform(B), 1.0)
-        ratio = 10 ** ((self._level_db(windows) - self._level_db(others)) / 20)
-        weight = 1 / (1 + ratio * (1 - share) / share.clamp(min=1e-6))
-        norm = torch.sqrt(weight**2 + (1 - weight) ** 2)
-        own, other = (((part / norm) ** self.exponent)[:, None, None] for part in (weight, 1 - weight))
-        mixed_targets = targets * share[:, None] + other_targets * (1 - share[:, None])
-        return windows * own + others * other, mixed_targets
-
-    def _level_db(self, windows: Tensor) -> Tensor:
-        """Mean power of each window in decibels, (B, F, T) -> (B,)."""
-        power = windows if self.exponent == 2 else windows.square()
-        return 10 * torch.log10(power.mean((1, 2)) + 1e-7)
-
-    def shift_bands(self, windows: Tensor) -> Tensor:
-        """Move a window up or down by whole mel bands, the edge band repeated."""
-        most, num = self.config.band_shift, windows.shape[1]
-        bands = torch.arange(num, device=windows.device) + self._integers(-most, most, len(windows), 1)
-        return windows.gather(1, bands.clamp(0, num - 1)[:, :, None].expand(-1, -1, windows.shape[2]))
-
-    def filter(self, windows: Tensor) -> Tensor:
-        """Change the level as a whole and smoothly over frequency, as another microphone or room would."""
-        B, num, _ = windows.shape
-        gain_db = (2 * self._uniform(B, 1) - 1) * self.config.gain_db
-        if self.config.filter_db and self.exponent == 1:
-            windows = self._echo(windows)
-        elif self.config.filter_db:
-            knots = torch.randn(B, 1, 5, generator=self.generator, device=windows.device) * self.config.filter_db
-            gain_db = gain_db + F.interpolate(knots, size=num, mode="linear", align_corners=True)[:, 0]
-        return windows * (10 ** (gain_db * self.exponent / 20))[:, :, None]
-
-    def _echo(self, windows: Tensor) -> Tensor:
-        """Add seven short echoes of random strength to each waveform, (B, 1, T): a smooth filter, `filter_db` strong.
-
-        Independent echoes of spread s change the power at a frequency by 10 / ln 10 x sqrt(2 x 7) s decibels, to first
-        order.
-        """
-        B, _, T = windows.shape
-        spread = self.config.filter_db * math.log(10) / 10 / math.sqrt(2 * ECHOES)
-        echoes = torch.randn(B, 1, ECHOES, generator=self.generator, device=windows.device) * spread
-        taps = F.pad(echoes, (0, 1), value=1.0)  # the last tap is the sound itself
-        return F.conv1d(F.pad(windows, (ECHOES, 0)).view(1, B, T + ECHOES), taps, groups=B).view(B, 1, T)
-
-    def _mask(self, windows: Tensor, axis: int, longest: int, value: Tensor | float) -> Tensor:
-        """Write a value over one random stretch of an axis, at most `longest` long."""
-        B, num = len(windows), windows.shape[axis]
-        start = self._integers(0, num - 1, B, 1)
-        places = torch.arange(num, device=windows.device)
-        blank = (places >= start) & (places < start + self._integers(0, longest, B, 1))
-        return torch.where(blank[:, :, None] if axis == 1 else blank[:, None, :], value, windows)
-
-    def mask_features(self, features: Tensor) -> Tensor:
-        """Blank a stretch of time and neighbouring rows of what the network sees, (B, rows, T) -> (B, rows, T).
-
-        SpecAugment, arXiv:1904.08779, section 2; zero is the mean of the training clips.
-        """
-        if self.config.feature_frame_mask:
-            features = self._mask(features, 2, self.config.feature_frame_mask, 0.0)
-        if self.config.feature_row_mask:
-            features = self._mask(features, 1, self.config.feature_row_mask, 0.0)
-        return features
-
-    def _source(self, clips: Tensor, window_frames: int) -> Tensor:
+    def source(self, clips: Tensor, window_frames: int) -> Tensor:
         """Cut a window from each clip and give it a pitch, a level and a colour of its own."""
         windows = self.draw(clips, window_frames)
         if self.config.band_shift and windows.shape[1] > 1:
-            windows = self.shift_bands(windows)
+            windows = CHANGES["band_shift"](self, windows)
         if self.config.gain_db or self.config.filter_db:
-            windows = self.filter(windows)
+            gain_db = (2 * self.uniform(len(windows), 1) - 1) * self.config.gain_db
+            if self.config.filter_db:
+                windows, gain_db = FILTERS[self.kind](self, windows, gain_db)
+            windows = windows * (10 ** (gain_db * self.exponent / 20))[:, :, None]
         return windows
 
     def __call__(self, clips: Tensor, targets: Tensor, window_frames: int) -> tuple[Tensor, Tensor]:
@@ -158,13 +91,106 @@ class Augmenter:
         What is mixed differs before it is mixed, as two sources in one room do.
         """
         config = self.config
-        windows = self._source(clips, window_frames)
+        windows = self.source(clips, window_frames)
         if config.mix:
             partners = torch.randperm(len(clips), generator=self.generator, device=clips.device)
-            others = self._source(clips[partners], window_frames)
-            windows, targets = self.mix(windows, others, targets, targets[partners])
+            others = self.source(clips[partners], window_frames)
+            windows, targets = CHANGES["mix"](self, windows, others, targets, targets[partners])
         if config.time_mask_s:
-            windows = self._mask(windows, 2, round(config.time_mask_s * self.frames_per_s), self.neutral)
+            windows = self.mask(windows, 2, round(config.time_mask_s * self.frames_per_s), self.neutral)
         if config.band_mask and windows.shape[1] > 1:
-            windows = self._mask(windows, 1, config.band_mask, self.neutral)
+            windows = self.mask(windows, 1, config.band_mask, self.neutral)
         return windows, targets
+
+    def mask(self, windows: Tensor, axis: int, longest: int, value: Tensor | float) -> Tensor:
+        """Write a value over one random stretch of an axis, at most `longest` long."""
+        B, num = len(windows), windows.shape[axis]
+        start = self.integers(0, num - 1, B, 1)
+        along = torch.arange(num, device=windows.device)
+        blank = (along >= start) & (along < start + self.integers(0, longest, B, 1))
+        return torch.where(blank[:, :, None] if axis == 1 else blank[:, None, :], value, windows)
+
+    def mask_features(self, features: Tensor) -> Tensor:
+        """Blank a stretch of time and neighbouring rows of what the network sees, (B, rows, T) -> (B, rows, T).
+
+        SpecAugment, arXiv:1904.08779, section 2; zero is the mean of the training clips.
+        """
+        if self.config.feature_frame_mask:
+            features = self.mask(features, 2, self.config.feature_frame_mask, 0.0)
+        if self.config.feature_row_mask:
+            features = self.mask(features, 1, self.config.feature_row_mask, 0.0)
+        return features
+
+
+@CHANGES.of("stretch")
+def draw_stretched(augmenter: Augmenter, clips: Tensor, window_frames: int) -> Tensor:
+    """Cut windows that are played faster or slower, evenly in the logarithm, (B, F, T) -> (B, F, window_frames)."""
+    (B, _, T), most = clips.shape, 1 + augmenter.config.stretch
+    starts = augmenter.uniform(B, 1) * T
+    steps = torch.arange(window_frames, device=clips.device) * most ** (2 * augmenter.uniform(B, 1) - 1)
+    return read_between(clips, starts, steps, beyond=math.ceil(window_frames * most) + 2)
+
+
+def read_between(clips: Tensor, starts: Tensor, steps: Tensor, *, beyond: int) -> Tensor:
+    """Read clips between their frames, no more than `beyond` past a start; the clip is a ring.
+
+    (B, F, T), (B, 1), (B, window) -> (B, F, window).
+    """
+    ring = clips.repeat(1, 1, 1 + math.ceil(beyond / clips.shape[2]))[:, :, : clips.shape[2] + beyond]
+    whole = starts.floor()
+    steps = steps + (starts - whole)  # small numbers: exact enough far into a long clip
+    before = steps.floor()
+    times = (before.long() + whole.long())[:, None].expand(-1, clips.shape[1], -1)
+    return torch.lerp(ring.gather(2, times), ring[:, :, 1:].gather(2, times), (steps - before)[:, None])
+
+
+@CHANGES.of("mix")
+def mix(
+    augmenter: Augmenter, windows: Tensor, others: Tensor, targets: Tensor, other_targets: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Mix windows with others so that the ear hears of each the share that the target says.
+
+    Between-class learning, arXiv:1711.10282, equation 2, with r in [0, 1] and level in place of loudness:
+    p = 1 / (1 + 10 ** ((G1 - G2) / 20) (1 - r) / r), x = (p x1 + (1 - p) x2) / sqrt(p^2 + (1 - p)^2).
+    """
+    B, exponent = len(windows), augmenter.exponent
+    share = torch.where(augmenter.uniform(B) < augmenter.config.mix, augmenter.uniform(B), 1.0)
+    level_db, other_db = (
+        10 * torch.log10((some if exponent == 2 else some.square()).mean((1, 2)) + 1e-7) for some in (windows, others)
+    )
+    ratio = 10 ** ((level_db - other_db) / 20)
+    weight = 1 / (1 + ratio * (1 - share) / share.clamp(min=1e-6))
+    norm = torch.sqrt(weight**2 + (1 - weight) ** 2)
+    own, other = (((part / norm) ** exponent)[:, None, None] for part in (weight, 1 - weight))
+    mixed_targets = targets * share[:, None] + other_targets * (1 - share[:, None])
+    return windows * own + others * other, mixed_targets
+
+
+@CHANGES.of("band_shift")
+def shift_bands(augmenter: Augmenter, windows: Tensor) -> Tensor:
+    """Move a window up or down by whole mel bands, the edge band repeated."""
+    most, num = augmenter.config.band_shift, windows.shape[1]
+    bands = torch.arange(num, device=windows.device) + augmenter.integers(-most, most, len(windows), 1)
+    return windows.gather(1, bands.clamp(0, num - 1)[:, :, None].expand(-1, -1, windows.shape[2]))
+
+
+@FILTERS.of("log-mel", "mfcc")
+def filter_bands(augmenter: Augmenter, windows: Tensor, gain_db: Tensor) -> tuple[Tensor, Tensor]:
+    """Change the gain smoothly over frequency, as another microphone or room would, (B, 1) -> (B, F)."""
+    knots = augmenter.normal(len(windows), 1, 5) * augmenter.config.filter_db
+    return windows, gain_db + F.interpolate(knots, size=windows.shape[1], mode="linear", align_corners=True)[:, 0]
+
+
+@FILTERS.of("raw")
+def filter_waveforms(augmenter: Augmenter, windows: Tensor, gain_db: Tensor) -> tuple[Tensor, Tensor]:
+    """Add seven short echoes of random strength to each waveform, (B, 1, T): a smooth filter, `filter_db` strong.
+
+    Independent echoes of spread s change the power at a frequency by 10 / ln 10 x sqrt(2 x 7) s decibels, to first
+    order.
+    """
+    B, _, T = windows.shape
+    spread = augmenter.config.filter_db * math.log(10) / 10 / math.sqrt(2 * NUM_ECHOES)
+    echoes = augmenter.normal(B, 1, NUM_ECHOES) * spread
+    taps = F.pad(echoes, (0, 1), value=1.0)  # the last tap is the sound itself
+    padded = F.pad(windows, (NUM_ECHOES, 0)).view(1, B, T + NUM_ECHOES)
+    return F.conv1d(padded, taps, groups=B).view(B, 1, T), gain_db

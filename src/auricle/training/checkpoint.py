@@ -7,12 +7,10 @@ from typing import Any
 
 import torch
 
-from auricle import files, runs
 from auricle.errors import RefusedError
-from auricle.runs import Cell
-from auricle.training.loop import Trainer
-
-Record = dict[str, Any]
+from auricle.files import machine_errors, mark, read_marked, write_bytes, write_text
+from auricle.runs import Cell, json_line
+from auricle.training.loop import EpochRecord, Trainer
 
 
 def _state(trainer: Trainer) -> dict[str, Any]:
@@ -44,7 +42,7 @@ def _restore(trainer: Trainer, state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state(state["cuda_generator"].cpu(), trainer.precision.device)
 
 
-def save_checkpoint(cell: Cell, trainer: Trainer, history: list[Record]) -> None:
+def save_checkpoint(cell: Cell, trainer: Trainer, history: list[EpochRecord]) -> None:
     """Write the state after an epoch, whole or not at all.
 
     Raises:
@@ -53,10 +51,10 @@ def save_checkpoint(cell: Cell, trainer: Trainer, history: list[Record]) -> None
     buffer = io.BytesIO()
     torch.save({"state": _state(trainer), "history": history}, buffer)
     content = buffer.getbuffer()
-    files.write_bytes(cell.checkpoint, files.mark(content), content)
+    write_bytes(cell.checkpoint, mark(content), content)
 
 
-def resume(cell: Cell, trainer: Trainer) -> tuple[list[Record], str]:
+def resume(cell: Cell, trainer: Trainer) -> tuple[list[EpochRecord], str]:
     """Go back to the end of the last epoch that was saved.
 
     The history file is written anew, so that a line cut short or one epoch ahead of the checkpoint is mended.
@@ -68,21 +66,21 @@ def resume(cell: Cell, trainer: Trainer) -> tuple[list[Record], str]:
         RefusedError: the checkpoint is whole, but of another version of auricle.
         MachineError: the disk refuses.
     """
-    history: list[Record] = []
+    history: list[EpochRecord] = []
     damage = ""
     if cell.checkpoint.exists():
         try:
-            with files.machine_errors(cell.checkpoint, "read"):
-                content = files.read_marked(cell.checkpoint, required=True)
+            with machine_errors(cell.checkpoint, "read"):
+                content = read_marked(cell.checkpoint, required=True)
         except RefusedError:
             damage = f"{cell.checkpoint.name} was damaged, so the training began again"
         else:
             history = _go_back(cell, trainer, content)
-    files.write_text(cell.history, "".join(runs.json_line(record) for record in history))
+    write_text(cell.history, "".join(json_line(record) for record in history))
     return history, damage
 
 
-def _go_back(cell: Cell, trainer: Trainer, content: bytes) -> list[Record]:
+def _go_back(cell: Cell, trainer: Trainer, content: bytes) -> list[EpochRecord]:
     try:
         saved = torch.load(io.BytesIO(content), map_location=trainer.precision.device, weights_only=True)
         _restore(trainer, saved["state"])

@@ -14,10 +14,10 @@ from auricle.data.folds import Split
 from auricle.errors import DivergedError
 from auricle.system import keep_freed_memory
 from auricle.training.causes import Case, Cure, likely_cause
-from auricle.training.fit import choose_device
-from auricle.training.loop import CurvePoint, Trainer, curve_point
+from auricle.training.evaluate import CurvePoint, Sets, curve_point
+from auricle.training.loop import Trainer, run_training
 from auricle.training.measure import measure
-from auricle.training.parts import Sets, prepare_training
+from auricle.training.start import choose_device, prepare_training, training_clips
 from auricle.training.watch import Watch
 
 MOST_EPOCHS = 10
@@ -115,7 +115,7 @@ def diagnose(
         elif trials[0].learns:
             return Diagnosis(None, tuple(trials))
         else:
-            found = likely_cause(Case(preset, *measure(trainer, sets.drawn_from(trainer), seed)))
+            found = likely_cause(Case(preset, *measure(trainer, training_clips(trainer, sets)[0], seed)))
             cause, cures = found.words, found.cures
         for cure in cures:
             tell(cure)
@@ -126,11 +126,10 @@ def diagnose(
 
 def _trial(change: Cure, trainer: Trainer, sets: Sets, epochs: int) -> Trial:
     """Train the first epochs and look once, at their end."""
-    seen, train = sets.drawn_from(trainer), sets.clips(sets.split.train)
+    clips, measured = training_clips(trainer, sets)
+    train = measured["train"]
     try:
-        taken: list[dict[str, float]] = []
-        while len(taken) < epochs and not trainer.is_over(taken):
-            taken.append(trainer.epoch(len(taken), seen))
+        run_training(trainer, clips, {}, num_epochs=epochs)
     except DivergedError:
         return Trial(change, epochs, None, None, learns=False)
     point = curve_point(trainer.model, train, trainer.window_frames, trainer.precision)

@@ -6,78 +6,65 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from safetensors.torch import save as to_safetensors
 
-from auricle import files, runs
 from auricle.config import Preset, to_yaml
 from auricle.data.cache import Recordings
 from auricle.data.folds import Split
-from auricle.errors import MachineError
+from auricle.files import machine_errors, write_bytes, write_text
 from auricle.model.describe import describe
-from auricle.runs import Cell
+from auricle.runs import Cell, json_line, write_metrics
 from auricle.scoring.metrics import score_predictions
 from auricle.scoring.predictions import read_predictions, write_predictions
 from auricle.system import keep_freed_memory
 from auricle.training.causes import Case, collapse
-from auricle.training.checkpoint import Record, resume, save_checkpoint
-from auricle.training.loop import Clips, Trainer
+from auricle.training.checkpoint import resume, save_checkpoint
+from auricle.training.evaluate import Clips, predict_windows
+from auricle.training.loop import EpochRecord, Trainer, run_training
 from auricle.training.measure import measure
-from auricle.training.parts import Sets, predict_windows, prepare_training, run_epoch
 from auricle.training.share import Share
+from auricle.training.start import choose_device, prepare_training, training_clips
 from auricle.training.watch import Watch, standing
 
 
-def choose_device(name: str) -> torch.device:
-    """Return the device that a name means; "auto" is CUDA, else Apple's GPU, else the CPU.
+@dataclass(frozen=True)
+class EpochKeeper:
+    """Called after each epoch: says whether the training has collapsed, and writes the epoch and the state down."""
 
-    Raises:
-        MachineError: this machine has no such device.
-    """
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        name = next(kind for kind, there in available.items() if there)
-    if not available.get(name.partition(":")[0]):
-        here = ", ".join(kind for kind, there in available.items() if there)
-        raise MachineError(f"no device {name!r} on this machine; it has: {here}")
-    return torch.device(name)
+    cell: Cell
+    trainer: Trainer
+    clips: Clips  # that windows are drawn from
+    watch: Watch
+    damage: str  # what was found damaged, so that the training began again
+    on_epoch: Callable[[EpochRecord], None] | None
 
+    def __call__(self, history: list[EpochRecord]) -> None:
+        """Keep the last epoch of a history.
 
-def _train(
-    cell: Cell, trainer: Trainer, sets: Sets, on_epoch: Callable[[Record], None] | None
-) -> tuple[list[Record], int]:
-    """Train the epochs that are left and write down each; returns all of them, and how many were there before."""
-    history, damage = resume(cell, trainer)
-    num_before = len(history)
-    train, validation = sets.clips(sets.split.train), sets.clips(sets.split.validation)
-    seen = sets.drawn_from(trainer)
-    watch = Watch.over(train.targets.argmax(1).cpu().numpy(), trainer.preset.training)
-    while not trainer.is_over(history):
-        epoch = len(history)
-        record = run_epoch(trainer, seen, {"train": train, "validation": validation}, epoch)
-        if damage and not epoch:
-            record["restarted"] = damage
-        history.append(record)
-        _look(watch, history, trainer, seen, cell.name.seed)
-        save_checkpoint(cell, trainer, history)
-        line = runs.json_line(record)
-        with files.machine_errors(cell.history, need_bytes=len(line)), cell.history.open("a", encoding="utf-8") as file:
+        Raises:
+            MachineError: the disk refuses.
+        """
+        record = history[-1]
+        if self.damage and len(history) == 1:
+            record["restarted"] = self.damage
+        news = self.watch.news(history)
+        if news == "recovered":
+            record["recovered"] = True
+        elif news is not None:
+            case = Case(self.trainer.preset, *measure(self.trainer, self.clips, self.cell.name.seed))
+            record["collapse"] = collapse(news, record, case)
+        save_checkpoint(self.cell, self.trainer, history)
+        line = json_line(record)
+        with (
+            machine_errors(self.cell.history, need_bytes=len(line)),
+            self.cell.history.open("a", encoding="utf-8") as file,
+        ):
             file.write(line)
-        if on_epoch:
-            on_epoch(record)
-    return history, num_before
-
-
-def _look(watch: Watch, history: list[Record], trainer: Trainer, train: Clips, seed: int) -> None:
-    """Write into the last epoch that the training has collapsed, and why; or that it has recovered."""
-    news = watch.news(history)
-    if news == "recovered":
-        history[-1]["recovered"] = True
-    elif news is not None:
-        case = Case(trainer.preset, *measure(trainer, train, seed))
-        history[-1]["collapse"] = collapse(news, history[-1], case)
+        if self.on_epoch:
+            self.on_epoch(record)
 
 
 def peak_memory_mb() -> float:
@@ -94,7 +81,7 @@ def fit_cell(
     *,
     device: str = "auto",
     threads: int | None = None,
-    on_epoch: Callable[[Record], None] | None = None,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
     share: Share | None = None,
 ) -> None:
     """Train and score one cell into its folder; a cell interrupted before goes on from its last epoch.
@@ -122,20 +109,25 @@ def fit_cell(
     if threads:
         torch.set_num_threads(threads)
     keep_freed_memory()
-    files.write_text(cell.config, to_yaml(preset))
+    write_text(cell.config, to_yaml(preset))
     with torch.random.fork_rng():
         trainer, sets = prepare_training(preset, recordings, split, cell.name.seed, choose_device(device))
         if share:
             share.join(trainer.model)
             trainer = replace(trainer, share=share)
-        history, num_before = _train(cell, trainer, sets, on_epoch)
-        model = trainer.average.model if trainer.average else trainer.model
-        write_predictions(cell.predictions, predict_windows(model, preset, recordings, sets, trainer.window_frames))
+        before, damage = resume(cell, trainer)
+        clips, measured = training_clips(trainer, sets)
+        watch = Watch.over(measured["train"].targets.argmax(1).cpu().numpy(), preset.training)
+        keep = EpochKeeper(cell, trainer, clips, watch, damage, on_epoch)
+        history = run_training(trainer, clips, measured, history=before, on_epoch=keep)
+        model = trainer.scored_model
+        scored = predict_windows(model, preset, recordings.manifest, sets, trainer.window_frames)
+        write_predictions(cell.predictions, scored)
     predictions = read_predictions(cell.predictions)  # what stands in the file is what is scored
     weights = {name: value.contiguous() for name, value in model.state_dict().items()}
-    files.write_bytes(cell.weights, to_safetensors(weights, {"preset": preset.name}))
+    write_bytes(cell.weights, to_safetensors(weights, {"preset": preset.name}))
     facts = describe(preset, len(recordings.manifest.categories), recordings.manifest.clip_s)
-    runs.write_metrics(
+    write_metrics(
         cell,
         {
             "cell": str(cell.name),
@@ -153,9 +145,7 @@ def fit_cell(
             "num_test": len(split.test),
             "seconds": sum(record["seconds"] for record in history),
             "session_seconds": time.perf_counter() - wall,
-            "cpu_seconds": time.process_time()
-            - cpu
-            + sum(record.get("cpu_seconds", 0.0) for record in history[:num_before]),
+            "cpu_seconds": time.process_time() - cpu + sum(record.get("cpu_seconds", 0.0) for record in before),
             "peak_memory_mb": peak_memory_mb(),
             "device": str(trainer.precision.device),
             "threads": torch.get_num_threads(),

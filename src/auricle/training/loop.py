@@ -1,11 +1,16 @@
-"""The training loop: one epoch over windows drawn from clips, and the network's word on clean windows."""
+"""The training loop: steps down the loss, epoch by epoch, with a point of the learning curves after each.
+
+run_training    all epochs that are left
+train_epoch     the batches of an epoch
+Trainer.step    one batch: gradients, clipping, optimiser
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -16,42 +21,10 @@ from auricle.config import Preset
 from auricle.errors import DivergedError
 from auricle.model.classifier import Classifier
 from auricle.training.augment import Augmenter
+from auricle.training.evaluate import Clips, Precision, curve_point
 from auricle.training.optimise import WeightAverage, learning_rate_at
 
-
-@dataclass(frozen=True)
-class Precision:
-    """The number format of convolutions and products while training."""
-
-    device: torch.device
-    dtype: torch.dtype
-
-    @classmethod
-    def choose(cls, name: str, device: torch.device) -> Precision:
-        """Return what a preset asks for; "auto" is bfloat16 where the processor computes in it, else float32."""
-        if name == "auto":
-            if device.type == "cuda":
-                fast = torch.cuda.is_bf16_supported()
-            else:
-                processor = torch.cpu.get_capabilities()
-                fast = device.type == "cpu" and any(processor.get(f"{unit}_bf16") for unit in ("avx512", "amx"))
-            name = "bfloat16" if fast else "float32"
-        return cls(device, getattr(torch, name))
-
-    def autocast(self) -> torch.autocast:
-        """Return the context in which the network runs."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)
-
-
-@dataclass(frozen=True)
-class Clips:
-    """Clips on the device: frames (N, F, T) and one-hot labels (N, K)."""
-
-    frames: Tensor
-    targets: Tensor
-
-    def __len__(self) -> int:
-        return len(self.frames)
+EpochRecord = dict[str, Any]
 
 
 class WholeBatch:
@@ -88,6 +61,11 @@ class Trainer:
     window_frames: int
     share: WholeBatch = field(default_factory=WholeBatch)
 
+    @property
+    def scored_model(self) -> Classifier:
+        """The network that is scored: the average of the weights where there is one, else the last weights."""
+        return self.average.model if self.average else self.model
+
     def batches(self, num_clips: int) -> list[Tensor]:
         """Draw the order of an epoch: every clip `views` times, each time in a new order.
 
@@ -117,7 +95,7 @@ class Trainer:
 
         Raises:
             DivergedError: on the CPU, where a look costs nothing: loss or gradient is not finite; the weights are left
-                as they were. An accelerator is not waited for; `epoch` looks at its end.
+                as they were. An accelerator is not waited for; `run_training` looks at the end of the epoch.
         """
         self.optimizer.zero_grad()
         loss.backward()
@@ -126,121 +104,100 @@ class Trainer:
         clip = self.preset.training.gradient_clip or math.inf
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), clip)
         if norm.device.type == "cpu":
-            _check_finite(loss, norm)
+            check_finite(loss, norm)
         self.optimizer.step()
         return norm
 
-    def steps(self, epoch: int, clips: Clips) -> Iterator[Step]:
-        """Train through one epoch (from 0), a step at a time; no further than `max_steps` of the training.
-
-        Raises:
-            DivergedError: a step was not finite; the message says which.
-        """
-        self.model.train()
-        config, batches = self.preset.training, self.batches(len(clips))
-        first = epoch * len(batches)
-        allowed = len(batches) if config.max_steps is None else max(0, config.max_steps - first)
-        for step, batch in enumerate(batches[:allowed], first):
-            rate = learning_rate_at(step, config, steps_per_epoch=len(batches))
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate * group["scale"]
-            loss = self.loss(clips.frames[batch], clips.targets[batch])
-            try:
-                norm = self.step(loss)
-            except DivergedError as error:
-                raise DivergedError(_diverged(f"epoch {epoch + 1}, step {step + 1}", error, rate)) from error
-            if self.average:
-                self.average.update(step + 1)
-            yield Step(loss.detach(), norm, rate)
-
-    def is_over(self, epochs: Sequence[Mapping[str, Any]]) -> bool:
+    def is_over(self, history: Sequence[Mapping[str, Any]]) -> bool:
         """Return whether a training with these epochs behind it has had all of them, or all of its steps."""
-        config, taken = self.preset.training, sum(epoch.get("steps", 0) for epoch in epochs)
-        return len(epochs) >= config.epochs or taken >= (config.max_steps or math.inf)
-
-    def epoch(self, epoch: int, clips: Clips) -> dict[str, float]:
-        """Train through one epoch (from 0); return mean objective, mean gradient norm, last rate, steps taken.
-
-        Raises:
-            DivergedError: a step was not finite; the message says which.
-        """
-        steps = list(self.steps(epoch, clips))
-        objective = torch.stack([step.objective for step in steps]).mean()
-        norm, rate = torch.stack([step.gradient_norm for step in steps]).mean(), steps[-1].learning_rate
-        try:
-            _check_finite(objective, norm)
-        except DivergedError as error:
-            raise DivergedError(_diverged(f"epoch {epoch + 1}", error, rate)) from error
-        return {"objective": float(objective), "gradient_norm": float(norm), "learning_rate": rate, "steps": len(steps)}
+        config, taken = self.preset.training, sum(record.get("steps", 0) for record in history)
+        return len(history) >= config.epochs or taken >= (config.max_steps or math.inf)
 
 
-def _diverged(when: str, error: DivergedError, rate: float) -> str:
-    advice = "lower training.learning_rate or lengthen training.warmup_epochs"
-    return f"diverged in {when}: {error}; learning rate {rate:g}: {advice}"
-
-
-def _check_finite(loss: Tensor, norm: Tensor) -> None:
+def check_finite(loss: Tensor, norm: Tensor) -> None:
+    """Raise DivergedError where a loss or the norm of a gradient is not finite."""
     if not math.isfinite(norm.item()) or not math.isfinite(loss.item()):
         raise DivergedError(f"loss {loss.item():g}, gradient norm {norm.item():g}")
 
 
-def cut_windows(frames: Tensor, starts: list[int], window_frames: int) -> Tensor:
-    """Cut windows from clips, (N, F, T) -> (N, W, F, window_frames); what lies beyond a clip is zero."""
-    frames = F.pad(frames, (0, max(0, max(starts) + window_frames - frames.shape[2])))
-    return torch.stack([frames[:, :, start : start + window_frames] for start in starts], dim=1)
+def train_epoch(trainer: Trainer, clips: Clips, epoch: int) -> Iterator[Step]:
+    """Train through one epoch (from 0), a step at a time; no further than `max_steps` of the training.
 
-
-@torch.inference_mode()
-def window_logits(model: Classifier, windows: Tensor, precision: Precision | None = None) -> Tensor:
-    """Return logits, (M, F, T) -> (M, K), in float32 unless a precision is given."""
-    was_training = model.training
-    model.eval()
-    logits = []
-    for part in windows.split(128):
-        with precision.autocast() if precision else nullcontext():
-            logits.append(model(part).float())
-    model.train(was_training)
-    return torch.cat(logits)
-
-
-def window_probabilities(model: Classifier, windows: Tensor) -> Tensor:
-    """Return softmax probabilities, (M, F, T) -> (M, K), in float32."""
-    return window_logits(model, windows).softmax(1)
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """What a network says of clean windows, one a clip.
-
-    Attributes:
-        loss: mean cross-entropy, nats.
-        accuracy: share of right answers, 0..1.
-        commonest: share of the answer that is given most often, 0..1.
-        spread: standard deviation over clips of a logit above the mean of the clip's logits, averaged over classes.
+    Raises:
+        DivergedError: a step was not finite; the message says which.
     """
+    trainer.model.train()
+    config, batches = trainer.preset.training, trainer.batches(len(clips))
+    first = epoch * len(batches)
+    allowed = len(batches) if config.max_steps is None else max(0, config.max_steps - first)
+    for step, batch in enumerate(batches[:allowed], first):
+        rate = learning_rate_at(step, config, steps_per_epoch=len(batches))
+        for group in trainer.optimizer.param_groups:
+            group["lr"] = rate * group["scale"]
+        loss = trainer.loss(clips.frames[batch], clips.targets[batch])
+        try:
+            norm = trainer.step(loss)
+        except DivergedError as error:
+            raise _diverged(f"epoch {epoch + 1}, step {step + 1}", error, rate) from error
+        if trainer.average:
+            trainer.average.update(step + 1)
+        yield Step(loss.detach(), norm, rate)
 
-    loss: float
-    accuracy: float
-    commonest: float
-    spread: float
+
+def epoch_means(steps: Sequence[Step], epoch: int) -> EpochRecord:
+    """Return mean objective, mean gradient norm, last rate and number of the steps of an epoch (from 0).
+
+    Raises:
+        DivergedError: a step was not finite.
+    """
+    objective = torch.stack([step.objective for step in steps]).mean()
+    norm, rate = torch.stack([step.gradient_norm for step in steps]).mean(), steps[-1].learning_rate
+    try:
+        check_finite(objective, norm)
+    except DivergedError as error:
+        raise _diverged(f"epoch {epoch + 1}", error, rate) from error
+    return {"objective": float(objective), "gradient_norm": float(norm), "learning_rate": rate, "steps": len(steps)}
 
 
-def middle_windows(clips: Clips, window_frames: int) -> Tensor:
-    """Return the middle window of every clip, (N, F, window_frames)."""
-    middle = max(0, (clips.frames.shape[2] - window_frames) // 2)
-    return cut_windows(clips.frames, [middle], window_frames)[:, 0]
+def _diverged(when: str, error: DivergedError, rate: float) -> DivergedError:
+    advice = "lower training.learning_rate or lengthen training.warmup_epochs"
+    return DivergedError(f"diverged in {when}: {error}; learning rate {rate:g}: {advice}")
 
 
-def curve_point(model: Classifier, clips: Clips, window_frames: int, precision: Precision) -> CurvePoint:
-    """Return a point of the learning curve, measured on the middle window of every clip."""
-    logits = window_logits(model, middle_windows(clips, window_frames), precision)
-    probabilities, labels = logits.softmax(1), clips.targets.argmax(1)
-    answers = probabilities.argmax(1)
-    loss = F.nll_loss(probabilities.clamp(min=1e-12).log(), labels)
-    spread = (logits - logits.mean(1, keepdim=True)).std(0, correction=0).mean()
-    return CurvePoint(
-        loss=float(loss),
-        accuracy=float((answers == labels).float().mean()),
-        commonest=float(answers.bincount().max()) / len(answers),
-        spread=float(spread),
-    )
+def run_training(
+    trainer: Trainer,
+    clips: Clips,
+    measured: Mapping[str, Clips],
+    *,
+    history: Sequence[EpochRecord] = (),
+    num_epochs: int | None = None,
+    on_epoch: Callable[[list[EpochRecord]], None] | None = None,
+) -> list[EpochRecord]:
+    """Train the epochs that are left, measure the learning curves after each, and return the whole history.
+
+    Args:
+        trainer: moves on.
+        clips: what windows are drawn from.
+        measured: name of a set to its clips; one that is empty has no curve.
+        history: the epochs before, one record each.
+        num_epochs: stop after so many, if the training is not over before; None: only then.
+        on_epoch: called with the history after each epoch; it may add to the last record.
+
+    Raises:
+        DivergedError: a step was not finite; the message says which.
+    """
+    history = list(history)
+    while not trainer.is_over(history) and len(history) != num_epochs:
+        epoch, start, cpu = len(history), time.perf_counter(), time.process_time()
+        means = epoch_means(list(train_epoch(trainer, clips, epoch)), epoch)
+        step_s = (time.perf_counter() - start) / means["steps"]
+        record: EpochRecord = {"epoch": epoch + 1}
+        for name, some in measured.items():
+            if len(some):
+                point = curve_point(trainer.model, some, trainer.window_frames, trainer.precision)
+                record |= {f"{name}_{quantity}": value for quantity, value in asdict(point).items()}
+        record |= {**means, "step_seconds": step_s, "seconds": time.perf_counter() - start}
+        history.append({**record, "cpu_seconds": time.process_time() - cpu})
+        if on_epoch:
+            on_epoch(history)
+    return history

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from auricle.errors import DivergedError
 from auricle.model.classifier import Classifier
 from auricle.model.transformer import Encoder
-from auricle.training.loop import Clips, Trainer, middle_windows
+from auricle.training.evaluate import Clips, middle_windows
+from auricle.training.loop import Trainer, train_epoch
 from auricle.training.optimise import TOKENS
 from auricle.training.start import fresh_model, fresh_trainer
 
@@ -67,7 +68,7 @@ def first_steps(trainer: Trainer, clips: Clips, num_steps: int = NUM_STEPS) -> F
     weights = [weight for name, weight in trainer.model.named_parameters() if weight.ndim > 1 and name not in TOKENS]
     full_rate = trainer.preset.training.learning_rate
     losses, norms, sizes, diverged = [], [], [], False
-    steps = chain.from_iterable(trainer.steps(epoch, clips) for epoch in range(trainer.preset.training.epochs))
+    steps = chain.from_iterable(train_epoch(trainer, clips, epoch) for epoch in range(trainer.preset.training.epochs))
     try:
         for _ in range(num_steps):
             before = [weight.detach().clone() for weight in weights]

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from auricle.config import TrainingConfig
+from auricle.config.variants import Variants
 from auricle.model.classifier import Classifier
-from auricle.training.muon import Muon
 
+OPTIMIZERS = Variants("training.optimizer")
+QUINTIC = (3.4445, -4.7750, 2.0315)
+NUM_ITERATIONS = 5
 TOKENS = {"summary.cls", "summary.positions"}  # parameters of the shape of a matrix that are none
 
 
 def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
     """Return the optimiser; weight decay touches matrices and kernels only, never norms, biases or tokens.
 
-    Muon moves the matrices and kernels between the first and the last, AdamW the rest. A group's `scale` is what its
-    learning rate is of `learning_rate_at`.
+    A group's `scale` is what its learning rate is of `learning_rate_at`.
     """
     named = list(model.named_parameters())
     decayed = [p for name, p in named if p.ndim > 1 and name not in TOKENS]
@@ -28,15 +32,7 @@ def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Opt
         {"params": decayed, "weight_decay": config.weight_decay, "scale": 1.0},
         {"params": others, "weight_decay": 0.0, "scale": 1.0},
     ]
-    if config.optimizer == "muon":
-        inner = {"params": decayed[1:-1], "scale": config.matrix_learning_rate / config.learning_rate}
-        groups[0]["params"] = [decayed[0], *decayed[1:][-1:]]
-        rest = [{**group, "orthogonal": False} for group in groups]
-        return Muon([*rest, {**groups[0], **inner, "orthogonal": True}], momentum=config.momentum)
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, fused=True)
-    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=config.learning_rate, fused=True)
+    return OPTIMIZERS[config.optimizer](groups, config)
 
 
 def learning_rate_at(step: int, config: TrainingConfig, *, steps_per_epoch: int) -> float:
@@ -80,3 +76,94 @@ class WeightAverage:
         torch._foreach_lerp_(*self._pairs, 1 - decay)
         for mine, theirs in self._counts:
             mine.copy_(theirs)
+
+
+@OPTIMIZERS.of("adam")
+def build_adam(groups: list[dict[str, Any]], config: TrainingConfig) -> torch.optim.Optimizer:
+    """Return Adam, whose weight decay is a part of the gradient."""
+    return torch.optim.Adam(groups, lr=config.learning_rate, fused=True)
+
+
+@OPTIMIZERS.of("adamw")
+def build_adamw(groups: list[dict[str, Any]], config: TrainingConfig) -> torch.optim.Optimizer:
+    """Return AdamW."""
+    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+
+
+@OPTIMIZERS.of("sgd")
+def build_sgd(groups: list[dict[str, Any]], config: TrainingConfig) -> torch.optim.Optimizer:
+    """Return stochastic gradient descent with momentum."""
+    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, fused=True)
+
+
+@OPTIMIZERS.of("muon")
+def build_muon(groups: list[dict[str, Any]], config: TrainingConfig) -> torch.optim.Optimizer:
+    """Return Muon for the matrices and kernels between the first and the last, with AdamW for the rest."""
+    first, *inner, last = groups[0]["params"]
+    scale = config.matrix_learning_rate / config.learning_rate
+    outer = [{**groups[0], "params": [first, last], "orthogonal": False}, {**groups[1], "orthogonal": False}]
+    return Muon([*outer, {**groups[0], "params": inner, "scale": scale, "orthogonal": True}], momentum=config.momentum)
+
+
+def orthogonalised(matrices: Tensor) -> Tensor:
+    """Return matrices with the same singular vectors and singular values near 1, (N, rows, columns) -> the same.
+
+    Five Newton-Schulz steps X <- a X + b (X X^T) X + c (X X^T)^2 X, whose fixed points lie between 0.7 and 1.2
+    (K. Jordan and others, "Muon: an optimizer for hidden layers in neural networks", 2024; arXiv:2502.16982).
+    """
+    a, b, c = QUINTIC
+    tall = matrices.shape[1] > matrices.shape[2]
+    X = matrices.mT if tall else matrices
+    X = X / (X.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    for _ in range(NUM_ITERATIONS):
+        A = X @ X.mT
+        X = torch.baddbmm(X, torch.baddbmm(A, A, A, beta=b, alpha=c), X, beta=a)
+    return X.mT if tall else X
+
+
+class Muon(torch.optim.AdamW):
+    """Muon for the groups with `orthogonal`, AdamW for the others.
+
+    A kernel (out, in, ...) counts as the matrix (out, in x ...). Matrices of one shape are orthogonalised together:
+    `torch.optim.Muon` takes them one by one, and no kernels.
+
+    Args:
+        groups: with `params`, `lr`, `weight_decay`, and `orthogonal`.
+        momentum: of the orthogonal groups, Nesterov's.
+    """
+
+    def __init__(self, groups: list[dict[str, Any]], *, momentum: float) -> None:
+        super().__init__(groups, fused=True)
+        for group in self.param_groups:
+            group["momentum"] = momentum
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Move the weights; the gradients of the orthogonal groups are used up."""
+        for group in self.param_groups:
+            if group["orthogonal"]:
+                self._move(group)
+        super().step(closure)  # passes over what has no gradient any more
+
+    def _move(self, group: dict[str, Any]) -> None:
+        by_shape: dict[tuple[int, int], list[Tensor]] = {}
+        for weight in group["params"]:
+            if weight.grad is not None:
+                by_shape.setdefault((len(weight), weight[0].numel()), []).append(weight)
+        for shape, weights in by_shape.items():
+            gradients = torch.stack([weight.grad.reshape(shape) for weight in weights if weight.grad is not None])
+            momenta = torch.stack([self._momentum(weight).reshape(shape) for weight in weights])
+            momenta.lerp_(gradients, 1 - group["momentum"])
+            steps = orthogonalised(gradients.lerp(momenta, group["momentum"])) * max(1, shape[0] / shape[1]) ** 0.5
+            for weight, momentum, step in zip(weights, momenta, steps, strict=True):
+                self._momentum(weight).copy_(momentum.view_as(weight))
+                weight.mul_(1 - group["lr"] * group["weight_decay"]).sub_(step.view_as(weight), alpha=group["lr"])
+                weight.grad = None
+
+    def _momentum(self, weight: Tensor) -> Tensor:
+        state = self.state[weight]
+        if "momentum" not in state:
+            state["step"] = torch.zeros(())  # AdamW asks for it when a state is loaded
+            state["momentum"] = torch.zeros_like(weight, memory_format=torch.contiguous_format)
+        momentum: Tensor = state["momentum"]
+        return momentum

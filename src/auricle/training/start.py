@@ -1,14 +1,36 @@
-"""Where a training begins: network, optimiser and randomness, all from a seed."""
+"""Where a training begins: network, optimiser and randomness from a seed, and the clips on the device."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 
 from auricle.config import Preset
+from auricle.data.cache import Recordings
+from auricle.data.folds import Split
+from auricle.errors import MachineError
 from auricle.model.classifier import Classifier, build_model, window_frames
+from auricle.model.describe import window_starts_s
 from auricle.training.augment import Augmenter
-from auricle.training.loop import Precision, Trainer
+from auricle.training.evaluate import DRAWN_FROM, Clips, Precision, Sets
+from auricle.training.loop import Trainer
 from auricle.training.optimise import WeightAverage, build_optimizer
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device that a name means; "auto" is CUDA, else Apple's GPU, else the CPU.
+
+    Raises:
+        MachineError: this machine has no such device.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(kind for kind, there in available.items() if there)
+    if not available.get(name.partition(":")[0]):
+        here = ", ".join(kind for kind, there in available.items() if there)
+        raise MachineError(f"no device {name!r} on this machine; it has: {here}")
+    return torch.device(name)
 
 
 def fresh_model(preset: Preset, num_classes: int, seed: int, device: torch.device) -> Classifier:
@@ -24,18 +46,11 @@ def fresh_model(preset: Preset, num_classes: int, seed: int, device: torch.devic
 
 
 def fresh_trainer(preset: Preset, model: Classifier, seed: int, device: torch.device) -> Trainer:
-    """Return what trains a network, before its first step.
-
-    Args:
-        preset: of the network.
-        model: its frontend is fitted.
-        seed: of order and augmentation.
-        device: on which the network is.
-    """
+    """Return what trains a network whose frontend is fitted, before its first step; order and augmentation by seed."""
     config = preset.training
     augmenter = Augmenter(
         preset.augmentation,
-        model.frontend.exponent,
+        preset.frontend.kind,
         model.frontend.frames_per_s,
         model.frontend.neutral.clone(),
         torch.Generator(device).manual_seed(seed),
@@ -50,3 +65,32 @@ def fresh_trainer(preset: Preset, model: Classifier, seed: int, device: torch.de
         precision=Precision.choose(config.precision, device),
         window_frames=window_frames(preset, model.frontend),
     )
+
+
+def prepare_training(
+    preset: Preset, recordings: Recordings, split: Split, seed: int, device: torch.device
+) -> tuple[Trainer, Sets]:
+    """Build the model and the optimiser afresh from the seed and put the clips on the device.
+
+    Raises:
+        UsageError: the preset does not build.
+    """
+    categories = recordings.manifest.categories
+    model = fresh_model(preset, len(categories), seed, device)
+    with torch.no_grad():
+        parts = [
+            model.frontend.frames(torch.from_numpy(np.array(part)).to(device))
+            for part in np.array_split(recordings.waveforms, -(-len(recordings.waveforms) // 64))
+        ]
+        frames = torch.cat(parts)  # (N, F, T)
+        model.frontend.fit(frames[torch.from_numpy(split.train).to(device)])
+    targets = F.one_hot(torch.from_numpy(recordings.manifest.labels), len(categories)).float().to(device)
+    starts_s = window_starts_s(preset, recordings.manifest.clip_s)
+    starts = [round(start_s * model.frontend.frames_per_s) for start_s in starts_s]
+    return fresh_trainer(preset, model, seed, device), Sets(frames, targets, split, starts)
+
+
+def training_clips(trainer: Trainer, sets: Sets) -> tuple[Clips, dict[str, Clips]]:
+    """Return what windows are drawn from (the training clips, or a grid of windows), and the sets that have curves."""
+    drawn_from = DRAWN_FROM[trainer.preset.training.windows](sets, trainer.window_frames)
+    return drawn_from, {"train": sets.clips(sets.split.train), "validation": sets.clips(sets.split.validation)}

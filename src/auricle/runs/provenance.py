@@ -1,0 +1,67 @@
+"""Where results come from: the machine, the versions of what computes them, the commit of the source."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from auricle.system import num_cores
+
+RECORDED_PACKAGES = ("auricle", "torch", "numpy", "scikit-learn", "soundfile", "soxr", "pydantic", "wandb")
+
+
+def machine(device: str) -> dict[str, Any]:
+    """Return the system, processor, cores and memory of this machine, and the device trained on."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "processor": _processor_name(),
+        "cores": num_cores(),
+        "memory_gb": round(memory / 1e9, 1),
+        "device": device,
+    }
+
+
+def _processor_name() -> str:
+    """Return the processor's name, which only Linux keeps in a file."""
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that shape a result."""
+    found = {"python": platform.python_version()}
+    for package in RECORDED_PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> str | None:
+    """Return the commit of auricle's source, `+` added if files differ from it; None for an installed package."""
+    folder = Path(__file__).parent
+    if _git_answer(folder, "ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return None  # not a checkout, or only somebody else's that the package lies in
+    name = _git_answer(folder, "rev-parse", "--short=12", "HEAD")
+    changed = _git_answer(folder, "status", "--porcelain", "--untracked-files=no")
+    return f"{name}+" if name and changed else name
+
+
+def _git_answer(folder: Path, *words: str) -> str | None:
+    """Return what a git command prints, or None where it fails or there is no git."""
+    command = ["git", "--no-optional-locks", "-C", str(folder), *words]  # a killed study leaves no lock behind
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()

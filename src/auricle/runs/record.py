@@ -1,0 +1,188 @@
+"""What stands in a study's folder beside its cells: what was asked, of which data, and the results."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from auricle.config import Preset, StudyConfig
+from auricle.data.cache import Recordings
+from auricle.data.manifest import Clip, Manifest
+from auricle.errors import RefusedError, UsageError
+from auricle.files import mark, read_marked, write_bytes
+from auricle.runs.folder import Cell, StudyFolder, read_metrics
+
+Description = dict[str, Any]
+RESULT_COLUMNS = (
+    "model", "protocol", "fold", "seed", "test_accuracy", "test_window_accuracy", "test_loss", "test_macro_precision",
+    "test_macro_recall", "test_macro_f1", "test_macro_auc", "test_calibration_error", "validation_accuracy",
+    "validation_loss", "parameters", "trainable_parameters", "multiply_adds", "epochs", "seconds", "leaky",
+)  # fmt: skip
+
+
+def read_description(folder: StudyFolder) -> Description | None:
+    """Read study.yaml, if there is one.
+
+    Raises:
+        RefusedError: the file is not what `write_description` writes.
+    """
+    if not folder.description.exists():
+        return None
+    try:
+        content = yaml.safe_load(read_marked(folder.description))
+        StudyConfig.model_validate(content["study"])
+        content["models"], content["dataset"]["digests"]
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise RefusedError(f"{folder.description} is damaged ({reason}); choose another --out") from error
+    return content
+
+
+def write_description(folder: StudyFolder, description: Description) -> None:
+    """Write study.yaml."""
+    content = yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=100).encode()
+    write_bytes(folder.description, mark(content), content)
+
+
+def check_same(old: Description, models: Mapping[str, Preset], digests: Mapping[int, str], out: Path) -> None:
+    """Refuse to mix a study with cells of another configuration or other recordings.
+
+    Models, protocols and seeds may be added; those that both have must be the same.
+
+    Raises:
+        UsageError: a model is configured otherwise; the message names the first field.
+        RefusedError: the recordings differ.
+    """
+    for name in (name for name in models if name in old["models"]):
+        was, now = dict(old["models"][name]), models[name].model_dump(mode="json", exclude={"about"})
+        with contextlib.suppress(ValueError):  # a field that came to auricle since then has its default
+            was = Preset.model_validate(was).model_dump(mode="json")
+        was.pop("about", None)  # words, which change no number
+        if was != now:
+            field, before, after = _first_difference(was, now)
+            raise UsageError(f"{out} holds {name} with {field} {before!r}, not {after!r}; choose another --out")
+    dataset = old["dataset"]
+    for rate_hz in (rate_hz for rate_hz in digests if rate_hz in dataset["digests"]):
+        made, found = dataset["digests"][rate_hz], digests[rate_hz]
+        if made != found:
+            raise RefusedError(
+                f"{out} was made from other recordings ({dataset['source']}, {dataset['num_clips']} clips, digest "
+                f"{made[:12]}, now {found[:12]}): files, labels or folds have changed; choose another --out"
+            )
+
+
+def _first_difference(before: Any, after: Any, path: str = "") -> tuple[str, Any, Any]:
+    """Return the dotted name of the first field that differs, and its two values."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in (*after, *before):
+            if before.get(key) != after.get(key):
+                return _first_difference(before.get(key), after.get(key), f"{path}.{key}".lstrip("."))
+    return path, before, after
+
+
+def united(old: StudyConfig | None, new: StudyConfig) -> StudyConfig:
+    """Return a study with the models, protocols and seeds of both, those of the older first.
+
+    A model keeps to some protocols where every study that has it says so.
+    """
+    if old is None:
+        return new
+    merged = {
+        field: tuple(dict.fromkeys((*getattr(old, field), *getattr(new, field))))
+        for field in ("models", "protocols", "seeds")
+    }
+    free = {model for study in (old, new) for model in study.models if model not in study.only}
+    only = {
+        model: tuple(dict.fromkeys((*old.only.get(model, ()), *new.only.get(model, ()))))
+        for model in merged["models"]
+        if model not in free
+    }
+    allowed = old.allow_split_groups or new.allow_split_groups
+    return old.model_copy(update=merged | {"only": only, "allow_split_groups": allowed})
+
+
+def asks_for_more(old: Description, config: StudyConfig) -> bool:
+    """Return whether a study has a model, a protocol or a seed that the one of a folder has not."""
+    before = StudyConfig.model_validate(old["study"])
+    return united(before, config) != before
+
+
+def write_manifest(folder: StudyFolder, manifest: Manifest) -> None:
+    """Write the table of clips: clip, category, fold, group."""
+    rows = ((clip.name, clip.category, clip.fold, clip.group) for clip in manifest.clips)
+    write_csv(folder.manifest, ("clip", "category", "fold", "group"), rows)
+
+
+def read_clips(folder: StudyFolder) -> tuple[Clip, ...]:
+    """Read the table of clips; where their recordings lie it does not say.
+
+    Raises:
+        OSError, ValueError, KeyError: the table is missing or damaged.
+    """
+    text = folder.manifest.read_bytes().decode("utf-8", "surrogatepass")
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    return tuple(Clip(Path(row["clip"]), row["clip"], row["category"], int(row["fold"]), row["group"]) for row in rows)
+
+
+def write_samples(folder: StudyFolder, recordings: Recordings) -> None:
+    """Write one clip of each category for the report: the first by name, of the second fold where it has one."""
+    manifest = recordings.manifest
+    chosen = [_sample_of(manifest, category) for category in manifest.categories]
+    waveforms = np.clip(np.stack([recordings.waveforms[index] for index in chosen]), -1.0, 1.0)
+    arrays = {
+        "waveforms": np.round(waveforms * 32767).astype(np.int16),  # (K, T)
+        "names": np.array([manifest.clips[index].name for index in chosen]),
+        "categories": np.array(manifest.categories),
+        "sample_rate_hz": np.array(recordings.sample_rate_hz),
+    }
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    write_bytes(folder.samples, content.getbuffer())
+
+
+def _sample_of(manifest: Manifest, category: str) -> int:
+    folds = sorted({clip.fold for clip in manifest.clips})
+    preferred = folds[min(1, len(folds) - 1)]  # the first fold is the test set: let nobody look at it
+    of_category = [index for index, clip in enumerate(manifest.clips) if clip.category == category]
+    return min(of_category, key=lambda i: (manifest.clips[i].fold != preferred, manifest.clips[i].name))
+
+
+def write_results(folder: StudyFolder) -> None:
+    """Write results.csv: one row a finished cell, then one a baseline, from its metrics.json."""
+    rows = [_result_row(cell) for cell in (*folder.cells(), *folder.baselines()) if cell.done]
+    write_csv(folder.results, RESULT_COLUMNS, ([row.get(name) for name in RESULT_COLUMNS] for row in rows))
+
+
+def _result_row(cell: Cell) -> dict[str, Any]:
+    try:
+        metrics = read_metrics(cell)
+        sets = {name: metrics[name] or {"clip": {}, "window": {}} for name in ("test", "validation")}
+    except (KeyError, TypeError) as error:
+        raise RefusedError(f"{cell.metrics} is damaged; delete {cell.folder} and run the study again") from error
+    row = {
+        **metrics,
+        "model": cell.name.model,
+        "protocol": cell.name.protocol,
+        "fold": cell.name.fold,
+        "seed": cell.name.seed,
+    }
+    for set_name, scores in sets.items():
+        row |= {f"{set_name}_{name}": value for name, value in scores["clip"].items()}
+        row[f"{set_name}_window_accuracy"] = scores["window"].get("accuracy")
+    return row
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV file whole or not at all; names of files need not be UTF-8."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_bytes(path, text.getvalue().encode("utf-8", "surrogatepass"))

@@ -1,0 +1,168 @@
+"""What a network says of clean windows: learning curves while it trains, predictions at the end."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from auricle.config import Preset
+from auricle.config.variants import Variants
+from auricle.data.folds import Split
+from auricle.data.manifest import Manifest
+from auricle.model.classifier import Classifier
+from auricle.model.describe import window_starts_s
+from auricle.scoring.predictions import Predictions
+
+DRAWN_FROM = Variants("training.windows")
+
+
+@dataclass(frozen=True)
+class Precision:
+    """The number format of convolutions and products while training."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    @classmethod
+    def choose(cls, name: str, device: torch.device) -> Precision:
+        """Return what a preset asks for; "auto" is bfloat16 where the processor computes in it, else float32."""
+        if name == "auto":
+            if device.type == "cuda":
+                fast = torch.cuda.is_bf16_supported()
+            else:
+                processor = torch.cpu.get_capabilities()
+                fast = device.type == "cpu" and any(processor.get(f"{unit}_bf16") for unit in ("avx512", "amx"))
+            name = "bfloat16" if fast else "float32"
+        return cls(device, getattr(torch, name))
+
+    def autocast(self) -> torch.autocast:
+        """Return the context in which the network runs."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Clips on the device: frames (N, F, T) and one-hot labels (N, K)."""
+
+    frames: Tensor
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+@dataclass(frozen=True)
+class Sets:
+    """The clips of a split, on the device; the test clips are touched once, after the last epoch."""
+
+    frames: Tensor
+    targets: Tensor
+    split: Split
+    starts: list[int]  # of the windows that score a clip, in frames
+
+    def clips(self, indices: np.ndarray) -> Clips:
+        """Return some clips, by their index in the manifest."""
+        chosen = torch.from_numpy(indices).to(self.frames.device)
+        return Clips(self.frames[chosen], self.targets[chosen])
+
+    def windows(self, indices: np.ndarray, window_frames: int) -> Clips:
+        """Return every window that scores these clips, a clip of its own with the label of the whole."""
+        clips = self.clips(indices)
+        windows = cut_windows(clips.frames, self.starts, window_frames).flatten(0, 1)  # (N W, F, T)
+        return Clips(windows, clips.targets.repeat_interleave(len(self.starts), dim=0))
+
+
+@DRAWN_FROM.of("random")
+def _whole_clips(sets: Sets, window_frames: int) -> Clips:
+    return sets.clips(sets.split.train)
+
+
+@DRAWN_FROM.of("grid")
+def _grid_windows(sets: Sets, window_frames: int) -> Clips:
+    return sets.windows(sets.split.train, window_frames)
+
+
+def cut_windows(frames: Tensor, starts: list[int], window_frames: int) -> Tensor:
+    """Cut windows from clips, (N, F, T) -> (N, W, F, window_frames); what lies beyond a clip is zero."""
+    frames = F.pad(frames, (0, max(0, max(starts) + window_frames - frames.shape[2])))
+    return torch.stack([frames[:, :, start : start + window_frames] for start in starts], dim=1)
+
+
+def middle_windows(clips: Clips, window_frames: int) -> Tensor:
+    """Return the middle window of every clip, (N, F, window_frames)."""
+    middle = max(0, (clips.frames.shape[2] - window_frames) // 2)
+    return cut_windows(clips.frames, [middle], window_frames)[:, 0]
+
+
+@torch.inference_mode()
+def window_logits(model: Classifier, windows: Tensor, precision: Precision | None = None) -> Tensor:
+    """Return logits, (M, F, T) -> (M, K), in float32 unless a precision is given."""
+    was_training = model.training
+    model.eval()
+    logits = []
+    for part in windows.split(128):
+        with precision.autocast() if precision else nullcontext():
+            logits.append(model(part).float())
+    model.train(was_training)
+    return torch.cat(logits)
+
+
+def window_probabilities(model: Classifier, windows: Tensor) -> Tensor:
+    """Return softmax probabilities, (M, F, T) -> (M, K), in float32."""
+    return window_logits(model, windows).softmax(1)
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """What a network says of clean windows, one a clip.
+
+    Attributes:
+        loss: mean cross-entropy, nats.
+        accuracy: share of right answers, 0..1.
+        commonest: share of the answer that is given most often, 0..1.
+        spread: standard deviation over clips of a logit above the mean of the clip's logits, averaged over classes.
+    """
+
+    loss: float
+    accuracy: float
+    commonest: float
+    spread: float
+
+
+def curve_point(model: Classifier, clips: Clips, window_frames: int, precision: Precision) -> CurvePoint:
+    """Return a point of the learning curve, measured on the middle window of every clip."""
+    logits = window_logits(model, middle_windows(clips, window_frames), precision)
+    probabilities, labels = logits.softmax(1), clips.targets.argmax(1)
+    answers = probabilities.argmax(1)
+    loss = F.nll_loss(probabilities.clamp(min=1e-12).log(), labels)
+    spread = (logits - logits.mean(1, keepdim=True)).std(0, correction=0).mean()
+    return CurvePoint(
+        loss=float(loss),
+        accuracy=float((answers == labels).float().mean()),
+        commonest=float(answers.bincount().max()) / len(answers),
+        spread=float(spread),
+    )
+
+
+def predict_windows(
+    model: Classifier, preset: Preset, manifest: Manifest, sets: Sets, window_frames: int
+) -> Predictions:
+    """Score every window of the validation and the test clips."""
+    starts_s = window_starts_s(preset, manifest.clip_s)
+    indices = np.concatenate([sets.split.validation, sets.split.test])
+    windows = sets.windows(indices, window_frames).frames  # (N W, F, T)
+    names = ["validation"] * len(sets.split.validation) + ["test"] * len(sets.split.test)
+    rows = np.repeat(np.arange(len(indices)), len(starts_s))
+    return Predictions(
+        clips=tuple(manifest.clips[indices[row]].name for row in rows),
+        sets=tuple(names[row] for row in rows),
+        labels=manifest.labels[indices[rows]],
+        starts_s=np.tile(np.array(starts_s), len(indices)),
+        probabilities=window_probabilities(model, windows).double().cpu().numpy(),
+        categories=manifest.categories,
+    )

@@ -1,0 +1,181 @@
+"""The one loop over what happens to trainings, for studies, searches and clusters alike.
+
+    source ("what comes next")  ->  loop  ->  pool ("where it is trained")
+                                    loop  <-  events: started, epoch, note, ended
+    listener ("who is told")    <-
+
+A pool trains in this process, in worker processes or on a cluster; a source is the cells of a study or the trials of a
+search.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from typing_extensions import override
+
+from auricle.runs import CellName
+from auricle.work.jobs import Failures, Fit, Job, record_failure
+
+TICK_S = 2.0  # at most so long between two looks at what others do
+Task = tuple[Job, Fit]
+Kind = Literal["started", "epoch", "note", "ended", "died"]
+
+
+class WorkListener:
+    """Told of what happens to trainings, in the parent process; this one ignores it all."""
+
+    def note(self, text: str) -> None:
+        """Receive one line that a person should read."""
+
+    def started(self, cell: CellName) -> None:
+        """A cell starts, or goes on from its checkpoint."""
+
+    def epoch(self, cell: CellName, record: Mapping[str, Any]) -> None:
+        """Receive one epoch: a line of history.jsonl.
+
+        It holds `collapse` (kind, epoch, cause, cures, evidence) where the training is found to have collapsed, and
+        `recovered` where it is better than guessing again, and `restarted` where a damaged checkpoint made the
+        training begin again.
+        """
+
+    def done(self, cell: CellName) -> None:
+        """A cell is finished; its metrics.json is there."""
+
+    def failed(self, cell: CellName, cause: str) -> None:
+        """A cell failed, and why; its error.json is there."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened to a job.
+
+    Attributes:
+        kind: "died": the process that trained it, which wrote no error.json.
+        job: the job.
+        content: of an epoch, its record; of a note, its text; of an end, why the job failed, None where it did not.
+    """
+
+    kind: Kind
+    job: Job
+    content: Any = None
+
+
+OnEvent = Callable[[Event], None]
+
+
+class Pool:
+    """Where jobs are trained; it has room while fewer than `most` tasks are open.
+
+    Attributes:
+        most: tasks at a time; None: as many as there are.
+        tasks: those that have not ended, by what the pool knows them by.
+    """
+
+    def __init__(self, most: int | None) -> None:
+        self.most = most
+        self.tasks: dict[Any, Task] = {}
+
+    def has_room(self) -> bool:
+        """Return whether another job may be given."""
+        return self.most is None or len(self.tasks) < self.most
+
+    def give(self, job: Job, fit: Fit) -> None:
+        """Begin a job."""
+        raise NotImplementedError
+
+    def wait(self, on_event: OnEvent, timeout_s: float) -> None:
+        """Report what has happened; wait at most so long for the first event.
+
+        Raises:
+            MachineError: the machine cannot go on.
+        """
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End what still runs, at once."""
+
+
+class Source:
+    """What is trained next: here, nothing."""
+
+    def next_task(self) -> Task | None:
+        """Return another job and what trains it; None while there is none."""
+        return None
+
+    def ended(self, job: Job, cause: str | None) -> None:
+        """Take in how a job ended: done, or why not."""
+
+    def is_over(self) -> bool:
+        """Return whether no job will come any more, where none runs."""
+        return True
+
+    def tick(self) -> None:
+        """Do what is to be done now and then."""
+
+
+class JobQueue(Source):
+    """Jobs in the order in which they start. One that fails does not keep the others from it.
+
+    Args:
+        jobs: for other processes, their recordings must be memory maps.
+        fit: trains a cell; a function that workers can import.
+
+    Attributes:
+        failures: the cells that failed, with their causes.
+    """
+
+    def __init__(self, jobs: Sequence[Job], fit: Fit) -> None:
+        self.failures: Failures = {}
+        self._left = deque((job, fit) for job in jobs)
+
+    @override
+    def next_task(self) -> Task | None:
+        return self._left.popleft() if self._left else None
+
+    @override
+    def ended(self, job: Job, cause: str | None) -> None:
+        if cause is not None:
+            self.failures[job.cell.name] = cause
+
+    @override
+    def is_over(self) -> bool:
+        return not self._left
+
+
+def run_jobs(source: Source, pool: Pool, listener: WorkListener) -> None:
+    """Train what a source has, in a pool that is closed in the end, until the source is over.
+
+    Raises:
+        MachineError: the machine cannot go on; what is written stays.
+    """
+
+    def on_event(event: Event) -> None:
+        cell, content = event.job.cell, event.content
+        if event.kind == "started":
+            listener.started(cell.name)
+        elif event.kind == "epoch":
+            listener.epoch(cell.name, content)
+        elif event.kind == "note":
+            listener.note(content)
+        elif cell.done or content is None:
+            source.ended(event.job, None)
+            listener.done(cell.name)
+        else:
+            if event.kind == "died":
+                record_failure(cell, content, "WorkerDied", "")
+            source.ended(event.job, content)
+            listener.failed(cell.name, content)
+
+    with contextlib.closing(pool):
+        while True:
+            while pool.has_room() and (task := source.next_task()):
+                pool.give(*task)
+            if not pool.tasks and source.is_over():
+                return
+            pool.wait(on_event, TICK_S)
+            source.tick()

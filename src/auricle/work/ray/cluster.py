@@ -1,0 +1,179 @@
+"""A Ray cluster: whether it answers, and what it can train at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from auricle.errors import MachineError, UsageError, count
+
+ANSWER_S = 20.0  # for a cluster to answer; a busy one takes three
+CONNECTION_S = 3.0
+PROBE = "import sys, ray; ray.init(sys.argv[1], logging_level='ERROR', log_to_driver=False)"
+
+
+@dataclass(frozen=True)
+class RayOptions:
+    """How a cluster is asked for.
+
+    Attributes:
+        address: HOST:PORT of its head, or "auto": the one that this machine belongs to.
+        gpus: share of a GPU that a cell takes where it trains on one, above 0, at most 1.
+        together: how many workers train one cell together.
+    """
+
+    address: str
+    gpus: float = 1.0
+    together: int = 1
+
+    def check(self) -> None:
+        """Refuse what cannot be meant, before anything is read.
+
+        Raises:
+            UsageError: no such address or share, or Ray is not installed.
+        """
+        if self.address != "auto" and not re.fullmatch(r"[^\s:/]+:\d{1,5}", self.address):
+            raise UsageError(f"--ray takes auto or HOST:PORT of the head, such as 10.0.0.1:6379, not {self.address!r}")
+        if not 0 < self.gpus <= 1:
+            raise UsageError(f"--gpus must be above 0 and at most 1, not {self.gpus:g}")
+        needed = ("ray", "pyarrow") if self.together > 1 else ("ray",)  # Ray Train imports pyarrow
+        if missing := [package for package in needed if find_spec(package) is None]:
+            raise UsageError(f"--ray needs {' and '.join(missing)}: pip install 'auricle[ray]'")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that this process is connected to.
+
+    Attributes:
+        asked: how it was asked for.
+        nodes: the resources of each node: CPU, GPU.
+        head: HOST:PORT of the process that holds it together.
+    """
+
+    asked: RayOptions
+    nodes: tuple[Mapping[str, float], ...]
+    head: str = ""
+
+    def total(self, resource: str) -> float:
+        """Return how much of a resource all nodes have together."""
+        return sum(node.get(resource, 0.0) for node in self.nodes)
+
+    def check(self) -> None:
+        """See that the head is there: Ray itself looks for it for a minute, and then ends this process.
+
+        Raises:
+            MachineError: it is not.
+        """
+        try:
+            _connect(self.head)
+        except OSError as error:
+            raise MachineError(
+                f"the head of the cluster, {self.head}, is gone ({error}); the same command goes on with another"
+            ) from error
+
+    def device(self, name: str) -> str:
+        """Return the device of the nodes that a name means; "auto" is CUDA where a node has a GPU.
+
+        Raises:
+            MachineError: no node has one.
+        """
+        has_gpu = self.total("GPU") > 0
+        if name == "auto":
+            return "cuda" if has_gpu else "cpu"
+        if name != "cpu" and not (has_gpu and name == "cuda"):
+            raise MachineError(f"no device {name!r} in the cluster; it has: {'cuda, cpu' if has_gpu else 'cpu'}")
+        return name
+
+    def needs(self, device: str, threads: int) -> dict[str, float]:
+        """Return the resources of a cell, or of each worker where several train it together."""
+        return {"CPU": threads, **({"GPU": self.asked.gpus} if device == "cuda" else {})}
+
+    def divide(self, workers: int | None, device: str, threads: int | None, num_jobs: int) -> tuple[int, int]:
+        """Return how many cells train at a time, and the processor threads of each process.
+
+        Args:
+            workers: asked for; None: as many as fit.
+            device: as `device` returns it.
+            threads: asked for; None: one.
+            num_jobs: what there is to do.
+
+        Raises:
+            MachineError: not one fits.
+        """
+        threads, together = threads or 1, self.asked.together
+        needs = self.needs(device, threads)
+        room = sum(int(min(node.get(name, 0.0) / need for name, need in needs.items()) + 1e-9) for node in self.nodes)
+        if room < together:
+            wanted = " and ".join(f"{need:g} {name}" for name, need in needs.items())
+            each = f"{together} workers of " if together > 1 else ""
+            raise MachineError(
+                f"the cluster ({self}) has no room for {each}{wanted}; lower --threads, --gpus or --workers"
+            )
+        return max(1, min(workers or num_jobs, room // together, num_jobs)), threads
+
+    def __str__(self) -> str:
+        gpus = f", {self.total('GPU'):g} GPU" if self.total("GPU") else ""
+        return f"{count(len(self.nodes), 'node')}, {self.total('CPU'):g} CPU{gpus}"
+
+
+@contextlib.contextmanager
+def connected(asked: RayOptions) -> Iterator[Cluster]:
+    """Connect to a cluster for as long as the block runs. No process of Ray is started here, and none stays.
+
+    Raises:
+        MachineError: no cluster answers at the address, or it has another version of Ray or Python.
+    """
+    _probe(asked.address)
+    import ray
+
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(asked.address, logging_level=logging.ERROR, log_to_driver=False)
+        signal.signal(signal.SIGTERM, handler)  # ours: Ray's would end us with another exit code
+        nodes = tuple(node["Resources"] for node in ray.nodes() if node["Alive"])
+        yield Cluster(asked, nodes, ray.get_runtime_context().gcs_address)
+    finally:
+        ray.shutdown()
+
+
+def _probe(address: str) -> None:
+    """Connect in a process of its own, as Ray tries for minutes where something else than Ray answers."""
+    try:
+        if address != "auto":
+            _connect(address)
+    except (OSError, OverflowError) as error:
+        raise MachineError(f"no Ray cluster at {address} ({error}); {_advice(address)}") from None
+    command = [sys.executable, "-c", PROBE, address]
+    environment = {**os.environ, "RAY_gcs_server_request_timeout_seconds": "5", "RAY_USAGE_STATS_ENABLED": "0"}
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_S, env=environment)
+    except subprocess.TimeoutExpired:
+        raise MachineError(f"no Ray cluster answers at {address}; {_advice(address)}") from None
+    if answer.returncode:
+        lines = answer.stderr.strip().splitlines() or ["no error message"]
+        raise MachineError(f"no Ray cluster at {address} ({_cause(lines)}); {_advice(address)}")
+
+
+def _connect(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host, int(port)), timeout=CONNECTION_S).close()
+
+
+def _cause(lines: list[str]) -> str:
+    """Return what the last exception of a traceback said, in one line."""
+    starts = [index for index, line in enumerate(lines) if re.match(r"[\w.]+(Error|Exception)\b", line)]
+    return " ".join(" ".join(lines[starts[-1] if starts else -1 :]).split())[:300]
+
+
+def _advice(address: str) -> str:
+    return "start one with `ray start --head`" if address == "auto" else "see `ray status` on its head"

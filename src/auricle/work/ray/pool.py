@@ -1,0 +1,217 @@
+"""A pool on a Ray cluster: each job is a task, given again to another node where its own is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from typing_extensions import override
+
+from auricle.data.cache import Recordings
+from auricle.errors import MachineError
+from auricle.runs import CellName
+from auricle.work.jobs import Fit, Job, clear_cell, record_failure
+from auricle.work.loop import Event, OnEvent, Pool, Task
+from auricle.work.ray.attempts import Attempts
+from auricle.work.ray.cluster import Cluster
+from auricle.work.ray.node import RemoteJob, train_on_node
+from auricle.work.worker import without_waveforms
+
+TICK_S = 0.2  # between two looks at which tasks have ended
+MOST_LOSSES = 3  # of a cell, without an epoch in between
+HEAD_S, HEAD_GONE_S = 5.0, 20.0  # between two looks at whether the head is there; until it is given up
+LAST_SECONDS_S = 4.0  # for tasks to end by themselves when we are stopped
+
+
+@contextlib.contextmanager
+def ray_errors() -> Iterator[None]:
+    """Turn what Ray raises, and its wish to end this process, into an error of the machine."""
+    import ray
+
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        text = " ".join(str(error).split())
+        raise MachineError(f"Ray cannot go on: {text[:300]}; see `ray status`") from error
+    except SystemExit as error:
+        if error.code != 1:  # a signal's
+            raise
+        raise MachineError("Ray cannot go on: its head has given this machine up; see `ray status`") from error
+
+
+class RayPool(Pool):
+    """The nodes of a cluster; a job trains on whatever node has room for it.
+
+    Recordings are mapped where a node sees their memory map; else they travel once.
+
+    Args:
+        cluster: connected.
+        most: cells at a time; None: as many as fit, on nodes that come later too.
+    """
+
+    def __init__(self, cluster: Cluster, most: int | None = None) -> None:
+        super().__init__(most)
+        import ray
+        from ray.util.queue import Queue
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self._mailbox = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+        self.cluster = cluster
+        self._attempts = Attempts()
+        self._numbers: dict[Any, int] = {}  # of the attempt that a task is
+        self._given: dict[CellName, Task] = {}
+        self._waveforms: dict[str, Any] = {}  # by digest; of recordings that a node did not see
+        self._nodes: dict[CellName, str] = {}  # where a cell has started
+        self._losses: Counter[CellName] = Counter()
+        self._head_seen_s = time.monotonic()
+
+    @override
+    @ray_errors()
+    def give(self, job: Job, fit: Fit) -> None:
+        import ray
+
+        self._given[job.cell.name] = job, fit
+        number, files = self._attempts.begin(job.cell)
+        remote = RemoteJob(number, replace(job, recordings=without_waveforms(job.recordings)), fit, files)
+        needs = self.cluster.needs(job.device, job.threads or 1)
+        waveforms = self._waveforms.get(job.recordings.digest)
+        if self.cluster.asked.together > 1:
+            from auricle.work.ray.together import train_together
+
+            task, content = ray.remote(num_cpus=0, max_retries=0)(train_together), [waveforms]
+            sent = task.remote(remote, content, self._mailbox, self.cluster.asked.together, needs)
+        else:
+            cpus, gpus = needs["CPU"], needs.get("GPU", 0)
+            task = ray.remote(max_retries=0, scheduling_strategy="SPREAD", num_cpus=cpus, num_gpus=gpus)(train_on_node)
+            sent = task.remote(remote, waveforms, self._mailbox)
+        self.tasks[sent], self._numbers[sent] = (job, fit), number
+
+    @override
+    @ray_errors()
+    def wait(self, on_event: OnEvent, timeout_s: float) -> None:
+        self._read_mailbox(on_event, min(timeout_s, TICK_S))
+        self._collect(on_event)
+        self._check_head()
+
+    def _check_head(self) -> None:
+        """Look now and then whether the head of the cluster is there, and bear with it for a while."""
+        unseen_s = time.monotonic() - self._head_seen_s
+        if unseen_s > HEAD_S:
+            try:
+                self.cluster.check()
+                self._head_seen_s = time.monotonic()
+            except MachineError:
+                if unseen_s > HEAD_GONE_S:
+                    raise
+
+    def _read_mailbox(self, on_event: OnEvent, timeout_s: float) -> None:
+        """Act on all messages that have come, waiting a moment for the first."""
+        from ray.util.queue import Empty
+
+        with contextlib.suppress(Empty):
+            if timeout_s:
+                self._act(on_event, *self._mailbox.get(timeout=timeout_s))
+            while True:
+                self._act(on_event, *self._mailbox.get_nowait())
+
+    def _act(self, on_event: OnEvent, name: CellName, number: int, kind: str, content: Any) -> None:
+        """Act on a message, unless its attempt does not count any more."""
+        if not self._attempts.counts(name, number):
+            return
+        job, fit = self._given[name]
+        if kind == "unseen":
+            self._attempts.give_up(name)
+            self._share(job, on_event)
+            self.give(job, fit)
+        elif kind == "started":
+            clear_cell(job.cell)
+            if name not in self._nodes:
+                on_event(Event("started", job))
+            self._nodes[name] = content
+        elif kind == "epoch":
+            record, files = content
+            self._losses[name] = 0
+            self._attempts.keep(job.cell, number, files)
+            on_event(Event("epoch", job, record))
+        elif kind == "ended":
+            cause, files = content
+            self._attempts.end(job.cell, number, files)
+            on_event(Event("ended", job, cause))
+        else:
+            raise MachineError(content)
+
+    def _share(self, job: Job, on_event: OnEvent) -> None:
+        """Send the waveforms along from now on: each node gets them once."""
+        import ray
+
+        recordings: Recordings = job.recordings
+        if recordings.digest not in self._waveforms:
+            text = "nodes do not see the cache of recordings: sending them through Ray's object store"
+            on_event(Event("note", job, text))
+            self._waveforms[recordings.digest] = ray.put(recordings.waveforms)
+
+    def _collect(self, on_event: OnEvent) -> None:
+        """Find the tasks that have ended, and those among them that took their cell with them."""
+        import ray
+
+        tasks = list(self.tasks)
+        ended, _ = ray.wait(tasks, num_returns=len(tasks), timeout=0) if tasks else ([], [])
+        if ended:
+            self._read_mailbox(on_event, 0.0)  # what they sent last
+        for task in ended:
+            job, fit = self.tasks.pop(task)
+            if self._attempts.counts(job.cell.name, self._numbers.pop(task)):
+                self._lose(job, fit, *_why_ended(task), on_event)
+
+    def _lose(self, job: Job, fit: Fit, why: str, again: bool, on_event: OnEvent) -> None:
+        """Train a cell again from its last epoch, or give it up."""
+        name = job.cell.name
+        self._losses[name] += 1
+        where = f"on {self._nodes[name]}" if name in self._nodes else "on its way to a node"
+        if again and self._losses[name] < MOST_LOSSES:
+            on_event(Event("note", job, f"{name} was lost {where} ({why}); it goes on from its last epoch"))
+            self.give(job, fit)
+            return
+        cause = f"{why}, {where}" + (f", {MOST_LOSSES} times without an epoch" if again else "")
+        self._attempts.give_up(name)
+        clear_cell(job.cell)
+        record_failure(job.cell, cause, "NodeLost", "")
+        if name not in self._nodes:
+            on_event(Event("started", job))
+        on_event(Event("ended", job, cause))
+
+    @override
+    def close(self) -> None:
+        import ray
+
+        with contextlib.suppress(ray.exceptions.RayError):
+            for force, patience_s in ((False, LAST_SECONDS_S), (True, 1.0)):  # asked first, so that nodes tidy up
+                for task in self.tasks:
+                    ray.cancel(task, force=force)
+                if self.tasks:
+                    ended, _ = ray.wait(list(self.tasks), num_returns=len(self.tasks), timeout=patience_s)
+                    self.tasks = {task: given for task, given in self.tasks.items() if task not in ended}
+            self._mailbox.shutdown(force=True)
+
+
+def _why_ended(task: Any) -> tuple[str, bool]:
+    """Return why a task ended without a message, and whether another attempt may do better."""
+    import ray
+
+    try:
+        ray.get(task)
+    except ray.exceptions.OutOfMemoryError:
+        return "memory ran out; raise --threads, so that fewer cells share a node, or lower training.batch_size", False
+    except ray.exceptions.NodeDiedError:
+        return "its node is gone", True
+    except ray.exceptions.WorkerCrashedError:
+        return "its process died, mostly because memory ran out or its node is gone", True
+    except ray.exceptions.RayError as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        return " ".join(lines[-1].split()), True
+    return "it ended without an error message", True

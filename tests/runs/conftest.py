@@ -1,0 +1,3 @@
+from study_fixtures import cache, config, fakes, recorder, run, sounds
+
+__all__ = ["cache", "config", "fakes", "recorder", "run", "sounds"]
