@@ -12,13 +12,13 @@ import auricle
 
 SOURCE = Path(auricle.__file__).parent
 ROOMS = (
-    "errors", "files", "config", "runs", "data", "audit", "model", "scoring", "training", "study", "search", "insight",
-    "report", "serving", "handin", "listening", "cli",
+    "errors", "files", "config", "runs", "data", "audit", "model", "scoring", "training", "study", "search", "probes",
+    "findings", "report", "serving", "handin", "listening", "cli",
 )  # fmt: skip
 MODULES = sorted(SOURCE.rglob("*.py"))
 NEED_TORCH = {
     *(SOURCE / "serving" / name for name in ("export.py", "layout.py", "convert.py", "parity.py")),  # to a bundle
-    *(SOURCE / "insight" / name for name in ("attention.py", "changes.py", "look.py")),  # a network is asked again
+    *(SOURCE / "probes" / name for name in ("attention.py", "cell.py", "changes.py")),  # a network is asked again
     SOURCE / "handin" / "program.py",  # is handed in, and imported by nothing
 }
 BY_NAME = {f"auricle.{'.'.join(path.relative_to(SOURCE).with_suffix('').parts)}": path for path in MODULES}

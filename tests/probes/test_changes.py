@@ -5,7 +5,7 @@ import pytest
 import torch
 from tiny_presets import ENCODER, RATE_HZ, preset
 
-from auricle.insight.changes import (
+from auricle.probes.changes import (
     NUM_BANDS,
     band_edges_hz,
     blanked_bands,
