@@ -12,9 +12,13 @@ from typing import Any
 import numpy as np
 
 from auricle import files
+from auricle.findings.calibration import ModelCalibration, calibrations
+from auricle.findings.classes import ClassDifference, class_differences
 from auricle.findings.collapse import Collapse, collapses
 from auricle.findings.comparison import Comparison, compare, main_protocol
+from auricle.findings.curves import CurveReading, read_curves
 from auricle.findings.study import Study
+from auricle.findings.uses import ModelUses, find_uses
 from auricle.scoring.difference import Difference
 
 
@@ -26,11 +30,19 @@ class Findings:
         main_protocol: the one that answers the question.
         comparisons: by protocol.
         collapses: of all cells.
+        calibrations: of each model under the main protocol, and so all that follows.
+        class_differences: classes in which two models differ.
+        curves: learning curves, read, of the models with validation clips.
+        uses: what the models use that were probed.
     """
 
     main_protocol: str
     comparisons: Mapping[str, Comparison]
     collapses: tuple[Collapse, ...]
+    calibrations: tuple[ModelCalibration, ...]
+    class_differences: tuple[ClassDifference, ...]
+    curves: Mapping[str, CurveReading]
+    uses: Mapping[str, ModelUses]
 
     @property
     def main(self) -> Comparison:
@@ -47,10 +59,16 @@ def find(study: Study, on_progress: Callable[[str], None] = lambda message: None
     """
     on_progress("comparing the models")
     protocol = main_protocol(study)
+    comparisons = {name: compare(study, name) for name in study.protocols}
+    readings = {model: read_curves(study.of(model, protocol)) for model in study.models}
     return Findings(
         main_protocol=protocol,
-        comparisons={name: compare(study, name) for name in study.protocols},
+        comparisons=comparisons,
         collapses=tuple(collapses(study.cells)),
+        calibrations=calibrations(study, protocol),
+        class_differences=tuple(class_differences(study.answers[protocol], comparisons[protocol].ranked)),
+        curves={model: reading for model, reading in readings.items() if reading},
+        uses=find_uses(study, protocol),
     )
 
 

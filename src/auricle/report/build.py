@@ -10,8 +10,10 @@ from auricle import files
 from auricle.errors import AuricleError
 from auricle.findings.findings import find, write_findings
 from auricle.findings.study import Study, load_study
+from auricle.report.chapters.calibration import calibration
 from auricle.report.chapters.comparison import comparison
 from auricle.report.chapters.summary import summary
+from auricle.report.chapters.why import why
 from auricle.report.document import Chapter, Document, Report
 from auricle.report.figures.style import style
 from auricle.report.numbering import numbered
@@ -24,6 +26,8 @@ from auricle.runs import StudyFolder
 CHAPTERS: tuple[Callable[[Report], Chapter | None], ...] = (
     summary,
     comparison,
+    calibration,
+    why,
 )  # in the order of the report; each is named as its template, and one without anything to say is left out
 
 
