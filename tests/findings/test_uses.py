@@ -1,6 +1,5 @@
-"""What the models use, and how often a network that is changed by luck alone is said to lose by it."""
+"""What the models use, and where they differ; how seldom luck is called either, test_claims.py says."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +8,9 @@ from report.invented_probes import write_probes
 
 from auricle.findings.classes import class_differences, hardest, leads
 from auricle.findings.study import load_study
-from auricle.findings.uses import change_costs, find_uses
-from auricle.probes.record import Blanked, Probe, ProbeAnswers
+from auricle.findings.uses import find_uses
 from auricle.runs import CellName, StudyFolder
-from auricle.scoring import statistics
 from auricle.scoring.answers import Answers
-from auricle.scoring.difference import Difference
-from auricle.scoring.statistics import holm, sign_test
 
 SOUND = {"reversed": 2, "low-pass-4000": 40}
 NETWORK = {"positions-shuffled": 0, "even-attention": 30, "block-1-skipped": 3, "encoder-skipped": 60}
@@ -85,96 +80,3 @@ def test_the_most_missed_clips_come_first():
     )
     assert hardest(answers, ["cnn", "tiny"]) == ["c", "b"]
     assert hardest(answers, ["tiny"]) == ["c"]
-
-
-@dataclass(frozen=True)
-class World:
-    """Networks of two models and their changed selves, which differ by luck alone, on 80 clips.
-
-    A clip is answered rightly where its ease and the lucks of a network with the clip, with its recording and with
-    all clips add up to above zero.
-
-    Attributes:
-        group_clips: clips of one recording.
-        trainings: cells of a model, which all test the same clips.
-    """
-
-    group_clips: int
-    trainings: int
-
-    @property
-    def groups(self) -> np.ndarray:
-        return np.arange(80) // self.group_clips
-
-    def by_group(self, generator: np.random.Generator, sd: float) -> np.ndarray:
-        return np.repeat(generator.normal(0, sd, 80 // self.group_clips), self.group_clips)
-
-    def right(self, ease: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Draw which answers of all trainings of a network are right, (T, N)."""
-        luck = self.by_group(generator, 1.0 if self.group_clips > 1 else 0.0)
-        of_training = generator.normal(0, 0.4 if self.trainings > 1 else 0.0, (self.trainings, 1))
-        return ease + luck + of_training + generator.normal(0, 1, (self.trainings, 80)) > 0
-
-    def ease(self, generator: np.random.Generator) -> np.ndarray:
-        return 1.0 + self.by_group(generator, 1.5) + generator.normal(0, 1.0, 80)
-
-    def answers(self, right: np.ndarray) -> Answers:
-        """Return answers of M models, (M, T, N), to clips of two classes."""
-        labels = np.arange(80) // self.group_clips % 2
-        trainings = tuple((fold, 0) for fold in range(self.trainings))
-        models, clips = tuple(f"model-{index}" for index in range(len(right))), tuple(map(str, range(80)))
-        return Answers(models, trainings, clips, labels, self.groups, np.where(right, labels, 1 - labels), ("x", "y"))
-
-
-def probe(right: np.ndarray, changed: np.ndarray) -> Probe:
-    plain, after = (ProbeAnswers(is_right.astype(int), np.where(is_right, 0.9, 0.1)) for is_right in (right, changed))
-    parts, clips = Blanked(np.array([0.0, 1.0]), (after,)), tuple(map(str, range(80)))
-    return Probe(clips, np.ones(80, int), 1.0, plain, {"reversed": after}, parts, parts, np.ones((80, 1)), None)
-
-
-def costs_of_luck(world: World, generator: np.random.Generator) -> list[Difference]:
-    ease, probed = world.ease(generator), {}
-    for model in ("cnn", "transformer"):
-        right, changed = world.right(ease, generator), world.right(ease, generator)
-        probed[model] = [probe(*pair) for pair in zip(right, changed, strict=True)]
-    return list(change_costs(probed, world.answers(np.ones((2, world.trainings, 80)))).values())
-
-
-def classes_of_luck(world: World, generator: np.random.Generator) -> list[Difference]:
-    ease = world.ease(generator)
-    answers = world.answers(np.array([world.right(ease, generator) for _ in range(3)]))
-    return [one.difference for one in class_differences(answers, answers.models)]
-
-
-WORLDS = [World(group_clips, trainings) for group_clips in (1, 4, 8) for trainings in (1, 4)]
-CLAIMS = {"a change": costs_of_luck, "a class": classes_of_luck}
-
-
-def share_of_false_claims(claim: str, world: World, num: int, monkeypatch: pytest.MonkeyPatch) -> float:
-    monkeypatch.setattr(statistics, "BOOTSTRAP_RESAMPLES", 300)
-    generator = np.random.default_rng(11)
-    return sum(any(one.shown for one in CLAIMS[claim](world, generator)) for _ in range(num)) / num
-
-
-@pytest.mark.parametrize("claim", CLAIMS)
-@pytest.mark.parametrize("world", WORLDS, ids=str)
-def test_what_differs_by_luck_is_seldom_called_a_difference(claim, world, monkeypatch):
-    assert share_of_false_claims(claim, world, 80, monkeypatch) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 80)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("claim", CLAIMS)
-@pytest.mark.parametrize("world", WORLDS, ids=str)
-def test_of_four_hundred_worlds_one_in_twenty_calls_luck_a_difference(claim, world, monkeypatch):
-    assert share_of_false_claims(claim, world, 400, monkeypatch) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
-
-
-def test_a_sign_test_over_clips_would_call_luck_a_difference(monkeypatch):
-    """Clips of one recording are alike, and trainings have luck of their own: neither is a coin a clip."""
-    monkeypatch.setattr(statistics, "BOOTSTRAP_RESAMPLES", 300)
-    generator, world = np.random.default_rng(11), World(8, 4)
-    false = sum(
-        min(holm([sign_test(one.wins, one.losses) for one in costs_of_luck(world, generator)])) < 0.05
-        for _ in range(80)
-    )
-    assert false / 80 > 0.2

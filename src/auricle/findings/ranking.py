@@ -49,8 +49,8 @@ def ties(ranking: Sequence[Rank], pairs: Sequence[Difference]) -> list[tuple[int
         pairs: as for it.
 
     Returns:
-        For each stretch the indices of its first and last model in `ranking`. Stretches may overlap: a model may be told
-        apart neither from a better nor from a worse one, which are told apart from each other.
+        For each stretch the indices of its first and last model in `ranking`. Stretches may overlap: a model may be
+        told apart neither from a better nor from a worse one, which are told apart from each other.
     """
     apart = {frozenset((pair.first, pair.second)) for pair in pairs if pair.shown}
     models = [rank.row.model for rank in ranking]

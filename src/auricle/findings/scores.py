@@ -163,7 +163,7 @@ def comparative_row(
 
 
 def cell_weights(cells: Sequence[CellEvidence]) -> list[float]:
-    """Return how much each cell of a model counts in a mean: as many clips as it tests, shared with those that also do."""
+    """Return how much each cell of a model counts in a mean: its test clips, each shared by the cells that test it."""
     num_tests: dict[str, int] = {}
     for cell in cells:
         for clip in cell.clips.clips:

@@ -14,7 +14,7 @@ from auricle.report.chapters.calibration import calibration
 from auricle.report.chapters.comparison import comparison
 from auricle.report.chapters.summary import summary
 from auricle.report.chapters.why import why
-from auricle.report.document import Chapter, Document, Report
+from auricle.report.document import Chapter, Document, Report, Section
 from auricle.report.figures.style import style
 from auricle.report.numbering import numbered
 from auricle.report.prose import sections_of
@@ -77,7 +77,8 @@ def build_report(study_folder: Path, *, on_progress: Callable[[str], None] | Non
 
 def compose(report: Report) -> Document:
     """Return the whole report of a study that has a finished cell."""
-    study, sections = report.study, []
+    study = report.study
+    sections: list[Section] = []
     with style():
         for make in CHAPTERS:
             if (chapter := make(report)) is not None:

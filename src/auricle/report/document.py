@@ -1,7 +1,6 @@
 """The report as one tree of plain blocks, numbered once, from which HTML and PDF are both made.
 
-findings -> chapters (values, figures, tables; prose from their templates) -> Document -> numbered(...) -> report.html.j2,
-report.typ
+findings -> chapters (values, figures, tables; prose from templates) -> Document -> numbered(...) -> HTML, Typst
 """
 
 from __future__ import annotations

@@ -48,22 +48,8 @@ def between(loop: Any, mark: str = "") -> str:
     return mark or (" and " if loop.last else ", ")
 
 
-FILTERS = {"between": between} | {
-    name: getattr(wording, name)
-    for name in (
-        "count",
-        "decimal",
-        "interval",
-        "listing",
-        "percent",
-        "points",
-        "probability",
-        "shortened",
-        "signed",
-        "span",
-        "spoken",
-    )
-}
+NUMBERS = ("count", "decimal", "interval", "percent", "points", "probability", "signed", "span")
+FILTERS = {"between": between} | {name: getattr(wording, name) for name in (*NUMBERS, "listing", "shortened", "spoken")}
 OPEN, CLOSE = "\ue000", "\ue001"  # of Unicode's private use; they enclose the number of a value
 VALUE = re.compile(f"{OPEN}([0-9]+){CLOSE}")
 NAME = re.compile(r"\s*\{#(.+)\}$")

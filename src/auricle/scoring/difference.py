@@ -29,7 +29,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 @dataclass(frozen=True)
 class Difference:
-    """A mean difference over clips and trainings: of two models, of a model and its changed self, of people and a model.
+    """A mean difference over clips and trainings: of two models, of a model and itself changed, of people and a model.
 
     k-fold tests the same clips with every training, so its cells are no new clips: clips count by the mean over
     trainings, and whether another training would give the same is a second question with a test of its own.
@@ -157,15 +157,16 @@ def detectable(values: np.ndarray, groups: np.ndarray, num_comparisons: int) -> 
 
     Studies like this one are imagined: the answers of each group go to one model or the other by a coin, so that
     neither is better, trainings have the luck that they have here, and a share of the clips is given to the better
-    model. They are judged by the two tests of `difference`, at the level that the first of Holm's comparisons has to meet.
+    model. They are judged by the two tests of `difference`, at the level that Holm's first comparison has to meet.
 
     Args:
         values: of each training and clip, (T, N), -1..1; NaN where there is none.
         groups: index of the group of each clip, int64, (N,).
         num_comparisons: that are made together, 1 or more.
     """
-    clips = (~np.isnan(values)).any(axis=0)
-    imagined = _Imagined(values[:, clips], numbered(groups[clips].tolist()), SIGNIFICANT / num_comparisons)
+    known = ~np.isnan(values)
+    clips = known.any(axis=0)
+    imagined = _Imagined(values[known.any(axis=1)][:, clips], numbered(groups[clips].tolist()), SIGNIFICANT / num_comparisons)
     if imagined.power(1.0)[0] < POWER:
         return None
     low, high = 0.0, 1.0
@@ -188,8 +189,8 @@ class _Imagined:
     def _luck_of_trainings(self) -> float:
         """Return the standard deviation of what a training has with all clips, beyond that of its single answers."""
         counts = self.known.sum(axis=1)
-        means = self.values.sum(axis=1) / np.maximum(counts, 1)
-        single = [self.values[t][self.known[t]].var() / max(1, counts[t]) for t in range(len(counts))]
+        means = self.values.sum(axis=1) / counts
+        single = [own[known].var() / num for own, known, num in zip(self.values, self.known, counts, strict=True)]
         return math.sqrt(max(0.0, float(means.var(ddof=1)) - float(np.mean(single))))
 
     def power(self, share: float) -> tuple[float, float]:
@@ -212,7 +213,7 @@ class _Imagined:
         return float(shown.mean()), float(means.mean())
 
     def _reach(self, residual_sums: np.ndarray, num: int) -> np.ndarray:
-        """Return the squared reach that clusters give a mean, as `statistics.mean_test` has it: (S, clusters) -> (S,)."""
+        """Return the squared reach that clusters give a mean, as in `statistics.mean_test`: (S, clusters) -> (S,)."""
         clusters = residual_sums.shape[1]
         if clusters < 2:
             return np.full(len(residual_sums), math.inf)

@@ -192,8 +192,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
     >>> [round(p, 6) for p in holm([0.01, 0.04, 0.03])]
     [0.03, 0.06, 0.06]
     """
-    if not p_values:
-        return []
-    from statsmodels.stats.multitest import multipletests
-
-    return [float(p) for p in multipletests(p_values, method="holm")[1]]
+    # By hand: statsmodels collects all garbage each time, which took a third of a report.
+    order = np.argsort(p_values)
+    factors = np.arange(len(p_values), 0, -1)
+    found = np.empty(len(p_values))
+    found[order] = np.minimum(1.0, np.maximum.accumulate(factors * np.asarray(p_values)[order]))
+    return [float(p) for p in found]

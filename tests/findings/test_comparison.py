@@ -5,21 +5,21 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from auricle.report.analysis import leaders, references, standing, uncertainty, verdict
-from auricle.report.comparisons import Comparison, compare, main_protocol
+from auricle.findings.comparison import compare, main_protocol
+from auricle.findings.reference import published_best
 from auricle.findings.study import Study, load_study
-from auricle.report.tables import comparative_rows
-from auricle.report.wording import Text
+from auricle.report.chapters.comparison import comparison
 from auricle.runs import CellName, StudyFolder
+from auricle.scoring.difference import Difference
 from auricle.scoring.predictions import Predictions, write_predictions
+from report_text import chapter_sections, texts
 
 CATEGORIES = ("cat", "dog")
 
 
-def words(text: Text) -> str:
-    return "".join(piece if isinstance(piece, str) else getattr(piece, "words", "") for piece in text).replace(
-        "\xa0", " "
-    )
+def told(study: Study) -> str:
+    """Return what the comparison says of a study's only protocol."""
+    return next(texts(chapter_sections(study, comparison)))
 
 
 @pytest.fixture
@@ -43,25 +43,25 @@ def invent(make_study, tmp_path):
     return invented
 
 
-def _write(cell, right: Sequence[int], num: int) -> None:
+def _write(cell, right: Sequence[int], num: int, prefix: str = "1-") -> None:
     labels = np.arange(num) % 2
     answers = np.where(np.array(right) == 1, labels, 1 - labels)
-    names = tuple(f"1-{place}.wav" for place in range(num))
+    names = tuple(f"{prefix}{clip}.wav" for clip in range(num))
     probabilities = np.where(np.arange(2) == answers[:, None], 0.9, 0.1)
     predictions = Predictions(names, ("test",) * num, labels, np.zeros(num), probabilities, CATEGORIES)
     write_predictions(cell.predictions, predictions)
 
 
 def ones(num_right: int, num: int = 80, start: int = 0) -> list[int]:
-    return [int(start <= place < start + num_right) for place in range(num)]
+    return [int(start <= clip < start + num_right) for clip in range(num)]
 
 
 def test_clips_won_and_lost_are_counted_and_tested_exactly(invent):
     study = invent({"cnn": [ones(70)], "transformer-h1": [ones(58, start=4)]}, protocol="test-split")
-    (pair,) = compare(study, comparative_rows(study), "test-split")
+    (pair,) = compare(study, "test-split").pairs
     assert (pair.first, pair.wins, pair.losses) == ("cnn", 4 + 8, 0)
-    assert pair.difference == pytest.approx(12 / 80)
-    assert pair.p == pair.p_clips == pair.p_adjusted == binomtest(12, 12).pvalue
+    assert pair.mean == pytest.approx(12 / 80)
+    assert pair.p == pair.p_groups == pair.p_adjusted == binomtest(12, 12).pvalue
     assert (pair.p_trainings, pair.trainings, pair.trainings_won) == (None, 1, 1)
     assert pair.low < 12 / 80 < pair.high
     assert pair.shown
@@ -70,9 +70,9 @@ def test_clips_won_and_lost_are_counted_and_tested_exactly(invent):
 def test_repeated_trainings_do_not_make_a_difference_look_surer(invent):
     once = invent({"cnn": [ones(70)], "transformer-h1": [ones(66)]}, protocol="test-split")
     often = invent({"cnn": [ones(70)] * 4, "transformer-h1": [ones(66)] * 4})
-    (single,) = compare(once, comparative_rows(once), "test-split")
-    (repeated,) = compare(often, comparative_rows(often), "k-fold")
-    assert (single.wins, single.losses, single.p_clips) == (repeated.wins, repeated.losses, repeated.p_clips)
+    (single,) = compare(once, "test-split").pairs
+    (repeated,) = compare(often, "k-fold").pairs
+    assert (single.wins, single.losses, single.p_groups) == (repeated.wins, repeated.losses, repeated.p_groups)
     assert (repeated.wins, repeated.losses, repeated.p, repeated.trainings_won) == (4, 0, 0.125, 4)
     assert not repeated.shown
 
@@ -82,7 +82,7 @@ def test_more_comparisons_need_stronger_evidence(invent):
         {"cnn": [ones(70)], "transformer-h1": [ones(63)], "transformer-h2": [ones(63)], "transformer-h4": [ones(63)]},
         protocol="test-split",
     )
-    pairs = compare(study, comparative_rows(study), "test-split")
+    pairs = compare(study, "test-split").pairs
     assert len(pairs) == 6
     first = pairs[0]
     assert first.p == pytest.approx(2 * 0.5**7)
@@ -93,19 +93,19 @@ def test_more_comparisons_need_stronger_evidence(invent):
 def test_cells_that_only_one_model_finished_are_left_out_of_the_comparison(invent):
     study = invent({"cnn": [ones(70)] * 2, "transformer-h1": [ones(50)] * 2}, failed=["transformer-h1/k-fold-3-0"])
     (StudyFolder(study.folder).cell(CellName("transformer-h1", "k-fold", 3, 0)).predictions).unlink()
-    (pair,) = compare(load_study(study.folder), comparative_rows(load_study(study.folder)), "k-fold")
-    assert pair.difference == pytest.approx(20 / 80)
+    (pair,) = compare(load_study(study.folder), "k-fold").pairs
+    assert pair.mean == pytest.approx(20 / 80)
 
 
 def test_a_shown_difference_needs_the_tests_and_the_interval():
-    pair = Comparison("a", "b", 0.1, -0.01, 0.2, 9, 0, 4, 4, 0.001, 0.001, 0.001)
+    pair = Difference("a", "b", 0.1, -0.01, 0.2, 80, 80, 9, 0, 4, 4, 0.001, 0.001, 0.001)
     assert not pair.shown
     assert pair.better is pair.worse is None
     shown = replace(pair, low=0.01)
     assert (shown.better, shown.worse) == ("a", "b")
     assert not replace(shown, p_adjusted=0.06).shown
-    assert replace(pair, difference=-0.1, low=-0.2, high=-0.01).better == "b"
-    assert replace(shown, p_clips=0.2).p == 0.2
+    assert replace(pair, mean=-0.1, low=-0.2, high=-0.01).better == "b"
+    assert replace(shown, p_groups=0.2).p == 0.2
     assert replace(shown, p_trainings=0.3).p == 0.3
 
 
@@ -113,59 +113,54 @@ def test_the_verdict_says_better_only_where_the_clips_show_it(invent):
     study = invent(
         {"cnn": [ones(72)] * 2, "transformer-h1": [ones(40)] * 2, "transformer-h2": [ones(71)] * 2},
     )
-    rows = comparative_rows(study)
-    told = words(verdict(rows, compare(study, rows, "k-fold")))
-    assert told.startswith(
-        "These data name no best model. cnn has the highest mean test accuracy, 90.0 % (k-fold, mean"
+    text = told(study)
+    assert text.startswith(
+        "k-fold: No model is significantly better than all others. cnn has the highest test accuracy, 90.0 % (k-fold, 2"
     )
-    assert "better than transformer-h1; they can show no difference between it and transformer-h2." in told
+    assert "better than transformer-h1; they show no difference between it and transformer-h2." in text
 
 
 def test_the_verdict_says_no_difference_where_none_is_shown(invent):
     study = invent({"cnn": [ones(70)], "transformer-h1": [ones(69)]}, protocol="test-split")
-    rows = comparative_rows(study)
-    told = words(verdict(rows, compare(study, rows, "test-split")))
-    assert "These data can show no difference between it and transformer-h1." in told
-    assert "better" not in told
-    assert "best." not in told.replace("no best model.", "")
+    text = told(study)
+    assert "These data show no difference between it and transformer-h1." in text
+    assert "the data show" not in text.lower()
+    assert "is best." not in text
 
 
 def test_the_verdict_of_clear_wins_names_them_all(invent):
     study = invent(
         {"cnn": [ones(75)], "transformer-h1": [ones(40)], "transformer-h2": [ones(30)]}, protocol="test-split"
     )
-    rows = comparative_rows(study)
-    told = words(verdict(rows, compare(study, rows, "test-split")))
-    assert told.startswith("cnn is best. cnn has the highest mean test accuracy")
-    assert "it, as trained this once, is better than each of the other 2 models." in told
+    text = told(study)
+    assert text.startswith("test-split: cnn is best. cnn has the highest test accuracy")
+    assert "it, as trained this once, is better than each of the other 2 models." in text
 
 
 def test_equal_models_share_the_first_place(invent):
     study = invent({"cnn": [ones(70)], "transformer-h1": [ones(70, start=10)]}, protocol="test-split")
-    rows = comparative_rows(study)
-    assert len(leaders(rows)) == 2
-    told = words(verdict(rows, compare(study, rows, "test-split")))
-    assert told.startswith(
-        "These data name no best model. cnn and transformer-h1 share the highest mean test accuracy, 87.5 %"
+    assert len(compare(study, "test-split").leaders) == 2
+    text = told(study)
+    assert text.startswith(
+        "test-split: No model is significantly better than all others. cnn and transformer-h1 share the highest test"
     )
-    assert told.endswith("These data can show no difference between them.")
+    assert "These data show no difference between them." in text
 
 
 def test_two_equal_models_above_a_third_are_told_apart_from_it_alone(invent):
     study = invent({"cnn": [ones(76)] * 4, "transformer-h1": [ones(76, start=4)] * 4, "transformer-h2": [ones(30)] * 4})
-    rows = comparative_rows(study)
-    told = words(verdict(rows, compare(study, rows, "k-fold")))
-    assert told.startswith("These data name no best model. cnn and transformer-h1 share the highest")
-    assert "they are better than transformer-h2; between them, they can show no difference." in told
+    text = told(study)
+    assert text.startswith("k-fold: No model is significantly better than all others. cnn and transformer-h1 share")
+    assert "they are better than transformer-h2; between them, they show no difference." in text
 
 
 def test_a_model_whose_trainings_disagree_is_not_called_better(invent):
     steady = invent({"cnn": [ones(75)] * 4, "transformer-h1": [ones(55)] * 4})
     wild = invent({"cnn": [ones(80), ones(80), ones(75), ones(65)], "transformer-h1": [ones(40)] * 2 + [ones(70)] * 2})
-    (sure,) = compare(steady, comparative_rows(steady), "k-fold")
-    (unsure,) = compare(wild, comparative_rows(wild), "k-fold")
-    assert sure.difference == pytest.approx(unsure.difference, abs=0.001)
-    assert unsure.p_clips < 0.001
+    (sure,) = compare(steady, "k-fold").pairs
+    (unsure,) = compare(wild, "k-fold").pairs
+    assert sure.mean == pytest.approx(unsure.mean, abs=0.001)
+    assert unsure.p_groups < 0.001
     assert (sure.shown, unsure.shown) == (True, False)
     assert (sure.low > 0, unsure.low > 0) == (True, False)
     assert (sure.trainings_won, unsure.trainings_won) == (4, 3)
@@ -173,49 +168,83 @@ def test_a_model_whose_trainings_disagree_is_not_called_better(invent):
 
 def test_clips_of_one_recording_are_no_more_evidence_than_one(invent):
     study = invent({"cnn": [ones(70)], "transformer-h1": [ones(58)]}, protocol="test-split")
-    (alone,) = compare(study, comparative_rows(study), "test-split")
+    (alone,) = compare(study, "test-split").pairs
     groups = {f"1-{place}.wav": "one" if place >= 58 else str(place) for place in range(80)}
     together = replace(study, dataset=replace(study.dataset, groups=groups))
-    (pair,) = compare(together, comparative_rows(together), "test-split")
+    (pair,) = compare(together, "test-split").pairs
     assert alone.shown
-    assert (pair.wins, pair.difference) == (alone.wins, alone.difference)
-    assert pair.p_clips == 1.0
+    assert (pair.wins, pair.mean) == (alone.wins, alone.mean)
+    assert pair.p_groups == 1.0
     assert not pair.shown
 
 
 def test_one_model_is_not_called_best(invent):
     study = invent({"cnn": [ones(70)]}, protocol="test-split")
-    rows = comparative_rows(study)
-    assert compare(study, rows, "test-split") == ()
-    told = "cnn reaches a mean test accuracy of 87.5 % (test-split, one cell, 80 test clips)."
-    assert words(verdict(rows, ())) == told
+    assert compare(study, "test-split").pairs == ()
+    assert "cnn reaches a test accuracy of 87.5 % (test-split, one cell, 80 test clips)." in told(study)
 
 
-@pytest.mark.parametrize(("num_right", "place"), [(70, "below all"), (50, "inside"), (20, "above all")])
-def test_the_published_result_is_placed_against_the_interval(invent, num_right: int, place: str):
+@pytest.mark.parametrize(("num_right", "standing"), [(70, "below all"), (50, "inside"), (20, "above all")])
+def test_the_published_result_is_placed_against_the_interval(invent, num_right: int, standing: str):
     study = invent({"cnn": [ones(num_right)]}, protocol="test-split")
-    (row,) = comparative_rows(study)
-    assert f"has 60 %, {place}" in words(standing(study, row))
-    assert references(study, "test-split") == {"best published": 0.6, "chance": 0.5}
+    assert f"same specification reaches 60 %, {standing}" in told(study)
 
 
 def test_no_other_dataset_is_measured_against_the_published_result(invent):
     study = invent({"cnn": [ones(70)]}, protocol="test-split", source="/data/mine")
-    (row,) = comparative_rows(study)
-    assert standing(study, row) == ()
-    assert references(study, "test-split") == {}
+    assert published_best(study, "test-split") is None
+    assert "published" not in told(study)
 
 
-def test_the_uncertainty_is_that_of_the_clips(invent):
+def test_the_uncertainty_is_that_of_the_clips_and_of_their_groups(invent):
     study = invent({"cnn": [ones(48)] * 3})
-    (row,) = comparative_rows(study)
-    assert words(uncertainty(row)).startswith("80 test clips leave a 95 % interval from 49.0 % to 70.0 %")
+    assert "80 test clips leave a 95 % interval from 49.0 % to 70.0 % around it." in told(study)
+    groups = {f"1-{clip}.wav": "speaker a" if clip < 40 else "speaker b" for clip in range(80)}
+    spoken = replace(study, dataset=replace(study.dataset, groups=groups))
+    assert "80 test clips of 2 groups leave a 95 % interval from 20.0 % to 100.0 % around it." in told(spoken)
+
+
+def test_where_nothing_is_shown_the_report_says_what_could_have_been(invent):
+    study = invent({"cnn": [ones(70)], "transformer-h1": [ones(66)]}, protocol="test-split")
+    found = compare(study, "test-split")
+    assert found.detectable is not None
+    assert 0.05 < found.detectable < 0.3
+    assert f"finds a true difference of {100 * found.detectable:.1f} points four times in five" in told(study)
+
+
+def test_a_mean_over_unequal_folds_is_the_share_of_clips_right(make_study):
+    folder = make_study(
+        categories=CATEGORIES, models=("cnn",), protocols=("official",), num_folds=2, epochs=1, clip_s=0.1
+    )
+    for fold, right in ((1, [1] * 10), (2, [0] * 90)):
+        _write(StudyFolder(folder).cell(CellName("cnn", "official", fold, 0)), right, len(right), f"{fold}-")
+    (row,) = compare(load_study(folder), "official").rows
+    assert row.accuracy == 0.1  # not the 0.5 of two folds
+    assert row.test_clips == 100
+
+
+def test_baselines_are_compared_on_the_folds_that_networks_were_scored_on(make_study):
+    folder = make_study(
+        categories=CATEGORIES, models=("cnn",), protocols=("official",), num_folds=5, epochs=1, clip_s=0.1,
+        baselines={"mfcc-forest": 2.0}, unstarted=[f"cnn/official-{fold}-0" for fold in (3, 4, 5)],
+    )  # fmt: skip
+    found = compare(load_study(folder), "official")
+    assert (found.baselines[0].cells, found.baselines[0].test_clips) == (2, found.rows[0].test_clips)
+    assert found.against_baseline[0].mean == pytest.approx(found.rows[0].accuracy - found.baselines[0].accuracy)
+
+
+def test_k_fold_also_compares_on_the_validation_clips_of_all_folds(esc10: Study):
+    found = compare(esc10, "k-fold")
+    assert found.validation_clips == 320
+    assert len(found.validation_pairs) == 6
+    assert {pair.num_clips for pair in found.validation_pairs} == {320}
+    assert compare(esc10, "test-split").validation_pairs == ()
 
 
 def test_the_main_protocol_is_the_one_with_most_cells_that_does_not_leak(esc10: Study, make_study):
-    assert main_protocol(comparative_rows(esc10)) == "k-fold"
+    assert main_protocol(esc10) == "k-fold"
     leaky = make_study(
         categories=CATEGORIES, models=("cnn",), protocols=("random", "test-split"), leaky_protocols=("random",),
         epochs=1, clip_s=0.1,
     )  # fmt: skip
-    assert main_protocol(comparative_rows(load_study(leaky))) == "test-split"
+    assert main_protocol(load_study(leaky)) == "test-split"

@@ -3,14 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from auricle.report.build import compose
-from auricle.report.chapter_summary import comparative_table
-from auricle.report.collapses import collapses, explained, told
-from auricle.report.document import Callout, Document, blocks_of
+from auricle.findings.collapse import collapses
+from auricle.findings.findings import find
 from auricle.findings.study import Study, load_study
-from auricle.report.tables import comparative_rows
+from auricle.report.build import compose
+from auricle.report.document import Callout, Document, Report, blocks_of
 from auricle.report.table import Marked, write_csv
-from auricle.report.wording import Text
+from report_text import plain, texts
 
 RECORDED = {
     "kind": "constant", "epoch": 3, "cause": "learning rate 0.05 is too high", "evidence": {},
@@ -23,11 +22,6 @@ SMALL = {
 }  # fmt: skip
 
 
-def words(text: Text) -> str:
-    plain = "".join(piece if isinstance(piece, str) else getattr(piece, "words", "") for piece in text)
-    return plain.replace("\xa0", " ")
-
-
 @pytest.fixture(scope="module")
 def study(make_study: Callable[..., Path]) -> Study:
     return load_study(make_study(**SMALL))
@@ -35,28 +29,29 @@ def study(make_study: Callable[..., Path]) -> Study:
 
 @pytest.fixture(scope="module")
 def document(study: Study) -> Document:
-    return compose(study)
+    return compose(Report(study, find(study)))
 
 
 def test_a_collapse_is_what_training_recorded_or_what_the_answers_show(study: Study):
-    found = {(one.cell.name.model, one.kind, one.epoch) for one in collapses(study.cells)}
+    found = {(one.cell.model, one.kind, one.epoch) for one in collapses(study.cells)}
     assert found == {("transformer-h1", "constant", 3), ("raw-cnn", None, None)}
 
 
-def test_every_model_that_collapsed_is_named_with_what_it_looked_like(study: Study):
-    text = (told(study) or "").replace("\xa0", " ")
-    assert text.startswith("4 cells of 6 collapsed to one class and learnt nothing of use")
+def test_every_model_that_collapsed_is_named_with_what_it_looked_like(document: Document):
+    text = next(text for text in texts(document.sections[:1]) if "collapsed to one class" in text)
+    assert text.startswith("4 cells of 6 collapsed to one class and did not learn: ")
     assert "transformer-h1 under test-split (2 of 2: at epoch 3 every clip is given the same logits)" in text
     assert "raw-cnn under test-split (2 of 2: cat is the answer to 100 % of the test clips)" in text
     assert "cnn under test-split (" not in text.replace("raw-cnn", "")
 
 
-def test_cause_and_cure_are_one_sentence_each(study: Study):
-    assert words(explained(study.of("transformer-h1", "test-split"))) == (
-        "2 of 2 cells learnt nothing of use: at epoch 3 every clip is given the same logits. Likely cause: learning "
+def test_cause_and_cure_are_one_sentence_each(document: Document):
+    boxes = [plain(block.text) for block in blocks_of(document.sections) if getattr(block, "title", "") == "Collapsed"]
+    assert boxes[0] == (
+        "2 of 2 cells did not learn: at epoch 3 every clip is given the same logits. Likely cause: learning "
         "rate 0.05 is too high. To try first: --set training.learning_rate=0.0005."
     )
-    assert explained(study.of("cnn", "test-split")) == ()
+    assert len(boxes) == 2
 
 
 def test_rows_are_marked_in_both_tables_and_in_their_files(document: Document, tmp_path: Path):
@@ -65,7 +60,7 @@ def test_rows_are_marked_in_both_tables_and_in_their_files(document: Document, t
         names = [row[0] for row in table.groups["test-split"]]
         assert {name.text for name in names if isinstance(name, Marked)} == {"transformer-h1", "raw-cnn"}
         assert {name for name in names if not isinstance(name, Marked)} == {"cnn"}
-        assert "collapsed" in words(table.caption)
+        assert "collapsed" in plain(table.caption)
         write_csv(tmp_path / "table.csv", table)
         head, *lines = (tmp_path / "table.csv").read_text().splitlines()
         assert head.startswith("group,model,model_note,")
@@ -76,7 +71,7 @@ def test_the_curves_are_marked_at_the_epoch(document: Document):
     figure = next(f for f in blocks_of(document.sections) if getattr(f, "name", "") == "figure-curves-test-split")
     dotted = [panel.name for panel in figure.panels if panel.svg.count("stroke-dasharray: 0.8,1.12")]
     assert sorted(dotted) == ["accuracy-test-split-transformer-h1", "loss-test-split-transformer-h1"]
-    assert "dotted line" in words(figure.caption)
+    assert "dotted line" in plain(figure.caption)
 
 
 def test_each_model_that_collapsed_has_its_box_and_the_first_page_names_them(document: Document):
@@ -84,9 +79,11 @@ def test_each_model_that_collapsed_has_its_box_and_the_first_page_names_them(doc
     assert boxes == ["Collapse", "Collapsed", "Collapsed"]
 
 
-def test_without_a_collapse_nothing_is_marked(esc10: Study):
-    rows = comparative_rows(esc10)
-    assert told(esc10) is None
-    assert not any(row.collapsed for row in rows)
-    names = [row[0] for group in comparative_table(rows).groups.values() for row in group]
-    assert set(names) == {"cnn", "transformer-h1", "transformer-h2", "transformer-h4"}
+def test_without_a_collapse_nothing_is_marked(make_study: Callable[..., Path]):
+    study = load_study(make_study(**{**SMALL, "models": ("cnn",), "skill": {"cnn": 9.0}, "collapse": {}}))
+    document = compose(Report(study, find(study)))
+    assert collapses(study.cells) == []
+    assert not any(
+        isinstance(row[0], Marked) for t in document.tables() for group in t.groups.values() for row in group
+    )
+    assert "Collapse" not in [block.title for block in blocks_of(document.sections) if isinstance(block, Callout)]

@@ -3,14 +3,16 @@ from pathlib import Path
 
 import pytest
 
-from auricle.report.baselines import beside_baselines, beside_best, not_above
-from auricle.report.build import compose
-from auricle.report.document import Callout, blocks_of
+from auricle.findings.comparison import compare
+from auricle.findings.findings import find
+from auricle.findings.scores import comparative
 from auricle.findings.study import Study, load_study
+from auricle.report.build import compose
+from auricle.report.chapters.summary import summary
+from auricle.report.document import Report, blocks_of
 from auricle.report.results_page import write_results_section
-from auricle.report.tables import baseline_rows, comparative_rows, with_baselines
 from auricle.report.table import Marked
-from auricle.report.wording import NO_BREAK
+from report_text import chapter_sections, texts
 
 BASELINES = {"majority": None, "mfcc-logistic": 2.0, "mfcc-forest": 1.0}
 SMALL = {"models": ("cnn", "transformer-h2"), "epochs": 2, "clip_s": 0.5, "protocols": ("k-fold",)}
@@ -28,17 +30,15 @@ def unbeaten(make_study: Callable[..., Path]) -> Study:
     return load_study(make_study(**SMALL, skill={"cnn": 6.0, "transformer-h2": 0.5}, baselines=BASELINES))
 
 
-def words(study: Study) -> str:
-    told = beside_baselines(study, comparative_rows(study))
-    return "".join(piece for text in told for piece in text if isinstance(piece, str)).replace(NO_BREAK, " ")
-
-
-def callouts(study: Study) -> list[str]:
-    return [block.title for block in blocks_of(compose(study).sections[:1]) if isinstance(block, Callout)]
+def boxes(study: Study) -> dict[str, str]:
+    """Return the boxes of the first page, the answer among them, by title."""
+    page = chapter_sections(study, summary)
+    texts_of = iter(texts(page))
+    return {getattr(block, "title", type(block).__name__): next(texts_of) for block in blocks_of(page)}
 
 
 def test_the_rows_of_a_protocol_end_with_its_baselines_the_best_first(beaten: Study) -> None:
-    rows = with_baselines(beaten, comparative_rows(beaten))
+    rows = comparative(beaten.folder)
     assert [row.model for row in rows] == ["cnn", "transformer-h2", "mfcc-logistic", "mfcc-forest", "majority"]
     assert [row.baseline for row in rows] == [False, False, True, True, True]
     assert rows[-1].accuracy == 0.1
@@ -46,34 +46,34 @@ def test_the_rows_of_a_protocol_end_with_its_baselines_the_best_first(beaten: St
 
 
 def test_every_network_is_compared_with_the_best_baseline_on_the_same_clips(beaten: Study) -> None:
-    rows, best = comparative_rows(beaten), baseline_rows(beaten, "k-fold")[0]
-    pairs = beside_best(beaten, rows, "k-fold")
+    found = compare(beaten, "k-fold")
+    rows, best, pairs = found.rows, found.baselines[0], found.against_baseline
     assert [(pair.first, pair.second) for pair in pairs] == [
         ("cnn", "mfcc-logistic"),
         ("transformer-h2", "mfcc-logistic"),
     ]
     for pair, row in zip(pairs, rows, strict=True):
-        assert pair.difference == pytest.approx(row.accuracy - best.accuracy)
-        assert pair.low < pair.difference < pair.high
+        assert pair.mean == pytest.approx(row.accuracy - best.accuracy)
+        assert pair.low < pair.mean < pair.high
 
 
 def test_a_network_that_beats_them_is_said_to(beaten: Study) -> None:
-    assert words(beaten).startswith("The best free baseline is mfcc-logistic (")
-    assert words(beaten).endswith("the test clips show that each network is better.")
-    assert not_above(beaten, comparative_rows(beaten), "k-fold") == ()
-    assert "Not better than a free baseline" not in callouts(beaten)
+    found = boxes(beaten)
+    assert "The best free baseline is mfcc-logistic (" in found["Answer"]
+    assert found["Answer"].endswith("the test clips show that each network is better.")
+    assert "Not better than a free baseline" not in found
 
 
 def test_a_network_that_does_not_is_named_on_the_first_page(unbeaten: Study) -> None:
-    assert words(unbeaten).startswith("transformer-h2 does not beat the best free baseline, mfcc-logistic (")
-    assert "Not better than a free baseline" in callouts(unbeaten)
-    (text,) = not_above(unbeaten, comparative_rows(unbeaten), "k-fold")
+    found = boxes(unbeaten)
+    assert "transformer-h2 does not beat the best free baseline, mfcc-logistic (" in found["Answer"]
+    text = found["Not better than a free baseline"]
     assert text.startswith("Under k-fold, transformer-h2 (")
     assert "is no better than mfcc-logistic" in text
 
 
 def test_they_stand_in_the_tables_of_the_report_and_are_marked(unbeaten: Study) -> None:
-    tables = {table.name: table for table in compose(unbeaten).tables()}
+    tables = {table.name: table for table in compose(Report(unbeaten, find(unbeaten))).tables()}
     rows = tables["table-comparative"].groups["k-fold"]
     marked = [row[0] for row in rows if isinstance(row[0], Marked) and row[0].meaning == "free baseline"]
     assert [name.text for name in marked] == ["mfcc-logistic", "mfcc-forest", "majority"]
@@ -89,8 +89,8 @@ def test_they_stand_in_the_results_page(unbeaten: Study, tmp_path: Path) -> None
 
 def test_a_study_without_baselines_says_nothing_of_them(make_study: Callable[..., Path], tmp_path: Path) -> None:
     study = load_study(make_study(**SMALL))
-    assert beside_baselines(study, comparative_rows(study)) == []
-    assert "table-baselines" not in {table.name for table in compose(study).tables()}
+    assert "baseline" not in boxes(study)["Answer"]
+    assert "table-baselines" not in {table.name for table in compose(Report(study, find(study))).tables()}
     write_results_section(study.folder, tmp_path / "RESULTS.md")
     assert "baseline" not in (tmp_path / "RESULTS.md").read_text()
 
@@ -106,11 +106,11 @@ def test_ungrouped_data_and_split_groups_are_stamped_on_the_first_page_and_in_th
     make_study: Callable[..., Path], tmp_path: Path
 ) -> None:
     ungrouped = load_study(make_study(**SMALL, dataset={"grouping": None}))
-    assert "No groups" in callouts(ungrouped)
+    assert "No groups" in boxes(ungrouped)
     split = {"grouping": "the column group", "split_groups": 3}
     torn = load_study(make_study(**SMALL, dataset=split, leaky_protocols=("k-fold",)))
-    assert "No groups" not in callouts(torn)
-    assert "Leaky protocol" in callouts(torn)
+    assert "No groups" not in boxes(torn)
+    assert "Leaky protocol" in boxes(torn)
     write_results_section(torn.folder, tmp_path / "RESULTS.md")
     page = (tmp_path / "RESULTS.md").read_text()
     assert "**Leaky**: the folds split 3 groups" in page
