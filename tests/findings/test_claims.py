@@ -90,7 +90,7 @@ def compares_changes(answers: Answers) -> bool:
     networks = dict(zip(answers.models, answers.right, strict=True))
     pairs = {f"{plain}, changed": (networks[plain], networks[changed]) for plain, changed in pairwise(networks)}
     probed = {name: [probe(answers, *of) for of in zip(*pair, strict=True)] for name, pair in pairs.items()}
-    return any(one.shown for one in change_costs(probed, answers).values())
+    return any(one.shown for of_model in change_costs(probed, answers).values() for one in of_model.values())
 
 
 def probe(answers: Answers, plain: np.ndarray, changed: np.ndarray) -> Probe:

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report.invented_probes import write_probes
 
 from auricle.findings.classes import class_differences, hardest, leads
 from auricle.findings.study import load_study
 from auricle.findings.uses import find_uses
 from auricle.runs import CellName, StudyFolder
 from auricle.scoring.answers import Answers
+from report.invented_probes import write_probes
 
 SOUND = {"reversed": 2, "low-pass-4000": 40}
 NETWORK = {"positions-shuffled": 0, "even-attention": 30, "block-1-skipped": 3, "encoder-skipped": 60}

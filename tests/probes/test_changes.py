@@ -5,6 +5,7 @@ import pytest
 import torch
 from tiny_presets import ENCODER, RATE_HZ, preset
 
+from auricle.model.classifier import build_model
 from auricle.probes.changes import (
     NUM_BANDS,
     band_edges_hz,
@@ -15,7 +16,6 @@ from auricle.probes.changes import (
     sounds,
     without_band,
 )
-from auricle.model.classifier import build_model
 
 
 def tone(hz: float) -> torch.Tensor:

@@ -7,9 +7,9 @@ import pytest
 from tiny_presets import ENCODER, tiny
 
 from auricle.config import StudyConfig
-from auricle.probes.probe import probe_study
+from auricle.findings.human_labels import read_human_labels
 from auricle.findings.study import load_study
-from auricle.findings.human_labels import people_of
+from auricle.probes.probe import probe_study
 from auricle.runs import StudyFolder
 from auricle.study.study import run_study
 
@@ -30,7 +30,7 @@ def test_a_study_of_esc10_is_probed_and_set_against_people(tmp_path: Path, monke
     assert probe_study(tmp_path / "study") == []
     study = load_study(tmp_path / "study")
     assert StudyFolder(tmp_path / "study").insight(study.cells[0].name).exists()
-    people = people_of(study, "test-split")
+    people = read_human_labels(study, study.answers["test-split"])
     assert people is not None
-    assert len(people.clips) == 65
+    assert len(people.right) == 65
     assert people.right.mean() == pytest.approx(0.95, abs=0.02)

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from auricle.probes.record import ProbeAnswers, Blanked, Probe, AttentionReading, read_probe, write_probe
+from auricle.probes.record import AttentionReading, Blanked, Probe, ProbeAnswers, read_probe, write_probe
 
 
 def answers(seed: int) -> ProbeAnswers:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from auricle.probes.record import ProbeAnswers, Blanked, Probe, AttentionReading, write_probe
 from auricle.findings.study import CellEvidence, load_study
+from auricle.probes.record import AttentionReading, Blanked, Probe, ProbeAnswers, write_probe
 from auricle.runs import StudyFolder
 
 NUM_BANDS, NUM_MOMENTS, NUM_STEPS = 8, 10, 5

@@ -2,12 +2,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from report_text import chapter_sections, texts
 
 from auricle.findings.study import Study, load_study
 from auricle.report.chapters.calibration import calibration
 from auricle.report.document import Table, blocks_of
 from auricle.scoring.calibration import softmax
+from report_text import chapter_sections, texts
 
 
 def sharpened(study: Study, factor: float) -> Study:

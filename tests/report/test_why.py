@@ -2,14 +2,14 @@ import re
 from pathlib import Path
 
 import pytest
-from report.invented_probes import write_probes
-from report_text import chapter_sections, texts
 
 from auricle.findings.human_labels import read_human_labels
 from auricle.findings.study import load_study
 from auricle.report.chapters.why import why
 from auricle.report.document import Figure, Table, blocks_of
 from auricle.runs import StudyFolder
+from report.invented_probes import write_probes
+from report_text import chapter_sections, texts
 
 SOUND = {"reversed": 2, "low-pass-4000": 40, "low-pass-2000": 50}
 NETWORK = {"positions-shuffled": 0, "even-attention": 30, "block-1-skipped": 3, "encoder-skipped": 60}

@@ -1,9 +1,10 @@
-"""What the models use: what changes cost them, what blanked parts do, what `<cls>` reads; from probes of their cells."""
+"""What the models use: what changes cost, what blanked parts cost, what `<cls>` reads; from probes of their cells."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from auricle.scoring.answers import Answers
 from auricle.scoring.difference import Difference, adjusted, difference
 
 Probed = Mapping[str, Sequence[Probe]]  # model to its cells
+Key = TypeVar("Key", str, int)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,31 +86,22 @@ class ModelUses:
 
 def find_uses(study: Study, protocol: str) -> dict[str, ModelUses]:
     """Return what the probed models use under a protocol, in the order of the study; a stale probe counts as none."""
-    of_model = {model: _probes_of(study, study.of(model, protocol)) for model in study.models}
-    of_model = {model: found for model, found in of_model.items() if found}
-    probed = {model: tuple(found.values()) for model, found in of_model.items()}
+    found = {model: _probes_of(study, study.of(model, protocol)) for model in study.models}
+    probed = {model: tuple(of_cells.values()) for model, of_cells in found.items() if of_cells}
     answers, num_classes = study.answers[protocol], len(study.dataset.categories)
     costs = change_costs(probed, answers)
-    bands = _drops(probed, answers, lambda probe: probe.bands.parts)
-    moments = _drops(probed, answers, _by_loudness)
-    follows = _loudness_followed(probed, answers)
+    bands = _measure(probed, answers, lambda probes: _drops(probes, [probe.bands.parts for probe in probes]))
+    moments = _measure(probed, answers, lambda probes: _drops(probes, [_by_loudness(probe) for probe in probes]))
+    loudness = _measure(probed, answers, _loudness_followed)
     return {
         model: ModelUses(
-            cells=tuple(of_model[model]),
+            cells=tuple(found[model]),
             num_clips=len({clip for probe in probes for clip in probe.clips}),
             window_s=probes[0].window_s,
-            costs={change: one for (name, change), one in costs.items() if name == model},
-            bands=PartsUse(
-                probes[0].bands.edges,
-                tuple(one for (name, _), one in bands.items() if name == model),
-                _drop_by_class(probes, lambda probe: probe.bands, num_classes),
-            ),
-            moments=PartsUse(
-                probes[0].moments.edges,
-                tuple(one for (name, _), one in moments.items() if name == model),
-                _drop_by_class(probes, lambda probe: probe.moments, num_classes),
-            ),
-            blocks=_blocks(_readings(probes), {block: one for (name, block), one in follows.items() if name == model}),
+            costs=costs[model],
+            bands=_parts_use(probes, [probe.bands for probe in probes], bands[model], num_classes),
+            moments=_parts_use(probes, [probe.moments for probe in probes], moments[model], num_classes),
+            blocks=_blocks(_readings(probes), loudness[model]),
             attention=probes[0].reading.moments if probes[0].reading else None,
         )
         for model, probes in probed.items()
@@ -132,65 +125,74 @@ def _probes_of(study: Study, cells: Sequence[CellEvidence]) -> dict[CellName, Pr
     return found
 
 
-def change_costs(probed: Probed, answers: Answers) -> dict[tuple[str, str], Difference]:
+def change_costs(probed: Probed, answers: Answers) -> dict[str, dict[str, Difference]]:
     """Return by model and change what a change costs in accuracy, tests adjusted for the number of all of them.
 
     Args:
         probed: the cells of each model; a change that one of them does not know is left out.
         answers: of the protocol, for its clips and groups.
     """
+    return _measure(probed, answers, _lost_by_change)
 
-    def is_right(probe: Probe, given: ProbeAnswers) -> np.ndarray:
-        return np.asarray(given.classes == probe.labels, dtype=np.float64)
 
+def _measure(
+    probed: Probed, answers: Answers, values: Callable[[Sequence[Probe]], Mapping[Key, Sequence[np.ndarray]]]
+) -> dict[str, dict[Key, Difference]]:
+    """Return by model and name the mean of values, given for the clips of each cell; tests adjusted for all of them."""
     raw = {}
     for model, probes in probed.items():
-        for change in probes[0].changes:
-            if all(change in probe.changes for probe in probes):
-                lost = [is_right(one, one.plain) - is_right(one, one.changes[change]) for one in probes]
-                raw[model, change] = _mean_of(probes, lost, answers)
-    return adjusted(raw)
-
-
-def _mean_of(probes: Sequence[Probe], values: Sequence[np.ndarray], answers: Answers) -> Difference:
-    """Measure the mean of a value of each clip of each cell."""
-    table = answers.laid_out(zip([probe.clips for probe in probes], values, strict=True))
-    found = difference(table, answers.groups)
-    assert found  # a probe has a clip at least
+        for name, of_cells in values(probes).items():
+            table = answers.laid_out(zip([probe.clips for probe in probes], of_cells, strict=True))
+            if (one := difference(table, answers.groups)) is not None:
+                raw[model, name] = one
+    found: dict[str, dict[Key, Difference]] = {model: {} for model in probed}
+    for (model, name), one in adjusted(raw).items():
+        found[model][name] = one
     return found
 
 
-def _drops(
-    probed: Probed, answers: Answers, parts: Callable[[Probe], Sequence[ProbeAnswers]]
-) -> dict[tuple[str, int], Difference]:
-    """Return by model and part by how much the probability of the true class falls when it is blanked."""
-    raw = {}
-    for model, probes in probed.items():
-        for index, changed in enumerate(zip(*map(parts, probes), strict=False)):
-            lost = [probe.plain.truth - given.truth for probe, given in zip(probes, changed, strict=True)]
-            raw[model, index] = _mean_of(probes, lost, answers)
-    return adjusted(raw)
+def _lost_by_change(probes: Sequence[Probe]) -> dict[str, list[np.ndarray]]:
+    """Return change to whether an answer was right, less whether it is, by clip of each cell."""
+    return {
+        change: [
+            (probe.plain.classes == probe.labels) * 1.0 - (probe.changes[change].classes == probe.labels)
+            for probe in probes
+        ]
+        for change in probes[0].changes
+        if all(change in probe.changes for probe in probes)
+    }
+
+
+def _drops(probes: Sequence[Probe], parts: Sequence[Sequence[ProbeAnswers]]) -> dict[int, list[np.ndarray]]:
+    """Return part to what blanking it takes from the probability of the true class, by clip of each cell."""
+    return {
+        index: [probe.plain.truth - given.truth for probe, given in zip(probes, blanked, strict=True)]
+        for index, blanked in enumerate(zip(*parts, strict=False))
+    }
 
 
 def _by_loudness(probe: Probe) -> list[ProbeAnswers]:
     """Return the answers when the loudest moment of each clip is blanked, the second loudest, and so on."""
-    order = np.argsort(-probe.loudness, axis=1, kind="stable")  # (N, P)
-    classes, truth = (
-        np.stack([getattr(part, name) for part in probe.moments.parts], axis=1) for name in ("classes", "truth")
-    )
-    ranked = [np.take_along_axis(values, order, axis=1).T for values in (classes, truth)]  # (P, N)
-    return [ProbeAnswers(*pair) for pair in zip(*ranked, strict=True)]
+    order = np.argsort(-probe.loudness, axis=1, kind="stable").T  # (P, N)
+    classes, truth = (np.array([getattr(part, name) for part in probe.moments.parts]) for name in ("classes", "truth"))
+    ranked = [np.take_along_axis(values, order, axis=0) for values in (classes, truth)]
+    return [ProbeAnswers(*of_rank) for of_rank in zip(*ranked, strict=True)]
 
 
-def _drop_by_class(probes: Sequence[Probe], of: Callable[[Probe], Blanked], num_classes: int) -> np.ndarray:
+def _parts_use(
+    probes: Sequence[Probe], blanked: Sequence[Blanked], drops: Mapping[int, Difference], num_classes: int
+) -> PartsUse:
     labels = np.concatenate([probe.labels for probe in probes])
-    drops = [probe.plain.truth - np.array([part.truth for part in of(probe).parts]) for probe in probes]
-    drop = np.concatenate(drops, axis=1)  # (P, clips of all cells)
+    lost = [
+        probe.plain.truth - np.array([part.truth for part in of.parts])
+        for probe, of in zip(probes, blanked, strict=True)
+    ]
+    drop = np.concatenate(lost, axis=1)  # (P, clips of all cells)
     means = [
         drop[:, labels == label].mean(axis=1) if (labels == label).any() else np.full(len(drop), np.nan)
         for label in range(num_classes)
     ]
-    return np.array(means)
+    return PartsUse(blanked[0].edges, tuple(drops.values()), np.array(means))
 
 
 def _readings(probes: Sequence[Probe]) -> list[AttentionReading]:
@@ -199,15 +201,12 @@ def _readings(probes: Sequence[Probe]) -> list[AttentionReading]:
     return readings if len(readings) == len(probes) else []
 
 
-def _loudness_followed(probed: Probed, answers: Answers) -> dict[tuple[str, int], Difference]:
-    """Return by model and block how far attention follows loudness, mean over heads, tests adjusted for all."""
-    raw = {}
-    for model, probes in probed.items():
-        followed = [reading.loudness for reading in _readings(probes) if reading.loudness is not None]
-        if len(followed) == len(probes):
-            for block in range(followed[0].shape[1]):
-                raw[model, block] = _mean_of(probes, [of[:, block].mean(axis=1) for of in followed], answers)
-    return adjusted(raw)
+def _loudness_followed(probes: Sequence[Probe]) -> dict[int, list[np.ndarray]]:
+    """Return block to how far attention follows loudness, mean over heads, by clip of each cell."""
+    followed = [reading.loudness for reading in _readings(probes) if reading.loudness is not None]
+    if len(followed) < len(probes):
+        return {}
+    return {block: [of[:, block].mean(axis=1) for of in followed] for block in range(followed[0].shape[1])}
 
 
 def _blocks(readings: Sequence[AttentionReading], follows: Mapping[int, Difference]) -> tuple[BlockReading, ...]:

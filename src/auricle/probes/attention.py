@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from auricle.probes.record import AttentionReading
 from auricle.model.classifier import Classifier
 from auricle.model.transformer import Encoder
+from auricle.probes.record import AttentionReading
 
 BATCH = 128
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from auricle.errors import RefusedError
-from auricle.probes.attention import read
-from auricle.probes.changes import band_edges_hz, blanked_bands, blanked_moments, moment_edges, networks, sounds
-from auricle.probes.record import ProbeAnswers, Blanked, Probe
 from auricle.model.classifier import Classifier, window_frames
 from auricle.model.describe import window_starts_s
+from auricle.probes.attention import read
+from auricle.probes.changes import band_edges_hz, blanked_bands, blanked_moments, moment_edges, networks, sounds
+from auricle.probes.record import Blanked, Probe, ProbeAnswers
 from auricle.scoring.predictions import ClipPredictions, read_predictions
 from auricle.study.reopen import Reopened
 from auricle.training.finished import load_network

@@ -192,7 +192,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     >>> [round(p, 6) for p in holm([0.01, 0.04, 0.03])]
     [0.03, 0.06, 0.06]
     """
-    # By hand: statsmodels collects all garbage each time, which took a third of a report.
+    # By hand: statsmodels collects all garbage each time, which costs a tenth of a second.
     order = np.argsort(p_values)
     factors = np.arange(len(p_values), 0, -1)
     found = np.empty(len(p_values))

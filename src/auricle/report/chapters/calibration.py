@@ -8,7 +8,7 @@ import numpy as np
 
 from auricle.findings.calibration import ModelCalibration
 from auricle.report.chapters.summary import phrase_values
-from auricle.report.document import Chapter, Figure, Report
+from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures.calibration import reliability_diagram
 from auricle.report.figures.style import drawable, panel
 from auricle.report.table import Column, Table, Value
@@ -60,7 +60,7 @@ def calibration(report: Report) -> Chapter:
         "minutes_each": num_clips * clip_s / 60,
         "hit_rate": lambda one: float(np.nanmean(one.hit_rates)),
     }
-    exhibits = {
+    exhibits: dict[str, Exhibit] = {
         "table-calibration": Table(MODELS, {"": [_model_row(one) for one in found]}),
         "figure-reliability": _diagrams(report, ranked[:NUM_DRAWN]),
         "table-thresholds": _thresholds(report, ranked),
@@ -100,7 +100,8 @@ def _diagrams(report: Report, models: Sequence[ModelCalibration]) -> Figure:
 
 
 def _thresholds(report: Report, ranked: Sequence[ModelCalibration]) -> Table:
-    categories, groups = report.study.dataset.categories, {}
+    categories = report.study.dataset.categories
+    groups: dict[str, list[tuple[Value, ...]]] = {}
     for one in ranked[: max(1, MOST_ROWS // len(categories))]:
         columns = (one.thresholds, one.hit_rates, one.alarm_rates)
         groups[one.model] = [

@@ -16,7 +16,7 @@ from auricle.report.chapters.comparison import MOST_SHOWN, foremost, foremost_of
 from auricle.report.chapters.summary import phrase_values
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures import why as draw
-from auricle.report.figures.style import MUTED, drawable, panel
+from auricle.report.figures.style import MUTED, Panel, drawable, panel
 from auricle.report.table import Column, Range, Table, Value
 from auricle.report.wording import count, decimal, listing, percent, points, shortened, spoken, visible
 from auricle.scoring.difference import Difference
@@ -70,18 +70,14 @@ HEADS = (
 
 def why(report: Report) -> Chapter:
     """Return the chapter that says what the ranking rests on."""
-    values, exhibits = phrase_values(report), {}
-    for part in (_differences, _readings, _uses):
-        more_values, more_exhibits = part(report)
-        values |= more_values
-        exhibits |= more_exhibits
-    return Chapter(values, exhibits)
+    parts = [part(report) for part in (_differences, _readings, _uses)]
+    return Chapter(
+        phrase_values(report) | {name: value for part in parts for name, value in part.values.items()},
+        {name: exhibit for part in parts for name, exhibit in part.exhibits.items()},
+    )
 
 
-Part = tuple[dict[str, Any], dict[str, Exhibit]]
-
-
-def _differences(report: Report) -> Part:
+def _differences(report: Report) -> Chapter:
     """Return which clips are missed, and in which classes one model is ahead of another."""
     main, found = report.findings.main, report.findings.class_differences
     answers = report.study.answers[main.protocol]
@@ -94,12 +90,13 @@ def _differences(report: Report) -> Part:
         "num_missed_by_most": num_missed_by_most(answers, models),
     }
     if not clips:
-        return values, {}
+        return Chapter(values)
     values |= {"num_drawn": min(len(clips), MOST_ROWS), "some": foremost_of_many(main), "num_named": NUM_NAMED,
                "class_differences": found, "class_shown": [one for one in found if one.difference.shown]}  # fmt: skip
     figure, values["has_people"] = _missed(report, clips[:MOST_ROWS])
     rows = [(lead.ahead, lead.behind, _classes(lead), _named(map(clip_name, lead.clips))) for lead in leads(found)]
-    return values, {"figure-missed": figure, "table-differences": Table(LEADS, {"": rows}, shown={"": 2 * MOST_SHOWN})}
+    table = Table(LEADS, {"": rows}, shown={"": 2 * MOST_SHOWN})
+    return Chapter(values, {"figure-missed": figure, "table-differences": table})
 
 
 def _classes(lead: Lead) -> str:
@@ -141,20 +138,17 @@ def _missed(report: Report, clips: Sequence[str]) -> tuple[Figure, bool]:
     return Figure((panel(drawn, "missed", "Clips that are missed, by model"),)), people is not None
 
 
-def _readings(report: Report) -> Part:
+def _readings(report: Report) -> Chapter:
     """Return the learning curves, read; nothing where there is no validation set."""
     found = report.findings.curves
     limits = {name.lower(): getattr(curves, name) for name in ("SMOOTHED", "FITS", "GAP", "PAST", "EARLY", "FALLING")}
-    rows = [
-        (model, one.train, one.validation, one.gap, Range(*one.interval) if one.interval else None, one.lowest,
-         reads_as(one))
-        for model, one in found.items()
-    ]  # fmt: skip
-    columns = READINGS
-    if all(one.interval is None for one in found.values()):
-        columns = tuple(column for column in columns if column.key != "interval")
-        rows = [row[:4] + row[5:] for row in rows]
-    return {"curves": found, "limits": limits}, {"table-readings": Table(columns, {"": rows})} if found else {}
+    has_intervals = any(one.interval for one in found.values())
+    columns = tuple(column for column in READINGS if has_intervals or column.key != "interval")
+    rows: list[tuple[Value, ...]] = []
+    for model, one in found.items():
+        interval = (Range(*one.interval) if one.interval else None,) if has_intervals else ()
+        rows.append((model, one.train, one.validation, one.gap, *interval, one.lowest, reads_as(one)))
+    return Chapter({"curves": found, "limits": limits}, {"table-readings": Table(columns, {"": rows})} if found else {})
 
 
 def reads_as(one: CurveReading) -> str:
@@ -171,11 +165,11 @@ def reads_as(one: CurveReading) -> str:
     return "; ".join(found)
 
 
-def _uses(report: Report) -> Part:
+def _uses(report: Report) -> Chapter:
     """Return what the models use; nothing where no cell was probed."""
     uses = report.findings.uses
     if not uses:
-        return {"uses": uses}, {}
+        return Chapter({"uses": uses})
     costs: dict[str, dict[str, Difference]] = {}
     for model, of_model in uses.items():
         for change, one in of_model.costs.items():
@@ -211,7 +205,7 @@ def _uses(report: Report) -> Part:
     if drawn := [model for model in report.study.presets if model in of_time[:MOST_DRAWN]]:
         exhibits["figure-attention"] = Figure(tuple(_attention(report, model) for model in drawn))
         values["drawn_cells"] = listing(dict.fromkeys(str(uses[one].cells[0]).split("/")[1] for one in drawn), "or")
-    return values | {"attention_drawn": drawn, "num_of_time": len(of_time)}, exhibits
+    return Chapter(values | {"attention_drawn": drawn, "num_of_time": len(of_time)}, exhibits)
 
 
 def title(change: str) -> str:
@@ -313,7 +307,7 @@ def _head_rows(model: str, uses: Mapping[str, ModelUses]) -> list[tuple[Value, .
     ]  # fmt: skip
 
 
-def _attention(report: Report, model: str) -> Any:
+def _attention(report: Report, model: str) -> Panel:
     one = report.findings.uses[model]
     assert one.attention is not None
     drawn = draw.attention(
