@@ -201,7 +201,7 @@ def _uses(report: Report) -> Chapter:
     }
     if readers:
         exhibits["table-heads"] = Table(HEADS, {"": [row for model in readers for row in _head_rows(model, uses)]})
-    of_time = [model for model in report.findings.main.ranked if model in uses and uses[model].attention is not None]
+    of_time = [one for one in report.findings.main.ranked if one in readers and readers[one].attention is not None]
     if drawn := [model for model in report.study.presets if model in of_time[:MOST_DRAWN]]:
         exhibits["figure-attention"] = Figure(tuple(_attention(report, model) for model in drawn))
         values["drawn_cells"] = listing(dict.fromkeys(str(uses[one].cells[0]).split("/")[1] for one in drawn), "or")
