@@ -1,6 +1,6 @@
 """How right against how long: `python benchmarks/frontier.py STUDY --picture docs/frontier.png --results RESULTS.md`.
 
-STUDY is a folder of `auricle study esc10-official`. Accuracy is the mean over folds and seeds with its 95 % interval,
+STUDY is a folder of `auricle study esc10-official`. Accuracy is the share of clips right with its 95 % interval,
 time the processor time of training and scoring one fold. Published accuracies stand beside them; none of those was
 measured here.
 """
@@ -14,10 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.ticker import LogLocator, NullLocator
 
-from auricle.report.evidence import Study, load_study
-from auricle.report.figures import INK, MUTED, canvas, palette, style
+from auricle.findings.scores import ComparativeRow, network_rows
+from auricle.findings.study import Study, load_study
+from auricle.report.figures.style import INK, MUTED, canvas, palette, style
 from auricle.report.results_page import write_section
-from auricle.report.seeds import SeedRow, seed_rows
 
 CLOSE = 1.5  # a model whose time is less than so many times another's is named on its other side
 PUBLISHED = {
@@ -29,7 +29,7 @@ PUBLISHED = {
 }
 
 
-def draw(rows: list[SeedRow], path: Path) -> None:
+def draw(rows: list[ComparativeRow], path: Path) -> None:
     colours = palette([row.model for row in rows])
     with style():
         figure, axes = canvas(6.4, 3.6)
@@ -37,7 +37,7 @@ def draw(rows: list[SeedRow], path: Path) -> None:
         _published(axes)
         for row in rows:
             place, colour = (row.cpu_seconds, 100 * row.accuracy), colours[row.model]
-            error = [[100 * (row.accuracy - row.low)], [100 * (row.high - row.accuracy)]]
+            error = [[100 * (row.accuracy - row.accuracy_low)], [100 * (row.accuracy_high - row.accuracy)]]
             axes.errorbar(*place, error, fmt="o", ms=5, capsize=2.5, lw=1, color=colour)
             crowded = any(1 < other.cpu_seconds / row.cpu_seconds < CLOSE for other in rows)
             axes.annotate(row.model, place, (-6 if crowded else 6, 3), textcoords="offset points",
@@ -62,11 +62,11 @@ def _published(axes: Axes) -> None:
                       textcoords="offset points", ha="right", size=6, color=INK)  # fmt: skip
 
 
-def section(study: Study, rows: list[SeedRow]) -> str:
+def section(study: Study, rows: list[ComparativeRow]) -> str:
     """Return the section of RESULTS.md, in Markdown."""
     lines = [
         f"| {row.model} | {row.parameters:,} | {row.multiply_adds / 1e6:.1f} | {row.cpu_seconds:.0f} "
-        f"| {100 * row.accuracy:.1f} | {100 * row.low:.1f} to {100 * row.high:.1f} |"
+        f"| {100 * row.accuracy:.1f} | {100 * row.accuracy_low:.1f} to {100 * row.accuracy_high:.1f} |"
         for row in rows
     ]
     header = "| model | parameters | million multiply-adds a clip | CPU s a fold | accuracy, % | 95 % interval |"
@@ -83,7 +83,8 @@ def main() -> None:
     parser.add_argument("--results", type=Path)
     asked = parser.parse_args()
     study = load_study(asked.study)
-    rows = sorted(seed_rows(study), key=lambda row: row.cpu_seconds)
+    timed = [row for protocol in study.protocols for row in network_rows(study, protocol) if row.cpu_seconds]
+    rows = sorted(timed, key=lambda row: row.cpu_seconds)
     draw(rows, asked.picture)
     text = section(study, rows)
     print(text)

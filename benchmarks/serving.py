@@ -44,35 +44,34 @@ def whole_process(bundle: Path, recording: Path, *, times: int) -> tuple[float, 
 
 def onnx_and_torch(bundle: Path, cell: Path | None) -> dict[str, float]:
     """Return milliseconds for one clip on one thread: model.onnx, its network alone, and PyTorch."""
-    import onnxruntime
-
-    from auricle.serving.classifier import Classifier
+    from auricle import Classifier
+    from auricle.bundle.network import open_session
 
     classifier = Classifier.load(bundle)
     waveform = np.random.default_rng(0).standard_normal(round(CLIP_S * classifier.sample_rate_hz)).astype(np.float32)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(bundle / "model.onnx", options)
-    windows = classifier.windowing.cut(classifier.maker.frames(waveform), classifier.windowing.count(len(waveform)))
+    model, rate_hz = classifier.model, classifier.sample_rate_hz
+    session = open_session((bundle / "model.onnx").read_bytes(), threads=1)
+    windows = model.windows(waveform)
     measured = {
         "model_onnx_ms": median_ms(lambda: session.run(None, {"waveform": waveform[None]})),
-        "network_onnx_ms": median_ms(lambda: classifier.network.logits(windows)),
-        "numpy_frames_ms": median_ms(lambda: classifier.maker.frames(waveform)),
-        "classifier_predict_ms": median_ms(lambda: classifier.predict(waveform, classifier.sample_rate_hz)),
+        "network_onnx_ms": median_ms(lambda: model.network.logits(windows)),
+        "numpy_frames_ms": median_ms(lambda: model.maker.frames(waveform)),
+        "classifier_predict_ms": median_ms(lambda: classifier.predict(waveform, rate_hz)),
     }
     if cell is not None:
         import torch
 
-        from auricle.serving.export import _load_network, _read, find_cell
-        from auricle.serving.parity import torch_probabilities
+        from auricle.bundle.export import find_cell, read_cell
+        from auricle.bundle.parity import torch_probabilities
+        from auricle.training.finished import load_network
 
         torch.set_num_threads(1)
         found = find_cell(cell)
-        preset, predictions = _read(found)
-        network = _load_network(found, preset, len(predictions.categories))
-        temperature = classifier.temperature
+        preset, predictions = read_cell(found)
+        network = load_network(found, preset, len(predictions.categories))
+        temperature = model.bundle.description.calibration.temperature
         measured["torch_ms"] = median_ms(
-            lambda: torch_probabilities(network, preset, classifier.windowing, waveform[None], temperature)
+            lambda: torch_probabilities(network, preset, model.windowing, waveform[None], temperature)
         )
         measured["torch_over_onnx"] = measured["torch_ms"] / measured["model_onnx_ms"]
     return measured

@@ -12,7 +12,7 @@ from auricle.report.wording import Text
 
 def plain(text: Text) -> str:
     """Return the words of a text, with common blanks."""
-    words = (piece if isinstance(piece, str) else getattr(piece, "text", getattr(piece, "words", "")) for piece in text)
+    words = (piece if isinstance(piece, str) else getattr(piece, "text", "") for piece in text)
     return "".join(words).replace("\xa0", " ")
 
 

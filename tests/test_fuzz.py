@@ -13,6 +13,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from auricle.bundle.graph import check_graph
+from auricle.bundle.reading import load_bundle
 from auricle.config import load_preset, load_study, parse_overrides, to_yaml
 from auricle.data.folds import PROTOCOLS, make_splits
 from auricle.data.grouping import NamePattern, grouped_by_name
@@ -20,8 +22,6 @@ from auricle.data.manifest import Clip, Manifest, require_enough
 from auricle.data.tables import own_clips
 from auricle.errors import AuricleError
 from auricle.runs import CellName
-from auricle.serving.bundle import load_bundle
-from auricle.serving.graph import check_graph
 
 NUM_FAST = 40  # inputs of each parser
 NUM_LONG = {"manifest": 20_000, "configuration": 10_000, "description": 20_000, "graph": 20_000, "names": 30_000}

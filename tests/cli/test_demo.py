@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import yaml
 
+from auricle.demo import sources
 from auricle.files import write_json, write_text
 from auricle.runs import CellName, StudyFolder
-from auricle.serving import demo_sources
 from auricle.study.reopen import plainest_cells
 
 
@@ -71,7 +71,7 @@ def exported(monkeypatch):
         places.append(to)
 
     module = types.SimpleNamespace(export_cell=export_cell)  # the real one would import PyTorch
-    monkeypatch.setitem(sys.modules, "auricle.serving.export", module)
+    monkeypatch.setitem(sys.modules, "auricle.bundle.export", module)
     return places
 
 
@@ -80,12 +80,12 @@ def test_a_model_of_a_study_is_exported_once_and_again_when_its_cell_is_newer(tm
     (cell,) = plainest_cells(study).values()
     said = []
     for _ in range(2):
-        assert demo_sources.study_bundle(study, cell, tmp_path / "scratch", said.append) == study / "bundles" / "cnn"
+        assert sources.study_bundle(study, cell, tmp_path / "scratch", said.append) == study / "bundles" / "cnn"
     assert len(exported) == 1
     assert str(study) in said[0]
     later = (study / "bundles" / "cnn" / "bundle.json").stat().st_mtime + 10
     os.utime(cell.metrics, (later, later))
-    demo_sources.study_bundle(study, cell, tmp_path / "scratch", said.append)
+    sources.study_bundle(study, cell, tmp_path / "scratch", said.append)
     assert len(exported) == 2
 
 
@@ -94,14 +94,14 @@ def test_a_study_that_cannot_be_written_is_exported_for_this_time_only(tmp_path,
     study = make_study(tmp_path / "study", ["cnn/test-split-2-0"])
     (cell,) = plainest_cells(study).values()
     said = []
-    bundle = demo_sources.study_bundle(study, cell, tmp_path / "scratch", said.append)
+    bundle = sources.study_bundle(study, cell, tmp_path / "scratch", said.append)
     assert bundle == tmp_path / "scratch" / "bundles" / "cnn"
     assert "for this time only" in said[0]
 
 
 def test_examples_are_the_clips_of_the_study_else_made_sounds(tmp_path):
     study = make_study(tmp_path / "study", ["cnn/test-split-2-0"])
-    made = demo_sources.load_examples([study])
+    made = sources.load_examples([study])
     assert [example.name for example in made][:2] == ["chirp_down", "chirp_up"]
     assert max(float(np.abs(example.waveform).max()) for example in made) <= 1
     samples = StudyFolder(study).samples
@@ -109,6 +109,6 @@ def test_examples_are_the_clips_of_the_study_else_made_sounds(tmp_path):
     np.savez(samples, waveforms=np.full((2, 100), 16_384, np.int16), names=["a.wav", "b.wav"],
              categories=["dog", "rain"], sample_rate_hz=8_000)  # fmt: skip
     for path in (study, study / "bundles" / "cnn"):
-        dog, rain = demo_sources.load_examples([path])
+        dog, rain = sources.load_examples([path])
         assert (dog.name, rain.name, dog.sample_rate_hz) == ("dog", "rain", 8_000)
         assert dog.waveform.tolist() == pytest.approx([0.5] * 100, abs=1e-4)

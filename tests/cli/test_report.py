@@ -21,7 +21,7 @@ def calls(monkeypatch, tmp_path) -> list[tuple]:
 
     monkeypatch.setattr("auricle.probes.probe.probe_study", probe_study)
     monkeypatch.setattr(
-        "auricle.listening.build.build_listening_page", lambda folder, **_: seen.append(("hear", folder))
+        "auricle.report.errors_page.build_errors_page", lambda folder, **_: seen.append(("hear", folder))
     )
     monkeypatch.setattr("auricle.report.build.build_report", build_report)
     (tmp_path / "mine").mkdir()

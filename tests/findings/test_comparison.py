@@ -209,7 +209,7 @@ def test_where_nothing_is_shown_the_report_says_what_could_have_been(invent):
     found = compare(study, "test-split")
     assert found.detectable is not None
     assert 0.05 < found.detectable < 0.3
-    assert f"finds a true difference of {100 * found.detectable:.1f} points four times in five" in told(study)
+    assert f"shows a true difference of about {100 * found.detectable:.1f} points four times in five" in told(study)
 
 
 def test_a_mean_over_unequal_folds_is_the_share_of_clips_right(make_study):

@@ -4,10 +4,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from auricle.bundle.windows import Windowing
 from auricle.config import AudioConfig, FrontendConfig
 from auricle.model.frames import FrameMaker
 from auricle.model.frontend import build_frontend
-from auricle.serving.windows import Windowing
 
 AUDIO = AudioConfig(sample_rate_hz=8_000)
 FRONTENDS = [

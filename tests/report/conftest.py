@@ -40,6 +40,7 @@ class FakeStudy:
         unstarted: cells without a folder.
         baselines: name to skill, as `skill`.
         dataset: more of what study.yaml says of the dataset.
+        clip_end: end of the name of every clip.
     """
 
     source: str = "esc10"
@@ -60,13 +61,14 @@ class FakeStudy:
     unstarted: Sequence[str] = ()
     baselines: Mapping[str, float | None] = field(default_factory=dict)
     dataset: Mapping[str, Any] = field(default_factory=dict)
+    clip_end: str = ".wav"
 
 
 def write_study(folder: Path, fake: FakeStudy = FakeStudy()) -> Path:
     """Write the folder of a study that never ran."""
     place = StudyFolder(folder)
     clips = [
-        (f"{fold}-{1000 + 97 * group}-A-{label}.wav", label, fold, f"{category}/{fold}/{group // 2}")
+        (f"{fold}-{1000 + 97 * group}-A-{label}{fake.clip_end}", label, fold, f"{category}/{fold}/{group // 2}")
         for fold in range(1, fake.num_folds + 1)
         for label, category in enumerate(fake.categories)
         for group in range(fake.clips_per_class_and_fold)

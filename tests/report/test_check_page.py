@@ -6,9 +6,10 @@ import soundfile
 
 from auricle.audit.audit import Audit, audit
 from auricle.data.datasets import survey
-from auricle.report.check_page import MAX_PICTURES, MAX_ROWS, compose, write_check_page
-from auricle.report.document import Figure, Table, blocks_of
-from auricle.report.figures import style
+from auricle.report.check_page import MAX_PICTURES, MAX_ROWS, compose_check, write_check_page
+from auricle.report.document import Figure, blocks_of
+from auricle.report.figures.style import style
+from auricle.report.table import Table
 
 
 @pytest.fixture
@@ -20,14 +21,15 @@ def found(tmp_path: Path) -> Audit:
             path.parent.mkdir(parents=True, exist_ok=True)
             soundfile.write(path, np.append(generator.normal(0, 0.1, 4_000), np.zeros(4_000)), 8_000)
     for n in range(MAX_ROWS + 5):
-        (tmp_path / "sounds/cat" / f"<b>{n}.wav").touch()
+        (tmp_path / "sounds/cat" / f"<b>{n} **c** [a](javascript:b) {{{{ 7 * 7 }}}}.wav").touch()
     return audit(survey(str(tmp_path / "sounds")), workers=1)
 
 
 def test_the_page_stands_alone_and_names_cannot_change_it(found: Audit, tmp_path: Path) -> None:
     write_check_page(tmp_path / "deep" / "page.html", found)
     page = (tmp_path / "deep" / "page.html").read_text()
-    assert "&lt;b&gt;0.wav" in page
+    assert "&lt;b&gt;0 **c** [a](javascript:b) {{ 7 * 7 }}.wav" in page
+    assert "Predictable from metadata, %" in page
     assert "<b>0" not in page
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org/", "")
     assert "prefers-color-scheme: dark" in page
@@ -35,7 +37,7 @@ def test_the_page_stands_alone_and_names_cannot_change_it(found: Audit, tmp_path
 
 def test_tables_and_pictures_are_limited_and_undecodable_clips_have_none(found: Audit) -> None:
     with style():
-        document = compose(found)
+        document = compose_check(found)
     blocks = list(blocks_of(document.sections))
     rows = {table.name: sum(map(len, table.groups.values())) for table in blocks if isinstance(table, Table)}
     assert rows["empty-clips"] == MAX_ROWS

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from auricle.report import figures_calibration, figures_dataset, figures_ranking, figures_results, figures_training
-from auricle.report.figures import GRID, INK, SERIES, drawable, palette, panel, style
-from auricle.report.inline import inlined
-from auricle.report.ranking import Place
-from auricle.report.tables import ComparativeRow
+from auricle.findings.ranking import Rank
+from auricle.findings.scores import ComparativeRow
+from auricle.report.figures import calibration, dataset, ranking, results, training
+from auricle.report.figures.inline import inlined
+from auricle.report.figures.style import GRID, INK, SERIES, drawable, palette, panel, style
 from auricle.scoring.calibration import reliability
 from auricle.scoring.metrics import mean_curve, one_vs_rest
 
@@ -19,12 +19,13 @@ RATE_HZ = 16_000
 
 def row(model: str) -> ComparativeRow:
     return ComparativeRow(
-        model=model, protocol="k-fold", leaky=False, cells=2, cells_planned=2, test_clips=80, accuracy=0.8,
-        accuracy_sd=0.01, accuracy_min=0.79, accuracy_max=0.81, accuracy_low=0.7, accuracy_high=0.87,
+        model=model, protocol="k-fold", leaky=False, cells=2, cells_planned=2, test_clips=80, test_groups=40,
+        accuracy=0.8, accuracy_sd=0.01, accuracy_min=0.79, accuracy_max=0.81, accuracy_low=0.7,
+        accuracy_high=0.87, seed_sd=None, fold_sd=0.01, ensemble_accuracy=0.8,
         window_accuracy=0.75, window_accuracy_sd=0.01, validation_accuracy=0.8, validation_accuracy_sd=0.01,
         macro_precision=0.8, macro_recall=0.8, macro_f1=0.8, macro_f1_sd=0.01, macro_auc=0.9, macro_auc_sd=0.01,
         loss=0.5, loss_sd=0.01, calibration_error=0.1, parameters=10, trainable_parameters=10, multiply_adds=10,
-        minutes=1.0,
+        minutes=1.0, cpu_seconds=None,
     )  # fmt: skip
 
 
@@ -38,23 +39,23 @@ def drawings(num: int) -> dict[str, Callable[[], Figure]]:
     bins = reliability(rng.uniform(1 / num, 1.0, 4 * num), rng.random(4 * num) < 0.7)
     f1 = rng.uniform(size=num).tolist()
     return {
-        "accuracies": lambda: figures_results.accuracies(
+        "accuracies": lambda: results.accuracies(
             [row("cnn"), row("my $\\frac$")], {"cnn": [0.79, 0.81], "my $\\frac$": [0.8, 0.8]},
             palette(["cnn", "my $\\frac$"]), {"chance": 0.1}, "k-fold",
         ),
-        "confusion": lambda: figures_results.confusion(np.eye(num, dtype=int) * 4, categories, SERIES[0]),
-        "f1": lambda: figures_results.f1_bars(f1, [[value, value] for value in f1], categories, SERIES[1]),
-        "f1-models": lambda: figures_results.f1_by_model({"cnn": f1, "b": f1}, categories, palette(["cnn", "b"])),
-        "roc": lambda: figures_results.roc(curves, mean_curve(curves), categories),
-        "curves": lambda: figures_training.curves([history] * 2, "loss", colour=SERIES[2], top=2.0, title="cnn"),
-        "ranking": lambda: figures_ranking.ranking(
-            [Place(row("cnn"), 1, 2), Place(row("my $\\frac$"), 1, 3), Place(row("c"), 2, 3)], [(0, 1), (1, 2)],
+        "confusion": lambda: results.confusion(np.eye(num, dtype=int) * 4, categories, SERIES[0]),
+        "f1": lambda: results.f1_bars(f1, [[value, value] for value in f1], categories, SERIES[1]),
+        "f1-models": lambda: results.f1_by_model({"cnn": f1, "b": f1}, categories, palette(["cnn", "b"])),
+        "roc": lambda: results.roc(curves, mean_curve(curves), categories),
+        "curves": lambda: training.curves([history] * 2, "loss", colour=SERIES[2], top=2.0, title="cnn"),
+        "ranking": lambda: ranking.ranking_bars(
+            [Rank(row("cnn"), 1, 2), Rank(row("my $\\frac$"), 1, 3), Rank(row("c"), 2, 3)], [(0, 1), (1, 2)],
             palette(["cnn", "my $\\frac$", "c"]), "k-fold",
         ),
-        "reliability": lambda: figures_calibration.reliability_diagram(bins, bins, 4, SERIES[0], "cnn"),
-        "reliability-plain": lambda: figures_calibration.reliability_diagram(bins, None, 1, SERIES[0], "cnn"),
-        "counts": lambda: figures_dataset.class_counts({name: {1: 4, 2: 3} for name in categories}, [1, 2]),
-        "sample": lambda: figures_dataset.sample(np.sin(np.arange(8000.0) / 5), RATE_HZ, "tone"),
+        "reliability": lambda: calibration.reliability_diagram(bins, bins, 4, SERIES[0], "cnn"),
+        "reliability-plain": lambda: calibration.reliability_diagram(bins, None, 1, SERIES[0], "cnn"),
+        "counts": lambda: dataset.class_counts({name: {1: 4, 2: 3} for name in categories}, [1, 2]),
+        "sample": lambda: dataset.sample(np.sin(np.arange(8000.0) / 5), RATE_HZ, "tone"),
     }  # fmt: skip
 
 
@@ -109,7 +110,7 @@ def test_names_that_cannot_be_drawn_become_their_number(name: str, shown: str):
 def test_the_loudest_band_of_a_tone_is_the_tone_s():
     time_s = np.arange(RATE_HZ) / RATE_HZ
     for tone_hz in (200.0, 1000.0, 5000.0):
-        levels_db, centres_hz = figures_dataset.mel_levels(np.sin(2 * np.pi * tone_hz * time_s), RATE_HZ)
+        levels_db, centres_hz = dataset.mel_levels(np.sin(2 * np.pi * tone_hz * time_s), RATE_HZ)
         loudest = centres_hz[levels_db.mean(axis=1).argmax()]
         assert loudest == pytest.approx(tone_hz, rel=0.08)
         assert levels_db.max() == 0
@@ -118,7 +119,7 @@ def test_the_loudest_band_of_a_tone_is_the_tone_s():
 
 @pytest.mark.parametrize("waveform", [np.zeros(8000), np.ones(100), np.full(480_000, 0.5)])
 def test_silence_a_blink_and_half_a_minute_have_a_spectrogram(waveform: np.ndarray):
-    levels_db, _ = figures_dataset.mel_levels(waveform, RATE_HZ)
+    levels_db, _ = dataset.mel_levels(waveform, RATE_HZ)
     assert np.isfinite(levels_db).all()
     assert 1 <= levels_db.shape[1] <= 241
 

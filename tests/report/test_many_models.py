@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from auricle.report.build import compose
-from auricle.report.chapter_training import MOST_PANELS
-from auricle.report.comparisons import MOST_SHOWN
-from auricle.report.document import Document, Figure, blocks_of
+from auricle.findings.findings import find
 from auricle.findings.study import load_study
+from auricle.report.build import compose
+from auricle.report.chapters.comparison import MOST_SHOWN
+from auricle.report.chapters.training import MOST_PANELS
+from auricle.report.document import Document, Figure, Report, blocks_of
 from auricle.report.numbering import numbered
 from auricle.report.table import Table, write_csv
 from auricle.runs import StudyFolder
@@ -31,7 +32,8 @@ def document(make_study: Callable[..., Path]) -> Document:
     clips = load_study(folder).cells[0].clips.clips
     with StudyFolder(folder).judgements.open("w", newline="") as file:
         csv.writer(file).writerows([("clip", "heard_as", "count"), *((clip, "dog", 3) for clip in clips)])
-    return compose(load_study(folder))
+    study = load_study(folder)
+    return compose(Report(study, find(study)))
 
 
 def figures(document: Document) -> dict[str, Figure]:
@@ -60,13 +62,13 @@ def blocks(document: Document, kind: str) -> list[dict[str, Any]]:
     return list(within(numbered(document)["sections"]))
 
 
-def words(pieces: list[dict[str, Any]]) -> str:
-    return "".join(piece["words"] for piece in pieces)
+def text_of(pieces: list[dict[str, Any]]) -> str:
+    return "".join(piece["text"] for piece in pieces)
 
 
 def bullets(document: Document, head: str) -> list[str]:
     """Return the items of all lists that begin so."""
-    items = [words(item) for block in blocks(document, "bullets") for item in block["items"]]
+    items = [text_of(item) for block in blocks(document, "bullets") for item in block["items"]]
     return [item for item in items if item.startswith(head)]
 
 
@@ -78,7 +80,7 @@ def test_of_the_pairs_those_of_the_best_are_shown_and_the_file_has_all(document:
     (group,) = shown["groups"]
     assert len(group["rows"]) == len(MODELS) - 1
     assert {row[0]["text"] for row in group["rows"]} == {group["rows"][0][0]["text"]}
-    assert words(shown["caption"]).endswith(" 78 more rows: tables/table-pairs.csv.")
+    assert text_of(shown["caption"]).endswith(" 78 more rows: tables/table-pairs.csv.")
 
 
 def test_what_has_a_column_a_model_shows_the_most_accurate(document: Document):
@@ -102,5 +104,5 @@ def test_recipes_of_many_models_are_numbered_and_all_their_models_named(document
 
 
 def test_a_sentence_names_the_widest_gaps_alone(document: Document):
-    (told,) = bullets(document, "Overfitting. The widest gaps of 14 models.")
-    assert told.count(" a gap of ") == 3
+    (gaps,) = bullets(document, "Overfitting. The widest gaps of 14 models.")
+    assert gaps.count(" a gap of ") == 3

@@ -3,20 +3,20 @@ import json
 import pytest
 
 from auricle.report.document import Bullets, Document, Figure, Pair, Paragraph, Section
-from auricle.report.figures import Panel
+from auricle.report.figures.style import Panel
 from auricle.report.numbering import numbered
 from auricle.report.table import Column, Spread, Table
 from auricle.report.wording import Code, Ref, Strong
 
 
 def figure(name: str) -> Figure:
-    return Figure(name, (Panel(name, "<svg/>", 3.0, "a picture"),), ("What to see.",))
+    return Figure((Panel(name, "<svg/>", 3.0, "a picture"),), name, ("What to see.",))
 
 
 def table(name: str, **changes) -> Table:
     columns = (Column("model", "Model", "code"), Column("accuracy", "Accuracy", "percent", "high"))
     rows = [("a", Spread(0.5, 0.01)), ("b", Spread(0.9)), ("c", Spread(0.9001))]
-    return Table(name, ("What to see.",), columns, {"": rows}, **changes)
+    return Table(columns, {"": rows}, name=name, caption=("What to see.",), **changes)
 
 
 def document(*sections: Section) -> Document:
@@ -45,7 +45,7 @@ def test_links_are_resolved_forward_and_backward():
     text = ("See ", Ref("f1"), ", ", Ref("two"), ", ", Strong("now"), ", ", Code("x"))
     content = numbered(document(Section("one", "One", (Paragraph(text),)), Section("two", "Two", (figure("f1"),))))
     pieces = content["sections"][1]["blocks"][0]["text"]
-    assert [(piece["kind"], piece["words"]) for piece in pieces] == [
+    assert [(piece["kind"], piece["text"]) for piece in pieces] == [
         ("plain", "See "), ("ref", "Figure 1"), ("plain", ", "), ("ref", "Section 2"), ("plain", ", "),
         ("strong", "now"), ("plain", ", "), ("code", "x"),
     ]  # fmt: skip

@@ -2,18 +2,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from auricle import files, runs
-from auricle.report.chapter_reported import reported_chapter
-from auricle.report.document import Bullets, Table
-from auricle.findings.study import Study, load_study
-from auricle.report.reported import claims, measured, reasons
+from auricle.findings.reference import Reason, Verdict, beside_reports, claims, measure
+from auricle.findings.scores import network_rows
+from auricle.findings.study import Study
+from auricle.report.chapters.reported import reported
+from auricle.report.document import Bullets, Report, blocks_of
 from auricle.report.results_page import write_results_section
-from auricle.report.table import show
-from auricle.report.wording import Text
+from auricle.report.table import Table, show
 from auricle.runs import StudyFolder
 from auricle.scoring.predictions import read_predictions
+from auricle.scoring.statistics import share_interval
+from report.written import plain, report_of, sections, tables
 
 RECORDED = {"kind": "one-class", "epoch": 3, "cause": "learning rate 0.05 is too high", "cures": [["a.b=1"]]}
 MODELS = (
@@ -26,14 +29,9 @@ MODELS = (
 )
 
 
-def words(text: Text) -> str:
-    plain = "".join(piece if isinstance(piece, str) else getattr(piece, "words", "") for piece in text)
-    return plain.replace("\xa0", " ")
-
-
 @pytest.fixture(scope="module")
-def study(make_study: Callable[..., Path]) -> Study:
-    return load_study(
+def report(make_study: Callable[..., Path]) -> Report:
+    return report_of(
         make_study(
             models=MODELS, protocols=("k-fold", "random"), epochs=3, clip_s=0.1, leaky_protocols=("random",),
             skill={"report-a-cnn": 4.0, "report-a-cnn-adam-0.05": None, "report-b-cnn": 0.0,
@@ -47,22 +45,22 @@ def study(make_study: Callable[..., Path]) -> Study:
 
 
 @pytest.fixture(scope="module")
-def table(study: Study) -> Table:
-    (chapter,) = reported_chapter(study)
-    return next(block for block in chapter.blocks if isinstance(block, Table))
+def study(report: Report) -> Study:
+    return report.study
+
+
+@pytest.fixture(scope="module")
+def table(report: Report) -> Table:
+    return tables(sections(reported, report))["table-reported"]
 
 
 def rows_of(table: Table, group: str, **wanted: str) -> list[dict[str, str]]:
     title = next(title for title in table.groups if title.startswith(group))
     shown = [
-        {column.key: plain(show(value, column.kind)) for column, value in zip(table.columns, row, strict=True)}
+        {column.key: plain((show(value, column.kind),)) for column, value in zip(table.columns, row, strict=True)}
         for row in table.groups[title]
     ]
     return [row for row in shown if all(row[key] == value for key, value in wanted.items())]
-
-
-def plain(text: str) -> str:
-    return text.replace("\xa0", " ").replace("\N{NON-BREAKING HYPHEN}", "-")
 
 
 def test_every_figure_of_the_four_reports_is_there_as_printed():
@@ -94,8 +92,9 @@ def test_macro_f1_is_the_mean_of_the_classes_where_only_these_are_printed():
     assert claim.f1 == "0.375"
 
 
-def test_a_study_without_their_models_has_no_such_chapter(esc10: Study):
-    assert reported_chapter(esc10) == ()
+def test_a_study_without_their_models_has_no_such_chapter(esc10: Study, esc10_study: Path):
+    assert beside_reports(esc10, network_rows(esc10, "k-fold")) == ()
+    assert reported(report_of(esc10_study)) is None
 
 
 def test_a_variant_is_found_by_its_optimiser_and_rate(table: Table):
@@ -123,8 +122,7 @@ def test_a_variant_that_diverged_has_a_row(make_study: Callable[..., Path]):
     files.write_json(
         StudyFolder(folder).cell(runs.CellName.parse(cell)).error, {"cause": "diverged in epoch 1, step 42"}
     )
-    (chapter,) = reported_chapter(load_study(folder))
-    table = next(block for block in chapter.blocks if isinstance(block, Table))
+    table = tables(sections(reported, report_of(folder)))["table-reported"]
     (steps,) = rows_of(table, "Report D", model="T, 1 head, 40 steps")
     (epoch,) = rows_of(table, "Report D", model="T, 1 head, 1 epoch")
     assert (steps["reported_accuracy"], steps["standing"]) == ("10", "agree")
@@ -156,38 +154,58 @@ def test_a_recipe_that_no_report_has_stands_without_reported_figures(table: Tabl
     assert (row["reported_accuracy"], row["standing"]) == ("–", "not reported")
 
 
-def test_accuracy_per_window_is_that_of_the_windows(study: Study):
-    found = measured(study, "report-a-cnn", "k-fold", by_window=True)
-    assert found is not None
-    shares = []
-    for cell in found.cells:
+def test_the_interval_is_that_of_the_comparison_for_clips(report: Report):
+    row = report.findings.main.row_of("report-a-cnn")
+    found = measure(report.study, row, by_window=False)
+    assert (found.accuracy, found.low, found.high) == (row.accuracy, row.accuracy_low, row.accuracy_high)
+    assert (found.low, found.high) == report.study.answers["k-fold"].interval("report-a-cnn")
+
+
+def test_accuracy_per_window_is_that_of_the_windows_with_the_interval_of_their_clips(report: Report):
+    study, row = report.study, report.findings.main.row_of("report-a-cnn")
+    found = measure(study, row, by_window=True)
+    shares, right = [], {}
+    for cell in study.of("report-a-cnn", "k-fold"):
         windows = read_predictions(StudyFolder(study.folder).cell(cell.name).predictions).of("test")
-        shares.append((windows.probabilities.argmax(1) == windows.labels).mean())
+        of_windows = windows.probabilities.argmax(1) == windows.labels
+        shares.append(of_windows.mean())
+        for clip, is_right in zip(windows.clips, of_windows, strict=True):
+            right.setdefault(clip, []).append(is_right)
     assert found.accuracy == pytest.approx(sum(shares) / len(shares))
     assert found.best == pytest.approx(max(shares))
+    groups = [sorted(set(study.dataset.groups.values())).index(study.dataset.groups[clip]) for clip in right]
+    means = np.array([np.mean(values) for values in right.values()])
+    assert len(set(groups)) < len(means)
+    assert (found.low, found.high) == pytest.approx(share_interval(means, np.array(groups)), abs=0.01)
     assert found.low < found.accuracy < found.high
 
 
-def test_each_difference_has_its_reason(study: Study):
-    (chapter,) = reported_chapter(study)
-    (bullets,) = (block for block in chapter.blocks if isinstance(block, Bullets))
-    told = {plain(words(item)).partition(".")[0]: plain(words(item)) for item in bullets.items}
+def test_each_difference_has_its_reason(report: Report):
+    (bullets,) = (block for block in blocks_of(sections(reported, report)) if isinstance(block, Bullets))
+    told = {plain(item).partition(".")[0]: plain(item) for item in bullets.items}
     adam = next(text for head, text in told.items() if head.startswith("report-a-cnn-adam-0"))
     assert "25.0 points lower: 4 of 4 trainings here collapsed (learning rate 0.05 is too high)" in adam
     assert "the report gives the best fold, this is the mean over folds (the best: 10.0 %); what the report" in adam
     assert "let clips of one recording stand on both sides, these do not" in told["report-b-cnn, k-fold"]
     assert "Collapsed there and here" in told["report-c-transformer-h2, k-fold"]
     assert "36,522 parameters reported, 436,314 counted" not in told["report-a-cnn, k-fold"]
-    assert "12,212 parameters reported, 436,314 counted" in told["report-a-cnn, k-fold"]
+    assert "12,212 parameters reported, 436,314 counted." in told["report-a-cnn, k-fold"]
 
 
-def test_a_collapse_that_passed_is_told(study: Study):
-    claim = next(one for one in claims() if (one.model, one.protocol) == ("report-c-transformer-h4", "k-fold"))
-    found = measured(study, "report-c-transformer-h4-20-epochs", "k-fold", by_window=True)
-    assert found is not None
-    assert reasons(claim, found, leaky=False, num_classes=10) == ["the report's training collapsed, none did here"]
-    first, *others = found.cells
+def test_a_collapse_that_passed_is_told(report: Report):
+    rows = report.findings.reference
+    (row,) = [one for one in rows if one.claim and (one.preset, one.protocol) == ("report-c-transformer-h4", "k-fold")]
+    assert (row.verdict, row.reasons) == (Verdict.HIGHER, (Reason.COLLAPSED_THERE,))
+    for recovered, words in ((0, "none did here"), (1, "1 of 4 did for a while here")):
+        one = replace(row, measured=replace(row.measured, recovered=recovered))
+        changed = Report(report.study, replace(report.findings, reference=(one,)))
+        (bullets,) = (block for block in blocks_of(sections(reported, changed)) if isinstance(block, Bullets))
+        assert f"the report's training collapsed, {words}; 2,607,778" in plain(bullets.items[0])
+
+
+def test_trainings_that_collapsed_for_a_while_are_counted(report: Report):
+    name = "report-c-transformer-h4-20-epochs"
+    first, *others = report.study.of(name, "k-fold")
     passed = replace(first, history=({**first.history[0], "recovered": True}, *first.history[1:]))
-    found = replace(found, cells=(passed, *others))
-    told = reasons(claim, found, leaky=False, num_classes=10)
-    assert told == ["the report's training collapsed, 1 of 4 did for a while here"]
+    study = replace(report.study, cells=(passed, *others))
+    assert measure(study, report.findings.main.row_of(name), by_window=True).recovered == 1

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from auricle.errors import AuricleError, UsageError
+from auricle.findings.comparison import compare
+from auricle.findings.scores import network_rows
 from auricle.findings.study import Study, load_study
 from auricle.report.results_page import write_results_section
-from auricle.report.seeds import seed_rows
-from auricle.report.tables import comparative_rows
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def test_a_section_has_one_row_a_model_and_protocol_and_its_circumstances(
     page = tmp_path / "RESULTS.md"
     write_results_section(esc10_study, page)
     text = page.read_text()
-    best = next(row for row in comparative_rows(esc10) if (row.model, row.protocol) == ("cnn", "k-fold"))
+    best = next(row for row in network_rows(esc10, "k-fold") if row.model == "cnn")
     assert f"| cnn | k-fold | 4 | {100 * best.accuracy:.1f} ± {100 * best.accuracy_sd:.1f} |" in text
     assert text.count("\n| ") == 2 + 8
     for fact in ("AMD EPYC 7B13, 2 cores", "0123456789ab", "2026-05-04", "Seeds: 0", "3f1d3f1d3f1d3f1d"):
@@ -77,12 +77,17 @@ def test_several_seeds_are_told_from_several_folds(make_study: Callable[..., Pat
     )
     write_results_section(folder, tmp_path / "RESULTS.md")
     text = (tmp_path / "RESULTS.md").read_text()
-    cnn, transformer = seed_rows(load_study(folder))
-    assert f"| cnn | official | 3 | {100 * cnn.accuracy:.1f} | {100 * cnn.sd:.1f} |" in text
+    found = compare(load_study(folder), "official")
+    cnn, transformer = found.rows
+    assert f"| cnn | official | 3 | {100 * cnn.accuracy:.1f} | {100 * cnn.seed_sd:.1f} |" in text
     assert "less cnn" in text
-    assert f"| {100 * transformer.against.difference:+.1f} | {100 * transformer.against.low:+.1f} to " in text
-    assert transformer.against.difference == pytest.approx(transformer.accuracy - cnn.accuracy)
-    assert cnn.low < cnn.accuracy < cnn.high
+    (pair,) = found.pairs
+    assert (pair.first, pair.second) == ("cnn", "transformer-h1")
+    assert f"| {-100 * pair.mean:+.1f} | {-100 * pair.high:+.1f} to {-100 * pair.low:+.1f} |" in text
+    assert pair.mean == pytest.approx(cnn.accuracy - transformer.accuracy)
+    assert f"| {100 * cnn.accuracy_low:.1f} to {100 * cnn.accuracy_high:.1f} |" in text
+    assert cnn.accuracy_low < cnn.accuracy < cnn.accuracy_high
+    assert "95 % interval for other clips, a BCa bootstrap over groups" in text
 
 
 def test_seeds_as_an_ensemble_answer_with_their_mean_probabilities(make_study: Callable[..., Path], tmp_path: Path):
@@ -92,7 +97,7 @@ def test_seeds_as_an_ensemble_answer_with_their_mean_probabilities(make_study: C
     for fold in range(1, 6):
         cells = [cell.clips for cell in study.cells if cell.name.fold == fold]
         right += (sum(clips.probabilities for clips in cells).argmax(axis=1) == cells[0].labels).tolist()
-    assert seed_rows(study)[0].together == pytest.approx(sum(right) / len(right))
+    assert network_rows(study, "official")[0].ensemble_accuracy == pytest.approx(sum(right) / len(right))
 
 
 def test_one_seed_has_no_spread_over_seeds(small: Path, tmp_path: Path):

@@ -7,17 +7,13 @@ import numpy as np
 import pytest
 
 from auricle.errors import RefusedError
-from auricle.report.build import compose
-from auricle.report.chapter_tuning import tuning_chapter
-from auricle.report.document import Callout, Figure, Paragraph, blocks_of
-from auricle.findings.study import load_study
-from auricle.report.figures import style
-from auricle.report.figures_tuning import importance_bars, parallel, progress
-from auricle.report.numbering import numbered
-from auricle.report.tables import comparative_rows
-from auricle.report.table import Table
+from auricle.findings.findings import find
+from auricle.report.chapters.tuning import tuning
+from auricle.report.document import Callout, Figure, blocks_of
+from auricle.report.figures.tuning import importance_bars, parallel, progress
 from auricle.search.record import describe_parameters
 from auricle.search.space import Choices, check_space, load_space
+from report.written import plain, report_of, sections, tables, words_of
 
 
 def write_search(folder: Path, *, space: str = "wide", num: int = 60, states: tuple[str, ...] = ()) -> dict:
@@ -66,83 +62,74 @@ def tuned(make_study):
         best = min(
             (entry for entry in record["trials"] if entry["loss"]), key=lambda entry: entry["loss"], default=None
         )
-        return load_study(folder), record, best
+        return report_of(folder), record, best
 
     return tuned
 
 
-def chapter(study):
-    with style():
-        return tuning_chapter(study, comparative_rows(study))
-
-
-def words(sections) -> str:
-    paragraphs = [block for block in blocks_of(sections) if isinstance(block, Paragraph)]
-    return "".join(
-        piece if isinstance(piece, str) else getattr(piece, "words", "") for p in paragraphs for piece in p.text
-    )
-
-
-def test_a_study_without_a_search_has_no_such_chapter(esc10):
-    assert chapter(esc10) == ()
-    with style():
-        assert "Hyper-parameter tuning" not in [section.title for section in compose(esc10).sections]
-
-
-def test_the_chapter_stands_between_training_and_results_and_every_reference_is_met(tuned):
-    study, _, _ = tuned()
-    document = compose(study)
-    titles = [section.title for section in document.sections]
-    assert titles.index("Training") + 1 == titles.index("Hyper-parameter tuning") == titles.index("Results") - 1
-    numbered(document)
+def test_a_study_without_a_search_has_no_such_chapter(esc10_study):
+    assert tuning(report_of(esc10_study)) is None
 
 
 def test_the_best_set_is_the_one_with_the_lowest_validation_loss(tuned):
-    study, record, best = tuned()
-    sections = chapter(study)
-    tables = {block.name: block for block in blocks_of(sections) if isinstance(block, Table)}
-    (rows,) = tables["table-best-set"].groups.values()
+    report, record, best = tuned()
+    parts = sections(tuning, report)
+    (rows,) = tables(parts)["table-best-set"].groups.values()
     assert [row[0] for row in rows] == list(record["parameters"])
     rates = next(row for row in rows if row[0] == "training.learning_rate")
     assert rates[1] == "0.0001 to 0.1, evenly over its logarithm"
     assert float(rates[2]) == pytest.approx(best["values"]["training.learning_rate"], rel=1e-3)
-    (trials,) = tables["table-trials"].groups.values()
+    (trials,) = tables(parts)["table-trials"].groups.values()
     assert trials[0][:2] == (best["number"], best["loss"])
     assert len(trials) == 8
-    assert f"The best is trial {best['number']}" in words(sections)
+    assert f"The best is trial {best['number']}" in words_of(parts)
+
+
+def test_the_best_set_is_set_beside_its_test_score(make_study):
+    folder = make_study(models=("cnn",), protocols=("test-split",))
+    number = min((entry for entry in write_search(folder)["trials"] if entry["loss"]), key=lambda one: one["loss"])
+    name = f"<cnn>*-trial-{number['number']}"
+    folder = make_study(models=("cnn", name), protocols=("test-split",), skill={name: 9.0}, epochs=1, clip_s=0.1)
+    write_search(folder)
+    report = report_of(folder)
+    row = report.findings.main.row_of(name)
+    told = words_of(sections(tuning, report))
+    assert f"scored once on the test fold, as {name}: {100 * row.accuracy:.1f} % of test clips (95 % interval" in told
+    assert [one.model for one in report.findings.tuning.tested] == [name]
 
 
 def test_it_says_that_the_test_fold_was_not_loaded_and_that_the_best_score_was_picked(tuned):
-    sections = chapter(tuned()[0])
-    assert "The 80 clips of the test fold were not loaded" in words(sections)
-    assert [block for block in blocks_of(sections) if isinstance(block, Callout)]
+    parts = sections(tuning, tuned()[0])
+    assert "The 80 clips of the test fold were not loaded" in words_of(parts)
+    assert [block for block in blocks_of(parts) if isinstance(block, Callout)]
 
 
 def test_all_points_of_a_small_grid_are_listed_with_their_models(tuned):
-    study, _, _ = tuned(space="assignment", num=16, states=("done",) * 16)
-    tables = {block.name: block for block in blocks_of(chapter(study)) if isinstance(block, Table)}
-    (rows,) = tables["table-trials"].groups.values()
+    report, _, _ = tuned(space="assignment", num=16, states=("done",) * 16)
+    table = tables(sections(tuning, report))["table-trials"]
+    (rows,) = table.groups.values()
     assert len(rows) == 16
     assert {row[1] for row in rows} <= {"cnn", "transformer-h1", "transformer-h2", "transformer-h4"}
-    assert "All trials" in tables["table-trials"].caption[0]
+    assert plain(table.caption) == "All trials that finished."
+    assert len(report.findings.tuning.best_of_models()) == len({row[1] for row in rows})
 
 
 @pytest.mark.parametrize("states", [("done",), ("done", "failed", "running"), ("done", "done")])
 def test_few_trials_are_drawn_too(tuned, states):
-    study, _, _ = tuned(num=len(states), states=states)
-    figures = [block for block in blocks_of(chapter(study)) if isinstance(block, Figure)]
+    report, _, _ = tuned(num=len(states), states=states)
+    figures = [block for block in blocks_of(sections(tuning, report)) if isinstance(block, Figure)]
     assert all(panel.svg.startswith("<svg") for figure in figures for panel in figure.panels)
 
 
 def test_without_a_trial_that_came_to_its_end_there_is_no_chapter(tuned):
-    assert chapter(tuned(num=2, states=("failed", "running"))[0]) == ()
+    assert tuning(tuned(num=2, states=("failed", "running"))[0]) is None
 
 
 def test_a_damaged_record_is_refused(tuned):
-    study, _, _ = tuned()
+    study = tuned()[0].study
     (study.folder / "search" / "trials.json").write_text("{")
     with pytest.raises(RefusedError, match="damaged"):
-        chapter(study)
+        find(study)
 
 
 def test_the_line_of_the_best_so_far_never_rises(tuned):

@@ -11,8 +11,8 @@ from auricle.config import StudyConfig
 from auricle.data.cache import Recordings, prepare
 from auricle.data.datasets import load_manifest
 from auricle.data.folds import make_splits
-from auricle.report.evidence import load_study
-from auricle.report.tables import comparative
+from auricle.findings.scores import comparative
+from auricle.findings.study import load_study
 from auricle.runs import CellName, StudyFolder
 from auricle.scoring.predictions import read_predictions
 from auricle.study import baselines

@@ -139,5 +139,5 @@ class Meter:
         strongest = self._power.max()
         if strongest <= 0:
             return 0.0
-        heard = np.flatnonzero(self._power > strongest * 10 ** (-BANDWIDTH_DB / 10))
-        return float(heard[-1] * self.rate_hz / SPECTRUM_SAMPLES)
+        audible = np.flatnonzero(self._power > strongest * 10 ** (-BANDWIDTH_DB / 10))
+        return float(audible[-1] * self.rate_hz / SPECTRUM_SAMPLES)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import typer
 
-from auricle.cli import data, demo, diagnose, models, report, search, serving, study
+from auricle.cli import data, demo, diagnose, export, listen, models, predict, report, search, study
 from auricle.cli.interrupts import interruptible
 from auricle.cli.options import Quiet, Verbose, Verbosity, say, verbosity
 from auricle.errors import AuricleError, MachineError
@@ -33,10 +33,10 @@ app.command("models", short_help="List the models, or show one layer by layer.")
 app.command("diagnose", short_help="Say why a training does not learn, and try cures.")(diagnose.diagnose)
 app.add_typer(data.app, name="data")
 app.command("report", short_help="Build a study's report again, from disk.")(report.report)
-app.command("export", short_help="Make a bundle of a trained model, to give away.")(serving.export)
-app.command("predict", short_help="Say what is heard in recordings, and when.")(serving.predict)
-app.command("listen", short_help="Say live what the microphone hears.")(serving.listen)
-app.command("demo", short_help="Show trained models at work on a web page.")(demo.demo)
+app.command("export", short_help="Make a bundle of a trained model, to give away.")(export.export)
+app.command("predict", short_help="Detect classes in recordings, with start and end times.")(predict.predict)
+app.command("listen", short_help="Say live what the microphone hears.")(listen.listen)
+app.command("demo", short_help="Serve a web demo of trained models.")(demo.demo)
 
 
 def _print_version(asked: bool) -> None:

@@ -58,8 +58,8 @@ def get(
         if not sys.stdin.isatty():
             raise UsageError(f"{question}; nobody can be asked here, so say --yes")
         typer.confirm(f"{question}. Go on?", abort=True, err=True)
-    with bar("{task.fields[size]}") as told:
-        folder = download(source, to=to, on_progress=told)
+    with bar("{task.fields[size]}") as show:
+        folder = download(source, to=to, on_progress=show)
     print(folder)
 
 

@@ -27,15 +27,15 @@ def demo(
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Show what trained models hear, and where they look, on a web page of this computer.
+    """Serve a web demo: what trained models hear in a sound, and where in time they look.
 
     Nothing is sent elsewhere and no upload is kept. Ctrl-C ends it.
     """
     level = verbosity(context, quiet, verbose)
     if importlib.util.find_spec("gradio") is None:
         raise MachineError("the demo needs Gradio: pip install 'auricle[demo]'")
-    from auricle.serving.demo import build_demo, free_port, serving, wait_until_stopped, warm_up
-    from auricle.serving.demo_sources import load_examples, load_models
+    from auricle.demo.server import build_demo, free_port, serving, wait_until_stopped, warm_up
+    from auricle.demo.sources import load_examples, load_models
 
     free_port(host, port)  # fail now rather than after the models are loaded
     tell = say if level >= 0 else lambda line: None

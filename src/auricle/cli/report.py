@@ -78,8 +78,8 @@ def build(
         probes: whether to find out what the models use, where that is not known yet.
     """
     from auricle.errors import RefusedError, UsageError
-    from auricle.listening.build import build_listening_page
     from auricle.report.build import build_report
+    from auricle.report.errors_page import build_errors_page
 
     notes: list[str] = []
     page = None
@@ -90,7 +90,7 @@ def build(
         if probes:
             notes = _probe(study, source, root, tell)
         try:
-            page = build_listening_page(study, source=source, root=root, on_progress=tell)
+            page = build_errors_page(study, source=source, root=root, on_progress=tell)
         except (RefusedError, UsageError) as error:
             notes.append(f"no page to hear the mistakes on: {error}")
         files = build_report(study, on_progress=tell) | ({"errors": page} if page else {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +17,13 @@ from rich.text import Text
 from auricle.runs import CellName
 
 if TYPE_CHECKING:
-    from auricle.report.tables import ComparativeRow
+    from auricle.findings.scores import ComparativeRow
     from auricle.study.study import StudyResult
 
 
 def print_json(result: StudyResult, files: Mapping[str, Path], more: Mapping[str, Any] | None = None) -> None:
     """Print the result for programs, with more that belongs to it."""
-    from auricle.report.tables import comparative
+    from auricle.findings.scores import comparative
 
     rows = [asdict(row) for row in comparative(result.folder)] if result.done else []
     document = {
@@ -41,17 +41,20 @@ def print_json(result: StudyResult, files: Mapping[str, Path], more: Mapping[str
 
 def print_results(result: StudyResult) -> None:
     """Print the comparative table and, on standard error, the cells that failed."""
-    from auricle.report.tables import comparative
+    from auricle.findings.scores import comparative
 
     if result.done:
         console = Console(highlight=False)
         rows = comparative(result.folder)
         console.print(results_table(rows))
-        console.print(Text("Test clips: accuracy, mean ± deviation of cells; macro F1, AUC. Minutes a cell.", "dim"))
+        console.print(Text("Test clips: accuracy ± deviation of cells; macro F1, AUC. Minutes a cell.", "dim"))
         if any(row.baseline for row in rows):
             console.print(Text("Dim: free baselines, which need no network, on the same folds.", "dim"))
-        for line in unbeaten(rows):
-            console.print(Text(line, "bold"))
+        for protocol, group in itertools.groupby(rows, key=lambda row: row.protocol):
+            members = list(group)
+            console.print(Text(interval_line(protocol, members), "dim"))
+            if line := unbeaten_line(protocol, members):
+                console.print(Text(line, "bold"))
         if any(row.collapsed for row in rows):
             console.print(Text("* collapsed, at least once: `auricle diagnose CELL` says why, and tries cures.", "dim"))
     if result.failed:
@@ -82,13 +85,23 @@ def results_table(rows: Sequence[ComparativeRow]) -> Table:
     return table
 
 
-def unbeaten(rows: Sequence[ComparativeRow]) -> Iterator[str]:
-    """Say which networks are no better than the best baseline of their protocol."""
-    for protocol, group in itertools.groupby(rows, key=lambda row: row.protocol):
-        members = list(group)
-        best = max((row for row in members if row.baseline), key=lambda row: row.accuracy, default=None)
-        if best and (names := [row.model for row in members if not row.baseline and row.accuracy <= best.accuracy]):
-            yield f"{protocol}: no better than {best.model}, a free baseline: {', '.join(names)}."
+def interval_line(protocol: str, rows: Sequence[ComparativeRow]) -> str:
+    """Say how sure the highest accuracy of a protocol's networks is, and of what its interval is."""
+    best = max((row for row in rows if not row.baseline), key=lambda row: row.accuracy)
+    clips = f"{best.test_clips:,} test clip{'' if best.test_clips == 1 else 's'}"
+    if best.test_groups < best.test_clips:
+        clips += f" of {best.test_groups:,} group{'' if best.test_groups == 1 else 's'}"
+    interval = f"{100 * best.accuracy_low:.1f} to {100 * best.accuracy_high:.1f}"
+    return f"{protocol}: {best.model}, 95 % interval {interval} ({clips})."
+
+
+def unbeaten_line(protocol: str, rows: Sequence[ComparativeRow]) -> str:
+    """Say which networks of a protocol are no better than its best baseline; nothing where every one is."""
+    from auricle.findings.comparison import not_above_baseline
+
+    names = ", ".join(row.model for row in not_above_baseline(rows))
+    best = next((row.model for row in rows if row.baseline), "")
+    return f"{protocol}: no better than {best}, a free baseline: {names}." if names else ""
 
 
 def _values(row: ComparativeRow) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from auricle.data.manifest import Manifest, require_enough, split_groups
 from auricle.errors import RefusedError, UsageError, choices
 
 PROTOCOLS = ("test-split", "k-fold", "official", "random")
+NUM_FOLDS = 5  # that are made where a dataset has none
 NUM_RANDOM_FOLDS = 4
 
 

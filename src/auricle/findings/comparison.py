@@ -63,6 +63,11 @@ class Comparison:
         return next(iter(self.baselines), None)
 
     @property
+    def unbeaten_baseline(self) -> list[ComparativeRow]:
+        """Return the networks that are no more accurate than the best baseline."""
+        return not_above_baseline((*self.rows, *self.baselines))
+
+    @property
     def beaten(self) -> list[str]:
         """Return the networks that every leader is shown to be better than, in the order of the study."""
         shown = {(pair.better, pair.worse) for pair in self.pairs if pair.shown}
@@ -90,6 +95,16 @@ class Comparison:
     def pair_of(self, one: str, other: str) -> Difference | None:
         """Return the comparison of two networks, in whichever order."""
         return next((pair for pair in self.pairs if {pair.first, pair.second} == {one, other}), None)
+
+
+def not_above_baseline(rows: Sequence[ComparativeRow]) -> list[ComparativeRow]:
+    """Return the networks of a protocol that are no more accurate than its best baseline; none where it has none.
+
+    Args:
+        rows: of the networks and baselines of the protocol.
+    """
+    best = max((row.accuracy for row in rows if row.baseline), default=None)
+    return [row for row in rows if best is not None and not row.baseline and row.accuracy <= best]
 
 
 def compare(study: Study, protocol: str) -> Comparison:

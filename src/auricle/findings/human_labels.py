@@ -1,128 +1,290 @@
-"""What people heard in the clips of a study, and how the models stand to it."""
+"""What people answered to the clips of a study, and how the models stand to them."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from auricle.report.differences import shares_right
-from auricle.report.evidence import Study
+from auricle.findings.study import Study
 from auricle.runs import StudyFolder
+from auricle.scoring.answers import Answers
+from auricle.scoring.difference import Difference, compare_all
+from auricle.scoring.statistics import group_interval, numbered
 
+PEOPLE = "people"
 ANOTHER = "another class"
+MISSED_BELOW = 0.5  # of the answers to a clip that are right
 
 
 @dataclass(frozen=True, eq=False)
-class People:
-    """What people heard in N test clips.
+class HumanLabels:
+    """What people answered to N test clips.
 
     Attributes:
-        clips: names, each judged once at least.
-        labels: index of the true class, int64, shape (N,).
-        heard: judgements by class, and last those for a class that the study has not, int64, shape (N, K + 1).
+        answers: of the trainings to these clips, each labelled once at least.
+        counts: labels by class, and last those for a class that the study has not, int64, shape (N, K + 1).
     """
 
-    clips: tuple[str, ...]
-    labels: np.ndarray
-    heard: np.ndarray
+    answers: Answers
+    counts: np.ndarray
 
     @property
     def right(self) -> np.ndarray:
-        """Return the share of judgements that are right, by clip, (N,)."""
-        return self.heard[np.arange(len(self.labels)), self.labels] / self.heard.sum(axis=1)
+        """Return the share of labels that are right, by clip, (N,)."""
+        return self.counts[np.arange(len(self.counts)), self.answers.labels] / self.counts.sum(axis=1)
 
     @property
-    def confusion(self) -> np.ndarray:
-        """Return judgements by true class and class heard, the study's classes only, (K, K)."""
-        num = self.heard.shape[1] - 1
-        return np.array([self.heard[self.labels == label, :num].sum(axis=0) for label in range(num)])
+    def agreement_of_people(self) -> np.ndarray:
+        """Return the chance that two people give the same answer to each clip, (N,); NaN where one alone was asked."""
+        num = self.counts.sum(axis=1)
+        pairs = np.where(num > 1, num * (num - 1), np.nan)
+        return np.asarray((self.counts * (self.counts - 1)).sum(axis=1) / pairs)
+
+    def agreement(self, model: str) -> np.ndarray:
+        """Return the chance that a person and a training give the same answer to each clip, (N,); NaN if none did."""
+        given = self.answers.counts(model)
+        num_given = given.sum(axis=1)
+        shared = (self.counts[:, :-1] * given).sum(axis=1) / self.counts.sum(axis=1)
+        return np.asarray(shared / np.where(num_given > 0, num_given, np.nan))
 
 
-def people_of(study: Study, protocol: str) -> People | None:
-    """Return what people heard in the test clips of a protocol; None where nobody was asked, or the file is damaged."""
-    path = StudyFolder(study.folder).judgements
+@dataclass(frozen=True)
+class Share:
+    """A share of the clips, 0..1, with its 95 % interval by bootstrap over groups."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class LabelledClass:
+    """The clips of a class, or all of them: how often people and models are right, and agree; None where unknown.
+
+    Attributes:
+        category: None for all clips.
+        num_clips: that people labelled.
+        right: share of the labels that are right.
+        models_right: model to the share of its trainings' answers that are.
+        agreement: how often two people give a clip the same answer.
+        models_agreement: model to how often a training gives the answer that a person gives.
+    """
+
+    category: str | None
+    num_clips: int
+    right: float | None
+    models_right: Mapping[str, float | None]
+    agreement: float | None
+    models_agreement: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class MissedClip:
+    """A clip that people or the trainings of all models mostly get wrong.
+
+    Attributes:
+        clip: its name.
+        category: the true one.
+        num_labels: given by people.
+        right: share of these that are right.
+        named_instead: what people named most often but for the true class, `ANOTHER` for none of the study's classes;
+            None where all are right.
+        models_right: share of trainings that are right, the mean over models.
+        answered_instead: what trainings answered most often but for the true class; None likewise.
+    """
+
+    clip: str
+    category: str
+    num_labels: int
+    right: float
+    named_instead: str | None
+    models_right: float
+    answered_instead: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class HumanComparison:
+    """People and the models of a protocol on the test clips that people labelled, every clip counted alike.
+
+    Attributes:
+        num_labels: given by people.
+        median_labels: of a clip.
+        fewest_labels: of a clip.
+        num_clips: that were labelled.
+        num_test_clips: of the protocol.
+        people: share of labels that are right.
+        models: model to the share of its trainings' answers that are right.
+        differences: people less each model, in the order of `models`; tests adjusted for their number.
+        agreement: model to how often a person and a training give a clip the same answer, right or wrong.
+        agreement_of_people: how often two people do; None where no clip has two labels.
+        classes: those with a labelled clip, and last all clips.
+        confusion: labels by true class and class named, the study's classes only, (K, K).
+        num_elsewhere: labels that name another class.
+        model_confusions: model to answers by true class and class answered, (K, K).
+        missed: by whom ("both", "models" or "people") to the clips, the worst first.
+    """
+
+    num_labels: int
+    median_labels: int
+    fewest_labels: int
+    num_clips: int
+    num_test_clips: int
+    people: Share
+    models: Mapping[str, float]
+    differences: tuple[Difference, ...]
+    agreement: Mapping[str, Share]
+    agreement_of_people: float | None
+    classes: tuple[LabelledClass, ...]
+    confusion: np.ndarray
+    num_elsewhere: int
+    model_confusions: Mapping[str, np.ndarray]
+    missed: Mapping[str, tuple[MissedClip, ...]]
+
+
+def against_people(study: Study, protocol: str) -> HumanComparison | None:
+    """Compare models and people on a protocol's test clips; None where nobody was asked, or the file is damaged."""
+    answers = study.answers[protocol]
+    if (labels := read_human_labels(study, answers)) is None:
+        return None
+    models = [model for model in study.models if study.of(model, protocol)]
+    return compare_with_people(labels, models, num_test_clips=len(answers.clips))
+
+
+def read_human_labels(study: Study, answers: Answers) -> HumanLabels | None:
+    """Read what people answered to the clips that are tested; None where nobody was asked, or the file is damaged."""
     try:
-        text = path.read_bytes().decode("utf-8", "surrogatepass")
+        text = StudyFolder(study.folder).judgements.read_bytes().decode("utf-8", "surrogatepass")
         rows = [
             (row["clip"], row["heard_as"], int(row["count"])) for row in csv.DictReader(io.StringIO(text, newline=""))
         ]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    place = {category: index for index, category in enumerate(study.dataset.categories)}
-    labels = {
-        clip: label
-        for cell in study.cells
-        if cell.name.protocol == protocol
-        for clip, label in zip(cell.clips.clips, cell.clips.labels.tolist(), strict=True)
-    }
-    clips = sorted({clip for clip, _, count in rows if clip in labels and count > 0})
+    columns = {clip: column for column, clip in enumerate(answers.clips)}
+    clips = sorted({clip for clip, _, count in rows if clip in columns and count > 0})
     if not clips:
         return None
     row_of = {clip: row for row, clip in enumerate(clips)}
-    heard = np.zeros((len(clips), len(place) + 1), np.int64)
-    for clip, heard_as, count in rows:
+    index_of = {category: index for index, category in enumerate(answers.categories)}
+    counts = np.zeros((len(clips), len(index_of) + 1), np.int64)
+    for clip, category, count in rows:
         if clip in row_of and count > 0:
-            heard[row_of[clip], place.get(heard_as, len(place))] += count
-    return People(tuple(clips), np.array([labels[clip] for clip in clips], np.int64), heard)
+            counts[row_of[clip], index_of.get(category, len(index_of))] += count
+    return HumanLabels(_only(answers, [columns[clip] for clip in clips]), counts)
 
 
-def models_right(study: Study, protocol: str, people: People) -> dict[str, np.ndarray]:
-    """Return model to the share of its cells that get each judged clip right, (N,); NaN where no cell tests it."""
-    shares = {model: shares_right(study, model, protocol) for model in study.models if study.of(model, protocol)}
-    return {model: np.array([of.get(clip, np.nan) for clip in people.clips]) for model, of in shares.items()}
+def _only(answers: Answers, columns: Sequence[int]) -> Answers:
+    """Return the answers to some of the clips."""
+    return replace(
+        answers,
+        clips=tuple(answers.clips[column] for column in columns),
+        labels=answers.labels[columns],
+        groups=numbered(answers.groups[columns].tolist()),
+        given=answers.given[:, :, columns],
+    )
 
 
-def model_answers(study: Study, model: str, protocol: str, clips: Sequence[str]) -> np.ndarray:
-    """Return how many cells of a model give each class as the answer to each of some clips, int64, (N, K)."""
-    place = {clip: row for row, clip in enumerate(clips)}
-    answers = np.zeros((len(clips), len(study.dataset.categories)), np.int64)
-    for cell in study.of(model, protocol):
-        for clip, answer in zip(cell.clips.clips, cell.clips.answers.tolist(), strict=True):
-            if clip in place:
-                answers[place[clip], answer] += 1
-    return answers
-
-
-def agreement(people: People, answers: np.ndarray) -> np.ndarray:
-    """Return the chance that a person and a cell of a model give the same answer to each clip, (N,).
+def compare_with_people(labels: HumanLabels, models: Sequence[str], *, num_test_clips: int) -> HumanComparison:
+    """Compare models and people on the clips that people labelled.
 
     Args:
-        people: N clips.
-        answers: of cells by class, (N, K), from `model_answers`.
+        labels: of people, beside the answers of the models.
+        models: which to compare, one at least.
+        num_test_clips: of the protocol.
     """
-    num = people.heard.shape[1] - 1
-    heard = people.heard[:, :num] / people.heard.sum(axis=1, keepdims=True)
-    return (heard * answers / np.maximum(answers.sum(axis=1, keepdims=True), 1)).sum(axis=1)
+    answers, counts = labels.answers, labels.counts
+    num_labels = counts.sum(axis=1)
+    among, agreement = labels.agreement_of_people, {model: labels.agreement(model) for model in models}
+    return HumanComparison(
+        num_labels=int(num_labels.sum()),
+        median_labels=int(np.median(num_labels)),
+        fewest_labels=int(num_labels.min()),
+        num_clips=len(counts),
+        num_test_clips=num_test_clips,
+        people=_share(labels.right, answers.groups),
+        models={model: answers.accuracy(model) for model in models},
+        differences=tuple(differences_from_people(labels, models)),
+        agreement={model: _share(own, answers.groups) for model, own in agreement.items()},
+        agreement_of_people=_known_mean(among),
+        classes=tuple(_classes(labels, agreement)),
+        confusion=_by_class(answers, counts[:, :-1]),
+        num_elsewhere=int(counts[:, -1].sum()),
+        model_confusions={model: _by_class(answers, answers.counts(model)) for model in models},
+        missed=_missed(labels, models),
+    )
 
 
-def among_people(people: People) -> np.ndarray:
-    """Return the chance that two people give the same answer to each clip, (N,); NaN where one alone was asked."""
-    num = people.heard.sum(axis=1)
-    pairs = np.where(num > 1, num * (num - 1), np.nan)
-    return np.asarray((people.heard * (people.heard - 1)).sum(axis=1) / pairs)
+def differences_from_people(labels: HumanLabels, models: Sequence[str]) -> list[Difference]:
+    """Measure how much more often people are right than each model; tests adjusted for the number of models."""
+    values = [(labels.right - labels.answers.of_model(model), PEOPLE, model) for model in models]
+    return compare_all(values, labels.answers.groups)
 
 
-def most(counts: Sequence[int], names: Sequence[str]) -> str:
-    """Return what was answered most often but for the true class, or a dash; the first of several.
+def _share(values: np.ndarray, groups: np.ndarray) -> Share:
+    known = ~np.isnan(values)
+    return Share(float(values[known].mean()), *group_interval(values[known], groups[known]))
 
-    >>> most([0, 3, 1], ["dog", "rain", "rooster"])
+
+def _known_mean(values: np.ndarray) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None
+
+
+def _by_class(answers: Answers, counts: np.ndarray) -> np.ndarray:
+    """Sum up counts by the true class of their clip: (N, K) -> (K, K)."""
+    return np.array([counts[answers.labels == label].sum(axis=0) for label in range(len(answers.categories))])
+
+
+def _classes(labels: HumanLabels, agreement: Mapping[str, np.ndarray]) -> list[LabelledClass]:
+    answers, right, among = labels.answers, labels.right, labels.agreement_of_people
+    shares = {model: answers.shares[answers.models.index(model)] for model in agreement}
+    masks = [(category, answers.labels == label) for label, category in enumerate(answers.categories)]
+    return [
+        LabelledClass(
+            category=category,
+            num_clips=int(mask.sum()),
+            right=_known_mean(right[mask]),
+            models_right={model: _known_mean(own[mask]) for model, own in shares.items()},
+            agreement=_known_mean(among[mask]),
+            models_agreement={model: _known_mean(own[mask]) for model, own in agreement.items()},
+        )
+        for category, mask in (*masks, (None, np.ones(len(right), bool)))
+        if mask.any()
+    ]
+
+
+def _missed(labels: HumanLabels, models: Sequence[str]) -> dict[str, tuple[MissedClip, ...]]:
+    """Return the clips of which less than half of the answers are right: of people, of the models, or of both."""
+    answers, people = labels.answers, labels.right
+    trained = np.nanmean(answers.shares[[answers.models.index(model) for model in models]], axis=0)
+    given = np.sum([answers.counts(model) for model in models], axis=0)
+
+    def missed_clip(row: int) -> MissedClip:
+        label = int(answers.labels[row])
+        return MissedClip(
+            clip=answers.clips[row],
+            category=answers.categories[label],
+            num_labels=int(labels.counts[row].sum()),
+            right=float(people[row]),
+            named_instead=most_but(labels.counts[row], label, (*answers.categories, ANOTHER)),
+            models_right=float(trained[row]),
+            answered_instead=most_but(given[row], label, answers.categories),
+        )
+
+    by_people, by_models = people < MISSED_BELOW, trained < MISSED_BELOW
+    masks = {"both": by_people & by_models, "models": ~by_people & by_models, "people": by_people & ~by_models}
+    order = np.lexsort((people, trained)).tolist()
+    return {whom: tuple(missed_clip(row) for row in order if mask[row]) for whom, mask in masks.items()}
+
+
+def most_but(counts: np.ndarray, label: int, names: Sequence[str]) -> str | None:
+    """Return what was answered most often but for the true class, the first of several; None where nothing else was.
+
+    >>> most_but(np.array([5, 3, 1]), 0, ["dog", "rain", "rooster"])
     'rain'
     """
-    return names[int(np.argmax(counts))] if max(counts) else "–"
-
-
-def kinds(people: People, right: Mapping[str, np.ndarray]) -> dict[str, list[int]]:
-    """Return the clips that people, the models or both miss: less than half of the answers right, the worst first."""
-    models = np.nanmean(np.array(list(right.values())), axis=0)
-    missed_by_people, missed_by_models = people.right < 0.5, models < 0.5
-    order = np.lexsort((people.right, models))
-    masks = {
-        "Missed by people and models": missed_by_people & missed_by_models,
-        "Missed by the models only": ~missed_by_people & missed_by_models,
-        "Missed by people only": missed_by_people & ~missed_by_models,
-    }
-    return {title: [int(row) for row in order if mask[row]] for title, mask in masks.items()}
+    others = np.where(np.arange(len(counts)) == label, 0, counts)
+    return names[int(others.argmax())] if others.any() else None

@@ -5,25 +5,50 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib import resources
 from typing import Any
 
+import numpy as np
 import yaml
 
 from auricle.findings.collapse import collapses
+from auricle.findings.scores import ComparativeRow, cell_weights, weighted_mean
 from auricle.findings.study import CellEvidence, Study
 from auricle.scoring.metrics import score
-from auricle.scoring.statistics import wilson_interval
+from auricle.scoring.statistics import numbered, share_interval
 
 PUBLISHED_BEST = 0.60  # best of four published answers to the specification: a transformer with two heads, one split
 PUBLISHED_SOURCE = "esc10"
 PUBLISHED_PROTOCOLS = ("test-split", "k-fold")
 PREFIX = "report-"
 HEADS = (1, 2, 4)
-LEFT_OPEN = "what the report's text leaves open was assumed here, as the description of the preset says"
 # How a training failed, in a word, and how its reason begins; the more telling first.
 FAILED = {"diverged": "failed: diverged", "failed": "failed"}
 CHANCE_REACH = 0.015  # of a share to that of guessing
+
+
+class Verdict(StrEnum):
+    """How measured stands to reported."""
+
+    AGREE = "agree"
+    HIGHER = "higher here"
+    LOWER = "lower here"
+    BOTH_COLLAPSED = "both collapsed"
+    NOT_REPORTED = "not reported"
+    NOT_MEASURED = "not measured"
+
+
+class Reason(StrEnum):
+    """Why measured and reported differ."""
+
+    COLLAPSED_HERE = "collapsed here"
+    COLLAPSED_THERE = "collapsed there"
+    CHANCE = "the reported figure is chance"
+    LEAKY_THERE = "folds of the report leak"
+    BEST_FOLD = "the report gives its best fold"
+    ELSEWHERE = "the report gives another figure elsewhere"
+    UNKNOWN = "left open by the report"
 
 
 @dataclass(frozen=True)
@@ -52,6 +77,11 @@ class Claim:
         return str(self.said.get("test") or self.said["best_test"])
 
     @property
+    def accuracy(self) -> float:
+        """Return the same as a share, 0..1."""
+        return float(self.test) / 100
+
+    @property
     def f1(self) -> str | None:
         """Return macro F1 as it is printed, or the mean of the classes where only these are."""
         if "f1" in self.said or "f1_by_class" not in self.said:
@@ -61,20 +91,24 @@ class Claim:
 
 @dataclass(frozen=True)
 class Measured:
-    """What the cells of a model under a protocol give, means over cells; shares are 0..1.
+    """What the cells of a model under a protocol give; shares are 0..1.
 
     Attributes:
-        cells: that are finished.
+        cells: how many are finished.
         accuracy: of test windows or clips.
-        low: lower end of its 95 % Wilson interval for the number of test clips, as windows of a clip are alike.
+        low: lower end of its 95 % interval for other clips (`scoring.statistics.share_interval`), as windows of a clip
+            are alike.
         high: upper end.
         best: the highest accuracy of a cell.
         macro_f1: of the same windows or clips.
         macro_auc: None where a class is absent.
         parameters: counted.
+        collapsed: cells whose training collapsed.
+        cause: the likely one of the first collapse for which one is known.
+        recovered: cells whose training collapsed for a while.
     """
 
-    cells: tuple[CellEvidence, ...]
+    cells: int
     accuracy: float
     low: float
     high: float
@@ -82,6 +116,42 @@ class Measured:
     macro_f1: float
     macro_auc: float | None
     parameters: int
+    collapsed: int
+    cause: str | None
+    recovered: int
+
+
+@dataclass(frozen=True)
+class ReferenceRow:
+    """A claim beside what was measured of it; or what the study trained in a way that no report has.
+
+    Attributes:
+        report: A, B, C or D.
+        by_window: whether windows are scored, not clips.
+        preset: the report's model, or the study's where no report has it.
+        model: the study's; None where it has none like it.
+        protocol: under which it is measured.
+        leaky: whether clips of one group stand on both sides under it.
+        recipe: `optimizer`, `learning_rate`, `epochs` and `max_steps`, as far as they are known.
+        claim: None where no report has this configuration.
+        measured: None where no cell is finished.
+        absence: why there is nothing measured.
+        verdict: how the two stand to each other.
+        reasons: why they differ, as far as that is known; none where one of the two is missing.
+    """
+
+    report: str
+    by_window: bool
+    preset: str
+    model: str | None
+    protocol: str
+    leaky: bool
+    recipe: Mapping[str, Any]
+    claim: Claim | None
+    measured: Measured | None
+    absence: str | None
+    verdict: Verdict
+    reasons: tuple[Reason, ...]
 
 
 def published_best(study: Study, protocol: str) -> float | None:
@@ -97,19 +167,33 @@ def claims() -> list[Claim]:
         Claim(report["report"], name, protocol, report["scores"] == "windows", model["parameters"], row)
         for report in yaml.safe_load(text)
         for model in report["models"]
-        for name in _names(model["model"])
+        for name in _presets_called(model["model"])
         for row in model["rows"]
         for protocol in row["protocols"]
     ]
 
 
-def _names(model: str) -> list[str]:
+def _presets_called(model: str) -> list[str]:
     return [f"{model}{heads}" for heads in HEADS] if model.endswith("-h") else [model]
 
 
-def concerned(study: Study) -> bool:
-    """Return whether a study has models of the reports."""
-    return any(model.startswith(PREFIX) for model in study.presets)
+def beside_reports(study: Study, rows: Sequence[ComparativeRow]) -> tuple[ReferenceRow, ...]:
+    """Return every claim of the reports, then what the study trained in ways that none has; none without their models.
+
+    Args:
+        study: the evidence.
+        rows: of its networks, under all protocols.
+    """
+    if not any(model.startswith(PREFIX) for model in study.presets):
+        return ()
+    known = claims()
+    row_of = {(row.model, row.protocol): row for row in rows}
+    models = [model_of(study, claim) for claim in known]
+    found = [_reference_row(study, claim, model, row_of) for claim, model in zip(known, models, strict=True)]
+    covered = {(model, claim.protocol) for claim, model in zip(known, models, strict=True)}
+    for claim, model, protocol in _unclaimed(study, known, covered):
+        found.append(_reference_row(study, claim, model, row_of, protocol))
+    return tuple(found)
 
 
 def model_of(study: Study, claim: Claim) -> str | None:
@@ -130,52 +214,105 @@ def _is_variant(name: str, model: str) -> bool:
     return name == model or name.startswith(f"{model}-")
 
 
-def unclaimed(study: Study) -> Iterator[tuple[Claim, str, str]]:
-    """Yield the models of the reports that the study trained in ways which no report has: a claim, model, protocol.
-
-    A training that failed is one of them.
-    """
-    known = claims()
-    covered = {(model_of(study, claim), claim.protocol) for claim in known}
+def _unclaimed(
+    study: Study, known: Sequence[Claim], covered: set[tuple[str | None, str]]
+) -> Iterator[tuple[Claim, str, str]]:
+    """Yield what was trained, or failed, in a way that no report has: a claim of the same model, model, protocol."""
     for model in study.presets:
         claim = next((claim for claim in known if _is_variant(model, claim.model)), None)
         for protocol in study.protocols if claim else ():
-            tried = study.of(model, protocol) or absence(study, model, protocol) in FAILED
+            tried = study.of(model, protocol) or _absence(study, model, protocol) in FAILED
             if tried and (model, protocol) not in covered:
                 assert claim is not None
                 yield claim, model, protocol
 
 
-def measured(study: Study, model: str, protocol: str, *, by_window: bool) -> Measured | None:
-    """Return what a study measured of a model under a protocol; None where no cell is finished."""
-    cells = study.of(model, protocol)
-    if not cells:
-        return None
-    scores = [_window_scores(cell) if by_window else cell.test["clip"] for cell in cells]
-    accuracies = [found["accuracy"] for found in scores]
-    aucs = [found["macro_auc"] for found in scores if found["macro_auc"] is not None]
-    num_clips = len({clip for cell in cells for clip in cell.clips.clips})
-    low, high = wilson_interval(statistics.fmean(accuracies), num_clips)
-    return Measured(
-        cells=cells,
-        accuracy=statistics.fmean(accuracies),
-        low=low,
-        high=high,
-        best=max(accuracies),
-        macro_f1=statistics.fmean(found["macro_f1"] for found in scores),
-        macro_auc=statistics.fmean(aucs) if aucs else None,
-        parameters=cells[0].costs["parameters"],
+def _reference_row(
+    study: Study,
+    claim: Claim,
+    model: str | None,
+    row_of: Mapping[tuple[str, str], ComparativeRow],
+    unclaimed_under: str | None = None,
+) -> ReferenceRow:
+    """Return the row of a claim; or, under a protocol, that of a model of its report that no report has."""
+    protocol, said = unclaimed_under or claim.protocol, {} if unclaimed_under else claim.said
+    row = row_of.get((model, protocol)) if model else None
+    found = measure(study, row, by_window=claim.by_window) if row else None
+    verdict = Verdict.NOT_MEASURED
+    reasons: tuple[Reason, ...] = ()
+    if found and unclaimed_under:
+        verdict = Verdict.NOT_REPORTED
+    elif found:
+        verdict = verdict_on(claim, found)
+        reasons = tuple(_reasons(claim, found, study.is_leaky(protocol), len(study.dataset.categories)))
+    training = study.presets[model].training if model else None
+    recipe = {"optimizer": said.get("optimizer"), "learning_rate": said.get("rate")}
+    if training:
+        recipe = {name: getattr(training, name) for name in ("optimizer", "learning_rate", "epochs", "max_steps")}
+    return ReferenceRow(
+        report=claim.report,
+        by_window=claim.by_window,
+        preset=claim.model if not unclaimed_under else model or "",
+        model=model,
+        protocol=protocol,
+        leaky=study.is_leaky(protocol),
+        recipe=recipe,
+        claim=None if unclaimed_under else claim,
+        measured=found,
+        absence=None if found else _absence(study, model, protocol),
+        verdict=verdict,
+        reasons=reasons,
     )
 
 
-def _window_scores(cell: CellEvidence) -> dict[str, Any]:
-    """Score every window of the test clips as if it were a clip."""
-    windows = cell.windows.of("test")
-    return score(windows.probabilities, windows.labels, windows.categories)
+def measure(study: Study, row: ComparativeRow, *, by_window: bool) -> Measured:
+    """Return what a study measured of a model under a protocol.
+
+    Args:
+        study: the evidence.
+        row: of the model.
+        by_window: whether every window of the test clips is scored, as if it were a clip.
+    """
+    cells = study.of(row.model, row.protocol)
+    fallen = collapses(cells)
+    scores = {
+        "accuracy": row.accuracy,
+        "low": row.accuracy_low,
+        "high": row.accuracy_high,
+        "best": row.accuracy_max,
+        "macro_f1": row.macro_f1,
+        "macro_auc": row.macro_auc,
+    }
+    return Measured(
+        **(_window_scores(study, cells) if by_window else scores),
+        cells=len(cells),
+        parameters=row.parameters,
+        collapsed=len(fallen),
+        cause=next((one.cause.split("; ")[0] for one in fallen if one.cause), None),
+        recovered=sum(any("recovered" in record for record in cell.history) for cell in cells),
+    )
 
 
-def absence(study: Study, model: str | None, protocol: str) -> str:
-    """Say why there is nothing to set beside a claim."""
+def _window_scores(study: Study, cells: Sequence[CellEvidence]) -> dict[str, Any]:
+    scores: list[dict[str, Any]] = []
+    right: dict[str, list[bool]] = {}
+    for cell in cells:
+        windows = cell.windows.of("test")
+        scores.append(score(windows.probabilities, windows.labels, windows.categories))
+        for clip, is_right in zip(windows.clips, windows.probabilities.argmax(axis=1) == windows.labels, strict=True):
+            right.setdefault(clip, []).append(bool(is_right))
+    groups = numbered([study.dataset.groups.get(clip, clip) for clip in right])
+    low, high = share_interval(np.array([np.mean(of_clip) for of_clip in right.values()]), groups)
+    weights = cell_weights(cells)
+    means = {
+        name: weighted_mean([found[name] for found in scores], weights)
+        for name in ("accuracy", "macro_f1", "macro_auc")
+    }
+    return {**means, "low": low, "high": high, "best": max(found["accuracy"] for found in scores)}
+
+
+def _absence(study: Study, model: str | None, protocol: str) -> str:
+    """Return why there is nothing to set beside a claim."""
     reasons = [cell.reason for cell in study.missing if (cell.name.model, cell.name.protocol) == (model, protocol)]
     for word, start in FAILED.items():
         if any(reason.startswith(start) for reason in reasons):
@@ -183,43 +320,29 @@ def absence(study: Study, model: str | None, protocol: str) -> str:
     return reasons[0] if reasons else "not run"
 
 
-def standing(claim: Claim, found: Measured) -> str:
-    """Return how measured stands to reported, in a word or two."""
-    reported = float(claim.test) / 100
-    if claim.said.get("collapsed") and len(collapses(found.cells)) == len(found.cells):
-        return "both collapsed"
-    if found.low <= reported <= found.high:
-        return "agree"
-    return "higher here" if found.accuracy > reported else "lower here"
+def verdict_on(claim: Claim, found: Measured) -> Verdict:
+    """Return how measured stands to reported; they agree where the interval holds the reported accuracy."""
+    if claim.said.get("collapsed") and found.collapsed == found.cells:
+        return Verdict.BOTH_COLLAPSED
+    if found.low <= claim.accuracy <= found.high:
+        return Verdict.AGREE
+    return Verdict.HIGHER if found.accuracy > claim.accuracy else Verdict.LOWER
 
 
-def reasons(claim: Claim, found: Measured, *, leaky: bool, num_classes: int) -> Sequence[str]:
-    """Return why measured and reported differ, as far as that is known.
-
-    Args:
-        claim: what is reported.
-        found: what is measured.
-        leaky: whether the study's own folds let clips of one group stand on both sides.
-        num_classes: of the dataset.
-    """
-    told = []
-    fallen, num_cells = collapses(found.cells), len(found.cells)
-    if fallen:
-        cause = next((f" ({one.cause.split('; ')[0]})" for one in fallen if one.cause), "")
-        told.append(f"{len(fallen)} of {num_cells} trainings here collapsed{cause}")
+def _reasons(claim: Claim, found: Measured, leaky: bool, num_classes: int) -> list[Reason]:
+    known, too_high = [], claim.accuracy > found.high
+    if found.collapsed:
+        known.append(Reason.COLLAPSED_HERE)
     elif claim.said.get("collapsed"):
-        passed = sum(any("recovered" in record for record in cell.history) for cell in found.cells)
-        here = f"{passed} of {num_cells} did for a while" if passed else "none did"
-        told.append(f"the report's training collapsed, {here} here")
-    elif abs(float(claim.test) / 100 - 1 / num_classes) < CHANCE_REACH:
-        told.append("the reported figure is that of guessing")
-    too_high = float(claim.test) / 100 > found.high
+        known.append(Reason.COLLAPSED_THERE)
+    elif abs(claim.accuracy - 1 / num_classes) < CHANCE_REACH:
+        known.append(Reason.CHANCE)
     if too_high and claim.said.get("leaky") and not leaky:
-        told.append("the report's folds let clips of one recording stand on both sides, these do not")
+        known.append(Reason.LEAKY_THERE)
     if too_high and "best_test" in claim.said:
-        told.append(f"the report gives the best fold, this is the mean over folds (the best: {100 * found.best:.1f} %)")
-        if found.best < float(claim.test) / 100:
-            told.append(LEFT_OPEN)
-    if elsewhere := claim.said.get("elsewhere"):
-        told.append(f"the report has {elsewhere} % in another place")
-    return told or [LEFT_OPEN]
+        known.append(Reason.BEST_FOLD)
+        if found.best < claim.accuracy:
+            known.append(Reason.UNKNOWN)
+    if "elsewhere" in claim.said:
+        known.append(Reason.ELSEWHERE)
+    return known or [Reason.UNKNOWN]

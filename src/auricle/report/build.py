@@ -10,9 +10,18 @@ from auricle import files
 from auricle.errors import AuricleError
 from auricle.findings.findings import find, write_findings
 from auricle.findings.study import Study, load_study
+from auricle.report.chapters.architectures import architectures
 from auricle.report.chapters.calibration import calibration
+from auricle.report.chapters.closing import assumptions, listening, missing, reproduce, resources
 from auricle.report.chapters.comparison import comparison
+from auricle.report.chapters.dataset import dataset
+from auricle.report.chapters.human_labels import human_labels
+from auricle.report.chapters.methods import methods
+from auricle.report.chapters.reported import reported
+from auricle.report.chapters.results import results
 from auricle.report.chapters.summary import summary
+from auricle.report.chapters.training import training
+from auricle.report.chapters.tuning import tuning
 from auricle.report.chapters.why import why
 from auricle.report.document import Chapter, Document, Report, Section
 from auricle.report.figures.style import style
@@ -25,9 +34,22 @@ from auricle.runs import StudyFolder
 
 CHAPTERS: tuple[Callable[[Report], Chapter | None], ...] = (
     summary,
+    dataset,
+    methods,
+    architectures,
+    training,
+    tuning,
+    results,
     comparison,
     calibration,
     why,
+    human_labels,
+    listening,
+    reported,
+    assumptions,
+    resources,
+    reproduce,
+    missing,
 )  # in the order of the report; each is named as its template, and one without anything to say is left out
 
 
@@ -84,7 +106,7 @@ def compose(report: Report) -> Document:
             if (chapter := make(report)) is not None:
                 sections += sections_of(make.__name__, chapter.values, chapter.exhibits)
     running_head = f"Study {study.config.name} on {study.dataset.name}"
-    return Document(_title(study), _subtitle(study), running_head, tuple(sections))
+    return Document(_title(study), subtitle(study), running_head, tuple(sections))
 
 
 def _title(study: Study) -> str:
@@ -94,13 +116,26 @@ def _title(study: Study) -> str:
     return f"Which of {len(study.models)} models classifies {data} best?"
 
 
-def _subtitle(study: Study) -> str:
+def subtitle(study: Study) -> str:
+    """Return what was trained for how long, and on what."""
     classes = count(len(study.dataset.categories), "class", "classes")
-    epochs = sorted({study.presets[model].training.epochs for model in study.models})
     return (
-        f"Study {study.config.name}: {count(len(study.cells), 'cell')} of {listing(map(str, epochs))} epochs "
+        f"Study {study.config.name}: {count(len(study.cells), 'cell')} of {_length(study)} "
         f"under {listing(study.protocols)}, {count(study.dataset.num_clips, 'clip')} of {classes}"
     )
+
+
+def _length(study: Study) -> str:
+    """Return how long the cells were trained: epochs begun, and steps where these were limited."""
+    recipes = {name: preset.training for name, preset in study.presets.items()}
+    epochs = {int(cell.costs.get("epochs") or recipes[cell.name.model].epochs) for cell in study.cells}
+    limited = [cell for cell in study.cells if recipes[cell.name.model].max_steps]
+    steps = {sum(epoch.get("steps", 0) for epoch in cell.history) for cell in limited} - {0}
+    length = f"{listing(map(str, sorted(epochs)))} {'epoch' if epochs == {1} else 'epochs'}"
+    if not steps:
+        return length
+    where = "" if len(limited) == len(study.cells) else " where these are limited"
+    return f"{length} ({listing(f'{number:,}' for number in sorted(steps))} steps{where})"
 
 
 def _keep_only(folder: Path, names: Iterable[str]) -> None:

@@ -14,7 +14,7 @@ from auricle.findings.findings import Findings
 from auricle.findings.study import Study
 from auricle.report.figures.style import Panel, palette
 from auricle.report.table import Table
-from auricle.report.wording import Text, anchors
+from auricle.report.wording import Text, anchors, protocol_title
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class KeyNumber:
     """A number in large type, and what it is."""
 
     number: str
-    words: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Pair:
 class Command:
     """A command to type."""
 
-    words: str
+    text: str
 
 
 Exhibit = Figure | Table
@@ -152,4 +152,4 @@ class Report:
 
     def title_of(self, protocol: str) -> str:
         """Return the name of a protocol, marked where it leaks."""
-        return f"{protocol} (leaky)" if self.study.is_leaky(protocol) else protocol
+        return protocol_title(protocol, leaky=self.study.is_leaky(protocol))

@@ -88,7 +88,7 @@ class _Writer:
             Figure: self._figure,
             Table: self._table,
             Pair: lambda b: {"left": self.block(b.left), "right": self.block(b.right)},
-            Command: lambda b: {"words": visible(b.words)},
+            Command: lambda b: {"text": visible(b.text)},
         }
         return {"kind": type(block).__name__.lower(), **writers[type(block)](block)}
 
@@ -99,13 +99,13 @@ class _Writer:
         if isinstance(piece, Ref):
             if piece.target not in self.labels:
                 raise ValueError(f"the report links to {piece.target!r}, which is not in it")
-            return {"kind": "ref", "target": piece.target, "words": self.labels[piece.target]}
+            return {"kind": "ref", "target": piece.target, "text": self.labels[piece.target]}
         if isinstance(piece, Strong | Code | Beside):
-            return {"kind": type(piece).__name__.lower(), "words": visible(piece.words)}
-        return {"kind": "plain", "words": visible(piece)}
+            return {"kind": type(piece).__name__.lower(), "text": visible(piece.text)}
+        return {"kind": "plain", "text": visible(piece)}
 
     def _answer(self, answer: Answer) -> Json:
-        numbers = [{"number": key.number, "words": visible(key.words)} for key in answer.numbers]
+        numbers = [{"number": key.number, "text": visible(key.text)} for key in answer.numbers]
         return {"text": self.text(answer.text), "numbers": numbers}
 
     def _figure(self, figure: Figure) -> Json:

@@ -49,7 +49,8 @@ def between(loop: Any, mark: str = "") -> str:
 
 
 NUMBERS = ("count", "decimal", "interval", "percent", "points", "probability", "signed", "span")
-FILTERS = {"between": between} | {name: getattr(wording, name) for name in (*NUMBERS, "listing", "shortened", "spoken")}
+NAMES = ("listing", "shortened", "shortest", "spoken")
+FILTERS = {"between": between} | {name: getattr(wording, name) for name in (*NUMBERS, *NAMES)}
 OPEN, CLOSE = "\ue000", "\ue001"  # of Unicode's private use; they enclose the number of a value
 VALUE = re.compile(f"{OPEN}([0-9]+){CLOSE}")
 NAME = re.compile(r"\s*\{#(.+)\}$")
@@ -117,14 +118,14 @@ class _Reader:
             yield Section(name, title, blocks, tuple(self.sections(inside[inner:], level + 1)))
 
     def _title(self, heading: SyntaxTreeNode) -> tuple[str, str]:
-        words = heading.children[0].content
-        if not (name := NAME.search(words)):
-            raise ValueError(f"a heading ends with its name, as {{#summary}}: {words}")
-        return self.plain(words[: name.start()]), self.plain(name[1])
+        text = heading.children[0].content
+        if not (name := NAME.search(text)):
+            raise ValueError(f"a heading ends with its name, as {{#summary}}: {text}")
+        return self.plain(text[: name.start()]), self.plain(name[1])
 
-    def plain(self, words: str) -> str:
-        """Put the values into words."""
-        return VALUE.sub(lambda number: self.inserted[int(number[1])], words)
+    def plain(self, text: str) -> str:
+        """Put the values into text."""
+        return VALUE.sub(lambda number: self.inserted[int(number[1])], text)
 
     def blocks(self, node: SyntaxTreeNode) -> Iterator[Block]:
         if node.type == "paragraph":
@@ -160,12 +161,12 @@ class _Reader:
         title, *text = self.text(node.children[0].children[0].children)
         if not isinstance(title, Strong):
             raise ValueError(f"a box begins with its title in bold: {node.content}")
-        name = title.words.removesuffix(".")
+        name = title.text.removesuffix(".")
         rest = _stripped(tuple(text))
         if name != "Answer":
             return Callout(name, rest)
         numbers = [self.text(item.children[0].children[0].children) for item in node.children[1].children]
-        return Answer(rest, tuple(KeyNumber(_words(number), _words(*about).strip()) for number, *about in numbers))
+        return Answer(rest, tuple(KeyNumber(_plain(number), _plain(*about).strip()) for number, *about in numbers))
 
     def text(self, nodes: Sequence[SyntaxTreeNode]) -> Text:
         """Return inline nodes as pieces."""
@@ -179,7 +180,7 @@ class _Reader:
         elif node.type == "code_inline":
             yield Code(self.plain(node.content))
         elif node.type == "strong":
-            yield Strong("".join(_words(piece) for child in node.children for piece in self._pieces(child)))
+            yield Strong("".join(_plain(piece) for child in node.children for piece in self._pieces(child)))
         elif node.type == "link":
             href = self.plain(str(node.attrs["href"]))
             yield Ref(href[1:]) if href.startswith("#") else Beside(href)
@@ -187,8 +188,8 @@ class _Reader:
             raise ValueError(f"a template of the report cannot have {node.type} in a line")
 
 
-def _words(*pieces: Piece) -> str:
-    return "".join(piece if isinstance(piece, str) else getattr(piece, "words", "") for piece in pieces)
+def _plain(*pieces: Piece) -> str:
+    return "".join(piece if isinstance(piece, str) else getattr(piece, "text", "") for piece in pieces)
 
 
 def _merged(pieces: Sequence[Piece]) -> Text:

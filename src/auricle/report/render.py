@@ -7,11 +7,16 @@ import tempfile
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from auricle.errors import AuricleError
 from auricle.files import machine_errors
 from auricle.report.figures.inline import inlined
 from auricle.report.numbering import Json
+from auricle.report.wording import confidence, spoken, visible
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 def to_html(content: Json, figures: Mapping[str, str]) -> str:
@@ -21,17 +26,35 @@ def to_html(content: Json, figures: Mapping[str, str]) -> str:
         content: from `numbering.numbered`.
         figures: file name to SVG.
     """
-    from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     glyphs, pictures = inlined({name.removesuffix(".svg"): svg for name, svg in figures.items()})
-    return environment.from_string(_template("report.html.j2")).render(
-        content,
-        figures={name: Markup(svg) for name, svg in pictures.items()},
-        glyphs=Markup(glyphs),
-        style=Markup(_template("report.css")),
+    values = {
+        "figures": {name: Markup(svg) for name, svg in pictures.items()},
+        "glyphs": Markup(glyphs),
+        "style": Markup(template("report.css")),
+    }
+    return page("report.html.j2", content | values)
+
+
+def page(name: str, values: Mapping[str, Any]) -> str:
+    """Return an HTML page of report/templates; every value is escaped but what is markup already."""
+    return page_environment().get_template(name).render(values)
+
+
+def page_environment() -> Environment:
+    """Return what HTML pages are made with: templates of this room, in which every name is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("auricle.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    environment.filters |= {"confidence": confidence, "spoken": spoken, "visible": visible}
+    return environment
 
 
 def to_pdf(content: Json, figures: Mapping[str, str]) -> bytes:
@@ -53,7 +76,7 @@ def to_pdf(content: Json, figures: Mapping[str, str]) -> bytes:
     with tempfile.TemporaryDirectory(prefix="auricle-") as name:
         folder = Path(name)
         with machine_errors(folder, need_bytes=len(text) + sum(map(len, figures.values()))):
-            (folder / "report.typ").write_text(_template("report.typ"), encoding="utf-8")
+            (folder / "report.typ").write_text(template("report.typ"), encoding="utf-8")
             (folder / "content.json").write_text(text, encoding="utf-8")
             for file_name, svg in figures.items():
                 (folder / file_name).write_text(svg, encoding="utf-8")
@@ -68,5 +91,6 @@ def _needs_more_fonts(text: str) -> bool:
     return any(0x0530 <= ord(mark) < 0x1E00 or ord(mark) >= 0x2E80 for mark in text)
 
 
-def _template(name: str) -> str:
+def template(name: str) -> str:
+    """Return a page, a style sheet or a script of report/templates."""
     return resources.files("auricle.report").joinpath("templates", name).read_text(encoding="utf-8")

@@ -14,16 +14,18 @@ from pathlib import Path
 
 from auricle import files
 from auricle.errors import AuricleError, UsageError
-from auricle.report.chapter_reported import NO_BREAK_HYPHEN, reported_table
-from auricle.report.evidence import Study, load_study
-from auricle.report.reported import concerned
-from auricle.report.seeds import SeedRow, seed_rows
-from auricle.report.tables import ComparativeRow, comparative_rows, with_baselines
-from auricle.report.table import show
-from auricle.report.wording import NO_BREAK, anchors, count, visible
+from auricle.findings.comparison import Comparison, compare
+from auricle.findings.reference import ReferenceRow, beside_reports
+from auricle.findings.scores import ComparativeRow
+from auricle.findings.study import Study, load_study
+from auricle.report.chapters.reported import NO_BREAK_HYPHEN, reported_of
+from auricle.report.document import blocks_of
+from auricle.report.prose import sections_of
+from auricle.report.table import Table, show
+from auricle.report.wording import NO_BREAK, anchors, count, protocol_title, visible
 
-_HEADER = ("model", "protocol", "cells", "test accuracy, %", "lowest to highest", "macro F1", "AUC", "parameters",
-           "train loss", "minutes a cell", "s a step", "GB")  # fmt: skip
+SCORES = ("model", "protocol", "cells", "test accuracy, %", "lowest to highest", "macro F1", "AUC", "parameters",
+          "train loss", "minutes a cell", "s a step", "GB")  # fmt: skip
 
 
 def write_results_section(study_folder: Path, results_md: Path) -> None:
@@ -63,37 +65,44 @@ def write_section(results_md: Path, name: str, text: str) -> None:
 
 
 def _section(study: Study) -> str:
-    """Return heading, table and circumstances, in Markdown."""
-    table = _table(_HEADER, [_row(row) for row in with_baselines(study, comparative_rows(study))])
+    """Return heading, tables and circumstances, in Markdown."""
+    comparisons = [compare(study, protocol) for protocol in study.protocols]
+    networks = [row for comparison in comparisons for row in comparison.rows]
+    rows = [row for comparison in comparisons for row in (*comparison.rows, *comparison.baselines)]
     dataset = study.dataset
     about = (
         f"{count(dataset.num_clips, 'clip')} of {count(len(dataset.categories), 'class', 'classes')} from "
-        f"{_plain(dataset.source)}; test accuracy is of clips, mean ± standard deviation over cells; train loss is of "
-        "training clips after the last epoch, in nats; GB is the most memory that a process held."
+        f"{_plain(dataset.source)}; test accuracy is the share of clips right, ± standard deviation over cells; train "
+        "loss is of training clips after the last epoch, in nats; GB is the most memory that a process held."
     )
-    if any(study.baselines):
+    if any(row.baseline for row in rows):
         about += " Rows in italics are free baselines: no network, nothing tuned, the same folds."
-    if study.dataset.ungrouped:
+    if dataset.ungrouped:
         about += " No groups are known: clips of one recording may stand on both sides of a split."
-    if study.dataset.split_groups:
-        groups = count(study.dataset.split_groups, "group")
+    if dataset.split_groups:
+        groups = count(dataset.split_groups, "group")
         about += f" **Leaky**: the folds split {groups}, so clips of one group stand in training and in test."
     missing = f"\n\n{count(len(study.missing), 'planned cell')} without results." if study.missing else ""
-    tables = [table + missing, *_over_seeds(study), *(_beside_reported(study) if concerned(study) else ())]
-    parts = [f"## {_plain(study.config.name)}", about, *tables, _circumstances(study)]
-    return "\n\n".join(parts)
+    parts = [f"## {_plain(study.config.name)}", about, _table(SCORES, list(map(_scores_line, rows))) + missing]
+    if len(study.config.seeds) > 1:
+        parts += _over_seeds(study, comparisons)
+    if reference := beside_reports(study, networks):
+        parts += _beside_reports(reference)
+    return "\n\n".join([*parts, _circumstances(study)])
 
 
-def _beside_reported(study: Study) -> list[str]:
+def _beside_reports(rows: Sequence[ReferenceRow]) -> list[str]:
     """Return what published reports say of the models beside what was measured."""
-    table = reported_table(study)
-    rows = [
+    chapter = reported_of(rows)
+    sections = sections_of("reported", chapter.values, chapter.exhibits)
+    table = next(block for block in blocks_of(sections) if isinstance(block, Table))
+    lines = [
         [_bare(group), *(_bare(show(value, column.kind)) for column, value in zip(table.columns, row, strict=True))]
-        for group, rows in table.groups.items()
-        for row in rows
+        for group, rows_of_group in table.groups.items()
+        for row in rows_of_group
     ]
     header = ("Report", *(column.title for column in table.columns))
-    return [_bare("".join(map(str, table.caption))), _table(header, rows)]
+    return [_bare("".join(map(str, table.caption))), _table(header, lines)]
 
 
 def _bare(words: str) -> str:
@@ -107,46 +116,52 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _over_seeds(study: Study) -> list[str]:
-    """Return a second table and its explanation where the study has several seeds."""
-    if len(study.config.seeds) < 2:
-        return []
+def _over_seeds(study: Study, comparisons: Sequence[Comparison]) -> list[str]:
+    """Return a second table and its explanation, of a study with several seeds."""
     first = _plain(study.models[0])
     header = ("model", "protocol", "seeds", "accuracy, %", "sd over seeds", "95 % interval", "ensemble, %",
               f"less {first}", "95 % interval", "CPU s a cell")  # fmt: skip
-    words = (
-        f"Over seeds: mean over folds and seeds; standard deviation over seeds of the mean over folds; 95 % interval "
-        f"by bootstrap over source recordings; difference from {first} on the same clips, folds and seeds, likewise "
+    explained = (
+        "Over seeds: share of clips right, the mean over seeds; standard deviation over seeds of the mean over folds; "
+        "95 % interval for other clips, a BCa bootstrap over groups (source recordings) where clips share one, else "
+        f"Wilson's; difference from {first} on the same clips, folds and seeds, its interval by bootstrap over groups "
         "and widened by the spread over trainings. The ensemble answers with the mean over seeds of the probabilities."
     )
-    return [words, _table(header, [_seed_row(row) for row in seed_rows(study)])]
+    lines = [_seeds_line(row, comparison, study.models[0]) for comparison in comparisons for row in comparison.rows]
+    return [explained, _table(header, lines)]
 
 
-def _seed_row(row: SeedRow) -> list[str]:
-    sd = "–" if row.sd is None else f"{100 * row.sd:.1f}"
+def _seeds_line(row: ComparativeRow, comparison: Comparison, first: str) -> list[str]:
     difference, interval = "", ""
-    if row.against is not None:
-        difference = f"{100 * row.against.difference:+.1f}"
-        interval = f"{100 * row.against.low:+.1f} to {100 * row.against.high:+.1f}"
+    if row.model != first and (pair := comparison.pair_of(row.model, first)):
+        mean, low, high = (
+            (pair.mean, pair.low, pair.high) if pair.first == row.model else (-pair.mean, -pair.high, -pair.low)
+        )
+        difference, interval = _points(mean), f"{_points(low)} to {_points(high)}"
     return [
-        _plain(row.model), row.protocol, str(len(row.seeds)), f"{100 * row.accuracy:.1f}", sd,
-        f"{100 * row.low:.1f} to {100 * row.high:.1f}", f"{100 * row.together:.1f}",
-        difference, interval, f"{row.cpu_seconds:.0f}",
+        _plain(row.model), row.protocol, str(len(row.seeds)), f"{100 * row.accuracy:.1f}",
+        "–" if row.seed_sd is None else f"{100 * row.seed_sd:.1f}",
+        f"{100 * row.accuracy_low:.1f} to {100 * row.accuracy_high:.1f}", f"{100 * row.ensemble_accuracy:.1f}",
+        difference, interval, _known(row.cpu_seconds, ".0f"),
     ]  # fmt: skip
 
 
-def _row(row: ComparativeRow) -> list[str]:
+def _scores_line(row: ComparativeRow) -> list[str]:
     accuracy = f"{100 * row.accuracy:.1f}"
     if row.accuracy_sd is not None:
         accuracy += f" ± {100 * row.accuracy_sd:.1f}"
     cells = f"{row.cells}" if row.cells == row.cells_planned else f"{row.cells} of {row.cells_planned}"
     name = f"*{_plain(row.model)}*" if row.baseline else _plain(row.model)
     return [
-        name, f"{row.protocol} (leaky)" if row.leaky else row.protocol, cells, accuracy,
+        name, protocol_title(row.protocol, leaky=row.leaky), cells, accuracy,
         f"{100 * row.accuracy_min:.1f} to {100 * row.accuracy_max:.1f}", f"{row.macro_f1:.3f}",
         _known(row.macro_auc, ".3f"), "–" if row.baseline else f"{row.parameters:,}", _known(row.train_loss, ".2f"),
         f"{row.minutes:.1f}", _known(row.step_s, ".3g"), _known(row.memory_gb, ".1f"),
     ]  # fmt: skip
+
+
+def _points(difference: float) -> str:
+    return f"{round(100 * difference, 1) + 0.0:+.1f}"  # never -0.0
 
 
 def _known(value: float | None, digits: str) -> str:

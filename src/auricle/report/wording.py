@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from auricle.errors import count as count
+
 MOST_NAMED, FIRST_NAMED = 10, 6  # things named in a sentence: all up to the most, else the first
 MINUS = "\N{MINUS SIGN}"
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -20,16 +22,16 @@ JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"  # of emoji and of sc
 
 @dataclass(frozen=True)
 class Strong:
-    """Words that stand out."""
+    """Text that stands out."""
 
-    words: str
+    text: str
 
 
 @dataclass(frozen=True)
 class Code:
-    """Words as they are typed."""
+    """Text as it is typed."""
 
-    words: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Ref:
 class Beside:
     """A file in the folder of the report; in HTML a link to it."""
 
-    words: str
+    text: str
 
 
 Piece = str | Strong | Code | Ref | Beside
@@ -72,13 +74,13 @@ def shortened(name: str, length: int) -> str:
     return f"{name[:head]}…{name[len(name) - (length - 1 - head) :]}"
 
 
-def spoken(category: str) -> str:
-    """Return a category as a person reads it: short, visible, `_` as a space.
+def spoken(category: str, length: int = 48) -> str:
+    """Return a category as a person reads it: not too long, visible, `_` as a space.
 
     >>> spoken("crying_baby")
     'crying baby'
     """
-    return shortened(visible(category).replace("_", " "), 48)
+    return shortened(visible(category).replace("_", " "), length)
 
 
 def decimal(number: float | None, digits: int) -> str:
@@ -92,6 +94,15 @@ def decimal(number: float | None, digits: int) -> str:
     return f"{number + 0.0:,.{digits}f}".replace("-", MINUS)
 
 
+def shortest(number: float) -> str:
+    """Write a number with as few digits as it takes.
+
+    >>> shortest(5.0), shortest(22.05)
+    ('5', '22.05')
+    """
+    return f"{number:g}"
+
+
 def percent(share: float | None, digits: int = 1) -> str:
     """Write a share as a percentage.
 
@@ -99,6 +110,17 @@ def percent(share: float | None, digits: int = 1) -> str:
     '84.4 %'
     """
     return f"{decimal(None if share is None else 100 * share, digits)}{NO_BREAK}%"
+
+
+def confidence(share: float) -> str:
+    """Write a probability so that what is neither sure nor impossible does not look so.
+
+    >>> confidence(0.973), confidence(0.004), confidence(0.9991)
+    ('97 %', '<1 %', '>99 %')
+    """
+    if 0.01 <= share <= 0.99:
+        return f"{100 * share:.0f} %"
+    return "<1 %" if share < 0.01 else ">99 %"
 
 
 def points(difference: float, *, signed: bool = False) -> str:
@@ -149,15 +171,6 @@ def span(first: int, last: int) -> str:
     return f"{first}" if first == last else f"{first}–{last}"
 
 
-def count(number: int, noun: str, plural: str | None = None) -> str:
-    """Write a number and its noun.
-
-    >>> count(1, "cell"), count(1200, "class", "classes")
-    ('1 cell', '1,200 classes')
-    """
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
 def listing(words: Iterable[object], last: str = "and") -> str:
     """Join words as in a sentence; of very many the first few, and how many more.
 
@@ -191,3 +204,12 @@ def joined(texts: Sequence[Text], separator: str = " ") -> Text:
     for text in texts:
         pieces += [separator, *text] if pieces else text
     return tuple(pieces)
+
+
+def protocol_title(protocol: str, *, leaky: bool) -> str:
+    """Return the name of a protocol, marked where it leaks.
+
+    >>> protocol_title("random", leaky=True)
+    'random (leaky)'
+    """
+    return f"{protocol} (leaky)" if leaky else protocol

@@ -12,11 +12,11 @@ from auricle.config import Preset, TrainingConfig, parse_overrides, revalidated
 from auricle.data.cache import Recordings
 from auricle.data.folds import Split
 from auricle.errors import DivergedError
+from auricle.system import keep_freed_memory
 from auricle.training.causes import Case, Cure, likely_cause
 from auricle.training.fit import choose_device
 from auricle.training.loop import CurvePoint, Trainer, curve_point
 from auricle.training.measure import measure
-from auricle.training.memory import keep_freed_memory
 from auricle.training.parts import Sets, prepare_training
 from auricle.training.watch import Watch
 

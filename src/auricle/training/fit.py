@@ -20,11 +20,11 @@ from auricle.model.describe import describe
 from auricle.runs import Cell
 from auricle.scoring.metrics import score_predictions
 from auricle.scoring.predictions import read_predictions, write_predictions
+from auricle.system import keep_freed_memory
 from auricle.training.causes import Case, collapse
 from auricle.training.checkpoint import Record, resume, save_checkpoint
 from auricle.training.loop import Clips, Trainer
 from auricle.training.measure import measure
-from auricle.training.memory import keep_freed_memory
 from auricle.training.parts import Sets, predict_windows, prepare_training, run_epoch
 from auricle.training.share import Share
 from auricle.training.watch import Watch, standing

@@ -50,12 +50,7 @@ def summary(report: Report) -> Chapter:
         "leaky": [protocol for protocol in study.protocols if study.is_leaky(protocol)],
         "few_groups": [row.protocol for row in leaders if row.test_groups < FEW_GROUPS],
         "grouped": any(row.test_groups < row.test_clips for row in leaders),
-        "unbeaten": [
-            comparison
-            for comparison in comparisons
-            if comparison.best_baseline
-            and any(row.accuracy <= comparison.best_baseline.accuracy for row in comparison.rows)
-        ],
+        "unbeaten": [comparison for comparison in comparisons if comparison.unbeaten_baseline],
     }
     return Chapter(values, {"figure-accuracies": _accuracies(report), "table-comparative": _table(report)})
 

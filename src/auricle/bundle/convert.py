@@ -1,0 +1,74 @@
+"""A network from PyTorch to ONNX."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from auricle.bundle.layout import encoder_of_time
+from auricle.bundle.standalone import OPSET
+from auricle.config import Preset
+from auricle.model.classifier import Classifier as TorchClassifier
+from auricle.model.classifier import window_frames
+
+
+class NetworkGraph(nn.Module):
+    """What network.onnx computes: logits, and for a transformer over time the attention of every layer."""
+
+    def __init__(self, network: TorchClassifier) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, frames: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """(B, bands, T) -> (B, K), and (B, layers, heads, tokens, tokens)."""
+        network, encoder = self.network, encoder_of_time(self.network)
+        if encoder is None:
+            return network(frames)
+        map = network.base(network.frontend(frames))
+        return network.head(encoder(map)), torch.stack(encoder.attention_weights(map), dim=1)
+
+
+def network_graph(network: TorchClassifier, preset: Preset) -> onnx.ModelProto:
+    """Return the ONNX graph of a network: `frames` in, `logits` (and `attention`) out, any batch."""
+    bands = 1 if network.frontend.spectrum is None else preset.frontend.num_bands
+    frames = torch.rand(3, bands, window_frames(preset, network.frontend))
+    outputs = ["logits", "attention"] if encoder_of_time(network) else ["logits"]
+    with quiet():
+        program = torch.onnx.export(
+            NetworkGraph(network).eval(),
+            (frames,),
+            dynamo=True,
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=2**16)},),
+            input_names=["frames"],
+            output_names=outputs,
+            opset_version=OPSET,
+            verbose=False,
+        )
+    assert program is not None
+    graph = program.model_proto
+    for node in graph.graph.node:  # names of Python modules and source lines are nobody's business
+        del node.metadata_props[:]
+        node.doc_string = ""
+    del graph.graph.value_info[:]
+    del graph.graph.metadata_props[:]
+    del graph.functions[:]
+    return graph
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Let a converter keep its remarks to itself."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,153 @@
+"""What a bundle is: a folder with a trained model to give away, described by bundle.json.
+
+    bundle.json        this schema: classes, sound, windows, calibration, where it comes from, how good it is
+    network.onnx       frames (B, bands, T) -> logits (B, K), and for a transformer its attention
+    model.onnx         waveform (B, samples) -> logits (B, K): everything inside, any length
+    model.safetensors  the weights for PyTorch (not in an int8 bundle)
+    config.yaml        the preset
+    README.md          the model card
+
+A bundle may come from a stranger: nothing in it is code, no path leads out of the folder, every file has a known
+name, an exact size and a hash, and its graph may hold arithmetic only (see `graph.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from auricle import files
+from auricle.config import AudioConfig, FrontendConfig, Section
+
+DESCRIPTION = "bundle.json"
+NETWORK = "network.onnx"
+STANDALONE = "model.onnx"
+WEIGHTS = "model.safetensors"
+CONFIG = "config.yaml"
+CARD = "README.md"
+REQUIRED = (NETWORK, STANDALONE, CONFIG, CARD)
+FILES = (*REQUIRED, WEIGHTS)
+
+MAX_FILE_BYTES = 64 * 2**20
+MAX_WINDOW_S = 120.0
+MAX_WINDOW_VALUES = 20_000_000  # bands x frames that the network is given at once, for one window
+
+FileName = Literal["network.onnx", "model.onnx", "model.safetensors", "config.yaml", "README.md"]
+
+
+class StoredFile(Section):
+    """One file of a bundle."""
+
+    num_bytes: int = Field(..., ge=1, le=MAX_FILE_BYTES)
+    sha256: str = Field(..., pattern=r"^[0-9a-f]{64}$")
+
+    @classmethod
+    def of(cls, content: bytes) -> StoredFile:
+        """Describe a file with this content."""
+        return cls(num_bytes=len(content), sha256=files.digest(content))
+
+
+class AttentionLayout(Section):
+    """How the attention of the network is laid out; `<cls>` comes first."""
+
+    num_blocks: int = Field(..., ge=1, le=1000)
+    num_heads: int = Field(..., ge=1, le=1000)
+    num_steps: int = Field(..., ge=1, le=100_000, description="steps of time in a window")
+    num_rows: int = Field(1, ge=1, le=10_000, description="tokens a step; frequency is slowest")
+
+
+class Calibration(Section):
+    """What makes a probability mean what it says."""
+
+    temperature: float = Field(1.0, gt=0, le=100, description="logits are divided by it")
+    thresholds: tuple[float, ...] = Field(..., description="a class that wins with less is none of these")
+    num_clips: int = Field(0, ge=0, description="validation clips that both were fitted on; 0: neither was")
+
+
+class Scores(Section):
+    """Of test clips, in 0..1."""
+
+    num_clips: int = Field(..., ge=1)
+    accuracy: float = Field(..., ge=0, le=1)
+    low: float = Field(..., ge=0, le=1, description="95 % interval of the accuracy (Wilson)")
+    high: float = Field(..., ge=0, le=1)
+    macro_f1: float = Field(..., ge=0, le=1)
+    calibration_error: float = Field(..., ge=0, le=1, description="with the temperature")
+    recall: dict[str, float] = Field(default_factory=dict, description="of each class")
+
+
+class Origin(Section):
+    """What it was trained on."""
+
+    cell: str = Field(..., max_length=200)
+    source: str = Field("unknown", max_length=1000)
+    digest: str = Field("", max_length=200)
+    licence: str = Field("", max_length=2000)
+    num_train: int = Field(0, ge=0)
+    clip_s: float = Field(0.0, ge=0)
+    leaky: bool = False
+    notes: tuple[str, ...] = ()
+    auricle: str = Field("", max_length=100)
+
+
+class Int8(Section):
+    """What eight bits cost, measured on the same clips through both networks."""
+
+    num_clips: int = Field(..., ge=0)
+    accuracy_float: float | None = None
+    accuracy_int8: float | None = None
+    num_bytes_float: int = Field(..., ge=1)
+    num_bytes_int8: int = Field(..., ge=1)
+    method: str = Field("", max_length=200)
+
+
+class Description(Section):
+    """The content of bundle.json."""
+
+    schema_version: Literal[1] = 1
+    name: str = Field(..., min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")
+    categories: tuple[str, ...] = Field(..., min_length=2, max_length=10_000)
+    audio: AudioConfig
+    frontend: FrontendConfig
+    mean: float = Field(..., description="of the features of the training clips; inside the network already")
+    std: float = Field(..., gt=0)
+    calibration: Calibration
+    attention: AttentionLayout | None = None
+    scores: Scores | None = None
+    origin: Origin
+    int8: Int8 | None = None
+    files: dict[FileName, StoredFile]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Description:
+        if len(set(self.categories)) != len(self.categories):
+            raise ValueError("categories holds a name twice")
+        if not all(0 < len(name) <= 200 and name.isprintable() for name in self.categories):
+            raise ValueError("categories: a name is printable, of 1 to 200 characters")
+        if len(self.calibration.thresholds) != len(self.categories):
+            raise ValueError(f"calibration.thresholds: {len(self.categories)} are needed, one a category")
+        if not all(0 <= value <= 1 for value in self.calibration.thresholds):
+            raise ValueError("calibration.thresholds lie in 0..1")
+        if self.audio.window_s > MAX_WINDOW_S or not 0.01 <= self.audio.window_hop_s <= MAX_WINDOW_S:
+            raise ValueError(f"audio: a window lasts at most {MAX_WINDOW_S:g} s, its hop 0.01 s to that")
+        if missing := [name for name in REQUIRED if name not in self.files]:
+            raise ValueError(f"files: {', '.join(missing)} is missing")
+        self._check_frontend()
+        return self
+
+    def _check_frontend(self) -> None:
+        """Bound what the frontend makes, so that no number here becomes an allocation."""
+        rate_hz, frontend = self.audio.sample_rate_hz, self.frontend
+        if frontend.kind == "raw":
+            values = rate_hz * self.audio.window_s
+        else:
+            hop, transform = (round(rate_hz * ms / 1000) for ms in (frontend.hop_ms, frontend.transform_ms))
+            if not 1 <= hop <= 2**20 or not 2 <= transform <= 2**16:
+                raise ValueError("frontend: hop_ms is at least a sample, transform_ms 2 to 65,536 samples")
+            if not frontend.min_hz < (frontend.max_hz or rate_hz / 2) <= rate_hz / 2:
+                raise ValueError("frontend: min_hz < max_hz <= half the sample rate")
+            values = frontend.num_bands * math.ceil(rate_hz * self.audio.window_s / hop)
+        if not 1 <= values <= MAX_WINDOW_VALUES:
+            raise ValueError(f"a window of {values:g} values; at most {MAX_WINDOW_VALUES} are taken")

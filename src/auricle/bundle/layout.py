@@ -1,0 +1,27 @@
+"""How the attention of a network is laid out over time."""
+
+from __future__ import annotations
+
+from auricle.bundle.description import AttentionLayout
+from auricle.config import Preset
+from auricle.model.classifier import Classifier as TorchClassifier
+from auricle.model.transformer import Encoder
+
+
+def encoder_of_time(network: TorchClassifier) -> Encoder | None:
+    """Return the encoder whose attention says where in time it looked; that of channels to channels does not."""
+    summary = network.summary
+    return summary if isinstance(summary, Encoder) and summary.tokens != "channels" else None
+
+
+def attention_layout(network: TorchClassifier, preset: Preset) -> AttentionLayout | None:
+    """Return how the attention over time is laid out; None where there is none."""
+    encoder, config = encoder_of_time(network), preset.encoder
+    if encoder is None or config is None:
+        return None
+    return AttentionLayout(
+        num_blocks=config.num_blocks,
+        num_heads=config.num_heads,
+        num_steps=encoder.num_steps,
+        num_rows=encoder.num_tokens // encoder.num_steps,
+    )

@@ -1,0 +1,121 @@
+"""PyTorch against ONNX Runtime on 1,000 sounds, before a bundle is declared good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from auricle.bundle.description import STANDALONE
+from auricle.bundle.model import BundleModel
+from auricle.bundle.network import open_session
+from auricle.bundle.reading import Bundle
+from auricle.bundle.windows import Windowing
+from auricle.config import Preset
+from auricle.errors import RefusedError
+from auricle.model.classifier import Classifier as TorchClassifier
+from auricle.model.classifier import window_frames
+from auricle.scoring.calibration import softmax
+from auricle.training.loop import cut_windows
+
+NUM_SOUNDS = 1_000
+TOLERANCE = 1e-4  # in probability
+BATCHES = (1, 2, 7)
+KINDS = ("silence", "noise", "faint noise", "clipping", "tone", "click")
+
+
+def check_parity(network: TorchClassifier, preset: Preset, bundle: Bundle, *, num_sounds: int = NUM_SOUNDS) -> None:
+    """Compare PyTorch with model.onnx, and with what `BundleModel` (and so `Classifier.predict`) makes of network.onnx.
+
+    Raises:
+        RefusedError: a probability differs by more than 1e-4, or another class wins by more than that; the
+            message says on which sound.
+    """
+    standalone = open_session((bundle.folder / STANDALONE).read_bytes())
+    model = BundleModel(bundle)
+    temperature = bundle.description.calibration.temperature
+    for kind, waveforms in sounds(model.windowing, num_sounds):
+        truth = torch_probabilities(network, preset, model.windowing, waveforms, temperature)
+        answers = {
+            "model.onnx": softmax(standalone.run(["logits"], {"waveform": waveforms})[0]),
+            "network.onnx": np.stack(
+                [model.probabilities(model.windows(waveform)).mean(axis=0) for waveform in waveforms]
+            ),
+        }
+        for name, answer in answers.items():
+            if (apart := _apart(truth, answer)) > TOLERANCE:
+                batch, samples = waveforms.shape
+                raise RefusedError(
+                    f"{name} and PyTorch part by {apart:.2g} in probability (at most {TOLERANCE:g} is accepted) on "
+                    f"{kind} of {samples} samples in a batch of {batch}; nothing was exported"
+                )
+
+
+def _apart(truth: np.ndarray, answer: np.ndarray) -> float:
+    """Return the largest difference, (B, K) each; infinite where it is no number.
+
+    Another winner is a difference too: of two classes that both differ by less than half the tolerance, one can
+    win here and the other there only if they tie within the tolerance, which is no disagreement.
+    """
+    if not np.isfinite(answer).all():
+        return float("inf")
+    rows = np.arange(len(truth))
+    lost = truth.max(axis=1) - truth[rows, answer.argmax(axis=1)]  # by how much the other winner loses in PyTorch
+    return float(max(np.abs(truth - answer).max(), lost.max()))
+
+
+def sounds(windowing: Windowing, num_sounds: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield kinds and batches, (B, samples) float32, `num_sounds` waveforms in all."""
+    generator = np.random.default_rng(0)
+    lengths = boundary_lengths(windowing)
+    num_left, batch = num_sounds, 0
+    while num_left > 0:
+        size, samples = min(num_left, BATCHES[batch % len(BATCHES)]), lengths[batch % len(lengths)]
+        is_mixture = batch % 5 == 0
+        kinds = [KINDS[(batch + row if is_mixture else batch) % len(KINDS)] for row in range(size)]
+        yield (
+            "a mixture" if is_mixture else kinds[0],
+            np.stack([_waveform_of(kind, samples, generator) for kind in kinds]),
+        )
+        num_left, batch = num_left - size, batch + 1
+
+
+def boundary_lengths(windowing: Windowing) -> list[int]:
+    """Return lengths in samples: one sample, and every length around where a window or a frame more begins."""
+    window, hop = windowing.window_samples, windowing.hop_samples
+    frame = round(windowing.rate_hz / windowing.frames_per_s)
+    slack = windowing.slack_samples  # a window more begins beyond it
+    edges = [window, window + slack, window + hop + slack, window + 2 * hop + slack, 2 * frame, window + frame]
+    around = range(-10, 11)
+    lengths = {1, 2, 3, window // 2, window + hop // 2}
+    lengths |= {edge + offset for edge in edges for offset in around}
+    return sorted(length for length in lengths if length >= 1)
+
+
+def _waveform_of(kind: str, samples: int, generator: np.random.Generator) -> np.ndarray:
+    noise = generator.standard_normal(samples)
+    if kind == "click":
+        noise = np.zeros(samples)
+        noise[generator.integers(samples)] = 1.0
+    elif kind == "tone":
+        noise = 0.5 * np.sin(2 * np.pi * generator.uniform(0.005, 0.45) * np.arange(samples))
+    else:
+        level = {"silence": 0.0, "noise": 0.1, "faint noise": 1e-4, "clipping": 5.0}[kind]
+        noise = np.clip(noise * level, -1.0, 1.0)
+    return noise.astype(np.float32)
+
+
+@torch.inference_mode()
+def torch_probabilities(
+    network: TorchClassifier, preset: Preset, windowing: Windowing, waveforms: np.ndarray, temperature: float
+) -> np.ndarray:
+    """Return what PyTorch says, (B, samples) -> (B, K): training's own frames and windows, and the temperature."""
+    frames = network.frontend.frames(torch.from_numpy(waveforms))
+    starts = [
+        round(start_s * network.frontend.frames_per_s)
+        for start_s in windowing.starts_s(windowing.count(waveforms.shape[1]))
+    ]
+    windows = cut_windows(frames, starts, window_frames(preset, network.frontend))  # (B, W, F, T)
+    logits = network(windows.flatten(0, 1)) / temperature
+    return logits.double().softmax(1).unflatten(0, windows.shape[:2]).mean(1).numpy()

@@ -1,0 +1,205 @@
+"""The self-contained ONNX model: a waveform of any length in, logits of the recording out.
+
+    waveform (B, samples)
+      -> pieces (B, T, N1, N2)      a Fourier window each, by Gather
+      -> mel power (B, T, bands)    the Fourier transform in two steps of matrix products
+      -> windows (B W, bands, T')   zeros beyond the end
+      -> the network                logits (B W, K)
+      -> logits (B, K)              log of the mean over windows of softmax(logits / temperature)
+
+so that softmax(logits) are the calibrated probabilities that `Classifier.predict` returns.
+
+The transform of N = N1 N2 samples (Cooley, Tukey 1965), n = N2 n1 + n2, k = k1 + N1 k2, W_N = exp(-2 pi i / N):
+
+    X[k] = sum_n2 W_N2^(n2 k2)  W_N^(n2 k1)  sum_n1 W_N1^(n1 k1) x[n1, n2]
+
+Both sums are products with small constant matrices: at N = 1024, 32 x 32, an eighth of the work and a hundredth of
+the constants of the plain transform. Of a real signal k1 = 0..N1/2 says all: X[N - k] = conj X[k].
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from auricle.bundle.description import Description
+from auricle.bundle.windows import Windowing
+from auricle.model.frames import FrameMaker
+
+OPSET = 20
+INT, DOUBLE = TensorProto.INT64, TensorProto.DOUBLE
+
+
+class Graph:
+    """Operators in a row, with names made up on the way."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def __call__(self, operator: str, *inputs: Any, outputs: int = 1, **attributes: Any) -> Any:
+        """Add an operator and return the name of its output, or a list of them.
+
+        Args:
+            operator: of ONNX.
+            inputs: names of outputs; everything else is a constant, whole numbers of 64 bits and arrays as they are.
+            outputs: how many.
+            attributes: of the operator.
+        """
+        sources = [value if isinstance(value, str) else self.constant(value) for value in inputs]
+        names = [f"front_{operator}_{len(self.nodes)}_{number}" for number in range(outputs)]
+        self.nodes.append(helper.make_node(operator, sources, names, **attributes))
+        return names[0] if outputs == 1 else names
+
+    def constant(self, value: Any) -> str:
+        """Add a constant that several operators use, and return its name."""
+        name = f"front_constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+
+def standalone_model(network: onnx.ModelProto, description: Description) -> onnx.ModelProto:
+    """Return the model that hears a waveform, around a network that sees frames (B, bands, T)."""
+    maker = FrameMaker(description.audio, description.frontend)
+    windowing = Windowing.of(description.audio, maker.frames_per_s)
+    graph = Graph()
+    samples = graph("Shape", "waveform", start=1, end=2)  # (1,)
+    frames = graph("Unsqueeze", "waveform", [2]) if maker.raw else _mel(graph, maker, samples)
+    num = _count(graph, windowing, samples)
+    windows = _windows(graph, windowing, frames, num, maker.num_bands)
+    nodes, constants = _embedded(network, windows)
+    graph.nodes += nodes
+    _pool(graph, num, len(description.categories), description.calibration.temperature)
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            "auricle",
+            [helper.make_tensor_value_info("waveform", TensorProto.FLOAT, ["batch", "samples"])],
+            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", len(description.categories)])],
+            graph.constants + constants,
+        ),
+        opset_imports=network.opset_import,
+        ir_version=network.ir_version,
+        producer_name="auricle",
+    )
+    onnx.checker.check_model(model)
+    return model
+
+
+def two_factors(number: int) -> tuple[int, int]:
+    """Return N1 <= N2 with N1 N2 = N, as equal as they can be.
+
+    >>> two_factors(1024), two_factors(1103)
+    ((32, 32), (1, 1103))
+    """
+    first = max(factor for factor in range(1, math.isqrt(number) + 1) if number % factor == 0)
+    return first, number // first
+
+
+def _mel(graph: Graph, maker: FrameMaker, samples: str) -> str:
+    """Mel power, (B, samples) -> (B, T, bands)."""
+    N, (N1, N2) = maker.transform_samples, two_factors(maker.transform_samples)
+    M = N1 // 2 + 1
+    pieces = graph("Mul", _pieces(graph, maker, samples), maker.window.reshape(N1, N2))
+    k1 = np.arange(M)[:, None]
+    first = np.exp(-2j * np.pi * k1 * np.arange(N1) / N1)  # (M, N1)
+    mixed = graph("MatMul", np.float32(np.concatenate([first.real, first.imag])), pieces)
+    real, imaginary = graph("Split", mixed, outputs=2, axis=2, num_outputs=2)  # (B, T, M, N2) each
+    twiddle = np.exp(-2j * np.pi * k1 * np.arange(N2) / N)
+    cosine, sine = (graph.constant(np.float32(part)) for part in (twiddle.real, twiddle.imag))
+    turned_real = graph("Sub", graph("Mul", real, cosine), graph("Mul", imaginary, sine))
+    turned_imaginary = graph("Add", graph("Mul", real, sine), graph("Mul", imaginary, cosine))
+    second = np.exp(-2j * np.pi * np.outer(np.arange(N2), np.arange(N2)) / N2)
+    matrix = np.block([[second.real, second.imag], [-second.imag, second.real]])  # (2 N2, 2 N2)
+    both = graph("Concat", turned_real, turned_imaginary, axis=3)  # (B, T, M, 2 N2)
+    spectrum = graph("MatMul", both, np.float32(matrix))
+    real, imaginary = graph("Split", spectrum, outputs=2, axis=3, num_outputs=2)
+    power = graph("Add", graph("Mul", real, real), graph("Mul", imaginary, imaginary))  # (B, T, M, N2)
+    flat = graph("Reshape", power, [0, 0, -1])
+    return graph("MatMul", flat, _filters_by_bin(maker.filters, N, N1, N2))
+
+
+def _filters_by_bin(filters: np.ndarray, N: int, N1: int, N2: int) -> np.ndarray:
+    """Lay the rows of (bins, bands) out in the order (k1, k2) of the transform; a bin that comes twice counts once."""
+    placed = np.zeros((N1 // 2 + 1, N2, filters.shape[1]), np.float32)
+    seen = set()
+    for k1 in range(N1 // 2 + 1):
+        for k2 in range(N2):
+            k = k1 + N1 * k2
+            if (k := min(k, N - k)) not in seen:
+                seen.add(k)
+                placed[k1, k2] = filters[k]
+    return placed.reshape(-1, filters.shape[1])
+
+
+def _pieces(graph: Graph, maker: FrameMaker, samples: str) -> str:
+    """Overlapping pieces, (B, samples) -> (B, T, N1, N2); they are gathered in blocks that both lengths hold whole."""
+    N, hop = maker.transform_samples, maker.hop_samples
+    block = math.gcd(N, hop)
+    whole = graph("Sub", samples, [N % 2])
+    last = graph("Div", graph("Max", whole, [0]), [hop])  # the last frame, (1,)
+    end = graph("Add", graph("Mul", last, [hop]), [N])
+    padded = graph("Pad", "waveform", [0, N // 2, 0, N])
+    padded = graph("Slice", padded, [0], end, [1])
+    blocks = graph("Reshape", padded, [0, -1, block])
+    firsts = graph("Mul", _range(graph, graph("Add", last, [1])), hop // block)  # blocks where frames begin
+    index = graph("Add", graph("Unsqueeze", firsts, [1]), np.arange(N // block))
+    return graph("Reshape", graph("Gather", blocks, index, axis=1), [0, -1, *two_factors(N)])
+
+
+def _range(graph: Graph, end: str) -> str:
+    """0, 1, ... end - 1; end has shape (1,)."""
+    scalar = graph("Squeeze", end, [0])
+    return graph("Range", 0, scalar, 1)
+
+
+def _count(graph: Graph, windowing: Windowing, samples: str) -> str:
+    """How many windows hear every sample, (1,): as `Windowing.count`."""
+    hop = windowing.hop_samples
+    heard = [windowing.window_samples + windowing.slack_samples]  # by the first window
+    beyond = graph("Max", graph("Sub", samples, heard), [0])
+    steps = graph("Div", graph("Add", beyond, [hop - 1]), [hop])
+    return graph("Add", steps, [1])
+
+
+def _windows(graph: Graph, windowing: Windowing, frames: str, num: str, num_bands: int) -> str:
+    """Windows of frames, (B, T, bands) -> (B W, bands, window_frames), with zeros beyond the end."""
+    hop_frames = windowing.hop_s * windowing.frames_per_s
+    beyond = windowing.window_frames + math.ceil(hop_frames) + 2
+    padded = graph("Pad", frames, [0, 0, 0, 0, beyond, 0])
+    exact = graph("Mul", graph("Cast", _range(graph, num), to=DOUBLE), hop_frames)
+    starts = graph("Cast", graph("Round", exact), to=INT)  # as Python rounds: half to even
+    steps = graph.constant(np.arange(windowing.window_frames))
+    index = graph("Add", graph("Unsqueeze", starts, [1]), steps)
+    windows = graph("Gather", padded, index, axis=1)  # (B, W, window_frames, bands)
+    turned = graph("Transpose", windows, perm=[0, 1, 3, 2])
+    return graph("Reshape", turned, [-1, num_bands, windowing.window_frames])
+
+
+def _embedded(network: onnx.ModelProto, windows: str) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+    """Return the nodes and the constants of a network that its logits need, fed with `windows`."""
+    needed, nodes = {"logits"}, []
+    for node in reversed(network.graph.node):
+        if needed.intersection(node.output):
+            needed.update(node.input)
+            kept = onnx.NodeProto()
+            kept.CopyFrom(node)
+            rename = {"frames": windows, "logits": "window_logits"}
+            kept.input[:] = [rename.get(name, name) for name in kept.input]
+            kept.output[:] = [rename.get(name, name) for name in kept.output]
+            nodes.append(kept)
+    return nodes[::-1], [constant for constant in network.graph.initializer if constant.name in needed]
+
+
+def _pool(graph: Graph, num: str, num_classes: int, temperature: float) -> None:
+    """Logits of a recording from those of its windows, (B W, K) -> (B, K)."""
+    shape = graph("Concat", [-1], num, [num_classes], axis=0)
+    scaled = graph("Div", "window_logits", np.float32(temperature))
+    by_clip = graph("Reshape", scaled, shape)
+    mean = graph("ReduceMean", graph("Softmax", by_clip, axis=2), [1], keepdims=0)
+    bounded = graph("Max", mean, np.float32(1e-30))
+    graph.nodes.append(helper.make_node("Log", [bounded], ["logits"]))

@@ -1,0 +1,37 @@
+"""The verb `export`: a trained model to a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from auricle.cli.options import Quiet, Verbose, say, verbosity
+
+
+def export(
+    context: typer.Context,
+    cell: Annotated[Path, typer.Argument(metavar="CELL|STUDY", help="A finished cell's folder, or a study's.")],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="Where the bundle goes.")],
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="Which model of a study.")] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="Quantise to eight bits, and measure what that costs.")] = False,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the study's recordings lie, for --int8.")
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Make a bundle of a trained model: ONNX, weights, calibration, model card; checked against PyTorch."""
+    level = verbosity(context, quiet, verbose)
+    from auricle.bundle.export import export_cell
+
+    bundle = export_cell(cell, to, model=model, int8=int8, data=data, on_progress=say if level >= 0 else None)
+    print(f"{to}  {bundle.num_bytes / 1e6:.2f} MB, checked: PyTorch and ONNX Runtime agree")
+    if (cost := bundle.description.int8) is not None:
+        assert cost.accuracy_float is not None
+        assert cost.accuracy_int8 is not None
+        print(
+            f"eight bits: {100 * cost.accuracy_int8:.1f} % of {cost.num_clips} test clips right, "
+            f"{100 * cost.accuracy_float:.1f} % before"
+        )

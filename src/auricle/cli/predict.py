@@ -1,0 +1,196 @@
+"""The verb `predict`: recordings through a trained model."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from auricle.cli.bar import bar
+from auricle.cli.options import Quiet, Verbose, say, verbosity
+from auricle.errors import RefusedError, UsageError, choices
+
+if TYPE_CHECKING:
+    from auricle.predict.classifier import Classifier
+    from auricle.predict.formats import LabelledRecording
+    from auricle.predict.stretches import Pooling
+
+FORMAT_NAMES = ("table", "csv", "jsonl", "audacity", "raven")
+BY_SUFFIX = {".csv": "csv", ".jsonl": "jsonl", ".json": "jsonl"}
+LONG_BYTES = 20_000_000  # of a recording from which on progress is shown
+
+BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="The folder that auricle export made.")]
+Hop = Annotated[
+    float | None,
+    typer.Option(min=0.01, metavar="S", help="Seconds between windows. [default: as the model was scored]"),
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(min=0.0, max=1.0, metavar="P", help="Minimum probability of every class. [default: the bundle's]"),
+]
+
+
+def predict(
+    context: typer.Context,
+    bundle: BundleFolder,
+    recordings: Annotated[list[Path], typer.Argument(metavar="FILE|FOLDER...", help="Recordings, of any length.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE|DIR", help="Write here instead of to the terminal; with --each a folder."),
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(metavar="|".join(FORMAT_NAMES), help="[default: by the ending of --out, else a table]"),
+    ] = None,
+    each: Annotated[
+        bool, typer.Option("--each", help="One output file for each recording, in the folder --out.")
+    ] = False,
+    hop: Hop = None,
+    threshold: Threshold = None,
+    top: Annotated[int, typer.Option(min=1, help="Top classes per stretch.")] = 1,
+    merge: Annotated[
+        float, typer.Option(min=0.0, metavar="S", help="Join stretches of a class with gaps up to this.")
+    ] = 0.0,
+    min_duration: Annotated[float, typer.Option(min=0.0, metavar="S", help="Leave out shorter stretches.")] = 0.0,
+    whole: Annotated[bool, typer.Option("--whole", help="One answer for each recording as a whole.")] = False,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the network; decoding has one of its own.")] = 1,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Detect classes in recordings, with start and end times.
+
+    A run that was stopped goes on where it stood, if it writes to --out. A file that cannot be read is named, and
+    the rest goes on.
+    """
+    level = verbosity(context, quiet, verbose)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's own threads take the cores from decoding and network
+    output = Output(_format(format, out, each), out, each, tuple(recordings))
+    from auricle.predict.batch import list_recordings
+    from auricle.predict.classifier import Classifier
+    from auricle.predict.stretches import Pooling
+
+    paths = list_recordings(recordings)
+    if output.format == "audacity" and len(paths) > 1 and not each:
+        raise UsageError(f"an Audacity label track belongs to one recording, not {len(paths)}; add --each --out DIR")
+    classifier = Classifier.load(bundle, threads=threads)
+    pooling = Pooling(
+        categories=classifier.categories,
+        thresholds=classifier.thresholds if threshold is None else (threshold,) * len(classifier.categories),
+        window_s=classifier.window_s,
+        hop_s=hop or classifier.model.windowing.hop_s,
+        merge_s=merge,
+        min_duration_s=min_duration,
+        top=min(top, len(classifier.categories)),
+        whole=whole,
+    )
+    _predict_all(classifier, paths, pooling, output, level)
+
+
+def _predict_all(classifier: Classifier, paths: list[Path], pooling: Pooling, output: Output, level: int) -> None:
+    """Predict every recording that is not done yet, and write what was heard; exit code 3 if nothing could be."""
+    from auricle.predict.batch import Journal, predict_files
+    from auricle.predict.formats import short_time
+
+    network = classifier.model.bundle.description.files["network.onnx"].sha256
+    settings = {"network": network, "kind": output.format if output.each else "", **asdict(pooling)}
+    journal = Journal(output.journal, settings)
+    if journal.entries and level >= 0:
+        say(f"going on: {len(journal.entries)} of {len(paths)} recordings are done already")
+    refused: list[Path] = []
+
+    def on_refused(path: Path, reason: str) -> None:
+        refused.append(path)
+        say(f"auricle: {path}: {reason}")
+
+    predicted = []
+    is_quick = level < 0 or (len(paths) == 1 and not _is_long(paths[0]))
+    with contextlib.nullcontext() if is_quick else bar("{task.completed}/{task.total}") as draw:
+
+        def on_progress(num_done: int, seconds: float) -> None:
+            if draw:
+                draw(f"heard {short_time(seconds)} of {paths[num_done].name[:24]}", num_done, len(paths))
+
+        for recording in predict_files(
+            classifier, paths, pooling, journal=journal, on_refused=on_refused, on_progress=on_progress
+        ):
+            predicted.append(recording)
+            if output.each:
+                output.write([recording], pooling.top)
+    if not predicted:
+        alone = f"{refused[0]} could not be read, and there is no other"
+        raise RefusedError(f"none of {len(paths)} recordings could be read" if len(paths) > 1 else alone)
+    if not output.each:
+        output.write(predicted, pooling.top)
+    journal.finish()
+    if refused or (output.path is not None and level >= 0):
+        say(f"{len(predicted)} of {len(paths)} recordings heard" + (f", {len(refused)} refused" if refused else ""))
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the results go: to the terminal, into a file, or with `each` into a folder as the recordings lie in theirs.
+
+    Attributes:
+        format: one of `FORMAT_NAMES`.
+        path: of the file or the folder; None: the terminal.
+        each: one file for each recording.
+        roots: the files and folders that were asked for.
+    """
+
+    format: str
+    path: Path | None
+    each: bool
+    roots: tuple[Path, ...]
+
+    @property
+    def journal(self) -> Path | None:
+        """Where a stopped run is remembered."""
+        if self.path is None:
+            return None
+        return self.path / ".auricle-predict.part" if self.each else self.path.with_name(f".{self.path.name}.part")
+
+    def write(self, recordings: list[LabelledRecording], top: int) -> None:
+        """Print or write what was heard in recordings; with `each` in a single one."""
+        from auricle.predict.formats import FORMATS, write_recordings
+
+        if self.path is None:
+            sys.stdout.write(FORMATS[self.format](recordings, top=top))
+        else:
+            path = self._path_of(recordings[0].path) if self.each else self.path
+            write_recordings(path, recordings, self.format, top=top)
+
+    def _path_of(self, recording: Path) -> Path:
+        from auricle.predict.formats import SUFFIXES
+
+        assert self.path is not None
+        roots = (root for root in self.roots if root != recording and recording.is_relative_to(root))
+        inside = next((recording.relative_to(root) for root in roots), Path(recording.name))
+        return self.path / inside.with_name(inside.name + SUFFIXES[self.format])
+
+
+def _format(asked: str | None, out: Path | None, each: bool) -> str:
+    """Return the output format, or refuse what does not fit together."""
+    if asked is not None and asked not in FORMAT_NAMES:
+        raise choices("format", asked, list(FORMAT_NAMES))
+    if each and out is None:
+        raise UsageError("--each writes one file a recording; name their folder with --out DIR")
+    format = asked or (BY_SUFFIX.get(out.suffix.lower(), "csv") if out is not None else "table")
+    if format == "table" and out is not None:
+        raise UsageError("a table is for the terminal; with --out, --format is csv, jsonl, audacity or raven")
+    if each and out is not None and out.is_file():
+        raise UsageError(f"--each writes into a folder, and {out} is a file")
+    if out is not None and not each and out.is_dir():
+        raise UsageError(f"{out} is a folder; name a file, or add --each for one file a recording")
+    return format
+
+
+def _is_long(path: Path) -> bool:
+    try:
+        return path.stat().st_size > LONG_BYTES
+    except (OSError, ValueError):
+        return False

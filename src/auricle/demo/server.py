@@ -1,0 +1,210 @@
+"""The web page: record or upload a sound; see what each model answers, and where it looked. Gradio, without its reach.
+
+Gradio is kept at home: no analytics, no share link, system fonts, and a policy in every answer that lets a browser
+fetch from this server alone. Uploads lie in a folder of our own, are swept while it runs, and go with it at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import soundfile
+
+from auricle.audit.recording import SILENT_PEAK
+from auricle.data.audio import header_duration_s, read_mono
+from auricle.data.processes import in_process
+from auricle.demo import page
+from auricle.demo.page import Shown
+from auricle.demo.sources import Example
+from auricle.errors import MachineError, RefusedError
+from auricle.report.render import template
+
+if TYPE_CHECKING:
+    import gradio
+
+MAX_UPLOAD_MB = 50
+MAX_UPLOAD_S = 60
+KEPT_S = 600  # an upload may be played again for so long
+AT_ONCE = 4
+POLICY = (
+    "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
+    "style-src 'self' 'unsafe-inline'; connect-src 'self' data: blob:; form-action 'none'; frame-ancestors 'self'"
+)
+
+
+def answer(shown: Sequence[Shown], upload: str | None) -> Iterator[str]:
+    """Answer a sound as HTML: first what was heard, then, a moment later, also where the models looked.
+
+    Args:
+        shown: the models.
+        upload: path of a sound; None where there is none any more.
+
+    Yields:
+        The whole answer each time; one message where the file cannot be used.
+    """
+    if upload is None:
+        yield page.render("placeholder")
+        return
+    try:
+        waveform, rate_hz = load_upload(Path(upload))
+        predictions = [model.classifier.predict(waveform, rate_hz) for model in shown]
+        cards = page.cards(shown, predictions)
+        yield cards + page.pictures(waveform, rate_hz, shown)
+        explanations = [model.classifier.explain(waveform, rate_hz) for model in shown]
+        yield cards + page.pictures(waveform, rate_hz, shown, explanations)
+    except RefusedError as error:
+        reason = str(error).replace(str(upload), Path(upload).name)
+        yield page.render("message", f"This file cannot be used. {reason}. Try another: WAV, FLAC, Ogg or MP3.")
+
+
+def warm_up(shown: Sequence[Shown]) -> None:
+    """Let the models and the pictures work once, so that the first visitor does not wait for what only loads once."""
+    noise = np.random.default_rng(0).uniform(-0.1, 0.1, 44_100).astype(np.float32)
+    for model in shown:
+        model.classifier.predict(noise, 44_100)
+    page.pictures(noise, 44_100, shown, [model.classifier.explain(noise, 44_100) for model in shown])
+
+
+def load_upload(path: Path) -> tuple[np.ndarray, int]:
+    """Read an upload at its own rate: float32 mono of shape (T,), T >= 1, and Hz.
+
+    Raises:
+        RefusedError: not a sound, cut off, silent, or above the limits of size and duration.
+    """
+    size_mb = path.stat().st_size / 1e6 if path.exists() else 0.0
+    if size_mb > MAX_UPLOAD_MB:
+        raise RefusedError(f"{path}: {size_mb:.0f} MB; at most {MAX_UPLOAD_MB} MB are taken here")
+    if (duration_s := in_process(header_duration_s, path)) > MAX_UPLOAD_S:
+        raise RefusedError(f"{path}: {duration_s:.0f} s long; at most {MAX_UPLOAD_S} s are heard here")
+    waveform, rate_hz = in_process(partial(read_mono, limit_s=MAX_UPLOAD_S), path)
+    if float(np.abs(waveform).max()) < SILENT_PEAK:
+        limit_db = 20 * np.log10(SILENT_PEAK)
+        raise RefusedError(f"{path}: silent; nothing in it is louder than {limit_db:.0f} dB of full scale")
+    return waveform, rate_hz
+
+
+def build_demo(shown: Sequence[Shown], examples: Sequence[Example], folder: Path, *, is_local: bool = True) -> Any:
+    """Return the page as gradio.Blocks.
+
+    Args:
+        shown: the models, at least one.
+        examples: sounds to click.
+        folder: takes the examples and the uploads; the caller removes it.
+        is_local: whether only this computer can reach the page.
+    """
+    os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")  # Gradio reads it while it builds and serves
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    import gradio
+
+    def respond(upload: str | None) -> Iterator[str]:
+        yield from answer(shown, upload)
+
+    with gradio.Blocks(title="auricle", analytics_enabled=False, delete_cache=(60, KEPT_S)) as blocks:
+        gradio.HTML(page.render("introduction", shown, MAX_UPLOAD_MB, MAX_UPLOAD_S, is_local))
+        with gradio.Row():
+            with gradio.Column(scale=3, min_width=300):
+                sound = gradio.Audio(
+                    type="filepath", sources=["upload", "microphone"], label="Sound", editable=False, buttons=[]
+                )
+            with gradio.Column(scale=2, min_width=300):
+                files = [_write_example(example, folder / "examples") for example in examples]
+                if files:
+                    gradio.Examples(
+                        files, sound, label="Examples", cache_examples=False, preload=False,
+                        example_labels=[example.name.replace("_", " ") for example in examples],
+                        examples_per_page=len(files),
+                    )  # fmt: skip
+        answers = gradio.HTML(page.render("placeholder"), elem_id="answer")
+        sound.change(
+            respond, sound, answers, api_name="answer", show_progress="hidden", concurrency_limit=AT_ONCE,
+            trigger_mode="always_last",
+        )  # fmt: skip
+    return blocks
+
+
+def _write_example(example: Example, folder: Path) -> list[str]:
+    folder.mkdir(parents=True, exist_ok=True)
+    plain = "".join(mark if mark.isalnum() or mark in "-_" else "_" for mark in example.name)[:60]
+    path = folder / f"{len(list(folder.iterdir())) + 1:02d}-{plain}.wav"
+    soundfile.write(path, example.waveform, example.sample_rate_hz, subtype="PCM_16")
+    return [str(path)]
+
+
+class HomeOnly:
+    """ASGI middleware: every answer carries `POLICY`, so that no page of ours fetches anything from elsewhere."""
+
+    def __init__(self, app: Callable[..., Any]) -> None:
+        self.app = app
+
+    async def __call__(self, scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]) -> None:
+        """Pass everything on, with two more headers."""
+
+        async def send_with_policy(part: dict[str, Any]) -> None:
+            if part["type"] == "http.response.start":
+                more = [(b"content-security-policy", POLICY.encode()), (b"referrer-policy", b"no-referrer")]
+                part = {**part, "headers": [*part["headers"], *more]}
+            await send(part)
+
+        await self.app(scope, receive, send_with_policy)
+
+
+def free_port(host: str, port: int) -> int:
+    """Return the port, or any free one for 0.
+
+    Raises:
+        MachineError: it is in use, or the host is no address of this machine.
+    """
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        what = error.strerror or str(error)
+        hint = "; choose another with --port (0: any free one)" if port and error.errno != -2 else ""
+        raise MachineError(f"cannot listen on {host} port {port}: {what}{hint}") from error
+
+
+@contextlib.contextmanager
+def serving(blocks: gradio.Blocks, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+    """Serve the page for as long as the block runs, and give its address.
+
+    Raises:
+        MachineError: the port is in use.
+    """
+    from starlette.middleware import Middleware
+
+    port = free_port(host, port)
+    import gradio
+
+    theme = gradio.themes.Default(
+        primary_hue="blue", neutral_hue="slate", font=["system-ui", "sans-serif"], font_mono=["monospace"]
+    )
+    blocks.queue(default_concurrency_limit=AT_ONCE)
+    try:
+        _, address, _ = blocks.launch(
+            server_name=host, server_port=port, share=False, quiet=True, prevent_thread_lock=True, ssr_mode=False,
+            max_file_size=MAX_UPLOAD_MB * 1_000_000, footer_links=[], pwa=False, mcp_server=False,
+            enable_monitoring=False, theme=theme, css=page.style_or_template("demo.css") + template("tracks.css"),
+            app_kwargs={"middleware": [Middleware(HomeOnly)]},
+        )  # fmt: skip
+    except OSError as error:
+        raise MachineError(f"cannot listen on {host} port {port}: {error}") from error
+    try:
+        yield address
+    finally:
+        blocks.close(verbose=False)
+
+
+def wait_until_stopped() -> None:
+    """Sleep until the process is interrupted or terminated."""
+    threading.Event().wait()

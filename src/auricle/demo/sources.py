@@ -1,0 +1,122 @@
+"""What the demo shows: the models of a study or of given bundles, and examples to click."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from auricle.bundle.description import DESCRIPTION
+from auricle.demo.page import Shown
+from auricle.errors import RefusedError
+from auricle.report.figures.style import palette
+from auricle.runs import Cell, StudyFolder
+from auricle.study.reopen import models_of, plainest_cells
+
+if TYPE_CHECKING:
+    from auricle.predict.classifier import Classifier
+
+MOST_EXAMPLES = 20
+
+
+@dataclass(frozen=True)
+class Example:
+    """A sound to click: its name, and a waveform in [-1, 1] of shape (T,)."""
+
+    name: str
+    waveform: np.ndarray
+    sample_rate_hz: int
+
+
+def load_models(paths: Sequence[Path], scratch: Path, say: Callable[[str], object]) -> list[Shown]:
+    """Load the models of bundles and studies, in the order given; in a study each model in the colour of its report.
+
+    Args:
+        paths: folders of bundles, and of studies: of those one finished cell a model, exported if need be.
+        scratch: where bundles go that a study's folder cannot take.
+        say: told what is done where it takes a while.
+
+    Raises:
+        RefusedError: a folder is neither, a bundle is refused, or a study has no finished cell.
+    """
+    from auricle.predict.classifier import Classifier
+
+    bundles: dict[str, Path] = {}
+    for path in paths:
+        for name, bundle in _bundles_of(path, scratch, say):
+            bundles[unused(name, bundles)] = bundle
+    study = StudyFolder(paths[0])
+    of_one_study = len(paths) == 1 and study.description.is_file()
+    colours = palette(models_of(study) if of_one_study else list(bundles))
+    return [_shown(name, colours[name], Classifier.load(bundle)) for name, bundle in bundles.items()]
+
+
+def _bundles_of(path: Path, scratch: Path, say: Callable[[str], object]) -> Iterator[tuple[str, Path]]:
+    """Yield the name and the folder of the bundle that a path is, or of each model's where it is a study."""
+    if (path / DESCRIPTION).is_file():
+        yield path.resolve().name, path
+    elif StudyFolder(path).description.is_file():
+        for cell in plainest_cells(path).values():
+            yield cell.name.model, study_bundle(path, cell, scratch, say)
+    else:
+        raise RefusedError(f"{path}: neither a bundle (no {DESCRIPTION}) nor a study (no study.yaml)")
+
+
+def _shown(name: str, colour: str, classifier: Classifier) -> Shown:
+    description = classifier.model.bundle.description
+    about = ""
+    if scores := description.scores:
+        about = f"{100 * scores.accuracy:.1f} % of {scores.num_clips} test clips right"
+    return Shown(name, colour, classifier, about, description.calibration.num_clips > 0)
+
+
+def unused(name: str, taken: Container[str]) -> str:
+    """Return a name, with a number where it is taken.
+
+    >>> unused("cnn", ["h1"]), unused("cnn", ["cnn", "cnn (2)"])
+    ('cnn', 'cnn (3)')
+    """
+    numbered = (f"{name} ({number})" for number in itertools.count(2))
+    return next(each for each in itertools.chain([name], numbered) if each not in taken)
+
+
+def study_bundle(study: Path, cell: Cell, scratch: Path, say: Callable[[str], object]) -> Path:
+    """Return the bundle of a cell from STUDY/bundles/MODEL, exported now unless one as new as the cell is there."""
+    kept = study / "bundles" / cell.name.model
+    description = kept / DESCRIPTION
+    if description.is_file() and description.stat().st_mtime >= cell.metrics.stat().st_mtime:
+        return kept
+    if not os.access(study, os.W_OK):
+        say(f"{study} cannot be written, so its bundles are made for this time only")
+        kept = scratch / "bundles" / cell.name.model
+    from auricle.bundle.export import export_cell
+
+    say(f"making the bundle of {cell.name} in {kept}")
+    export_cell(cell.folder, kept, on_progress=lambda words: say(f"  {words}"))
+    return kept
+
+
+def load_examples(paths: Sequence[Path]) -> list[Example]:
+    """Return one clip a class from the first study among the paths (or above a bundle); made sounds where none is."""
+    for path in paths:
+        for folder in (path, *path.resolve().parents[:2]):
+            if StudyFolder(folder).samples.is_file():
+                return _samples(StudyFolder(folder).samples)
+    from auricle.data.toy import CLASSES, SAMPLE_RATE_HZ, make_clip
+
+    return [Example(name, make_clip(name, 0, 0) / np.float32(32767), SAMPLE_RATE_HZ) for name in CLASSES]
+
+
+def _samples(file: Path) -> list[Example]:
+    with np.load(file, allow_pickle=False) as samples:
+        rate_hz = int(samples["sample_rate_hz"])
+        waveforms = samples["waveforms"][:MOST_EXAMPLES].astype(np.float32) / 32767
+        return [
+            Example(str(name), waveform, rate_hz)
+            for name, waveform in zip(samples["categories"], waveforms, strict=False)
+        ]

@@ -1,0 +1,154 @@
+"""A trained model in Python, without PyTorch: `Classifier.load(folder).predict(waveform, rate_hz)`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from auricle.bundle.model import BundleModel
+from auricle.bundle.reading import Bundle, load_bundle
+from auricle.errors import RefusedError, UsageError
+from auricle.model.frames import FrameMaker
+from auricle.predict.explain import Explanation, attention_over_time, occlusion_over_time
+from auricle.scoring.calibration import NONE, named
+
+LOWEST_DB = -100.0
+NONE_OF_THESE = "none of these"  # what a person reads where no class reaches its threshold
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model hears in one recording.
+
+    Attributes:
+        probabilities: calibrated, the mean over the windows, float64 (K,), in the order of `Classifier.categories`.
+        label: the most probable category.
+        starts_s: where the windows start, (W,).
+        window_probabilities: calibrated, (W, K).
+        none_of_these: the label is less probable than its threshold: most likely something else.
+    """
+
+    probabilities: np.ndarray
+    label: str
+    starts_s: np.ndarray
+    window_probabilities: np.ndarray
+    none_of_these: bool
+
+
+class Classifier:
+    """A bundle, ready to hear.
+
+    Attributes:
+        model: of the bundle.
+        categories: the K names.
+        thresholds: a category that wins with less is none of these, (K,).
+        sample_rate_hz: at which it hears; other rates are resampled.
+        window_s: how much it hears at once.
+
+    Example::
+
+        import soundfile
+        from auricle import Classifier
+
+        classifier = Classifier.load("bundle")
+        waveform, rate_hz = soundfile.read("dog.wav")
+        prediction = classifier.predict(waveform, rate_hz)
+        print(prediction.label, prediction.probabilities.max(), prediction.none_of_these)
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int | None = 1) -> None:
+        description = bundle.description
+        self.model = BundleModel(bundle, threads=threads)
+        self.categories = description.categories
+        self.thresholds = description.calibration.thresholds
+        self.sample_rate_hz = description.audio.sample_rate_hz
+        self.window_s = description.audio.window_s
+
+    @classmethod
+    def load(cls, path: Path | str, *, threads: int | None = 1) -> Classifier:
+        """Open a bundle.
+
+        Args:
+            path: the folder that `auricle export` made.
+            threads: processor threads; None: one a core.
+
+        Raises:
+            RefusedError: no bundle, or a damaged or dangerous one.
+        """
+        return cls(load_bundle(Path(path)), threads=threads)
+
+    def predict(self, waveform: np.ndarray, rate_hz: int) -> Prediction:
+        """Classify a waveform.
+
+        Args:
+            waveform: (T,) mono or (T, channels); floats with full scale 1, or integers; at least one sample.
+            rate_hz: its samples a second.
+
+        Raises:
+            UsageError: not such an array.
+            RefusedError: it holds samples that are not finite.
+        """
+        windows = self.model.windows(self.resampled(waveform, rate_hz))
+        window_probabilities = self.model.probabilities(windows)
+        probabilities = window_probabilities.mean(axis=0)
+        return Prediction(
+            probabilities,
+            self.categories[int(probabilities.argmax())],
+            self.model.windowing.starts_s(len(windows)),
+            window_probabilities,
+            bool(named(probabilities[None], self.thresholds)[0] == NONE),
+        )
+
+    def explain(self, waveform: np.ndarray, rate_hz: int) -> Explanation:
+        """Say where in time it looked; arguments and errors as in `predict`."""
+        model, description = self.model, self.model.bundle.description
+        mono = self.resampled(waveform, rate_hz)
+        duration_s = len(mono) / self.sample_rate_hz
+        if description.attention is not None:
+            maps = model.network.attention(model.windows(mono))
+            return attention_over_time(maps, description.attention, model.windowing, duration_s)
+        silence = description.mean  # of a frame that says nothing: its feature is zero
+        if description.frontend.kind != "raw":
+            silence = max(0.0, float(np.exp(description.mean)) - description.frontend.floor)
+        num, frames = model.windowing.count(len(mono)), model.maker.frames(mono)
+        return occlusion_over_time(frames, num, model.windowing, model.probabilities, silence, duration_s)
+
+    def spectrogram(self, waveform: np.ndarray, rate_hz: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what the network hears as a picture.
+
+        Returns:
+            Levels in dB, (bands, T), highest 0 and lowest -100; times of the frames in s, (T,); centres of the
+            bands in Hz, (bands,). For a network that hears the raw waveform, 64 mel bands.
+        """
+        from auricle.config import AudioConfig, FrontendConfig
+
+        maker = self.model.maker
+        if maker.raw:
+            maker = FrameMaker(AudioConfig(sample_rate_hz=self.sample_rate_hz), FrontendConfig())
+        power = maker.frames(self.resampled(waveform, rate_hz)).T
+        loudest = max(float(power.max()), 1e-10)
+        levels_db = np.maximum(10 * np.log10(np.maximum(power / loudest, 1e-12)), LOWEST_DB)
+        return levels_db, np.arange(power.shape[1]) / maker.frames_per_s, maker.centres_hz
+
+    def resampled(self, waveform: np.ndarray, rate_hz: int) -> np.ndarray:
+        """Return a waveform as the network takes it: mono, float32, at its rate; errors as in `predict`."""
+        waveform = np.asarray(waveform)
+        if waveform.ndim not in (1, 2) or not waveform.size or waveform.dtype.kind not in "fiu":
+            raise UsageError(
+                f"a waveform is (T,) or (T, channels) numbers, T >= 1, not {waveform.dtype} {waveform.shape}"
+            )
+        if not rate_hz > 0:
+            raise UsageError(f"rate_hz is samples a second, above 0, not {rate_hz}")
+        if waveform.dtype.kind in "iu":
+            full_scale = 2.0 ** (8 * waveform.dtype.itemsize - 1)
+            waveform = waveform.astype(np.float64) / full_scale - (waveform.dtype.kind == "u")
+        mono = waveform.astype(np.float32) if waveform.ndim == 1 else waveform.mean(axis=1, dtype=np.float32)
+        if not np.isfinite(mono).all():
+            raise RefusedError("the waveform holds samples that are not finite")
+        if rate_hz != self.sample_rate_hz:
+            from auricle.data.audio import at_rate
+
+            mono = at_rate(mono, rate_hz, sample_rate_hz=self.sample_rate_hz, duration_s=None)
+        return mono if len(mono) else np.zeros(1, np.float32)

@@ -1,0 +1,112 @@
+"""Where in time a network looked: the attention of `<cls>`, rolled out; for a CNN, occlusion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from auricle.bundle.description import AttentionLayout
+from auricle.bundle.windows import Windowing
+
+OCCLUDED_S = 0.3
+MOST_MOMENTS = 80
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Where in time a model looked; a transformer shows its attention, a CNN what it loses when it hears less.
+
+    Attributes:
+        times_s: centres of the moments, (T,).
+        attention: how much `<cls>` reads from each moment, (layers, heads, T), sums of 1; None for a CNN.
+        rolled_out: the same through all layers (arXiv:2005.00928), (T,), sum 1; None for a CNN.
+        occlusion: by how much the label's probability falls when the moment is silenced, (T,), negative where it rises;
+            None for a transformer.
+    """
+
+    times_s: np.ndarray
+    attention: np.ndarray | None = None
+    rolled_out: np.ndarray | None = None
+    occlusion: np.ndarray | None = None
+
+
+def rollout(maps: np.ndarray) -> np.ndarray:
+    """Follow attention from the last layer to the input, the residual path as half of each step.
+
+    S. Abnar, W. Zuidema, arXiv:2005.00928: A = (A_L + I)/2 ... (A_1 + I)/2, A_l the mean over heads.
+
+    Args:
+        maps: (W, layers, heads, tokens, tokens), rows sum to 1.
+
+    Returns:
+        How much of each token reaches `<cls>`, itself left out, (W, tokens - 1), sums of 1.
+    """
+    identity = np.eye(maps.shape[-1])
+    through = np.broadcast_to(identity, (len(maps), *identity.shape))
+    for layer in range(maps.shape[1]):
+        through = (maps[:, layer].mean(axis=1) + identity) / 2 @ through
+    read = through[:, 0, 1:]
+    return read / np.maximum(read.sum(axis=-1, keepdims=True), 1e-12)
+
+
+def attention_over_time(
+    maps: np.ndarray, layout: AttentionLayout, windowing: Windowing, duration_s: float
+) -> Explanation:
+    """Lay the attention of all windows, (W, layers, heads, tokens, tokens), on one axis of time; average overlaps."""
+    W, L, H = maps.shape[:3]
+    heads = maps[:, :, :, 0, 1:].reshape(W, L, H, layout.num_rows, layout.num_steps).sum(axis=3)
+    rolled = rollout(maps).reshape(W, 1, 1, layout.num_rows, layout.num_steps).sum(axis=3)
+    step_s = windowing.window_s / layout.num_steps
+    num = max(1, round(duration_s / step_s))
+    both = np.concatenate([heads.reshape(W, L * H, -1), rolled.reshape(W, 1, -1)], axis=1)  # (W, L H + 1, steps)
+    total, count = np.zeros((L * H + 1, num)), np.zeros(num)
+    for start_s, window in zip(windowing.starts_s(W), both, strict=True):
+        first = round(start_s / step_s)
+        length = min(layout.num_steps, num - first)
+        if length > 0:
+            total[:, first : first + length] += window[:, :length]
+            count[first : first + length] += 1
+    means = total / np.maximum(count, 1)
+    means /= np.maximum(means.sum(axis=1, keepdims=True), 1e-12)
+    return Explanation((np.arange(num) + 0.5) * step_s, means[:-1].reshape(L, H, num), means[-1])
+
+
+def occlusion_over_time(
+    frames: np.ndarray,
+    num_windows: int,
+    windowing: Windowing,
+    probabilities_of: Callable[[np.ndarray], np.ndarray],
+    silence: float,
+    duration_s: float,
+) -> Explanation:
+    """Silence one moment after the other and see how far the label's probability falls.
+
+    Args:
+        frames: of the whole recording, (T, bands).
+        num_windows: windows that hear it.
+        windowing: where they lie.
+        probabilities_of: windows (W, bands, T) -> (W, K).
+        silence: what a silenced frame holds.
+        duration_s: of the recording.
+    """
+    windows = windowing.cut(frames, num_windows)
+    whole = probabilities_of(windows)
+    winner = int(whole.mean(axis=0).argmax())
+    num_moments = int(np.clip(round(duration_s / (OCCLUDED_S / 2)), 1, MOST_MOMENTS))
+    times_s = (np.arange(num_moments) + 0.5) * duration_s / num_moments
+    reach_s = max(OCCLUDED_S, 2 * duration_s / num_moments) / 2
+    drop = np.zeros(num_moments)
+    for moment, time_s in enumerate(times_s):
+        first = round((time_s - reach_s) * windowing.frames_per_s)
+        last = max(first + 1, round((time_s + reach_s) * windowing.frames_per_s))
+        starts = np.array([windowing.start_frame(index) for index in range(num_windows)])
+        touched = np.flatnonzero((starts < last) & (starts + windowing.window_frames > first))
+        if not len(touched):
+            continue
+        changed = windows[touched]
+        for window, start in zip(changed, starts[touched], strict=True):
+            window[:, max(0, first - start) : last - start] = silence
+        drop[moment] = (whole[touched, winner] - probabilities_of(changed)[:, winner]).sum() / num_windows
+    return Explanation(times_s, occlusion=drop)

@@ -1,0 +1,60 @@
+"""The microphone through a model, window by window."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from auricle.errors import MachineError
+from auricle.predict.classifier import Classifier, Prediction
+
+TIMEOUT_S = 10.0  # without a sound from the device
+
+
+def listen(
+    classifier: Classifier, *, device: str | None = None, hop_s: float | None = None
+) -> Iterator[tuple[float, Prediction]]:
+    """Yield the time since the start in seconds and what was heard in the last window, once a hop, without end.
+
+    Raises:
+        MachineError: no package `sounddevice`, no PortAudio, no such device, or it went away.
+    """
+    sounddevice = _import_sounddevice()
+    rate_hz, windowing = classifier.sample_rate_hz, classifier.model.windowing
+    hop_samples = max(1, round((hop_s or windowing.hop_s) * rate_hz))
+    blocks: queue.Queue[np.ndarray] = queue.Queue()
+
+    def receive(block: np.ndarray, num: int, time: Any, status: Any) -> None:
+        blocks.put(block[:, 0].copy())
+
+    window = np.zeros(0, np.float32)
+    num_received = 0
+    try:
+        with sounddevice.InputStream(
+            samplerate=rate_hz, channels=1, dtype="float32", blocksize=hop_samples, device=device, callback=receive
+        ):
+            while True:
+                block = blocks.get(timeout=TIMEOUT_S)
+                window = np.concatenate([window, block])[-windowing.window_samples :]
+                num_received += len(block)
+                yield num_received / rate_hz, classifier.predict(window, rate_hz)
+    except (sounddevice.PortAudioError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise MachineError(
+            f"the microphone cannot be heard: {reason}; python -m sounddevice lists the devices"
+        ) from error
+    except queue.Empty:
+        raise MachineError(f"the microphone has sent nothing for {TIMEOUT_S:g} s; is it still plugged in?") from None
+
+
+def _import_sounddevice() -> Any:
+    try:
+        import sounddevice
+    except ImportError:
+        raise MachineError("listening needs the package sounddevice: pip install 'auricle[listen]'") from None
+    except OSError as error:
+        raise MachineError(f"listening needs PortAudio: {error}; on Debian: apt install libportaudio2") from error
+    return sounddevice

@@ -1,0 +1,145 @@
+"""Overlapping windows pooled into stretches of time with one label each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from auricle.predict.classifier import NONE_OF_THESE
+from auricle.predict.stream import WindowProbabilities
+from auricle.scoring.calibration import NONE, named
+
+SHORTEST_S = 1e-3  # a last step that is shorter belongs to the one before
+CLOCK_IN_NAME = re.compile(r"(?:^|[_-])(\d{8})[_T-]?(\d{6})(?:Z|$|[^0-9])")
+HEX_TIME_NAME = re.compile(r"[0-9A-F]{8}")
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of a recording in which one class wins.
+
+    Attributes:
+        start_s: where it begins.
+        end_s: where it ends.
+        label: the class; `none of these` where nothing is likely enough.
+        probability: of the most probable class, the mean over the stretch.
+        top: the most probable classes and their means, highest first.
+    """
+
+    start_s: float
+    end_s: float
+    label: str
+    probability: float
+    top: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """How windows become stretches.
+
+    Attributes:
+        categories: the K names.
+        thresholds: a class that wins with less is none of these, (K,).
+        window_s: length of a window.
+        hop_s: distance of two windows.
+        merge_s: stretches of one class that are no further apart become one.
+        min_duration_s: shorter stretches are left out.
+        top: classes named for each stretch.
+        whole: one stretch for the whole recording.
+    """
+
+    categories: tuple[str, ...]
+    thresholds: tuple[float, ...]
+    window_s: float
+    hop_s: float
+    merge_s: float = 0.0
+    min_duration_s: float = 0.0
+    top: int = 1
+    whole: bool = False
+
+    def stretches(self, windows: WindowProbabilities) -> list[Stretch]:
+        """Return the stretches of a recording in order; where nothing is likely enough, they say so."""
+        edges = self._edges(windows)
+        steps = self._steps(windows, edges)  # (S, K)
+        labels = named(steps, self.thresholds)
+        bounds = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]  # where the label changes
+        spans = [(first, last, int(labels[first])) for first, last in pairwise(bounds)]
+        stretches = [self._stretch(*span, edges, steps) for span in self._merged(spans, edges)]
+        return [stretch for stretch in stretches if stretch.end_s - stretch.start_s >= self.min_duration_s - 1e-9]
+
+    def _edges(self, windows: WindowProbabilities) -> np.ndarray:
+        """Where steps of one hop begin and end, (S + 1,)."""
+        if self.whole:
+            return np.array([0.0, windows.duration_s])
+        num = max(1, int(np.ceil((windows.duration_s - SHORTEST_S) / self.hop_s)))
+        return np.append(np.arange(num) * self.hop_s, windows.duration_s)
+
+    def _steps(self, windows: WindowProbabilities, edges: np.ndarray) -> np.ndarray:
+        """Mean probabilities of the windows that cover each step, (S, K); of the nearest where none does."""
+        if self.whole:
+            return windows.probabilities.mean(axis=0, keepdims=True)
+        starts = windows.starts_s
+        first = np.searchsorted(starts + self.window_s, edges[:-1] + 1e-6, side="right")
+        last = np.searchsorted(starts, edges[1:] - 1e-6, side="left")
+        first = np.clip(first, 0, len(starts) - 1)
+        last = np.maximum(np.minimum(last, len(starts)), first + 1)
+        sums = np.vstack([np.zeros(len(self.categories)), np.cumsum(windows.probabilities, axis=0)])
+        return (sums[last] - sums[first]) / (last - first)[:, None]
+
+    def _merged(self, spans: list[tuple[int, int, int]], edges: np.ndarray) -> list[tuple[int, int, int]]:
+        """Join stretches of one class with at most `merge_s` of nothing between them."""
+        merged: list[tuple[int, int, int]] = []
+        for span in spans:
+            gap = len(merged) > 1 and merged[-1][2] == NONE and merged[-2][2] == span[2] != NONE
+            if gap and edges[span[0]] - edges[merged[-2][1]] <= self.merge_s + 1e-9:
+                merged[-2:] = [(merged[-2][0], span[1], span[2])]
+            else:
+                merged.append(span)
+        return merged
+
+    def _stretch(self, first: int, last: int, label: int, edges: np.ndarray, steps: np.ndarray) -> Stretch:
+        means = steps[first:last].mean(axis=0)
+        order = np.argsort(-means, kind="stable")
+        if label != NONE:  # its own label stands first, even where a merged gap outweighs it
+            order = np.concatenate([[label], order[order != label]])
+        top = tuple((self.categories[index], float(means[index])) for index in order[: self.top])
+        name = NONE_OF_THESE if label == NONE else self.categories[label]
+        return Stretch(float(edges[first]), float(edges[last]), name, float(means[order[0]]), top)
+
+
+def clock_of(path: Path) -> datetime | None:
+    """Return when a recording began, if its name says so as AudioMoth's do; UTC.
+
+    >>> clock_of(Path("SITE_20240131_235930.WAV")).isoformat()
+    '2024-01-31T23:59:30+00:00'
+    >>> clock_of(Path("5E90A4D4.WAV")).isoformat()
+    '2020-04-10T16:54:44+00:00'
+    >>> clock_of(Path("dog.wav")) is None
+    True
+    """
+    if match := CLOCK_IN_NAME.search(path.stem):
+        try:
+            return datetime.strptime(match[1] + match[2], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        except ValueError:
+            return None
+    if HEX_TIME_NAME.fullmatch(path.stem):
+        return datetime.fromtimestamp(int(path.stem, 16), UTC)
+    return None
+
+
+def clock_text(began: datetime | None, seconds: float) -> str:
+    """Write the time of day at which something is heard; empty where it is not known."""
+    if began is None:
+        return ""
+    return (began + timedelta(seconds=seconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def named_stretches(stretches: Sequence[Stretch]) -> list[Stretch]:
+    """Return the stretches in which a class is named."""
+    return [stretch for stretch in stretches if stretch.label != NONE_OF_THESE]

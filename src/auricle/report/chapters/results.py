@@ -1,0 +1,110 @@
+"""Scores of every model under every protocol: confusion, F1, ROC, classification report; and every cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from auricle.findings.classes import class_f1, total_confusion
+from auricle.findings.collapse import Collapse
+from auricle.findings.scores import ComparativeRow
+from auricle.findings.study import CellEvidence
+from auricle.report.chapters.summary import COLLAPSED, phrase_values
+from auricle.report.document import Chapter, Exhibit, Figure, Report
+from auricle.report.figures.results import confusion, f1_bars, roc
+from auricle.report.figures.style import panel
+from auricle.report.table import Column, Marked, Table, Value, spread
+from auricle.report.wording import spoken
+from auricle.scoring.metrics import Curve, mean_curve, one_vs_rest
+
+CELLS = (
+    Column("model", "Model", "code"),
+    Column("fold", "Fold", "count"),
+    Column("seed", "Seed", "count"),
+    Column("test_accuracy", "Test clips, %", "percent", "high"),
+    Column("test_window_accuracy", "Test windows, %", "percent"),
+    Column("validation_accuracy", "Validation clips, %", "percent"),
+    Column("macro_f1", "F1", "ratio"),
+    Column("macro_auc", "AUC", "ratio"),
+    Column("loss", "Loss", "ratio"),
+    Column("minutes", "Minutes", "minutes"),
+)
+CLASSES = (
+    Column("class", "Class", grows=True),
+    Column("precision", "Precision", "ratio"),
+    Column("recall", "Recall", "ratio"),
+    Column("f1", "F1", "ratio"),
+    Column("auc", "AUC", "ratio"),
+    Column("clips", "Clips", "count"),
+)
+
+
+def results(report: Report) -> Chapter:
+    """Return the chapter with the scores of each model under each protocol."""
+    exhibits: dict[str, Exhibit] = {"table-cells": _cells(report)}
+    models: dict[str, list[tuple[str, ComparativeRow, list[Collapse]]]] = {}
+    for protocol, comparison in report.findings.comparisons.items():
+        models[protocol] = []
+        for row in comparison.rows:
+            name, cells = f"{protocol}-{report.anchors[row.model]}", report.study.of(row.model, protocol)
+            fallen = [one for one in report.findings.collapses if one.cell in [cell.name for cell in cells]]
+            models[protocol].append((name, row, fallen))
+            exhibits |= _exhibits(report, name, row, cells)
+    return Chapter(phrase_values(report) | {"models": models}, exhibits)
+
+
+def _cells(report: Report) -> Table:
+    """List every finished cell."""
+    collapsed = {one.cell for one in report.findings.collapses}
+    groups: dict[str, list[tuple[Value, ...]]] = {}
+    for cell in report.study.cells:
+        clip, name = cell.test["clip"], cell.name
+        validation = cell.validation["clip"]["accuracy"] if cell.validation else None
+        model = Marked(name.model, *COLLAPSED) if name in collapsed else name.model
+        groups.setdefault(report.title_of(name.protocol), []).append(
+            (model, name.fold, name.seed, clip["accuracy"], cell.test["window"]["accuracy"], validation,
+             clip["macro_f1"], clip["macro_auc"], clip["loss"], cell.costs["seconds"] / 60)
+        )  # fmt: skip
+    return Table(CELLS, groups)
+
+
+def _exhibits(report: Report, name: str, row: ComparativeRow, cells: Sequence[CellEvidence]) -> dict[str, Exhibit]:
+    """Return the figures and the table of one model under one protocol."""
+    categories, colour = report.study.dataset.categories, report.colours[row.model]
+    of_classes = mean_curves(cells, len(categories))
+    f1 = [class_f1(cells, category) for category in categories]
+    means = [float(np.mean(values)) if values else 0.0 for values in f1]
+    matrix = confusion(total_confusion(cells), categories, colour)
+    return {
+        f"figure-confusion-{name}": Figure((
+            panel(matrix, f"confusion-{name}", f"Confusion matrix, {name}"),
+            panel(roc(of_classes, mean_curve(of_classes), categories), f"roc-{name}",
+                  f"One-vs-rest ROC curves by class, {name}"),
+        )),
+        f"figure-f1-{name}": Figure(
+            (panel(f1_bars(means, f1, categories, colour), f"f1-{name}", f"F1 of each class, {name}"),)
+        ),
+        f"table-classes-{name}": _class_scores(categories, cells, row),
+    }  # fmt: skip
+
+
+def mean_curves(cells: Sequence[CellEvidence], num_classes: int) -> list[Curve | None]:
+    """Return each class's ROC curve: the mean over the cells that have one."""
+    by_cell = [one_vs_rest(cell.clips.probabilities, cell.clips.labels) for cell in cells]
+    if len(by_cell) == 1:
+        return by_cell[0]
+    return [mean_curve([curves[index] for curves in by_cell]) for index in range(num_classes)]
+
+
+def _class_scores(categories: Sequence[str], cells: Sequence[CellEvidence], row: ComparativeRow) -> Table:
+    """Return the classification report: precision, recall, F1 and AUC of each class, means over cells."""
+    rows: list[tuple[Value, ...]] = []
+    for category in categories:
+        scores = [cell.test["clip"]["per_class"][category] for cell in cells]
+        present = [score for score in scores if score["support"]]
+        means = [spread([score[key] for score in present]).mean for key in ("precision", "recall", "f1", "auc")]
+        rows.append((spoken(category), *means, sum(score["support"] for score in scores)))
+    num = sum(cell.test["clip"]["num"] for cell in cells)
+    rows.append(("macro mean", row.macro_precision, row.macro_recall, row.macro_f1, row.macro_auc, num))
+    return Table(CLASSES, {"": rows}, totals=True)

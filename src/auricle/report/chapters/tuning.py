@@ -1,0 +1,131 @@
+"""Hyper-parameter tuning: what was tried on the validation folds, what decided, and which set was best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from auricle.findings.tuning import Tuning
+from auricle.report.document import Chapter, Exhibit, Figure, Report
+from auricle.report.figures.style import panel
+from auricle.report.figures.tuning import importance_bars, parallel, progress, short_names
+from auricle.report.table import Column, Table
+from auricle.report.wording import listing
+from auricle.search.record import Entry
+from auricle.search.space import MODEL
+
+FEW_PARAMETERS = 5
+NUM_LISTED = 16  # trials in the table: all of a small grid
+NUM_LONG = 8  # where each has many values
+ENDINGS = {
+    "done": "finished",
+    "pruned": "ended early or diverged",
+    "failed": "failed",
+    "running": "are in training",
+    "waiting": "wait",
+}
+SPACE = (
+    Column("parameter", "Parameter", "code"),
+    Column("tried", "Tried", grows=True),
+    Column("best", "Best", "code"),
+    Column("importance", "Importance, %", "percent"),
+)
+
+
+def tuning(report: Report) -> Chapter | None:
+    """Return the chapter; None where no search came before the study."""
+    if (found := report.findings.tuning) is None:
+        return None
+    num_listed = NUM_LISTED if len(found.parameters) <= FEW_PARAMETERS else NUM_LONG
+    listed = list(found.done[:num_listed])
+    listed += [entry for entry in found.best_of_models() if entry not in listed]
+    values = {
+        "found": found,
+        "endings": [f"{found.states[state]} {words}" for state, words in ENDINGS.items() if found.states.get(state)],
+        "num_tried": sum(found.states.values()),
+        "num_listed": num_listed,
+        "num_shown": len(listed),
+    }
+    exhibits: dict[str, Exhibit] = {
+        "table-best-set": _best_set(found),
+        "figure-search": _history(found),
+        "figure-parallel": _parallel(found),
+        "table-trials": _trials(found, listed),
+    }
+    return Chapter(values, exhibits)
+
+
+def _best_set(found: Tuning) -> Table:
+    best = found.best["values"]
+    rows = [
+        (name, tried(described), setting(best[name]) if name in best else None, found.importance.get(name))
+        for name, described in found.parameters.items()
+    ]
+    return Table(SPACE, {"": rows})
+
+
+def setting(value: Any) -> str:
+    """Write a value of a set.
+
+    >>> setting(0.0012345), setting("adam"), setting(True), setting(None)
+    ('0.001234', 'adam', 'true', 'null')
+    """
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def tried(described: Mapping[str, Any]) -> str:
+    """Write what may be tried of a parameter.
+
+    >>> tried({"choices": [32, 64]}), tried({"low": 0.001, "high": 0.1, "log": True, "whole": False})
+    ('32, 64', '0.001 to 0.1, evenly over its logarithm')
+    """
+    if "choices" in described:
+        return ", ".join(map(setting, described["choices"]))
+    spread = ", evenly over its logarithm" if described["log"] else ", whole" if described["whole"] else ""
+    return f"{setting(described['low'])} to {setting(described['high'])}{spread}"
+
+
+def _history(found: Tuning) -> Figure:
+    drawn = progress(found.done, found.pruned, found.num_trials)
+    panels = [panel(drawn, "search-history", "Validation loss by trial, best so far")]
+    if found.importance:
+        alt = f"Importance of {listing(found.importance)}"
+        panels.append(panel(importance_bars(found.importance), "search-importance", alt))
+    return Figure(tuple(panels))
+
+
+def _parallel(found: Tuning) -> Figure:
+    drawn = parallel(found.parameters, found.done)
+    return Figure((panel(drawn, "search-parallel", "Values of each trial as a line to its validation loss"),))
+
+
+def _trials(found: Tuning, listed: Sequence[Entry]) -> Table:
+    names = [name for name in found.parameters if name != MODEL]
+    has_models = MODEL in found.parameters
+    columns = (
+        Column("trial", "Trial", "count"),
+        *((Column("model", "Model", "code"),) if has_models else ()),
+        Column("loss", "Valid. loss", "ratio", best="low"),
+        Column("accuracy", "Valid. acc. %", "percent", best="high"),
+        Column("values", "Values", grows=True),
+    )
+    rows = [
+        (
+            entry["number"],
+            *((entry["values"].get(MODEL),) if has_models else ()),
+            entry["loss"],
+            entry["accuracy"],
+            _settings(names, entry),
+        )
+        for entry in listed
+    ]
+    return Table(columns, {"": rows})
+
+
+def _settings(names: Sequence[str], entry: Entry) -> str:
+    values = {name: entry["values"][name] for name in names if name in entry["values"]}
+    return ", ".join(
+        f"{short} {setting(value)}" for short, value in zip(short_names(values), values.values(), strict=True)
+    )

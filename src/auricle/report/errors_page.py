@@ -1,0 +1,218 @@
+"""STUDY/report/errors.html: the most confident mistakes, to be heard; sounds, pictures and style are in the one file.
+
+The template escapes every name; only what `figures.tracks` draws passes as markup.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from markupsafe import Markup
+
+from auricle import files
+from auricle.data.audio import load_waveform
+from auricle.errors import RefusedError
+from auricle.findings.explanations import explain_mistakes
+from auricle.findings.mistakes import MOST, Mistake, most_confident
+from auricle.findings.study import Study, load_study
+from auricle.predict.explain import Explanation
+from auricle.report.chapters.closing import ERRORS_PAGE
+from auricle.report.figures.dataset import mel_levels
+from auricle.report.figures.style import palette
+from auricle.report.figures.tracks import Looked, axis_track, looked_tracks, spectrogram_track, waveform_track
+from auricle.report.render import page, template
+from auricle.report.wording import visible
+from auricle.runs import StudyFolder
+from auricle.study.reopen import find_recordings
+
+VERSION = 1  # of the pictures and sounds; raise it when they change
+MAX_BYTES = 7_500_000  # of the page
+MOST_S = 20.0  # of a clip
+NUM_BARS = 3  # likeliest categories of an answer, besides the true one
+PLAYED_HZ = 16_000
+COMPRESSION = 0.5  # of MP3, 0 to 1: about 40 kbit/s for a mono sound
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A model's wrong answer on the page.
+
+    Attributes:
+        mistake: what it took the clip for.
+        model: its index among the models of the page.
+        bars: the likeliest categories and the true one.
+        looked: where it looked; None where that is not known.
+    """
+
+    mistake: Mistake
+    model: int
+    bars: tuple[int, ...]
+    looked: Looked | None
+
+
+@dataclass(frozen=True)
+class Card:
+    """A clip on the page: its sound, pictures of it by the name of their style, and each model's wrong answer."""
+
+    sound: str
+    pictures: Mapping[str, Markup]
+    answers: tuple[Answer, ...]
+
+    @property
+    def num_bytes(self) -> int:
+        """Return how much of the page it takes, but for a few words."""
+        looked = sum(answer.looked.num_bytes for answer in self.answers if answer.looked)
+        return len(self.sound) + sum(map(len, self.pictures.values())) + looked
+
+
+def build_errors_page(
+    study_folder: Path,
+    *,
+    source: str | None = None,
+    root: Path | None = None,
+    on_progress: Callable[[str], None] | None = None,
+) -> Path | None:
+    """Write STUDY/report/errors.html, or leave one that is still true.
+
+    Args:
+        study_folder: written by a study, which may be unfinished.
+        source: where a person's own recordings lie now; None: where they lay.
+        root: where named datasets lie; None: as `load_manifest` says.
+        on_progress: told in a few words what comes next.
+
+    Returns:
+        Its path; None where no cell is finished.
+
+    Raises:
+        UsageError, RefusedError: no study, or its recordings are not found; a page that is no longer true is gone.
+        MachineError: the disk refuses.
+    """
+    study = load_study(study_folder)
+    if not study.cells:
+        return None
+    by_clip = most_confident(study)
+    folder = StudyFolder(study.folder)
+    path, made_of = folder.report / ERRORS_PAGE, _made_of(study, by_clip)
+    if _is_of(path, made_of):
+        return path
+    with files.machine_errors(path):
+        path.unlink(missing_ok=True)
+    tell = on_progress or (lambda message: None)
+    tell("looking for the recordings")
+    found = find_recordings(folder, source=source, root=root).clips if by_clip else ()
+    paths = {clip.name: clip.path for clip in found}
+    duration_s = min(study.dataset.clip_s, MOST_S)
+    tell("asking the models where they looked")
+    every = [mistake for mistakes in by_clip for mistake in mistakes]
+    explained = explain_mistakes(study, every, paths, duration_s)
+    tell("drawing the mistakes")
+    cards = _fitting([_card(study, mistakes, paths[mistakes[0].clip], explained, duration_s) for mistakes in by_clip])
+    files.write_text(path, _page(study, cards, duration_s, made_of))
+    return path
+
+
+def _fitting(cards: Sequence[Card]) -> list[Card]:
+    """Return the first cards, as many as a page may hold."""
+    ends = np.cumsum([card.num_bytes for card in cards])
+    return [card for card, end in zip(cards, ends, strict=True) if end <= MAX_BYTES]
+
+
+def _made_of(study: Study, by_clip: Sequence[Sequence[Mistake]]) -> str:
+    """Hash all that the page is made of: the mistakes, the weights that were asked, and how it looks."""
+    cells = sorted({mistake.cell for mistakes in by_clip for mistake in mistakes})
+    weights = [StudyFolder(study.folder).cell(name).weights for name in cells]
+    hashes = [files.digest(path.read_bytes()) if path.exists() else "" for path in weights]
+    answers = [[str(mistake) for mistake in mistakes] for mistakes in by_clip]
+    form = [_style(), *map(template, ("errors.html.j2", "sound.html.j2", "errors.js")), VERSION]
+    names = [study.dataset.digest, study.config.name, list(study.presets), study.models, study.dataset.categories]
+    return files.digest(json.dumps([names, answers, hashes, form]).encode())
+
+
+def _is_of(path: Path, made_of: str) -> bool:
+    """Return whether a page is there and says that it is made of this."""
+    try:
+        with path.open("rb") as file:
+            return made_of.encode() in file.read(4096)
+    except OSError:
+        return False
+
+
+def _card(
+    study: Study,
+    mistakes: Sequence[Mistake],
+    path: Path,
+    explained: Mapping[tuple[str, str], Explanation],
+    duration_s: float,
+) -> Card:
+    """Return the card of one clip.
+
+    Raises:
+        RefusedError: the recording cannot be read.
+    """
+    waveform = load_waveform(path, sample_rate_hz=PLAYED_HZ, duration_s=duration_s)
+    pictures = {
+        "wave": waveform_track(waveform),
+        "spectrum": spectrogram_track(*mel_levels(waveform, PLAYED_HZ)),
+        "axis": axis_track(duration_s),
+    }
+    answers = []
+    for mistake in mistakes:
+        model = mistake.cell.model
+        likeliest = np.argsort(mistake.probabilities)[::-1][:NUM_BARS].tolist()
+        bars = likeliest if mistake.truth in likeliest else [*likeliest, mistake.truth]
+        explanation = explained.get((model, mistake.clip))
+        looked = looked_tracks(explanation, duration_s, _colours(study)[model]) if explanation else None
+        answers.append(Answer(mistake, study.models.index(model), tuple(bars), looked))
+    return Card(playable(waveform), pictures, tuple(answers))
+
+
+def _colours(study: Study) -> dict[str, str]:
+    return palette(tuple(study.presets))
+
+
+def _page(study: Study, cards: Sequence[Card], duration_s: float, made_of: str) -> str:
+    script = template("errors.js")
+    values = {
+        "name": study.dataset.name,
+        "study": study.config.name,
+        "cards": cards,
+        "models": [visible(model) for model in study.models],
+        "colours": [_colours(study)[model] for model in study.models],
+        "categories": study.dataset.categories,
+        "several_seeds": len(study.config.seeds) > 1,
+        "most": MOST,
+        "cut_s": f"{duration_s:g}" if duration_s < study.dataset.clip_s else "",
+        "made_of": made_of,
+        "style": Markup(_style()),
+        "script": Markup(script),
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    }
+    return page("errors.html.j2", values)
+
+
+def _style() -> str:
+    return "".join(map(template, ("report.css", "tracks.css", "errors.css")))
+
+
+def playable(waveform: np.ndarray) -> str:
+    """Return a waveform at `PLAYED_HZ`, shape (T,), as the address of an MP3 that stands in the page itself.
+
+    Raises:
+        RefusedError: this libsndfile writes no MP3; the one that soundfile brings along does.
+    """
+    file = io.BytesIO()
+    try:
+        soundfile.write(file, waveform, PLAYED_HZ, format="MP3", compression_level=COMPRESSION)
+    except (soundfile.LibsndfileError, ValueError) as error:
+        raise RefusedError(
+            f"libsndfile {soundfile.__libsndfile_version__} writes no MP3; it takes 1.1 or later"
+        ) from error
+    return f"data:audio/mpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

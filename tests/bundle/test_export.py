@@ -1,0 +1,99 @@
+import shutil
+
+import numpy as np
+import pytest
+
+import tiny_cells
+from auricle.bundle import parity
+from auricle.bundle.export import export_cell, find_cell
+from auricle.errors import RefusedError, UsageError
+
+
+def test_a_network_that_differs_is_refused_and_nothing_is_written(cell, tmp_path, monkeypatch):
+    honest = parity.torch_probabilities
+
+    def differing(*arguments: object) -> np.ndarray:
+        return honest(*arguments) + 2e-4  # type: ignore[arg-type]
+
+    monkeypatch.setattr(parity, "torch_probabilities", differing)
+    with pytest.raises(RefusedError, match=r"model\.onnx and PyTorch part by 0\.0002 .* on .* samples in a batch of"):
+        export_cell(cell, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_tie_may_fall_either_way_and_a_loss_may_not():
+    truth = np.array([[0.50001, 0.49999]])
+    assert parity._apart(truth, np.array([[0.49999, 0.50001]])) < 1e-4
+    assert parity._apart(truth, np.array([[0.4, 0.6]])) > 1e-4
+    assert parity._apart(truth, np.array([[np.nan, 0.5]])) == np.inf
+
+
+def test_parity_hears_a_thousand_sounds_of_every_kind_and_length_around_a_boundary():
+    from auricle.bundle.windows import Windowing
+
+    windowing = Windowing(4_000, window_s=0.6, hop_s=0.2, frames_per_s=25.0)
+    heard = list(parity.sounds(windowing, 1_000))
+    assert sum(len(waveforms) for _, waveforms in heard) == 1_000
+    assert {len(waveforms) for _, waveforms in heard[:-1]} == {1, 2, 7}
+    lengths = {waveforms.shape[1] for _, waveforms in heard}
+    assert set(range(2_470, 2_491)) | set(range(3_270, 3_291)) | {1} <= lengths
+    assert {kind for kind, _ in heard} >= set(parity.KINDS)
+
+
+def test_the_card_says_what_a_stranger_must_know(bundle):
+    card = (bundle / "README.md").read_text()
+    for words in ("click, noise, tone", "30 training clips", "95 % interval", "Temperature", "Limits", "Licence"):
+        assert words in card
+
+
+def test_exporting_again_replaces_a_bundle_and_nothing_else(cell, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("precious")
+    with pytest.raises(RefusedError, match="no bundle"):
+        export_cell(cell, tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
+
+
+def test_an_unfinished_cell_and_what_is_none_are_refused(cell, tmp_path):
+    unfinished = tmp_path / "tiny" / "k-fold-2-0"
+    shutil.copytree(cell, unfinished)
+    (unfinished / "metrics.json").unlink()
+    with pytest.raises(RefusedError, match="no finished cell"):
+        find_cell(unfinished)
+    with pytest.raises(RefusedError, match="neither a study nor a cell"):
+        find_cell(tmp_path)
+
+
+def test_a_study_gives_its_only_model_or_the_one_named(cell, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(cell.parents[2], study)
+    (study / "study.yaml").write_text("study: {}\n")
+    assert find_cell(study).folder == study / "cells" / "tiny" / cell.name
+    shutil.copytree(study / "cells" / "tiny", study / "cells" / "other")
+    with pytest.raises(UsageError, match="Valid: other, tiny"):
+        find_cell(study)
+    assert find_cell(study, "other").name.model == "other"
+    with pytest.raises(UsageError, match="did you mean 'tiny'"):
+        find_cell(study, "tinny")
+
+
+def test_weights_that_do_not_fit_are_refused(cell, tmp_path):
+    damaged = tmp_path / "tiny" / cell.name
+    shutil.copytree(cell, damaged)
+    weights = damaged / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(RefusedError, match=r"model\.safetensors"):
+        export_cell(damaged, tmp_path / "out")
+
+
+def test_attention_over_pooled_steps_is_laid_on_them(tmp_path):
+    options = {"pool_to_steps": 3, "positions": "sinusoidal", "norm": "post", "final_norm": False, "cls": "fixed"}
+    bundle = export_cell(tiny_cells.write_cell(tmp_path, encoder=True, **options), tmp_path / "out")
+    layout = bundle.description.attention
+    assert (layout.num_steps, layout.num_rows) == (3, 1)
+
+
+def test_attention_of_channels_is_not_taken_for_one_over_time(tmp_path):
+    options = {"tokens": "channels", "width": 15, "pad_heads": True, "positions": "none", "mlp_width": None}
+    bundle = export_cell(tiny_cells.write_cell(tmp_path, encoder=True, **options), tmp_path / "out")
+    assert bundle.description.attention is None

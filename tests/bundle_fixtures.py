@@ -1,0 +1,57 @@
+"""Bundles of tiny networks, exported once for the whole room."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import tiny_cells
+
+
+@pytest.fixture(scope="session")
+def cell(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_cells.write_cell(tmp_path_factory.mktemp("study"), encoder=False)
+
+
+@pytest.fixture(scope="session")
+def transformer_cell(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_cells.write_cell(tmp_path_factory.mktemp("study"), encoder=True)
+
+
+@pytest.fixture(scope="session")
+def bundle(cell: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from auricle.bundle.export import export_cell
+
+    return export_cell(cell, tmp_path_factory.mktemp("bundles") / "cnn").folder
+
+
+@pytest.fixture(scope="session")
+def transformer_bundle(transformer_cell: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from auricle.bundle.export import export_cell
+
+    return export_cell(transformer_cell, tmp_path_factory.mktemp("bundles") / "transformer").folder
+
+
+@pytest.fixture
+def copy(bundle: Path, tmp_path: Path) -> Path:
+    """A bundle to damage."""
+    import shutil
+
+    return Path(shutil.copytree(bundle, tmp_path / "copy"))
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Callable[..., Path]:
+    def recording(name: str = "a.wav", *, seconds: float = 2.0, rate_hz: int = 4_000, channels: int = 1) -> Path:
+        noise = np.random.default_rng(0).standard_normal((round(seconds * rate_hz), channels)) * 0.1
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, noise, rate_hz)
+        return path
+
+    return recording

@@ -1,0 +1,160 @@
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import tiny_cells
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from auricle.bundle.export import export_cell
+
+    folder = tmp_path_factory.mktemp("served")
+    return export_cell(tiny_cells.write_cell(folder / "study", encoder=False), folder / "bundle").folder
+
+
+@pytest.fixture
+def bundle(exported: Path, tmp_path: Path) -> str:
+    shutil.copytree(exported, tmp_path / "bundle")
+    return "bundle"
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Path:
+    """Three recordings and what is none."""
+    folder = tmp_path / "night"
+    (folder / "late").mkdir(parents=True)
+    for name in ("20240131_220000.WAV", "20240131_230000.WAV", "late/dog.wav"):
+        soundfile.write(folder / name, np.random.default_rng(len(name)).standard_normal(8_000) * 0.1, 4_000)
+    (folder / "notes.txt").write_text("no sound")
+    return folder
+
+
+def test_one_file_gives_lines_with_time_label_and_probability(auricle, bundle, night):
+    answer = auricle("predict", bundle, "night/late/dog.wav", "--threshold", "0")
+    assert answer.code == 0
+    assert answer.err == ""
+    assert answer.out.splitlines()[0].startswith("  0:00.0 – ")
+    assert answer.out.rstrip().endswith("%")
+
+
+def test_a_folder_goes_into_one_table_with_clock_times(auricle, bundle, night):
+    answer = auricle("predict", bundle, "night", "--out", "night.csv", "--whole")
+    assert answer.code == 0
+    rows = Path("night.csv").read_text().splitlines()
+    assert len(rows) == 4
+    assert rows[1].startswith("night/20240131_220000.WAV,0.000,2.000,2024-01-31T22:00:00.000Z,")
+    assert not list(Path().glob(".night*"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("csv", "dog.wav.csv"),
+        ("jsonl", "dog.wav.jsonl"),
+        ("audacity", "dog.wav.txt"),
+        ("raven", "dog.wav.selections.txt"),
+    ],
+)
+def test_each_recording_gets_a_file_of_its_own(auricle, bundle, night, kind, name):
+    assert auricle("predict", bundle, "night", "--each", "--out", "labels", "--format", kind).code == 0
+    assert (Path("labels/late") / name).exists()
+    assert len([path for path in Path("labels").rglob("*") if path.is_file()]) == 3
+
+
+def test_a_broken_file_is_named_and_the_rest_goes_on(auricle, bundle, night):
+    (night / "broken.wav").write_text("this is no sound")
+    (night / "empty.wav").touch()
+    soundfile.write(night / "silent.wav", np.zeros(4_000), 4_000)
+    answer = auricle("predict", bundle, "night", "--out", "x.csv")
+    assert answer.code == 0
+    for name, reason in (("broken", "decoded"), ("empty", "empty"), ("silent", "silent")):
+        assert any(f"{name}.wav" in line and reason in line for line in answer.err.splitlines())
+    assert "3 of 6 recordings heard, 3 refused" in answer.err
+
+
+def test_nothing_readable_is_exit_code_3(auricle, bundle, night):
+    (night / "broken.wav").write_text("this is no sound")
+    for words in (["night/broken.wav"], ["missing.wav"], ["night/broken.wav", "missing.wav"]):
+        answer = auricle("predict", bundle, *words)
+        assert (answer.code, answer.out) == (3, "")
+        assert words[0] in answer.err
+
+
+def test_a_stopped_run_goes_on_and_a_changed_file_is_heard_again(auricle, bundle, night, monkeypatch):
+    from auricle.predict import batch
+
+    heard, real = [], batch.predict_windows
+
+    def counting(classifier, path, **options):
+        if len(heard) == 2 and "first" not in done:
+            done.add("first")
+            raise KeyboardInterrupt
+        heard.append(path.name)
+        return real(classifier, path, **options)
+
+    done: set[str] = set()
+    monkeypatch.setattr(batch, "predict_windows", counting)
+    words = ("predict", bundle, "night", "--out", "x.csv", "--whole")
+    assert auricle(*words).code != 0
+    assert not Path("x.csv").exists()
+    assert heard == ["20240131_220000.WAV", "20240131_230000.WAV"]
+    soundfile.write(night / "20240131_230000.WAV", np.random.default_rng(5).standard_normal(4_000) * 0.1, 4_000)
+    answer = auricle(*words)
+    assert answer.code == 0
+    assert "going on: 2 of 3" in answer.err
+    assert heard[2:] == ["20240131_230000.WAV", "dog.wav"]
+    assert len(Path("x.csv").read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["night", "--format", "cvs"], "did you mean 'csv'"),
+        (["night", "--each"], "--out DIR"),
+        (["night", "--out", "x.csv", "--format", "table"], "table is for the terminal"),
+        (["night", "--format", "audacity"], "--each"),
+        (["night", "--out", "night"], "is a folder"),
+        (["night", "--threshold", "2"], "threshold"),
+        (["night", "--hop", "0"], "hop"),
+    ],
+)
+def test_words_that_do_not_fit_are_exit_code_2(auricle, bundle, night, words, said):
+    answer = auricle("predict", bundle, *words)
+    assert answer.code == 2
+    assert said in answer.err
+
+
+def test_a_folder_without_sounds_is_refused(auricle, bundle, tmp_path):
+    (tmp_path / "nothing").mkdir()
+    answer = auricle("predict", bundle, "nothing")
+    assert answer.code == 3
+    assert "no recordings" in answer.err
+
+
+def test_what_is_no_bundle_is_exit_code_3(auricle, night):
+    for folder in ("night", "nowhere", "night/notes.txt"):
+        answer = auricle("predict", folder, "night")
+        assert answer.code == 3
+        assert len(answer.err.splitlines()) == 1
+
+
+def test_listening_without_a_device_is_exit_code_5_and_says_what_to_install(auricle, bundle, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    answer = auricle("listen", bundle)
+    assert answer.code == 5
+    assert "pip install 'auricle[listen]'" in answer.err
+
+
+def test_export_prints_where_the_bundle_is_and_how_large(auricle, tmp_path):
+    cell = tiny_cells.write_cell(tmp_path / "study", encoder=False)
+    answer = auricle("export", str(cell), "--to", "out")
+    assert answer.code == 0
+    assert answer.out.startswith("out  ")
+    assert "agree" in answer.out
+    assert Path("out/model.onnx").exists()
+    assert auricle("export", "nowhere", "--to", "out").code == 3

@@ -1,0 +1,101 @@
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from fake_classifier import FakeClassifier, FakePrediction, tone
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auricle.demo import page
+from auricle.demo.page import Shown
+
+CNN = Shown("cnn", "#0072b2", FakeClassifier())
+TRANSFORMER = Shown("transformer-h2", "#d55e00", FakeClassifier(num_heads=2, num_layers=3))
+
+
+class Words(HTMLParser):
+    """The tags of a page, and its words."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.words: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def prediction(probabilities, categories, *, none_of_these=False) -> FakePrediction:
+    values = np.array(probabilities)
+    return FakePrediction(values, categories[int(values.argmax())], np.zeros(1), values[None], none_of_these)
+
+
+def names(card: str) -> list[str]:
+    return re.findall(r'class="au-name" title="([^"]+)"', card)
+
+
+def test_the_classes_stand_in_one_order_on_all_cards_the_likeliest_of_all_first():
+    first, second = FakeClassifier(), FakeClassifier()
+    shown = [Shown("a", "#000000", first), Shown("b", "#111111", second)]
+    categories = first.categories
+    html = page.cards(shown, [prediction([0.5, 0.4, 0.1], categories), prediction([0.0, 0.9, 0.1], categories)])
+    one, two = html.split("</article>")[:2]
+    assert names(one) == names(two) == ["flute", "bass drum", "whistle"]
+    assert "bass drum <small>50 %" in one
+    assert "flute <small>90 %" in two
+
+
+def test_a_doubtful_sound_is_none_of_these_and_the_nearest_is_named():
+    html = page.cards([CNN], [prediction([0.2, 0.45, 0.35], CNN.classifier.categories, none_of_these=True)])
+    assert "none of these <small>nearest: flute, 45 %" in html
+
+
+def test_of_many_classes_the_likeliest_ten_are_shown_and_the_rest_added_up():
+    categories = tuple(f"class{n}" for n in range(50))
+    many = Shown("many", "#0072b2", FakeClassifier(categories=categories))
+    html = page.cards([many], [prediction([0.5, *[0.5 / 49] * 49], categories)])
+    assert len(names(html)) == page.MOST_BARS
+    assert "40 others together 41 %" in html
+
+
+@pytest.mark.parametrize(("num_heads", "num_layers"), [(1, 2), (4, 3)])
+def test_every_head_of_every_layer_has_a_strip_and_the_whole_a_curve(num_heads, num_layers):
+    model = Shown("h", "#d55e00", FakeClassifier(num_heads=num_heads, num_layers=num_layers))
+    waveform = tone(440)
+    html = page.pictures(waveform, 16_000, [model], [model.classifier.explain(waveform, 16_000)])
+    strips = re.findall(r'au-label">(L\d H\d)</div><div class="au-track au-strip"', html)
+    assert strips == [f"L{layer} H{head}" for layer in range(1, num_layers + 1) for head in range(1, num_heads + 1)]
+    assert html.count("au-track au-look") == 1
+
+
+def test_models_with_and_without_attention_stand_below_each_other():
+    waveform = tone(440)
+    shown = [CNN, TRANSFORMER]
+    html = page.pictures(waveform, 16_000, shown, [model.classifier.explain(waveform, 16_000) for model in shown])
+    assert html.count("au-track au-look") == 2
+    assert "when this moment is blanked out" in html
+    assert "rolled out over 3 layers" in html
+
+
+@given(st.text(min_size=1, max_size=30))
+def test_no_name_becomes_markup(name):
+    hostile = Shown(name, "#0072b2", FakeClassifier(categories=(name, "<img src=x onerror=alert(1)>", "&quot;")))
+    seen = Words(
+        page.render("introduction", [hostile], max_mb=50, max_s=60, is_local=True)
+        + page.cards([hostile], [prediction([0.6, 0.3, 0.1], hostile.classifier.categories)])
+        + page.render("message", name)
+    )
+    assert seen.tags <= {"header", "h1", "h3", "p", "b", "section", "article", "div", "span", "i", "small"}
+
+
+def test_the_introduction_says_the_limits_and_who_hears():
+    html = page.render("introduction", [CNN], max_mb=50, max_s=60, is_local=True)
+    assert "3 kinds of sound: bass drum, flute, whistle." in html
+    assert "up to 60 s and 50 MB" in html
+    assert "on this computer" in html
+    assert "on the computer that serves" in page.render("introduction", [CNN], max_mb=50, max_s=60, is_local=False)

@@ -1,0 +1,275 @@
+import importlib.util
+import io
+import signal
+import socket
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from fake_classifier import CATEGORIES, FakeClassifier, tone
+
+from auricle.cli import main
+from auricle.demo import server
+from auricle.demo.page import Shown
+from auricle.demo.sources import Example
+from auricle.errors import MachineError, RefusedError
+
+SHOWN = (
+    Shown("cnn", "#0072b2", FakeClassifier(), "90 % of 80 test clips right"),
+    Shown("transformer-h2", "#d55e00", FakeClassifier(num_heads=2)),
+)
+EXAMPLES = (Example("flute", tone(900), 16_000), Example("bass_drum", tone(80), 16_000))
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
+         "--disable-component-update", "--disable-sync")  # fmt: skip
+NUM_CLIENTS = 20
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")
+needs_gradio = pytest.mark.skipif(importlib.util.find_spec("gradio") is None, reason="Gradio is not installed")
+needs_browser = pytest.mark.skipif(
+    importlib.util.find_spec("playwright") is None or not CHROMIUM.exists(),
+    reason=f"Playwright is not installed, or {CHROMIUM} is not there",
+)
+
+
+def wav(path: Path, waveform: np.ndarray, rate_hz: int = 16_000) -> Path:
+    soundfile.write(path, waveform, rate_hz, subtype="PCM_16")
+    return path
+
+
+def not_a_sound(path: Path) -> None:
+    path.write_text("Dear diary, today I renamed a text.\n" * 20)
+
+
+def truncated(path: Path) -> None:
+    whole = wav(path, tone(900)).read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+
+
+BAD = {
+    "renamed": (not_a_sound, "cannot be decoded"),
+    "empty": (Path.touch, "empty"),
+    "truncated": (truncated, "cut off"),
+    "silent": (lambda path: wav(path, np.zeros(16_000)), "silent"),
+    "long": (lambda path: wav(path, np.zeros(61 * 8_000), 8_000), "61 s long; at most 60 s"),
+}
+
+
+def test_an_answer_comes_at_once_and_where_the_models_looked_a_moment_later(tmp_path):
+    first, second = server.answer(SHOWN, str(wav(tmp_path / "a.wav", tone(900))))
+    assert first.count("<article") == second.count("<article") == 2
+    assert "flute <small>90 %" in first
+    assert "au-look" not in first
+    assert second.count("au-track au-look") == 2
+
+
+def test_a_sound_that_is_taken_away_leaves_the_invitation():
+    assert list(server.answer(SHOWN, None)) == [server.page.render("placeholder")]
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_file_gives_one_message_with_its_name_and_the_reason(kind, tmp_path):
+    make, reason = BAD[kind]
+    make(tmp_path / f"{kind}.wav")
+    (said,) = server.answer(SHOWN, str(tmp_path / f"{kind}.wav"))
+    assert 'role="alert"' in said
+    assert f"This file cannot be used. {kind}.wav: " in said
+    assert reason in said
+    assert str(tmp_path) not in said
+
+
+def test_a_large_file_is_refused_before_it_is_read(tmp_path):
+    with (tmp_path / "large.wav").open("wb") as file:
+        file.truncate(51_000_000)
+    with pytest.raises(RefusedError, match="51 MB; at most 50 MB"):
+        server.load_upload(tmp_path / "large.wav")
+
+
+def test_a_port_in_use_is_named():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(MachineError, match=f"127.0.0.1 port {port}: .*in use; choose another with --port"):
+            server.free_port("127.0.0.1", port)
+
+
+def test_a_host_that_is_not_this_machine_is_refused():
+    with pytest.raises(MachineError, match=r"192\.0\.2\.1"):
+        server.free_port("192.0.2.1", 0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def reached(folder):
+    """Every address that this process opened a connection to, other than on loopback."""
+    outside: list[str] = []
+    connect = socket.socket.connect
+
+    def watched(self, address):
+        if self.family != socket.AF_UNIX and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            outside.append(str(address))
+        return connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", watched)
+        yield outside
+
+
+@pytest.fixture(scope="module")
+def address(folder, reached):
+    with server.serving(server.build_demo(SHOWN, EXAMPLES, folder)) as address:
+        yield address
+
+
+def ask(address: str, sound: bytes, name: str = "sound.wav") -> str:
+    """Upload a sound as a browser does, and return the last answer."""
+    import httpx
+
+    with httpx.Client(base_url=f"{address}gradio_api", timeout=60) as client:
+        (path,) = client.post("/upload", files={"files": (name, sound)}).raise_for_status().json()
+        value = {"path": path, "meta": {"_type": "gradio.FileData"}, "orig_name": name}
+        event = client.post("/call/answer", json={"data": [value]}).raise_for_status().json()["event_id"]
+        lines = client.get(f"/call/answer/{event}").raise_for_status().text.splitlines()
+    assert "event: complete" in lines
+    assert "event: error" not in lines
+    return lines[max(place for place, line in enumerate(lines) if line.startswith("data: ["))]
+
+
+def sound_of(frequency_hz: float) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, tone(frequency_hz), 16_000, format="WAV")
+    return file.getvalue()
+
+
+@needs_gradio
+def test_twenty_people_at_once_each_get_their_own_answer(address):
+    start = threading.Barrier(NUM_CLIENTS)
+    pitches_hz = [(90.0, 900.0, 4_000.0)[place % 3] for place in range(NUM_CLIENTS)]
+
+    def visit(pitch_hz: float) -> str:
+        start.wait(timeout=30)
+        return ask(address, sound_of(pitch_hz))
+
+    with ThreadPoolExecutor(NUM_CLIENTS) as people:
+        answers = list(people.map(visit, pitches_hz))
+    for place, answer in enumerate(answers):
+        assert f"{CATEGORIES[place % 3].replace('_', ' ')} <small>90 %" in answer
+        assert answer.count("au-track au-look") == 2
+
+
+@needs_gradio
+def test_the_page_asks_only_its_own_server_and_says_so_to_the_browser(address):
+    import httpx
+
+    answer = httpx.get(address)
+    assert "connect-src 'self'" in answer.headers["content-security-policy"]
+
+
+@needs_gradio
+def test_uploads_lie_in_the_folder_that_is_removed(address, folder):
+    ask(address, sound_of(555.0), "secret.wav")
+    assert list((folder / "uploads").rglob("secret.wav"))
+
+
+@needs_gradio
+def test_when_the_demo_ends_nothing_of_it_is_left(monkeypatch, tmp_path, capsys):
+    left = []
+
+    def visit():
+        ask(capsys.readouterr().out.strip(), sound_of(555.0), "secret.wav")
+        left.extend(tmp_path.rglob("secret.wav"))
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "restored at the end")
+    monkeypatch.setattr(server, "wait_until_stopped", visit)
+    monkeypatch.setattr("auricle.demo.sources.load_models", lambda *words: list(SHOWN))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert main(["demo", "bundle", "--port", "0"]) == 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert left
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def seen():
+    return {"requests": [], "complaints": []}
+
+
+@pytest.fixture(scope="module")
+def web_page(browser, address, seen):
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(60_000)
+    page.on("request", lambda request: seen["requests"].append(request.url))
+    page.on("console", lambda said: seen["complaints"].append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: seen["complaints"].append(str(error)))
+    page.goto(address)
+    page.wait_for_selector("#answer .au-empty")
+    return page
+
+
+@needs_gradio
+@needs_browser
+class TestInABrowser:
+    def test_it_loads_without_an_error(self, web_page, seen):
+        assert "bass drum, flute, whistle" in web_page.inner_text(".au-head")
+        assert seen["complaints"] == []
+
+    def test_an_uploaded_clip_gives_the_right_class_and_its_pictures(self, web_page, tmp_path):
+        web_page.set_input_files("input[type=file]", wav(tmp_path / "high.wav", tone(4_000)))
+        web_page.wait_for_selector(".au-look")
+        assert [words.split("\n")[0] for words in web_page.locator(".au-verdict").all_inner_texts()] == [
+            "whistle 90 %",
+            "whistle 90 %",
+        ]
+        left = {
+            kind: web_page.locator(f".au-{kind}").first.bounding_box() for kind in ("wave", "spectrum", "look", "strip")
+        }
+        assert len({(box["x"], box["width"]) for box in left.values()}) == 1, "tracks share one axis of time"
+        assert min(box["height"] for box in left.values()) > 5
+
+    @pytest.mark.parametrize("kind", ["renamed", "empty", "silent"])
+    def test_a_bad_file_gives_a_message_and_the_page_lives_on(self, web_page, kind, tmp_path):
+        bad = tmp_path / f"{kind}.wav"
+        BAD[kind][0](bad)
+        clear(web_page)
+        web_page.set_input_files("input[type=file]", bad)
+        web_page.wait_for_selector("#answer .au-message")
+        assert BAD[kind][1] in web_page.inner_text("#answer")
+        web_page.get_by_text("flute", exact=True).first.click()
+        web_page.wait_for_selector(".au-look")
+        assert "flute" in web_page.inner_text(".au-verdict >> nth=0")
+
+    def test_a_narrow_page_does_not_scroll_sideways(self, web_page):
+        web_page.set_viewport_size({"width": 390, "height": 844})
+        assert web_page.evaluate("document.documentElement.scrollWidth") <= 390
+
+    def test_nothing_left_this_machine(self, web_page, address, seen, reached):
+        assert len(seen["requests"]) > 5
+        assert [url for url in seen["requests"] if not url.startswith((address, "data:", f"blob:{address}"))] == []
+        assert reached == []
+
+
+def clear(web_page):
+    web_page.get_by_label("Clear").first.click()
+    web_page.wait_for_selector("#answer .au-empty")
