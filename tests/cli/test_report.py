@@ -10,16 +10,16 @@ def calls(monkeypatch, tmp_path) -> list[tuple]:
     """What was called, in order."""
     seen: list[tuple] = []
 
-    def look_into(folder, *, source, root, on_progress):
-        seen.append(("look", folder))
-        on_progress("looking into cnn/k-fold-2-0 (1 of 1)")
+    def probe_study(folder, *, source, root, on_progress):
+        seen.append(("probe", folder))
+        on_progress("probing cnn/k-fold-2-0 (1 of 1)")
         return ["what cnn uses is not measured: no recordings"]
 
     def build_report(folder, *, on_progress):
         seen.append(("build", folder))
         return {"html": folder / "report.html"}
 
-    monkeypatch.setattr("auricle.insight.insight.look_into", look_into)
+    monkeypatch.setattr("auricle.probes.probe.probe_study", probe_study)
     monkeypatch.setattr(
         "auricle.report.errors_page.build_errors_page", lambda folder, **_: seen.append(("hear", folder))
     )
@@ -28,13 +28,13 @@ def calls(monkeypatch, tmp_path) -> list[tuple]:
     return seen
 
 
-def test_a_report_looks_into_the_models_first_and_says_what_it_could_not(auricle, calls):
+def test_a_report_probes_the_models_first_and_says_what_it_could_not(auricle, calls):
     answer = auricle("report", "mine")
     assert answer.code == 0
-    assert calls == [("look", Path("mine")), ("hear", Path("mine")), ("build", Path("mine"))]
+    assert calls == [("probe", Path("mine")), ("hear", Path("mine")), ("build", Path("mine"))]
     assert answer.out == "mine/report.html\n"
     assert answer.err.splitlines() == [
-        "looking into cnn/k-fold-2-0 (1 of 1)", "auricle: what cnn uses is not measured: no recordings",
+        "probing cnn/k-fold-2-0 (1 of 1)", "auricle: what cnn uses is not measured: no recordings",
     ]  # fmt: skip
 
 
@@ -52,4 +52,4 @@ def test_a_study_ends_with_a_look_into_its_models(auricle, calls, training, soun
     words = ("study", "quickstart", "--data", str(sounds), "--models", "cnn", "--protocols", "test-split")
     answer = auricle(*words, "--workers", "1", "--device", "cpu", "--set", "training.epochs=2")
     assert answer.code == 0, answer.err
-    assert [call[0] for call in calls] == ["look", "hear", "build"]
+    assert [call[0] for call in calls] == ["probe", "hear", "build"]

@@ -104,6 +104,7 @@ def test_adjusted_p_values_are_never_smaller_and_keep_their_order(p_values: list
     order = np.argsort(p_values, kind="stable")
     assert (np.diff(np.array(adjusted)[order]) >= 0).all()
     assert min(adjusted) == pytest.approx(min(1.0, len(p_values) * min(p_values)))
+    assert adjusted == pytest.approx(multipletests(p_values, method="holm")[1].tolist())
 
 
 def test_with_one_training_and_no_groups_the_mean_test_is_student_s():

@@ -118,12 +118,12 @@ def _there(folder: Path, data: str) -> tuple[str, Path | None]:
 
 def _probe(study: Path, source: str | None, root: Path | None, tell: Callable[[str], None]) -> list[str]:
     """Find out what the models use and what people heard; return what could not be, and why."""
-    from auricle.insight.insight import look_into
+    from auricle.probes.probe import probe_study
     from auricle.runs import StudyFolder
     from auricle.runs.human_labels import keep_human_labels
 
     note = keep_human_labels(StudyFolder(study), source=source, root=root)
-    return [*([note] if note else []), *look_into(study, source=source, root=root, on_progress=tell)]
+    return [*([note] if note else []), *probe_study(study, source=source, root=root, on_progress=tell)]
 
 
 @contextlib.contextmanager

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from auricle.report.collapses import collapses
-from auricle.report.effects import interval_over
-from auricle.report.evidence import CellEvidence
-from auricle.report.wording import decimal, percent, points
+from auricle.findings.collapse import collapses
+from auricle.findings.study import CellEvidence
+from auricle.scoring.statistics import interval_over
 
 SMOOTHED = 5  # epochs that are averaged before a lowest one is looked for
 FITS = 0.90  # training accuracy from which on a network fits its training clips
@@ -32,8 +31,10 @@ class CurveReading:
         interval: of the gap over cells, 95 %; None for one cell.
         lowest: epoch at which the smoothed validation loss is lowest.
         rise: validation loss at the end over that lowest one, 1 and more.
+        fall: the same over the one a tenth of the epochs before.
         epochs: of the training.
-        words: what it comes to.
+        cells: of the model.
+        collapsed: those among them that collapsed.
     """
 
     train: float
@@ -42,8 +43,30 @@ class CurveReading:
     interval: tuple[float, float] | None
     lowest: float
     rise: float
+    fall: float
     epochs: int
-    words: str
+    cells: int
+    collapsed: int
+
+    @property
+    def underfits(self) -> bool:
+        """Return whether the network misses many of its own training clips."""
+        return self.train < FITS
+
+    @property
+    def has_gap(self) -> bool:
+        """Return whether the gap is wide; where there are several cells, whatever cell is looked at."""
+        return self.gap >= GAP and (self.interval is None or self.interval[0] > 0)
+
+    @property
+    def past_best(self) -> bool:
+        """Return whether the validation loss ends well above a lowest one that came early."""
+        return self.rise >= PAST and self.lowest / self.epochs < EARLY
+
+    @property
+    def still_falls(self) -> bool:
+        """Return whether the validation loss falls at the end."""
+        return not self.past_best and self.fall <= FALLING
 
 
 def read_curves(cells: Sequence[CellEvidence]) -> CurveReading | None:
@@ -55,17 +78,19 @@ def read_curves(cells: Sequence[CellEvidence]) -> CurveReading | None:
         np.array([history[-1][f"{name}_accuracy"] for history in histories]) for name in ("train", "validation")
     )
     losses = [_smoothed(np.array([epoch["validation_loss"] for epoch in history])) for history in histories]
-    lowest = float(np.mean([loss.argmin() + SMOOTHED for loss in losses]))
-    rise = float(np.mean([loss[-1] / max(loss.min(), 1e-12) for loss in losses]))
-    fall = float(np.mean([loss[-1] / max(loss[-1 - max(1, len(loss) // 10)], 1e-12) for loss in losses]))
-    epochs = max(len(history) for history in histories)
     gaps = train - validation
-    interval = interval_over(gaps.tolist())
-    means = float(train.mean()), float(gaps.mean())
-    words = _words(*means, interval, lowest / epochs, rise, fall)
-    if fallen := len(collapses(cells)):
-        words = f"{fallen} of {len(cells)} collapsed; {words}"
-    return CurveReading(means[0], float(validation.mean()), means[1], interval, lowest, rise, epochs, words)
+    return CurveReading(
+        train=float(train.mean()),
+        validation=float(validation.mean()),
+        gap=float(gaps.mean()),
+        interval=interval_over(gaps.tolist()),
+        lowest=float(np.mean([loss.argmin() + SMOOTHED for loss in losses])),
+        rise=float(np.mean([loss[-1] / max(loss.min(), 1e-12) for loss in losses])),
+        fall=float(np.mean([loss[-1] / max(loss[-1 - max(1, len(loss) // 10)], 1e-12) for loss in losses])),
+        epochs=max(len(history) for history in histories),
+        cells=len(cells),
+        collapsed=len(collapses(cells)),
+    )
 
 
 def _is_long_enough(history: Sequence[Mapping[str, Any]]) -> bool:
@@ -74,21 +99,3 @@ def _is_long_enough(history: Sequence[Mapping[str, Any]]) -> bool:
 
 def _smoothed(losses: np.ndarray) -> np.ndarray:
     return np.convolve(losses, np.full(SMOOTHED, 1 / SMOOTHED), mode="valid")
-
-
-def _words(
-    train: float, gap: float, interval: tuple[float, float] | None, lowest: float, rise: float, fall: float
-) -> str:
-    """Say what the numbers come to, one phrase for each thing that is so."""
-    found = []
-    if train < FITS:
-        found.append(f"underfits: {percent(train)} of its own training clips")
-    if gap >= GAP and (interval is None or interval[0] > 0):
-        found.append("overfits" if interval is not None else f"a gap of {points(gap)}, from one cell")
-    if rise >= PAST and lowest < EARLY:
-        found.append(f"past its best: the loss has risen by {decimal(100 * (rise - 1), 0)} %")
-    elif fall <= FALLING:
-        found.append("its loss still falls at the end")
-    else:
-        found.append("its loss is at rest at the end")
-    return "; ".join(found)

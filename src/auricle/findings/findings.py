@@ -12,12 +12,16 @@ from typing import Any
 import numpy as np
 
 from auricle import files
+from auricle.findings.calibration import ModelCalibration, calibrations
+from auricle.findings.classes import ClassDifference, class_differences
 from auricle.findings.collapse import Collapse, collapses
 from auricle.findings.comparison import Comparison, compare, main_protocol
+from auricle.findings.curves import CurveReading, read_curves
 from auricle.findings.human_labels import HumanComparison, against_people
 from auricle.findings.reference import ReferenceRow, beside_reports
 from auricle.findings.study import Study
 from auricle.findings.tuning import Tuning, tuning_of
+from auricle.findings.uses import ModelUses, find_uses
 from auricle.scoring.difference import Difference
 
 
@@ -29,6 +33,10 @@ class Findings:
         main_protocol: the one that answers the question.
         comparisons: by protocol.
         collapses: of all cells.
+        calibrations: of each model under the main protocol, of which is all that follows.
+        class_differences: classes in which two models differ.
+        curves: learning curves, read, of the models with validation clips.
+        uses: what the models use that were probed.
         human_labels: people and the models on the test clips of the main protocol; None where nobody was asked.
         reference: the claims of four published reports beside what was measured; none without their models.
         tuning: the search that came before the study; None where there was none.
@@ -37,6 +45,10 @@ class Findings:
     main_protocol: str
     comparisons: Mapping[str, Comparison]
     collapses: tuple[Collapse, ...]
+    calibrations: tuple[ModelCalibration, ...]
+    class_differences: tuple[ClassDifference, ...]
+    curves: Mapping[str, CurveReading]
+    uses: Mapping[str, ModelUses]
     human_labels: HumanComparison | None
     reference: tuple[ReferenceRow, ...]
     tuning: Tuning | None
@@ -57,11 +69,16 @@ def find(study: Study, on_progress: Callable[[str], None] = lambda message: None
     on_progress("comparing the models")
     protocol = main_protocol(study)
     comparisons = {name: compare(study, name) for name in study.protocols}
+    readings = {model: read_curves(study.of(model, protocol)) for model in study.models}
     rows = [row for comparison in comparisons.values() for row in comparison.rows]
     return Findings(
         main_protocol=protocol,
         comparisons=comparisons,
         collapses=tuple(collapses(study.cells)),
+        calibrations=calibrations(study, protocol),
+        class_differences=tuple(class_differences(study.answers[protocol], comparisons[protocol].ranked)),
+        curves={model: reading for model, reading in readings.items() if reading},
+        uses=find_uses(study, protocol),
         human_labels=against_people(study, protocol),
         reference=beside_reports(study, rows),
         tuning=tuning_of(study, rows),

@@ -1,131 +1,230 @@
-"""What was found out about the finished cells of a study, summed up a model."""
+"""What the models use: what changes cost, what blanked parts cost, what `<cls>` reads; from probes of their cells."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
-from auricle.insight.record import Answers, Blanked, Insight, key_of, read_insight
-from auricle.report.effects import Effect, adjusted, effect
-from auricle.report.evidence import Study
+from auricle.findings.study import CellEvidence, Study
+from auricle.probes.record import AttentionReading, Blanked, Probe, ProbeAnswers, probe_key, read_probe
 from auricle.runs import CellName, StudyFolder
+from auricle.scoring.answers import Answers
+from auricle.scoring.difference import Difference, adjusted, difference
 
-Pick = Callable[[Insight], Answers]
+Probed = Mapping[str, Sequence[Probe]]  # model to its cells
+Key = TypeVar("Key", str, int)
 
 
 @dataclass(frozen=True, eq=False)
-class ModelInsight:
-    """What is known of a model.
+class PartsUse:
+    """By how much the probability of the true class falls when one of P parts of every clip is blanked.
 
     Attributes:
-        cells: that were looked into.
-        insights: one a cell.
+        edges: where the parts begin and end, in Hz or in seconds, (P + 1,).
+        drops: P of them: of bands from the lowest; of moments by how loud they are in their clip, the loudest first.
+        by_class: in the order of the edges, means over the clips of each class, (K, P); NaN without clips.
+    """
+
+    edges: np.ndarray
+    drops: tuple[Difference, ...]
+    by_class: np.ndarray
+
+
+@dataclass(frozen=True)
+class BlockReading:
+    """What the heads of `<cls>` read in one block, means over heads, windows and cells.
+
+    Attributes:
+        heads: how many.
+        tokens: that they can read from, with `<cls>`.
+        read: how many of them they read from, as if evenly: the exponential of the entropy.
+        fewest: the same of the head with fewest.
+        most: and with most.
+        own: share that `<cls>` reads from itself, 0..1.
+        overlap: share of attention that two heads give to the same tokens, 0..1; None for one head.
+        loudness: correlation of attention with the loudness of the moments; None where tokens are no moments.
+    """
+
+    heads: int
+    tokens: int
+    read: float
+    fewest: float
+    most: float
+    own: float
+    overlap: float | None
+    loudness: Difference | None
+
+
+@dataclass(frozen=True, eq=False)
+class ModelUses:
+    """What a model uses.
+
+    Attributes:
+        cells: that were probed.
+        num_clips: that they were probed with.
+        window_s: length of a window.
+        costs: change of sound or network to the share of right answers that it costs.
+        bands: parts of the spectrum.
+        moments: parts of the clip.
+        blocks: of the encoder; none without one.
+        attention: of `<cls>` over S moments of a window, of the first cell, by block, head and class, (L, H, K, S);
+            None where tokens are no moments.
     """
 
     cells: tuple[CellName, ...]
-    insights: tuple[Insight, ...]
-
-    @property
-    def clips(self) -> set[str]:
-        """Return the names of the clips that were asked about."""
-        return {clip for insight in self.insights for clip in insight.clips}
-
-    def common(self, name: str) -> bool:
-        """Return whether every cell knows a change."""
-        return all(name in insight.changes for insight in self.insights)
-
-    def cost(self, changed: Pick, groups: Mapping[str, str]) -> Effect:
-        """Return what a change costs in accuracy: the share of right answers as it is, less that with the change.
-
-        Args:
-            changed: what a cell says then.
-            groups: clip to group.
-        """
-        return effect(self._lost(lambda insight, answers: answers.classes == insight.labels, changed), groups)
-
-    def drop(self, changed: Pick, groups: Mapping[str, str]) -> Effect:
-        """Return by how much the probability of the true class falls with a change; arguments as `cost`."""
-        return effect(self._lost(lambda insight, answers: answers.truth, changed), groups)
-
-    def _lost(self, value: Callable[[Insight, Answers], np.ndarray], changed: Pick) -> dict[str, float]:
-        """Return clip to the mean over cells of a value as it is, less that with a change."""
-        found: dict[str, list[float]] = {}
-        for insight in self.insights:
-            differences = value(insight, insight.plain).astype(float) - value(insight, changed(insight)).astype(float)
-            for clip, difference in zip(insight.clips, differences.tolist(), strict=True):
-                found.setdefault(clip, []).append(difference)
-        return {clip: float(np.mean(values)) for clip, values in found.items()}
-
-    def drop_by_class(self, of: Callable[[Insight], Blanked], num_classes: int) -> np.ndarray:
-        """Return by how much the probability of the true class falls, by class and part, means over clips, (K, P).
-
-        A class without clips has NaN.
-        """
-        labels = np.concatenate([insight.labels for insight in self.insights])
-        drops = [insight.plain.truth - np.array([p.truth for p in of(insight).parts]) for insight in self.insights]
-        drop = np.concatenate(drops, axis=1)  # (P, clips of all cells)
-        means = [
-            drop[:, labels == label].mean(axis=1) if (labels == label).any() else np.full(len(drop), np.nan)
-            for label in range(num_classes)
-        ]
-        return np.array(means)
-
-    def by_loudness(self) -> list[Pick]:
-        """Return what a cell says when the loudest moment of each clip is blanked, the second loudest, and so on."""
-
-        def blanked(rank: int) -> Pick:
-            def pick(insight: Insight) -> Answers:
-                moment = np.argsort(-insight.loudness, axis=1, kind="stable")[:, rank]
-                clip = np.arange(len(moment))
-                classes = np.array([part.classes for part in insight.moments.parts])[moment, clip]
-                truth = np.array([part.truth for part in insight.moments.parts])[moment, clip]
-                return Answers(classes, truth)
-
-            return pick
-
-        return [blanked(rank) for rank in range(len(self.insights[0].moments.parts))]
+    num_clips: int
+    window_s: float
+    costs: Mapping[str, Difference]
+    bands: PartsUse
+    moments: PartsUse
+    blocks: tuple[BlockReading, ...]
+    attention: np.ndarray | None
 
 
-def insights_of(study: Study, protocol: str) -> dict[str, ModelInsight]:
-    """Return what is known of the models under a protocol, in the order of the study; one that is stale is not."""
-    place = StudyFolder(study.folder)
-    found = {}
-    for model in study.models:
-        known = {}
-        for cell in study.of(model, protocol):
-            insight = read_insight(place.insight(cell.name), _key(place, cell.name, study.dataset.digest))
-            if insight is not None and _fits(insight, study, set(cell.clips.clips)):
-                known[cell.name] = insight
-        if known:
-            found[model] = ModelInsight(tuple(known), tuple(known.values()))
+def find_uses(study: Study, protocol: str) -> dict[str, ModelUses]:
+    """Return what the probed models use under a protocol, in the order of the study; a stale probe counts as none."""
+    found = {model: _probes_of(study, study.of(model, protocol)) for model in study.models}
+    probed = {model: tuple(of_cells.values()) for model, of_cells in found.items() if of_cells}
+    answers, num_classes = study.answers[protocol], len(study.dataset.categories)
+    costs = change_costs(probed, answers)
+    bands = _measure(probed, answers, lambda probes: _drops(probes, [probe.bands.parts for probe in probes]))
+    moments = _measure(probed, answers, lambda probes: _drops(probes, [_by_loudness(probe) for probe in probes]))
+    loudness = _measure(probed, answers, _loudness_followed)
+    return {
+        model: ModelUses(
+            cells=tuple(found[model]),
+            num_clips=len({clip for probe in probes for clip in probe.clips}),
+            window_s=probes[0].window_s,
+            costs=costs[model],
+            bands=_parts_use(probes, [probe.bands for probe in probes], bands[model], num_classes),
+            moments=_parts_use(probes, [probe.moments for probe in probes], moments[model], num_classes),
+            blocks=_blocks(_readings(probes), loudness[model]),
+            attention=probes[0].reading.moments if probes[0].reading else None,
+        )
+        for model, probes in probed.items()
+    }
+
+
+def _probes_of(study: Study, cells: Sequence[CellEvidence]) -> dict[CellName, Probe]:
+    folder, found = StudyFolder(study.folder), {}
+    for cell in cells:
+        try:
+            key = probe_key(folder.cell(cell.name), study.dataset.digest)
+        except OSError:
+            key = None  # the weights are gone: whatever was measured is believed
+        probe = read_probe(folder.insight(cell.name), key)
+        if (
+            probe is not None
+            and set(probe.clips) <= set(cell.clips.clips)
+            and int(probe.labels.max()) < len(study.dataset.categories)
+        ):
+            found[cell.name] = probe
     return found
 
 
-def _key(place: StudyFolder, name: CellName, digest: str) -> str | None:
-    """Return what an insight must have been made from; None, which is anything, where the weights are gone."""
-    try:
-        return key_of(place.cell(name), digest)
-    except OSError:
-        return None
+def change_costs(probed: Probed, answers: Answers) -> dict[str, dict[str, Difference]]:
+    """Return by model and change what a change costs in accuracy, tests adjusted for the number of all of them.
+
+    Args:
+        probed: the cells of each model; a change that one of them does not know is left out.
+        answers: of the protocol, for its clips and groups.
+    """
+    return _measure(probed, answers, _lost_by_change)
 
 
-def _fits(insight: Insight, study: Study, clips: set[str]) -> bool:
-    return set(insight.clips) <= clips and int(insight.labels.max()) < len(study.dataset.categories)
+def _measure(
+    probed: Probed, answers: Answers, values: Callable[[Sequence[Probe]], Mapping[Key, Sequence[np.ndarray]]]
+) -> dict[str, dict[Key, Difference]]:
+    """Return by model and name the mean of values, given for the clips of each cell; tests adjusted for all of them."""
+    raw = {}
+    for model, probes in probed.items():
+        for name, of_cells in values(probes).items():
+            table = answers.laid_out(zip([probe.clips for probe in probes], of_cells, strict=True))
+            if (one := difference(table, answers.groups)) is not None:
+                raw[model, name] = one
+    found: dict[str, dict[Key, Difference]] = {model: {} for model in probed}
+    for (model, name), one in adjusted(raw).items():
+        found[model][name] = one
+    return found
 
 
-def costs(
-    known: Mapping[str, ModelInsight], groups: Mapping[str, str], changes: Sequence[str]
-) -> dict[str, dict[str, Effect]]:
-    """Return change to model to what it costs in accuracy, tests adjusted for the number of all of them."""
-    raw = {
-        (change, model): of_model.cost(lambda insight, change=change: insight.changes[change], groups)  # type: ignore[misc]
-        for change in changes
-        for model, of_model in known.items()
-        if of_model.common(change)
+def _lost_by_change(probes: Sequence[Probe]) -> dict[str, list[np.ndarray]]:
+    """Return change to whether an answer was right, less whether it is, by clip of each cell."""
+    return {
+        change: [
+            (probe.plain.classes == probe.labels) * 1.0 - (probe.changes[change].classes == probe.labels)
+            for probe in probes
+        ]
+        for change in probes[0].changes
+        if all(change in probe.changes for probe in probes)
     }
-    table: dict[str, dict[str, Effect]] = {}
-    for (change, model), one in adjusted(raw).items():
-        table.setdefault(change, {})[model] = one
-    return table
+
+
+def _drops(probes: Sequence[Probe], parts: Sequence[Sequence[ProbeAnswers]]) -> dict[int, list[np.ndarray]]:
+    """Return part to what blanking it takes from the probability of the true class, by clip of each cell."""
+    return {
+        index: [probe.plain.truth - given.truth for probe, given in zip(probes, blanked, strict=True)]
+        for index, blanked in enumerate(zip(*parts, strict=False))
+    }
+
+
+def _by_loudness(probe: Probe) -> list[ProbeAnswers]:
+    """Return the answers when the loudest moment of each clip is blanked, the second loudest, and so on."""
+    order = np.argsort(-probe.loudness, axis=1, kind="stable").T  # (P, N)
+    classes, truth = (np.array([getattr(part, name) for part in probe.moments.parts]) for name in ("classes", "truth"))
+    ranked = [np.take_along_axis(values, order, axis=0) for values in (classes, truth)]
+    return [ProbeAnswers(*of_rank) for of_rank in zip(*ranked, strict=True)]
+
+
+def _parts_use(
+    probes: Sequence[Probe], blanked: Sequence[Blanked], drops: Mapping[int, Difference], num_classes: int
+) -> PartsUse:
+    labels = np.concatenate([probe.labels for probe in probes])
+    lost = [
+        probe.plain.truth - np.array([part.truth for part in of.parts])
+        for probe, of in zip(probes, blanked, strict=True)
+    ]
+    drop = np.concatenate(lost, axis=1)  # (P, clips of all cells)
+    means = [
+        drop[:, labels == label].mean(axis=1) if (labels == label).any() else np.full(len(drop), np.nan)
+        for label in range(num_classes)
+    ]
+    return PartsUse(blanked[0].edges, tuple(drops.values()), np.array(means))
+
+
+def _readings(probes: Sequence[Probe]) -> list[AttentionReading]:
+    """Return what `<cls>` reads in each cell; nothing where one has no encoder."""
+    readings = [probe.reading for probe in probes if probe.reading is not None]
+    return readings if len(readings) == len(probes) else []
+
+
+def _loudness_followed(probes: Sequence[Probe]) -> dict[int, list[np.ndarray]]:
+    """Return block to how far attention follows loudness, mean over heads, by clip of each cell."""
+    followed = [reading.loudness for reading in _readings(probes) if reading.loudness is not None]
+    if len(followed) < len(probes):
+        return {}
+    return {block: [of[:, block].mean(axis=1) for of in followed] for block in range(followed[0].shape[1])}
+
+
+def _blocks(readings: Sequence[AttentionReading], follows: Mapping[int, Difference]) -> tuple[BlockReading, ...]:
+    found = []
+    for block in range(len(readings[0].own) if readings else 0):
+        read = np.array([reading.spread[block] for reading in readings])  # (T, H)
+        others = ~np.eye(read.shape[1], dtype=bool)
+        overlaps = [reading.overlap[block][others] for reading in readings]
+        found.append(
+            BlockReading(
+                heads=read.shape[1],
+                tokens=readings[0].num_tokens,
+                read=float(read.mean()),
+                fewest=float(read.min()),
+                most=float(read.max()),
+                own=float(np.mean([reading.own[block] for reading in readings])),
+                overlap=float(np.mean(overlaps)) if read.shape[1] > 1 else None,
+                loudness=follows.get(block),
+            )
+        )
+    return tuple(found)

@@ -11,6 +11,7 @@ from auricle.errors import AuricleError
 from auricle.findings.findings import find, write_findings
 from auricle.findings.study import Study, load_study
 from auricle.report.chapters.architectures import architectures
+from auricle.report.chapters.calibration import calibration
 from auricle.report.chapters.closing import assumptions, listening, missing, reproduce, resources
 from auricle.report.chapters.comparison import comparison
 from auricle.report.chapters.dataset import dataset
@@ -21,6 +22,7 @@ from auricle.report.chapters.results import results
 from auricle.report.chapters.summary import summary
 from auricle.report.chapters.training import training
 from auricle.report.chapters.tuning import tuning
+from auricle.report.chapters.why import why
 from auricle.report.document import Chapter, Document, Report, Section
 from auricle.report.figures.style import style
 from auricle.report.numbering import numbered
@@ -39,6 +41,8 @@ CHAPTERS: tuple[Callable[[Report], Chapter | None], ...] = (
     tuning,
     results,
     comparison,
+    calibration,
+    why,
     human_labels,
     listening,
     reported,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -110,6 +110,19 @@ class Answers:
         """Return the 95 % interval of a model's accuracy for other clips (`statistics.share_interval`)."""
         tested = self.tested_by(model)
         return share_interval(self.shares[self.models.index(model)][tested], self.groups[tested])
+
+    def laid_out(self, trainings: Iterable[tuple[Sequence[str], np.ndarray]]) -> np.ndarray:
+        """Lay values of trainings out by clip, for `difference`: (T, N); NaN where a training has none.
+
+        Args:
+            trainings: of each, its clips and a value for each of them.
+        """
+        index_of = {clip: index for index, clip in enumerate(self.clips)}
+        rows = []
+        for clips, values in trainings:
+            rows.append(np.full(len(self.clips), np.nan))
+            rows[-1][[index_of[clip] for clip in clips]] = values
+        return np.array(rows)
 
     def counts(self, model: str) -> np.ndarray:
         """Return how many trainings of a model give each category as the answer to each clip, int64, (N, K)."""

@@ -48,7 +48,8 @@ class Difference:
         trainings_won: those with a mean above zero.
         p_groups: exact two-sided sign test over groups: McNemar's exact test where each clip is its own group and
             scored once. Of these trainings; 1 where groups and clips disagree. Of values other than -1, 0 and 1, whose
-            signs say little of their mean where they are skewed, the larger of this and Student's t-test over groups.
+            signs say little of their mean where they are skewed, the larger of this and Student's t-test over groups;
+            of values that are not mirrored (see `difference`), the latter.
         p_trainings: that the difference is none for other clips and other trainings (`statistics.mean_test`); None
             where there is one training.
         p_adjusted: the larger of the two, adjusted for the number of comparisons (`adjusted`); 1 until that is done.
@@ -94,7 +95,9 @@ class Difference:
         return {self.first: self.second, self.second: self.first}.get(self.better or "")
 
 
-def difference(values: np.ndarray, groups: np.ndarray, first: str = "", second: str = "") -> Difference | None:
+def difference(
+    values: np.ndarray, groups: np.ndarray, first: str = "", second: str = "", *, mirrored: bool = True
+) -> Difference | None:
     """Measure a difference; None where no training scored a clip.
 
     Args:
@@ -102,6 +105,9 @@ def difference(values: np.ndarray, groups: np.ndarray, first: str = "", second: 
         groups: index of the group of each clip, int64, (N,).
         first: what it speaks for where it is positive.
         second: what for where it is negative.
+        mirrored: whether values above and below zero are as likely where there is no difference, as those of two equal
+            models are. A confidence less whether it was right is not: it is seldom above zero, and far. Then the mean
+            is tested over groups by Student's t instead of its signs.
     """
     known = ~np.isnan(values)
     if not known.any():
@@ -111,11 +117,9 @@ def difference(values: np.ndarray, groups: np.ndarray, first: str = "", second: 
     means = np.nansum(values, axis=0)[clips] / known.sum(axis=0)[clips]
     mean, reach = float(means.mean()), training_reach(flat, of_training)
     low, high = group_interval(means, numbered(groups[clips].tolist()))
-    won, lost = _groups_won(flat, groups[of_clip])
     num_trainings = int(known.any(axis=1).sum())
-    agree = (won - lost) * mean > 0  # or a few large groups outweigh many small ones
-    p_groups = sign_test(won, lost) if agree else 1.0
-    if not np.isin(flat, (-1, 0, 1)).all():
+    p_groups = _sign_p(flat, groups[of_clip], mean) if mirrored else 0.0
+    if not mirrored or not np.isin(flat, (-1, 0, 1)).all():
         p_groups = max(p_groups, mean_test(flat, groups[of_clip], np.zeros(len(flat), np.int64)))
     return Difference(
         first=first,
@@ -134,9 +138,11 @@ def difference(values: np.ndarray, groups: np.ndarray, first: str = "", second: 
     )
 
 
-def _groups_won(flat: np.ndarray, groups: np.ndarray) -> tuple[int, int]:
-    sums = np.bincount(groups, weights=flat)
-    return int((sums > NOTHING).sum()), int((sums < -NOTHING).sum())
+def _sign_p(values: np.ndarray, groups: np.ndarray, mean: float) -> float:
+    """Return the p-value of the sign test over groups; 1 where a few large groups outweigh many small ones."""
+    sums = np.bincount(groups, weights=values)
+    won, lost = int((sums > NOTHING).sum()), int((sums < -NOTHING).sum())
+    return sign_test(won, lost) if (won - lost) * mean > 0 else 1.0
 
 
 def adjusted(differences: Mapping[Key, Difference]) -> dict[Key, Difference]:

@@ -1,4 +1,4 @@
-"""Figures of why: which clips are missed, what a change costs, what blanking costs, what `<cls>` reads."""
+"""Figures of why: which clips are missed, what a change costs, what a blanked part costs, what `<cls>` reads."""
 
 from __future__ import annotations
 
@@ -12,70 +12,63 @@ from auricle.report.figures.style import GRID, HALF_IN, INK, MEDIUM_IN, MUTED, c
 from auricle.scoring.difference import Difference
 
 MARKS = "oDs^vPX"
+UNKNOWN = "·"
 
 
-def missed(
-    shares: np.ndarray, clips: Sequence[str], columns: Sequence[str], colours: Sequence[str], unknown: str
-) -> Figure:
+def missed(shares: np.ndarray, row_names: Sequence[str], column_names: Sequence[str], colours: Sequence[str]) -> Figure:
     """Draw which clips are missed: a row a clip, a column a model, deeper the more of its cells miss it.
 
     Args:
-        shares: of the cells that miss the clip, (clips, columns); NaN where that is not known.
-        clips: what to call the rows.
-        columns: what to call the columns.
+        shares: of the cells that miss the clip, (rows, columns); NaN, drawn as a dot, where that is not known.
+        row_names: of the clips.
+        column_names: of the models, and of people.
         colours: of the columns.
-        unknown: what stands where it is not known.
     """
-    figure, axes = canvas(MEDIUM_IN, 0.75 + 0.165 * len(clips))
+    figure, axes = canvas(MEDIUM_IN, 0.75 + 0.165 * len(row_names))
     squares(axes, np.nan_to_num(shares), colours)
     for row, column in np.argwhere(np.isnan(shares)):
-        axes.text(float(column), float(row), unknown, ha="center", va="center", color=MUTED, fontsize=6.3)
+        axes.text(float(column), float(row), UNKNOWN, ha="center", va="center", color=MUTED, fontsize=6.3)
     for row, column in np.argwhere(np.nan_to_num(shares) > 0):
         ink = "#ffffff" if shares[row, column] > 0.6 else INK
         text = f"{100 * shares[row, column]:.0f}"
         axes.text(float(column), float(row), text, ha="center", va="center", color=ink, fontsize=6)
-    axes.set_yticks(range(len(clips)), list(clips), fontsize=6.3)
-    axes.set_xticks(
-        range(len(columns)),
-        [drawable(name, place, 16) for place, name in enumerate(columns)],
-        fontsize=6.8,
-        rotation=25,
-        ha="left",
-    )
+    axes.set_yticks(range(len(row_names)), list(row_names), fontsize=6.3)
+    names = [drawable(name, index, 16) for index, name in enumerate(column_names)]
+    axes.set_xticks(range(len(names)), names, fontsize=6.8, rotation=25, ha="left")
     axes.xaxis.tick_top()
-    axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(clips) - 0.5, -0.5))
+    axes.set(xlim=(-0.5, len(names) - 0.5), ylim=(len(row_names) - 0.5, -0.5))
     _grid_frame(axes, *shares.shape)
     return figure
 
 
 def costs(
-    table: Mapping[str, Mapping[str, Difference]], words: Mapping[str, str], colours: Mapping[str, str]
+    costs_of: Mapping[str, Mapping[str, Difference]], titles: Mapping[str, str], colours: Mapping[str, str]
 ) -> Figure:
     """Draw what changes cost in accuracy: a row a change, a mark and its 95 % interval for each model.
 
     Args:
-        table: change to model to its cost.
-        words: change to what to call it.
+        costs_of: change to model to what it costs it.
+        titles: change to what to call it.
         colours: model to colour.
     """
-    models = [model for model in colours if any(model in row for row in table.values())]
+    models = [model for model in colours if any(model in row for row in costs_of.values())]
     step = 0.72 / max(1, len(models))
-    figure, axes = canvas(MEDIUM_IN, 0.75 + (0.16 + 0.085 * len(models)) * len(table))
-    for row, change in enumerate(table):
+    figure, axes = canvas(MEDIUM_IN, 0.75 + (0.16 + 0.085 * len(models)) * len(costs_of))
+    for row, change in enumerate(costs_of):
         for order, model in enumerate(models):
-            if (one := table[change].get(model)) is None:
+            if (one := costs_of[change].get(model)) is None:
                 continue
-            place = row + (order - (len(models) - 1) / 2) * step
-            axes.hlines(place, 100 * one.low, 100 * one.high, color=colours[model], lw=1.6, alpha=0.45)
+            y = row + (order - (len(models) - 1) / 2) * step
+            axes.hlines(y, 100 * one.low, 100 * one.high, color=colours[model], lw=1.6, alpha=0.45)
             fill = colours[model] if one.shown else "none"
-            axes.plot(100 * one.mean, place, MARKS[order % len(MARKS)], ms=3.6, mew=0.9, mec=colours[model], mfc=fill)
+            axes.plot(100 * one.mean, y, MARKS[order % len(MARKS)], ms=3.6, mew=0.9, mec=colours[model], mfc=fill)
         if row:
             axes.axhline(row - 0.5, color=GRID, lw=0.6)
     for order, model in enumerate(models):
         axes.plot([], [], MARKS[order % len(MARKS)], ms=4, color=colours[model], label=drawable(model, order))
     axes.axvline(0, color=MUTED, lw=0.8)
-    axes.set_yticks(range(len(table)), [words[change] for change in table])
-    axes.set(ylim=(len(table) - 0.5, -0.5), xlabel="points of test accuracy lost")
+    axes.set_yticks(range(len(costs_of)), [titles[change] for change in costs_of])
+    axes.set(ylim=(len(costs_of) - 0.5, -0.5), xlabel="points of test accuracy lost")
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -84,61 +77,71 @@ def costs(
 
 
 def blanked(
-    drops: Mapping[str, Sequence[Difference]], parts: Sequence[str], colours: Mapping[str, str], title: str, words: str
+    drops: Mapping[str, Sequence[Difference]],
+    part_names: Sequence[str],
+    colours: Mapping[str, str],
+    title: str,
+    axis_label: str,
 ) -> Figure:
     """Draw by how much the probability of the true class falls when a part is blanked: a line a model.
 
     Args:
         drops: model to its drop for each part.
-        parts: what to call the parts.
+        part_names: of the parts.
         colours: model to colour.
         title: of the panel.
-        words: what the parts are.
+        axis_label: what the parts are.
     """
     figure, axes = canvas(HALF_IN, 2.0)
-    places = np.arange(len(parts))
-    for order, (model, effects) in enumerate(drops.items()):
-        means, low, high = (np.array([getattr(one, name) for one in effects]) for name in ("mean", "low", "high"))
-        axes.fill_between(places, low, high, color=colours[model], alpha=0.10, lw=0)
-        axes.plot(places, means, f"{MARKS[order % len(MARKS)]}-", ms=3, lw=1.1, color=colours[model],
+    x = np.arange(len(part_names))
+    for order, (model, of_parts) in enumerate(drops.items()):
+        means, low, high = (np.array([getattr(one, name) for one in of_parts]) for name in ("mean", "low", "high"))
+        axes.fill_between(x, low, high, color=colours[model], alpha=0.10, lw=0)
+        axes.plot(x, means, f"{MARKS[order % len(MARKS)]}-", ms=3, lw=1.1, color=colours[model],
                   label=drawable(model, order))  # fmt: skip
     axes.axhline(0, color=MUTED, lw=0.8)
-    axes.set_xticks(places, list(parts), fontsize=6.2)
-    axes.set(xlabel=words, ylabel="probability lost", title=title)
-    axes.set_xlim(-0.3, len(parts) - 0.7)
+    axes.set_xticks(x, list(part_names), fontsize=6.2)
+    axes.set(xlabel=axis_label, ylabel="probability lost", title=title)
+    axes.set_xlim(-0.3, len(part_names) - 0.7)
     axes.grid(axis="y")
     axes.legend(loc="upper right", fontsize=6.2, labelspacing=0.25)
     return figure
 
 
 def blanked_by_class(
-    drops: np.ndarray, categories: Sequence[str], parts: Sequence[str], colour: str, top: float, title: str, words: str
+    drops: np.ndarray,
+    categories: Sequence[str],
+    part_names: Sequence[str],
+    colour: str,
+    deepest: float,
+    title: str,
+    axis_label: str,
 ) -> Figure:
     """Draw by how much the probability of the true class falls, by class and blanked part.
 
     Args:
         drops: (K, P); NaN where a class has no clips; what is below zero is drawn as zero.
         categories: K names.
-        parts: P names.
+        part_names: P names.
         colour: of the model.
-        top: the drop that is drawn at full depth, the same for all panels.
+        deepest: the drop that is drawn at full depth, the same for all panels.
         title: of the panel.
-        words: what the parts are.
+        axis_label: what the parts are.
     """
     num = len(categories)
     figure, axes = canvas(HALF_IN, 0.85 + (0.17 if num <= 12 else 0.1) * num)
-    depths = np.clip(np.nan_to_num(drops) / max(top, 1e-9), 0, 1)
-    squares(axes, depths, [colour] * len(parts))
+    depths = np.clip(np.nan_to_num(drops) / max(deepest, 1e-9), 0, 1)
+    squares(axes, depths, [colour] * len(part_names))
     if num <= 24:
         for row, column in np.argwhere(np.nan_to_num(drops) >= 0.1):
             ink = "#ffffff" if depths[row, column] > 0.6 else INK
             text = f"{drops[row, column]:.1f}".removeprefix("0")
             axes.text(float(column), float(row), text, ha="center", va="center", color=ink, fontsize=6)
-    names = [drawable(name, place, 16) for place, name in enumerate(categories)]
+    names = [drawable(name, index, 16) for index, name in enumerate(categories)]
     axes.set_yticks(range(num), names, fontsize=6.5 if num <= 24 else 4.6)
-    axes.set_xticks(range(len(parts)), list(parts), fontsize=6.2)
-    axes.set(xlim=(-0.5, len(parts) - 0.5), ylim=(num - 0.5, -0.5), xlabel=words, title=title)
-    _grid_frame(axes, num, len(parts))
+    axes.set_xticks(range(len(part_names)), list(part_names), fontsize=6.2)
+    axes.set(xlim=(-0.5, len(part_names) - 0.5), ylim=(num - 0.5, -0.5), xlabel=axis_label, title=title)
+    _grid_frame(axes, num, len(part_names))
     return figure
 
 
@@ -159,18 +162,18 @@ def attention(moments: np.ndarray, categories: Sequence[str], window_s: float, c
     figure = Figure(figsize=(2 * HALF_IN, 0.45 + num_rows * (0.3 + row_in * K)))
     grid = figure.subplots(num_rows, 4, squeeze=False, gridspec_kw={"wspace": 0.08, "hspace": 0.32})
     top = max(float(moments.max()), 2 / S)
-    names = [drawable(name, place, 16) for place, name in enumerate(categories)]
-    for place, axes in enumerate(grid.flat):
-        if place >= L * H:
+    names = [drawable(name, index, 16) for index, name in enumerate(categories)]
+    for index, axes in enumerate(grid.flat):
+        if index >= L * H:
             axes.set_visible(False)
             continue
-        layer, head = divmod(place, H)
+        layer, head = divmod(index, H)
         squares(axes, moments[layer, head] / top, [colour] * S)
         axes.set_title(f"block {layer + 1}, head {head + 1}", fontsize=6.6, weight="normal", pad=2.5)
         axes.set_xticks([-0.5, S - 0.5], ["0", f"{window_s:g} s"], fontsize=6)
         for label, side in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
             label.set_horizontalalignment(side)
-        axes.set_yticks(range(K), names if K <= 60 and not place % 4 else [""] * K, fontsize=5.8 if K <= 12 else 3.2)
+        axes.set_yticks(range(K), names if K <= 60 and not index % 4 else [""] * K, fontsize=5.8 if K <= 12 else 3.2)
         axes.set(xlim=(-0.5, S - 0.5), ylim=(K - 0.5, -0.5))
         _grid_frame(axes, K, S)
     above = {"xycoords": "axes fraction", "textcoords": "offset points"}

@@ -1,20 +1,14 @@
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
+from auricle.findings.calibration import calibrations
 from auricle.findings.study import Study, load_study
-from auricle.report.calibrations import calibrations
-from auricle.report.chapter_calibration import calibration_chapter
-from auricle.report.figures import style
-from auricle.report.tables import comparative_rows
-from auricle.report.wording import Text
+from auricle.scoring import statistics
 from auricle.scoring.calibration import calibration_error, fit, softmax, tempered
+from auricle.scoring.difference import adjusted, difference
 from auricle.scoring.predictions import Predictions
-
-
-def words(text: Text) -> str:
-    return "".join(piece if isinstance(piece, str) else getattr(piece, "words", "") for piece in text)
 
 
 def sharpened(study: Study, factor: float) -> Study:
@@ -57,22 +51,17 @@ def test_errors_are_means_over_cells_and_the_temperature_is_that_of_validation_c
 def test_a_model_that_is_made_too_sure_is_called_so_and_a_temperature_mends_it(small: Study):
     sharp = calibrations(sharpened(small, 6.0), "k-fold")
     for model, plain in zip(sharp, calibrations(small, "k-fold"), strict=True):
-        assert model.surplus > 0.05
-        assert model.surplus_p < 0.05
-        assert model.gain == "better"
+        assert model.surplus.shown
+        assert model.surplus.mean > 0.05
+        assert model.gain.shown
+        assert model.gain.mean > 0
         assert model.tempered_error == pytest.approx(plain.tempered_error, abs=0.005)
         assert model.tempered_loss < model.loss
-    with style():
-        blocks = calibration_chapter(sharpened(small, 6.0), comparative_rows(small), "k-fold").blocks
-    assert "Shown to be surer than they are right: " in words(blocks[1].items[0])
-    assert "The temperature lowers the loss of cnn (" in words(blocks[1].items[1])
 
 
 def test_a_model_that_is_made_too_cautious_is_called_so(small: Study):
-    assert all(model.surplus < 0 and model.surplus_p < 0.05 for model in calibrations(sharpened(small, 0.3), "k-fold"))
-    with style():
-        blocks = calibration_chapter(sharpened(small, 0.3), comparative_rows(small), "k-fold").blocks
-    assert "Shown to be more often right than they are sure: cnn (by " in words(blocks[1].items[0])
+    found = calibrations(sharpened(small, 0.3), "k-fold")
+    assert all(model.surplus.shown and model.surplus.mean < 0 for model in found)
 
 
 def test_a_temperature_that_is_right_already_is_not_called_a_gain(small: Study):
@@ -80,7 +69,7 @@ def test_a_temperature_that_is_right_already_is_not_called_a_gain(small: Study):
     mended = sharpened(small, 1 / float(np.mean(honest[0].temperatures)))
     cnn = calibrations(mended, "k-fold")[0]
     assert np.mean(cnn.temperatures) == pytest.approx(1, abs=0.1)
-    assert cnn.gain == "no difference"
+    assert not cnn.gain.shown
 
 
 def test_false_alarms_are_counted_by_hand(small: Study):
@@ -103,17 +92,12 @@ def test_false_alarms_are_counted_by_hand(small: Study):
     assert set(model.thresholds) == {0.5}
 
 
-def test_without_validation_clips_nothing_is_fitted_and_the_chapter_says_so(make_study):
+def test_without_validation_clips_nothing_is_fitted(make_study):
     folder = make_study(categories=("cat", "dog"), models=("cnn",), protocols=("official",), epochs=1, clip_s=0.1)
     study = load_study(folder)
     (model,) = calibrations(study, "official")
-    assert (set(model.temperatures), model.gain, model.is_fitted) == ({1.0}, "no difference", False)
+    assert (set(model.temperatures), model.gain, model.is_fitted) == ({1.0}, None, False)
     assert model.tempered_error == pytest.approx(model.error, abs=1e-6)
-    with style():
-        chapter = calibration_chapter(study, comparative_rows(study), "official")
-    assert "There are no validation clips, so nothing can be fitted" in words(chapter.blocks[0].text)
-    (row,) = chapter.blocks[2].groups[""]
-    assert (row[1], row[3], row[-1]) == (None, None, "not fitted")
 
 
 def test_one_clip_a_class_has_a_calibration_that_claims_nothing(make_study):
@@ -121,10 +105,8 @@ def test_one_clip_a_class_has_a_calibration_that_claims_nothing(make_study):
         categories=("cat", "dog"), models=("cnn", "transformer-h1"), protocols=("test-split",), epochs=1, clip_s=0.1,
         clips_per_class_and_fold=1,
     )  # fmt: skip
-    study = load_study(folder)
-    assert all(model.gain == "no difference" and model.surplus_p > 0.05 for model in calibrations(study, "test-split"))
-    with style():
-        assert calibration_chapter(study, comparative_rows(study), "test-split").blocks
+    found = calibrations(load_study(folder), "test-split")
+    assert not any(model.gain.shown or model.surplus.shown for model in found)
 
 
 def test_a_collapsed_model_has_a_calibration(make_study):
@@ -135,3 +117,44 @@ def test_a_collapsed_model_has_a_calibration(make_study):
     (model,) = calibrations(load_study(folder), "test-split")
     assert np.isfinite([model.error, model.tempered_error, model.loss, model.tempered_loss, model.alarm_rate]).all()
     assert model.error == pytest.approx(0.5, abs=0.01)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Cells of a model whose confidence is exactly the chance to be right, up to luck of its own in each group."""
+
+    group_clips: int
+    trainings: int
+
+    def surplus(self, generator: np.random.Generator) -> np.ndarray:
+        """Draw confidence less whether the answer is right, (T, 80)."""
+        chance = generator.beta(6, 2, (self.trainings, 80))
+        shared = np.repeat(generator.random((1, 80 // self.group_clips)), self.group_clips, axis=1)
+        own = generator.random((self.trainings, 80))
+        right = np.where(generator.random((self.trainings, 80)) < 0.3, shared, own) < chance
+        return chance - right
+
+
+def share_of_false_claims(world: Trained, num: int, monkeypatch) -> float:
+    monkeypatch.setattr(statistics, "BOOTSTRAP_RESAMPLES", 300)
+    generator, groups = np.random.default_rng(5), np.arange(80) // world.group_clips
+    found = [difference(world.surplus(generator), groups, mirrored=False) for _ in range(num)]
+    return sum(one.shown for one in adjusted_alone(found)) / num
+
+
+def adjusted_alone(found):
+    return [adjusted({0: one})[0] for one in found]
+
+
+WORLDS = [Trained(group_clips, trainings) for group_clips in (1, 4, 8) for trainings in (1, 4)]
+
+
+@pytest.mark.parametrize("world", WORLDS, ids=str)
+def test_exact_probabilities_are_seldom_called_too_sure_or_too_cautious(world: Trained, monkeypatch):
+    assert share_of_false_claims(world, 100, monkeypatch) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 100)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("world", WORLDS, ids=str)
+def test_of_four_hundred_exact_models_one_in_twenty_is_called_too_sure(world: Trained, monkeypatch):
+    assert share_of_false_claims(world, 400, monkeypatch) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)

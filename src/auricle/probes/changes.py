@@ -63,8 +63,8 @@ def networks(model: Classifier, generator: torch.Generator) -> Iterator[tuple[st
         yield "positions-shuffled", changed
     yield "even-attention", _with_even_attention(model)
     num = len(encoder.blocks)
-    for place in range(num if 1 < num <= MOST_BLOCKS else 0):
-        yield f"block-{place + 1}-skipped", _without_blocks(model, range(place, place + 1))
+    for index in range(num if 1 < num <= MOST_BLOCKS else 0):
+        yield f"block-{index + 1}-skipped", _without_blocks(model, range(index, index + 1))
     yield "encoder-skipped", _without_blocks(model, range(num))
 
 
@@ -77,18 +77,23 @@ def _with_even_attention(model: Classifier) -> Classifier:
     return changed
 
 
-def _without_blocks(model: Classifier, places: range) -> Classifier:
+def _without_blocks(model: Classifier, indices: range) -> Classifier:
     changed = copy.deepcopy(model)
     assert isinstance(changed.summary, Encoder)
-    for place in places:
-        changed.summary.blocks[place] = nn.Identity()
+    for index in indices:
+        changed.summary.blocks[index] = nn.Identity()
     return changed
 
 
 def moment_edges(num_frames: int) -> list[int]:
     """Divide a clip into moments of equal length; return where they begin and end, in frames."""
-    num = min(NUM_MOMENTS, num_frames)
-    return [place * num_frames // num for place in range(num + 1)]
+    return _edges(num_frames, NUM_MOMENTS)
+
+
+def _edges(length: int, most: int) -> list[int]:
+    """Divide a length into equal parts, `most` at most."""
+    num = min(most, length)
+    return [index * length // num for index in range(num + 1)]
 
 
 def blanked_moments(frames: Tensor, neutral: Tensor) -> Iterator[Tensor]:
@@ -107,15 +112,10 @@ def band_edges_hz(config: FrontendConfig, sample_rate_hz: int) -> list[float]:
     """
     top_hz = config.max_hz or sample_rate_hz / 2
     if config.kind == "raw":
-        return [mel_to_hz(hz_to_mel(top_hz) * place / NUM_BANDS) for place in range(NUM_BANDS + 1)]
+        return [mel_to_hz(hz_to_mel(top_hz) * index / NUM_BANDS) for index in range(NUM_BANDS + 1)]
     low, high = hz_to_mel(config.min_hz), hz_to_mel(top_hz)
     step = (high - low) / (config.num_bands + 1)
-    return [mel_to_hz(low + step * (edge + 0.5)) for edge in _row_edges(config.num_bands)]
-
-
-def _row_edges(num_rows: int) -> list[int]:
-    num = min(NUM_BANDS, num_rows)
-    return [place * num_rows // num for place in range(num + 1)]
+    return [mel_to_hz(low + step * (edge + 0.5)) for edge in _edges(config.num_bands, NUM_BANDS)]
 
 
 def blanked_bands(
@@ -132,7 +132,7 @@ def blanked_bands(
             yield frontend.frames(without_band(waveforms, sample_rate_hz, low_hz, high_hz))
         return
     frames = frontend.frames(waveforms)
-    edges = _row_edges(frames.shape[1])
+    edges = _edges(frames.shape[1], NUM_BANDS)
     for first, last in pairwise(edges):
         blanked = frames.clone()
         blanked[:, first:last] = frontend.neutral

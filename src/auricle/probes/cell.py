@@ -1,4 +1,4 @@
-"""One finished cell, asked about its test clips: as they are, changed, with parts blanked."""
+"""One finished cell, probed with its test clips: as they are, changed, with parts blanked."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from auricle.errors import RefusedError
-from auricle.insight.attention import read
-from auricle.insight.changes import band_edges_hz, blanked_bands, blanked_moments, moment_edges, networks, sounds
-from auricle.insight.record import Answers, Blanked, Insight
 from auricle.model.classifier import Classifier, window_frames
 from auricle.model.describe import window_starts_s
+from auricle.probes.attention import read
+from auricle.probes.changes import band_edges_hz, blanked_bands, blanked_moments, moment_edges, networks, sounds
+from auricle.probes.record import Blanked, Probe, ProbeAnswers
 from auricle.runs.reopen import Reopened
 from auricle.scoring.predictions import ClipPredictions, read_predictions
 from auricle.training.evaluate import cut_windows, window_probabilities
@@ -25,10 +25,10 @@ LARGEST_DIFFERENCE = 0.02  # of a probability, where another processor rounds di
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A network and the clips that it is asked about.
+    """A network and the clips that it is probed with.
 
     Attributes:
-        model: ready to be asked.
+        model: in evaluation mode.
         waveforms: (N, samples), on its device.
         labels: (N,).
         starts: of the windows of a clip, in frames.
@@ -50,14 +50,14 @@ class Subject:
         probabilities = window_probabilities(model or self.model, self.windows(frames))
         return probabilities.unflatten(0, (len(frames), -1)).mean(1).double().cpu().numpy()
 
-    def answers(self, frames: Tensor, model: Classifier | None = None) -> Answers:
+    def answers(self, frames: Tensor, model: Classifier | None = None) -> ProbeAnswers:
         """Return what the network, or a changed one, says of frames (N, F, T)."""
         probabilities = self.probabilities(frames, model)
-        return Answers(probabilities.argmax(1), probabilities[np.arange(len(self.labels)), self.labels])
+        return ProbeAnswers(probabilities.argmax(1), probabilities[np.arange(len(self.labels)), self.labels])
 
 
-def look(found: Reopened, *, device: torch.device) -> Insight:
-    """Ask a finished cell about its test clips; of many, about 400 that its seed draws.
+def probe_cell(found: Reopened, *, device: torch.device) -> Probe:
+    """Probe a finished cell with its test clips; of many, about 400 that its seed draws.
 
     Args:
         found: the cell with its recordings.
@@ -68,19 +68,19 @@ def look(found: Reopened, *, device: torch.device) -> Insight:
         UsageError: the preset does not build.
     """
     manifest, preset = found.recordings.manifest, found.preset
-    places = _drawn(found.split.test, found.cell.name.seed)
+    indices = _drawn(found.split.test, found.cell.name.seed)
     model = load_network(found.cell, preset, len(manifest.categories)).to(device)
     subject = Subject(
         model=model,
-        waveforms=torch.from_numpy(np.array(found.recordings.waveforms[places])).to(device),
-        labels=manifest.labels[places],
+        waveforms=torch.from_numpy(np.array(found.recordings.waveforms[indices])).to(device),
+        labels=manifest.labels[indices],
         starts=[round(start_s * model.frontend.frames_per_s) for start_s in window_starts_s(preset, manifest.clip_s)],
         num_frames=window_frames(preset, model.frontend),
     )
-    names = tuple(manifest.clips[place].name for place in places)
+    names = tuple(manifest.clips[index].name for index in indices)
     with torch.inference_mode():
         _check(found, names, subject)
-        return _insight(found, names, subject)
+        return _probe(found, names, subject)
 
 
 def _drawn(test: np.ndarray, seed: int) -> np.ndarray:
@@ -92,10 +92,10 @@ def _drawn(test: np.ndarray, seed: int) -> np.ndarray:
 def _check(found: Reopened, names: tuple[str, ...], subject: Subject) -> None:
     """Refuse weights that do not say what the cell's predictions say."""
     recorded: ClipPredictions = read_predictions(found.cell.predictions).of("test").by_clip()
-    place = {clip: row for row, clip in enumerate(recorded.clips)}
-    if any(name not in place for name in names):
+    row_of = {clip: row for row, clip in enumerate(recorded.clips)}
+    if any(name not in row_of for name in names):
         raise RefusedError(f"{found.cell.folder}: its predictions are of other test clips; run the study again")
-    then = recorded.probabilities[[place[name] for name in names]]
+    then = recorded.probabilities[[row_of[name] for name in names]]
     now = subject.probabilities(subject.model.frontend.frames(subject.waveforms))
     if then.shape != now.shape or np.abs(then - now).max() > LARGEST_DIFFERENCE:
         raise RefusedError(
@@ -104,7 +104,7 @@ def _check(found: Reopened, names: tuple[str, ...], subject: Subject) -> None:
         )
 
 
-def _insight(found: Reopened, names: tuple[str, ...], subject: Subject) -> Insight:
+def _probe(found: Reopened, names: tuple[str, ...], subject: Subject) -> Probe:
     preset, clip_s = found.preset, found.recordings.manifest.clip_s
     rate_hz, frontend = preset.audio.sample_rate_hz, subject.model.frontend
     frames = frontend.frames(subject.waveforms)  # (N, F, T)
@@ -117,7 +117,7 @@ def _insight(found: Reopened, names: tuple[str, ...], subject: Subject) -> Insig
     moments = tuple(map(subject.answers, blanked_moments(frames, frontend.neutral)))
     edges = moment_edges(frames.shape[2])
     num_classes = len(found.recordings.manifest.categories)
-    return Insight(
+    return Probe(
         clips=names,
         labels=subject.labels,
         window_s=preset.audio.window_s,

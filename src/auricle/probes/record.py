@@ -1,4 +1,4 @@
-"""What was found out about a finished cell, as a file: written by this room, read by the report. No torch."""
+"""What a finished cell uses, as a file: written by this room, read by the report. No torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORMAT = 1  # of the file and of how it is measured; raise it when either change
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class ProbeAnswers:
     """What a network says of N clips.
 
     Attributes:
@@ -40,11 +40,11 @@ class Blanked:
     """
 
     edges: np.ndarray
-    parts: tuple[Answers, ...]
+    parts: tuple[ProbeAnswers, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class AttentionReading:
     """What `<cls>` reads: its row of the attention of L layers and H heads, means over windows unless said otherwise.
 
     Attributes:
@@ -67,7 +67,7 @@ class Reading:
 
 
 @dataclass(frozen=True, eq=False)
-class Insight:
+class Probe:
     """What a finished cell uses, on N of its test clips.
 
     Attributes:
@@ -85,16 +85,16 @@ class Insight:
     clips: tuple[str, ...]
     labels: np.ndarray
     window_s: float
-    plain: Answers
-    changes: Mapping[str, Answers]
+    plain: ProbeAnswers
+    changes: Mapping[str, ProbeAnswers]
     bands: Blanked
     moments: Blanked
     loudness: np.ndarray
-    reading: Reading | None
+    reading: AttentionReading | None
 
 
-def key_of(cell: Cell, digest: str) -> str:
-    """Return what an insight depends on, as a hash: the weights, the configuration, the recordings, this format.
+def probe_key(cell: Cell, digest: str) -> str:
+    """Return what a probe depends on, as a hash: the weights, the configuration, the recordings, this format.
 
     Args:
         cell: a finished one.
@@ -107,27 +107,27 @@ def key_of(cell: Cell, digest: str) -> str:
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
-def write_insight(path: Path, insight: Insight, key: str) -> None:
-    """Write an insight, whole or not at all.
+def write_probe(path: Path, probe: Probe, key: str) -> None:
+    """Write a probe, whole or not at all.
 
     Raises:
         MachineError: the disk refuses.
     """
-    files.write_json(path, {"key": key, **_plain(insight)})
+    files.write_json(path, {"key": key, **_plain(probe)})
 
 
-def read_insight(path: Path, key: str | None = None) -> Insight | None:
-    """Read an insight; None where there is none, it is damaged, or it has another key than the one asked for."""
+def read_probe(path: Path, key: str | None = None) -> Probe | None:
+    """Read a probe; None where there is none, it is damaged, or it has another key than the one asked for."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return _insight(content) if key in (None, content["key"]) else None
+        return _probe(content) if key in (None, content["key"]) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
         return None
 
 
 def _plain(value: Any) -> Any:
     """Return a record as plain values, numbers to five digits."""
-    if isinstance(value, Insight | Reading | Blanked | Answers):
+    if isinstance(value, Probe | AttentionReading | Blanked | ProbeAnswers):
         return {name: _plain(part) for name, part in vars(value).items()}
     if isinstance(value, Mapping):
         return {name: _plain(part) for name, part in value.items()}
@@ -138,10 +138,10 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _insight(content: Any) -> Insight:
+def _probe(content: Any) -> Probe:
     labels = np.array(content["labels"], np.int64)
     reading = content["reading"]
-    insight = Insight(
+    probe = Probe(
         clips=tuple(map(str, content["clips"])),
         labels=labels,
         window_s=float(content["window_s"]),
@@ -152,13 +152,13 @@ def _insight(content: Any) -> Insight:
         loudness=np.array(content["loudness"], np.float64),
         reading=None if reading is None else _reading(reading),
     )
-    if not len(labels) == len(insight.clips) == len(insight.loudness) or not len(labels):
+    if not len(labels) == len(probe.clips) == len(probe.loudness) or not len(labels):
         raise ValueError("clips, labels and loudness do not fit")
-    return insight
+    return probe
 
 
-def _answers(content: Any, num: int) -> Answers:
-    answers = Answers(np.array(content["classes"], np.int64), np.array(content["truth"], np.float64))
+def _answers(content: Any, num: int) -> ProbeAnswers:
+    answers = ProbeAnswers(np.array(content["classes"], np.int64), np.array(content["truth"], np.float64))
     if answers.classes.shape != (num,) or answers.truth.shape != (num,):
         raise ValueError(f"{answers.classes.shape} answers for {num} clips")
     return answers
@@ -172,9 +172,9 @@ def _blanked(content: Any, num: int) -> Blanked:
     return Blanked(edges, parts)
 
 
-def _reading(content: Any) -> Reading:
+def _reading(content: Any) -> AttentionReading:
     arrays = {
         name: None if content[name] is None else np.array(content[name], np.float64)
         for name in ("own", "spread", "overlap", "moments", "loudness")
     }
-    return Reading(num_tokens=int(content["num_tokens"]), **arrays)  # type: ignore[arg-type]  # None where it may be
+    return AttentionReading(num_tokens=int(content["num_tokens"]), **arrays)  # type: ignore[arg-type]  # None where it may be

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from auricle.insight.record import Reading
 from auricle.model.classifier import Classifier
 from auricle.model.transformer import Encoder
+from auricle.probes.record import AttentionReading
 
 BATCH = 128
 
@@ -26,11 +26,11 @@ def cls_attention(model: Classifier, windows: Tensor) -> Tensor:
     return torch.cat(rows)
 
 
-def read(model: Classifier, windows: Tensor, labels: np.ndarray, num_classes: int) -> Reading | None:
+def read(model: Classifier, windows: Tensor, labels: np.ndarray, num_classes: int) -> AttentionReading | None:
     """Sum up the attention of `<cls>`; None for a network without an encoder.
 
     Args:
-        model: ready to be asked.
+        model: in evaluation mode.
         windows: frames of W windows of each of N clips, (N W, bands, T).
         labels: index of the class of each clip, (N,).
         num_classes: K.
@@ -48,7 +48,7 @@ def read(model: Classifier, windows: Tensor, labels: np.ndarray, num_classes: in
         levels = _levels(model, windows, moments.shape[-1])
         followed = _correlation(moments, levels[:, None, None])  # (M, L, H)
         loudness = followed.unflatten(0, (len(labels), -1)).mean(1).numpy()
-    return Reading(
+    return AttentionReading(
         num_tokens=attention.shape[-1],
         own=attention[..., 0].mean(0).numpy(),
         spread=entropy.exp().mean(0).numpy(),

@@ -1,4 +1,4 @@
-"""A study of two tiny networks, trained in a second, and what it takes to look into it."""
+"""A study of two tiny networks, trained in a second, and what it takes to probe it."""
 
 import sys
 from pathlib import Path
@@ -19,7 +19,7 @@ from made_sounds import write_sounds
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a study: a CNN and a transformer, each trained once on ten tones."""
-    folder = tmp_path_factory.mktemp("insight")
+    folder = tmp_path_factory.mktemp("probes")
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("AURICLE_CACHE", str(folder / "cache"))
         patched.setattr("auricle.study.study.divide", lambda *_: (1, 1))  # two threads are slower here

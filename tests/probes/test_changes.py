@@ -5,7 +5,8 @@ import pytest
 import torch
 from tiny_presets import ENCODER, RATE_HZ, preset
 
-from auricle.insight.changes import (
+from auricle.model.classifier import build_model
+from auricle.probes.changes import (
     NUM_BANDS,
     band_edges_hz,
     blanked_bands,
@@ -15,7 +16,6 @@ from auricle.insight.changes import (
     sounds,
     without_band,
 )
-from auricle.model.classifier import build_model
 
 
 def tone(hz: float) -> torch.Tensor:

@@ -2,9 +2,9 @@ import numpy as np
 import torch
 from tiny_presets import ENCODER, preset
 
-from auricle.insight.attention import cls_attention, read
-from auricle.insight.changes import networks
 from auricle.model.classifier import build_model
+from auricle.probes.attention import cls_attention, read
+from auricle.probes.changes import networks
 
 LABELS = np.array([0, 0, 2])
 

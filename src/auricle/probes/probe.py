@@ -1,4 +1,4 @@
-"""A study, looked into: which cells, which are done, the rest. torch is imported only where something is left to do."""
+"""Probe a study: which cells, which are done, the rest. torch is imported only where something is left to do."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 
 from auricle.data.folds import answering
 from auricle.errors import AuricleError, MachineError
-from auricle.insight.record import key_of, read_insight, write_insight
+from auricle.probes.record import probe_key, read_probe, write_probe
 from auricle.runs import Cell, StudyFolder
 from auricle.runs.record import Description, read_description
 
 MOST_CELLS = 5  # of a model
 
 
-def chosen(study: StudyFolder, description: Description) -> list[Cell]:
-    """Return the cells to look into: finished ones of the protocol that answers the question, five a model at most.
+def cells_to_probe(study: StudyFolder, description: Description) -> list[Cell]:
+    """Return the cells to probe: finished ones of the protocol that answers the question, five a model at most.
 
     Those of the first seed come first, as they differ in their clips or in what they were trained on.
     """
@@ -36,7 +36,7 @@ def chosen(study: StudyFolder, description: Description) -> list[Cell]:
     return [cell for model in models for cell in [c for c in of_protocol if c.name.model == model][:MOST_CELLS]]
 
 
-def look_into(
+def probe_study(
     folder: Path,
     *,
     source: str | None = None,
@@ -44,17 +44,17 @@ def look_into(
     device: str = "auto",
     on_progress: Callable[[str], None] | None = None,
 ) -> list[str]:
-    """Find out what the models of a study use, and keep it under STUDY/insight; what is known is not measured again.
+    """Measure what the models of a study use, and keep it under STUDY/insight; what is known is not measured again.
 
     Args:
         folder: of the study.
         source: where a person's own recordings lie now; None: where they lay.
         root: where its named dataset lies; None: as `load_manifest` says.
         device: auto, cpu, cuda or mps.
-        on_progress: told in a few words what comes next.
+        on_progress: called with a short message about what comes next.
 
     Returns:
-        What could not be looked into and why, a line each.
+        What could not be measured and why, a line each.
 
     Raises:
         RefusedError: study.yaml is damaged.
@@ -66,30 +66,29 @@ def look_into(
         return []
     digest = description["dataset"]["digest"]
     left = {}
-    for cell in chosen(study, description):
-        key = key_of(cell, digest)
-        if read_insight(study.insight(cell.name), key) is None:
+    for cell in cells_to_probe(study, description):
+        key = probe_key(cell, digest)
+        if read_probe(study.insight(cell.name), key) is None:
             left[cell] = key
-    place = {"source": source, "root": root}
-    return _look_into(study, left, place, device, on_progress or (lambda words: None)) if left else []
+    where = {"source": source, "root": root}
+    return _probe_cells(study, left, where, device, on_progress or (lambda message: None)) if left else []
 
 
-def _look_into(
-    study: StudyFolder, left: dict[Cell, str], place: dict[str, Any], device: str, tell: Callable[[str], None]
+def _probe_cells(
+    study: StudyFolder, left: dict[Cell, str], where: dict[str, Any], device: str, report: Callable[[str], None]
 ) -> list[str]:
-    from auricle.insight.look import look
+    from auricle.probes.cell import probe_cell
     from auricle.runs.reopen import reopen_cells
     from auricle.training.start import choose_device
 
-    tell("reading the recordings")
+    report("reading the recordings")
     chosen_device = choose_device(device)
     notes: list[str] = []
     with _noted(notes, f"what the models of {study.folder} use is not measured"):
-        for number, found in enumerate(reopen_cells(study, list(left), **place), start=1):
-            tell(f"looking into {found.cell.name} ({number} of {len(left)})")
+        for number, found in enumerate(reopen_cells(study, list(left), **where), start=1):
+            report(f"probing {found.cell.name} ({number} of {len(left)})")
             with _noted(notes, f"what {found.cell.name} uses is not measured"):
-                insight = look(found, device=chosen_device)
-                write_insight(study.insight(found.cell.name), insight, left[found.cell])
+                write_probe(study.insight(found.cell.name), probe_cell(found, device=chosen_device), left[found.cell])
     return notes
 
 

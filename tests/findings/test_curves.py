@@ -3,8 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from auricle.findings.curves import read_curves
 from auricle.findings.study import Study
-from auricle.report.curve_readings import read_curves
+from auricle.report.chapters.why import reads_as
 
 
 @pytest.fixture
@@ -30,24 +31,28 @@ def test_a_wide_gap_reads_as_overfitting(cells):
     reading = read_curves(cells(lambda x: 1.0, lambda x: 0.8, lambda x: 1.0))
     assert reading.gap == pytest.approx(0.203)
     assert reading.interval[0] < reading.gap < reading.interval[1]
-    assert reading.words == "overfits; its loss is at rest at the end"
+    assert reads_as(reading) == "overfits; its loss has plateaued"
 
 
 def test_a_network_that_misses_its_own_training_clips_underfits(cells):
-    words = read_curves(cells(lambda x: 0.6, lambda x: 0.6, lambda x: 2.0 - 1.5 * x)).words.replace("\xa0", " ")
-    assert words == "underfits: 60.0 % of its own training clips; its loss still falls at the end"
+    reading = read_curves(cells(lambda x: 0.6, lambda x: 0.6, lambda x: 2.0 - 1.5 * x))
+    assert (reading.underfits, reading.has_gap, reading.past_best, reading.still_falls) == (True, False, False, True)
+    assert (
+        reads_as(reading).replace("\xa0", " ")
+        == "underfits: 60.0 % of its own training clips; its loss still falls at the end"
+    )
 
 
 def test_a_loss_that_rises_again_is_past_its_best(cells):
     reading = read_curves(cells(lambda x: 0.95, lambda x: 0.95, lambda x: 1.0 + (x - 0.4) ** 2))
-    assert reading.words == "past its best: the loss has risen by 31 %"
+    assert reads_as(reading) == "past its best: the loss has risen by 31 %"
     assert reading.lowest == pytest.approx(23, abs=2)
 
 
 def test_a_gap_of_one_cell_is_not_called_more_than_that(cells):
     reading = read_curves(cells(lambda x: 1.0, lambda x: 0.8, lambda x: 1.0)[:1])
     assert reading.interval is None
-    assert reading.words.startswith("a gap of 20.0 points, from one cell")
+    assert reads_as(reading).startswith("a gap of 20.0 points, from one cell")
 
 
 def test_short_curves_and_those_without_validation_are_not_read(cells):

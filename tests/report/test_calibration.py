@@ -1,0 +1,56 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from auricle.findings.study import Study, load_study
+from auricle.report.chapters.calibration import calibration
+from auricle.report.document import Table, blocks_of
+from auricle.scoring.calibration import softmax
+from report_text import chapter_sections, texts
+
+
+def sharpened(study: Study, factor: float) -> Study:
+    """Return a study whose logits are all `factor` times larger."""
+    cells = []
+    for cell in study.cells:
+        probabilities = softmax(factor * np.log(cell.windows.probabilities))
+        windows = replace(cell.windows, probabilities=probabilities)
+        cells.append(replace(cell, windows=windows, clips=windows.of("test").by_clip()))
+    return replace(study, cells=tuple(cells))
+
+
+@pytest.fixture(scope="module")
+def small(make_study) -> Study:
+    models = ("cnn", "transformer-h1")
+    folder = make_study(models=models, protocols=("k-fold",), epochs=1, clip_s=0.1, skill=dict.fromkeys(models, 2.0))
+    return load_study(folder)
+
+
+def prose_of(study: Study) -> str:
+    return "\n".join(texts(chapter_sections(study, calibration)))
+
+
+def test_what_is_shown_of_confidence_and_temperature_is_said(small: Study):
+    sure = prose_of(sharpened(small, 6.0))
+    assert "As trained. Shown to be surer than they are right: " in sure
+    assert "Tempered. The temperature lowers the loss of " in sure
+    assert "Shown to be more often right than they are sure: " in prose_of(sharpened(small, 0.3))
+
+
+def test_without_validation_clips_the_chapter_says_that_nothing_is_fitted(make_study):
+    folder = make_study(categories=("cat", "dog"), models=("cnn",), protocols=("official",), epochs=1, clip_s=0.1)
+    sections = chapter_sections(load_study(folder), calibration)
+    assert "There are no validation clips, so nothing can be fitted" in "\n".join(texts(sections))
+    (row,) = next(block for block in blocks_of(sections) if isinstance(block, Table)).groups[""]
+    assert (row[1], row[3], row[-1]) == (None, None, "not fitted")
+
+
+def test_one_clip_a_class_has_a_chapter_that_claims_nothing(make_study):
+    folder = make_study(
+        categories=("cat", "dog"), models=("cnn", "transformer-h1"), protocols=("test-split",), epochs=1, clip_s=0.1,
+        clips_per_class_and_fold=1,
+    )  # fmt: skip
+    prose = prose_of(load_study(folder))
+    assert "No distance of mean confidence from accuracy that these data can show: " in prose
+    assert "Shown to be" not in prose
