@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from auricle.config import preset_names as list_models
     from auricle.data.datasets import load_manifest as load_dataset
+    from auricle.findings.study import load_study as open_study
     from auricle.model.classifier import Classifier as Network
     from auricle.predict.classifier import Classifier
-    from auricle.findings.study import load_study as open_study
     from auricle.study.study import run_study
 
 __version__ = "0.1.0"

@@ -16,7 +16,6 @@ import soundfile
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import fake_fits
-
 from auricle import files
 from auricle.config import StudyConfig
 from auricle.data.cache import digest_of, prepare

@@ -12,8 +12,8 @@ from auricle import runs
 from auricle.runs import Cell, CellName, StudyFolder
 from auricle.training.causes import Case, likely_cause
 from auricle.training.diagnose import changed, diagnose
-from auricle.training.fit import fit_cell
 from auricle.training.evaluate import curve_point
+from auricle.training.fit import fit_cell
 from auricle.training.loop import train_epoch
 from auricle.training.measure import FirstSteps, Inside, inside, measure
 from auricle.training.start import prepare_training

@@ -10,11 +10,11 @@ import numpy as np
 from auricle import __version__, files
 from auricle.data.media import MEDIA_FORMATS
 from auricle.errors import AuricleError, MachineError, UsageError
+from auricle.findings.study import Study, load_study
 from auricle.handin.assemble import Assembly
 from auricle.handin.sections import written
 from auricle.handin.sources import parse_module
 from auricle.handin.study_text import END, configuration_text, literal, recordings_text
-from auricle.findings.study import Study, load_study
 from auricle.report.wording import count, listing, visible
 from auricle.runs.provenance import commit
 
