@@ -6,6 +6,7 @@ import onnxruntime
 import pytest
 
 from auricle.errors import RefusedError, UsageError
+from auricle.model import transformer
 from auricle.scoring.calibration import softmax
 from auricle.serving.classifier import Classifier
 from auricle.serving.explain import rollout
@@ -96,7 +97,9 @@ def test_attention_in_the_bundle_is_that_of_pytorch(transformer_bundle, transfor
     classifier = Classifier.load(transformer_bundle)
     windows = classifier.windowing.cut(classifier.maker.frames(NOISE), 2)
     with torch.no_grad():
-        weights = network.summary.attention_weights(network.base(network.frontend(torch.from_numpy(windows))))
+        weights = transformer.attention_weights(
+            network.summary, network.base(network.frontend(torch.from_numpy(windows)))
+        )
     np.testing.assert_allclose(classifier.network.attention(windows), torch.stack(weights, 1), atol=1e-5)
 
 

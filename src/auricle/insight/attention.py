@@ -9,7 +9,7 @@ from torch import Tensor
 
 from auricle.insight.record import Reading
 from auricle.model.classifier import Classifier
-from auricle.model.transformer import Encoder
+from auricle.model.transformer import Encoder, attention_weights
 
 BATCH = 128
 
@@ -21,7 +21,7 @@ def cls_attention(model: Classifier, windows: Tensor) -> Tensor:
     assert isinstance(encoder, Encoder)
     rows = []
     for part in windows.split(BATCH):
-        maps = encoder.attention_weights(model.base(model.frontend(part)))
+        maps = attention_weights(encoder, model.base(model.frontend(part)))
         rows.append(torch.stack([weights[:, :, 0] for weights in maps], dim=1))  # (B, L, H, 1 + num_tokens)
     return torch.cat(rows)
 

@@ -16,8 +16,8 @@ from auricle.model.classifier import Classifier, window_frames
 from auricle.model.describe import window_starts_s
 from auricle.scoring.predictions import ClipPredictions, read_predictions
 from auricle.study.reopen import Reopened
-from auricle.training.finished import load_network
 from auricle.training.evaluate import cut_windows, window_probabilities
+from auricle.training.finished import load_network
 
 MOST_CLIPS = 400
 LARGEST_DIFFERENCE = 0.02  # of a probability, where another processor rounds differently

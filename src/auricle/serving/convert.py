@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from auricle.config import Preset
 from auricle.model.classifier import Classifier as Model
 from auricle.model.classifier import window_frames
+from auricle.model.transformer import attention_weights
 from auricle.serving.layout import encoder_of_time
 from auricle.serving.quantise import quiet
 from auricle.serving.whole import OPSET
@@ -27,7 +28,7 @@ class NetworkGraph(nn.Module):
         if encoder is None:
             return network(frames)
         map = network.base(network.frontend(frames))
-        return network.head(encoder(map)), torch.stack(encoder.attention_weights(map), dim=1)
+        return network.head(encoder(map)), torch.stack(attention_weights(encoder, map), dim=1)
 
 
 def network_graph(network: Model, preset: Preset) -> onnx.ModelProto:

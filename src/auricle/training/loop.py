@@ -1,8 +1,8 @@
 """The training loop: steps down the loss, epoch by epoch, with a point of the learning curves after each.
 
-    run_training    all epochs that are left
-    train_epoch     the batches of an epoch
-    Trainer.step    one batch: gradients, clipping, optimiser
+run_training    all epochs that are left
+train_epoch     the batches of an epoch
+Trainer.step    one batch: gradients, clipping, optimiser
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -195,7 +195,7 @@ def run_training(
         for name, some in measured.items():
             if len(some):
                 point = curve_point(trainer.model, some, trainer.window_frames, trainer.precision)
-                record |= {f"{name}_{quantity}": value for quantity, value in asdict(point).items()}
+                record |= {f"{name}_{quantity}": value for quantity, value in point.items()}
         record |= {**means, "step_seconds": step_s, "seconds": time.perf_counter() - start}
         history.append({**record, "cpu_seconds": time.process_time() - cpu})
         if on_epoch:
