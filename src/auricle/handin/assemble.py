@@ -7,11 +7,12 @@ that a field of the configuration chooses from (`config.variants`), those that a
 from __future__ import annotations
 
 import builtins
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
-from auricle.config import Preset, Section
+from auricle.config import Section
 from auricle.errors import AuricleError
 from auricle.handin.source_text import Definition, Import, Module, is_module, read_module
 
@@ -19,15 +20,16 @@ ROOMS = ("config", "errors", "data", "model", "scoring", "training", "handin")  
 KNOWN = {*dir(builtins), "__name__", "__file__", "__doc__"}
 
 
-def chosen(presets: Iterable[Preset], field: str) -> set[object]:
-    """Return the values that presets choose for a field; of a section, the fields in it that are not off.
+def chosen(configuration: Iterable[Section], field: str) -> set[object]:
+    """Return the values that sections choose for a field; where it is a section, the fields in it that are not off.
 
     >>> from auricle.config import load_preset
     >>> presets = [load_preset("cnn"), load_preset("transformer-h2")]
     >>> sorted(chosen(presets, "encoder.tokens"), key=str), sorted(chosen(presets, "base.blocks.pool"))
     ([None, 'time'], ['none'])
     """
-    values: list[object] = list(presets)
+    first = field.partition(".")[0]
+    values: list[object] = [section for section in configuration if first in type(section).model_fields]
     for name in field.split("."):
         found = [value and getattr(value, name) for value in values]
         values = [one for value in found for one in (value if isinstance(value, tuple) else [value])]
@@ -42,7 +44,7 @@ class Assembly:
 
     Args:
         roots: modules of which everything is needed, first to last; they may exist as text alone.
-        presets: the configuration, which chooses from variants.
+        configuration: chooses from variants: the presets, and the study.
         stand_ins: modules that exist as text alone, in place of those of the package that have their names.
 
     Raises:
@@ -50,11 +52,11 @@ class Assembly:
     """
 
     def __init__(
-        self, roots: Sequence[Module], presets: Iterable[Preset] = (), stand_ins: Sequence[Module] = ()
+        self, roots: Sequence[Module], configuration: Iterable[Section] = (), stand_ins: Sequence[Module] = ()
     ) -> None:
         self._modules = {module.name: module for module in (*stand_ins, *roots)}
         self._roots = [module.name for module in roots]
-        self._presets = tuple(presets)
+        self._configuration = tuple(configuration)
         self._needed: set[Definition] = set()
         self._used_by: dict[str, set[str]] = {}
         self.bound: dict[str, Import | Definition] = {}
@@ -92,7 +94,7 @@ class Assembly:
                 targets.append(meaning)
         self._used_by.setdefault(definition.module, set()).update(target.module for target in targets)
         if definition.field is not None:
-            values = chosen(self._presets, definition.field)
+            values = chosen(self._configuration, definition.field)
             for variant in self._modules[definition.module].definitions:
                 table, own = variant.options or (None, ())
                 if table in definition.names and values & {*own}:
@@ -126,7 +128,8 @@ class Assembly:
         last = self._roots[-1]
         before = {name: {*self._used_by.get(name, ())} - {name} for name in {one.module for one in self._needed}}
         before[last] = {*before} - {last}
-        sorter, order, ready = TopologicalSorter(before), [], []
+        sorter, order = TopologicalSorter(before), list[str]()
+        ready: list[str] = []
         try:
             sorter.prepare()
         except CycleError as error:
@@ -152,7 +155,7 @@ def program(assembly: Assembly, doc: str) -> str:
     """Return the file: its docstring, all imports, then a section for each module."""
     parts = [f'"""{doc}\n"""\n', "from __future__ import annotations\n", import_lines(assembly.imports)]
     for number, module in enumerate(assembly.modules, 1):
-        title = module.doc.partition("\n")[0].rstrip(".")
+        title = re.split("[:;] ", module.doc.partition("\n")[0].rstrip("."))[0]
         origin = f" ({module.name.replace('.', '/')}.py)" if is_module(module.name) else ""
         parts.append(f"\n# {number}. {title}{origin}\n{_body(assembly.kept(module))}")
     return "\n".join(parts)

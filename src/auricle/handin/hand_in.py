@@ -78,7 +78,7 @@ def program_text(study: Study, file_name: str) -> str:
         parse_module("auricle.data.this_study", recordings_text(study)),
         parse_module("auricle.handin.command_line", COMMAND_LINE),
     ]
-    text = program(Assembly(roots, study.presets.values(), [configuration]), _doc(study, file_name))
+    text = program(Assembly(roots, [*study.presets.values(), study.config], [configuration]), _doc(study, file_name))
     compile(text, file_name, "exec")
     return text
 
@@ -98,7 +98,7 @@ def _doc(study: Study, file_name: str) -> str:
         "",
         f"    python {visible(file_name)} --data DIR --out DIR [--models A,B] [--epochs N] [--wandb offline]",
         "",
-        f"It needs Python 3.11 or later, {NEEDS}; with --wandb, wandb too.",
+        f"It needs Python 3.11 or later, {NEEDS}; for --wandb, wandb.",
         f"auricle {__version__}{_at(here)} assembled it from its own source. The study took {seconds / 60:.0f} minutes",
         f"of training on {machine}; on the same kind of processor, with as many threads, it gives the same numbers.",
         *([f"(The study ran{_at(then)}: what changed in auricle since then may change them.)"] if then != here else []),

@@ -22,9 +22,10 @@ from auricle.data.audio import at_rate
 from auricle.data.cache import Recordings
 from auricle.data.folds import Split, divide
 from auricle.data.manifest import Clip, Manifest
-from auricle.errors import AuricleError, RefusedError, UsageError, choices
+from auricle.errors import AuricleError, RefusedError, UsageError
 from auricle.handin.hand_in_results import TrainingResult, compare, write_result
-from auricle.training.evaluate import predict_windows
+from auricle.model.describe import window_starts_s
+from auricle.training.evaluate import scored_probabilities
 from auricle.training.loop import run_training
 from auricle.training.start import choose_device, prepare_training, training_clips
 
@@ -64,9 +65,8 @@ def run_models(study: Mapping[str, Any], read_clips: Callable[[Path], list[Clip]
     """Train the models that were asked for under all protocols of the study, and compare them."""
     presets = read_presets(study["models"], options.epochs)
     names = options.models.split(",") if options.models else list(presets)
-    for model in names:
-        if model not in presets:
-            raise choices("model", model, list(presets))
+    if unknown := [model for model in names if model not in presets]:
+        raise UsageError(f"no model {unknown[0]!r}; the study has {', '.join(presets)}")
     torch.set_num_threads(max(1, options.threads))
     device = choose_device(options.device)
     clips = tuple(clip for clip in read_clips(options.data) if clip.name not in study["skipped"])
@@ -86,7 +86,7 @@ def run_models(study: Mapping[str, Any], read_clips: Callable[[Path], list[Clip]
         own = recordings[preset.audio.sample_rate_hz]
         results.append(train(preset, own, split, seed, device, study["name"], options))
         write_result(options.out / "cells", results[-1])
-    print(compare(results, manifest.categories, options.out))
+    print(compare(results, options.out))
 
 
 def read_presets(models: Mapping[str, Mapping[str, Any]], epochs: int | None = None) -> dict[str, Preset]:
@@ -141,10 +141,11 @@ def train(
     with _wandb_run(project, preset, f"{split.protocol}-{split.fold}-{seed}", options) as run:
         log = (lambda history: run.log(history[-1])) if run else None
         history = run_training(trainer, clips, measured, on_epoch=log)
-        model = trainer.scored_model
-        predictions = predict_windows(model, preset, recordings.manifest, sets, trainer.window_frames)
+        model, manifest = trainer.scored_model, recordings.manifest
+        probabilities = scored_probabilities(model, sets, trainer.window_frames)
         num_parameters = sum(weight.numel() for weight in model.parameters())
-        result = TrainingResult(preset.name, split, seed, num_parameters, history, predictions)
+        measures = (history, window_starts_s(preset, manifest.clip_s), probabilities)
+        result = TrainingResult(preset.name, manifest, split, seed, num_parameters, *measures)
         scores = {name: result.test[name] for name in ("accuracy", "macro_f1", "macro_auc")}
         if run:
             run.summary.update({f"test/{name}": value for name, value in scores.items()})

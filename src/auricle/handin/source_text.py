@@ -15,7 +15,7 @@ OURS = "auricle"
 
 @dataclass(frozen=True)
 class Import:
-    """A name that a module imports: `from module import name as bound`, or, without a name, `import module as bound`."""
+    """A name that a module imports: `from module import name as bound`, or `import module as bound`."""
 
     module: str
     name: str | None

@@ -15,16 +15,24 @@ from auricle.report.evidence import Study
 from auricle.runs import StudyFolder
 
 _ESC50 = '''"""The recordings: {about}."""
+import csv
 from pathlib import Path
 
 from auricle.data.manifest import Clip
-from auricle.data.tables import esc50_clips
 
 
 def read_clips(folder: Path) -> list[Clip]:
-    """Read the table of clips from a folder in ESC-50's layout: meta/esc50.csv and audio/."""
-    return esc50_clips(folder, only_esc10={only_esc10})
+    """Read the table of clips from a folder in ESC-50's layout: meta/esc50.csv and audio/, in any format."""
+    files = {{path.stem: path for path in (folder / "audio").iterdir()}}
+    with (folder / "meta" / "esc50.csv").open(newline="", encoding="utf-8") as table:
+        rows = [row for row in csv.DictReader(table){only_esc10}]
+    return [
+        Clip(files[Path(row["filename"]).stem], row["filename"], row["category"], int(row["fold"]), row["src_file"])
+        for row in rows
+    ]
 '''
+
+ONLY_ESC10 = ' if row["esc10"] == "True"'
 
 _TOY = '''"""The recordings: ten classes of synthetic sound, made in the folder `--data` where they are not there."""
 from pathlib import Path
@@ -123,7 +131,7 @@ if __name__ == "__main__":
 
 def configuration_text(study: Study) -> str:
     """Return the section of the configuration."""
-    text = yaml.dump(configuration(study), Dumper=_Lines, sort_keys=False, allow_unicode=True, width=112)
+    text = yaml.dump(configuration(study), Dumper=_Lines, sort_keys=False, allow_unicode=True, width=100)
     return _CONFIGURATION.format(yaml=literal(text))
 
 
@@ -135,7 +143,7 @@ def recordings_text(study: Study) -> str:
     if named and source == "urbansound8k":
         return _URBANSOUND8K
     if named and source in ("esc10", "esc50"):
-        return _ESC50.format(about=SOURCES[source], only_esc10=source == "esc10")
+        return _ESC50.format(about=SOURCES[source], only_esc10=ONLY_ESC10 if source == "esc10" else "")
     table = StudyFolder(study.folder).manifest.read_bytes().decode("utf-8", "surrogatepass")
     return _OWN.format(table=literal(table.replace("\r\n", "\n")))
 

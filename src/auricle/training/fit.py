@@ -72,7 +72,7 @@ class EpochKeeper:
 def predictions_of(
     manifest: Manifest, split: Split, starts_s: Sequence[float], probabilities: np.ndarray
 ) -> Predictions:
-    """Return the table of what was scored: probabilities (N, W, K) of the clips that validate, then of those that test."""
+    """Return the table of what was scored: probabilities (N, W, K) of the validation, then of the test clips."""
     num_windows = len(starts_s)
     rows = np.repeat(split.scored, num_windows)
     names = ["validation"] * len(split.validation) + ["test"] * len(split.test)
