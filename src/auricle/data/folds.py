@@ -105,11 +105,7 @@ def answering(num_cells: Mapping[str, int], leaky: Collection[str]) -> str:
 
 
 def folds_of(protocol: str, folds: Sequence[int]) -> tuple[int, ...]:
-    """Return the folds that name the splits of a protocol: those that test once, or else that validate once.
-
-    Args:
-        protocol: one of `PROTOCOLS`.
-        folds: those of the dataset, sorted.
+    """Return those of a dataset's folds (sorted) that name the splits of a protocol: each tests, or validates, once.
 
     >>> folds_of("k-fold", (1, 2, 3, 4, 5)), folds_of("test-split", (1, 2, 3, 4, 5))
     ((2, 3, 4, 5), (2,))

@@ -14,8 +14,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay, confusion_matrix, f1_score, roc_auc_score
 
+from auricle.config import Preset
 from auricle.data.folds import Split
 from auricle.data.manifest import Manifest
+from auricle.model.classifier import window_starts_s
 
 COLUMNS = ("protocol", "model", "cells", "parameters", "accuracy", "sd", "macro_f1", "macro_auc", "validation")
 
@@ -25,20 +27,18 @@ class TrainingResult:
     """What one training came to.
 
     Attributes:
-        model, manifest, split, seed: what was trained, on what, from where.
+        preset, manifest, split, seed: what was trained, on what, from where.
         num_parameters: that the network learnt.
         history: one record an epoch.
-        starts_s: of the windows of a clip.
         probabilities: of the windows of the validation clips, then of those of the test clips, (N, W, K).
     """
 
-    model: str
+    preset: Preset
     manifest: Manifest
     split: Split
     seed: int
     num_parameters: int
     history: list[dict[str, Any]]
-    starts_s: Sequence[float]
     probabilities: np.ndarray
 
     @property
@@ -86,7 +86,7 @@ def score_clips(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]
 
 def write_result(folder: Path, result: TrainingResult) -> None:
     """Write MODEL/PROTOCOL-FOLD-SEED/ with history.jsonl, predictions.csv and metrics.json."""
-    own, split = folder / result.model / result.cell, result.split
+    own, split = folder / result.preset.name / result.cell, result.split
     own.mkdir(parents=True, exist_ok=True)
     (own / "history.jsonl").write_text("".join(json.dumps(record) + "\n" for record in result.history))
     scores = {"test": result.test, "validation_accuracy": result.validation_accuracy}
@@ -95,9 +95,10 @@ def write_result(folder: Path, result: TrainingResult) -> None:
     with (own / "predictions.csv").open("w", newline="", encoding="utf-8", errors="surrogatepass") as file:
         table = csv.writer(file)
         table.writerow(("clip", "set", "label", "start_s", *result.manifest.categories))
+        starts_s = window_starts_s(result.preset, result.manifest.clip_s)
         for index, name, windows in zip(split.scored, sets, result.probabilities.tolist(), strict=True):
             clip = result.manifest.clips[index]
-            for start_s, row in zip(result.starts_s, windows, strict=True):
+            for start_s, row in zip(starts_s, windows, strict=True):
                 numbers = [f"{number:.7g}" for number in (start_s, *row)]
                 table.writerow((clip.name, name, clip.category, *numbers))
 
@@ -106,8 +107,8 @@ def compare(results: Sequence[TrainingResult], out: Path) -> str:
     """Write results.csv, one row a model under a protocol, and a figure of each; return both tables as lines."""
     (out / "figures").mkdir(parents=True, exist_ok=True)
     rows, confusions = [], []
-    for protocol, model in dict.fromkeys((result.split.protocol, result.model) for result in results):
-        own = [result for result in results if (result.split.protocol, result.model) == (protocol, model)]
+    for protocol, model in dict.fromkeys((result.split.protocol, result.preset.name) for result in results):
+        own = [result for result in results if (result.split.protocol, result.preset.name) == (protocol, model)]
         accuracies = [result.test["accuracy"] for result in own]
         spread = float(np.std(accuracies, ddof=1)) if len(own) > 1 else None
         kinds = [[result.test[name] for result in own] for name in ("macro_f1", "macro_auc")]
@@ -133,10 +134,10 @@ def draw(own: Sequence[TrainingResult], confusion: np.ndarray) -> Figure:
     names = [category.replace("$", r"\$") for category in categories]
     losses, accuracies, f1s, confused, rocs, rest = figure.subplots(2, 3).flat
     for axes, quantity in ((losses, "loss"), (accuracies, "accuracy")):
-        for result in own:
+        for number, result in enumerate(own):
             for name, style in (("train", "-"), ("validation", "--")):
                 values = [record.get(f"{name}_{quantity}", np.nan) for record in result.history]
-                axes.plot(range(1, len(values) + 1), values, style, label=f"{name}, {result.cell}")
+                axes.plot(range(1, len(values) + 1), values, style, color=f"C{number}", label=f"{name}, {result.cell}")
         axes.set(xlabel="epoch", ylabel=quantity)
     rest.set_axis_off()
     rest.legend(*losses.get_legend_handles_labels(), loc="center")

@@ -24,20 +24,13 @@ from auricle.data.folds import Split, divide
 from auricle.data.manifest import Clip, Manifest
 from auricle.errors import AuricleError, RefusedError, UsageError
 from auricle.handin.hand_in_results import TrainingResult, compare, write_result
-from auricle.model.describe import window_starts_s
 from auricle.training.evaluate import scored_probabilities
 from auricle.training.loop import run_training
 from auricle.training.start import choose_device, prepare_training, training_clips
 
 
 def main(configuration: str, read_clips: Callable[[Path], list[Clip]], arguments: Sequence[str] | None = None) -> int:
-    """Run the study and return an exit code; what goes wrong is one line on standard error.
-
-    Args:
-        configuration: YAML: name, clip_s, skipped, protocols, only, seeds, threads, device, models.
-        read_clips: from the folder of the recordings to the table of clips.
-        arguments: of the command line; None: as typed.
-    """
+    """Run the study of a configuration (YAML) and return an exit code; an error is one line on standard error."""
     study = yaml.safe_load(configuration)
     options = _options(study, arguments)
     try:
@@ -58,6 +51,7 @@ def _options(study: Mapping[str, Any], arguments: Sequence[str] | None) -> argpa
     parser.add_argument("--threads", type=int, default=study["threads"], metavar="N", help="CPU threads [%(default)s]")
     modes = ("off", "offline", "online")
     parser.add_argument("--wandb", choices=modes, default="off", help="log to Weights & Biases [%(default)s]")
+    parser.set_defaults(study=study["name"])
     return parser.parse_args(arguments)
 
 
@@ -68,7 +62,7 @@ def run_models(study: Mapping[str, Any], read_clips: Callable[[Path], list[Clip]
     if unknown := [model for model in names if model not in presets]:
         raise UsageError(f"no model {unknown[0]!r}; the study has {', '.join(presets)}")
     torch.set_num_threads(max(1, options.threads))
-    device = choose_device(options.device)
+    choose_device(options.device)  # is it there?
     clips = tuple(clip for clip in read_clips(options.data) if clip.name not in study["skipped"])
     manifest = Manifest(str(options.data), clips, study["clip_s"])
     rates_hz = dict.fromkeys(presets[model].audio.sample_rate_hz for model in names)
@@ -84,21 +78,13 @@ def run_models(study: Mapping[str, Any], read_clips: Callable[[Path], list[Clip]
     results = []
     for preset, split, seed in cells:
         own = recordings[preset.audio.sample_rate_hz]
-        results.append(train(preset, own, split, seed, device, study["name"], options))
+        results.append(train(preset, own, split, seed, options))
         write_result(options.out / "cells", results[-1])
     print(compare(results, options.out))
 
 
 def read_presets(models: Mapping[str, Mapping[str, Any]], epochs: int | None = None) -> dict[str, Preset]:
-    """Return the presets by name; a model that extends another says only what differs.
-
-    Args:
-        models: name to sections, and perhaps `extends`, the name of one before it.
-        epochs: in place of theirs.
-
-    Raises:
-        UsageError: fewer epochs than one.
-    """
+    """Return the presets by name, with other epochs where given; a model that `extends` one says only what differs."""
     if epochs is not None and epochs < 1:
         raise UsageError(f"{epochs} epochs; train for 1 or more")
     spelt: dict[str, dict[str, Any]] = {}
@@ -110,11 +96,7 @@ def read_presets(models: Mapping[str, Mapping[str, Any]], epochs: int | None = N
 
 
 def read_recordings(manifest: Manifest, sample_rate_hz: int) -> Recordings:
-    """Decode every clip as mono, resample it, and cut or pad it to the length of the clips.
-
-    Raises:
-        RefusedError: a file is missing or cannot be decoded.
-    """
+    """Decode every clip as mono, resample it, and cut or pad it to the length of the clips."""
     waveforms = np.empty((len(manifest.clips), round(manifest.clip_s * sample_rate_hz)), np.float32)
     for row, clip in enumerate(manifest.clips):
         try:
@@ -127,25 +109,18 @@ def read_recordings(manifest: Manifest, sample_rate_hz: int) -> Recordings:
 
 
 def train(
-    preset: Preset,
-    recordings: Recordings,
-    split: Split,
-    seed: int,
-    device: torch.device,
-    project: str,
-    options: argparse.Namespace,
+    preset: Preset, recordings: Recordings, split: Split, seed: int, options: argparse.Namespace
 ) -> TrainingResult:
     """Train a fresh network on a split from a seed; the test clips are scored once, after the last epoch."""
-    trainer, sets = prepare_training(preset, recordings, split, seed, device)
+    trainer, sets = prepare_training(preset, recordings, split, seed, choose_device(options.device))
     clips, measured = training_clips(trainer, sets)
-    with _wandb_run(project, preset, f"{split.protocol}-{split.fold}-{seed}", options) as run:
+    with _wandb_run(preset, f"{split.protocol}-{split.fold}-{seed}", options) as run:
         log = (lambda history: run.log(history[-1])) if run else None
         history = run_training(trainer, clips, measured, on_epoch=log)
         model, manifest = trainer.scored_model, recordings.manifest
         probabilities = scored_probabilities(model, sets, trainer.window_frames)
         num_parameters = sum(weight.numel() for weight in model.parameters())
-        measures = (history, window_starts_s(preset, manifest.clip_s), probabilities)
-        result = TrainingResult(preset.name, manifest, split, seed, num_parameters, *measures)
+        result = TrainingResult(preset, manifest, split, seed, num_parameters, history, probabilities)
         scores = {name: result.test[name] for name in ("accuracy", "macro_f1", "macro_auc")}
         if run:
             run.summary.update({f"test/{name}": value for name, value in scores.items()})
@@ -154,7 +129,7 @@ def train(
     return result
 
 
-def _wandb_run(project: str, preset: Preset, cell: str, options: argparse.Namespace) -> Any:
+def _wandb_run(preset: Preset, cell: str, options: argparse.Namespace) -> Any:
     """Return a run of Weights & Biases, which ends with the block; None in it where nothing is logged."""
     if options.wandb == "off":
         return nullcontext()
@@ -163,4 +138,4 @@ def _wandb_run(project: str, preset: Preset, cell: str, options: argparse.Namesp
     config = {section: dict(fields) for section, fields in preset if section in ("training", "augmentation")}
     options.out.mkdir(parents=True, exist_ok=True)
     where = {"dir": options.out, "mode": options.wandb, "reinit": "create_new"}
-    return wandb.init(project=project, group=preset.name, name=f"{preset.name}/{cell}", config=config, **where)
+    return wandb.init(project=options.study, group=preset.name, name=f"{preset.name}/{cell}", config=config, **where)

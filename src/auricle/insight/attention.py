@@ -78,7 +78,9 @@ def _by_class(moments: Tensor, labels: np.ndarray, num_classes: int) -> Tensor:
 
 def _levels(model: Classifier, windows: Tensor, num_moments: int) -> Tensor:
     """Return how loud each moment of each window is, (M, S): the logarithm of its power."""
-    power = windows.double().cpu().abs().pow(2 / model.frontend.exponent).mean(1, keepdim=True)  # (M, 1, T)
+    power = (
+        windows.double().cpu().abs().pow(2 if model.frontend.spectrum is None else 1).mean(1, keepdim=True)
+    )  # (M, 1, T)
     return F.adaptive_avg_pool1d(power, num_moments)[:, 0].clamp(min=1e-10).log()
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from auricle.config import Axis
-from auricle.model.dropout import Dropout
+from auricle.model.dropout import DROPOUTS
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "none": nn.Identity}
 POOLS: dict[str, type[nn.MaxPool2d | nn.AvgPool2d]] = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
@@ -108,7 +108,7 @@ class Block(nn.Module):
         self.activation = ACTIVATIONS[activation]()
         sizes = (pool_size if "frequency" in axes else 1, pool_size if "time" in axes else 1)
         self.pool = nn.Identity() if pool == "none" else POOLS[pool](sizes)
-        self.dropout = Dropout(dropout)
+        self.dropout = DROPOUTS["dropout"](dropout) if dropout else nn.Identity()
         self.dropout_before_pool = dropout_before_pool
         self.channels_to_rows = channels_to_rows
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from auricle.config import Preset
-from auricle.model.classifier import Classifier, Pool, build_model, window_frames
+from auricle.model.classifier import Classifier, Pool, build_model, window_frames, window_starts_s
 from auricle.model.cnn import Convolution, Shortcut
 from auricle.model.transformer import MultiHeadAttention
 
@@ -133,15 +133,3 @@ def describe(preset: Preset, num_classes: int, clip_s: float) -> dict[str, Any]:
         "frames_per_window": num_frames,
         "config": preset.model_dump(mode="json"),
     }
-
-
-def window_starts_s(preset: Preset, clip_s: float) -> list[float]:
-    """Return where the windows start that score a clip; the last one may reach beyond its end (padded).
-
-    >>> from auricle.config import load_preset
-    >>> window_starts_s(load_preset("cnn"), 5.0)
-    [0.0, 1.0, 2.0]
-    """
-    window_s, hop_s = preset.audio.window_s, preset.audio.window_hop_s
-    num = 1 + max(0, -(-round((clip_s - window_s) * 1000) // round(hop_s * 1000)))
-    return [round(place * hop_s, 6) for place in range(num)]

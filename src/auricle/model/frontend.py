@@ -44,15 +44,8 @@ class MelSpectrum(nn.Module):
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """(N, samples) -> (N, bands, 1 + samples // hop); frame t is centred on sample t x hop."""
-        spectrum = torch.stft(
-            waveforms,
-            self.transform_samples,
-            self.hop_samples,
-            window=self.window,
-            center=True,
-            pad_mode="constant",
-            return_complex=True,
-        )
+        size, hop = self.transform_samples, self.hop_samples
+        spectrum = torch.stft(waveforms, size, hop, window=self.window, pad_mode="constant", return_complex=True)
         return self.filters @ (spectrum.real.square() + spectrum.imag.square())
 
 
@@ -92,11 +85,6 @@ class Frontend(nn.Module):
     def frames(self, waveforms: Tensor) -> Tensor:
         """(N, samples) -> (N, bands, T) mel power, or (N, 1, samples) where the waveform is the frames."""
         return waveforms.unsqueeze(1) if self.spectrum is None else self.spectrum(waveforms)
-
-    @property
-    def exponent(self) -> int:
-        """Frames are proportional to this power of the amplitude."""
-        return 1 if self.spectrum is None else 2
 
     def _scale(self, frames: Tensor) -> Tensor:
         return frames if self.spectrum is None else torch.log(frames + self.floor)

@@ -152,10 +152,8 @@ class Encoder(nn.Module):
         rows: int,
         num_steps: int,
         *,
-        num_heads: int,
         num_blocks: int,
         width: int,
-        mlp_width: int | None,
         tokens: str = "time",
         pool_to_steps: int | None = None,
         projection: bool = True,
@@ -186,7 +184,7 @@ class Encoder(nn.Module):
         else:
             fixed = None if positions == "none" else POSITIONS[positions](self.num_tokens + 1, width)[None]
             self.register_buffer("positions", fixed, persistent=False)
-        self.blocks = nn.Sequential(*(EncoderBlock(width, num_heads, mlp_width, **block) for _ in range(num_blocks)))
+        self.blocks = nn.Sequential(*(EncoderBlock(width, **block) for _ in range(num_blocks)))
         self.norm = nn.LayerNorm(width) if final_norm else nn.Identity()
 
     def embed(self, map: Tensor) -> Tensor:

@@ -17,7 +17,8 @@ from auricle.data.cache import Recordings
 from auricle.data.folds import Split
 from auricle.data.manifest import Manifest
 from auricle.files import machine_errors, write_bytes, write_text
-from auricle.model.describe import describe, window_starts_s
+from auricle.model.classifier import window_starts_s
+from auricle.model.describe import describe
 from auricle.runs import Cell, json_line, write_metrics
 from auricle.scoring.metrics import score_predictions
 from auricle.scoring.predictions import Predictions, read_predictions, write_predictions
