@@ -90,7 +90,7 @@ def read_presets(models: Mapping[str, Mapping[str, Any]], epochs: int | None = N
     spelt: dict[str, dict[str, Any]] = {}
     for name, content in models.items():
         own = {section: fields for section, fields in content.items() if section != "extends"}
-        spelt[name] = merge(spelt.get(content.get("extends", ""), {}), own | {"name": name})
+        spelt[name] = merge(spelt[content["extends"]] if "extends" in content else {}, own | {"name": name})
     shorter = {"training": {"epochs": epochs}} if epochs else {}
     return {name: Preset.model_validate(merge(content, shorter)) for name, content in spelt.items()}
 

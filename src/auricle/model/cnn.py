@@ -79,7 +79,7 @@ class Block(nn.Module):
         in_channels: int,
         channels: int,
         *,
-        axes: Sequence[Axis],
+        axes: Sequence[Axis] = ("time",),
         stride: int = 1,
         activation: str = "relu",
         residual: bool = False,
