@@ -1,8 +1,10 @@
+from inspect import signature
+
 import pytest
 import torch
 from torch import nn
 
-from auricle.config import BaseConfig
+from auricle.config import BaseConfig, BlockConfig
 from auricle.model.classifier import build_base
 from auricle.model.cnn import Base, Block, Convolution
 
