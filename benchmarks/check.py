@@ -22,7 +22,7 @@ import numpy as np
 import soundfile
 
 from auricle.audit.audit import Audit, audit
-from auricle.audit.recording import hear
+from auricle.audit.recording import examine
 from auricle.data.datasets import Survey, survey
 from auricle.data.manifest import Manifest
 from defects import make_bad, make_good
@@ -42,12 +42,12 @@ def defect_rows(num_good: int, each: int) -> list[tuple[str, str]]:
         expected = make_bad(Path(name), each)
         together = audit(survey(name))
     named: dict[str, set[str]] = {}
-    for case in together.cases:
-        for clip in case.clips:
-            named.setdefault(clip, set()).add(case.kind)
+    for finding in together.findings:
+        for clip in finding.clips:
+            named.setdefault(clip, set()).add(finding.kind)
     right = sum(bool(named.get(clip, set()) & set(kinds)) for clip, kinds in expected.items())
-    of_good = {case for case in together.cases if case.clips and not set(case.clips) & expected.keys()}
-    same = of_good == {case for case in alone.cases if case.clips}
+    of_good = {finding for finding in together.findings if finding.clips and not set(finding.clips) & expected.keys()}
+    same = of_good == {finding for finding in alone.findings if finding.clips}
     return [
         (f"bad files named, {len(expected) // each} kinds of defect x {each}", f"{right} of {len(expected)}"),
         (f"{num_good} good files among them", "judged as if alone" if same else "JUDGED OTHERWISE"),
@@ -79,7 +79,7 @@ def cost_rows(manifest: Manifest, rounds: int) -> list[tuple[str, str]]:
     times_s = [seconds(lambda: audit(whole, workers=NUM_PROCESSES)) for _ in range(rounds)]
     start = time.process_time()
     for clip in manifest.clips:
-        hear(clip.path)
+        examine(clip.path)
     cpu_s = time.process_time() - start
     clock = f"{statistics.median(times_s):.1f} ({min(times_s):.1f} to {max(times_s):.1f})"
     return [

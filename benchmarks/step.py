@@ -37,8 +37,8 @@ from auricle.config import Preset, load_preset
 from auricle.data.cache import prepare
 from auricle.data.folds import Split, make_splits
 from auricle.data.manifest import Manifest
+from auricle.system import keep_freed_memory
 from auricle.training.loop import train_epoch
-from auricle.training.memory import keep_freed_memory
 from auricle.training.start import prepare_training
 from measure import in_turn, publish, ratio, recordings_here, table
 from notebook import notebook_training

@@ -1,4 +1,5 @@
 import contextlib
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -6,14 +7,18 @@ from hypothesis import strategies as st
 
 from auricle.config import (
     Preset,
+    Section,
     load_preset,
     load_study,
     parse_overrides,
     preset_from_yaml,
     preset_names,
+    settings,
     study_names,
     to_yaml,
 )
+from auricle.config.reference import SHOWN
+from auricle.config.sections import section_within
 from auricle.errors import UsageError
 
 
@@ -124,3 +129,42 @@ def test_a_preset_may_take_the_recipe_of_another_and_change_it() -> None:
     assert (preset.base, preset.frontend, preset.name) == (network.base, network.frontend, "mine")
     assert preset.augmentation == recipe.augmentation
     assert preset.training == recipe.training.model_copy(update={"views": 9})
+
+
+def fields_below(kind: type[Section], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Name every field of a section that holds a value, with the sections on the way to it."""
+    for name, field in kind.model_fields.items():
+        inner = section_within(field.annotation)
+        yield from fields_below(inner, (*path, name)) if inner else [(*path, name)]
+
+
+@pytest.mark.parametrize("name", ["cnn", "raw-cnn", "transformer-h4", "report-b-cnn"])
+def test_every_field_of_a_preset_reaches_its_settings(name: str) -> None:
+    found = settings(load_preset(name))
+    paths = [(setting.section, *setting.field.split(".")) for setting in found]
+    assert paths == [path for path in fields_below(Preset) if path[0] not in ("name", "about")]
+    assert SHOWN.keys() == {f"{setting.section}.{setting.field}" for setting in found}
+    assert all(setting.label and setting.value and setting.description for setting in found)
+    assert len({(setting.section, setting.label) for setting in found}) == len(found)
+
+
+@pytest.mark.parametrize("kind", [Section, *Section.__subclasses__()])
+def test_every_field_says_what_it_means(kind: type[Section]) -> None:
+    assert all(field.description for field in kind.model_fields.values())
+
+
+def test_settings_tell_what_a_preset_does_and_leave_out_what_takes_no_part() -> None:
+    report_b, cnn, transformer = (
+        {(s.section, s.field): s.value for s in settings(load_preset(name)) if s.applies}
+        for name in ("report-b-cnn", "cnn", "transformer-h4")
+    )
+    assert report_b["training", "windows"] == "all that score a clip"
+    assert report_b["augmentation", "feature_frame_mask"] == "up to 20 frames"
+    assert report_b["augmentation", "feature_row_mask"] == "up to 30 rows"
+    assert report_b["base", "blocks.channels"] == "32 / 64 / 128"
+    assert ("training", "momentum") not in report_b
+    assert cnn["training", "momentum"] == "0.95"
+    assert cnn["augmentation", "stretch"] == "off"
+    assert cnn["base", "blocks.channels"] == "16 × 3 / 32 × 2 / 64 × 4"
+    assert ("encoder", "dropout") not in cnn
+    assert transformer["encoder", "activation"] == "GELU"

@@ -12,8 +12,8 @@ import auricle
 
 SOURCE = Path(auricle.__file__).parent
 ROOMS = (
-    "errors", "files", "config", "runs", "data", "audit", "model", "scoring", "training", "study", "search", "insight",
-    "report", "serving", "handin", "listening", "cli",
+    "errors", "files", "system", "config", "runs", "data", "model", "audit", "scoring", "training", "study", "search",
+    "insight", "report", "serving", "handin", "listening", "cli",
 )  # fmt: skip
 MODULES = sorted(SOURCE.rglob("*.py"))
 NEED_TORCH = {

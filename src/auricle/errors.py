@@ -1,4 +1,4 @@
-"""The few exceptions that the command line turns into exit codes.
+"""The few exceptions that the command line turns into exit codes, and what their messages share.
 
 Every message is one line: the rule that was broken, the value that broke it, what to do next.
 """
@@ -30,6 +30,15 @@ class MachineError(AuricleError):
 
 class DivergedError(AuricleError):
     """A training produced a loss or a gradient that is not finite; the cell fails, the study goes on."""
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """Write a number and its noun.
+
+    >>> count(1, "cell"), count(1200, "class", "classes")
+    ('1 cell', '1,200 classes')
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def choices(name: str, value: str, valid: "list[str]") -> UsageError:

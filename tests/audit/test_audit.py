@@ -35,7 +35,9 @@ def audited(clips: list[Clip], *, has_folds: bool = True, clip_s: float = 2.0) -
 def kinds(found: Audit) -> dict[str, list[tuple[str, ...]]]:
     sizes = ("tiny-class", "few-clips", "few-classes", "imbalance")
     return {
-        kind.name: [case.clips for case in cases] for kind, cases in found.by_kind.items() if kind.name not in sizes
+        kind.name: [finding.clips for finding in findings]
+        for kind, findings in found.by_kind.items()
+        if kind.name not in sizes
     }
 
 
@@ -114,13 +116,13 @@ def mixed_among_good(folder: Path, num_good: int, each: int, workers: int | None
     expected = make_bad(folder, each)
     together = audit(survey(str(folder)), workers=workers)
     named: dict[str, set[str]] = {}
-    for case in together.cases:
-        assert case.reason
-        for name in case.clips:
-            named.setdefault(name, set()).add(case.kind)
+    for finding in together.findings:
+        assert finding.reason
+        for name in finding.clips:
+            named.setdefault(name, set()).add(finding.kind)
     assert {name: named.get(name) for name, kinds in expected.items() if not named.get(name, set()) & set(kinds)} == {}
-    of_good = [case for case in together.cases if case.clips and not set(case.clips) & expected.keys()]
-    assert of_good == [case for case in alone.cases if case.clips]
+    of_good = [finding for finding in together.findings if finding.clips and not set(finding.clips) & expected.keys()]
+    assert of_good == [finding for finding in alone.findings if finding.clips]
     places = {clip.name: place for place, clip in enumerate(together.survey.manifest.clips)}
     for place, clip in enumerate(alone.survey.manifest.clips):
         assert alone.facts.get(place) == together.facts.get(places[clip.name])

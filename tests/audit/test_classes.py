@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auricle.audit.classes import folder_cases, name_cases, plain, size_cases, spellings
+from auricle.audit.classes import folder_findings, name_findings, plain, size_findings, spellings
 
 
-def kinds(cases) -> list[str]:
-    return [case.kind for case in cases]
+def kinds(findings) -> list[str]:
+    return [finding.kind for finding in findings]
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ def kinds(cases) -> list[str]:
     [{"Dog": 3, "dog": 9}, {"bebe": 5, "bébé": 9}, {"car horn": 1, "car_horn": 9}, {"SIREN": 9, "Siren": 2}],
 )
 def test_one_class_spelt_in_two_ways_is_named_the_frequent_way_first(counts: dict[str, int]) -> None:
-    assert kinds(name_cases(counts)) == ["label-spelling"]
+    assert kinds(name_findings(counts)) == ["label-spelling"]
     assert spellings(counts) == [tuple(sorted(counts, key=lambda name: -counts[name]))]
 
 
@@ -25,7 +25,7 @@ def test_one_class_spelt_in_two_ways_is_named_the_frequent_way_first(counts: dic
     [("chainsw", "chainsaw"), ("sneezign", "sneezing"), ("helicoptre", "helicopter"), ("siern", "siren")],
 )
 def test_a_rare_class_that_is_nearly_a_common_one_is_named(rare: str, common: str) -> None:
-    assert kinds(name_cases({common: 40, rare: 2})) == ["label-typo"]
+    assert kinds(name_findings({common: 40, rare: 2})) == ["label-typo"]
 
 
 @pytest.mark.parametrize(
@@ -36,21 +36,21 @@ def test_a_rare_class_that_is_nearly_a_common_one_is_named(rare: str, common: st
     ],
 )  # fmt: skip
 def test_different_classes_are_left_alone(counts: dict[str, int]) -> None:
-    assert kinds(name_cases(counts)) == []
+    assert kinds(name_findings(counts)) == []
 
 
 @given(st.dictionaries(st.text(max_size=12), st.integers(1, 50), max_size=8))
 def test_any_names_can_be_compared(counts: dict[str, int]) -> None:
-    list(name_cases(counts))
+    list(name_findings(counts))
     assert all(len({plain(name) for name in names}) == 1 for names in spellings(counts))
 
 
 def test_small_and_unequal_classes_are_named() -> None:
-    assert kinds(size_cases({"dog": 40, "cat": 30}, 5)) == []
-    assert kinds(size_cases({"dog": 40, "cat": 9}, 5)) == ["few-clips", "imbalance"]
-    assert kinds(size_cases({"dog": 40, "cat": 0}, 0)) == ["tiny-class", "imbalance"]
-    assert kinds(size_cases({"dog": 6, "cat": 6}, 10)) == ["tiny-class", "tiny-class"]
-    assert kinds(size_cases({"dog": 6}, 5)) == ["few-classes"]
+    assert kinds(size_findings({"dog": 40, "cat": 30}, 5)) == []
+    assert kinds(size_findings({"dog": 40, "cat": 9}, 5)) == ["few-clips", "imbalance"]
+    assert kinds(size_findings({"dog": 40, "cat": 0}, 0)) == ["tiny-class", "imbalance"]
+    assert kinds(size_findings({"dog": 6, "cat": 6}, 10)) == ["tiny-class", "tiny-class"]
+    assert kinds(size_findings({"dog": 6}, 5)) == ["few-classes"]
 
 
 def test_folders_that_hide_recordings_or_hold_none_are_named(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_folders_that_hide_recordings_or_hold_none_are_named(tmp_path: Path) -> 
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).touch()
     (tmp_path / "siren").mkdir()
-    found = {case.reason for case in folder_cases(tmp_path, ["dog"])}
+    found = {finding.reason for finding in folder_findings(tmp_path, ["dog"])}
     assert found == {
         "'.cat' holds 1 recordings that are not read",
         "'notes' holds files that are no recordings",

@@ -30,7 +30,7 @@ def found(esc10: Survey) -> Audit:
 
 def test_every_clip_is_whole_and_what_is_wrong_is_known(found: Audit) -> None:
     assert len(found.facts) == 400
-    kinds = {kind.name: len(cases) for kind, cases in found.by_kind.items()}
+    kinds = {kind.name: len(findings) for kind, findings in found.by_kind.items()}
     assert kinds == {"near-leak": 1, "clipped": 3, "near-duplicate": 1, "shortcut": 1, "padded": 76}
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from auricle.audit.kinds import KINDS
-from auricle.audit.recording import hear
+from auricle.audit.finding_types import FINDING_TYPES
+from auricle.audit.recording import examine
 from defects import DEFECTS, FORMATS, encoded, good_sound
 
 RELATIVE = {"other-rate", "too-long"}  # wrong only beside others
@@ -14,8 +14,8 @@ SOUND = good_sound(1)[1]
 
 
 def kinds(path: Path) -> list[str]:
-    found = hear(path).problems
-    assert all(problem.kind in KINDS for problem in found)
+    found = examine(path).problems
+    assert all(problem.kind in FINDING_TYPES for problem in found)
     assert all(problem.reason and "\n" not in problem.reason and str(path) not in problem.reason for problem in found)
     return [problem.kind for problem in found]
 

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
 
-from auricle.audit.kinds import Case
+from auricle.audit.finding_types import Finding
 from auricle.data.audio import SUFFIXES
+from auricle.data.folds import NUM_FOLDS
+from auricle.errors import count
 
 FEW_CLIPS = 10
-NUM_FOLDS = 5  # that auricle makes where a dataset has none
 MAX_IMBALANCE = 3.0
 TYPO_MIN_LETTERS, TYPO_MAX_SHARE = 5, 1 / 3
 MAX_LOOKED_AT = 10_000  # entries of a hidden folder
@@ -39,24 +40,26 @@ def spellings(counts: Mapping[str, int]) -> list[tuple[str, ...]]:
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for category in counts:
         alike[plain(category)].append(category)
-    order = {category: (-count, category) for category, count in counts.items()}
+    order = {category: (-num, category) for category, num in counts.items()}
     return [tuple(sorted(names, key=order.__getitem__)) for names in alike.values() if len(names) > 1]
 
 
-def name_cases(counts: Mapping[str, int]) -> Iterator[Case]:
+def name_findings(counts: Mapping[str, int]) -> Iterator[Finding]:
     """Find classes that are one class spelt in several ways, or may be.
 
     Args:
         counts: clips of each class.
     """
     for first, *others in spellings(counts):
-        written = " and ".join(f"{name!r} ({_clips(counts[name])})" for name in (first, *others))
-        yield Case("label-spelling", (), f"{written} are one class")
+        written = " and ".join(f"{name!r} ({count(counts[name], 'clip')})" for name in (first, *others))
+        yield Finding("label-spelling", f"{written} are one class")
     if len(counts) <= _MAX_CLASSES:
         for one, other in itertools.combinations(sorted(counts), 2):
             rare, common = sorted((one, other), key=lambda name: (counts[name], name))
             if counts[rare] <= TYPO_MAX_SHARE * counts[common] and _a_slip(plain(rare), plain(common)):
-                yield Case("label-typo", (), f"{rare!r} ({_clips(counts[rare])}) may be {common!r} ({counts[common]})")
+                yield Finding(
+                    "label-typo", f"{rare!r} ({count(counts[rare], 'clip')}) may be {common!r} ({counts[common]})"
+                )
 
 
 def _a_slip(one: str, other: str) -> bool:
@@ -72,7 +75,7 @@ def _a_slip(one: str, other: str) -> bool:
     return num_letters <= (2 if len(one) > 2 * TYPO_MIN_LETTERS - 2 else 1) and not any(map(str.isdigit, changed))
 
 
-def size_cases(counts: Mapping[str, int], num_folds: int) -> Iterator[Case]:
+def size_findings(counts: Mapping[str, int], num_folds: int) -> Iterator[Finding]:
     """Find classes that are too small to learn, or much smaller than others.
 
     Args:
@@ -80,23 +83,22 @@ def size_cases(counts: Mapping[str, int], num_folds: int) -> Iterator[Case]:
         num_folds: of the dataset; 0: auricle makes them.
     """
     if len(counts) < 2:
-        yield Case(
-            "few-classes", (), f"{len(counts)} class{'es' * (len(counts) != 1)}; a classifier tells two or more apart"
-        )
+        found = count(len(counts), "class", "classes")
+        yield Finding("few-classes", f"{found}; a classifier tells two or more apart")
         return
     needed = num_folds or NUM_FOLDS
-    for category, count in counts.items():
-        if count < needed:
-            yield Case("tiny-class", (), f"{category!r} has {_clips(count)} that can be used, for {needed} folds")
-        elif count < FEW_CLIPS:
-            yield Case("few-clips", (), f"{category!r} has {_clips(count)}; a score of so few says little")
+    for category, num in counts.items():
+        if num < needed:
+            yield Finding("tiny-class", f"{category!r} has {count(num, 'clip')} that can be used, for {needed} folds")
+        elif num < FEW_CLIPS:
+            yield Finding("few-clips", f"{category!r} has {count(num, 'clip')}; a score of so few says little")
     order = Counter(counts).most_common()
     (largest, most), (smallest, fewest) = order[0], order[-1]
     if most > MAX_IMBALANCE * fewest:
-        yield Case("imbalance", (), f"{largest!r} has {_clips(most)}, {smallest!r} {fewest}")
+        yield Finding("imbalance", f"{largest!r} has {count(most, 'clip')}, {smallest!r} {fewest}")
 
 
-def folder_cases(root: Path, categories: Sequence[str]) -> Iterator[Case]:
+def folder_findings(root: Path, categories: Sequence[str]) -> Iterator[Finding]:
     """Find folders beside the classes of a folder of class folders that hold no recordings, or hide some.
 
     Args:
@@ -110,11 +112,7 @@ def folder_cases(root: Path, categories: Sequence[str]) -> Iterator[Case]:
         )
         if folder.name.startswith(".") or folder.name == "__MACOSX":
             if num_recordings:
-                yield Case("hidden-folder", (), f"{folder.name!r} holds {num_recordings} recordings that are not read")
+                yield Finding("hidden-folder", f"{folder.name!r} holds {num_recordings} recordings that are not read")
         elif folder.name not in categories:
             others = "files that are no recordings" if any(folder.iterdir()) else "nothing"
-            yield Case("empty-class", (), f"{folder.name!r} holds {others}")
-
-
-def _clips(count: int) -> str:
-    return f"{count} clip{'s' * (count != 1)}"
+            yield Finding("empty-class", f"{folder.name!r} holds {others}")

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from auricle.audit.classes import plain
-from auricle.audit.kinds import Case
-from auricle.audit.near import Pair
+from auricle.audit.finding_types import Finding
+from auricle.audit.near import Pair, root_of
 from auricle.data.manifest import Clip
 
 
@@ -53,25 +53,18 @@ def connected(sets: Iterable[Sequence[int]]) -> list[tuple[int, ...]]:
     [(1, 2, 3), (4, 5)]
     """
     leads: dict[int, int] = {}
-
-    def first(place: int) -> int:
-        while (to := leads.setdefault(place, place)) != place:
-            leads[place] = leads[to]
-            place = to
-        return place
-
     for members in sets:
-        for other in members[1:]:
-            roots = first(members[0]), first(other)
+        for member in members:
+            leads.setdefault(member, member)
+            roots = root_of(leads, members[0]), root_of(leads, member)
             leads[max(roots)] = min(roots)
-        first(members[0])
     joined: defaultdict[int, list[int]] = defaultdict(list)
-    for place in sorted(leads):
-        joined[first(place)].append(place)
-    return [tuple(joined[root]) for root in sorted(joined)]
+    for member in sorted(leads):
+        joined[root_of(leads, member)].append(member)
+    return list(map(tuple, joined.values()))  # each by its least member, which leads it
 
 
-def copy_cases(copies: Copies, clips: Sequence[Clip], *, has_folds: bool) -> Iterator[Case]:
+def copy_findings(copies: Copies, clips: Sequence[Clip], *, has_folds: bool) -> Iterator[Finding]:
     """Say which copies are harmless, which leak from fold to fold, and which have two labels.
 
     Args:
@@ -80,22 +73,22 @@ def copy_cases(copies: Copies, clips: Sequence[Clip], *, has_folds: bool) -> Ite
         has_folds: whether its folds are given; else none can leak yet.
     """
     for places in copies.exact:
-        yield _case(places, clips, has_folds, "", "the same samples")
+        yield _finding(places, clips, has_folds, "", "the same samples")
     for places, pairs in copies.near:
         if len({clips[place].group for place in places}) == 1 and has_folds:
             continue  # clips of one source may overlap: they stay together
         closest = min(pairs, key=lambda pair: pair.distance)
         words = f"alike over {closest.alike_s:.1f} s, {100 * closest.distance:.0f} % of the fingerprint differs"
-        yield _case(places, clips, has_folds, "near-", words)
+        yield _finding(places, clips, has_folds, "near-", words)
 
 
-def _case(places: Sequence[int], clips: Sequence[Clip], has_folds: bool, nearly: str, words: str) -> Case:
+def _finding(places: Sequence[int], clips: Sequence[Clip], has_folds: bool, nearly: str, words: str) -> Finding:
     members = [clips[place] for place in places]
     names = tuple(clip.name for clip in members)
     folds = sorted({clip.fold for clip in members})
     if len({plain(clip.category) for clip in members}) > 1:
         labels = " and ".join(sorted({clip.category for clip in members}))
-        return Case(f"{nearly}contradiction", names, f"{words}; labelled {labels}")
+        return Finding(f"{nearly}contradiction", f"{words}; labelled {labels}", names)
     if has_folds and len(folds) > 1:
-        return Case(f"{nearly}leak", names, f"{words}; in folds {', '.join(map(str, folds))}")
-    return Case(f"{nearly}duplicate", names, words)
+        return Finding(f"{nearly}leak", f"{words}; in folds {', '.join(map(str, folds))}", names)
+    return Finding(f"{nearly}duplicate", words, names)

@@ -10,22 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from auricle.data.media import media_suffixes
+from auricle.data.sndfile import SOUND_FORMATS
+
 HEAD_BYTES = 64
-# The format of a recording by its first bytes, and the suffixes that it may have.
-SUFFIXES = {
-    "wav": (".wav", ".wave", ".rf64"),
-    "flac": (".flac",),
-    "ogg": (".ogg", ".oga", ".opus"),
-    "mp3": (".mp3",),
-    "aiff": (".aiff", ".aif", ".aifc"),
-    "au": (".au", ".snd"),
-    "caf": (".caf",),
-    "w64": (".w64",),
-    "voc": (".voc",),
-    "nist": (".nist", ".sph", ".wav"),
-    "mp4": (".m4a", ".mp4", ".aac", ".mov", ".m4b", ".m4v", ".3gp"),
-    "matroska": (".mkv", ".webm", ".mka"),
-    "adts": (".aac",),
+# The suffixes that a recording may have, by the format that its first bytes begin.
+FORMAT_SUFFIXES = SOUND_FORMATS | {
+    "nist": (*SOUND_FORMATS["nist"], ".wav"),
+    "mp4": (*media_suffixes("mov"), ".aac"),
+    "matroska": media_suffixes("matroska"),
+    "adts": media_suffixes("aac"),
 }
 _STARTS = (
     (b"fLaC", "flac"), (b"OggS", "ogg"), (b".snd", "au"), (b"caff", "caf"), (b"riff\x2e\x91\xcf\x11", "w64"),

@@ -63,8 +63,8 @@ class FingerprintIndex:
         num_words = 0
         if clip is not None and clip.telling.sum() >= MIN_WORDS:
             num_words = len(clip.words)
-            told = np.stack([clip.words, clip.telling.astype(np.uint32)], axis=1)  # (F, 2)
-            self._words.write(told.astype("<u4").tobytes())
+            rows = np.stack([clip.words, clip.telling.astype(np.uint32)], axis=1)  # (F, 2)
+            self._words.write(rows.astype("<u4").tobytes())
             self._gather(clip)
         self._starts.append(self._starts[-1] + num_words)
 
@@ -96,19 +96,19 @@ class FingerprintIndex:
         self._words.flush()
         if not self._starts[-1]:
             return
-        told = np.memmap(self._words.name, "<u4", "r", shape=(self._starts[-1], 2))
-        same = list(range(len(self._starts)))  # a forest: each clip leads to another of its kind, the first to itself
+        words = np.memmap(self._words.name, "<u4", "r", shape=(self._starts[-1], 2))
+        leads = list(range(len(self._starts)))  # to another that is nearly the same
         for file in self._bins:
             file.seek(0)
             for one, other, offset in _candidates(np.frombuffer(file.read(), _ENTRY)):
-                roots = _root(same, one), _root(same, other)
-                if roots[0] != roots[1] and (pair := self._compare(told, one, other, offset)):
-                    same[max(roots)] = min(roots)
+                roots = root_of(leads, one), root_of(leads, other)
+                if roots[0] != roots[1] and (pair := self._compare(words, one, other, offset)):
+                    leads[max(roots)] = min(roots)
                     yield pair
 
-    def _compare(self, told: np.ndarray, one: int, other: int, offset: int) -> Pair | None:
+    def _compare(self, rows: np.ndarray, one: int, other: int, offset: int) -> Pair | None:
         """Compare two clips where word n of one stands beside word n + offset of the other."""
-        words = [told[self._starts[clip] : self._starts[clip + 1]] for clip in (one, other)]
+        words = [rows[self._starts[clip] : self._starts[clip + 1]] for clip in (one, other)]
         start, stop = max(0, -offset), min(len(words[0]), len(words[1]) - offset)
         here, there = words[0][start:stop], words[1][start + offset : stop + offset]  # (F, 2)
         both = (here[:, 1] & there[:, 1]).astype(bool)
@@ -136,9 +136,9 @@ def _candidates(entries: np.ndarray) -> Iterator[tuple[int, int, int]]:
         yield int(one), int(other), int(offset)
 
 
-def _root(same: list[int], clip: int) -> int:
-    """Follow a clip to the first of its kind, and shorten the way."""
-    while same[clip] != clip:
-        same[clip] = same[same[clip]]
-        clip = same[clip]
-    return clip
+def root_of(leads: dict[int, int] | list[int], member: int) -> int:
+    """Follow a member of a forest, in which each leads to another and a root to itself, and shorten the way."""
+    while leads[member] != member:
+        leads[member] = leads[leads[member]]
+        member = leads[member]
+    return member

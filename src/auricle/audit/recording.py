@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from auricle.audit import formats
+from auricle.audit.finding_types import FINDING_TYPES, Finding
 from auricle.audit.fingerprint import MAX_S, Fingerprint, fingerprint
-from auricle.audit.kinds import KINDS
 from auricle.audit.meter import Measures, Meter
-from auricle.data.audio import open_recording, stream_channels
+from auricle.data.audio import SILENT_PEAK, open_recording, refusal_reason, stream_channels
 from auricle.data.containers import mp3_damage, ogg_damage
 from auricle.errors import RefusedError
 
-SILENT_PEAK = 1e-4  # -80 dB of full scale
 MIN_OFFSET, MIN_OFFSET_SHARE = 0.005, 0.1  # of full scale; of the level
 MIN_FLAT_SHARE, MIN_PLATEAU = 1e-4, 0.3
 MIN_FULL_SHARE = 1e-3
@@ -38,7 +37,7 @@ _REFUSALS = (
     (r"a folder, not a file|a pipe or a device|cannot be opened|cannot be read", "no-file"),
     (r"empty \(0 bytes\)", "empty"),
     (r"holds no sound|shorter than one sample", "no-sound"),
-    (r"no finite numbers", "not-finite"),
+    (r"are not finite", "not-finite"),
     (r"cut off", "truncated"),
     (r"^damaged|holds another Ogg stream|crashed on it", "damaged"),
     (r"sample rate of|channels; at most|header declares", "forged-header"),
@@ -47,16 +46,8 @@ _REFUSALS = (
 )
 
 
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong with a file: a kind, and what exactly was found."""
-
-    kind: str
-    reason: str
-
-
 @dataclass(frozen=True, eq=False)
-class Heard:
+class Examined:
     """What was found in a file.
 
     Attributes:
@@ -73,7 +64,7 @@ class Heard:
     num_channels: int
     measures: Measures | None
     fingerprint: Fingerprint | None
-    problems: tuple[Problem, ...]
+    problems: tuple[Finding, ...]
 
     @property
     def duration_s(self) -> float:
@@ -81,7 +72,7 @@ class Heard:
         return self.measures.num_samples / self.rate_hz if self.measures else 0.0
 
 
-def hear(path: Path) -> Heard:
+def examine(path: Path) -> Examined:
     """Decode a file to its end and say what is in it; whatever is wrong becomes a problem, not an error."""
     try:
         with open_recording(path) as file:
@@ -91,24 +82,24 @@ def hear(path: Path) -> Heard:
     except RefusedError as error:
         return refused(path, error)
     try:
-        heard = _decoded(path, form, head)
+        found = _decoded(path, form, head)
     except RefusedError as error:
         return refused(path, error, form, head)
-    problems = list(heard.problems)
+    problems = list(found.problems)
     if form == "wav" and (words := formats.wav_contradiction(head)):
-        problems.append(Problem("forged-header", words))
+        problems.append(Finding("forged-header", words))
     if rest and (words := formats.mp3_contradiction(head + rest)):
-        problems.append(Problem("damaged", words))
-    if form and path.suffix.lower() not in formats.SUFFIXES[form]:
+        problems.append(Finding("damaged", words))
+    if form and path.suffix.lower() not in formats.FORMAT_SUFFIXES[form]:
         problems.append(
-            Problem("wrong-suffix", f"it is {form.upper()}; rename it to {path.stem}{formats.SUFFIXES[form][0]}")
+            Finding("wrong-suffix", f"it is {form.upper()}; rename it to {path.stem}{formats.FORMAT_SUFFIXES[form][0]}")
         )
-    if errors := [problem for problem in problems if KINDS[problem.kind].severity == "error"]:
-        return Heard(form, heard.rate_hz, heard.num_channels, None, None, tuple(errors))
-    return Heard(form, heard.rate_hz, heard.num_channels, heard.measures, heard.fingerprint, tuple(problems))
+    if errors := [problem for problem in problems if FINDING_TYPES[problem.kind].severity == "error"]:
+        return Examined(form, found.rate_hz, found.num_channels, None, None, tuple(errors))
+    return Examined(form, found.rate_hz, found.num_channels, found.measures, found.fingerprint, tuple(problems))
 
 
-def refused(path: Path, error: RefusedError, form: str = "", head: bytes = b"") -> Heard:
+def refused(path: Path, error: RefusedError, form: str = "", head: bytes = b"") -> Examined:
     """Return what is known of a file that `data.audio`, or the process that decoded it, refused.
 
     Args:
@@ -117,7 +108,7 @@ def refused(path: Path, error: RefusedError, form: str = "", head: bytes = b"") 
         form: the format of its bytes, "" where it is not known.
         head: its first bytes, if it could be opened.
     """
-    reason = str(error).removeprefix(f"{path}: ")
+    reason = refusal_reason(path, error)
     kind = _kind_of(reason)
     if kind in ("damaged", "undecodable") and head and not form:
         kind, reason = "not-audio", formats.stranger(head)
@@ -129,14 +120,14 @@ def refused(path: Path, error: RefusedError, form: str = "", head: bytes = b"") 
         kind, reason = "forged-header", words
     elif kind == "undecodable" and form == "flac":  # a format without codecs that a decoder may lack
         kind, reason = "damaged", f"damaged or cut off: {reason}"
-    return Heard(form, 0, 0, None, None, (Problem(kind, reason),))
+    return Examined(form, 0, 0, None, None, (Finding(kind, reason),))
 
 
 def _kind_of(reason: str) -> str:
     return next((kind for pattern, kind in _REFUSALS if re.search(pattern, reason)), "undecodable")
 
 
-def _decoded(path: Path, form: str, head: bytes) -> Heard:
+def _decoded(path: Path, form: str, head: bytes) -> Examined:
     checksum = formats.FlacChecksum.read(head) if form == "flac" else None
     hasher = checksum.hasher() if checksum else None
     meter: Meter | None = None
@@ -156,34 +147,34 @@ def _decoded(path: Path, form: str, head: bytes) -> Heard:
     measures = meter.measures()
     problems = _problems(measures, rate_hz)
     if hasher and checksum and hasher.digest() != checksum.md5:
-        problems.insert(0, Problem("damaged", "its samples do not match their checksum"))
+        problems.insert(0, Finding("damaged", "its samples do not match their checksum"))
     sound = fingerprint(np.concatenate(kept), rate_hz) if measures.peak >= SILENT_PEAK else None
-    return Heard(form, rate_hz, num_channels, measures, sound, tuple(problems))
+    return Examined(form, rate_hz, num_channels, measures, sound, tuple(problems))
 
 
-def _problems(found: Measures, rate_hz: int) -> list[Problem]:
+def _problems(found: Measures, rate_hz: int) -> list[Finding]:
     """Judge a recording by itself; what depends on the others is judged in `audit`."""
     duration_s = found.num_samples / rate_hz
     problems = []
     if rate_hz not in USUAL_RATES_HZ:
-        problems.append(Problem("odd-rate", f"{rate_hz:,} Hz, which no device records"))
+        problems.append(Finding("odd-rate", f"{rate_hz:,} Hz, which no device records"))
     if duration_s < MIN_DURATION_S:
-        problems.append(Problem("too-short", f"{1000 * duration_s:.0f} ms"))
+        problems.append(Finding("too-short", f"{1000 * duration_s:.0f} ms"))
     if found.peak < SILENT_PEAK:
-        return [*problems, Problem("silent", f"its samples reach {_db(found.peak)}")]
+        return [*problems, Finding("silent", f"its samples reach {_db(found.peak)}")]
     level = 10 ** (found.level_db / 20)
     loudest, quietest = max(found.channel_levels), min(found.channel_levels)
     if loudest > ONE_CHANNEL_RATIO * quietest:
-        problems.append(Problem("one-channel", f"the others lie {_ratio_db(quietest, loudest)} below it"))
+        problems.append(Finding("one-channel", f"the others lie {_ratio_db(quietest, loudest)} below it"))
     elif len(found.channel_levels) > 1 and level < CANCELLING_RATIO * loudest:
-        problems.append(Problem("cancelling", f"mixed to mono it lies {_ratio_db(level, loudest)} lower"))
+        problems.append(Finding("cancelling", f"mixed to mono it lies {_ratio_db(level, loudest)} lower"))
     if found.peak > OVER_SCALE:
-        problems.append(Problem("over-scale", f"its samples reach {found.peak:.3g} of full scale"))
+        problems.append(Finding("over-scale", f"its samples reach {found.peak:.3g} of full scale"))
     elif found.full_share > MIN_FULL_SHARE or (found.flat_share > MIN_FLAT_SHARE and found.plateau > MIN_PLATEAU):
         share = max(found.full_share, found.flat_share)
-        problems.append(Problem("clipped", f"{100 * share:.2g} % of its samples stand at the peak, {_db(found.peak)}"))
+        problems.append(Finding("clipped", f"{100 * share:.2g} % of its samples stand at the peak, {_db(found.peak)}"))
     if abs(found.offset) > max(MIN_OFFSET, MIN_OFFSET_SHARE * level):
-        problems.append(Problem("dc-offset", f"its mean is {found.offset:+.3f} of full scale"))
+        problems.append(Finding("dc-offset", f"its mean is {found.offset:+.3f} of full scale"))
     padding_s = (found.start_samples + found.end_samples) / rate_hz
     if padding_s > max(MIN_PADDING_S, MIN_PADDING_SHARE * duration_s):
         places = [
@@ -191,7 +182,7 @@ def _problems(found: Measures, rate_hz: int) -> list[Problem]:
             for samples, place in ((found.start_samples, "start"), (found.end_samples, "end"))
             if samples > 0.01 * rate_hz
         ]
-        problems.append(Problem("padded", " and ".join(places)))
+        problems.append(Finding("padded", " and ".join(places)))
     return problems
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from auricle.data.folds import NUM_FOLDS
+
 FEATURES = ("bandwidth", "level", "length", "rate", "format")
-NUM_FOLDS = 5
 MAX_LEAVES = 32
 MIN_LEAF_SHARE = 0.01  # of all clips
 MIN_CLIPS = 50

@@ -11,13 +11,13 @@ import typer
 
 from auricle.cli.bar import bar
 from auricle.cli.options import Json, required, say
-from auricle.errors import RefusedError
+from auricle.errors import RefusedError, count
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from auricle.audit.audit import Audit
-    from auricle.audit.kinds import Case, Kind
+    from auricle.audit.finding_types import Finding, FindingType
 
 GroupBy = Annotated[
     str | None,
@@ -75,12 +75,11 @@ def check(
     if fix:
         mended = mend(found)
         write_manifest(fix, mended, has_folds=described.has_folds)
-        changes = "; ".join(f"{count} {words}" for words, count in mended.done.items()) or "nothing was to be mended"
+        changes = "; ".join(f"{num} {words}" for words, num in mended.done.items()) or "nothing was to be mended"
         say(f"auricle: {fix} lists {len(mended.clips)} clips: {changes}")
     if found.num_errors:
         remedy = f"train on {fix}" if fix else "--fix NEW.csv writes a table without what can be left out"
-        findings = f"{found.num_errors} finding{'s' * (found.num_errors > 1)}"
-        raise RefusedError(f"{findings} must be mended; {remedy}")
+        raise RefusedError(f"{count(found.num_errors, 'finding')} must be mended; {remedy}")
 
 
 def _document(found: Audit) -> dict[str, Any]:
@@ -100,29 +99,29 @@ def _document(found: Audit) -> dict[str, Any]:
                 "title": kind.title,
                 "fix": kind.fix,
                 "cases": [
-                    {"clips": case.clips, "paths": [paths[name] for name in case.clips], "reason": case.reason}
-                    for case in cases
+                    {"clips": finding.clips, "paths": [paths[name] for name in finding.clips], "reason": finding.reason}
+                    for finding in findings
                 ],
             }
-            for kind, cases in found.by_kind.items()
+            for kind, findings in found.by_kind.items()
         ],
         "shortcuts": asdict(found.shortcuts) if found.shortcuts else None,
     }
 
 
 def print_audit(found: Audit) -> None:
-    """Print how many clips there are, and each kind of finding with its first cases and what to do."""
+    """Print how many clips there are, and each kind of finding with its first findings and what to do."""
     from rich.console import Console
 
     console = Console(highlight=False)
     console.print(_counts(found))
     for line in _facts(found):
         console.print(line, style="dim", markup=False)
-    if not found.cases:
+    if not found.findings:
         console.print("Nothing is wrong with it that could be found.", markup=False)
-    for kind, cases in found.by_kind.items():
+    for kind, findings in found.by_kind.items():
         console.print()
-        _print_kind(console, kind, cases)
+        _print_kind(console, kind, findings)
 
 
 def _counts(found: Audit) -> Any:
@@ -161,15 +160,15 @@ def _facts(found: Audit) -> list[str]:
     return [*lines, *map(_visible, manifest.notes)]
 
 
-def _print_kind(console: Console, kind: Kind, cases: tuple[Case, ...]) -> None:
+def _print_kind(console: Console, kind: FindingType, findings: tuple[Finding, ...]) -> None:
     from rich.text import Text
 
-    head = Text.assemble((kind.severity, STYLES[kind.severity]), f"  {kind.title}", (f"  {len(cases):,}", "bold"))
+    head = Text.assemble((kind.severity, STYLES[kind.severity]), f"  {kind.title}", (f"  {len(findings):,}", "bold"))
     console.print(head)
-    for case in cases[:NUM_NAMED]:
-        _print_indented(console, _named(case), 4)
-    if len(cases) > NUM_NAMED:
-        _print_indented(console, f"and {len(cases) - NUM_NAMED:,} more", 4, "dim")
+    for finding in findings[:NUM_NAMED]:
+        _print_indented(console, _named(finding), 4)
+    if len(findings) > NUM_NAMED:
+        _print_indented(console, f"and {len(findings) - NUM_NAMED:,} more", 4, "dim")
     _print_indented(console, f"→ {kind.fix}", 2, "dim")
 
 
@@ -181,10 +180,10 @@ def _print_indented(console: Console, words: str, indent: int, style: str = "") 
         console.print(Text(" " * indent) + line)
 
 
-def _named(case: Case) -> str:
-    more = f" and {len(case.clips) - NUM_NAMED} more" if len(case.clips) > NUM_NAMED else ""
-    names = f"{', '.join(case.clips[:NUM_NAMED])}{more}"
-    return f"{names}: {case.reason}" if names else case.reason
+def _named(finding: Finding) -> str:
+    more = f" and {len(finding.clips) - NUM_NAMED} more" if len(finding.clips) > NUM_NAMED else ""
+    names = f"{', '.join(finding.clips[:NUM_NAMED])}{more}"
+    return f"{names}: {finding.reason}" if names else finding.reason
 
 
 def _visible(words: str) -> str:

@@ -1,4 +1,4 @@
-"""What a model, a training and a study are (`sections`), and how they are read (`reading`)."""
+"""What a model, a training and a study are (`sections`), and how they are read (`reading`) and shown (`reference`)."""
 
 from auricle.config.reading import (
     load_preset,
@@ -13,6 +13,7 @@ from auricle.config.reading import (
     study_names,
     to_yaml,
 )
+from auricle.config.reference import Setting, settings
 from auricle.config.sections import (
     AudioConfig,
     AugmentationConfig,
@@ -41,6 +42,7 @@ __all__ = [
     "Preset",
     "ProtocolName",
     "Section",
+    "Setting",
     "StudyConfig",
     "TrainingConfig",
     "load_preset",
@@ -52,6 +54,7 @@ __all__ = [
     "preset_from_yaml",
     "preset_names",
     "revalidated",
+    "settings",
     "study_names",
     "to_yaml",
 ]

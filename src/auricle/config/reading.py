@@ -11,16 +11,16 @@ import copy
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
 from auricle.config.bounded import load_yaml, read_bounded, shown
-from auricle.config.sections import Preset, Section, StudyConfig
+from auricle.config.sections import Preset, Section, StudyConfig, section_within
 from auricle.errors import UsageError, choices
 
-S = TypeVar("S", bound=Section)
+SomeSection = TypeVar("SomeSection", bound=Section)
 RECIPE = ("training", "augmentation")  # the sections that `recipe: NAME` takes from another preset
 PRESETS = ("auricle.model", "presets")  # package, and folder in it
 STUDIES = ("auricle.study", "studies")
@@ -52,7 +52,9 @@ def _read_yaml(text: str, where: str) -> dict[str, Any]:
     return content
 
 
-def _named(name: str, kind: str, package: str, folder: str, beside: Iterable[str] = ()) -> tuple[dict[str, Any], str]:
+def _find_yaml(
+    name: str, kind: str, package: str, folder: str, beside: Iterable[str] = ()
+) -> tuple[dict[str, Any], str]:
     """Find a YAML by name in the package, or by path where it looks like one."""
     if name.endswith((".yaml", ".yml")):
         try:
@@ -74,7 +76,7 @@ def merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _validated(kind: type[S], content: Mapping[str, Any], where: str) -> S:
+def _validated(kind: type[SomeSection], content: Mapping[str, Any], where: str) -> SomeSection:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
@@ -87,19 +89,11 @@ def _validated(kind: type[S], content: Mapping[str, Any], where: str) -> S:
         raise UsageError(f"{where}: {shown(field) or kind.__name__}: {shown(reason)}.{valid}") from error
 
 
-def _sections(annotation: Any) -> type[Section] | None:
-    """Return the section class inside an annotation such as `EncoderConfig | None` or `tuple[BlockConfig, ...]`."""
-    for part in (annotation, *get_args(annotation)):
-        if isinstance(part, type) and issubclass(part, Section):
-            return part
-    return None
-
-
 def _valid_fields(kind: type[Section], path: Iterable[str | int]) -> list[str]:
     """Name the fields of the section that a path such as ("training",) leads to."""
     for part in path:
         field = kind.model_fields.get(str(part))
-        kind = (_sections(field.annotation) if field else None) or kind
+        kind = (section_within(field.annotation) if field else None) or kind
     return list(kind.model_fields)
 
 
@@ -136,7 +130,7 @@ def _nest(overrides: Mapping[str, Any]) -> dict[str, Any]:
                 at = f"section {'.'.join(parts[:depth])}" if depth else "preset"
                 raise choices(f"field of {at}", part, list(kind.model_fields))
             if depth < len(parts) - 1:
-                inner = _sections(kind.model_fields[part].annotation)
+                inner = section_within(kind.model_fields[part].annotation)
                 if inner is None:
                     raise UsageError(f"{'.'.join(parts[: depth + 1])} is a value, it has no field {parts[depth + 1]!r}")
                 kind, place = inner, place.setdefault(part, {})
@@ -148,7 +142,7 @@ def _preset(name: str, beside: Mapping[str, Mapping[str, Any]]) -> tuple[dict[st
     """Find a preset among those that a study spells out, else in the package or by path."""
     if name in beside:
         return copy.deepcopy(dict(beside[name])), name
-    return _named(name, "preset", *PRESETS, beside)
+    return _find_yaml(name, "preset", *PRESETS, beside)
 
 
 def _resolved(name: str, beside: Mapping[str, Mapping[str, Any]], above: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -201,7 +195,7 @@ def load_study(name: str) -> StudyConfig:
     return study
 
 
-def load_section(kind: type[S], word: str, name: str, package: str, folder: str) -> S:
+def load_section(kind: type[SomeSection], word: str, name: str, package: str, folder: str) -> SomeSection:
     """Read a section by the name of a YAML file in a folder of the package, or by path; its `name` defaults to that.
 
     Args:
@@ -214,12 +208,12 @@ def load_section(kind: type[S], word: str, name: str, package: str, folder: str)
     Raises:
         UsageError: no such file or field, or a value out of range.
     """
-    content, stem = _named(name, word, package, folder)
+    content, stem = _find_yaml(name, word, package, folder)
     content.setdefault("name", stem)
     return _validated(kind, content, f"{word} {name}")
 
 
-def revalidated(section: S, **changes: Any) -> S:
+def revalidated(section: SomeSection, **changes: Any) -> SomeSection:
     """Return a copy of a section with some fields changed, checked like new.
 
     Raises:

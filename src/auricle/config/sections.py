@@ -1,8 +1,11 @@
-"""What a model, a training and a study are: frozen, validated sections."""
+"""What a model, a training and a study are: frozen, validated sections.
+
+How people read the fields stands in `auricle.config.reference`.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -16,10 +19,18 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def section_within(annotation: Any) -> type[Section] | None:
+    """Return the section class inside an annotation such as `EncoderConfig | None` or `tuple[BlockConfig, ...]`."""
+    for part in (annotation, *get_args(annotation)):
+        if isinstance(part, type) and issubclass(part, Section):
+            return part
+    return None
+
+
 class AudioConfig(Section):
     """What the network hears at once."""
 
-    sample_rate_hz: int = Field(16_000, ge=1_000, le=192_000)
+    sample_rate_hz: int = Field(16_000, ge=1_000, le=192_000, description="recordings are resampled to it")
     window_s: float = Field(3.0, gt=0, description="length of a window; the network sees one at a time")
     window_hop_s: float = Field(1.0, gt=0, description="distance of window starts when a clip is scored")
 
@@ -27,31 +38,31 @@ class AudioConfig(Section):
 class FrontendConfig(Section):
     """Waveform to frames to features."""
 
-    kind: Literal["raw", "log-mel", "mfcc"] = "log-mel"
-    num_bands: int = Field(64, ge=4, le=512, description="mel bands")
-    num_coefficients: int = Field(40, ge=2, le=512, description="cepstral coefficients, for mfcc")
+    kind: Literal["raw", "log-mel", "mfcc"] = Field("log-mel", description="what the network sees of a window")
+    num_bands: int = Field(64, ge=4, le=512, description="number of mel bands")
+    num_coefficients: int = Field(40, ge=2, le=512, description="number of cepstral coefficients")
     transform_ms: float = Field(64.0, gt=0, description="length of the Fourier transform")
     hop_ms: float = Field(40.0, gt=0, description="distance of two frames")
-    min_hz: float = Field(50.0, ge=0)
-    max_hz: float | None = Field(None, description="None: half the sample rate")
+    min_hz: float = Field(50.0, ge=0, description="lower edge of the mel bands")
+    max_hz: float | None = Field(None, description="upper edge of the mel bands; None: half the sample rate")
     floor: float = Field(1e-5, gt=0, description="power added before the logarithm")
 
 
 class BlockConfig(Section):
     """One block of the base: a 1D convolution along each axis named, in turn, then pooling and dropout."""
 
-    axes: tuple[Axis, ...] = Field(("time",), min_length=1)
-    channels: int = Field(..., ge=1)
-    kernel: int = Field(3, ge=1)
+    axes: tuple[Axis, ...] = Field(("time",), min_length=1, description="a 1D convolution along each, in turn")
+    channels: int = Field(..., ge=1, description="output channels")
+    kernel: int = Field(3, ge=1, description="kernel size of its convolutions")
     stride: int = Field(1, ge=1, description="of each of its convolutions, along that one's axis")
-    padding: int | None = Field(None, ge=0, description="None: kernel // 2")
-    bias: bool | None = Field(None, description="None: only where no norm follows")
-    norm: Literal["batch", "none"] = "batch"
-    activation: Literal["relu", "gelu", "none"] = "relu"
-    residual: bool = False
-    pool: Literal["none", "max", "average"] = "none"
-    pool_size: int = Field(2, ge=1)
-    dropout: float = Field(0.0, ge=0, lt=1)
+    padding: int | None = Field(None, ge=0, description="on both sides; None: kernel // 2")
+    bias: bool | None = Field(None, description="of the convolutions; None: only where no norm follows")
+    norm: Literal["batch", "none"] = Field("batch", description="after each convolution")
+    activation: Literal["relu", "gelu", "none"] = Field("relu", description="after each norm")
+    residual: bool = Field(False, description="the input is added before the last activation")
+    pool: Literal["none", "max", "average"] = Field("none", description="along the axes of its convolutions")
+    pool_size: int = Field(2, ge=1, description="kernel and stride of the pooling")
+    dropout: float = Field(0.0, ge=0, lt=1, description="probability that a value is set to zero")
     dropout_before_pool: bool = Field(False, description="dropout, then pooling; else pooling, then dropout")
     channels_to_rows: bool = Field(False, description="afterwards its channels are the rows of a map with one channel")
     repeat: int = Field(1, ge=1, description="the block this many times; stride and pool in the first only")
@@ -60,8 +71,8 @@ class BlockConfig(Section):
 class BaseConfig(Section):
     """The stack of 1D convolutions that both architectures share."""
 
-    layout: Literal["bands-as-channels", "map"] = "bands-as-channels"
-    blocks: tuple[BlockConfig, ...] = Field(..., min_length=1)
+    layout: Literal["bands-as-channels", "map"] = Field("bands-as-channels", description="bands as channels or as rows")
+    blocks: tuple[BlockConfig, ...] = Field(..., min_length=1, description="convolutions, in the order of the signal")
 
     @model_validator(mode="after")
     def _axes_exist(self) -> BaseConfig:
@@ -73,22 +84,21 @@ class BaseConfig(Section):
 class EncoderConfig(Section):
     """The transformer encoder of Architecture 2."""
 
-    num_heads: int = Field(4, ge=1)
-    num_blocks: int = Field(2, ge=1)
-    width: int = Field(128, ge=1)
-    mlp_width: int | None = Field(256, ge=1, description="of the hidden layer; None: one Linear alone")
+    num_heads: int = Field(4, ge=1, description="heads in each block")
+    num_blocks: int = Field(2, ge=1, description="number of blocks")
+    width: int = Field(128, ge=1, description="length of a token")
+    mlp_width: int | None = Field(256, ge=1, description="width of the hidden layer; None: one linear layer alone")
     activation: Literal["gelu", "relu"] = Field("gelu", description="of the hidden layer")
-    dropout: float = Field(0.1, ge=0, lt=1)
-    pool_to_steps: int | None = Field(None, ge=1, description="adaptive average of the map to so many time steps first")
+    dropout: float = Field(0.1, ge=0, lt=1, description="probability that a value is set to zero, in attention and MLP")
+    pool_to_steps: int | None = Field(None, ge=1, description="time steps that the map is averaged to first; None: all")
     tokens: Literal["time", "map", "channels"] = Field(
         "time",
-        description="time steps (mean over bands), every cell of the map, or every channel's row over time (mean "
-        "over bands)",
+        description="time steps, every cell of the map, or (as time, mean over bands) every channel's row over time",
     )
-    projection: bool = Field(True, description="a Linear from tokens to the width; false: they have it already")
-    cls: Literal["trained", "fixed"] = Field("trained", description="fixed: as it was drawn at the start")
-    positions: Literal["learned", "sinusoidal", "none"] = "learned"
-    norm: Literal["pre", "post", "none"] = Field("pre", description="of each block: before its parts, after each sum")
+    projection: bool = Field(True, description="a linear layer from tokens to the width; false: they have it already")
+    cls: Literal["trained", "fixed"] = Field("trained", description="trained, or fixed as it was drawn at the start")
+    positions: Literal["learned", "sinusoidal", "none"] = Field("learned", description="added to the tokens")
+    norm: Literal["pre", "post", "none"] = Field("pre", description="of each block: before its parts, or after sums")
     final_norm: bool = Field(True, description="a norm after the last block")
     qkv_bias: bool = Field(True, description="of query, key and value")
     pad_heads: bool = Field(False, description="fill heads up with zeros where their number does not divide the width")
@@ -108,37 +118,32 @@ class HeadConfig(Section):
     """From what the base (or `<cls>`) says to one logit a class."""
 
     pool: Literal["mean", "max", "flatten"] = Field("mean", description="over the map; Architecture 1 only")
-    hidden: tuple[int, ...] = Field((), description="widths of hidden layers; empty: one Linear")
-    dropout: float = Field(0.1, ge=0, lt=1)
+    hidden: tuple[int, ...] = Field((), description="widths of hidden layers; empty: one linear layer")
+    dropout: float = Field(0.1, ge=0, lt=1, description="probability that an input of the last layer is set to zero")
 
 
 class TrainingConfig(Section):
     """The recipe."""
 
-    epochs: int = Field(100, ge=1)
-    max_steps: int | None = Field(
-        None, ge=1, description="the training ends after so many, in the middle of an epoch if need be"
-    )
-    batch_size: int = Field(32, ge=2)
-    windows: Literal["random", "grid"] = Field(
-        "random", description="what an epoch sees: windows at random places, or those that score a clip, all of them"
-    )
+    epochs: int = Field(100, ge=1, description="passes over the training clips")
+    max_steps: int | None = Field(None, ge=1, description="the training ends after so many; None: no limit")
+    batch_size: int = Field(32, ge=2, description="windows in a step")
+    windows: Literal["random", "grid"] = Field("random", description="at random places, or all that score a clip")
     views: int = Field(4, ge=1, description="random: windows drawn from each clip in an epoch; grid: rounds of them")
-    optimizer: Literal["adam", "adamw", "sgd", "muon"] = "adamw"
+    optimizer: Literal["adam", "adamw", "sgd", "muon"] = Field(
+        "adamw", description="muon: AdamW moves the first and the last layer, norms and biases"
+    )
     learning_rate: float = Field(2e-3, gt=0, description="muon: of the first and the last layer, norms and biases")
     matrix_learning_rate: float = Field(0.02, gt=0, description="muon only: of all other kernels and matrices")
-    weight_decay: float = Field(0.05, ge=0)
+    weight_decay: float = Field(0.05, ge=0, description="of kernels and matrices")
     momentum: float = Field(0.9, ge=0, lt=1, description="sgd and muon")
-    schedule: Literal["cosine", "constant"] = "cosine"
-    warmup_epochs: float = Field(5.0, ge=0)
-    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    schedule: Literal["cosine", "constant"] = Field("cosine", description="after the warm-up; a cosine ends at 0")
+    warmup_epochs: float = Field(5.0, ge=0, description="epochs in which the learning rate rises from zero")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the target spread over all classes")
     gradient_clip: float = Field(2.0, ge=0, description="largest norm of the gradient; 0: off")
-    weight_average: float = Field(
-        0.998, ge=0, lt=1, description="decay of the averaged weights that are scored; 0: off"
-    )
+    weight_average: float = Field(0.998, ge=0, lt=1, description="decay of the average that is scored; 0: off")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto",
-        description="of convolutions and products while training; auto: bfloat16 where the processor has it",
+        "auto", description="of convolutions and products while training; auto: bfloat16 where the processor has it"
     )
 
 
@@ -146,9 +151,7 @@ class AugmentationConfig(Section):
     """What happens to a batch; everything off makes plain windows."""
 
     shift: bool = Field(True, description="cyclic shift in time: the clip is a ring, a window starts anywhere")
-    stretch: float = Field(
-        0.0, ge=0, le=3, description="largest change of speed: 0.25 is 1 / 1.25 to 1.25 times as fast"
-    )
+    stretch: float = Field(0.0, ge=0, le=3, description="largest change of speed: 0.25 is 1 / 1.25 to 1.25 times it")
     mix: float = Field(1.0, ge=0, le=1, description="share of windows mixed with another clip's, by loudness")
     gain_db: float = Field(6.0, ge=0, description="largest gain or loss")
     band_shift: int = Field(3, ge=0, description="largest shift in mel bands")
@@ -162,29 +165,33 @@ class AugmentationConfig(Section):
 class Preset(Section):
     """A model and its training recipe."""
 
-    name: str
-    about: str = ""
-    audio: AudioConfig = AudioConfig()
-    frontend: FrontendConfig = FrontendConfig()
-    base: BaseConfig
-    encoder: EncoderConfig | None = Field(None, description="None: Architecture 1")
-    head: HeadConfig = HeadConfig()
-    training: TrainingConfig = TrainingConfig()
-    augmentation: AugmentationConfig = AugmentationConfig()
+    name: str = Field(..., description="what the model is called")
+    about: str = Field("", description="what it is, in a sentence or two")
+    audio: AudioConfig = Field(AudioConfig(), title="Audio", description="sample rate and windows")
+    frontend: FrontendConfig = Field(FrontendConfig(), title="Frontend", description="waveform to features")
+    base: BaseConfig = Field(..., title="Base", description="1D convolutions")
+    encoder: EncoderConfig | None = Field(None, title="Encoder", description="transformer; None: Architecture 1")
+    head: HeadConfig = Field(HeadConfig(), title="Head", description="pooled features to logits")
+    training: TrainingConfig = Field(TrainingConfig(), title="Training", description="the recipe")
+    augmentation: AugmentationConfig = Field(
+        AugmentationConfig(), title="Augmentation", description="random changes of windows"
+    )
 
 
 class StudyConfig(Section):
     """A set of cells: models x protocols x folds x seeds, on one dataset."""
 
-    name: str
-    about: str = ""
-    data: str = "toy"
-    models: tuple[str, ...] = Field(..., min_length=1)
-    protocols: tuple[ProtocolName, ...] = Field(("test-split", "k-fold"), min_length=1)
+    name: str = Field(..., description="what the study is called")
+    about: str = Field("", description="what it is for, in a sentence or two")
+    data: str = Field("toy", description="a dataset by name, a folder of class folders, or a CSV")
+    models: tuple[str, ...] = Field(..., min_length=1, description="presets by name")
+    protocols: tuple[ProtocolName, ...] = Field(
+        ("test-split", "k-fold"), min_length=1, description="how folds become training, validation and test set"
+    )
     only: dict[str, tuple[ProtocolName, ...]] = Field(
         default_factory=dict, description="model: those of the protocols that it runs under; others run under all"
     )
-    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    seeds: tuple[int, ...] = Field((0,), min_length=1, description="one training for each")
     group_by: str | None = Field(
         None, description="a column, or a pattern over names; None: the groups that the dataset has"
     )

@@ -18,7 +18,7 @@ import numpy as np
 import soxr
 
 from auricle.data.media import MEDIA_FORMATS, Media, open_media
-from auricle.data.sndfile import SOUND_SUFFIXES, SoundFile, open_sound
+from auricle.data.sndfile import SOUND_FORMATS, SoundFile, open_sound
 from auricle.errors import RefusedError
 
 MAX_DURATION_S = 3600
@@ -29,13 +29,14 @@ MAX_STREAM_S = 7 * 24 * 3600  # what is read block by block may be long
 MAX_STREAM_BYTES = 256 * 2**30
 MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
 MAX_PEAK = 65_536.0  # 16-bit samples kept as floats without scaling reach 32,768; powers still fit float32
-SUFFIXES = (*SOUND_SUFFIXES, *MEDIA_FORMATS)
+SUFFIXES = (*(suffix for suffixes in SOUND_FORMATS.values() for suffix in suffixes), *MEDIA_FORMATS)
+SILENT_PEAK = 1e-4  # -80 dB of full scale: nothing is to be heard in what stays below
 
 _BLOCK_SAMPLES = 2**20
 _STREAM_SAMPLES = 2**17  # stays in the processor's cache on its way to a network
 _MARGIN_S = 1.0  # read beyond the wanted end, so that the resampler's filter sees what follows
 
-Sound = SoundFile | Media
+OpenRecording = SoundFile | Media
 
 
 def load_waveform(path: Path, *, sample_rate_hz: int, duration_s: float | None) -> np.ndarray:
@@ -166,7 +167,7 @@ def open_recording(path: Path, *, max_bytes: int = MAX_FILE_BYTES) -> BufferedRe
 
 
 @contextlib.contextmanager
-def _decoder(path: Path, *, max_bytes: int = MAX_FILE_BYTES, max_s: int = MAX_DURATION_S) -> Iterator[Sound]:
+def _decoder(path: Path, *, max_bytes: int = MAX_FILE_BYTES, max_s: int = MAX_DURATION_S) -> Iterator[OpenRecording]:
     """Open a recording for the decoder that its suffix asks for, and check its header."""
     open_decoder = open_media if path.suffix.lower() in MEDIA_FORMATS else open_sound
     with open_recording(path, max_bytes=max_bytes) as file, open_decoder(path, file) as sound:
@@ -174,7 +175,7 @@ def _decoder(path: Path, *, max_bytes: int = MAX_FILE_BYTES, max_s: int = MAX_DU
         yield sound
 
 
-def _check_header(path: Path, sound: Sound, max_s: int) -> None:
+def _check_header(path: Path, sound: OpenRecording, max_s: int) -> None:
     frames, rate_hz, channels = sound.num_frames, sound.rate_hz, sound.channels
     if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
         raise RefusedError(f"{path}: a sample rate of {rate_hz} Hz; {MIN_RATE_HZ} to {MAX_RATE_HZ} are read")
@@ -197,13 +198,13 @@ def _longest(max_s: int) -> str:
     return "an hour" if max_s == MAX_DURATION_S else f"{max_s // 86_400} days"
 
 
-def _blocks(path: Path, sound: Sound, num_samples: int, max_s: int) -> Iterator[np.ndarray]:
+def _blocks(path: Path, sound: OpenRecording, num_samples: int, max_s: int) -> Iterator[np.ndarray]:
     """Yield what is decoded, (T, channels) each, which the next may overwrite; no more than the limit of its length."""
     num_read = 0
     for frames in sound.blocks(num_samples):
         peak = float(np.abs(frames).max())
         if not math.isfinite(peak):
-            raise RefusedError(f"{path}: holds samples that are no finite numbers")
+            raise RefusedError(f"{path}: holds samples that are not finite")
         if peak > MAX_PEAK:
             raise RefusedError(f"{path}: samples reach {peak:.3g}; full scale is 1")
         num_read += len(frames)
@@ -212,3 +213,8 @@ def _blocks(path: Path, sound: Sound, num_samples: int, max_s: int) -> Iterator[
         yield frames
     if not num_read:
         raise RefusedError(f"{path}: holds no sound (0 of {sound.num_frames} frames could be decoded)")
+
+
+def refusal_reason(path: Path, error: Exception) -> str:
+    """Return why a file was refused, without its path."""
+    return str(error).removeprefix(f"{path}: ")

@@ -13,26 +13,24 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import soundfile
 import soxr
 
 from auricle.data import store
-from auricle.data.audio import load_waveform, open_recording
+from auricle.data.audio import load_waveform, open_recording, refusal_reason
 from auricle.data.manifest import Clip, Manifest, require_enough
 from auricle.data.media import MEDIA_FORMATS, media_version
 from auricle.data.processes import in_processes
 from auricle.data.store import cache_folder as cache_folder
-from auricle.data.threads import in_threads
+from auricle.data.threads import Result, in_threads
 from auricle.errors import RefusedError
 
 FORMAT_VERSION = 1  # of the rows; raise it when decoding, mixing down or resampling changes
 NUM_NAMED = 5  # refused files that a message spells out
 
-Progress = Callable[[int, int], None]
-T = TypeVar("T")
+Progress = Callable[[int, int], None]  # called with what is done, and all there is to do
 
 
 @dataclass(frozen=True)
@@ -149,7 +147,7 @@ def _load(
         else in_threads(partial(_or_refusal, decode), paths, workers)
     )
     for clip, row in zip(clips, rows, strict=True):
-        yield _reason(clip, row) if isinstance(row, RefusedError) else row
+        yield refusal_reason(clip.path, row) if isinstance(row, RefusedError) else row
 
 
 def _or_refusal(decode: Callable[[Path], np.ndarray], path: Path) -> np.ndarray | RefusedError:
@@ -165,18 +163,14 @@ def _content_hash(clip: Clip) -> str:
         with open_recording(clip.path) as file:
             return clip.path.suffix.lower() + hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, RefusedError) as error:
-        return _reason(clip, error)
-
-
-def _reason(clip: Clip, error: Exception) -> str:
-    return str(error).removeprefix(f"{clip.path}: ")
+        return refusal_reason(clip.path, error)
 
 
 def _hash(value: object) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
-def _counted(rows: Iterator[T], num_clips: int, on_progress: Progress | None) -> Iterator[T]:
+def _counted(rows: Iterator[Result], num_clips: int, on_progress: Progress | None) -> Iterator[Result]:
     for done, row in enumerate(rows, start=1):
         yield row
         if on_progress:

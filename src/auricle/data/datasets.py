@@ -11,21 +11,13 @@ from pathlib import Path
 from auricle.data import toy
 from auricle.data.audio import MAX_DURATION_S, header_duration_s
 from auricle.data.class_folders import class_folder_clips
-from auricle.data.folds import with_made_folds
+from auricle.data.folds import NUM_FOLDS, with_made_folds
 from auricle.data.grouping import EXAMPLE, FOLD, NamePattern, grouped_by_name
 from auricle.data.manifest import Clip as Clip
 from auricle.data.manifest import Manifest, require_enough
 from auricle.data.processes import in_processes
 from auricle.data.store import cache_folder
-from auricle.data.tables import (
-    ESC50_GROUP,
-    ESC50_TABLE,
-    URBANSOUND8K_GROUP,
-    URBANSOUND8K_TABLE,
-    esc50_clips,
-    own_clips,
-    urbansound8k_clips,
-)
+from auricle.data.tables import ESC50, URBANSOUND8K, Layout, own_clips
 from auricle.errors import RefusedError, UsageError, choices
 
 SOURCES = {
@@ -34,13 +26,13 @@ SOURCES = {
     "urbansound8k": "8,732 sounds of a city, 10 classes, up to 4 s (CC BY-NC 3.0)",
     "toy": "200 synthetic sounds, 10 classes, 2 s, made on the spot",
 }
-ESC50_CLIP_S, URBANSOUND8K_CLIP_S = 5.0, 4.0
 MAX_MEASURED_S = 10.0  # a folder's clips are cut to this, unless the person says otherwise
 
 _NO_GROUPS = (
     "No groups are given, so each file is its own group: clips cut from one recording may stand on both sides "
     "of a split."
 )
+LAYOUTS = {"esc10": ESC50, "esc50": ESC50, "urbansound8k": URBANSOUND8K}
 _FOLDERS = {
     "esc10": ("esc10", "ESC-10", "esc50", "ESC-50", "ESC-50-master"),
     "esc50": ("esc50", "ESC-50", "ESC-50-master"),
@@ -52,7 +44,7 @@ def load_manifest(
     source: str,
     *,
     root: Path | None = None,
-    num_folds: int = 5,
+    num_folds: int = NUM_FOLDS,
     seed: int = 0,
     clip_s: float | None = None,
     group_by: str | None = None,
@@ -124,8 +116,10 @@ def _described(
     pattern = NamePattern.parse(group_by) if group_by is not None and "{" in group_by else None
     column = None if pattern else group_by
     try:
-        named = source in SOURCES
-        found = _named(source, root, clip_s, column) if named else _own(source, clip_s, column, may_miss=may_miss)
+        if source in SOURCES:
+            found = _named_dataset(source, root, clip_s, column)
+        else:
+            found = _own_recordings(source, clip_s, column, may_miss=may_miss)
     except OSError as error:  # a folder on the way may not be entered
         raise RefusedError(f"{error.filename or source} cannot be read: {error.strerror}") from error
     if pattern is None:
@@ -141,14 +135,13 @@ def find_dataset(name: str, root: Path | None = None) -> Path | None:
         name: esc10, esc50 or urbansound8k.
         root: the only place to look in, itself and below. None: `$AURICLE_DATA`, then the user's cache.
     """
-    table = URBANSOUND8K_TABLE if name == "urbansound8k" else ESC50_TABLE
     if root is not None:
         roots = [root]
     else:
         given = os.environ.get("AURICLE_DATA")
         roots = [*([Path(given).expanduser()] if given else []), cache_folder() / "datasets"]
     places = [place for start in roots for place in (start, *(start / folder for folder in _FOLDERS[name]))]
-    return next((place for place in places if _is_file(place / table)), None)
+    return next((place for place in places if _is_file(place / LAYOUTS[name].table)), None)
 
 
 def _is_file(path: Path) -> bool:
@@ -158,42 +151,34 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _named(name: str, root: Path | None, clip_s: float | None, column: str | None) -> tuple[Manifest, bool]:
+def _named_dataset(name: str, root: Path | None, clip_s: float | None, column: str | None) -> tuple[Manifest, bool]:
     if name == "toy":
-        return _in_layout_of_esc50(name, toy.toy_folder(), clip_s or toy.CLIP_S, column), True
+        return _in_layout(ESC50, name, toy.toy_folder(), clip_s or toy.CLIP_S, column), True
     folder = find_dataset(name, root)
     if folder is None:
         looked = root or "$AURICLE_DATA or the user's cache"
         raise RefusedError(
             f"{name} is not in {looked}; get it with 'auricle data get {name} --yes', or name its folder with --data"
         )
-    if name == "urbansound8k":
-        return _in_layout_of_urbansound8k(name, folder, clip_s, column), True
-    return _in_layout_of_esc50(name, folder, clip_s, column, only_esc10=name == "esc10"), True
+    options = {"only_esc10": True} if name == "esc10" else {}
+    return _in_layout(LAYOUTS[name], name, folder, clip_s, column, **options), True
 
 
-def _in_layout_of_esc50(
-    source: str, folder: Path, clip_s: float | None, column: str | None, *, only_esc10: bool = False
+def _in_layout(
+    layout: Layout, source: str, folder: Path, clip_s: float | None, column: str | None, **options: bool
 ) -> Manifest:
-    column = column or ESC50_GROUP
-    clips = esc50_clips(folder, only_esc10=only_esc10, group_column=column)
-    return Manifest(source, tuple(clips), clip_s or ESC50_CLIP_S, grouping=f"the column {column}")
+    column = column or layout.group_column
+    clips = layout.read(folder, group_column=column, **options)
+    return Manifest(source, tuple(clips), clip_s or layout.clip_s, grouping=f"the column {column}")
 
 
-def _in_layout_of_urbansound8k(source: str, folder: Path, clip_s: float | None, column: str | None) -> Manifest:
-    column = column or URBANSOUND8K_GROUP
-    clips = urbansound8k_clips(folder, group_column=column)
-    return Manifest(source, tuple(clips), clip_s or URBANSOUND8K_CLIP_S, grouping=f"the column {column}")
-
-
-def _own(source: str, clip_s: float | None, column: str | None, *, may_miss: bool) -> tuple[Manifest, bool]:
+def _own_recordings(source: str, clip_s: float | None, column: str | None, *, may_miss: bool) -> tuple[Manifest, bool]:
     path = _expanded(source)
     grouping = None
     if source and path.is_dir():
-        if (path / ESC50_TABLE).is_file():
-            return replace(_in_layout_of_esc50(source, path, clip_s, column), untrusted=True), True
-        if (path / URBANSOUND8K_TABLE).is_file():
-            return replace(_in_layout_of_urbansound8k(source, path, clip_s, column), untrusted=True), True
+        for layout in (ESC50, URBANSOUND8K):
+            if (path / layout.table).is_file():
+                return replace(_in_layout(layout, source, path, clip_s, column), untrusted=True), True
         if column is not None:
             raise UsageError(
                 f"--group-by {column}: a folder has no columns; give a pattern such as '{EXAMPLE}', or a CSV"

@@ -18,14 +18,14 @@ from pathlib import Path
 from auricle.data.archives import unpack
 from auricle.data.datasets import find_dataset
 from auricle.data.store import cache_folder
-from auricle.data.tables import ESC50_TABLE, URBANSOUND8K_TABLE, esc50_clips, urbansound8k_clips
+from auricle.data.tables import ESC50, URBANSOUND8K, Layout
 from auricle.data.transfer import fetch
 from auricle.errors import MachineError, RefusedError, choices
 from auricle.files import machine_errors, write_json
 from auricle.runs import lock
 
 # Called with what is going on ("downloading", "unpacking"), bytes done, and bytes in all where that is known.
-Progress = Callable[[str, int, int | None], None]
+DownloadProgress = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -35,20 +35,20 @@ class Archive:
     url: str
     size_mb: int
     known_hash: str | None
-    table: Path
+    layout: Layout
     num_clips: int
     num_categories: int
 
 
 ARCHIVES = {
     "esc50": Archive(
-        "https://github.com/karolpiczak/ESC-50/archive/master.zip", 600, None, ESC50_TABLE, 2_000, 50
+        "https://github.com/karolpiczak/ESC-50/archive/master.zip", 600, None, ESC50, 2_000, 50
     ),  # an archive of a branch is packed anew at every download, so no hash is fixed
     "urbansound8k": Archive(
         "https://zenodo.org/records/1203745/files/UrbanSound8K.tar.gz",
         6_000,
         "md5:9aa69802bbf37fb986f71ec1483a196e",
-        URBANSOUND8K_TABLE,
+        URBANSOUND8K,
         8_732,
         10,
     ),
@@ -67,7 +67,9 @@ def archive_of(source: str) -> Archive:
     return ARCHIVES[DOWNLOADABLE[source]]
 
 
-def get(source: str, *, to: Path | None = None, url: str | None = None, on_progress: Progress | None = None) -> Path:
+def get(
+    source: str, *, to: Path | None = None, url: str | None = None, on_progress: DownloadProgress | None = None
+) -> Path:
     """Download a dataset, unless it is there, and return its folder.
 
     Args:
@@ -101,13 +103,13 @@ def get(source: str, *, to: Path | None = None, url: str | None = None, on_progr
             except RefusedError:
                 packed.unlink()
                 raise
-            write_json(folder / "auricle.json", _record(url or archive.url, packed, verified))
+            write_json(folder / "auricle.json", _download_record(url or archive.url, packed, verified))
             folder.rename(final)
             shutil.rmtree(work, ignore_errors=True)
     return final
 
 
-def _retrieve(url: str, known_hash: str | None, work: Path, report: Progress) -> Path:
+def _retrieve(url: str, known_hash: str | None, work: Path, report: DownloadProgress) -> Path:
     """Download through pooch, which checks the hash, with a transfer that resumes."""
     import pooch
 
@@ -123,15 +125,16 @@ def _retrieve(url: str, known_hash: str | None, work: Path, report: Progress) ->
         raise RefusedError(f"{url} is not the published file: its hash is not {known_hash}; run this again") from error
 
 
-def _unpacked(archive: Archive, packed: Path, to: Path, report: Progress) -> tuple[Path, list[str]]:
+def _unpacked(archive: Archive, packed: Path, to: Path, report: DownloadProgress) -> tuple[Path, list[str]]:
     """Unpack; return the dataset's folder in what came out, and what was found to be right."""
     shutil.rmtree(to, ignore_errors=True)
     unpack(packed, to, lambda done, total: report("unpacking", done, total))
-    tables = list(to.glob(f"*/{archive.table.as_posix()}"))
+    layout = archive.layout
+    tables = list(to.glob(f"*/{layout.table.as_posix()}"))
     if len(tables) != 1:
-        raise RefusedError(f"what came holds {len(tables)} tables {archive.table}, not one; run this again")
+        raise RefusedError(f"what came holds {len(tables)} tables {layout.table}, not one; run this again")
     folder = tables[0].parents[1]
-    clips = esc50_clips(folder) if archive.table == ESC50_TABLE else urbansound8k_clips(folder)
+    clips = layout.read(folder)
     num_present = sum(clip.path.is_file() for clip in clips)
     num_categories = len({clip.category for clip in clips})
     wanted = (archive.num_clips, archive.num_clips, archive.num_categories)
@@ -148,7 +151,7 @@ def _unpacked(archive: Archive, packed: Path, to: Path, report: Progress) -> tup
     return folder, verified
 
 
-def _record(url: str, path: Path, verified: list[str]) -> dict[str, object]:
+def _download_record(url: str, path: Path, verified: list[str]) -> dict[str, object]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     when = datetime.now(UTC).isoformat(timespec="seconds")

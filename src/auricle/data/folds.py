@@ -18,6 +18,7 @@ from auricle.errors import RefusedError, UsageError, choices
 
 DIVISIONS = Variants("protocols")
 PROTOCOLS = ("test-split", "k-fold", "official", "random")
+NUM_FOLDS = 5  # that are made where a dataset has none
 NUM_RANDOM_FOLDS = 4
 
 

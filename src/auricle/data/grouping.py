@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from auricle.data.manifest import Manifest
-from auricle.data.tables import MAX_FOLD_DIGITS
+from auricle.data.tables import whole_number
 from auricle.errors import RefusedError, UsageError
 
 EXAMPLE = "{fold}-{source}-*"
@@ -87,10 +87,11 @@ def grouped_by_name(manifest: Manifest, pattern: NamePattern) -> Manifest:
         if taken is None:
             strangers.append(clip.name)
             continue
-        fold = taken.pop(FOLD, None)
-        if fold is not None and not (fold.isascii() and fold.isdigit() and len(fold) <= MAX_FOLD_DIGITS):
-            raise RefusedError(f"{manifest.source}: in {clip.name!r}, {{fold}} is {fold!r} and no whole number from 0")
-        clips.append(replace(clip, group="-".join(taken.values()), fold=clip.fold if fold is None else int(fold)))
+        text = taken.pop(FOLD, None)
+        fold = clip.fold if text is None else whole_number(text)
+        if fold is None:
+            raise RefusedError(f"{manifest.source}: in {clip.name!r}, {{fold}} is {text!r} and no whole number from 0")
+        clips.append(replace(clip, group="-".join(taken.values()), fold=fold))
     if strangers:
         raise RefusedError(
             f"{manifest.source}: {len(strangers)} of {len(manifest.clips)} names do not fit {pattern.text!r}, first "

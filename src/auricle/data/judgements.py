@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auricle.data.datasets import SOURCES, find_dataset
-from auricle.data.tables import read_table
+from auricle.data.tables import read_table, whole_number
 from auricle.errors import RefusedError
 
 JUDGEMENTS = Path("meta", "human.csv")
-MOST_JUDGEMENTS = 10**9  # of one answer to one clip; more is a slip
 
 
 @dataclass(frozen=True)
@@ -56,15 +55,15 @@ def read_judgements(table: Path, categories: Mapping[str, str]) -> list[Judgemen
     """
     judgements = []
     for line, row in read_table(table, ("filename", "category", "heard_as", "count")):
-        clip, number = row["filename"], row["count"]
+        clip, number = row["filename"], whole_number(row["count"])
         if clip not in categories:
             continue
-        if not (number.isascii() and number.isdigit() and 0 < int(number) < MOST_JUDGEMENTS):
-            raise RefusedError(f"{table}: line {line}: a count is a whole number from 1 on, not {number!r}")
+        if not number:
+            raise RefusedError(f"{table}: line {line}: a count is a whole number from 1 on, not {row['count'][:40]!r}")
         if row["category"] != categories[clip]:
             raise RefusedError(
                 f"{table}: line {line}: {clip} is of {row['category']!r}, in the study of {categories[clip]!r}; "
                 "correct one of them"
             )
-        judgements.append(Judgement(clip, row["heard_as"], int(number)))
+        judgements.append(Judgement(clip, row["heard_as"], number))
     return judgements

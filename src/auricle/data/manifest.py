@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from auricle.errors import RefusedError
+from auricle.errors import RefusedError, count
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,9 @@ def require_enough(manifest: Manifest, num_folds: int | None = None) -> None:
         raise RefusedError(f"{where} holds no clips; add recordings of two classes or more")
     if len(manifest.categories) < 2:
         raise RefusedError(f"{where} holds one class only, {clips[0].category!r}; a classifier needs two or more")
-    name, count = Counter(clip.name for clip in clips).most_common(1)[0]
-    if count > 1:
-        raise RefusedError(f"{where} names {name!r} {count} times; name each clip once")
+    name, num_rows = Counter(clip.name for clip in clips).most_common(1)[0]
+    if num_rows > 1:
+        raise RefusedError(f"{where} names {name!r} {num_rows} times; name each clip once")
     num_folds = num_folds or len({clip.fold for clip in clips})
     if num_folds < 2:
         raise RefusedError(f"{where} has one fold only; give two or more, or none and auricle makes them")
@@ -86,7 +86,7 @@ def require_enough(manifest: Manifest, num_folds: int | None = None) -> None:
     category, fewest = min(counts.items(), key=lambda item: (item[1], item[0]))
     if fewest < num_folds:
         raise RefusedError(
-            f"{where}: class {category!r} has {fewest} clip{'s'[: fewest != 1]}, fewer than the {num_folds} folds; "
+            f"{where}: class {category!r} has {count(fewest, 'clip')}, fewer than the {num_folds} folds; "
             "add clips or leave the class out"
         )
 

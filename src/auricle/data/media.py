@@ -28,6 +28,11 @@ _SURE_FORMATS = ("mov", "matroska", "avi")  # whose lengths are written down and
 _MISSING_S = 0.25  # encoders pad, and containers round
 
 
+def media_suffixes(demuxer: str) -> tuple[str, ...]:
+    """Return the suffixes of the files that a demuxer of FFmpeg reads."""
+    return tuple(suffix for suffix, name in MEDIA_FORMATS.items() if name == demuxer)
+
+
 def media_version() -> str:
     """Return the version of PyAV; empty where it is not installed."""
     from importlib.metadata import PackageNotFoundError, version

@@ -21,12 +21,11 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import connection as channels
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
-from auricle.data.threads import NUM_AHEAD, num_cores
+from auricle.data.threads import NUM_AHEAD, Result
 from auricle.errors import MachineError, RefusedError
-
-T = TypeVar("T")
+from auricle.system import limit_memory, num_cores
 
 TIME_LIMIT_S = 120.0  # for one file
 MEMORY_LIMIT_BYTES = 2 * 2**30  # of one process, beyond what it starts with; an hour of sound needs 1.6 GB
@@ -34,13 +33,13 @@ _NUM_GIVEN = 2  # files that a process has at a time, so that it need not wait f
 
 
 def in_processes(
-    function: Callable[[Path], T],
+    function: Callable[[Path], Result],
     paths: Sequence[Path],
     *,
     workers: int | None = None,
     time_limit_s: float = TIME_LIMIT_S,
     memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
-) -> Iterator[T | RefusedError]:
+) -> Iterator[Result | RefusedError]:
     """Yield function(path), or the refusal of that file, for each path, in order.
 
     Args:
@@ -60,7 +59,7 @@ def in_processes(
         pool.end()
 
 
-def in_process(function: Callable[[Path], T], path: Path) -> T:
+def in_process(function: Callable[[Path], Result], path: Path) -> Result:
     """Return function(path), called in a process of its own.
 
     Raises:
@@ -117,11 +116,11 @@ def _without_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-class _Pool(Generic[T]):
+class _Pool(Generic[Result]):
     """The processes, the files that wait, and the results that wait for their turn."""
 
     def __init__(
-        self, function: Callable[[Path], T], paths: Sequence[Path], time_limit_s: float, memory_limit_bytes: int
+        self, function: Callable[[Path], Result], paths: Sequence[Path], time_limit_s: float, memory_limit_bytes: int
     ) -> None:
         self.function = function
         self.paths = paths
@@ -129,15 +128,15 @@ class _Pool(Generic[T]):
         self.memory_limit_bytes = memory_limit_bytes
         self.processes: list[_Process] = []
         self.waiting = deque(range(len(paths)))
-        self.found: dict[int, T | RefusedError] = {}
+        self.found: dict[int, Result | RefusedError] = {}
 
-    def results(self, num_processes: int) -> Iterator[T | RefusedError]:
+    def results(self, num_processes: int) -> Iterator[Result | RefusedError]:
         for place in range(len(self.paths)):
             while place not in self.found:
                 while len(self.processes) < num_processes:
                     self.processes.append(_Process(self.function, self.memory_limit_bytes))
                 self._give(place + NUM_AHEAD)
-                self._listen()
+                self._take_answers()
             yield self.found.pop(place)
 
     def end(self) -> None:
@@ -152,7 +151,7 @@ class _Pool(Generic[T]):
                     place = self.waiting.popleft()
                     process.give(place, self.paths[place])
 
-    def _listen(self) -> None:
+    def _take_answers(self) -> None:
         """Take the answers that are there, and see to processes that have died or take too long."""
         ready = channels.wait([process.channel for process in self.processes], timeout=1.0)
         for process in list(self.processes):
@@ -160,16 +159,16 @@ class _Pool(Generic[T]):
                 try:
                     place, result = process.channel.recv()
                 except (EOFError, OSError):
-                    self._bury(process, _last_words(process.end()))
+                    self._refuse_culprit(process, _how_it_ended(process.end()))
                 else:
                     process.given.remove(place)
                     process.since_s = time.monotonic()
                     self.found[place] = result
             elif process.given and time.monotonic() - process.since_s > self.time_limit_s:
                 process.end()
-                self._bury(process, f"decoding it takes longer than {self.time_limit_s:g} s")
+                self._refuse_culprit(process, f"decoding it takes longer than {self.time_limit_s:g} s")
 
-    def _bury(self, process: _Process, reason: str) -> None:
+    def _refuse_culprit(self, process: _Process, reason: str) -> None:
         """Refuse the file that a process died of; the others that it had wait again."""
         self.processes.remove(process)
         if not process.given:
@@ -179,7 +178,7 @@ class _Pool(Generic[T]):
         self.waiting.extendleft(reversed(others))
 
 
-def _last_words(code: int) -> str:
+def _how_it_ended(code: int) -> str:
     if code == -signal.SIGKILL:
         return "the system killed the decoder (SIGKILL), mostly because memory ran out"
     return f"the decoder crashed on it ({signal.Signals(-code).name if code < 0 else f'exit code {code}'})"
@@ -190,14 +189,14 @@ def _work(channel: channels.Connection, function: Callable[[Path], Any], memory_
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    _limit_memory(memory_limit_bytes)
+    limit_memory(memory_limit_bytes)
     with contextlib.suppress(EOFError, OSError):
         while True:
             place, path = channel.recv()
             channel.send((place, _attempt(function, path, memory_limit_bytes)))
 
 
-def _attempt(function: Callable[[Path], T], path: Path, memory_limit_bytes: int) -> T | RefusedError:
+def _attempt(function: Callable[[Path], Result], path: Path, memory_limit_bytes: int) -> Result | RefusedError:
     try:
         return function(path)
     except RefusedError as error:
@@ -206,14 +205,3 @@ def _attempt(function: Callable[[Path], T], path: Path, memory_limit_bytes: int)
         return RefusedError(f"{path}: decoding it takes more than {memory_limit_bytes / 2**30:g} GiB of memory")
     except Exception as error:  # a file of unknown origin: whatever it breaks, the others go on
         return RefusedError(f"{path}: cannot be decoded: {type(error).__name__}: {' '.join(str(error).split())}")
-
-
-def _limit_memory(num_bytes: int) -> None:
-    """Bound the address space; where the system knows no such limit, the time limit is left."""
-    import resource
-
-    with contextlib.suppress(OSError, ValueError):
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        limit = pages * resource.getpagesize() + num_bytes
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))

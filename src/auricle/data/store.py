@@ -27,7 +27,7 @@ DAY_S = 86_400
 
 
 @dataclass(frozen=True)
-class Entry:
+class CacheEntry:
     """What stands under a key: rows, float32 (N, T), read-only; and what was refused, place to reason."""
 
     waveforms: np.ndarray
@@ -43,7 +43,7 @@ def cache_folder() -> Path:
     return Path(pooch.os_cache("auricle"))
 
 
-def find(key: str) -> Entry | None:
+def find(key: str) -> CacheEntry | None:
     """Map an entry that is whole, and note that it was used; None where there is none."""
     description = _entries_folder() / f"{key}.json"
     try:
@@ -58,10 +58,10 @@ def find(key: str) -> Entry | None:
         return None
     with contextlib.suppress(OSError):  # a cache that others own
         os.utime(description)
-    return Entry(waveforms, refused)
+    return CacheEntry(waveforms, refused)
 
 
-def write(key: str, rows: Iterable[np.ndarray | str], num_samples: int, *, most_rows: int | None = None) -> Entry:
+def write(key: str, rows: Iterable[np.ndarray | str], num_samples: int, *, most_rows: int | None = None) -> CacheEntry:
     """Write rows of (T,) as they come; a row that is a text is a refusal. Two processes may write at once.
 
     Args:

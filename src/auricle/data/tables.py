@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from auricle.data.audio import SUFFIXES
@@ -13,7 +14,7 @@ from auricle.errors import RefusedError
 ESC50_TABLE = Path("meta", "esc50.csv")
 URBANSOUND8K_TABLE = Path("metadata", "UrbanSound8K.csv")
 ESC50_GROUP, URBANSOUND8K_GROUP = "src_file", "fsID"
-MAX_FOLD_DIGITS = 9
+MAX_DIGITS = 9  # of a fold or a count
 MAX_TABLE_BYTES = 2**28
 
 
@@ -46,6 +47,20 @@ def urbansound8k_clips(folder: Path, *, group_column: str = URBANSOUND8K_GROUP) 
         path = find_recording(folder / "audio" / f"fold{fold}", row["slice_file_name"])
         clips.append(Clip(path, row["slice_file_name"], row["class"], fold, row[group_column]))
     return clips
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the folder of a published dataset lies: its table, what reads that, and what is known of its clips."""
+
+    table: Path
+    read: Callable[..., list[Clip]]
+    group_column: str
+    clip_s: float
+
+
+ESC50 = Layout(ESC50_TABLE, esc50_clips, ESC50_GROUP, clip_s=5.0)
+URBANSOUND8K = Layout(URBANSOUND8K_TABLE, urbansound8k_clips, URBANSOUND8K_GROUP, clip_s=4.0)
 
 
 def own_clips(
@@ -97,7 +112,7 @@ def read_table(path: Path, required: Sequence[str]) -> list[tuple[int, dict[str,
     Raises:
         RefusedError: it cannot be read, a column is missing, or a row has an empty value or too many or too few.
     """
-    lines = _lines(path)
+    lines = _table_lines(path)
     header = [column.strip() for column in (lines[0][1] if lines else [])]
     if absent := [column for column in required if column not in header]:
         raise RefusedError(
@@ -106,10 +121,10 @@ def read_table(path: Path, required: Sequence[str]) -> list[tuple[int, dict[str,
         )
     if len(set(header)) < len(header):
         raise RefusedError(f"{path}: its first line names a column twice: {','.join(header)[:80]!r}; keep one")
-    return [(line, _row(path, line, header, values, required)) for line, values in lines[1:]]
+    return [(line, _table_row(path, line, header, values, required)) for line, values in lines[1:]]
 
 
-def _lines(path: Path) -> list[tuple[int, list[str]]]:
+def _table_lines(path: Path) -> list[tuple[int, list[str]]]:
     """Return the lines that are not empty, with their numbers."""
     try:
         if path.stat().st_size > MAX_TABLE_BYTES:
@@ -125,7 +140,7 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
         raise RefusedError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _row(path: Path, line: int, header: list[str], values: list[str], required: Sequence[str]) -> dict[str, str]:
+def _table_row(path: Path, line: int, header: list[str], values: list[str], required: Sequence[str]) -> dict[str, str]:
     if len(values) != len(header):
         raise RefusedError(f"{path}: line {line} has {len(values)} values, the header names {len(header)} columns")
     row = dict(zip(header, (value.strip() for value in values), strict=True))
@@ -151,7 +166,17 @@ def _exists(path: Path) -> bool:
         return False
 
 
+def whole_number(text: str) -> int | None:
+    """Read a whole number from 0 on that is not absurdly long; None where it is none.
+
+    >>> whole_number("12"), whole_number("-1"), whole_number("²")
+    (12, None, None)
+    """
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else None
+
+
 def _fold(table: Path, line: int, value: str) -> int:
-    if not (value.isascii() and value.isdigit() and len(value) <= MAX_FOLD_DIGITS):
+    fold = whole_number(value)
+    if fold is None:
         raise RefusedError(f"{table}: line {line}: a fold is a whole number from 0, not {value[:40]!r}")
-    return int(value)
+    return fold

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-S = TypeVar("S")
-T = TypeVar("T")
+from auricle.system import num_cores
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 NUM_AHEAD = 256  # items under way at most, so that results do not pile up in memory
 
 
-def in_threads(function: Callable[[S], T], items: Sequence[S], workers: int | None = None) -> Iterator[T]:
+def in_threads(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int | None = None
+) -> Iterator[Result]:
     """Yield function(item) for each item, in order.
 
     Args:
@@ -27,10 +30,3 @@ def in_threads(function: Callable[[S], T], items: Sequence[S], workers: int | No
             yield from executor.map(function, items[start : start + NUM_AHEAD])
     finally:
         executor.shutdown(cancel_futures=True)
-
-
-def num_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from auricle.data.folds import NUM_FOLDS
 from auricle.data.store import cache_folder
 from auricle.data.tables import ESC50_TABLE
 from auricle.files import machine_errors
@@ -25,11 +26,10 @@ from auricle.files import machine_errors
 VERSION = 1  # of the sounds; raise it when they change
 SAMPLE_RATE_HZ = 16_000
 CLIP_S = 2.0
-NUM_FOLDS = 5
 SOURCES_PER_FOLD = 2  # of a class
 CLIPS_PER_SOURCE = 2
 
-Sound = Callable[[np.ndarray, float, float, np.random.Generator], np.ndarray]
+Synthesis = Callable[[np.ndarray, float, float, np.random.Generator], np.ndarray]
 
 
 def _sine(times_s: np.ndarray, frequencies_hz: np.ndarray | float, harmonics: int) -> np.ndarray:
@@ -105,7 +105,7 @@ def _hiss(t: np.ndarray, pitch_hz: float, speed: float, generator: np.random.Gen
 
 
 # The sound, and the middle of its pitches: a source lies up to half an octave above or below.
-CLASSES: dict[str, tuple[Sound, float]] = {
+CLASSES: dict[str, tuple[Synthesis, float]] = {
     "chirp_down": (_chirp_down, 700),
     "chirp_up": (_chirp_up, 1_400),
     "chord": (_chord, 300),

@@ -41,7 +41,7 @@ def fetch(url: str, part: Path, on_progress: Callable[[int, int | None], None]) 
                 return
             reason = "the connection closed early"
         except requests.RequestException as error:
-            reason = _reason(error)
+            reason = _network_reason(error)
         if _size(part) <= before:
             break
     if not _size(part):
@@ -51,7 +51,7 @@ def fetch(url: str, part: Path, on_progress: Callable[[int, int | None], None]) 
     )
 
 
-def _reason(error: requests.RequestException) -> str:
+def _network_reason(error: requests.RequestException) -> str:
     """Say in a few words what went wrong; the whole chain of errors is a page."""
     import requests
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from auricle import files
 from auricle.audit.audit import Audit
-from auricle.audit.kinds import SEVERITIES, Case, Kind
+from auricle.audit.finding_types import SEVERITIES, Finding, FindingType
 from auricle.data.audio import read_mono
 from auricle.data.manifest import Clip
 from auricle.data.processes import in_processes
@@ -93,7 +93,7 @@ def _overview(audit: Audit) -> Table:
     return Table("findings", ("Every kind of finding.",), columns, groups)
 
 
-def _kind(pictures: _Pictures, kind: Kind, cases: Sequence[Case]) -> Section:
+def _kind(pictures: _Pictures, kind: FindingType, cases: Sequence[Finding]) -> Section:
     fix: Text = (Strong("What to do: "), f"{kind.fix}.")
     blocks: list[Block] = [Paragraph(fix)]
     if any(case.clips for case in cases):
@@ -157,7 +157,7 @@ class _Pictures:
         self.clips: dict[str, Clip] = {clip.name: clip for clip in audit.survey.manifest.clips}
         self.num_drawn = 0
 
-    def of_cases(self, kind: Kind, cases: Sequence[Case]) -> Iterator[Panel]:
+    def of_cases(self, kind: FindingType, cases: Sequence[Finding]) -> Iterator[Panel]:
         names = list(dict.fromkeys(name for case in cases[:MAX_PICTURES] for name in case.clips))[:MAX_PICTURES]
         yield from self._drawn([self.clips[name] for name in names], [shortened(name, 36) for name in names])
 

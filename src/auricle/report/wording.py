@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from auricle.errors import count as count
+
 MOST_NAMED, FIRST_NAMED = 10, 6  # things named in a sentence: all up to the most, else the first
 MINUS = "\N{MINUS SIGN}"
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -120,15 +122,6 @@ def probability(p: float) -> str:
     if p < 0.001:
         return "< 0.001"
     return f"{p:.2f}" if p >= 0.1 else f"{p:.3f}"
-
-
-def count(number: int, noun: str, plural: str | None = None) -> str:
-    """Write a number and its noun.
-
-    >>> count(1, "cell"), count(1200, "class", "classes")
-    ('1 cell', '1,200 classes')
-    """
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def listing(words: Iterable[str], last: str = "and") -> str:

@@ -24,7 +24,7 @@ from auricle.errors import MachineError
 from auricle.model.frames import FrameMaker
 from auricle.runs import Cell, CellName, StudyFolder
 from auricle.scoring.predictions import Predictions, write_predictions
-from auricle.study.machine import num_cores
+from auricle.system import num_cores
 
 BASELINES = ("majority", "mfcc-logistic", "mfcc-forest")
 SEED = 0

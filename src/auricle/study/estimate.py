@@ -268,9 +268,9 @@ def _take_steps(channel: Connection, work: Work, device: str, threads: int) -> N
     end_with_parent()
     import torch
 
+    from auricle.system import keep_freed_memory
     from auricle.training.evaluate import cut_windows, window_logits
     from auricle.training.fit import peak_memory_mb
-    from auricle.training.memory import keep_freed_memory
     from auricle.training.start import fresh_model, fresh_trainer
 
     torch.set_num_threads(threads)

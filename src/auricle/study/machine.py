@@ -10,16 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from auricle.errors import UsageError, choices
+from auricle.system import num_cores
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PACKAGES = ("auricle", "torch", "numpy", "scikit-learn", "soundfile", "soxr", "pydantic", "wandb")
-
-
-def num_cores() -> int:
-    """Return how many processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def check_workers(workers: int | None, device: str) -> None:

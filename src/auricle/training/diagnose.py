@@ -12,11 +12,11 @@ from auricle.config import Preset, TrainingConfig, parse_overrides, revalidated
 from auricle.data.cache import Recordings
 from auricle.data.folds import Split
 from auricle.errors import DivergedError
+from auricle.system import keep_freed_memory
 from auricle.training.causes import Case, Cure, likely_cause
 from auricle.training.evaluate import Sets, curve_point
 from auricle.training.loop import Trainer, run_training
 from auricle.training.measure import measure
-from auricle.training.memory import keep_freed_memory
 from auricle.training.start import choose_device, prepare_training, training_clips
 from auricle.training.watch import Watch
 

@@ -22,12 +22,12 @@ from auricle.model.describe import describe
 from auricle.runs import Cell, json_line, write_metrics
 from auricle.scoring.metrics import score_predictions
 from auricle.scoring.predictions import Predictions, read_predictions, write_predictions
+from auricle.system import keep_freed_memory
 from auricle.training.causes import Case, collapse
 from auricle.training.checkpoint import resume, save_checkpoint
 from auricle.training.evaluate import Clips, scored_probabilities
 from auricle.training.loop import EpochRecord, Trainer, run_training
 from auricle.training.measure import measure
-from auricle.training.memory import keep_freed_memory
 from auricle.training.share import Share
 from auricle.training.start import choose_device, prepare_training, training_clips
 from auricle.training.watch import Watch, standing

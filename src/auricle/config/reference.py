@@ -1,0 +1,220 @@
+"""Every setting of a preset as people read it: what it is called, its value with its unit, whether it takes part."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from auricle.config.sections import BlockConfig, Preset, Section, section_within
+
+LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+ABSENT = "–"  # stands for a value that takes no part
+SPOKEN = {None: "none", "relu": "ReLU", "gelu": "GELU"}
+OFF = {0: "off"}
+SHIFTS = {True: "cyclic", False: "off"}
+OPTIMISERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "muon": "Muon, with AdamW"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How a field is called and its value printed.
+
+    Attributes:
+        label: what people call the field.
+        form: what stands around the value, such as "{} Hz"; with "%", a share is printed in percent.
+        names: what some values are called, such as 0: "off".
+        applies: whether it takes part, given the preset, or the block whose field it is; None: always.
+    """
+
+    label: str
+    form: str = "{}"
+    names: Mapping[Any, str] = field(default_factory=dict)
+    applies: Callable[[Any], bool] | None = None
+
+
+def _has_bands(preset: Preset) -> bool:
+    return preset.frontend.kind != "raw"
+
+
+def _pools(block: BlockConfig) -> bool:
+    return block.pool != "none"
+
+
+def _optimiser(preset: Preset) -> str:
+    return preset.training.optimizer
+
+
+SHOWN = {
+    "audio.sample_rate_hz": Shown("Sample rate", "{} Hz"),
+    "audio.window_s": Shown("Window", "{} s"),
+    "audio.window_hop_s": Shown("Window hop", "{} s"),
+    "frontend.kind": Shown("Features", names={"raw": "waveform", "mfcc": "MFCC"}),
+    "frontend.num_bands": Shown("Mel bands", applies=_has_bands),
+    "frontend.num_coefficients": Shown("MFCCs", applies=lambda p: p.frontend.kind == "mfcc"),
+    "frontend.transform_ms": Shown("Fourier window", "{} ms", applies=_has_bands),
+    "frontend.hop_ms": Shown("Frame hop", "{} ms", applies=_has_bands),
+    "frontend.min_hz": Shown("Lowest frequency", "{} Hz", applies=_has_bands),
+    "frontend.max_hz": Shown("Highest frequency", "{} Hz", names={None: "half the sample rate"}, applies=_has_bands),
+    "frontend.floor": Shown("Log floor", applies=_has_bands),
+    "base.layout": Shown("Layout of the features", names={"bands-as-channels": "bands as channels"}),
+    "base.blocks.axes": Shown("Convolution axes"),
+    "base.blocks.channels": Shown("Channels"),
+    "base.blocks.kernel": Shown("Kernel"),
+    "base.blocks.stride": Shown("Stride"),
+    "base.blocks.padding": Shown("Padding", names={None: "half the kernel"}),
+    "base.blocks.bias": Shown("Bias", names={None: "where no norm follows"}),
+    "base.blocks.norm": Shown("Norm"),
+    "base.blocks.activation": Shown("Activation"),
+    "base.blocks.residual": Shown("Residual"),
+    "base.blocks.pool": Shown("Pooling"),
+    "base.blocks.pool_size": Shown("Pool size", applies=_pools),
+    "base.blocks.dropout": Shown("Dropout", names=OFF),
+    "base.blocks.dropout_before_pool": Shown("Dropout before pooling", applies=lambda b: _pools(b) and b.dropout > 0),
+    "base.blocks.channels_to_rows": Shown("Channels to rows"),
+    "base.blocks.repeat": Shown("Repeats"),
+    "encoder.num_heads": Shown("Attention heads"),
+    "encoder.num_blocks": Shown("Encoder blocks"),
+    "encoder.width": Shown("Width"),
+    "encoder.mlp_width": Shown("MLP width", names={None: "no hidden layer"}),
+    "encoder.activation": Shown("Activation", applies=lambda p: p.encoder.mlp_width is not None),
+    "encoder.dropout": Shown("Dropout", names=OFF),
+    "encoder.pool_to_steps": Shown("Time steps pooled to", names={None: "off"}),
+    "encoder.tokens": Shown("Tokens", names={"time": "time steps", "map": "cells of the map"}),
+    "encoder.projection": Shown("Projection"),
+    "encoder.cls": Shown("<cls>"),
+    "encoder.positions": Shown("Positions"),
+    "encoder.norm": Shown("Norm"),
+    "encoder.final_norm": Shown("Final norm"),
+    "encoder.qkv_bias": Shown("Attention bias"),
+    "encoder.pad_heads": Shown("Padded heads", applies=lambda p: p.encoder.width % p.encoder.num_heads > 0),
+    "head.pool": Shown("Pooling", applies=lambda p: p.encoder is None),
+    "head.hidden": Shown("Hidden layers"),
+    "head.dropout": Shown("Dropout", names=OFF),
+    "training.epochs": Shown("Epochs"),
+    "training.max_steps": Shown("Maximum steps"),
+    "training.batch_size": Shown("Batch size", "{} windows"),
+    "training.windows": Shown("Windows", names={"random": "at random places", "grid": "all that score a clip"}),
+    "training.views": Shown("Passes over the clips per epoch"),
+    "training.optimizer": Shown("Optimiser", names=OPTIMISERS),
+    "training.learning_rate": Shown("Learning rate"),
+    "training.matrix_learning_rate": Shown("Learning rate of matrices", applies=lambda p: _optimiser(p) == "muon"),
+    "training.weight_decay": Shown("Weight decay", names=OFF),
+    "training.momentum": Shown("Momentum", applies=lambda p: _optimiser(p) in ("sgd", "muon")),
+    "training.schedule": Shown("Schedule"),
+    "training.warmup_epochs": Shown("Warm-up", "{} epochs", names=OFF),
+    "training.label_smoothing": Shown("Label smoothing", names=OFF),
+    "training.gradient_clip": Shown("Gradient clipping (norm)", names=OFF),
+    "training.weight_average": Shown("Weight averaging (decay)", names=OFF),
+    "training.precision": Shown("Precision"),
+    "augmentation.shift": Shown("Time shift", names=SHIFTS, applies=lambda p: not p.augmentation.stretch),
+    "augmentation.stretch": Shown("Time stretch", "up to {} %", names=OFF),
+    "augmentation.mix": Shown("Mixing", "{} % of windows", names=OFF),
+    "augmentation.gain_db": Shown("Gain", "up to ± {} dB", names=OFF),
+    "augmentation.band_shift": Shown("Frequency shift", "up to ± {} bands", names=OFF, applies=_has_bands),
+    "augmentation.filter_db": Shown("Random filter", "{} dB (standard deviation)", names=OFF),
+    "augmentation.time_mask_s": Shown("Time mask", "up to {} s", names=OFF),
+    "augmentation.band_mask": Shown("Frequency mask", "up to {} bands", names=OFF, applies=_has_bands),
+    "augmentation.feature_frame_mask": Shown("Time mask of features", "up to {} frames", names=OFF),
+    "augmentation.feature_row_mask": Shown("Row mask of features", "up to {} rows", names=OFF),
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A field of a preset and its value, to be read.
+
+    Attributes:
+        section: of the preset, such as "training"; `Preset.model_fields[section].title` is its heading.
+        field: in that section, such as "epochs"; "blocks.channels" for a field of the blocks.
+        label: what people call it, such as "Gradient clipping (norm)".
+        value: with its unit, "off" where it switches something off; of blocks, in turn, where they differ: 16 × 2 / 32.
+        description: what it means, and which values are allowed.
+        applies: whether it takes part in this preset; momentum does not where Adam trains.
+    """
+
+    section: str
+    field: str
+    label: str
+    value: str
+    description: str
+    applies: bool
+
+
+def settings(preset: Preset) -> tuple[Setting, ...]:
+    """Return every setting of a preset, in the order of the configuration; those of an absent encoder do not apply.
+
+    >>> from auricle.config import load_preset
+    >>> values = {setting.field: setting.value for setting in settings(load_preset("report-b-cnn"))}
+    >>> values["windows"], values["feature_frame_mask"]
+    ('all that score a clip', 'up to 20 frames')
+    """
+    found: list[Setting] = []
+    for name, section_field in Preset.model_fields.items():
+        if kind := section_within(section_field.annotation):
+            found += _section_settings(name, kind, getattr(preset, name), preset)
+    return tuple(found)
+
+
+def _section_settings(name: str, kind: type[Section], section: Section | None, preset: Preset) -> Iterator[Setting]:
+    for key, info in kind.model_fields.items():
+        if part := section_within(info.annotation):
+            for inner, inner_info in part.model_fields.items():
+                blocks = getattr(section, key)
+                yield _setting(name, f"{key}.{inner}", inner_info, [(getattr(b, inner), b) for b in blocks])
+        else:
+            yield _setting(name, key, info, [(getattr(section, key), preset)] if section else [])
+
+
+def _setting(section: str, key: str, info: FieldInfo, values: Iterable[tuple[Any, Any]]) -> Setting:
+    """Return a setting of one or more values, each with what decides whether it takes part."""
+    shown = SHOWN[f"{section}.{key}"]
+    written = [_written(value, shown) if not shown.applies or shown.applies(of) else ABSENT for value, of in values]
+    value = " / ".join(_runs(written)) or ABSENT
+    description = "; ".join([info.description or "", *filter(None, [_limits(info)])])
+    return Setting(section, key, shown.label, value, description, applies=any(one != ABSENT for one in written))
+
+
+def _runs(written: list[str]) -> Iterator[str]:
+    """Yield the values of blocks in turn, equal neighbours as one; a value that all share stands alone.
+
+    >>> " / ".join(_runs(["16", "16", "32"])), *_runs(["3", "3"])
+    ('16 × 2 / 32', '3')
+    """
+    for value, same in itertools.groupby(written):
+        num = len(list(same))
+        yield value if num in (1, len(written)) else f"{value} × {num}"
+
+
+def _written(value: Any, shown: Shown) -> str:
+    """Return one value as people read it.
+
+    >>> _written(0.25, SHOWN["augmentation.stretch"]), _written((64, 32), SHOWN["head.hidden"])
+    ('up to 25 %', '64, 32')
+    """
+    if isinstance(value, tuple):
+        return ", ".join(_written(part, shown) for part in value) or "none"
+    names = SPOKEN | dict(shown.names)
+    if value in names:
+        return names[value]
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if "%" in shown.form:
+        value *= 100
+    return shown.form.format(
+        f"{value:g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
+    )
+
+
+def _limits(info: FieldInfo) -> str:
+    """Return the range that a field allows, such as "at least 0, below 1"."""
+    found = [
+        f"{words} {limit:g}"
+        for constraint in info.metadata
+        for name, words in LIMITS.items()
+        if (limit := getattr(constraint, name, None)) is not None
+    ]
+    return ", ".join(found)
