@@ -53,7 +53,7 @@ def _kind(module: nn.Module) -> str:
     return names[type(module).__name__]
 
 
-def _rows(model: nn.Module) -> dict[str, nn.Module]:
+def _table_rows(model: nn.Module) -> dict[str, nn.Module]:
     """Return the modules that are rows, none inside another."""
     rows: dict[str, nn.Module] = {}
     for name, module in model.named_modules():
@@ -101,7 +101,7 @@ def describe(preset: Preset, num_classes: int, clip_s: float) -> dict[str, Any]:
             "parameters": sum(p.numel() for p in row.parameters()),
             "multiply_adds": sum(work.get(m, 0) for m in row.modules()),
         }
-        for name, row in _rows(model).items()
+        for name, row in _table_rows(model).items()
     ]
     loose = [(name, p) for name, p in model.named_parameters() if name in ("summary.cls", "summary.positions")]
     own = [row["name"].startswith("summary.") and row["name"] != "summary.projection" for row in layers]
