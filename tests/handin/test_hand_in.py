@@ -193,6 +193,14 @@ def test_a_preset_is_the_same_after_it_was_spelt_out(name):
     assert read_presets(spelt)[name].model_dump(exclude={"about"}) == presets[name].model_dump(exclude={"about"})
 
 
+@pytest.mark.parametrize("source", ["esc10", "esc50", "urbansound8k", "toy"])
+def test_the_recordings_of_a_named_dataset_are_read_where_they_lie(make_study, source):
+    text = program_text(load_study(make_study(source=source, models=("cnn",))), "answer.py")
+    assert "def read_clips(folder: Path) -> list[Clip]:" in text
+    assert ('if row["esc10"] == "True"' in text) == (source == "esc10")
+    assert "CLIPS =" not in text
+
+
 def test_hostile_names_do_nothing(make_study, tmp_path):
     categories = ('"""; raise SystemExit("hacked")', "=cmd|' /C calc'!A0", "a\\\nb\r{curly}%s", "狗")
     folder = make_study(source='/data/"""{0}', categories=categories, models=("cnn",), skipped=[('x"""\\', "bad")])

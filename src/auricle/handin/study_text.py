@@ -23,16 +23,19 @@ from auricle.data.manifest import Clip
 
 def read_clips(folder: Path) -> list[Clip]:
     """Read the table of clips from a folder in ESC-50's layout: meta/esc50.csv and audio/, in any format."""
-    files = {{path.stem: path for path in (folder / "audio").iterdir()}}
+    audio = folder / "audio"
+    files = {{path.stem: path for path in audio.iterdir()}}
     with (folder / "meta" / "esc50.csv").open(newline="", encoding="utf-8") as table:
         rows = [row for row in csv.DictReader(table){only_esc10}]
+    names = [row["filename"] for row in rows]
+    paths = [files.get(Path(name).stem, audio / name) for name in names]
     return [
-        Clip(files[Path(row["filename"]).stem], row["filename"], row["category"], int(row["fold"]), row["src_file"])
-        for row in rows
+        Clip(path, name, row["category"], int(row["fold"]), row["src_file"])
+        for path, name, row in zip(paths, names, rows, strict=True)
     ]
 '''
 
-ONLY_ESC10 = ' if row["esc10"] == "True"'
+_ONLY_ESC10 = ' if row["esc10"] == "True"'
 
 _TOY = '''"""The recordings: ten classes of synthetic sound, made in the folder `--data` where they are not there."""
 from pathlib import Path
@@ -77,12 +80,12 @@ def read_clips(folder: Path) -> list[Clip]:
     """Read the table above; the names of files are relative to the folder."""
     rows = csv.DictReader(io.StringIO(CLIPS))
     return [
-        Clip(_place(folder, row["clip"]), row["clip"], row["category"], int(row["fold"]), row["group"])
+        Clip(_path_of(folder, row["clip"]), row["clip"], row["category"], int(row["fold"]), row["group"])
         for row in rows
     ]
 
 
-def _place(folder: Path, name: str) -> Path:
+def _path_of(folder: Path, name: str) -> Path:
     """Return where a recording lies: in the folder, or in `audio` below it."""
     path = find_recording(folder, name)
     return path if path.exists() else find_recording(folder / "audio", name)
@@ -143,7 +146,7 @@ def recordings_text(study: Study) -> str:
     if named and source == "urbansound8k":
         return _URBANSOUND8K
     if named and source in ("esc10", "esc50"):
-        return _ESC50.format(about=SOURCES[source], only_esc10=ONLY_ESC10 if source == "esc10" else "")
+        return _ESC50.format(about=SOURCES[source], only_esc10=_ONLY_ESC10 if source == "esc10" else "")
     table = StudyFolder(study.folder).manifest.read_bytes().decode("utf-8", "surrogatepass")
     return _OWN.format(table=literal(table.replace("\r\n", "\n")))
 
