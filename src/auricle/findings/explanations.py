@@ -67,7 +67,7 @@ def explanations(
     import torch
 
     from auricle.bundle.layout import attention_layout
-    from auricle.model.transformer import Encoder
+    from auricle.model.transformer import Encoder, attention_weights
     from auricle.training.evaluate import window_probabilities
     from auricle.training.finished import load_network
 
@@ -91,7 +91,7 @@ def explanations(
                 continue
             windows = torch.from_numpy(windowing.cut(frames, num))  # (W, bands, T)
             assert isinstance(network.summary, Encoder)
-            weights = network.summary.attention_weights(network.base(network.frontend(windows)))
+            weights = attention_weights(network.summary, network.base(network.frontend(windows)))
             maps = torch.stack(weights, dim=1).double().numpy()  # (W, layers, H, tokens, tokens)
         found[name] = attention_over_time(maps, layout, windowing, duration_s)
     return found

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from auricle.errors import RefusedError
-from auricle.model.classifier import Classifier, window_frames
-from auricle.model.describe import window_starts_s
+from auricle.model.classifier import Classifier, window_frames, window_starts_s
 from auricle.probes.attention import read
 from auricle.probes.changes import band_edges_hz, blanked_bands, blanked_moments, moment_edges, networks, sounds
 from auricle.probes.record import Blanked, Probe, ProbeAnswers
