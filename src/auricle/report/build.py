@@ -24,7 +24,7 @@ from auricle.report.chapters.training import training
 from auricle.report.chapters.tuning import tuning
 from auricle.report.chapters.why import why
 from auricle.report.document import Chapter, Document, Report, Section
-from auricle.report.figures.style import style
+from auricle.report.figures.drawing import drawn_in, keep
 from auricle.report.numbering import numbered
 from auricle.report.prose import sections_of
 from auricle.report.render import to_html, to_pdf
@@ -83,9 +83,9 @@ def build_report(study_folder: Path, *, on_progress: Callable[[str], None] | Non
     content = numbered(document)
     folder = StudyFolder(study.folder).report
     write_findings(folder / "findings.json", report.findings)
-    figures = {f"{panel.name}.svg": panel.svg for panel in document.panels()}
-    for name, svg in figures.items():
-        files.write_text(folder / "figures" / name, svg)
+    panels = tuple(document.panels())
+    figures = {f"{panel.name}.svg": panel.svg for panel in panels}
+    keep(folder / "figures", panels)
     for table in document.tables():
         write_csv(folder / "tables" / f"{table.name}.csv", table)
     _keep_only(folder / "figures", figures)
@@ -101,7 +101,7 @@ def compose(report: Report) -> Document:
     """Return the whole report of a study that has a finished cell."""
     study = report.study
     sections: list[Section] = []
-    with style():
+    with drawn_in(StudyFolder(study.folder).report / "figures"):
         for make in CHAPTERS:
             if (chapter := make(report)) is not None:
                 sections += sections_of(make.__name__, chapter.values, chapter.exhibits)

@@ -17,7 +17,8 @@ from auricle.data.processes import in_processes
 from auricle.errors import RefusedError
 from auricle.report.document import Document, Exhibit, Figure
 from auricle.report.figures.dataset import sample
-from auricle.report.figures.style import Panel, drawable, panel, style
+from auricle.report.figures.drawing import Panel, panel
+from auricle.report.figures.style import drawable, style
 from auricle.report.numbering import numbered
 from auricle.report.prose import sections_of
 from auricle.report.render import to_html

@@ -12,7 +12,8 @@ from typing import Any
 
 from auricle.findings.findings import Findings
 from auricle.findings.study import Study
-from auricle.report.figures.style import Panel, palette
+from auricle.report.figures.drawing import Panel
+from auricle.report.figures.style import palette
 from auricle.report.table import Table
 from auricle.report.wording import Text, anchors, protocol_title
 

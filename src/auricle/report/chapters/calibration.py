@@ -10,7 +10,8 @@ from auricle.findings.calibration import ModelCalibration
 from auricle.report.chapters.summary import phrase_values
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures.calibration import reliability_diagram
-from auricle.report.figures.style import drawable, panel
+from auricle.report.figures.drawing import panel
+from auricle.report.figures.style import drawable
 from auricle.report.table import Column, Table, Value
 from auricle.report.wording import decimal, spoken
 

@@ -16,9 +16,9 @@ from auricle.findings.head_count import HeadCount, head_counts, published_head_c
 from auricle.findings.scores import ComparativeRow, weighted_mean
 from auricle.report.chapters.summary import phrase_values
 from auricle.report.document import Chapter, Exhibit, Figure, Report
+from auricle.report.figures.drawing import panel
 from auricle.report.figures.ranking import ranking_bars
 from auricle.report.figures.results import f1_by_model
-from auricle.report.figures.style import panel
 from auricle.report.table import Column, Range, Table, Value
 from auricle.report.wording import MOST_NAMED, interval, listing, points, probability, span
 from auricle.scoring.difference import Difference

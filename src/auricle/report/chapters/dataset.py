@@ -5,7 +5,8 @@ from __future__ import annotations
 from auricle.findings.dataset import Dataset, Samples
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures.dataset import class_counts, sample
-from auricle.report.figures.style import drawable, panel
+from auricle.report.figures.drawing import panel
+from auricle.report.figures.style import drawable
 from auricle.report.table import Column, Table, Value
 from auricle.report.wording import count, shortened, spoken
 

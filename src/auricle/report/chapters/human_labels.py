@@ -5,8 +5,9 @@ from __future__ import annotations
 from auricle.findings.human_labels import HumanComparison, LabelledClass, MissedClip
 from auricle.report.chapters.comparison import foremost, foremost_of_many
 from auricle.report.document import Chapter, Exhibit, Figure, Report
+from auricle.report.figures.drawing import panel
 from auricle.report.figures.results import confusion
-from auricle.report.figures.style import MUTED, panel
+from auricle.report.figures.style import MUTED
 from auricle.report.table import Column, Table, Value
 from auricle.report.wording import shortened, spoken, visible
 

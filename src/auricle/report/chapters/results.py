@@ -12,8 +12,8 @@ from auricle.findings.scores import ComparativeRow
 from auricle.findings.study import CellEvidence
 from auricle.report.chapters.summary import COLLAPSED, phrase_values
 from auricle.report.document import Chapter, Exhibit, Figure, Report
+from auricle.report.figures.drawing import panel
 from auricle.report.figures.results import confusion, f1_bars, roc
-from auricle.report.figures.style import panel
 from auricle.report.table import Column, Marked, Table, Value, spread
 from auricle.report.wording import spoken
 from auricle.scoring.metrics import Curve, mean_curve, one_vs_rest

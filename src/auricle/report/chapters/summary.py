@@ -12,8 +12,8 @@ from auricle.findings.reference import published_best
 from auricle.findings.scores import ComparativeRow
 from auricle.findings.study import Study
 from auricle.report.document import Chapter, Figure, Report
+from auricle.report.figures.drawing import panel
 from auricle.report.figures.results import accuracies
-from auricle.report.figures.style import panel
 from auricle.report.table import Column, Marked, Spread, Table, Value
 from auricle.report.wording import percent
 from auricle.training.watch import MEANINGS

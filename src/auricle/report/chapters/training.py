@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from auricle.config import Preset, settings
 from auricle.findings.study import Study
 from auricle.report.document import Chapter, Figure, Report
-from auricle.report.figures.style import drawable, panel
+from auricle.report.figures.drawing import panel
+from auricle.report.figures.style import drawable
 from auricle.report.figures.training import Quantity, curves, largest_loss
 from auricle.report.table import Column, Table, Value
 from auricle.report.wording import listing

@@ -7,7 +7,7 @@ from typing import Any
 
 from auricle.findings.tuning import Tuning
 from auricle.report.document import Chapter, Exhibit, Figure, Report
-from auricle.report.figures.style import panel
+from auricle.report.figures.drawing import panel
 from auricle.report.figures.tuning import importance_bars, parallel, progress, short_names
 from auricle.report.table import Column, Table
 from auricle.report.wording import listing

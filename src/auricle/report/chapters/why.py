@@ -16,7 +16,8 @@ from auricle.report.chapters.comparison import MOST_SHOWN, foremost, foremost_of
 from auricle.report.chapters.summary import phrase_values
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures import why as draw
-from auricle.report.figures.style import MUTED, Panel, drawable, panel
+from auricle.report.figures.drawing import Panel, panel
+from auricle.report.figures.style import MUTED, drawable
 from auricle.report.table import Column, Range, Table, Value
 from auricle.report.wording import count, decimal, listing, percent, points, shortened, spoken, visible
 from auricle.scoring.difference import Difference

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from auricle.report.figures.drawing import drawing
 from auricle.report.figures.style import HALF_IN, MUTED, canvas
 from auricle.scoring.calibration import Reliability
 from auricle.scoring.statistics import wilson_interval
@@ -12,6 +13,7 @@ from auricle.scoring.statistics import wilson_interval
 LARGEST = 70.0  # area of the fullest bin's mark, square points
 
 
+@drawing
 def reliability_diagram(
     bins: Reliability, tempered: Reliability | None, num_cells: int, colour: str, title: str
 ) -> Figure:

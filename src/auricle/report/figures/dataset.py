@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
+from auricle.report.figures.drawing import drawing
 from auricle.report.figures.style import HALF_IN, INK, MUTED, SERIES, canvas, drawable
 
 RANGE_DB = 70.0
@@ -19,6 +20,7 @@ MOST_FRAMES = 240
 ENVELOPE_COLUMNS = 300
 
 
+@drawing
 def class_counts(counts: Mapping[str, Mapping[int, int]], folds: Sequence[int]) -> Figure:
     """Draw the clips of each class, one shade a fold."""
     row_in = 0.17 if len(counts) <= 12 else 0.15
@@ -45,6 +47,7 @@ def class_counts(counts: Mapping[str, Mapping[int, int]], folds: Sequence[int]) 
     return figure
 
 
+@drawing
 def sample(waveform: np.ndarray, sample_rate_hz: int, title: str) -> Figure:
     """Draw a clip: its waveform above, its mel spectrogram below, on one axis of time.
 

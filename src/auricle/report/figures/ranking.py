@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 
 from auricle.findings.ranking import Rank
+from auricle.report.figures.drawing import drawing
 from auricle.report.figures.style import HALF_IN, INK, MUTED, canvas, drawable
 from auricle.report.wording import span
 
 BAR_STEP = 3.4  # distance of two bars, in percent of the axis
 
 
+@drawing
 def ranking_bars(
     ranking: Sequence[Rank], ties: Sequence[tuple[int, int]], colours: Mapping[str, str], title: str
 ) -> Figure:

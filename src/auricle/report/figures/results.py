@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from auricle.findings.scores import ComparativeRow
+from auricle.report.figures.drawing import drawing
 from auricle.report.figures.style import (
     GRID,
     HALF_IN,
@@ -29,6 +30,7 @@ FLAT_IN = 2.5  # height of a panel of half the width, so that one and a half mod
 MANY = 12  # classes; above it, figures name only what stands out
 
 
+@drawing
 def accuracies(
     rows: Sequence[ComparativeRow],
     cells: Mapping[str, Sequence[float]],
@@ -64,6 +66,7 @@ def accuracies(
     return figure
 
 
+@drawing
 def confusion(
     matrix: np.ndarray, categories: Sequence[str], colour: str, title: str = "", given: str = "answer"
 ) -> Figure:
@@ -105,6 +108,7 @@ def confusion(
     return figure
 
 
+@drawing
 def f1_bars(means: Sequence[float], cells: Sequence[Sequence[float]], categories: Sequence[str], colour: str) -> Figure:
     """Draw the F1 of each class: a bar for the mean over cells, a dot for each cell.
 
@@ -126,6 +130,7 @@ def f1_bars(means: Sequence[float], cells: Sequence[Sequence[float]], categories
     return figure
 
 
+@drawing
 def f1_by_model(means: Mapping[str, Sequence[float]], categories: Sequence[str], colours: Mapping[str, str]) -> Figure:
     """Draw the F1 of each class for all models: one dot a model.
 
@@ -148,6 +153,7 @@ def f1_by_model(means: Mapping[str, Sequence[float]], categories: Sequence[str],
     return figure
 
 
+@drawing
 def roc(curves: Sequence[Curve | None], mean: Curve | None, categories: Sequence[str]) -> Figure:
     """Draw one-vs-rest ROC curves: all classes where they are few, else the five lowest; and the mean of all."""
     width, height = (HALF_IN, FLAT_IN) if len(categories) <= MANY else (SMALL_IN, 0.98 * SMALL_IN)

@@ -7,24 +7,18 @@ report they become CSS variables, which is how a figure follows a dark page.
 from __future__ import annotations
 
 import contextlib
-import io
-import re
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import get_font
 from matplotlib.ft2font import FT2Font
 from matplotlib.patches import Rectangle
-from matplotlib.transforms import Bbox
 
 from auricle.report.wording import shortened, visible
 
@@ -109,51 +103,3 @@ def drawable(name: str, place: int, length: int = 22) -> str:
 
 def _font() -> FT2Font:
     return get_font(mpl.font_manager.findfont("DejaVu Sans"))
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One picture of a figure: its name, its SVG, its width, and its content in words."""
-
-    name: str
-    svg: str
-    width_in: float
-    alt: str
-
-
-def panel(figure: Figure, name: str, alt: str) -> Panel:
-    """Turn a figure, drawn inside `style`, into a panel of this name."""
-    _fit(figure)
-    return Panel(name, _to_svg(figure), float(figure.get_figwidth()), alt)
-
-
-def _fit(figure: Figure) -> None:
-    """Give the axes all the room that their labels leave; one measurement, where matplotlib's own layout takes four."""
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    axes = [part.get_window_extent() for part in figure.axes]
-    inner, outer = Bbox.union(axes), Bbox.union([part.get_tightbbox(renderer) or part.bbox for part in figure.axes])
-    width, height = figure.bbox.width, figure.bbox.height
-    margin = MARGIN_IN * figure.dpi
-    figure.subplots_adjust(
-        left=(inner.x0 - outer.x0 + margin) / width,
-        right=1 - (outer.x1 - inner.x1 + margin) / width,
-        bottom=(inner.y0 - outer.y0 + margin) / height,
-        top=1 - (outer.y1 - inner.y1 + margin) / height,
-    )
-
-
-def _to_svg(figure: Figure) -> str:
-    """Return a figure as SVG without metadata, comments, needless digits and ids that nothing refers to."""
-    file = io.StringIO()
-    FigureCanvasSVG(figure).print_svg(file)
-    svg = file.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(?<= d=")[^"]+', lambda path: re.sub(r"-?\d+\.\d{3,}", _short, path[0]), svg)
-    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', svg))
-    svg = re.sub(r' id="([^"]+)"', lambda mark: mark[0] if mark[1] in used else "", svg)
-    return re.sub(r"\s*\n\s*", "\n", svg)
-
-
-def _short(number: re.Match[str]) -> str:
-    return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")

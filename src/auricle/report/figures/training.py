@@ -9,12 +9,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from auricle.report.figures.drawing import drawing
 from auricle.report.figures.style import HALF_IN, INK, MUTED, canvas
 
 History = Sequence[Mapping[str, Any]]
 Quantity = Literal["accuracy", "loss"]
 
 
+@drawing
 def curves(
     histories: Sequence[History], quantity: Quantity, *, colour: str, top: float, title: str, marks: Sequence[int] = ()
 ) -> Figure:

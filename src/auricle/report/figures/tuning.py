@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from auricle.report.figures.drawing import drawing
 from auricle.report.figures.style import HALF_IN, INK, MUTED, SERIES, canvas
 
 WIDE_IN = 6.6
@@ -18,6 +19,7 @@ Entry = Mapping[str, Any]
 Described = Mapping[str, Any]  # of a parameter: {choices} or {low, high, log, whole}
 
 
+@drawing
 def progress(done: Sequence[Entry], pruned: Sequence[Entry], num_trials: int) -> Figure:
     """Draw the validation loss of every trial in the order of the search, and the best so far.
 
@@ -54,6 +56,7 @@ def progress(done: Sequence[Entry], pruned: Sequence[Entry], num_trials: int) ->
     return figure
 
 
+@drawing
 def importance_bars(shares: Mapping[str, float]) -> Figure:
     """Draw how much each parameter decides, the most important on top."""
     figure, axes = canvas(HALF_IN, max(2.1, 0.6 + 0.17 * len(shares)))
@@ -70,6 +73,7 @@ def importance_bars(shares: Mapping[str, float]) -> Figure:
     return figure
 
 
+@drawing
 def parallel(parameters: Mapping[str, Described], done: Sequence[Entry]) -> Figure:
     """Draw each trial as a line through its values to its validation loss; the better, the darker, the best in colour.
 

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from auricle.report.figures.drawing import drawing
 from auricle.report.figures.style import GRID, HALF_IN, INK, MEDIUM_IN, MUTED, canvas, drawable, squares
 from auricle.scoring.difference import Difference
 
@@ -15,6 +16,7 @@ MARKS = "oDs^vPX"
 UNKNOWN = "·"
 
 
+@drawing
 def missed(shares: np.ndarray, row_names: Sequence[str], column_names: Sequence[str], colours: Sequence[str]) -> Figure:
     """Draw which clips are missed: a row a clip, a column a model, deeper the more of its cells miss it.
 
@@ -41,6 +43,7 @@ def missed(shares: np.ndarray, row_names: Sequence[str], column_names: Sequence[
     return figure
 
 
+@drawing
 def costs(
     costs_of: Mapping[str, Mapping[str, Difference]], titles: Mapping[str, str], colours: Mapping[str, str]
 ) -> Figure:
@@ -76,6 +79,7 @@ def costs(
     return figure
 
 
+@drawing
 def blanked(
     drops: Mapping[str, Sequence[Difference]],
     part_names: Sequence[str],
@@ -108,6 +112,7 @@ def blanked(
     return figure
 
 
+@drawing
 def blanked_by_class(
     drops: np.ndarray,
     categories: Sequence[str],
@@ -145,6 +150,7 @@ def blanked_by_class(
     return figure
 
 
+@drawing
 def attention(moments: np.ndarray, categories: Sequence[str], window_s: float, colour: str, title: str) -> Figure:
     """Draw what `<cls>` reads: for each block and head, classes over the moments of a window.
 

@@ -1,0 +1,170 @@
+"""From a drawing to the SVG of a panel; one that a folder holds already, made of the same, is not drawn again.
+
+A report is built again and again: after each part of a study, after probes, after a search. Drawing is the largest part
+of it, so figures/drawn.json keeps a hash of all that each panel is made of: what is drawn, by which code, and its SVG.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+
+from auricle import files
+from auricle.report.figures.style import MARGIN_IN, style
+
+P = ParamSpec("P")
+KEPT_FILE = "drawn.json"
+_kept: ContextVar[tuple[Path, Mapping[str, Any]] | None] = ContextVar("kept", default=None)
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """A figure that is not drawn yet: the function that draws it, and of what."""
+
+    function: Callable[..., Figure]
+    args: tuple[Any, ...]
+    named: Mapping[str, Any]
+
+    def draw(self) -> Figure:
+        """Draw it."""
+        return self.function(*self.args, **self.named)
+
+    @property
+    def made_of(self) -> str:
+        """Return a hash of what would be drawn, and of the code that would draw it."""
+        hashed = hashlib.sha256(_code().encode())
+        _add(hashed, (self.function.__module__, self.function.__qualname__, self.args, self.named))
+        return hashed.hexdigest()
+
+
+def drawing(function: Callable[P, Figure]) -> Callable[P, Drawing]:
+    """Let a function that draws a figure put it off until a panel needs it."""
+
+    @functools.wraps(function)
+    def put_off(*args: P.args, **named: P.kwargs) -> Drawing:
+        return Drawing(function, args, named)
+
+    return put_off
+
+
+@functools.cache
+def _code() -> str:
+    """Return a hash of the modules that draw, and of matplotlib's version."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return files.digest(b"".join([mpl.__version__.encode(), *(path.read_bytes() for path in sources)]))
+
+
+def _add(hashed: Any, value: Any) -> None:
+    """Add a value to a hash: records by their fields, arrays by their bytes, all else as it is written."""
+    if isinstance(value, np.ndarray):
+        hashed.update(f"{value.dtype}{value.shape}".encode() + np.ascontiguousarray(value).tobytes())
+    elif is_dataclass(value):
+        _add(hashed, [type(value).__qualname__, *(getattr(value, item.name) for item in fields(value))])
+    elif isinstance(value, Mapping):
+        _add(hashed, [*value.items()])
+    elif isinstance(value, list | tuple):
+        hashed.update(f"{len(value)}[".encode())
+        for item in value:
+            _add(hashed, item)
+    else:
+        hashed.update(f"{value!r};".encode("utf-8", "surrogatepass"))
+
+
+@contextlib.contextmanager
+def drawn_in(folder: Path) -> Iterator[None]:
+    """Draw in the report's style for as long as the block runs, but for the panels that a folder holds already."""
+    known: Mapping[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError):
+        known = json.loads((folder / KEPT_FILE).read_text(encoding="utf-8"))
+    token = _kept.set((folder, known if isinstance(known, dict) else {}))
+    try:
+        with style():
+            yield
+    finally:
+        _kept.reset(token)
+
+
+def keep(folder: Path, panels: Sequence[Panel]) -> None:
+    """Write the panels, each as NAME.svg, and what they are made of.
+
+    Raises:
+        MachineError: the disk refuses.
+    """
+    for panel in panels:
+        files.write_text(folder / f"{panel.name}.svg", panel.svg)
+    made = {panel.name: [panel.made_of, files.digest(panel.svg.encode()), panel.width_in] for panel in panels}
+    files.write_json(folder / KEPT_FILE, made)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture of a figure: its name, its SVG, its width, its content in words, and a hash of what it is made of."""
+
+    name: str
+    svg: str
+    width_in: float
+    alt: str
+    made_of: str = ""
+
+
+def panel(picture: Drawing, name: str, alt: str) -> Panel:
+    """Turn a drawing into a panel of this name; inside `drawn_in`, only if its folder has no such panel."""
+    made_of = picture.made_of
+    if (kept := _kept.get()) is not None:
+        folder, known = kept
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            was_made_of, digest, width_in = known[name]
+            svg = (folder / f"{name}.svg").read_text(encoding="utf-8")
+            if was_made_of == made_of and files.digest(svg.encode()) == digest:
+                return Panel(name, svg, float(width_in), alt, made_of)
+    figure = picture.draw()
+    _fit(figure)
+    return Panel(name, _to_svg(figure), float(figure.get_figwidth()), alt, made_of)
+
+
+def _fit(figure: Figure) -> None:
+    """Give the axes all the room that their labels leave; one measurement, where matplotlib's own layout takes four."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    axes = [part.get_window_extent() for part in figure.axes]
+    inner, outer = Bbox.union(axes), Bbox.union([part.get_tightbbox(renderer) or part.bbox for part in figure.axes])
+    width, height = figure.bbox.width, figure.bbox.height
+    margin = MARGIN_IN * figure.dpi
+    figure.subplots_adjust(
+        left=(inner.x0 - outer.x0 + margin) / width,
+        right=1 - (outer.x1 - inner.x1 + margin) / width,
+        bottom=(inner.y0 - outer.y0 + margin) / height,
+        top=1 - (outer.y1 - inner.y1 + margin) / height,
+    )
+
+
+def _to_svg(figure: Figure) -> str:
+    """Return a figure as SVG without metadata, comments, needless digits and ids that nothing refers to."""
+    file = io.StringIO()
+    FigureCanvasSVG(figure).print_svg(file)
+    svg = file.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'(?<= d=")[^"]+', lambda path: re.sub(r"-?\d+\.\d{3,}", _short, path[0]), svg)
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', svg))
+    svg = re.sub(r' id="([^"]+)"', lambda mark: mark[0] if mark[1] in used else "", svg)
+    return re.sub(r"\s*\n\s*", "\n", svg)
+
+
+def _short(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
