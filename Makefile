@@ -5,7 +5,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 STUDY ?= runs/esc10
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run report test test-long check format golden bench bench-data bench-robust bench-scaling bench-serving clean
+.PHONY: help run report test test-long check format golden bench bench-data bench-report bench-robust bench-scaling bench-serving clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
@@ -56,6 +56,9 @@ bench-data: .venv/installed-dev  ## what the check of a dataset finds, and what 
 
 bench-serving: .venv/installed-dev  ## how fast a bundle is, into RESULTS.md: make bench-serving BUNDLE=DIR CELL=DIR
 	@$(BIN)/python benchmarks/serving.py $(BUNDLE) $(if $(CELL),--cell $(CELL)) --results RESULTS.md
+
+bench-report: .venv/installed-dev  ## what a report costs, first and again, into RESULTS.md: STUDY=DIR
+	@$(BIN)/python benchmarks/report.py $(STUDY) --results RESULTS.md
 
 bench-robust: .venv/installed-dev  ## what checkpoints and failing trackers cost a training, into RESULTS.md
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/checkpoints.py --results RESULTS.md
