@@ -143,7 +143,7 @@ def _measure(
     for model, probes in probed.items():
         for name, of_cells in values(probes).items():
             table = answers.laid_out(zip([probe.clips for probe in probes], of_cells, strict=True))
-            if (one := difference(table, answers.groups)) is not None:
+            if (one := difference(table, answers.groups, model)) is not None:
                 raw[model, name] = one
     found: dict[str, dict[Key, Difference]] = {model: {} for model in probed}
     for (model, name), one in adjusted(raw).items():

@@ -10,13 +10,12 @@ from auricle import files
 from auricle.errors import AuricleError
 from auricle.findings.findings import find, write_findings
 from auricle.findings.study import Study, load_study
-from auricle.report.chapters.architectures import architectures
 from auricle.report.chapters.calibration import calibration
 from auricle.report.chapters.closing import assumptions, listening, missing, reproduce, resources
 from auricle.report.chapters.comparison import comparison
 from auricle.report.chapters.dataset import dataset
 from auricle.report.chapters.human_labels import human_labels
-from auricle.report.chapters.methods import methods
+from auricle.report.chapters.methods import architectures, methods
 from auricle.report.chapters.reported import reported
 from auricle.report.chapters.results import results
 from auricle.report.chapters.summary import summary

@@ -14,27 +14,12 @@ from auricle.findings.study import Study
 from auricle.report.document import Chapter, Figure, Report
 from auricle.report.figures.results import accuracies
 from auricle.report.figures.style import panel
-from auricle.report.table import Column, Marked, Spread, Table, Value
+from auricle.report.table import Marked, Spread, Table, columns
 from auricle.report.wording import percent
 from auricle.training.watch import MEANINGS
 
 FEW_GROUPS = 6  # of test clips, below which an interval over groups is a guess
 COLLAPSED, BASELINE = ("†", "collapsed"), ("‡", "free baseline")
-COLUMNS = (
-    Column("model", "Model", "code"),
-    Column("cells", "Cells", "count"),
-    Column("clip_accuracy", "Clips right, %", "percent", "high"),
-    Column("window_accuracy", "Windows right, %", "percent", "high"),
-    Column("macro_precision", "Precision", "ratio", "high"),
-    Column("macro_recall", "Recall", "ratio", "high"),
-    Column("macro_f1", "F1", "ratio", "high"),
-    Column("macro_auc", "AUC", "ratio", "high"),
-    Column("loss", "Loss", "ratio", "low"),
-    Column("calibration_error", "Calibr. error", "ratio"),  # the majority class is calibrated, and useless
-    Column("parameters", "Parameters", "count"),
-    Column("multiply_adds", "Mult.-adds, M", "millions"),
-    Column("minutes", "Min. each", "minutes"),
-)
 
 
 def summary(report: Report) -> Chapter:
@@ -113,15 +98,16 @@ def _accuracies(report: Report) -> Figure:
 
 def _table(report: Report) -> Table:
     """Return the table of all configurations: one row a model and baseline, grouped by protocol."""
-    groups: dict[str, list[tuple[Value, ...]]] = {
+    shown = columns("comparative")
+    groups = {
         report.title_of(protocol): [
             (_marked(row), row.cells, Spread(row.accuracy, row.accuracy_sd),
-             *(getattr(row, column.key) for column in COLUMNS[3:]))
+             *(getattr(row, column.key) for column in shown[3:]))
             for row in (*comparison.rows, *comparison.baselines)
         ]
         for protocol, comparison in report.findings.comparisons.items()
     }  # fmt: skip
-    return Table(COLUMNS, groups)
+    return Table(shown, groups)
 
 
 def _marked(row: ComparativeRow) -> str | Marked:
