@@ -21,10 +21,8 @@ class ClassDifference:
     """Two models on the clips of one class.
 
     Attributes:
-        category: of the clips.
         difference: share that its first model gets right, less that of the second.
         won: clips that the first gets right more often, the clearest first.
-        lost: clips that the second does.
     """
 
     category: str
@@ -92,8 +90,6 @@ class Lead:
     """What one model is ahead of another in.
 
     Attributes:
-        ahead: a model.
-        behind: the other.
         classes: those of which it gets more right, with the difference, 0..1, the clearest first.
         clips: those that it gets right more often, the clearest first.
     """

@@ -18,13 +18,11 @@ class Collapse:
     """A cell that collapsed.
 
     Attributes:
-        cell: which.
         kind: of `training.watch.MEANINGS`; None where only its answers to the test clips show it.
         epoch: at which it was recognised while it was trained; None where it was not.
         cause: the likely one, measured then; None where it was not.
         cure: `section.field=value` words to try first.
         answer: the category that it gives most often on its test clips.
-        answer_share: how often, 0..1.
     """
 
     cell: CellName

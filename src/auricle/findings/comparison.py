@@ -21,14 +21,12 @@ class Comparison:
     """What a protocol of a study shows of its models.
 
     Attributes:
-        protocol: its name.
         rows: of the networks, in the order of the study.
         baselines: of what needs no network, the most accurate first.
         pairs: every two networks, the more accurate first; tests adjusted for their number.
         against_baseline: every network against the best baseline; adjusted likewise.
         validation_pairs: every two networks on the validation clips of all trainings, where each clip is validated by
             one training of a seed (k-fold): more clips than the test set has, none of them trained on.
-        validation_clips: how many those are.
         detectable: smallest true difference of the two most accurate networks that the test clips would show four
             times in five; None where even the largest would not, or one network stands alone.
         ranking: the networks in order, with the ranks that the data leave open to each.
@@ -98,11 +96,7 @@ class Comparison:
 
 
 def not_above_baseline(rows: Sequence[ComparativeRow]) -> list[ComparativeRow]:
-    """Return the networks of a protocol that are no more accurate than its best baseline; none where it has none.
-
-    Args:
-        rows: of the networks and baselines of the protocol.
-    """
+    """Return the networks of a protocol that are no more accurate than its best baseline; none where it has none."""
     best = max((row.accuracy for row in rows if row.baseline), default=None)
     return [row for row in rows if best is not None and not row.baseline and row.accuracy <= best]
 

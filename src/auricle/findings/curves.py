@@ -26,15 +26,10 @@ class CurveReading:
 
     Attributes:
         train: training accuracy at the last epoch, 0..1.
-        validation: validation accuracy there.
-        gap: train - validation.
         interval: of the gap over cells, 95 %; None for one cell.
         lowest: epoch at which the smoothed validation loss is lowest.
         rise: validation loss at the end over that lowest one, 1 and more.
         fall: the same over the one a tenth of the epochs before.
-        epochs: of the training.
-        cells: of the model.
-        collapsed: those among them that collapsed.
     """
 
     train: float

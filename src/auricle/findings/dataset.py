@@ -18,15 +18,9 @@ class Dataset:
 
     Attributes:
         source: its name, or its path.
-        digest: hash of its content.
-        clip_s: length of a clip.
         sample_rate_hz: of the samples in the report.
         categories: the K names, alphabetical.
         counts: category to fold to number of clips.
-        folds: the fold numbers, ascending.
-        groups: clip to group.
-        notes: sentences for the reader.
-        skipped: files left out, each with the reason.
         leaky_protocols: those that put clips of one group on both sides.
         split_groups: how many groups stand in several folds.
         ungrouped: whether nothing says which clips belong together, so that each is its own group.

@@ -22,12 +22,6 @@ def explain_mistakes(
 ) -> dict[tuple[str, str], Explanation]:
     """Return where each model looked while it was mistaken, by model and clip, as far as its weights are there.
 
-    Args:
-        study: whose models they are.
-        mistakes: each of one cell and clip.
-        paths: clip to recording.
-        duration_s: how much of each recording counts.
-
     Raises:
         RefusedError: weights that do not fit, or a recording that cannot be read.
     """
@@ -52,12 +46,7 @@ def explanations(
 ) -> dict[str, Explanation]:
     """Return where a cell's network looked in each clip: attention, or what it loses when a moment is silenced.
 
-    Args:
-        cell: finished; without its weights nothing is known.
-        preset: of its model.
-        num_classes: K.
-        clips: name to recording.
-        duration_s: how much of each counts.
+    Without the weights of the cell nothing is known.
 
     Raises:
         RefusedError: weights that do not fit, or a recording that cannot be read.

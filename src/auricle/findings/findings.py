@@ -31,12 +31,8 @@ class Findings:
 
     Attributes:
         main_protocol: the one that answers the question.
-        comparisons: by protocol.
-        collapses: of all cells.
         calibrations: of each model under the main protocol, of which is all that follows.
-        class_differences: classes in which two models differ.
         curves: learning curves, read, of the models with validation clips.
-        uses: what the models use that were probed.
         human_labels: people and the models on the test clips of the main protocol; None where nobody was asked.
         reference: the claims of four published reports beside what was measured; none without their models.
         tuning: the search that came before the study; None where there was none.

@@ -23,10 +23,8 @@ class HeadCount:
     """What a protocol shows about the number of heads of one network.
 
     Attributes:
-        protocol: its name.
         family: number of heads to model, ascending: of all models that differ in that alone.
         rows: number of heads to row, of those that the protocol trained; two at least.
-        pairs: of those that were compared.
     """
 
     protocol: str
@@ -51,9 +49,7 @@ class HeadClaim:
 
     Attributes:
         accuracies: number of heads to the printed accuracy, 0..1.
-        num_clips: test clips behind each.
         low: lower end of the 95 % interval (Wilson) of the best.
-        high: upper end.
     """
 
     accuracies: Mapping[int, float]

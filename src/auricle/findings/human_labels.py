@@ -67,7 +67,6 @@ class LabelledClass:
 
     Attributes:
         category: None for all clips.
-        num_clips: that people labelled.
         right: share of the labels that are right.
         models_right: model to the share of its trainings' answers that are.
         agreement: how often two people give a clip the same answer.
@@ -87,9 +86,6 @@ class MissedClip:
     """A clip that people or the trainings of all models mostly get wrong.
 
     Attributes:
-        clip: its name.
-        category: the true one.
-        num_labels: given by people.
         right: share of these that are right.
         named_instead: what people named most often but for the true class, `ANOTHER` for none of the study's classes;
             None where all are right.
@@ -111,11 +107,6 @@ class HumanComparison:
     """People and the models of a protocol on the test clips that people labelled, every clip counted alike.
 
     Attributes:
-        num_labels: given by people.
-        median_labels: of a clip.
-        fewest_labels: of a clip.
-        num_clips: that were labelled.
-        num_test_clips: of the protocol.
         people: share of labels that are right.
         models: model to the share of its trainings' answers that are right.
         differences: people less each model, in the order of `models`; tests adjusted for their number.
@@ -188,13 +179,7 @@ def _only(answers: Answers, columns: Sequence[int]) -> Answers:
 
 
 def compare_with_people(labels: HumanLabels, models: Sequence[str], *, num_test_clips: int) -> HumanComparison:
-    """Compare models and people on the clips that people labelled.
-
-    Args:
-        labels: of people, beside the answers of the models.
-        models: which to compare, one at least.
-        num_test_clips: of the protocol.
-    """
+    """Compare models and people on the clips that people labelled."""
     answers, counts = labels.answers, labels.counts
     num_labels = counts.sum(axis=1)
     among, agreement = labels.agreement_of_people, {model: labels.agreement(model) for model in models}

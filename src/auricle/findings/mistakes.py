@@ -19,8 +19,6 @@ class Mistake:
     """A clip that a model answered wrongly, in the cell where it was surest of that.
 
     Attributes:
-        clip: its name.
-        truth: index of its category.
         answer: index of the category that it was taken for.
         probabilities: of every category in that cell, 0..1.
         num_wrong: how many cells of the model answered wrongly.

@@ -56,11 +56,8 @@ class Claim:
     """One configuration of a report's model, under one protocol of auricle's.
 
     Attributes:
-        report: A, B, C or D.
         model: the preset.
-        protocol: under which it is measured here.
         by_window: whether the report scores windows, not clips.
-        parameters: reported.
         said: the figures as they are printed: `test` or `best_test`, `validation`, `f1`, `auc`, ...
     """
 
@@ -94,16 +91,12 @@ class Measured:
     """What the cells of a model under a protocol give; shares are 0..1.
 
     Attributes:
-        cells: how many are finished.
         accuracy: of test windows or clips.
         low: lower end of its 95 % interval for other clips (`scoring.statistics.share_interval`), as windows of a clip
             are alike.
-        high: upper end.
         best: the highest accuracy of a cell.
         macro_f1: of the same windows or clips.
         macro_auc: None where a class is absent.
-        parameters: counted.
-        collapsed: cells whose training collapsed.
         cause: the likely one of the first collapse for which one is known.
         recovered: cells whose training collapsed for a while.
     """
@@ -126,17 +119,13 @@ class ReferenceRow:
     """A claim beside what was measured of it; or what the study trained in a way that no report has.
 
     Attributes:
-        report: A, B, C or D.
-        by_window: whether windows are scored, not clips.
         preset: the report's model, or the study's where no report has it.
         model: the study's; None where it has none like it.
-        protocol: under which it is measured.
         leaky: whether clips of one group stand on both sides under it.
         recipe: `optimizer`, `learning_rate`, `epochs` and `max_steps`, as far as they are known.
         claim: None where no report has this configuration.
         measured: None where no cell is finished.
         absence: why there is nothing measured.
-        verdict: how the two stand to each other.
         reasons: why they differ, as far as that is known; none where one of the two is missing.
     """
 
@@ -180,9 +169,7 @@ def _presets_called(model: str) -> list[str]:
 def beside_reports(study: Study, rows: Sequence[ComparativeRow]) -> tuple[ReferenceRow, ...]:
     """Return every claim of the reports, then what the study trained in ways that none has; none without their models.
 
-    Args:
-        study: the evidence.
-        rows: of its networks, under all protocols.
+    `rows`: of its networks, under all protocols.
     """
     if not any(model.startswith(PREFIX) for model in study.presets):
         return ()
@@ -266,13 +253,7 @@ def _reference_row(
 
 
 def measure(study: Study, row: ComparativeRow, *, by_window: bool) -> Measured:
-    """Return what a study measured of a model under a protocol.
-
-    Args:
-        study: the evidence.
-        row: of the model.
-        by_window: whether every window of the test clips is scored, as if it were a clip.
-    """
+    """Return what a study measured of a model under a protocol; by window, each is scored as if it were a clip."""
     cells = study.of(row.model, row.protocol)
     fallen = collapses(cells)
     scores = {

@@ -104,15 +104,7 @@ def baseline_rows(study: Study, protocol: str) -> list[ComparativeRow]:
 def comparative_row(
     study: Study, model: str, protocol: str, cells: Sequence[CellEvidence], *, baseline: bool = False
 ) -> ComparativeRow:
-    """Return the row of one model or baseline.
-
-    Args:
-        study: the evidence.
-        model: its name.
-        protocol: whose cells they are.
-        cells: of the model under the protocol, one at least.
-        baseline: whether it needs no network.
-    """
+    """Return the row of one model or baseline; `cells` are its own under the protocol, one at least."""
     answers, key = study.answers[protocol], baseline_key(model) if baseline else model
     tested, (low, high) = answers.tested_by(key), answers.interval(key)
     weights = cell_weights(cells)

@@ -33,13 +33,10 @@ class CellEvidence:
     """One finished cell.
 
     Attributes:
-        name: model, protocol, fold, seed.
         windows: what it says of every window, of validation and test.
-        clips: what it says of the test clips.
         test: scores of the test set, as `scoring.metrics.score_predictions` gives them.
         validation: the same of the validation set; None where the protocol has none.
         history: one record an epoch.
-        costs: metrics.json.
     """
 
     name: CellName
@@ -64,16 +61,13 @@ class Study:
     """A study as it stands on disk.
 
     Attributes:
-        config: what was asked.
         presets: model name to its resolved preset, in the order of the study.
         layers: model name to its layers and counts, for the models that have them.
         cells: the finished cells, by protocol and model in the order of the study.
         baselines: what needs no network, on the same folds; none in a study of an older auricle.
-        missing: the cells of the plan that are not among them.
         machine: system, processor, cores, memory, device.
         commit: of auricle's source; None for an installed package.
         commands: what was typed, the first one first; without what changes no number.
-        started: ISO time.
     """
 
     folder: Path

@@ -18,17 +18,12 @@ class Tuning:
 
     Attributes:
         protocol: whose validation folds judged.
-        folds: those.
-        sampler: which chose the sets.
-        pruner: which ended trials early.
-        num_trials: that were asked for.
         num_clips: that the trials were given.
         num_test_clips: that were not loaded.
         parameters: name to what may be tried: {choices} or {low, high, log, whole}.
         importance: name to the share of a parameter in what made trials good; empty where it is not known.
         states: of all trials, with their numbers.
         done: the trials that came to their end, the lowest validation loss first.
-        pruned: those that ended early.
         tested: the best set as the study trained it, under each protocol.
     """
 
@@ -61,10 +56,6 @@ class Tuning:
 
 def tuning_of(study: Study, rows: Sequence[ComparativeRow]) -> Tuning | None:
     """Return what the search before a study says; None where there was none, or no trial came to its end.
-
-    Args:
-        study: the evidence.
-        rows: of its networks, under all protocols.
 
     Raises:
         RefusedError: the record of the search is damaged.

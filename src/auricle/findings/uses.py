@@ -38,7 +38,6 @@ class BlockReading:
     """What the heads of `<cls>` read in one block, means over heads, windows and cells.
 
     Attributes:
-        heads: how many.
         tokens: that they can read from, with `<cls>`.
         read: how many of them they read from, as if evenly: the exponential of the entropy.
         fewest: the same of the head with fewest.
@@ -63,12 +62,7 @@ class ModelUses:
     """What a model uses.
 
     Attributes:
-        cells: that were probed.
-        num_clips: that they were probed with.
-        window_s: length of a window.
         costs: change of sound or network to the share of right answers that it costs.
-        bands: parts of the spectrum.
-        moments: parts of the clip.
         blocks: of the encoder; none without one.
         attention: of `<cls>` over S moments of a window, of the first cell, by block, head and class, (L, H, K, S);
             None where tokens are no moments.

@@ -27,14 +27,7 @@ def cls_attention(model: Classifier, windows: Tensor) -> Tensor:
 
 
 def read(model: Classifier, windows: Tensor, labels: np.ndarray, num_classes: int) -> AttentionReading | None:
-    """Sum up the attention of `<cls>`; None for a network without an encoder.
-
-    Args:
-        model: in evaluation mode.
-        windows: frames of W windows of each of N clips, (N W, bands, T).
-        labels: index of the class of each clip, (N,).
-        num_classes: K.
-    """
+    """Sum up the attention of `<cls>` in windows (N W, bands, T) of clips with labels (N,); None without an encoder."""
     encoder = model.summary
     if not isinstance(encoder, Encoder):
         return None

@@ -27,11 +27,8 @@ class Subject:
     """A network and the clips that it is probed with.
 
     Attributes:
-        model: in evaluation mode.
         waveforms: (N, samples), on its device.
-        labels: (N,).
         starts: of the windows of a clip, in frames.
-        num_frames: in a window.
     """
 
     model: Classifier
@@ -57,10 +54,6 @@ class Subject:
 
 def probe_cell(found: Reopened, *, device: torch.device) -> Probe:
     """Probe a finished cell with its test clips; of many, about 400 that its seed draws.
-
-    Args:
-        found: the cell with its recordings.
-        device: on which.
 
     Raises:
         RefusedError: the weights are missing or damaged, or do not say what the cell's predictions say.

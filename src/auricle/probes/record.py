@@ -36,7 +36,6 @@ class Blanked:
 
     Attributes:
         edges: where the P parts begin and end, in Hz or in seconds, shape (P + 1,).
-        parts: P of them.
     """
 
     edges: np.ndarray
@@ -71,13 +70,9 @@ class Probe:
     """What a finished cell uses, on N of its test clips.
 
     Attributes:
-        clips: names.
         labels: index of the true class, int64, shape (N,).
-        window_s: length of a window.
         plain: the clips and the network as they are.
         changes: name of a change of sound or network to what the network says then.
-        bands: parts of the spectrum blanked.
-        moments: parts of the clip blanked.
         loudness: share of a clip's energy in each of those moments, (N, P).
         reading: None where there is no encoder.
     """
@@ -95,10 +90,6 @@ class Probe:
 
 def probe_key(cell: Cell, digest: str) -> str:
     """Return what a probe depends on, as a hash: the weights, the configuration, the recordings, this format.
-
-    Args:
-        cell: a finished one.
-        digest: of the study's dataset.
 
     Raises:
         OSError: the cell has no weights.

@@ -57,10 +57,6 @@ def build_report(study_folder: Path, *, on_progress: Callable[[str], None] | Non
 
     The same folder gives the same bytes.
 
-    Args:
-        study_folder: written by a study, which may be unfinished.
-        on_progress: told in a few words what comes next.
-
     Returns:
         The paths of the report under "html" and "pdf".
 

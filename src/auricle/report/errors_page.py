@@ -46,7 +46,6 @@ class Answer:
     """A model's wrong answer on the page.
 
     Attributes:
-        mistake: what it took the clip for.
         model: its index among the models of the page.
         bars: the likeliest categories and the true one.
         looked: where it looked; None where that is not known.
@@ -82,14 +81,7 @@ def build_errors_page(
 ) -> Path | None:
     """Write STUDY/report/errors.html, or leave one that is still true.
 
-    Args:
-        study_folder: written by a study, which may be unfinished.
-        source: where a person's own recordings lie now; None: where they lay.
-        root: where named datasets lie; None: as `load_manifest` says.
-        on_progress: told in a few words what comes next.
-
-    Returns:
-        Its path; None where no cell is finished.
+    Recordings are looked for as `runs.reopen.find_recordings` says. None is returned where no cell is finished.
 
     Raises:
         UsageError, RefusedError: no study, or its recordings are not found; a page that is no longer true is gone.

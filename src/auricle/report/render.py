@@ -20,12 +20,7 @@ if TYPE_CHECKING:
 
 
 def to_html(content: Json, figures: Mapping[str, str]) -> str:
-    """Return the report as one HTML file: style and figures inside, no script, no network.
-
-    Args:
-        content: from `numbering.numbered`.
-        figures: file name to SVG.
-    """
+    """Return the report as one HTML file: style and figures (file name to SVG) inside, no script, no network."""
     from markupsafe import Markup
 
     glyphs, pictures = inlined({name.removesuffix(".svg"): svg for name, svg in figures.items()})
@@ -61,10 +56,6 @@ def to_pdf(content: Json, figures: Mapping[str, str]) -> bytes:
     """Return the report as PDF, set by Typst with the fonts that it brings along.
 
     Fonts of the system are used only where the text has letters that those lack.
-
-    Args:
-        content: from `numbering.numbered`.
-        figures: file name to SVG.
 
     Raises:
         AuricleError: Typst fails.

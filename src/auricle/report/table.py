@@ -77,7 +77,6 @@ class Table:
     """A numbered table; where it is placed, it gets its caption and its name, which is also that of its CSV file.
 
     Attributes:
-        columns: of every row.
         groups: rows under a heading; one group with an empty heading is a plain table.
         totals: whether the last row of each group sums up the others.
         shown: heading to the number of its rows that the report shows; the CSV file has all, and so has the report of
