@@ -14,12 +14,11 @@ import numpy as np
 from auricle import files
 from auricle.findings.calibration import ModelCalibration, calibrations
 from auricle.findings.classes import ClassDifference, class_differences
-from auricle.findings.collapse import Collapse, collapses
 from auricle.findings.comparison import Comparison, compare, main_protocol
-from auricle.findings.curves import CurveReading, read_curves
 from auricle.findings.human_labels import HumanComparison, against_people
 from auricle.findings.reference import ReferenceRow, beside_reports
 from auricle.findings.study import Study
+from auricle.findings.trainings import Collapse, CurveReading, collapses, read_curves
 from auricle.findings.tuning import Tuning, tuning_of
 from auricle.findings.uses import ModelUses, find_uses
 from auricle.scoring.difference import Difference

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from auricle.findings.collapse import collapses
 from auricle.findings.scores import ComparativeRow, cell_weights, weighted_mean
 from auricle.findings.study import CellEvidence, Study
+from auricle.findings.trainings import collapses
 from auricle.scoring.metrics import score
 from auricle.scoring.statistics import numbered, share_interval
 

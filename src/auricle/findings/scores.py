@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from auricle.findings.collapse import collapses
 from auricle.findings.study import CellEvidence, Study, baseline_key, load_study
+from auricle.findings.trainings import collapses
 
 SCORES = ("macro_precision", "macro_recall", "macro_f1", "macro_auc", "loss", "calibration_error")
 

@@ -31,25 +31,11 @@ from auricle.report.table import write_csv
 from auricle.report.wording import count, listing
 from auricle.runs import StudyFolder
 
+# In the order of the report; each is named as its template, and one without anything to say is left out.
 CHAPTERS: tuple[Callable[[Report], Chapter | None], ...] = (
-    summary,
-    dataset,
-    methods,
-    architectures,
-    training,
-    tuning,
-    results,
-    comparison,
-    calibration,
-    why,
-    human_labels,
-    listening,
-    reported,
-    assumptions,
-    resources,
-    reproduce,
-    missing,
-)  # in the order of the report; each is named as its template, and one without anything to say is left out
+    summary, dataset, methods, architectures, training, tuning, results, comparison, calibration, why, human_labels,
+    listening, reported, assumptions, resources, reproduce, missing,
+)  # fmt: skip
 
 
 def build_report(study_folder: Path, *, on_progress: Callable[[str], None] | None = None) -> dict[str, Path]:

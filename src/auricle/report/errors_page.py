@@ -20,8 +20,7 @@ from markupsafe import Markup
 from auricle import files
 from auricle.data.audio import load_waveform
 from auricle.errors import RefusedError
-from auricle.findings.explanations import explain_mistakes
-from auricle.findings.mistakes import MOST, Mistake, most_confident
+from auricle.findings.mistakes import MOST, Mistake, explain_mistakes, most_confident
 from auricle.findings.study import Study, load_study
 from auricle.predict.explain import Explanation
 from auricle.report.chapters.closing import ERRORS_PAGE

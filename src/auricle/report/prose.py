@@ -23,20 +23,8 @@ from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 from markupsafe import Markup
 
-from auricle.report import wording
-from auricle.report.document import (
-    Answer,
-    Block,
-    Bullets,
-    Callout,
-    Command,
-    Exhibit,
-    Figure,
-    KeyNumber,
-    Pair,
-    Paragraph,
-    Section,
-)
+from auricle.report import document, wording
+from auricle.report.document import Block, Exhibit, Figure, Section
 from auricle.report.table import Table
 from auricle.report.wording import Beside, Code, Piece, Ref, Strong, Text
 
@@ -48,9 +36,8 @@ def between(loop: Any, mark: str = "") -> str:
     return mark or (" and " if loop.last else ", ")
 
 
-NUMBERS = ("count", "decimal", "interval", "percent", "points", "probability", "signed", "span")
-NAMES = ("listing", "shortened", "shortest", "spoken")
-FILTERS = {"between": between} | {name: getattr(wording, name) for name in (*NUMBERS, *NAMES)}
+SHOWN = (wording.count, wording.decimal, wording.percent, wording.points, wording.probability, wording.signed,
+         wording.listing, wording.shortened, wording.spoken, between)  # fmt: skip
 OPEN, CLOSE = "\ue000", "\ue001"  # of Unicode's private use; they enclose the number of a value
 VALUE = re.compile(f"{OPEN}([0-9]+){CLOSE}")
 NAME = re.compile(r"\s*\{#(.+)\}$")
@@ -85,7 +72,7 @@ def sections_of(name: str, values: Mapping[str, Any], exhibits: Mapping[str, Exh
         comment_end_string="-->",
         finalize=keep,
     )
-    environment.filters |= FILTERS
+    environment.filters |= {show.__name__: show for show in SHOWN}
     text = environment.get_template(f"{name}.md").render(values)
     return read_markdown(text, inserted, exhibits)
 
@@ -131,25 +118,25 @@ class _Reader:
         if node.type == "paragraph":
             yield self._paragraph(node)
         elif node.type == "bullet_list":
-            yield Bullets(tuple(self.text(item.children[0].children[0].children) for item in node.children))
+            yield document.Bullets(tuple(self.text(item.children[0].children[0].children) for item in node.children))
         elif node.type == "blockquote":
             yield self._box(node)
         elif node.type == "fence":
-            yield from (Command(self.plain(line)) for line in node.content.splitlines())
+            yield from (document.Command(self.plain(line)) for line in node.content.splitlines())
         else:
             raise ValueError(f"a template of the report cannot have a {node.type}")
 
     def _paragraph(self, node: SyntaxTreeNode) -> Block:
         inline = [child for child in node.children[0].children if child.type != "softbreak"]
         if not all(child.type == "image" for child in inline):
-            return Paragraph(self.text(node.children[0].children))
+            return document.Paragraph(self.text(node.children[0].children))
         placed = [self._exhibit(child) for child in inline]
         if len(placed) == 1:
             return placed[0]
         figure, table = placed
         assert isinstance(figure, Figure)
         assert isinstance(table, Table)
-        return Pair(figure, table)
+        return document.Pair(figure, table)
 
     def _exhibit(self, image: SyntaxTreeNode) -> Figure | Table:
         name = self.plain(str(image.attrs["src"]))
@@ -164,9 +151,11 @@ class _Reader:
         name = title.text.removesuffix(".")
         rest = _stripped(tuple(text))
         if name != "Answer":
-            return Callout(name, rest)
+            return document.Callout(name, rest)
         numbers = [self.text(item.children[0].children[0].children) for item in node.children[1].children]
-        return Answer(rest, tuple(KeyNumber(_plain(number), _plain(*about).strip()) for number, *about in numbers))
+        return document.Answer(
+            rest, tuple(document.KeyNumber(_plain(number), _plain(*about).strip()) for number, *about in numbers)
+        )
 
     def text(self, nodes: Sequence[SyntaxTreeNode]) -> Text:
         """Return inline nodes as pieces."""

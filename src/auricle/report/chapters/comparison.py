@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 
 from auricle.findings.classes import class_f1, confused_pairs
-from auricle.findings.collapse import commonest_answer, diverged
 from auricle.findings.comparison import Comparison
 from auricle.findings.head_count import HeadCount, head_counts, published_head_claim
 from auricle.findings.scores import ComparativeRow
+from auricle.findings.trainings import commonest_answer, diverged
 from auricle.report.chapters.summary import phrase_values
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures.ranking import ranking_bars
 from auricle.report.figures.results import f1_by_model
 from auricle.report.figures.style import panel
 from auricle.report.table import Range, Table, columns
-from auricle.report.wording import MOST_NAMED, interval, listing, points, span
+from auricle.report.wording import MOST_NAMED, decimal, listing, points, span
 from auricle.scoring.difference import Difference
 from auricle.scoring.statistics import wilson_interval
 
@@ -43,10 +43,13 @@ def foremost_of_many(comparison: Comparison) -> str:
 
 def by_verdict(found: Iterable[Difference]) -> tuple[list[Difference], ...]:
     """Divide differences by what is shown of them: above zero, below zero, neither."""
-    of_sign: dict[int, list[Difference]] = {1: [], -1: [], 0: []}
-    for one in found:
-        of_sign[one.shown * (1 if one.mean > 0 else -1)].append(one)
-    return tuple(of_sign.values())
+    every = list(found)
+    shown = [one for one in every if one.shown]
+    return (
+        [one for one in shown if one.mean > 0],
+        [one for one in shown if one.mean < 0],
+        [one for one in every if not one.shown],
+    )
 
 
 def comparison(report: Report) -> Chapter:
@@ -123,7 +126,7 @@ def _spreads(report: Report) -> Table:
     groups = {
         report.title_of(protocol): [
             (row.model, row.cells, row.accuracy, row.fold_sd, row.seed_sd, row.test_clips, row.test_groups,
-             interval(row.accuracy_low, row.accuracy_high).removesuffix("\N{NO-BREAK SPACE}%"))
+             f"{decimal(100 * row.accuracy_low, 1)} to {decimal(100 * row.accuracy_high, 1)}")
             for row in one.rows
         ]
         for protocol, one in report.findings.comparisons.items()

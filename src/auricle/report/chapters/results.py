@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from auricle.findings.classes import class_f1, total_confusion
-from auricle.findings.collapse import Collapse
 from auricle.findings.scores import ComparativeRow
 from auricle.findings.study import CellEvidence
+from auricle.findings.trainings import Collapse
 from auricle.report.chapters.summary import COLLAPSED, phrase_values
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures.results import confusion, f1_bars, roc

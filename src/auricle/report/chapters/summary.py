@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from auricle.findings.collapse import Collapse
 from auricle.findings.reference import published_best
 from auricle.findings.scores import ComparativeRow
 from auricle.findings.study import Study
+from auricle.findings.trainings import Collapse
 from auricle.report.document import Chapter, Figure, Report
 from auricle.report.figures.results import accuracies
 from auricle.report.figures.style import panel

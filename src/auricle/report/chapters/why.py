@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from auricle.findings import curves
+from auricle.findings import trainings
 from auricle.findings.classes import categories_of, hardest, leads, num_missed_by_most
-from auricle.findings.curves import CurveReading
 from auricle.findings.human_labels import PEOPLE, read_human_labels
+from auricle.findings.trainings import CurveReading
 from auricle.findings.uses import ModelUses, PartsUse
 from auricle.report.chapters.comparison import MOST_SHOWN, by_verdict, foremost, foremost_of_many
 from auricle.report.chapters.summary import phrase_values
@@ -105,7 +105,8 @@ def _missed(report: Report, clips: Sequence[str]) -> tuple[Figure, bool]:
 def _readings(report: Report) -> Chapter:
     """Return the learning curves, read; nothing where there is no validation set."""
     found = report.findings.curves
-    limits = {name.lower(): getattr(curves, name) for name in ("SMOOTHED", "FITS", "GAP", "PAST", "EARLY", "FALLING")}
+    names = ("SMOOTHED", "FITS", "GAP", "PAST", "EARLY", "FALLING")
+    limits = {name.lower(): getattr(trainings, name) for name in names}
     has_intervals = any(one.interval for one in found.values())
     shown = tuple(column for column in columns("readings") if has_intervals or column.key != "interval")
     rows: list[Row] = []

@@ -1,4 +1,4 @@
-"""Learning curves, read: overfitting, underfitting, a late peak, a training that was not over."""
+"""How trainings went: which collapsed, and why; what their learning curves show."""
 
 from __future__ import annotations
 
@@ -8,16 +8,70 @@ from typing import Any
 
 import numpy as np
 
-from auricle.findings.collapse import collapses
-from auricle.findings.study import CellEvidence
+from auricle.findings.study import CellEvidence, Study
+from auricle.runs import CellName
 from auricle.scoring.statistics import interval_over
 
+COLLAPSE_SHARE = 0.95  # of the answers that are of one class
 SMOOTHED = 5  # epochs that are averaged before a lowest one is looked for
 FITS = 0.90  # training accuracy from which on a network fits its training clips
 GAP = 0.05
 PAST = 1.05  # of the lowest validation loss at the end: past its best
 EARLY = 0.8  # of the epochs: a lowest loss before that is early
 FALLING = 0.98  # of the validation loss a tenth of the epochs ago: still falling
+
+
+@dataclass(frozen=True)
+class Collapse:
+    """A cell that collapsed.
+
+    Attributes:
+        kind: of `training.watch.MEANINGS`; None where only its answers to the test clips show it.
+        epoch: at which it was recognised while it was trained; None where it was not.
+        cause: the likely one, measured then; None where it was not.
+        cure: `section.field=value` words to try first.
+        answer: the category that it gives most often on its test clips.
+    """
+
+    cell: CellName
+    kind: str | None
+    epoch: int | None
+    cause: str | None
+    cure: tuple[str, ...]
+    answer: str
+    answer_share: float
+
+
+def commonest_answer(cell: CellEvidence) -> tuple[str, float]:
+    """Return the category that a cell gives most often on its test clips, and how often, 0..1."""
+    counts = np.bincount(cell.clips.answers, minlength=len(cell.clips.categories))
+    return cell.clips.categories[int(counts.argmax())], float(counts.max() / counts.sum())
+
+
+def _gives_one_answer(cell: CellEvidence) -> bool:
+    """Return whether nearly every test clip is given one class, while the clips are of several."""
+    several = np.bincount(cell.clips.labels).max() < COLLAPSE_SHARE * len(cell.clips.labels)
+    return bool(several) and commonest_answer(cell)[1] >= COLLAPSE_SHARE
+
+
+def collapse_of(cell: CellEvidence) -> Collapse | None:
+    """Return how a cell collapsed: as its training recorded it, else as its answers show it."""
+    recorded = cell.costs.get("collapse")
+    if recorded:
+        cures = recorded.get("cures") or [[]]
+        known = (recorded["kind"], recorded["epoch"], recorded["cause"], tuple(cures[0]))
+        return Collapse(cell.name, *known, *commonest_answer(cell))
+    return Collapse(cell.name, None, None, None, (), *commonest_answer(cell)) if _gives_one_answer(cell) else None
+
+
+def collapses(cells: Sequence[CellEvidence]) -> list[Collapse]:
+    """Return the collapses among cells, in their order."""
+    return [found for cell in cells if (found := collapse_of(cell)) is not None]
+
+
+def diverged(study: Study) -> list[str]:
+    """Return the names of the cells that failed because a step was not finite."""
+    return [str(cell.name) for cell in study.missing if cell.reason.startswith("failed: diverged")]
 
 
 @dataclass(frozen=True)
