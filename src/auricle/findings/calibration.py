@@ -79,14 +79,12 @@ def calibrations(study: Study, protocol: str) -> tuple[ModelCalibration, ...]:
     return tuple(replace(one, gain=gains.get(one.model), surplus=surpluses[one.model]) for one in found)
 
 
-def _tempered(cell: CellEvidence) -> _Tempered:
-    found = fit(cell.windows)
-    windows = tempered(cell.windows.of("test"), found.temperature)
-    return _Tempered(cell, found, windows.by_clip(), alarms(windows, found.thresholds)[1])
-
-
 def _calibration(study: Study, protocol: str, model: str) -> ModelCalibration:
-    every = [_tempered(cell) for cell in study.of(model, protocol)]
+    every = []
+    for cell in study.of(model, protocol):
+        found = fit(cell.windows)
+        windows = tempered(cell.windows.of("test"), found.temperature)
+        every.append(_Tempered(cell, found, windows.by_clip(), alarms(windows, found.thresholds)[1]))
     before, after = [one.cell.clips for one in every], [one.clips for one in every]
     losses_before, losses_after = ([losses(c.probabilities, c.labels) for c in clips] for clips in (before, after))
     answers = study.answers[protocol]
@@ -137,12 +135,7 @@ def _reliability(every: Sequence[ClipPredictions]) -> Reliability:
 
 
 def _alarm_rates(every: Sequence[_Tempered], clip_hours: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Count alarms over the cells: what is named in a clip of its class is a hit, in another clip a false alarm.
-
-    Returns:
-        Share of the clips of each class in which it is named, (K,); false alarms an hour of each class, (K,), and
-        in each clip, (N,).
-    """
+    """Return the share of hits by class, (K,), and false alarms an hour by class, (K,), and by clip, (N,)."""
     labels, counts = np.concatenate([one.clips.labels for one in every]), np.concatenate([one.alarms for one in every])
     own = labels[:, None] == np.arange(counts.shape[1])
     false = np.where(own, 0, counts)

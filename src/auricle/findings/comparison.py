@@ -107,12 +107,12 @@ def compare(study: Study, protocol: str) -> Comparison:
     models = [row.model for row in sorted(rows, key=lambda row: -row.accuracy)]
     answers = study.answers[protocol]
     pairs = compare_models(answers, models)
+    ahead = answers.of_model(models[0]) - answers.of_model(models[min(1, len(models) - 1)])
     beside = []
     if baselines:
         best = baselines[0].model
         values = answers.of_model(baseline_key(best))
-        order = [row.model for row in rows]
-        beside = compare_all([(answers.of_model(model) - values, model, best) for model in order], answers.groups)
+        beside = compare_all([(answers.of_model(row.model) - values, row.model, best) for row in rows], answers.groups)
     validated = study.validation_answers(protocol) if protocol == "k-fold" else None
     ranking = ranks(rows, pairs)
     return Comparison(
@@ -123,7 +123,7 @@ def compare(study: Study, protocol: str) -> Comparison:
         against_baseline=tuple(beside),
         validation_pairs=tuple(compare_models(validated, models)) if validated else (),
         validation_clips=len(validated.clips) if validated else 0,
-        detectable=_detectable(answers, models, len(pairs)) if pairs else None,
+        detectable=detectable(ahead, answers.groups, len(pairs)) if pairs and not np.isnan(ahead).all() else None,
         ranking=tuple(ranking),
         ties=tuple(ties(ranking, pairs)),
     )
@@ -135,11 +135,6 @@ def compare_models(answers: Answers, models: Sequence[str]) -> list[Difference]:
     return compare_all(
         [(answers.of_model(a) - answers.of_model(b), a, b) for a, b in combinations(known, 2)], answers.groups
     )
-
-
-def _detectable(answers: Answers, models: Sequence[str], num_pairs: int) -> float | None:
-    values = answers.of_model(models[0]) - answers.of_model(models[1])
-    return None if np.isnan(values).all() else detectable(values, answers.groups, num_pairs)
 
 
 def main_protocol(study: Study) -> str:

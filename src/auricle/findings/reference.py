@@ -156,14 +156,10 @@ def claims() -> list[Claim]:
         Claim(report["report"], name, protocol, report["scores"] == "windows", model["parameters"], row)
         for report in yaml.safe_load(text)
         for model in report["models"]
-        for name in _presets_called(model["model"])
+        for name in (f"{model['model']}{heads}" for heads in (HEADS if model["model"].endswith("-h") else ("",)))
         for row in model["rows"]
         for protocol in row["protocols"]
     ]
-
-
-def _presets_called(model: str) -> list[str]:
-    return [f"{model}{heads}" for heads in HEADS] if model.endswith("-h") else [model]
 
 
 def beside_reports(study: Study, rows: Sequence[ComparativeRow]) -> tuple[ReferenceRow, ...]:
@@ -225,17 +221,15 @@ def _reference_row(
     protocol, said = unclaimed_under or claim.protocol, {} if unclaimed_under else claim.said
     row = row_of.get((model, protocol)) if model else None
     found = measure(study, row, by_window=claim.by_window) if row else None
-    verdict = Verdict.NOT_MEASURED
+    verdict = Verdict.NOT_REPORTED if found else Verdict.NOT_MEASURED
     reasons: tuple[Reason, ...] = ()
-    if found and unclaimed_under:
-        verdict = Verdict.NOT_REPORTED
-    elif found:
+    if found and not unclaimed_under:
         verdict = verdict_on(claim, found)
         reasons = tuple(_reasons(claim, found, study.is_leaky(protocol), len(study.dataset.categories)))
-    training = study.presets[model].training if model else None
     recipe = {"optimizer": said.get("optimizer"), "learning_rate": said.get("rate")}
-    if training:
-        recipe = {name: getattr(training, name) for name in ("optimizer", "learning_rate", "epochs", "max_steps")}
+    if model:
+        fields = {"optimizer", "learning_rate", "epochs", "max_steps"}
+        recipe = study.presets[model].training.model_dump(include=fields)
     return ReferenceRow(
         report=claim.report,
         by_window=claim.by_window,
@@ -256,14 +250,10 @@ def measure(study: Study, row: ComparativeRow, *, by_window: bool) -> Measured:
     """Return what a study measured of a model under a protocol; by window, each is scored as if it were a clip."""
     cells = study.of(row.model, row.protocol)
     fallen = collapses(cells)
-    scores = {
-        "accuracy": row.accuracy,
-        "low": row.accuracy_low,
-        "high": row.accuracy_high,
-        "best": row.accuracy_max,
-        "macro_f1": row.macro_f1,
-        "macro_auc": row.macro_auc,
-    }
+    scores: dict[str, Any] = {
+        "accuracy": row.accuracy, "low": row.accuracy_low, "high": row.accuracy_high, "best": row.accuracy_max,
+        "macro_f1": row.macro_f1, "macro_auc": row.macro_auc,
+    }  # fmt: skip
     return Measured(
         **(_window_scores(study, cells) if by_window else scores),
         cells=len(cells),
@@ -285,10 +275,8 @@ def _window_scores(study: Study, cells: Sequence[CellEvidence]) -> dict[str, Any
     groups = numbered([study.dataset.groups.get(clip, clip) for clip in right])
     low, high = share_interval(np.array([np.mean(of_clip) for of_clip in right.values()]), groups)
     weights = cell_weights(cells)
-    means = {
-        name: weighted_mean([found[name] for found in scores], weights)
-        for name in ("accuracy", "macro_f1", "macro_auc")
-    }
+    names = ("accuracy", "macro_f1", "macro_auc")
+    means = {name: weighted_mean([found[name] for found in scores], weights) for name in names}
     return {**means, "low": low, "high": high, "best": max(found["accuracy"] for found in scores)}
 
 

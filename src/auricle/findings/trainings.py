@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -48,20 +47,14 @@ def commonest_answer(cell: CellEvidence) -> tuple[str, float]:
     return cell.clips.categories[int(counts.argmax())], float(counts.max() / counts.sum())
 
 
-def _gives_one_answer(cell: CellEvidence) -> bool:
-    """Return whether nearly every test clip is given one class, while the clips are of several."""
-    several = np.bincount(cell.clips.labels).max() < COLLAPSE_SHARE * len(cell.clips.labels)
-    return bool(several) and commonest_answer(cell)[1] >= COLLAPSE_SHARE
-
-
 def collapse_of(cell: CellEvidence) -> Collapse | None:
     """Return how a cell collapsed: as its training recorded it, else as its answers show it."""
-    recorded = cell.costs.get("collapse")
-    if recorded:
+    commonest, labels = commonest_answer(cell), cell.clips.labels
+    if recorded := cell.costs.get("collapse"):
         cures = recorded.get("cures") or [[]]
-        known = (recorded["kind"], recorded["epoch"], recorded["cause"], tuple(cures[0]))
-        return Collapse(cell.name, *known, *commonest_answer(cell))
-    return Collapse(cell.name, None, None, None, (), *commonest_answer(cell)) if _gives_one_answer(cell) else None
+        return Collapse(cell.name, recorded["kind"], recorded["epoch"], recorded["cause"], tuple(cures[0]), *commonest)
+    several = np.bincount(labels).max() < COLLAPSE_SHARE * len(labels)  # classes among the test clips
+    return Collapse(cell.name, None, None, None, (), *commonest) if several and commonest[1] >= COLLAPSE_SHARE else None
 
 
 def collapses(cells: Sequence[CellEvidence]) -> list[Collapse]:
@@ -120,13 +113,18 @@ class CurveReading:
 
 def read_curves(cells: Sequence[CellEvidence]) -> CurveReading | None:
     """Read the learning curves of a model; None without validation or with fewer than two smoothed epochs."""
-    histories = [cell.history for cell in cells if _is_long_enough(cell.history)]
+    histories = [
+        cell.history
+        for cell in cells
+        if len(cell.history) > SMOOTHED and all("validation_loss" in epoch for epoch in cell.history)
+    ]
     if not histories:
         return None
     train, validation = (
         np.array([history[-1][f"{name}_accuracy"] for history in histories]) for name in ("train", "validation")
     )
-    losses = [_smoothed(np.array([epoch["validation_loss"] for epoch in history])) for history in histories]
+    even = np.full(SMOOTHED, 1 / SMOOTHED)
+    losses = [np.convolve([epoch["validation_loss"] for epoch in history], even, mode="valid") for history in histories]
     gaps = train - validation
     return CurveReading(
         train=float(train.mean()),
@@ -140,11 +138,3 @@ def read_curves(cells: Sequence[CellEvidence]) -> CurveReading | None:
         cells=len(cells),
         collapsed=len(collapses(cells)),
     )
-
-
-def _is_long_enough(history: Sequence[Mapping[str, Any]]) -> bool:
-    return len(history) > SMOOTHED and all("validation_loss" in epoch for epoch in history)
-
-
-def _smoothed(losses: np.ndarray) -> np.ndarray:
-    return np.convolve(losses, np.full(SMOOTHED, 1 / SMOOTHED), mode="valid")

@@ -60,7 +60,9 @@ def probe_cell(found: Reopened, *, device: torch.device) -> Probe:
         UsageError: the preset does not build.
     """
     manifest, preset = found.recordings.manifest, found.preset
-    indices = _drawn(found.split.test, found.cell.name.seed)
+    indices = found.split.test
+    if len(indices) > MOST_CLIPS:
+        indices = np.sort(np.random.default_rng(found.cell.name.seed).choice(indices, MOST_CLIPS, replace=False))
     model = load_network(found.cell, preset, len(manifest.categories)).to(device)
     subject = Subject(
         model=model,
@@ -73,12 +75,6 @@ def probe_cell(found: Reopened, *, device: torch.device) -> Probe:
     with torch.inference_mode():
         _check(found, names, subject)
         return _probe(found, names, subject)
-
-
-def _drawn(test: np.ndarray, seed: int) -> np.ndarray:
-    if len(test) <= MOST_CLIPS:
-        return test
-    return np.sort(np.random.default_rng(seed).choice(test, MOST_CLIPS, replace=False))
 
 
 def _check(found: Reopened, names: tuple[str, ...], subject: Subject) -> None:

@@ -87,14 +87,10 @@ def compose(report: Report) -> Document:
             if (chapter := make(report)) is not None:
                 sections += sections_of(make.__name__, chapter.values, chapter.exhibits)
     running_head = f"Study {study.config.name} on {study.dataset.name}"
-    return Document(_title(study), subtitle(study), running_head, tuple(sections))
-
-
-def _title(study: Study) -> str:
-    data = study.dataset.name
+    title = f"Which of {len(study.models)} models classifies {study.dataset.name} best?"
     if len(study.models) == 1:
-        return f"How well does {study.models[0]} classify {data}?"
-    return f"Which of {len(study.models)} models classifies {data} best?"
+        title = f"How well does {study.models[0]} classify {study.dataset.name}?"
+    return Document(title, subtitle(study), running_head, tuple(sections))
 
 
 def subtitle(study: Study) -> str:

@@ -68,8 +68,8 @@ class Figure:
 class Pair:
     """Two blocks side by side where there is room."""
 
-    left: Figure
-    right: Table
+    left: Exhibit
+    right: Exhibit
 
 
 @dataclass(frozen=True)

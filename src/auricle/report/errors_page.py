@@ -105,15 +105,11 @@ def build_errors_page(
     every = [mistake for mistakes in by_clip for mistake in mistakes]
     explained = explain_mistakes(study, every, paths, duration_s)
     tell("drawing the mistakes")
-    cards = _fitting([_card(study, mistakes, paths[mistakes[0].clip], explained, duration_s) for mistakes in by_clip])
-    files.write_text(path, _page(study, cards, duration_s, made_of))
-    return path
-
-
-def _fitting(cards: Sequence[Card]) -> list[Card]:
-    """Return the first cards, as many as a page may hold."""
+    cards = [_card(study, mistakes, paths[mistakes[0].clip], explained, duration_s) for mistakes in by_clip]
     ends = np.cumsum([card.num_bytes for card in cards])
-    return [card for card, end in zip(cards, ends, strict=True) if end <= MAX_BYTES]
+    fitting = [card for card, end in zip(cards, ends, strict=True) if end <= MAX_BYTES]
+    files.write_text(path, _page(study, fitting, duration_s, made_of))
+    return path
 
 
 def _made_of(study: Study, by_clip: Sequence[Sequence[Mistake]]) -> str:
@@ -143,11 +139,7 @@ def _card(
     explained: Mapping[tuple[str, str], Explanation],
     duration_s: float,
 ) -> Card:
-    """Return the card of one clip.
-
-    Raises:
-        RefusedError: the recording cannot be read.
-    """
+    """Return the card of one clip; a recording that cannot be read is refused."""
     waveform = load_waveform(path, sample_rate_hz=PLAYED_HZ, duration_s=duration_s)
     pictures = {
         "wave": waveform_track(waveform),

@@ -18,13 +18,13 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 from markupsafe import Markup
 
 from auricle.report import document, wording
 from auricle.report.document import Block, Exhibit, Figure, Section
+from auricle.report.render import page_environment
 from auricle.report.table import Table
 from auricle.report.wording import Beside, Code, Piece, Ref, Strong, Text
 
@@ -62,29 +62,14 @@ def sections_of(name: str, values: Mapping[str, Any], exhibits: Mapping[str, Exh
         inserted.append(str(value))
         return Markup(f"{OPEN}{len(inserted) - 1}{CLOSE}")
 
-    environment = Environment(
-        loader=PackageLoader("auricle.report", "chapters"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        comment_start_string="<!--",
-        comment_end_string="-->",
-        finalize=keep,
-    )
+    environment = page_environment("chapters", comment_start_string="<!--", comment_end_string="-->", finalize=keep)
     environment.filters |= {show.__name__: show for show in SHOWN}
     text = environment.get_template(f"{name}.md").render(values)
-    return read_markdown(text, inserted, exhibits)
-
-
-def read_markdown(text: str, inserted: Sequence[str], exhibits: Mapping[str, Exhibit]) -> tuple[Section, ...]:
-    """Read Markdown in which numbers stand for values."""
     markdown = MarkdownIt("commonmark", {"html": False})
     markdown.normalizeLink = lambda url: url  # type: ignore[method-assign]  # names of ours, with numbers of values
     markdown.validateLink = lambda url: True  # type: ignore[method-assign]
     nodes = SyntaxTreeNode(markdown.parse(text)).children
-    reader = _Reader(inserted, exhibits)
-    return tuple(reader.sections(list(nodes), level=1))
+    return tuple(_Reader(inserted, exhibits).sections(list(nodes), level=1))
 
 
 class _Reader:
@@ -100,15 +85,12 @@ class _Reader:
         for start, end in pairwise([*starts, len(nodes)]):
             heading, inside = nodes[start], nodes[start + 1 : end]
             inner = next((i for i, node in enumerate(inside) if node.type == "heading"), len(inside))
-            title, name = self._title(heading)
+            title = heading.children[0].content
+            if not (name := NAME.search(title)):
+                raise ValueError(f"a heading ends with its name, as {{#summary}}: {title}")
             blocks = tuple(block for node in inside[:inner] for block in self.blocks(node))
-            yield Section(name, title, blocks, tuple(self.sections(inside[inner:], level + 1)))
-
-    def _title(self, heading: SyntaxTreeNode) -> tuple[str, str]:
-        text = heading.children[0].content
-        if not (name := NAME.search(text)):
-            raise ValueError(f"a heading ends with its name, as {{#summary}}: {text}")
-        return self.plain(text[: name.start()]), self.plain(name[1])
+            inner_sections = tuple(self.sections(inside[inner:], level + 1))
+            yield Section(self.plain(name[1]), self.plain(title[: name.start()]), blocks, inner_sections)
 
     def plain(self, text: str) -> str:
         """Put the values into text."""
@@ -133,10 +115,7 @@ class _Reader:
         placed = [self._exhibit(child) for child in inline]
         if len(placed) == 1:
             return placed[0]
-        figure, table = placed
-        assert isinstance(figure, Figure)
-        assert isinstance(table, Table)
-        return document.Pair(figure, table)
+        return document.Pair(*placed)
 
     def _exhibit(self, image: SyntaxTreeNode) -> Figure | Table:
         name = self.plain(str(image.attrs["src"]))
@@ -182,7 +161,7 @@ def _plain(*pieces: Piece) -> str:
 
 
 def _merged(pieces: Sequence[Piece]) -> Text:
-    """Join plain strings that stand side by side."""
+    """Join plain strings that stand side by side, and strip both ends."""
     merged: list[Piece] = []
     for piece in pieces:
         if isinstance(piece, str) and merged and isinstance(merged[-1], str):

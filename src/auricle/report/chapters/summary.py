@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -44,6 +43,9 @@ def phrase_values(report: Report) -> dict[str, Any]:
     """Return what the phrases of several chapters need."""
     study, findings = report.study, report.findings
     published = {protocol: published_best(study, protocol) for protocol in study.protocols}
+    collapsed: dict[tuple[str, str], list[Collapse]] = {}
+    for one in findings.collapses:
+        collapsed.setdefault((one.cell.model, one.cell.protocol), []).append(one)
     return {
         "study": study,
         "findings": findings,
@@ -52,7 +54,7 @@ def phrase_values(report: Report) -> dict[str, Any]:
         "published": {protocol: share for protocol, share in published.items() if share is not None},
         "chance": {protocol: chance(study, protocol) for protocol in study.protocols},
         "meanings": MEANINGS,
-        "collapsed_groups": _collapsed_groups(study, findings.collapses),
+        "collapsed_groups": [(*names, fallen, len(study.of(*names))) for names, fallen in collapsed.items()],
     }
 
 
@@ -60,14 +62,6 @@ def chance(study: Study, protocol: str) -> float:
     """Return the accuracy of always giving the class that is commonest among a protocol's test clips."""
     counts = np.bincount(study.answers[protocol].labels)
     return float(counts.max() / counts.sum())
-
-
-def _collapsed_groups(study: Study, found: Sequence[Collapse]) -> list[tuple[str, str, list[Collapse], int]]:
-    """Group collapses by model and protocol, with the number of cells of each."""
-    groups: dict[tuple[str, str], list[Collapse]] = {}
-    for collapse in found:
-        groups.setdefault((collapse.cell.model, collapse.cell.protocol), []).append(collapse)
-    return [(*names, group, len(study.of(*names))) for names, group in groups.items()]
 
 
 def _references(report: Report, best: ComparativeRow) -> dict[str, float]:

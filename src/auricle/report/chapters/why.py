@@ -149,7 +149,11 @@ def _uses(report: Report) -> Chapter:
     }  # fmt: skip
     lower = [change for change in costs if change.startswith("low-pass-")][1:]
     first = next(iter(uses.values()))
-    alike = {model: one for model, one in uses.items() if _same_parts(one, first)}
+    alike = {  # in the parts that were blanked, so that they can be drawn on one axis
+        model: one
+        for model, one in uses.items()
+        if np.array_equal(one.bands.edges, first.bands.edges) and len(one.moments.drops) == len(first.moments.drops)
+    }
     best = _best_of_each(report)
     readers = {model: one for model, one in uses.items() if one.blocks}
     values = {
@@ -198,11 +202,6 @@ def _costs_figure(report: Report, costs: Mapping[str, Mapping[str, Difference]])
     colours = {model: colour for model, colour in report.colours.items() if model in report.findings.uses}
     drawn = draw.costs(costs, {change: title(change) for change in costs}, colours)
     return Figure((panel(drawn, "costs", "Accuracy lost by change and model"),))
-
-
-def _same_parts(one: ModelUses, other: ModelUses) -> bool:
-    """Return whether two networks had the same parts blanked, so that they can be drawn on one axis."""
-    return np.array_equal(one.bands.edges, other.bands.edges) and len(one.moments.drops) == len(other.moments.drops)
 
 
 def _blanked(report: Report, alike: Mapping[str, ModelUses]) -> Figure:
