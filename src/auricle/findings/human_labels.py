@@ -164,17 +164,11 @@ def read_human_labels(study: Study, answers: Answers) -> HumanLabels | None:
     for clip, category, count in rows:
         if clip in row_of and count > 0:
             counts[row_of[clip], index_of.get(category, len(index_of))] += count
-    return HumanLabels(_only(answers, [columns[clip] for clip in clips]), counts)
-
-
-def _only(answers: Answers, columns: Sequence[int]) -> Answers:
-    """Return the answers to some of the clips."""
-    return replace(
-        answers,
-        clips=tuple(answers.clips[column] for column in columns),
-        labels=answers.labels[columns],
-        groups=numbered(answers.groups[columns].tolist()),
-        given=answers.given[:, :, columns],
+    kept = [columns[clip] for clip in clips]
+    groups = numbered(answers.groups[kept].tolist())
+    given = answers.given[:, :, kept]
+    return HumanLabels(
+        replace(answers, clips=tuple(clips), labels=answers.labels[kept], groups=groups, given=given), counts
     )
 
 

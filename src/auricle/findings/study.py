@@ -5,10 +5,9 @@ Scores are computed again from each cell's predictions.csv; metrics.json gives o
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -180,7 +179,8 @@ def _read_study(place: StudyFolder) -> Study:
     presets = {name: Preset.model_validate(preset) for name, preset in content["models"].items()}
     dataset = read_dataset(content["dataset"], place.manifest)
     described = {name: place.model(name) for name in presets if place.model(name).exists()}
-    cells, missing = _read_cells(place, cells_by_model(config, tuple(presets), dataset.folds), dataset.categories)
+    planned = map(place.cell, cells_by_model(config, tuple(presets), dataset.folds))
+    cells, missing = _read_cells(planned, dataset.categories)
     return Study(
         folder=place.folder,
         config=config,
@@ -189,7 +189,7 @@ def _read_study(place: StudyFolder) -> Study:
         dataset=dataset,
         samples=read_samples(place.samples),
         cells=cells,
-        baselines=_read_baselines(place, dataset.categories),
+        baselines=_read_cells(place.baselines(), dataset.categories)[0],
         missing=missing,
         versions=content.get("versions") or {},
         machine=content.get("machine") or {},
@@ -222,29 +222,20 @@ def _scientific(command: str) -> str:
 
 
 def _read_cells(
-    place: StudyFolder, names: Sequence[CellName], categories: tuple[str, ...]
+    cells: Iterable[Cell], categories: tuple[str, ...]
 ) -> tuple[tuple[CellEvidence, ...], tuple[MissingCell, ...]]:
-    """Read the cells of the plan: the finished ones, and why the others are not."""
-    cells, missing = [], []
-    for name in names:
+    """Read cells: the finished ones, and why the others are not."""
+    finished, missing = [], []
+    for cell in cells:
         try:
-            found = _read_cell(place.cell(name), categories)
+            found = _read_cell(cell, categories)
         except (RefusedError, OSError, ValueError) as error:
             found = f"cannot be read: {' '.join(str(error).split())}"
         if isinstance(found, CellEvidence):
-            cells.append(found)
+            finished.append(found)
         else:
-            missing.append(MissingCell(name, found))
-    return tuple(cells), tuple(missing)
-
-
-def _read_baselines(place: StudyFolder, categories: tuple[str, ...]) -> tuple[CellEvidence, ...]:
-    """Read the baselines that are whole; what is not is only missed."""
-    found = []
-    for cell in place.baselines():
-        with contextlib.suppress(RefusedError, OSError, ValueError):
-            found.append(_read_cell(cell, categories))
-    return tuple(cell for cell in found if isinstance(cell, CellEvidence))
+            missing.append(MissingCell(cell.name, found))
+    return tuple(finished), tuple(missing)
 
 
 def _read_cell(cell: Cell, categories: tuple[str, ...]) -> CellEvidence | str:

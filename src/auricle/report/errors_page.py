@@ -152,13 +152,9 @@ def _card(
         likeliest = np.argsort(mistake.probabilities)[::-1][:NUM_BARS].tolist()
         bars = likeliest if mistake.truth in likeliest else [*likeliest, mistake.truth]
         explanation = explained.get((model, mistake.clip))
-        looked = looked_tracks(explanation, duration_s, _colours(study)[model]) if explanation else None
+        looked = looked_tracks(explanation, duration_s, palette(tuple(study.presets))[model]) if explanation else None
         answers.append(Answer(mistake, study.models.index(model), tuple(bars), looked))
     return Card(playable(waveform), pictures, tuple(answers))
-
-
-def _colours(study: Study) -> dict[str, str]:
-    return palette(tuple(study.presets))
 
 
 def _page(study: Study, cards: Sequence[Card], duration_s: float, made_of: str) -> str:
@@ -168,7 +164,7 @@ def _page(study: Study, cards: Sequence[Card], duration_s: float, made_of: str) 
         "study": study.config.name,
         "cards": cards,
         "models": [visible(model) for model in study.models],
-        "colours": [_colours(study)[model] for model in study.models],
+        "colours": [palette(tuple(study.presets))[model] for model in study.models],
         "categories": study.dataset.categories,
         "several_seeds": len(study.config.seeds) > 1,
         "most": MOST,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from functools import cache
@@ -159,15 +158,3 @@ def _harmless(value: Any) -> Any:
         return value
     value = visible(value)
     return f"'{value}" if value.startswith(FORMULA_MARKS) else value
-
-
-def spread(values: Sequence[float | None]) -> Spread:
-    """Return mean and sample standard deviation of the values that are known.
-
-    >>> spread([0.5, 0.7, None])
-    Spread(mean=0.6, sd=0.14142135623730948)
-    """
-    known = [value for value in values if value is not None]
-    if not known:
-        return Spread(None)
-    return Spread(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from auricle.findings.human_labels import HumanComparison, MissedClip
+from auricle.findings.human_labels import HumanComparison
 from auricle.report.chapters.comparison import by_verdict, foremost, foremost_of_many
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures.results import confusion
 from auricle.report.figures.style import MUTED, panel
-from auricle.report.table import Column, Row, Table, columns
+from auricle.report.table import Column, Table, columns
 from auricle.report.wording import shortened, spoken, visible
 
 MOST_CLIPS = 12  # that are missed by the same
@@ -68,14 +68,13 @@ def _by_class(found: HumanComparison, models: list[str]) -> Table:
 def _missed(found: HumanComparison) -> Table:
     """List the clips that people, the models or both miss."""
     groups = {
-        f"Missed by {MISSED_BY[whom]} ({len(clips)})": [_missed_row(one) for one in clips[:MOST_CLIPS]]
+        f"Missed by {MISSED_BY[whom]} ({len(clips)})": [
+            (shortened(visible(one.clip), CLIP_NAME_LENGTH), spoken(one.category), one.right, one.num_labels,
+             one.named_instead and spoken(one.named_instead), one.models_right,
+             one.answered_instead and spoken(one.answered_instead))
+            for one in clips[:MOST_CLIPS]
+        ]
         for whom, clips in found.missed.items()
         if clips
-    }
+    }  # fmt: skip
     return Table(columns("people-clips"), groups)
-
-
-def _missed_row(one: MissedClip) -> Row:
-    named, answered = (name and spoken(name) for name in (one.named_instead, one.answered_instead))
-    clip = shortened(visible(one.clip), CLIP_NAME_LENGTH)
-    return clip, spoken(one.category), one.right, one.num_labels, named, one.models_right, answered

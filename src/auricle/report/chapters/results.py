@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,7 +15,7 @@ from auricle.report.chapters.summary import COLLAPSED, phrase_values
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures.results import confusion, f1_bars, roc
 from auricle.report.figures.style import panel
-from auricle.report.table import Marked, Row, Table, columns, spread
+from auricle.report.table import Marked, Row, Table, columns
 from auricle.report.wording import spoken
 from auricle.scoring.metrics import Curve, mean_curve, one_vs_rest
 
@@ -82,7 +83,9 @@ def _class_scores(categories: Sequence[str], cells: Sequence[CellEvidence], row:
     for category in categories:
         scores = [cell.test["clip"]["per_class"][category] for cell in cells]
         present = [score for score in scores if score["support"]]
-        means = [spread([score[key] for score in present]).mean for key in ("precision", "recall", "f1", "auc")]
+        of_cells = [[score[key] for score in present] for key in ("precision", "recall", "f1", "auc")]
+        known = [[value for value in values if value is not None] for values in of_cells]
+        means = [statistics.fmean(values) if values else None for values in known]
         rows.append((spoken(category), *means, sum(score["support"] for score in scores)))
     num = sum(cell.test["clip"]["num"] for cell in cells)
     rows.append(("macro mean", row.macro_precision, row.macro_recall, row.macro_f1, row.macro_auc, num))
