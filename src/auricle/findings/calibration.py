@@ -22,38 +22,28 @@ class ModelCalibration:
     """A model under a protocol, means over its cells: scores of test clips, with what validation clips taught.
 
     Attributes:
-        temperatures: of each cell.
-        error: expected calibration error at temperature 1.
-        tempered_error: the same at the temperature of each cell.
-        lucky_error: what is expected of it if every tempered confidence were exactly the chance to be right.
-        loss: negative log-likelihood at temperature 1, nats.
         gain: by how much the temperature lowers that loss, adjusted for the number of models; None where there are
             no validation clips, so that every temperature is 1 and every threshold 0.5.
         surplus: mean confidence less accuracy at temperature 1, in -1..1, adjusted likewise; above zero is too sure.
-        bins: confidence and accuracy at temperature 1, the answers of all cells together.
-        thresholds: of each class, the mean over cells, (K,).
         hit_rates: share of the clips of each class in which it is named at least once, (K,); NaN without clips.
-        alarm_rates: false alarms of each class in an hour of clips of the other classes, (K,).
-        alarm_rate: of all classes together, in an hour of clips.
-        alarm_interval: its 95 % interval, bootstrap over groups.
     """
 
     model: str
-    temperatures: tuple[float, ...]
-    error: float
-    tempered_error: float
-    lucky_error: float
-    loss: float
+    temperatures: tuple[float, ...]  # of each cell
+    error: float  # expected calibration error at temperature 1
+    tempered_error: float  # the same at the temperature of each cell
+    lucky_error: float  # what is expected of it if every tempered confidence were exactly the chance to be right
+    loss: float  # negative log-likelihood at temperature 1, nats
     tempered_loss: float
     gain: Difference | None
     surplus: Difference
-    bins: Reliability
+    bins: Reliability  # confidence and accuracy at temperature 1, the answers of all cells together
     tempered_bins: Reliability
-    thresholds: np.ndarray
+    thresholds: np.ndarray  # of each class, the mean over cells, (K,)
     hit_rates: np.ndarray
-    alarm_rates: np.ndarray
-    alarm_rate: float
-    alarm_interval: tuple[float, float]
+    alarm_rates: np.ndarray  # false alarms of each class in an hour of clips of the other classes, (K,)
+    alarm_rate: float  # of all classes together, in an hour of clips
+    alarm_interval: tuple[float, float]  # its 95 % interval, bootstrap over groups
 
     @property
     def is_fitted(self) -> bool:

@@ -18,16 +18,11 @@ NUM_CONFUSED = 5
 
 @dataclass(frozen=True)
 class ClassDifference:
-    """Two models on the clips of one class.
-
-    Attributes:
-        difference: share that its first model gets right, less that of the second.
-        won: clips that the first gets right more often, the clearest first.
-    """
+    """Two models on the clips of one class."""
 
     category: str
-    difference: Difference
-    won: tuple[str, ...]
+    difference: Difference  # share that its first model gets right, less that of the second
+    won: tuple[str, ...]  # clips that the first gets right more often, the clearest first
     lost: tuple[str, ...]
 
 
@@ -91,13 +86,12 @@ class Lead:
 
     Attributes:
         classes: those of which it gets more right, with the difference, 0..1, the clearest first.
-        clips: those that it gets right more often, the clearest first.
     """
 
     ahead: str
     behind: str
     classes: tuple[tuple[str, float], ...]
-    clips: tuple[str, ...]
+    clips: tuple[str, ...]  # those that it gets right more often, the clearest first
 
 
 def leads(found: Sequence[ClassDifference]) -> list[Lead]:

@@ -21,27 +21,22 @@ class Comparison:
     """What a protocol of a study shows of its models.
 
     Attributes:
-        rows: of the networks, in the order of the study.
-        baselines: of what needs no network, the most accurate first.
-        pairs: every two networks, the more accurate first; tests adjusted for their number.
-        against_baseline: every network against the best baseline; adjusted likewise.
         validation_pairs: every two networks on the validation clips of all trainings, where each clip is validated by
             one training of a seed (k-fold): more clips than the test set has, none of them trained on.
         detectable: smallest true difference of the two most accurate networks that the test clips would show four
             times in five; None where even the largest would not, or one network stands alone.
-        ranking: the networks in order, with the ranks that the data leave open to each.
         ties: first and last index in `ranking` of each stretch in which no two are told apart.
     """
 
     protocol: str
-    rows: tuple[ComparativeRow, ...]
-    baselines: tuple[ComparativeRow, ...]
-    pairs: tuple[Difference, ...]
-    against_baseline: tuple[Difference, ...]
+    rows: tuple[ComparativeRow, ...]  # of the networks, in the order of the study
+    baselines: tuple[ComparativeRow, ...]  # of what needs no network, the most accurate first
+    pairs: tuple[Difference, ...]  # every two networks, the more accurate first; tests adjusted for their number
+    against_baseline: tuple[Difference, ...]  # every network against the best baseline; adjusted likewise
     validation_pairs: tuple[Difference, ...]
     validation_clips: int
     detectable: float | None
-    ranking: tuple[Rank, ...]
+    ranking: tuple[Rank, ...]  # the networks in order, with the ranks that the data leave open to each
     ties: tuple[tuple[int, int], ...]
 
     @property

@@ -29,24 +29,20 @@ class Findings:
     """What is found out about a study.
 
     Attributes:
-        main_protocol: the one that answers the question.
-        calibrations: of each model under the main protocol, of which is all that follows.
-        curves: learning curves, read, of the models with validation clips.
         human_labels: people and the models on the test clips of the main protocol; None where nobody was asked.
         reference: the claims of four published reports beside what was measured; none without their models.
-        tuning: the search that came before the study; None where there was none.
     """
 
-    main_protocol: str
+    main_protocol: str  # the one that answers the question
     comparisons: Mapping[str, Comparison]
     collapses: tuple[Collapse, ...]
-    calibrations: tuple[ModelCalibration, ...]
+    calibrations: tuple[ModelCalibration, ...]  # of each model under the main protocol, of which is all that follows
     class_differences: tuple[ClassDifference, ...]
-    curves: Mapping[str, CurveReading]
+    curves: Mapping[str, CurveReading]  # learning curves, read, of the models with validation clips
     uses: Mapping[str, ModelUses]
     human_labels: HumanComparison | None
     reference: tuple[ReferenceRow, ...]
-    tuning: Tuning | None
+    tuning: Tuning | None  # the search that came before the study; None where there was none
 
     @property
     def main(self) -> Comparison:

@@ -24,22 +24,15 @@ MOST = 20  # of a model
 
 @dataclass(frozen=True)
 class Mistake:
-    """A clip that a model answered wrongly, in the cell where it was surest of that.
-
-    Attributes:
-        answer: index of the category that it was taken for.
-        probabilities: of every category in that cell, 0..1.
-        num_wrong: how many cells of the model answered wrongly.
-        num_tested: how many had the clip among their test clips.
-    """
+    """A clip that a model answered wrongly, in the cell where it was surest of that."""
 
     clip: str
     cell: CellName
     truth: int
-    answer: int
-    probabilities: tuple[float, ...]
-    num_wrong: int
-    num_tested: int
+    answer: int  # index of the category that it was taken for
+    probabilities: tuple[float, ...]  # of every category in that cell, 0..1
+    num_wrong: int  # how many cells of the model answered wrongly
+    num_tested: int  # how many had the clip among their test clips
 
     @property
     def confidence(self) -> float:

@@ -11,16 +11,11 @@ from auricle.scoring.difference import Difference
 
 @dataclass(frozen=True)
 class Rank:
-    """A model in the ranking of a protocol.
-
-    Attributes:
-        first: the best rank that the data leave open to it: one more than the models shown to be better.
-        last: the worst: as many as there are models, less those shown to be worse.
-    """
+    """A model in the ranking of a protocol."""
 
     row: ComparativeRow
-    first: int
-    last: int
+    first: int  # the best rank that the data leave open to it: one more than the models shown to be better
+    last: int  # the worst: as many as there are models, less those shown to be worse
 
     @property
     def is_sure(self) -> bool:

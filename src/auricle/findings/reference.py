@@ -53,20 +53,14 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Claim:
-    """One configuration of a report's model, under one protocol of auricle's.
-
-    Attributes:
-        model: the preset.
-        by_window: whether the report scores windows, not clips.
-        said: the figures as they are printed: `test` or `best_test`, `validation`, `f1`, `auc`, ...
-    """
+    """One configuration of a report's model, under one protocol of auricle's."""
 
     report: str
-    model: str
+    model: str  # the preset
     protocol: str
-    by_window: bool
+    by_window: bool  # whether the report scores windows, not clips
     parameters: int
-    said: Mapping[str, Any]
+    said: Mapping[str, Any]  # the figures as they are printed: `test` or `best_test`, `f1`, `auc` and others
 
     @property
     def test(self) -> str:
@@ -91,56 +85,39 @@ class Measured:
     """What the cells of a model under a protocol give; shares are 0..1.
 
     Attributes:
-        accuracy: of test windows or clips.
         low: lower end of its 95 % interval for other clips (`scoring.statistics.share_interval`), as windows of a clip
             are alike.
-        best: the highest accuracy of a cell.
-        macro_f1: of the same windows or clips.
-        macro_auc: None where a class is absent.
-        cause: the likely one of the first collapse for which one is known.
-        recovered: cells whose training collapsed for a while.
     """
 
     cells: int
-    accuracy: float
+    accuracy: float  # of test windows or clips
     low: float
     high: float
-    best: float
-    macro_f1: float
-    macro_auc: float | None
+    best: float  # the highest accuracy of a cell
+    macro_f1: float  # of the same windows or clips
+    macro_auc: float | None  # None where a class is absent
     parameters: int
     collapsed: int
-    cause: str | None
-    recovered: int
+    cause: str | None  # the likely one of the first collapse for which one is known
+    recovered: int  # cells whose training collapsed for a while
 
 
 @dataclass(frozen=True)
 class ReferenceRow:
-    """A claim beside what was measured of it; or what the study trained in a way that no report has.
-
-    Attributes:
-        preset: the report's model, or the study's where no report has it.
-        model: the study's; None where it has none like it.
-        leaky: whether clips of one group stand on both sides under it.
-        recipe: `optimizer`, `learning_rate`, `epochs` and `max_steps`, as far as they are known.
-        claim: None where no report has this configuration.
-        measured: None where no cell is finished.
-        absence: why there is nothing measured.
-        reasons: why they differ, as far as that is known; none where one of the two is missing.
-    """
+    """A claim beside what was measured of it; or what the study trained in a way that no report has."""
 
     report: str
     by_window: bool
-    preset: str
-    model: str | None
+    preset: str  # the report's model, or the study's where no report has it
+    model: str | None  # the study's; None where it has none like it
     protocol: str
-    leaky: bool
-    recipe: Mapping[str, Any]
-    claim: Claim | None
-    measured: Measured | None
-    absence: str | None
+    leaky: bool  # whether clips of one group stand on both sides under it
+    recipe: Mapping[str, Any]  # `optimizer`, `learning_rate`, `epochs` and `max_steps`, as far as they are known
+    claim: Claim | None  # None where no report has this configuration
+    measured: Measured | None  # None where no cell is finished
+    absence: str | None  # why there is nothing measured
     verdict: Verdict
-    reasons: tuple[Reason, ...]
+    reasons: tuple[Reason, ...]  # why they differ, as far as that is known; none where one of the two is missing
 
 
 def published_best(study: Study, protocol: str) -> float | None:

@@ -29,21 +29,14 @@ from auricle.scoring.predictions import ClipPredictions, Predictions, read_predi
 
 @dataclass(frozen=True, eq=False)
 class CellEvidence:
-    """One finished cell.
-
-    Attributes:
-        windows: what it says of every window, of validation and test.
-        test: scores of the test set, as `scoring.metrics.score_predictions` gives them.
-        validation: the same of the validation set; None where the protocol has none.
-        history: one record an epoch.
-    """
+    """One finished cell."""
 
     name: CellName
-    windows: Predictions
+    windows: Predictions  # what it says of every window, of validation and test
     clips: ClipPredictions
-    test: Mapping[str, Any]
-    validation: Mapping[str, Any] | None
-    history: tuple[Mapping[str, Any], ...]
+    test: Mapping[str, Any]  # scores of the test set, as `scoring.metrics.score_predictions` gives them
+    validation: Mapping[str, Any] | None  # the same of the validation set; None where the protocol has none
+    history: tuple[Mapping[str, Any], ...]  # one record an epoch
     costs: Mapping[str, Any]
 
 
@@ -57,31 +50,21 @@ class MissingCell:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """A study as it stands on disk.
-
-    Attributes:
-        presets: model name to its resolved preset, in the order of the study.
-        layers: model name to its layers and counts, for the models that have them.
-        cells: the finished cells, by protocol and model in the order of the study.
-        baselines: what needs no network, on the same folds; none in a study of an older auricle.
-        machine: system, processor, cores, memory, device.
-        commit: of auricle's source; None for an installed package.
-        commands: what was typed, the first one first; without what changes no number.
-    """
+    """A study as it stands on disk."""
 
     folder: Path
     config: StudyConfig
-    presets: Mapping[str, Preset]
-    layers: Mapping[str, Mapping[str, Any]]
+    presets: Mapping[str, Preset]  # model name to its resolved preset, in the order of the study
+    layers: Mapping[str, Mapping[str, Any]]  # model name to its layers and counts, for the models that have them
     dataset: Dataset
     samples: Samples | None
-    cells: tuple[CellEvidence, ...]
-    baselines: tuple[CellEvidence, ...]
+    cells: tuple[CellEvidence, ...]  # the finished cells, by protocol and model in the order of the study
+    baselines: tuple[CellEvidence, ...]  # what needs no network, on the same folds; none in a study of an older auricle
     missing: tuple[MissingCell, ...]
     versions: Mapping[str, str]
-    machine: Mapping[str, Any]
-    commit: str | None
-    commands: tuple[str, ...]
+    machine: Mapping[str, Any]  # system, processor, cores, memory, device
+    commit: str | None  # of auricle's source; None for an installed package
+    commands: tuple[str, ...]  # what was typed, the first one first; without what changes no number
     started: str
 
     @property

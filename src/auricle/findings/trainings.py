@@ -22,22 +22,14 @@ FALLING = 0.98  # of the validation loss a tenth of the epochs ago: still fallin
 
 @dataclass(frozen=True)
 class Collapse:
-    """A cell that collapsed.
-
-    Attributes:
-        kind: of `training.watch.MEANINGS`; None where only its answers to the test clips show it.
-        epoch: at which it was recognised while it was trained; None where it was not.
-        cause: the likely one, measured then; None where it was not.
-        cure: `section.field=value` words to try first.
-        answer: the category that it gives most often on its test clips.
-    """
+    """A cell that collapsed."""
 
     cell: CellName
-    kind: str | None
-    epoch: int | None
-    cause: str | None
-    cure: tuple[str, ...]
-    answer: str
+    kind: str | None  # of `training.watch.MEANINGS`; None where only its answers to the test clips show it
+    epoch: int | None  # at which it was recognised while it was trained; None where it was not
+    cause: str | None  # the likely one, measured then; None where it was not
+    cure: tuple[str, ...]  # `section.field=value` words to try first
+    answer: str  # the category that it gives most often on its test clips
     answer_share: float
 
 
@@ -69,23 +61,15 @@ def diverged(study: Study) -> list[str]:
 
 @dataclass(frozen=True)
 class CurveReading:
-    """How the trainings of one model went, means over its cells with a validation set.
+    """How the trainings of one model went, means over its cells with a validation set."""
 
-    Attributes:
-        train: training accuracy at the last epoch, 0..1.
-        interval: of the gap over cells, 95 %; None for one cell.
-        lowest: epoch at which the smoothed validation loss is lowest.
-        rise: validation loss at the end over that lowest one, 1 and more.
-        fall: the same over the one a tenth of the epochs before.
-    """
-
-    train: float
+    train: float  # training accuracy at the last epoch, 0..1
     validation: float
     gap: float
-    interval: tuple[float, float] | None
-    lowest: float
-    rise: float
-    fall: float
+    interval: tuple[float, float] | None  # of the gap over cells, 95 %; None for one cell
+    lowest: float  # epoch at which the smoothed validation loss is lowest
+    rise: float  # validation loss at the end over that lowest one, 1 and more
+    fall: float  # the same over the one a tenth of the epochs before
     epochs: int
     cells: int
     collapsed: int

@@ -23,14 +23,12 @@ class PartsUse:
     """By how much the probability of the true class falls when one of P parts of every clip is blanked.
 
     Attributes:
-        edges: where the parts begin and end, in Hz or in seconds, (P + 1,).
         drops: P of them: of bands from the lowest; of moments by how loud they are in their clip, the loudest first.
-        by_class: in the order of the edges, means over the clips of each class, (K, P); NaN without clips.
     """
 
-    edges: np.ndarray
+    edges: np.ndarray  # where the parts begin and end, in Hz or in seconds, (P + 1,)
     drops: tuple[Difference, ...]
-    by_class: np.ndarray
+    by_class: np.ndarray  # in the order of the edges, means over the clips of each class, (K, P); NaN without clips
 
 
 @dataclass(frozen=True)
@@ -38,22 +36,16 @@ class BlockReading:
     """What the heads of `<cls>` read in one block, means over heads, windows and cells.
 
     Attributes:
-        tokens: that they can read from, with `<cls>`.
-        read: how many of them they read from, as if evenly: the exponential of the entropy.
-        fewest: the same of the head with fewest.
-        most: and with most.
-        own: share that `<cls>` reads from itself, 0..1.
-        overlap: share of attention that two heads give to the same tokens, 0..1; None for one head.
         loudness: correlation of attention with the loudness of the moments; None where tokens are no moments.
     """
 
     heads: int
-    tokens: int
-    read: float
-    fewest: float
-    most: float
-    own: float
-    overlap: float | None
+    tokens: int  # that they can read from, with `<cls>`
+    read: float  # how many of them they read from, as if evenly: the exponential of the entropy
+    fewest: float  # the same of the head with fewest
+    most: float  # and with most
+    own: float  # share that `<cls>` reads from itself, 0..1
+    overlap: float | None  # share of attention that two heads give to the same tokens, 0..1; None for one head
     loudness: Difference | None
 
 
@@ -62,8 +54,6 @@ class ModelUses:
     """What a model uses.
 
     Attributes:
-        costs: change of sound or network to the share of right answers that it costs.
-        blocks: of the encoder; none without one.
         attention: of `<cls>` over S moments of a window, of the first cell, by block, head and class, (L, H, K, S);
             None where tokens are no moments.
     """
@@ -71,10 +61,10 @@ class ModelUses:
     cells: tuple[CellName, ...]
     num_clips: int
     window_s: float
-    costs: Mapping[str, Difference]
+    costs: Mapping[str, Difference]  # change of sound or network to the share of right answers that it costs
     bands: PartsUse
     moments: PartsUse
-    blocks: tuple[BlockReading, ...]
+    blocks: tuple[BlockReading, ...]  # of the encoder; none without one
     attention: np.ndarray | None
 
 

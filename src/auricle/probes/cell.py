@@ -26,17 +26,12 @@ LARGEST_DIFFERENCE = 0.02  # of a probability, where another processor rounds di
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A network and the clips that it is probed with.
-
-    Attributes:
-        waveforms: (N, samples), on its device.
-        starts: of the windows of a clip, in frames.
-    """
+    """A network and the clips that it is probed with."""
 
     model: Classifier
-    waveforms: Tensor
+    waveforms: Tensor  # (N, samples), on its device
     labels: np.ndarray
-    starts: list[int]
+    starts: list[int]  # of the windows of a clip, in frames
     num_frames: int
 
     def windows(self, frames: Tensor) -> Tensor:

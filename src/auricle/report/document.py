@@ -122,15 +122,10 @@ def blocks_of(sections: Sequence[Section]) -> Iterator[Block]:
 
 @dataclass(frozen=True)
 class Chapter:
-    """What a chapter's template works with.
+    """What a chapter's template works with."""
 
-    Attributes:
-        values: what it may insert or ask for.
-        exhibits: figures and tables that it may place, by name.
-    """
-
-    values: Mapping[str, Any] = field(default_factory=dict)
-    exhibits: Mapping[str, Exhibit] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)  # what it may insert or ask for
+    exhibits: Mapping[str, Exhibit] = field(default_factory=dict)  # figures and tables that it may place, by name
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,18 +42,12 @@ COMPRESSION = 0.5  # of MP3, 0 to 1: about 40 kbit/s for a mono sound
 
 @dataclass(frozen=True)
 class Answer:
-    """A model's wrong answer on the page.
-
-    Attributes:
-        model: its index among the models of the page.
-        bars: the likeliest categories and the true one.
-        looked: where it looked; None where that is not known.
-    """
+    """A model's wrong answer on the page."""
 
     mistake: Mistake
-    model: int
-    bars: tuple[int, ...]
-    looked: Looked | None
+    model: int  # its index among the models of the page
+    bars: tuple[int, ...]  # the likeliest categories and the true one
+    looked: Looked | None  # where it looked; None where that is not known
 
 
 @dataclass(frozen=True)

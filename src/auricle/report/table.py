@@ -76,15 +76,13 @@ class Table:
     """A numbered table; where it is placed, it gets its caption and its name, which is also that of its CSV file.
 
     Attributes:
-        groups: rows under a heading; one group with an empty heading is a plain table.
-        totals: whether the last row of each group sums up the others.
         shown: heading to the number of its rows that the report shows; the CSV file has all, and so has the report of
             a group that is not named here.
     """
 
     columns: tuple[Column, ...]
-    groups: Mapping[str, Sequence[Row]]
-    totals: bool = False
+    groups: Mapping[str, Sequence[Row]]  # rows under a heading; one group with an empty heading is a plain table
+    totals: bool = False  # whether the last row of each group sums up the others
     shown: Mapping[str, int] = field(default_factory=dict)
     name: str = ""
     caption: Text = ()
