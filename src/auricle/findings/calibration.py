@@ -19,14 +19,7 @@ HOUR_S = 3600.0
 
 @dataclass(frozen=True, eq=False)
 class ModelCalibration:
-    """A model under a protocol, means over its cells: scores of test clips, with what validation clips taught.
-
-    Attributes:
-        gain: by how much the temperature lowers that loss, adjusted for the number of models; None where there are
-            no validation clips, so that every temperature is 1 and every threshold 0.5.
-        surplus: mean confidence less accuracy at temperature 1, in -1..1, adjusted likewise; above zero is too sure.
-        hit_rates: share of the clips of each class in which it is named at least once, (K,); NaN without clips.
-    """
+    """A model under a protocol, means over its cells: scores of test clips, with what validation clips taught."""
 
     model: str
     temperatures: tuple[float, ...]  # of each cell
@@ -34,13 +27,13 @@ class ModelCalibration:
     tempered_error: float  # the same at the temperature of each cell
     lucky_error: float  # what is expected of it if every tempered confidence were exactly the chance to be right
     loss: float  # negative log-likelihood at temperature 1, nats
-    tempered_loss: float
-    gain: Difference | None
-    surplus: Difference
+    tempered_loss: float  # the same at the temperature
+    gain: Difference | None  # of that loss by the temperature, adjusted for all models; None: nothing to fit it on
+    surplus: Difference  # mean confidence less accuracy at temperature 1, -1..1, adjusted likewise; above 0: too sure
     bins: Reliability  # confidence and accuracy at temperature 1, the answers of all cells together
-    tempered_bins: Reliability
+    tempered_bins: Reliability  # the same at the temperature
     thresholds: np.ndarray  # of each class, the mean over cells, (K,)
-    hit_rates: np.ndarray
+    hit_rates: np.ndarray  # share of the clips of each class in which it is named at least once, (K,); or NaN
     alarm_rates: np.ndarray  # false alarms of each class in an hour of clips of the other classes, (K,)
     alarm_rate: float  # of all classes together, in an hour of clips
     alarm_interval: tuple[float, float]  # its 95 % interval, bootstrap over groups

@@ -82,15 +82,11 @@ def _won_and_lost(values: np.ndarray, clips: np.ndarray) -> tuple[tuple[str, ...
 
 @dataclass(frozen=True)
 class Lead:
-    """What one model is ahead of another in.
-
-    Attributes:
-        classes: those of which it gets more right, with the difference, 0..1, the clearest first.
-    """
+    """What one model is ahead of another in."""
 
     ahead: str
     behind: str
-    classes: tuple[tuple[str, float], ...]
+    classes: tuple[tuple[str, float], ...]  # of which it gets more right, with the difference, the clearest first
     clips: tuple[str, ...]  # those that it gets right more often, the clearest first
 
 

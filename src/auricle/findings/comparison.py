@@ -20,12 +20,9 @@ from auricle.scoring.difference import Difference, compare_all, detectable
 class Comparison:
     """What a protocol of a study shows of its models.
 
-    Attributes:
-        validation_pairs: every two networks on the validation clips of all trainings, where each clip is validated by
-            one training of a seed (k-fold): more clips than the test set has, none of them trained on.
-        detectable: smallest true difference of the two most accurate networks that the test clips would show four
-            times in five; None where even the largest would not, or one network stands alone.
-        ties: first and last index in `ranking` of each stretch in which no two are told apart.
+    Under k-fold each clip is validated by one training of a seed: more clips than the test set has, none of them
+    trained on. `detectable` is the smallest true difference of the two most accurate networks that the test clips would
+    show four times in five; None where even the largest would not, or one network stands alone.
     """
 
     protocol: str
@@ -33,11 +30,11 @@ class Comparison:
     baselines: tuple[ComparativeRow, ...]  # of what needs no network, the most accurate first
     pairs: tuple[Difference, ...]  # every two networks, the more accurate first; tests adjusted for their number
     against_baseline: tuple[Difference, ...]  # every network against the best baseline; adjusted likewise
-    validation_pairs: tuple[Difference, ...]
+    validation_pairs: tuple[Difference, ...]  # every two networks on the validation clips of all trainings
     validation_clips: int
     detectable: float | None
     ranking: tuple[Rank, ...]  # the networks in order, with the ranks that the data leave open to each
-    ties: tuple[tuple[int, int], ...]
+    ties: tuple[tuple[int, int], ...]  # first and last index in `ranking` of stretches that are not told apart
 
     @property
     def leaders(self) -> list[ComparativeRow]:

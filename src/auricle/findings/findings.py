@@ -26,12 +26,7 @@ from auricle.scoring.difference import Difference
 
 @dataclass(frozen=True)
 class Findings:
-    """What is found out about a study.
-
-    Attributes:
-        human_labels: people and the models on the test clips of the main protocol; None where nobody was asked.
-        reference: the claims of four published reports beside what was measured; none without their models.
-    """
+    """What is found out about a study."""
 
     main_protocol: str  # the one that answers the question
     comparisons: Mapping[str, Comparison]
@@ -40,8 +35,8 @@ class Findings:
     class_differences: tuple[ClassDifference, ...]
     curves: Mapping[str, CurveReading]  # learning curves, read, of the models with validation clips
     uses: Mapping[str, ModelUses]
-    human_labels: HumanComparison | None
-    reference: tuple[ReferenceRow, ...]
+    human_labels: HumanComparison | None  # people and the models on the test clips; None where nobody was asked
+    reference: tuple[ReferenceRow, ...]  # claims of four published reports; none without their models
     tuning: Tuning | None  # the search that came before the study; None where there was none
 
     @property

@@ -70,30 +70,20 @@ class LabelledClass:
 
 @dataclass(frozen=True)
 class MissedClip:
-    """A clip that people or the trainings of all models mostly get wrong.
-
-    Attributes:
-        named_instead: what people named most often but for the true class, `ANOTHER` for none of the study's classes;
-            None where all are right.
-    """
+    """A clip that people or the trainings of all models mostly get wrong."""
 
     clip: str
     category: str
     num_labels: int
     right: float  # share of these that are right
-    named_instead: str | None
+    named_instead: str | None  # most often, but for the true class; `ANOTHER`: not of the study; None: all are right
     models_right: float  # share of trainings that are right, the mean over models
-    answered_instead: str | None  # what trainings answered most often but for the true class; None likewise
+    answered_instead: str | None  # by trainings, likewise
 
 
 @dataclass(frozen=True, eq=False)
 class HumanComparison:
-    """People and the models of a protocol on the test clips that people labelled, every clip counted alike.
-
-    Attributes:
-        differences: people less each model, in the order of `models`; tests adjusted for their number.
-        agreement: model to how often a person and a training give a clip the same answer, right or wrong.
-    """
+    """People and the models of a protocol on the test clips that people labelled, every clip counted alike."""
 
     num_labels: int
     median_labels: int
@@ -102,8 +92,8 @@ class HumanComparison:
     num_test_clips: int
     people: Share  # share of labels that are right
     models: Mapping[str, float]  # model to the share of its trainings' answers that are right
-    differences: tuple[Difference, ...]
-    agreement: Mapping[str, Share]
+    differences: tuple[Difference, ...]  # people less each model, tests adjusted for their number
+    agreement: Mapping[str, Share]  # how often a person and a training of a model give a clip the same answer
     agreement_of_people: float | None  # how often two people do; None where no clip has two labels
     classes: tuple[LabelledClass, ...]  # those with a labelled clip, and last all clips
     confusion: np.ndarray  # labels by true class and class named, the study's classes only, (K, K)

@@ -82,16 +82,11 @@ class Claim:
 
 @dataclass(frozen=True)
 class Measured:
-    """What the cells of a model under a protocol give; shares are 0..1.
-
-    Attributes:
-        low: lower end of its 95 % interval for other clips (`scoring.statistics.share_interval`), as windows of a clip
-            are alike.
-    """
+    """What the cells of a model under a protocol give; shares are 0..1."""
 
     cells: int
     accuracy: float  # of test windows or clips
-    low: float
+    low: float  # end of its 95 % interval for other clips, as windows of a clip are alike
     high: float
     best: float  # the highest accuracy of a cell
     macro_f1: float  # of the same windows or clips

@@ -14,11 +14,7 @@ from auricle.search.record import Entry, ranked, read_record
 
 @dataclass(frozen=True)
 class Tuning:
-    """A search of which a trial came to its end.
-
-    Attributes:
-        importance: name to the share of a parameter in what made trials good; empty where it is not known.
-    """
+    """A search of which a trial came to its end."""
 
     protocol: str  # whose validation folds judged
     folds: tuple[int, ...]
@@ -28,7 +24,7 @@ class Tuning:
     num_clips: int  # that the trials were given
     num_test_clips: int  # that were not loaded
     parameters: Mapping[str, Mapping[str, Any]]  # name to what may be tried: {choices} or {low, high, log, whole}
-    importance: Mapping[str, float]
+    importance: Mapping[str, float]  # share of a parameter in what made trials good; empty where it is not known
     states: Mapping[str, int]  # of all trials, with their numbers
     done: tuple[Entry, ...]  # the trials that came to their end, the lowest validation loss first
     pruned: tuple[Entry, ...]

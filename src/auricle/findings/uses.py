@@ -20,24 +20,16 @@ Key = TypeVar("Key", str, int)
 
 @dataclass(frozen=True, eq=False)
 class PartsUse:
-    """By how much the probability of the true class falls when one of P parts of every clip is blanked.
-
-    Attributes:
-        drops: P of them: of bands from the lowest; of moments by how loud they are in their clip, the loudest first.
-    """
+    """By how much the probability of the true class falls when one of P parts of every clip is blanked."""
 
     edges: np.ndarray  # where the parts begin and end, in Hz or in seconds, (P + 1,)
-    drops: tuple[Difference, ...]
+    drops: tuple[Difference, ...]  # P of them: of bands from the lowest, of moments from the loudest of their clip
     by_class: np.ndarray  # in the order of the edges, means over the clips of each class, (K, P); NaN without clips
 
 
 @dataclass(frozen=True)
 class BlockReading:
-    """What the heads of `<cls>` read in one block, means over heads, windows and cells.
-
-    Attributes:
-        loudness: correlation of attention with the loudness of the moments; None where tokens are no moments.
-    """
+    """What the heads of `<cls>` read in one block, means over heads, windows and cells."""
 
     heads: int
     tokens: int  # that they can read from, with `<cls>`
@@ -46,17 +38,12 @@ class BlockReading:
     most: float  # and with most
     own: float  # share that `<cls>` reads from itself, 0..1
     overlap: float | None  # share of attention that two heads give to the same tokens, 0..1; None for one head
-    loudness: Difference | None
+    loudness: Difference | None  # correlation of attention with loudness; None where tokens are no moments
 
 
 @dataclass(frozen=True, eq=False)
 class ModelUses:
-    """What a model uses.
-
-    Attributes:
-        attention: of `<cls>` over S moments of a window, of the first cell, by block, head and class, (L, H, K, S);
-            None where tokens are no moments.
-    """
+    """What a model uses."""
 
     cells: tuple[CellName, ...]
     num_clips: int
@@ -65,7 +52,7 @@ class ModelUses:
     bands: PartsUse
     moments: PartsUse
     blocks: tuple[BlockReading, ...]  # of the encoder; none without one
-    attention: np.ndarray | None
+    attention: np.ndarray | None  # of `<cls>` in the first cell, (L, H, K, S moments); None where tokens are no moments
 
 
 def find_uses(study: Study, protocol: str) -> dict[str, ModelUses]:

@@ -37,19 +37,15 @@ class Blanked:
 class AttentionReading:
     """What `<cls>` reads: its row of the attention of L layers and H heads, means over windows unless said otherwise.
 
-    Attributes:
-        moments: attention to S moments of the window for each class, sums of 1 over S, (L, H, K, S); None where
-            tokens are no moments.
-        loudness: correlation of attention with the loudness of the moments, mean over the windows of each clip,
-            (N, L, H); None as `moments`.
+    `moments` and `loudness` are None where tokens are no moments.
     """
 
     num_tokens: int  # all, with `<cls>`
     own: np.ndarray  # share that `<cls>` reads from itself, (L, H)
     spread: np.ndarray  # exponential of the entropy: how many tokens it reads from, as if evenly, 1..num_tokens, (L, H)
     overlap: np.ndarray  # share of attention that two heads of a layer give to the same tokens, (L, H, H); 1: alike
-    moments: np.ndarray | None
-    loudness: np.ndarray | None
+    moments: np.ndarray | None  # attention to S moments of the window by class, sums of 1 over S, (L, H, K, S)
+    loudness: np.ndarray | None  # correlation with loudness, mean over the windows of a clip, (N, L, H)
 
 
 @dataclass(frozen=True, eq=False)

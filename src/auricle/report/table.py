@@ -73,17 +73,12 @@ def _known_columns() -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Table:
-    """A numbered table; where it is placed, it gets its caption and its name, which is also that of its CSV file.
-
-    Attributes:
-        shown: heading to the number of its rows that the report shows; the CSV file has all, and so has the report of
-            a group that is not named here.
-    """
+    """A numbered table; where it is placed, it gets its caption and its name, which is also that of its CSV file."""
 
     columns: tuple[Column, ...]
     groups: Mapping[str, Sequence[Row]]  # rows under a heading; one group with an empty heading is a plain table
     totals: bool = False  # whether the last row of each group sums up the others
-    shown: Mapping[str, int] = field(default_factory=dict)
+    shown: Mapping[str, int] = field(default_factory=dict)  # rows under a heading in the report, where not all
     name: str = ""
     caption: Text = ()
 
