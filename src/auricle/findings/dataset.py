@@ -52,11 +52,7 @@ class Samples:
 
 
 def read_dataset(content: Mapping[str, Any], manifest: Path) -> Dataset:
-    """Join study.yaml's part on the dataset with the counts and groups of the manifest.
-
-    Args:
-        content: the part "dataset" of study.yaml.
-        manifest: path of dataset/manifest.csv.
+    """Join the part "dataset" of study.yaml with the counts and groups of the manifest.
 
     Raises:
         OSError, ValueError, KeyError: a file is missing or damaged.

@@ -46,12 +46,7 @@ class Findings:
 
 
 def find(study: Study, on_progress: Callable[[str], None] = lambda message: None) -> Findings:
-    """Find out all that the folder of a study holds.
-
-    Args:
-        study: with a finished cell.
-        on_progress: told in a few words what comes next.
-    """
+    """Find out all that the folder of a study with a finished cell holds, saying what comes next."""
     on_progress("comparing the models")
     protocol = main_protocol(study)
     comparisons = {name: compare(study, name) for name in study.protocols}

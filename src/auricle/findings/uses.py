@@ -97,12 +97,7 @@ def _probes_of(study: Study, cells: Sequence[CellEvidence]) -> dict[CellName, Pr
 
 
 def change_costs(probed: Probed, answers: Answers) -> dict[str, dict[str, Difference]]:
-    """Return by model and change what a change costs in accuracy, tests adjusted for the number of all of them.
-
-    Args:
-        probed: the cells of each model; a change that one of them does not know is left out.
-        answers: of the protocol, for its clips and groups.
-    """
+    """Return by model and change what it costs in accuracy, tests adjusted for all; what a cell lacks is left out."""
     return _measure(probed, answers, _lost_by_change)
 
 

@@ -41,10 +41,7 @@ CHAPTERS: tuple[Callable[[Report], Chapter | None], ...] = (
 def build_report(study_folder: Path, *, on_progress: Callable[[str], None] | None = None) -> dict[str, Path]:
     """Write STUDY/report from what is on disk: report.html, report.pdf, findings.json, figures/ and tables/.
 
-    The same folder gives the same bytes.
-
-    Returns:
-        The paths of the report under "html" and "pdf".
+    The same folder gives the same bytes. The paths of the report are returned under "html" and "pdf".
 
     Raises:
         RefusedError: the folder holds no study, or a damaged one.

@@ -44,12 +44,7 @@ NAME = re.compile(r"\s*\{#(.+)\}$")
 
 
 def sections_of(name: str, values: Mapping[str, Any], exhibits: Mapping[str, Exhibit]) -> tuple[Section, ...]:
-    """Return the sections of a chapter's template.
-
-    Args:
-        name: of the file in report/chapters, without its suffix.
-        values: what the template may insert or ask for.
-        exhibits: figures and tables by name, without captions; the template places them.
+    """Return the sections of report/chapters/NAME.md, which inserts values and places exhibits with captions.
 
     Raises:
         ValueError: the template breaks a rule of this module, or names an exhibit that does not exist.
