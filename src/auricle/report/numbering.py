@@ -120,19 +120,14 @@ def _cells(table: Table, rows: Sequence[Sequence[Value]]) -> list[list[Json]]:
     columns = list(zip(*rows, strict=True)) or [()] * len(table.columns)
     written = []
     for column, values in zip(table.columns, columns, strict=True):
+        means = [value.mean if isinstance(value, Spread) else value for value in values]
+        numbers = [mean for mean in means if isinstance(mean, int | float)]
+        best_text = None
+        if column.best and numbers and len(values) > 1:
+            best_text = show(max(numbers) if column.best == "high" else min(numbers), column.kind)
         texts = [visible(show(value, column.kind)) for value in values]
-        best = _best(values, column.best)
-        best_text = show(best, column.kind) if best is not None and len(values) > 1 else None
         sds = [show_sd(value, column.kind) for value in values]
         written.append(
             [{"text": text, "sd": sd, "best": text == best_text} for text, sd in zip(texts, sds, strict=True)]
         )
     return [list(row) for row in zip(*written, strict=True)]
-
-
-def _best(values: Sequence[Value], which: str | None) -> float | None:
-    means = [value.mean if isinstance(value, Spread) else value for value in values]
-    numbers = [mean for mean in means if isinstance(mean, int | float)]
-    if not numbers or which is None:
-        return None
-    return max(numbers) if which == "high" else min(numbers)
