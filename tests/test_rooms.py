@@ -19,7 +19,7 @@ ROOMS = (
 MODULES = sorted(SOURCE.rglob("*.py"))
 NEED_TORCH = {
     *(SOURCE / "bundle" / f"{name}.py" for name in ("export", "layout", "convert", "parity", "quantise")),
-    *(SOURCE / "probes" / name for name in ("attention.py", "cell.py", "changes.py")),  # a network is asked again
+    *(SOURCE / "probes" / name for name in ("cell.py", "changes.py")),  # a network is asked again
     *(SOURCE / "handin" / name for name in ("program.py", "hand_in_results.py")),  # are handed in, imported by nothing
 }
 BY_NAME = {f"auricle.{'.'.join(path.relative_to(SOURCE).with_suffix('').parts)}": path for path in MODULES}

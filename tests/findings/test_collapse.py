@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from auricle.findings.collapse import collapses
 from auricle.findings.findings import find
 from auricle.findings.study import Study, load_study
+from auricle.findings.trainings import collapses
 from auricle.report.build import compose
 from auricle.report.document import Callout, Document, Report, blocks_of
 from auricle.report.table import Marked, write_csv

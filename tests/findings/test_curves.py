@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from auricle.findings.curves import read_curves
 from auricle.findings.study import Study
+from auricle.findings.trainings import read_curves
 from auricle.report.chapters.why import reads_as
 
 

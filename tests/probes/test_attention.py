@@ -4,7 +4,7 @@ from tiny_presets import ENCODER, preset
 
 from auricle.model import transformer
 from auricle.model.classifier import build_model
-from auricle.probes.attention import cls_attention, read
+from auricle.probes.cell import cls_attention, read_attention
 from auricle.probes.changes import networks
 
 LABELS = np.array([0, 0, 2])
@@ -29,7 +29,7 @@ def test_the_row_of_cls_is_that_of_the_networks_own_attention():
 
 def test_even_attention_reads_all_tokens_alike_and_follows_nothing():
     network = dict(networks(model(), torch.Generator()))["even-attention"]
-    reading = read(network, windows(), LABELS, 3)
+    reading = read_attention(network, windows(), LABELS, 3)
     np.testing.assert_allclose(reading.spread, reading.num_tokens, rtol=1e-5)
     np.testing.assert_allclose(reading.own, 1 / reading.num_tokens, rtol=1e-5)
     np.testing.assert_allclose(reading.overlap, 1, rtol=1e-5)
@@ -37,7 +37,7 @@ def test_even_attention_reads_all_tokens_alike_and_follows_nothing():
 
 
 def test_attention_over_moments_is_the_mean_of_a_class_and_sums_to_one():
-    reading = read(model(), windows(), LABELS, 3)
+    reading = read_attention(model(), windows(), LABELS, 3)
     rows = cls_attention(model(), windows()).double().numpy()[..., 1:]
     rows /= rows.sum(-1, keepdims=True)
     np.testing.assert_allclose(reading.moments[:, :, 0], rows[:4].mean(0), rtol=1e-5)
@@ -48,7 +48,7 @@ def test_attention_over_moments_is_the_mean_of_a_class_and_sums_to_one():
 
 def test_following_loudness_is_pearsons_correlation():
     network = model()
-    reading = read(network, windows(), LABELS, 3)
+    reading = read_attention(network, windows(), LABELS, 3)
     rows = cls_attention(network, windows()).double().numpy()[..., 1:]
     power = torch.nn.functional.adaptive_avg_pool1d(windows().double().mean(1, keepdim=True), rows.shape[-1])
     levels = power[:, 0].log().numpy()
@@ -57,15 +57,15 @@ def test_following_loudness_is_pearsons_correlation():
 
 
 def test_tokens_of_a_map_are_summed_over_frequency():
-    reading = read(model(tokens="map"), windows(), LABELS, 3)
+    reading = read_attention(model(tokens="map"), windows(), LABELS, 3)
     assert reading.moments.shape[-1] * 4 + 1 == reading.num_tokens
 
 
 def test_tokens_that_are_channels_have_no_moments():
-    reading = read(model(tokens="channels"), windows(), LABELS, 3)
+    reading = read_attention(model(tokens="channels"), windows(), LABELS, 3)
     assert reading.moments is None
     assert reading.loudness is None
 
 
 def test_a_network_without_an_encoder_reads_nothing():
-    assert read(build_model(preset(), 3).eval(), windows(), LABELS, 3) is None
+    assert read_attention(build_model(preset(), 3).eval(), windows(), LABELS, 3) is None

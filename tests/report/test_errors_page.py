@@ -21,9 +21,8 @@ from auricle.config import StudyConfig
 from auricle.data.cache import digest_of, prepare
 from auricle.data.datasets import load_manifest
 from auricle.errors import RefusedError
-from auricle.findings.explanations import explanations
 from auricle.findings.findings import find
-from auricle.findings.mistakes import most_confident
+from auricle.findings.mistakes import explanations, most_confident
 from auricle.findings.study import Study, load_study
 from auricle.report import errors_page
 from auricle.report.chapters.closing import listening

@@ -12,7 +12,7 @@ from auricle.report.chapters.human_labels import human_labels
 from auricle.report.document import Report
 from auricle.report.table import write_csv
 from auricle.runs import StudyFolder
-from report.written import report_of, sections, tables, words_of
+from report_text import report_of, sections, tables, words_of
 
 
 def write_labels(folder: Path, rows: list[tuple]) -> Path:

@@ -16,7 +16,7 @@ from auricle.report.table import Table, show
 from auricle.runs import StudyFolder
 from auricle.scoring.predictions import read_predictions
 from auricle.scoring.statistics import share_interval
-from report.written import plain, report_of, sections, tables
+from report_text import plain, report_of, sections, tables
 
 RECORDED = {"kind": "one-class", "epoch": 3, "cause": "learning rate 0.05 is too high", "cures": [["a.b=1"]]}
 MODELS = (

@@ -1,7 +1,8 @@
 import csv
 from pathlib import Path
+from typing import get_args
 
-from auricle.report.table import Column, Range, Spread, Table, show, show_sd, write_csv
+from auricle.report.table import Column, Kind, Range, Spread, Table, _known_columns, columns, show, show_sd, write_csv
 
 
 def test_values_are_shown_with_their_unit_s_digits():
@@ -35,3 +36,10 @@ def test_csv_holds_exact_values_and_no_formula(tmp_path: Path):
         ["k-fold", "dog", "", "", "", ""],
         ["'@evil", "'-1", "0.5", "", "0", "0"],
     ]
+
+
+def test_the_columns_of_every_table_are_shown_in_a_way_that_is_known():
+    tables = {name: columns(name) for name in _known_columns()}
+    assert {column.kind for of_table in tables.values() for column in of_table} <= set(get_args(Kind))
+    assert {column.best for of_table in tables.values() for column in of_table} <= {None, "high", "low"}
+    assert [column.title for column in tables["missing"]] == ["Cell", "Protocol", "Reason"]

@@ -13,7 +13,7 @@ from auricle.report.document import Callout, Figure, blocks_of
 from auricle.report.figures.tuning import importance_bars, parallel, progress
 from auricle.search.record import describe_parameters
 from auricle.search.space import Choices, check_space, load_space
-from report.written import plain, report_of, sections, tables, words_of
+from report_text import plain, report_of, sections, tables, words_of
 
 
 def write_search(folder: Path, *, space: str = "wide", num: int = 60, states: tuple[str, ...] = ()) -> dict:

@@ -19,44 +19,24 @@ HOUR_S = 3600.0
 
 @dataclass(frozen=True, eq=False)
 class ModelCalibration:
-    """A model under a protocol, means over its cells: scores of test clips, with what validation clips taught.
-
-    Attributes:
-        model: its name.
-        temperatures: of each cell.
-        error: expected calibration error at temperature 1.
-        tempered_error: the same at the temperature of each cell.
-        lucky_error: what is expected of it if every tempered confidence were exactly the chance to be right.
-        loss: negative log-likelihood at temperature 1, nats.
-        tempered_loss: the same at the temperature.
-        gain: by how much the temperature lowers that loss, adjusted for the number of models; None where there are
-            no validation clips, so that every temperature is 1 and every threshold 0.5.
-        surplus: mean confidence less accuracy at temperature 1, in -1..1, adjusted likewise; above zero is too sure.
-        bins: confidence and accuracy at temperature 1, the answers of all cells together.
-        tempered_bins: the same at the temperature.
-        thresholds: of each class, the mean over cells, (K,).
-        hit_rates: share of the clips of each class in which it is named at least once, (K,); NaN without clips.
-        alarm_rates: false alarms of each class in an hour of clips of the other classes, (K,).
-        alarm_rate: of all classes together, in an hour of clips.
-        alarm_interval: its 95 % interval, bootstrap over groups.
-    """
+    """A model under a protocol, means over its cells: scores of test clips, with what validation clips taught."""
 
     model: str
-    temperatures: tuple[float, ...]
-    error: float
-    tempered_error: float
-    lucky_error: float
-    loss: float
-    tempered_loss: float
-    gain: Difference | None
-    surplus: Difference
-    bins: Reliability
-    tempered_bins: Reliability
-    thresholds: np.ndarray
-    hit_rates: np.ndarray
-    alarm_rates: np.ndarray
-    alarm_rate: float
-    alarm_interval: tuple[float, float]
+    temperatures: tuple[float, ...]  # of each cell
+    error: float  # expected calibration error at temperature 1
+    tempered_error: float  # the same at the temperature of each cell
+    lucky_error: float  # what is expected of it if every tempered confidence were exactly the chance to be right
+    loss: float  # negative log-likelihood at temperature 1, nats
+    tempered_loss: float  # the same at the temperature
+    gain: Difference | None  # of that loss by the temperature, adjusted for all models; None: nothing to fit it on
+    surplus: Difference  # mean confidence less accuracy at temperature 1, -1..1, adjusted likewise; above 0: too sure
+    bins: Reliability  # confidence and accuracy at temperature 1, the answers of all cells together
+    tempered_bins: Reliability  # the same at the temperature
+    thresholds: np.ndarray  # of each class, the mean over cells, (K,)
+    hit_rates: np.ndarray  # share of the clips of each class in which it is named at least once, (K,); or NaN
+    alarm_rates: np.ndarray  # false alarms of each class in an hour of clips of the other classes, (K,)
+    alarm_rate: float  # of all classes together, in an hour of clips
+    alarm_interval: tuple[float, float]  # its 95 % interval, bootstrap over groups
 
     @property
     def is_fitted(self) -> bool:
@@ -82,14 +62,12 @@ def calibrations(study: Study, protocol: str) -> tuple[ModelCalibration, ...]:
     return tuple(replace(one, gain=gains.get(one.model), surplus=surpluses[one.model]) for one in found)
 
 
-def _tempered(cell: CellEvidence) -> _Tempered:
-    found = fit(cell.windows)
-    windows = tempered(cell.windows.of("test"), found.temperature)
-    return _Tempered(cell, found, windows.by_clip(), alarms(windows, found.thresholds)[1])
-
-
 def _calibration(study: Study, protocol: str, model: str) -> ModelCalibration:
-    every = [_tempered(cell) for cell in study.of(model, protocol)]
+    every = []
+    for cell in study.of(model, protocol):
+        found = fit(cell.windows)
+        windows = tempered(cell.windows.of("test"), found.temperature)
+        every.append(_Tempered(cell, found, windows.by_clip(), alarms(windows, found.thresholds)[1]))
     before, after = [one.cell.clips for one in every], [one.clips for one in every]
     losses_before, losses_after = ([losses(c.probabilities, c.labels) for c in clips] for clips in (before, after))
     answers = study.answers[protocol]
@@ -140,12 +118,7 @@ def _reliability(every: Sequence[ClipPredictions]) -> Reliability:
 
 
 def _alarm_rates(every: Sequence[_Tempered], clip_hours: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Count alarms over the cells: what is named in a clip of its class is a hit, in another clip a false alarm.
-
-    Returns:
-        Share of the clips of each class in which it is named, (K,); false alarms an hour of each class, (K,), and
-        in each clip, (N,).
-    """
+    """Return the share of hits by class, (K,), and false alarms an hour by class, (K,), and by clip, (N,)."""
     labels, counts = np.concatenate([one.clips.labels for one in every]), np.concatenate([one.alarms for one in every])
     own = labels[:, None] == np.arange(counts.shape[1])
     false = np.where(own, 0, counts)

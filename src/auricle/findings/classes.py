@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,18 +19,11 @@ NUM_CONFUSED = 5
 
 @dataclass(frozen=True)
 class ClassDifference:
-    """Two models on the clips of one class.
-
-    Attributes:
-        category: of the clips.
-        difference: share that its first model gets right, less that of the second.
-        won: clips that the first gets right more often, the clearest first.
-        lost: clips that the second does.
-    """
+    """Two models on the clips of one class."""
 
     category: str
-    difference: Difference
-    won: tuple[str, ...]
+    difference: Difference  # share that its first model gets right, less that of the second
+    won: tuple[str, ...]  # clips that the first gets right more often, the clearest first
     lost: tuple[str, ...]
 
 
@@ -60,9 +54,7 @@ def confused_pairs(cells: Sequence[CellEvidence], categories: Sequence[str]) -> 
 def class_differences(answers: Answers, ranked: Sequence[str]) -> list[ClassDifference]:
     """Return every class in which two models differ on a clip, tests adjusted for the number of all classes and pairs.
 
-    Args:
-        answers: to the test clips.
-        ranked: models, the most accurate first.
+    `ranked`: the models, the most accurate first.
     """
     pairs = [pair for pair in combinations(ranked, 2) if len(ranked) <= MOST_ALL_PAIRS or pair[0] == ranked[0]]
     raw: dict[tuple[str, str, str], Difference] = {}
@@ -87,21 +79,13 @@ def _won_and_lost(values: np.ndarray, clips: np.ndarray) -> tuple[tuple[str, ...
     return won, tuple(str(clips[clip]) for clip in order if means[clip] < -NOTHING)
 
 
-@dataclass(frozen=True)
-class Lead:
-    """What one model is ahead of another in.
-
-    Attributes:
-        ahead: a model.
-        behind: the other.
-        classes: those of which it gets more right, with the difference, 0..1, the clearest first.
-        clips: those that it gets right more often, the clearest first.
-    """
+class Lead(NamedTuple):
+    """What one model is ahead of another in."""
 
     ahead: str
     behind: str
-    classes: tuple[tuple[str, float], ...]
-    clips: tuple[str, ...]
+    classes: tuple[tuple[str, float], ...]  # of which it gets more right, with the difference, the clearest first
+    clips: tuple[str, ...]  # those that it gets right more often, the clearest first
 
 
 def leads(found: Sequence[ClassDifference]) -> list[Lead]:
@@ -122,10 +106,8 @@ def hardest(answers: Answers, models: Sequence[str]) -> list[str]:
     """Return the clips that any of some models misses in a cell, the most missed first."""
     shares = answers.shares[[answers.models.index(model) for model in models]]
     mean = np.nanmean(shares, axis=0)
-    return [
-        answers.clips[index]
-        for index in sorted(np.flatnonzero(mean < 1).tolist(), key=lambda index: (mean[index], answers.clips[index]))
-    ]
+    missed = np.flatnonzero(mean < 1).tolist()
+    return [answers.clips[index] for index in sorted(missed, key=lambda index: (mean[index], answers.clips[index]))]
 
 
 def categories_of(answers: Answers) -> Mapping[str, str]:

@@ -20,31 +20,21 @@ from auricle.scoring.difference import Difference, compare_all, detectable
 class Comparison:
     """What a protocol of a study shows of its models.
 
-    Attributes:
-        protocol: its name.
-        rows: of the networks, in the order of the study.
-        baselines: of what needs no network, the most accurate first.
-        pairs: every two networks, the more accurate first; tests adjusted for their number.
-        against_baseline: every network against the best baseline; adjusted likewise.
-        validation_pairs: every two networks on the validation clips of all trainings, where each clip is validated by
-            one training of a seed (k-fold): more clips than the test set has, none of them trained on.
-        validation_clips: how many those are.
-        detectable: smallest true difference of the two most accurate networks that the test clips would show four
-            times in five; None where even the largest would not, or one network stands alone.
-        ranking: the networks in order, with the ranks that the data leave open to each.
-        ties: first and last index in `ranking` of each stretch in which no two are told apart.
+    Under k-fold each clip is validated by one training of a seed: more clips than the test set has, none of them
+    trained on. `detectable` is the smallest true difference of the two most accurate networks that the test clips would
+    show four times in five; None where even the largest would not, or one network stands alone.
     """
 
     protocol: str
-    rows: tuple[ComparativeRow, ...]
-    baselines: tuple[ComparativeRow, ...]
-    pairs: tuple[Difference, ...]
-    against_baseline: tuple[Difference, ...]
-    validation_pairs: tuple[Difference, ...]
+    rows: tuple[ComparativeRow, ...]  # of the networks, in the order of the study
+    baselines: tuple[ComparativeRow, ...]  # of what needs no network, the most accurate first
+    pairs: tuple[Difference, ...]  # every two networks, the more accurate first; tests adjusted for their number
+    against_baseline: tuple[Difference, ...]  # every network against the best baseline; adjusted likewise
+    validation_pairs: tuple[Difference, ...]  # every two networks on the validation clips of all trainings
     validation_clips: int
     detectable: float | None
-    ranking: tuple[Rank, ...]
-    ties: tuple[tuple[int, int], ...]
+    ranking: tuple[Rank, ...]  # the networks in order, with the ranks that the data leave open to each
+    ties: tuple[tuple[int, int], ...]  # first and last index in `ranking` of stretches that are not told apart
 
     @property
     def leaders(self) -> list[ComparativeRow]:
@@ -98,11 +88,7 @@ class Comparison:
 
 
 def not_above_baseline(rows: Sequence[ComparativeRow]) -> list[ComparativeRow]:
-    """Return the networks of a protocol that are no more accurate than its best baseline; none where it has none.
-
-    Args:
-        rows: of the networks and baselines of the protocol.
-    """
+    """Return the networks of a protocol that are no more accurate than its best baseline; none where it has none."""
     best = max((row.accuracy for row in rows if row.baseline), default=None)
     return [row for row in rows if best is not None and not row.baseline and row.accuracy <= best]
 
@@ -113,12 +99,12 @@ def compare(study: Study, protocol: str) -> Comparison:
     models = [row.model for row in sorted(rows, key=lambda row: -row.accuracy)]
     answers = study.answers[protocol]
     pairs = compare_models(answers, models)
+    ahead = answers.of_model(models[0]) - answers.of_model(models[min(1, len(models) - 1)])
     beside = []
     if baselines:
         best = baselines[0].model
         values = answers.of_model(baseline_key(best))
-        order = [row.model for row in rows]
-        beside = compare_all([(answers.of_model(model) - values, model, best) for model in order], answers.groups)
+        beside = compare_all([(answers.of_model(row.model) - values, row.model, best) for row in rows], answers.groups)
     validated = study.validation_answers(protocol) if protocol == "k-fold" else None
     ranking = ranks(rows, pairs)
     return Comparison(
@@ -129,7 +115,7 @@ def compare(study: Study, protocol: str) -> Comparison:
         against_baseline=tuple(beside),
         validation_pairs=tuple(compare_models(validated, models)) if validated else (),
         validation_clips=len(validated.clips) if validated else 0,
-        detectable=_detectable(answers, models, len(pairs)) if pairs else None,
+        detectable=detectable(ahead, answers.groups, len(pairs)) if pairs and not np.isnan(ahead).all() else None,
         ranking=tuple(ranking),
         ties=tuple(ties(ranking, pairs)),
     )
@@ -141,11 +127,6 @@ def compare_models(answers: Answers, models: Sequence[str]) -> list[Difference]:
     return compare_all(
         [(answers.of_model(a) - answers.of_model(b), a, b) for a, b in combinations(known, 2)], answers.groups
     )
-
-
-def _detectable(answers: Answers, models: Sequence[str], num_pairs: int) -> float | None:
-    values = answers.of_model(models[0]) - answers.of_model(models[1])
-    return None if np.isnan(values).all() else detectable(values, answers.groups, num_pairs)
 
 
 def main_protocol(study: Study) -> str:

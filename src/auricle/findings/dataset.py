@@ -14,37 +14,21 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Dataset:
-    """What study.yaml and the manifest say of the recordings.
+    """What study.yaml and the manifest say of the recordings."""
 
-    Attributes:
-        source: its name, or its path.
-        digest: hash of its content.
-        clip_s: length of a clip.
-        sample_rate_hz: of the samples in the report.
-        categories: the K names, alphabetical.
-        counts: category to fold to number of clips.
-        folds: the fold numbers, ascending.
-        groups: clip to group.
-        notes: sentences for the reader.
-        skipped: files left out, each with the reason.
-        leaky_protocols: those that put clips of one group on both sides.
-        split_groups: how many groups stand in several folds.
-        ungrouped: whether nothing says which clips belong together, so that each is its own group.
-    """
-
-    source: str
+    source: str  # its name, or its path
     digest: str
     clip_s: float
-    sample_rate_hz: int
-    categories: tuple[str, ...]
-    counts: Mapping[str, Mapping[int, int]]
+    sample_rate_hz: int  # of the samples in the report
+    categories: tuple[str, ...]  # the K names, alphabetical
+    counts: Mapping[str, Mapping[int, int]]  # category to fold to number of clips
     folds: tuple[int, ...]
     groups: Mapping[str, str]
     notes: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
-    leaky_protocols: tuple[str, ...]
-    split_groups: int = 0
-    ungrouped: bool = False
+    leaky_protocols: tuple[str, ...]  # those that put clips of one group on both sides
+    split_groups: int = 0  # how many groups stand in several folds
+    ungrouped: bool = False  # whether nothing says which clips belong together, so that each is its own group
 
     @property
     def name(self) -> str:
@@ -68,11 +52,7 @@ class Samples:
 
 
 def read_dataset(content: Mapping[str, Any], manifest: Path) -> Dataset:
-    """Join study.yaml's part on the dataset with the counts and groups of the manifest.
-
-    Args:
-        content: the part "dataset" of study.yaml.
-        manifest: path of dataset/manifest.csv.
+    """Join the part "dataset" of study.yaml with the counts and groups of the manifest.
 
     Raises:
         OSError, ValueError, KeyError: a file is missing or damaged.

@@ -14,12 +14,11 @@ import numpy as np
 from auricle import files
 from auricle.findings.calibration import ModelCalibration, calibrations
 from auricle.findings.classes import ClassDifference, class_differences
-from auricle.findings.collapse import Collapse, collapses
 from auricle.findings.comparison import Comparison, compare, main_protocol
-from auricle.findings.curves import CurveReading, read_curves
 from auricle.findings.human_labels import HumanComparison, against_people
 from auricle.findings.reference import ReferenceRow, beside_reports
 from auricle.findings.study import Study
+from auricle.findings.trainings import Collapse, CurveReading, collapses, read_curves
 from auricle.findings.tuning import Tuning, tuning_of
 from auricle.findings.uses import ModelUses, find_uses
 from auricle.scoring.difference import Difference
@@ -27,31 +26,18 @@ from auricle.scoring.difference import Difference
 
 @dataclass(frozen=True)
 class Findings:
-    """What is found out about a study.
+    """What is found out about a study."""
 
-    Attributes:
-        main_protocol: the one that answers the question.
-        comparisons: by protocol.
-        collapses: of all cells.
-        calibrations: of each model under the main protocol, of which is all that follows.
-        class_differences: classes in which two models differ.
-        curves: learning curves, read, of the models with validation clips.
-        uses: what the models use that were probed.
-        human_labels: people and the models on the test clips of the main protocol; None where nobody was asked.
-        reference: the claims of four published reports beside what was measured; none without their models.
-        tuning: the search that came before the study; None where there was none.
-    """
-
-    main_protocol: str
+    main_protocol: str  # the one that answers the question
     comparisons: Mapping[str, Comparison]
     collapses: tuple[Collapse, ...]
-    calibrations: tuple[ModelCalibration, ...]
+    calibrations: tuple[ModelCalibration, ...]  # of each model under the main protocol, of which is all that follows
     class_differences: tuple[ClassDifference, ...]
-    curves: Mapping[str, CurveReading]
+    curves: Mapping[str, CurveReading]  # learning curves, read, of the models with validation clips
     uses: Mapping[str, ModelUses]
-    human_labels: HumanComparison | None
-    reference: tuple[ReferenceRow, ...]
-    tuning: Tuning | None
+    human_labels: HumanComparison | None  # people and the models on the test clips; None where nobody was asked
+    reference: tuple[ReferenceRow, ...]  # claims of four published reports; none without their models
+    tuning: Tuning | None  # the search that came before the study; None where there was none
 
     @property
     def main(self) -> Comparison:
@@ -60,12 +46,7 @@ class Findings:
 
 
 def find(study: Study, on_progress: Callable[[str], None] = lambda message: None) -> Findings:
-    """Find out all that the folder of a study holds.
-
-    Args:
-        study: with a finished cell.
-        on_progress: told in a few words what comes next.
-    """
+    """Find out all that the folder of a study with a finished cell holds, saying what comes next."""
     on_progress("comparing the models")
     protocol = main_protocol(study)
     comparisons = {name: compare(study, name) for name in study.protocols}

@@ -20,18 +20,11 @@ PUBLISHED_CLIPS = 80
 
 @dataclass(frozen=True)
 class HeadCount:
-    """What a protocol shows about the number of heads of one network.
-
-    Attributes:
-        protocol: its name.
-        family: number of heads to model, ascending: of all models that differ in that alone.
-        rows: number of heads to row, of those that the protocol trained; two at least.
-        pairs: of those that were compared.
-    """
+    """What a protocol shows about the number of heads of one network."""
 
     protocol: str
-    family: Mapping[int, str]
-    rows: Mapping[int, ComparativeRow]
+    family: Mapping[int, str]  # number of heads to model, ascending: of all models that differ in that alone
+    rows: Mapping[int, ComparativeRow]  # number of heads to row, of those that the protocol trained; two at least
     pairs: tuple[Difference, ...]
 
     @property
@@ -47,18 +40,11 @@ class HeadCount:
 
 @dataclass(frozen=True)
 class HeadClaim:
-    """What was published about the number of heads.
+    """What was published about the number of heads."""
 
-    Attributes:
-        accuracies: number of heads to the printed accuracy, 0..1.
-        num_clips: test clips behind each.
-        low: lower end of the 95 % interval (Wilson) of the best.
-        high: upper end.
-    """
-
-    accuracies: Mapping[int, float]
+    accuracies: Mapping[int, float]  # number of heads to the printed accuracy, 0..1
     num_clips: int
-    low: float
+    low: float  # lower end of the 95 % interval (Wilson) of the best
     high: float
 
     @property

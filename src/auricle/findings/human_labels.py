@@ -22,15 +22,10 @@ MISSED_BELOW = 0.5  # of the answers to a clip that are right
 
 @dataclass(frozen=True, eq=False)
 class HumanLabels:
-    """What people answered to N test clips.
+    """What people answered to N test clips."""
 
-    Attributes:
-        answers: of the trainings to these clips, each labelled once at least.
-        counts: labels by class, and last those for a class that the study has not, int64, shape (N, K + 1).
-    """
-
-    answers: Answers
-    counts: np.ndarray
+    answers: Answers  # of the trainings to these clips, each labelled once at least
+    counts: np.ndarray  # labels by class, and last those for a class that the study has not, int64, shape (N, K + 1)
 
     @property
     def right(self) -> np.ndarray:
@@ -63,86 +58,48 @@ class Share:
 
 @dataclass(frozen=True)
 class LabelledClass:
-    """The clips of a class, or all of them: how often people and models are right, and agree; None where unknown.
+    """The clips of a class, or all of them: how often people and models are right, and agree; None where unknown."""
 
-    Attributes:
-        category: None for all clips.
-        num_clips: that people labelled.
-        right: share of the labels that are right.
-        models_right: model to the share of its trainings' answers that are.
-        agreement: how often two people give a clip the same answer.
-        models_agreement: model to how often a training gives the answer that a person gives.
-    """
-
-    category: str | None
+    category: str | None  # None for all clips
     num_clips: int
-    right: float | None
-    models_right: Mapping[str, float | None]
-    agreement: float | None
-    models_agreement: Mapping[str, float | None]
+    right: float | None  # share of the labels that are right
+    models_right: Mapping[str, float | None]  # model to the share of its trainings' answers that are
+    agreement: float | None  # how often two people give a clip the same answer
+    models_agreement: Mapping[str, float | None]  # model to how often a training gives the answer that a person gives
 
 
 @dataclass(frozen=True)
 class MissedClip:
-    """A clip that people or the trainings of all models mostly get wrong.
-
-    Attributes:
-        clip: its name.
-        category: the true one.
-        num_labels: given by people.
-        right: share of these that are right.
-        named_instead: what people named most often but for the true class, `ANOTHER` for none of the study's classes;
-            None where all are right.
-        models_right: share of trainings that are right, the mean over models.
-        answered_instead: what trainings answered most often but for the true class; None likewise.
-    """
+    """A clip that people or the trainings of all models mostly get wrong."""
 
     clip: str
     category: str
     num_labels: int
-    right: float
-    named_instead: str | None
-    models_right: float
-    answered_instead: str | None
+    right: float  # share of these that are right
+    named_instead: str | None  # most often, but for the true class; `ANOTHER`: not of the study; None: all are right
+    models_right: float  # share of trainings that are right, the mean over models
+    answered_instead: str | None  # by trainings, likewise
 
 
 @dataclass(frozen=True, eq=False)
 class HumanComparison:
-    """People and the models of a protocol on the test clips that people labelled, every clip counted alike.
-
-    Attributes:
-        num_labels: given by people.
-        median_labels: of a clip.
-        fewest_labels: of a clip.
-        num_clips: that were labelled.
-        num_test_clips: of the protocol.
-        people: share of labels that are right.
-        models: model to the share of its trainings' answers that are right.
-        differences: people less each model, in the order of `models`; tests adjusted for their number.
-        agreement: model to how often a person and a training give a clip the same answer, right or wrong.
-        agreement_of_people: how often two people do; None where no clip has two labels.
-        classes: those with a labelled clip, and last all clips.
-        confusion: labels by true class and class named, the study's classes only, (K, K).
-        num_elsewhere: labels that name another class.
-        model_confusions: model to answers by true class and class answered, (K, K).
-        missed: by whom ("both", "models" or "people") to the clips, the worst first.
-    """
+    """People and the models of a protocol on the test clips that people labelled, every clip counted alike."""
 
     num_labels: int
     median_labels: int
     fewest_labels: int
     num_clips: int
     num_test_clips: int
-    people: Share
-    models: Mapping[str, float]
-    differences: tuple[Difference, ...]
-    agreement: Mapping[str, Share]
-    agreement_of_people: float | None
-    classes: tuple[LabelledClass, ...]
-    confusion: np.ndarray
-    num_elsewhere: int
-    model_confusions: Mapping[str, np.ndarray]
-    missed: Mapping[str, tuple[MissedClip, ...]]
+    people: Share  # share of labels that are right
+    models: Mapping[str, float]  # model to the share of its trainings' answers that are right
+    differences: tuple[Difference, ...]  # people less each model, tests adjusted for their number
+    agreement: Mapping[str, Share]  # how often a person and a training of a model give a clip the same answer
+    agreement_of_people: float | None  # how often two people do; None where no clip has two labels
+    classes: tuple[LabelledClass, ...]  # those with a labelled clip, and last all clips
+    confusion: np.ndarray  # labels by true class and class named, the study's classes only, (K, K)
+    num_elsewhere: int  # labels that name another class
+    model_confusions: Mapping[str, np.ndarray]  # model to answers by true class and class answered, (K, K)
+    missed: Mapping[str, tuple[MissedClip, ...]]  # by whom ("both", "models" or "people") to the clips, the worst first
 
 
 def against_people(study: Study, protocol: str) -> HumanComparison | None:
@@ -173,28 +130,16 @@ def read_human_labels(study: Study, answers: Answers) -> HumanLabels | None:
     for clip, category, count in rows:
         if clip in row_of and count > 0:
             counts[row_of[clip], index_of.get(category, len(index_of))] += count
-    return HumanLabels(_only(answers, [columns[clip] for clip in clips]), counts)
-
-
-def _only(answers: Answers, columns: Sequence[int]) -> Answers:
-    """Return the answers to some of the clips."""
-    return replace(
-        answers,
-        clips=tuple(answers.clips[column] for column in columns),
-        labels=answers.labels[columns],
-        groups=numbered(answers.groups[columns].tolist()),
-        given=answers.given[:, :, columns],
+    kept = [columns[clip] for clip in clips]
+    groups = numbered(answers.groups[kept].tolist())
+    given = answers.given[:, :, kept]
+    return HumanLabels(
+        replace(answers, clips=tuple(clips), labels=answers.labels[kept], groups=groups, given=given), counts
     )
 
 
 def compare_with_people(labels: HumanLabels, models: Sequence[str], *, num_test_clips: int) -> HumanComparison:
-    """Compare models and people on the clips that people labelled.
-
-    Args:
-        labels: of people, beside the answers of the models.
-        models: which to compare, one at least.
-        num_test_clips: of the protocol.
-    """
+    """Compare models and people on the clips that people labelled."""
     answers, counts = labels.answers, labels.counts
     num_labels = counts.sum(axis=1)
     among, agreement = labels.agreement_of_people, {model: labels.agreement(model) for model in models}

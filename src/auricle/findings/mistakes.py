@@ -1,39 +1,38 @@
-"""Which mistakes are worth listening to: of each model those clips of which it was most sure, and wrong."""
+"""The mistakes worth listening to: clips that a model got wrong while it was most sure, and where it looked in them.
+
+torch is imported when there are weights to ask.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from auricle.bundle.windows import Windowing
+from auricle.config import Preset
+from auricle.data.audio import load_waveform
 from auricle.findings.study import CellEvidence, Study
-from auricle.runs import CellName
+from auricle.predict.explain import Explanation, attention_over_time, occlusion_over_time
+from auricle.runs import Cell, CellName, StudyFolder
 
 MOST = 20  # of a model
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A clip that a model answered wrongly, in the cell where it was surest of that.
-
-    Attributes:
-        clip: its name.
-        truth: index of its category.
-        answer: index of the category that it was taken for.
-        probabilities: of every category in that cell, 0..1.
-        num_wrong: how many cells of the model answered wrongly.
-        num_tested: how many had the clip among their test clips.
-    """
+    """A clip that a model answered wrongly, in the cell where it was surest of that."""
 
     clip: str
     cell: CellName
     truth: int
-    answer: int
-    probabilities: tuple[float, ...]
-    num_wrong: int
-    num_tested: int
+    answer: int  # index of the category that it was taken for
+    probabilities: tuple[float, ...]  # of every category in that cell, 0..1
+    num_wrong: int  # how many cells of the model answered wrongly
+    num_tested: int  # how many had the clip among their test clips
 
     @property
     def confidence(self) -> float:
@@ -72,4 +71,73 @@ def _mistakes(cells: Sequence[CellEvidence]) -> list[Mistake]:
         truth, answer = int(cell.clips.labels[index]), int(cell.clips.answers[index])
         probabilities = tuple(cell.clips.probabilities[index].tolist())
         found.append(Mistake(clip, cell.name, truth, answer, probabilities, len(answers), num_tested[clip]))
+    return found
+
+
+def explain_mistakes(
+    study: Study, mistakes: Iterable[Mistake], paths: Mapping[str, Path], duration_s: float
+) -> dict[tuple[str, str], Explanation]:
+    """Return where each model looked while it was mistaken, by model and clip, as far as its weights are there.
+
+    Raises:
+        RefusedError: weights that do not fit, or a recording that cannot be read.
+    """
+    clips = defaultdict(list)
+    for mistake in mistakes:
+        clips[mistake.cell].append(mistake.clip)
+    return {
+        (name.model, clip): explanation
+        for name, asked in clips.items()
+        for clip, explanation in explanations(
+            StudyFolder(study.folder).cell(name),
+            study.presets[name.model],
+            len(study.dataset.categories),
+            {clip: paths[clip] for clip in asked},
+            duration_s,
+        ).items()
+    }
+
+
+def explanations(
+    cell: Cell, preset: Preset, num_classes: int, clips: Mapping[str, Path], duration_s: float
+) -> dict[str, Explanation]:
+    """Return where a cell's network looked in each clip: attention, or what it loses when a moment is silenced.
+
+    Without the weights of the cell nothing is known.
+
+    Raises:
+        RefusedError: weights that do not fit, or a recording that cannot be read.
+    """
+    if not cell.weights.exists():
+        return {}
+    import torch
+
+    from auricle.bundle.layout import attention_layout
+    from auricle.model.transformer import Encoder, attention_weights
+    from auricle.training.evaluate import window_probabilities
+    from auricle.training.finished import load_network
+
+    network = load_network(cell, preset, num_classes)
+    layout = attention_layout(network, preset)
+    windowing = Windowing.of(preset.audio, network.frontend.frames_per_s)
+    rate_hz = preset.audio.sample_rate_hz
+    num = windowing.count(round(duration_s * rate_hz))
+
+    def probabilities_of(windows: np.ndarray) -> np.ndarray:
+        return window_probabilities(network, torch.from_numpy(windows)).double().numpy()
+
+    found = {}
+    for name, path in clips.items():
+        waveform = load_waveform(path, sample_rate_hz=rate_hz, duration_s=duration_s)
+        with torch.inference_mode():
+            frames = network.frontend.frames(torch.from_numpy(waveform)[None])[0].T.contiguous().numpy()  # (T, bands)
+            if layout is None:
+                silence = float(network.frontend.neutral)
+                found[name] = occlusion_over_time(frames, num, windowing, probabilities_of, silence, duration_s)
+                continue
+            windows = torch.from_numpy(windowing.cut(frames, num))  # (W, bands, T)
+            assert isinstance(network.summary, Encoder)
+            weights = attention_weights(network.summary, network.base(network.frontend(windows)))
+            maps = torch.stack(weights, dim=1).double().numpy()  # (W, layers, H, tokens, tokens)
+        found[name] = attention_over_time(maps, layout, windowing, duration_s)
     return found

@@ -11,17 +11,11 @@ from auricle.scoring.difference import Difference
 
 @dataclass(frozen=True)
 class Rank:
-    """A model in the ranking of a protocol.
-
-    Attributes:
-        row: its scores.
-        first: the best rank that the data leave open to it: one more than the models shown to be better.
-        last: the worst: as many as there are models, less those shown to be worse.
-    """
+    """A model in the ranking of a protocol."""
 
     row: ComparativeRow
-    first: int
-    last: int
+    first: int  # the best rank that the data leave open to it: one more than the models shown to be better
+    last: int  # the worst: as many as there are models, less those shown to be worse
 
     @property
     def is_sure(self) -> bool:
@@ -32,9 +26,7 @@ class Rank:
 def ranks(rows: Sequence[ComparativeRow], pairs: Sequence[Difference]) -> list[Rank]:
     """Return the models of a protocol, the most accurate first, with the ranks that the data leave open.
 
-    Args:
-        rows: those of the protocol.
-        pairs: of its models; two that were not compared are not told apart.
+    Two models that were not compared (`pairs`) are not told apart.
     """
     won, lost = [pair.better for pair in pairs], [pair.worse for pair in pairs]
     ordered = sorted(rows, key=lambda row: -row.accuracy)
@@ -43,10 +35,6 @@ def ranks(rows: Sequence[ComparativeRow], pairs: Sequence[Difference]) -> list[R
 
 def ties(ranking: Sequence[Rank], pairs: Sequence[Difference]) -> list[tuple[int, int]]:
     """Return the longest stretches of the ranking, of two models at least, in which no two are told apart.
-
-    Args:
-        ranking: from `ranks`.
-        pairs: as for it.
 
     Returns:
         For each stretch the indices of its first and last model in `ranking`. Stretches may overlap: a model may be

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from auricle.findings.collapse import collapses
 from auricle.findings.scores import ComparativeRow, cell_weights, weighted_mean
 from auricle.findings.study import CellEvidence, Study
+from auricle.findings.trainings import collapses
 from auricle.scoring.metrics import score
 from auricle.scoring.statistics import numbered, share_interval
 
@@ -53,23 +53,14 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Claim:
-    """One configuration of a report's model, under one protocol of auricle's.
-
-    Attributes:
-        report: A, B, C or D.
-        model: the preset.
-        protocol: under which it is measured here.
-        by_window: whether the report scores windows, not clips.
-        parameters: reported.
-        said: the figures as they are printed: `test` or `best_test`, `validation`, `f1`, `auc`, ...
-    """
+    """One configuration of a report's model, under one protocol of auricle's."""
 
     report: str
-    model: str
+    model: str  # the preset
     protocol: str
-    by_window: bool
+    by_window: bool  # whether the report scores windows, not clips
     parameters: int
-    said: Mapping[str, Any]
+    said: Mapping[str, Any]  # the figures as they are printed: `test` or `best_test`, `f1`, `auc` and others
 
     @property
     def test(self) -> str:
@@ -91,67 +82,37 @@ class Claim:
 
 @dataclass(frozen=True)
 class Measured:
-    """What the cells of a model under a protocol give; shares are 0..1.
-
-    Attributes:
-        cells: how many are finished.
-        accuracy: of test windows or clips.
-        low: lower end of its 95 % interval for other clips (`scoring.statistics.share_interval`), as windows of a clip
-            are alike.
-        high: upper end.
-        best: the highest accuracy of a cell.
-        macro_f1: of the same windows or clips.
-        macro_auc: None where a class is absent.
-        parameters: counted.
-        collapsed: cells whose training collapsed.
-        cause: the likely one of the first collapse for which one is known.
-        recovered: cells whose training collapsed for a while.
-    """
+    """What the cells of a model under a protocol give; shares are 0..1."""
 
     cells: int
-    accuracy: float
-    low: float
+    accuracy: float  # of test windows or clips
+    low: float  # end of its 95 % interval for other clips, as windows of a clip are alike
     high: float
-    best: float
-    macro_f1: float
-    macro_auc: float | None
+    best: float  # the highest accuracy of a cell
+    macro_f1: float  # of the same windows or clips
+    macro_auc: float | None  # None where a class is absent
     parameters: int
     collapsed: int
-    cause: str | None
-    recovered: int
+    cause: str | None  # the likely one of the first collapse for which one is known
+    recovered: int  # cells whose training collapsed for a while
 
 
 @dataclass(frozen=True)
 class ReferenceRow:
-    """A claim beside what was measured of it; or what the study trained in a way that no report has.
-
-    Attributes:
-        report: A, B, C or D.
-        by_window: whether windows are scored, not clips.
-        preset: the report's model, or the study's where no report has it.
-        model: the study's; None where it has none like it.
-        protocol: under which it is measured.
-        leaky: whether clips of one group stand on both sides under it.
-        recipe: `optimizer`, `learning_rate`, `epochs` and `max_steps`, as far as they are known.
-        claim: None where no report has this configuration.
-        measured: None where no cell is finished.
-        absence: why there is nothing measured.
-        verdict: how the two stand to each other.
-        reasons: why they differ, as far as that is known; none where one of the two is missing.
-    """
+    """A claim beside what was measured of it; or what the study trained in a way that no report has."""
 
     report: str
     by_window: bool
-    preset: str
-    model: str | None
+    preset: str  # the report's model, or the study's where no report has it
+    model: str | None  # the study's; None where it has none like it
     protocol: str
-    leaky: bool
-    recipe: Mapping[str, Any]
-    claim: Claim | None
-    measured: Measured | None
-    absence: str | None
+    leaky: bool  # whether clips of one group stand on both sides under it
+    recipe: Mapping[str, Any]  # `optimizer`, `learning_rate`, `epochs` and `max_steps`, as far as they are known
+    claim: Claim | None  # None where no report has this configuration
+    measured: Measured | None  # None where no cell is finished
+    absence: str | None  # why there is nothing measured
     verdict: Verdict
-    reasons: tuple[Reason, ...]
+    reasons: tuple[Reason, ...]  # why they differ, as far as that is known; none where one of the two is missing
 
 
 def published_best(study: Study, protocol: str) -> float | None:
@@ -167,22 +128,16 @@ def claims() -> list[Claim]:
         Claim(report["report"], name, protocol, report["scores"] == "windows", model["parameters"], row)
         for report in yaml.safe_load(text)
         for model in report["models"]
-        for name in _presets_called(model["model"])
+        for name in (f"{model['model']}{heads}" for heads in (HEADS if model["model"].endswith("-h") else ("",)))
         for row in model["rows"]
         for protocol in row["protocols"]
     ]
 
 
-def _presets_called(model: str) -> list[str]:
-    return [f"{model}{heads}" for heads in HEADS] if model.endswith("-h") else [model]
-
-
 def beside_reports(study: Study, rows: Sequence[ComparativeRow]) -> tuple[ReferenceRow, ...]:
     """Return every claim of the reports, then what the study trained in ways that none has; none without their models.
 
-    Args:
-        study: the evidence.
-        rows: of its networks, under all protocols.
+    `rows`: of its networks, under all protocols.
     """
     if not any(model.startswith(PREFIX) for model in study.presets):
         return ()
@@ -238,17 +193,15 @@ def _reference_row(
     protocol, said = unclaimed_under or claim.protocol, {} if unclaimed_under else claim.said
     row = row_of.get((model, protocol)) if model else None
     found = measure(study, row, by_window=claim.by_window) if row else None
-    verdict = Verdict.NOT_MEASURED
+    verdict = Verdict.NOT_REPORTED if found else Verdict.NOT_MEASURED
     reasons: tuple[Reason, ...] = ()
-    if found and unclaimed_under:
-        verdict = Verdict.NOT_REPORTED
-    elif found:
+    if found and not unclaimed_under:
         verdict = verdict_on(claim, found)
         reasons = tuple(_reasons(claim, found, study.is_leaky(protocol), len(study.dataset.categories)))
-    training = study.presets[model].training if model else None
     recipe = {"optimizer": said.get("optimizer"), "learning_rate": said.get("rate")}
-    if training:
-        recipe = {name: getattr(training, name) for name in ("optimizer", "learning_rate", "epochs", "max_steps")}
+    if model:
+        fields = {"optimizer", "learning_rate", "epochs", "max_steps"}
+        recipe = study.presets[model].training.model_dump(include=fields)
     return ReferenceRow(
         report=claim.report,
         by_window=claim.by_window,
@@ -266,23 +219,13 @@ def _reference_row(
 
 
 def measure(study: Study, row: ComparativeRow, *, by_window: bool) -> Measured:
-    """Return what a study measured of a model under a protocol.
-
-    Args:
-        study: the evidence.
-        row: of the model.
-        by_window: whether every window of the test clips is scored, as if it were a clip.
-    """
+    """Return what a study measured of a model under a protocol; by window, each is scored as if it were a clip."""
     cells = study.of(row.model, row.protocol)
     fallen = collapses(cells)
-    scores = {
-        "accuracy": row.accuracy,
-        "low": row.accuracy_low,
-        "high": row.accuracy_high,
-        "best": row.accuracy_max,
-        "macro_f1": row.macro_f1,
-        "macro_auc": row.macro_auc,
-    }
+    scores: dict[str, Any] = {
+        "accuracy": row.accuracy, "low": row.accuracy_low, "high": row.accuracy_high, "best": row.accuracy_max,
+        "macro_f1": row.macro_f1, "macro_auc": row.macro_auc,
+    }  # fmt: skip
     return Measured(
         **(_window_scores(study, cells) if by_window else scores),
         cells=len(cells),
@@ -304,10 +247,8 @@ def _window_scores(study: Study, cells: Sequence[CellEvidence]) -> dict[str, Any
     groups = numbered([study.dataset.groups.get(clip, clip) for clip in right])
     low, high = share_interval(np.array([np.mean(of_clip) for of_clip in right.values()]), groups)
     weights = cell_weights(cells)
-    means = {
-        name: weighted_mean([found[name] for found in scores], weights)
-        for name in ("accuracy", "macro_f1", "macro_auc")
-    }
+    names = ("accuracy", "macro_f1", "macro_auc")
+    means = {name: weighted_mean([found[name] for found in scores], weights) for name in names}
     return {**means, "low": low, "high": high, "best": max(found["accuracy"] for found in scores)}
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from auricle.findings.collapse import collapses
 from auricle.findings.study import CellEvidence, Study, baseline_key, load_study
+from auricle.findings.trainings import collapses
 
 SCORES = ("macro_precision", "macro_recall", "macro_f1", "macro_auc", "loss", "calibration_error")
 
@@ -20,15 +20,8 @@ SCORES = ("macro_precision", "macro_recall", "macro_f1", "macro_auc", "loss", "c
 class ComparativeRow:
     """A model under a protocol: over its finished cells, with standard deviations where there are several.
 
-    Shares are 0..1. `accuracy` is the share of test clips that are right (a clip that several trainings test counts
-    once, by their mean); the other scores are means over cells, each weighted by the clips that it tests. Precision,
-    recall, F1, AUC, `loss` (nats) and `calibration_error` are of test clips, `window_accuracy` of test windows.
-    `accuracy_low` and `accuracy_high` bound its 95 % interval for other clips (`scoring.statistics.share_interval`).
-    `seed_sd` is the deviation over seeds of the mean over folds, `fold_sd` that over folds of the mean over seeds;
-    `ensemble_accuracy` is that of the seeds together, answering with their mean probabilities. `validation_accuracy` is
-    None where the protocol has no validation set. `collapsed` counts the cells whose training collapsed. `train_loss`
-    (nats) is that of training clips after the last epoch, `step_s` the median of seconds a step, `memory_gb` the most
-    that a process held, `cpu_seconds` the median of a cell. `baseline`: what needs no network.
+    Shares are 0..1. Scores are of test clips unless said otherwise; but for `accuracy` they are means over cells, each
+    weighted by the clips that it tests.
     """
 
     model: str
@@ -38,18 +31,18 @@ class ComparativeRow:
     cells_planned: int
     test_clips: int
     test_groups: int
-    accuracy: float
+    accuracy: float  # share of test clips right; a clip that several trainings test counts once, by their mean
     accuracy_sd: float | None
     accuracy_min: float
     accuracy_max: float
-    accuracy_low: float
+    accuracy_low: float  # 95 % interval for other clips (`scoring.statistics.share_interval`)
     accuracy_high: float
-    seed_sd: float | None
-    fold_sd: float | None
-    ensemble_accuracy: float
-    window_accuracy: float
+    seed_sd: float | None  # over seeds, of the mean over folds
+    fold_sd: float | None  # over folds, of the mean over seeds
+    ensemble_accuracy: float  # of the seeds together, answering with their mean probabilities
+    window_accuracy: float  # of test windows
     window_accuracy_sd: float | None
-    validation_accuracy: float | None
+    validation_accuracy: float | None  # None where the protocol has no validation set
     validation_accuracy_sd: float | None
     macro_precision: float
     macro_recall: float
@@ -57,20 +50,20 @@ class ComparativeRow:
     macro_f1_sd: float | None
     macro_auc: float | None
     macro_auc_sd: float | None
-    loss: float
+    loss: float  # nats
     loss_sd: float | None
     calibration_error: float
     parameters: int
     trainable_parameters: int
     multiply_adds: int | None
     minutes: float
-    cpu_seconds: float | None
-    collapsed: int = 0
-    train_loss: float | None = None
-    step_s: float | None = None
-    memory_gb: float | None = None
+    cpu_seconds: float | None  # median of a cell
+    collapsed: int = 0  # cells whose training collapsed
+    train_loss: float | None = None  # of training clips after the last epoch, nats
+    step_s: float | None = None  # median of seconds a step
+    memory_gb: float | None = None  # the most that a process held
     seeds: tuple[int, ...] = field(default=())
-    baseline: bool = False
+    baseline: bool = False  # what needs no network
 
 
 def comparative(study_folder: Path) -> list[ComparativeRow]:
@@ -104,15 +97,7 @@ def baseline_rows(study: Study, protocol: str) -> list[ComparativeRow]:
 def comparative_row(
     study: Study, model: str, protocol: str, cells: Sequence[CellEvidence], *, baseline: bool = False
 ) -> ComparativeRow:
-    """Return the row of one model or baseline.
-
-    Args:
-        study: the evidence.
-        model: its name.
-        protocol: whose cells they are.
-        cells: of the model under the protocol, one at least.
-        baseline: whether it needs no network.
-    """
+    """Return the row of one model or baseline; `cells` are its own under the protocol, one at least."""
     answers, key = study.answers[protocol], baseline_key(model) if baseline else model
     tested, (low, high) = answers.tested_by(key), answers.interval(key)
     weights = cell_weights(cells)

@@ -5,10 +5,9 @@ Scores are computed again from each cell's predictions.csv; metrics.json gives o
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,24 +29,14 @@ from auricle.scoring.predictions import ClipPredictions, Predictions, read_predi
 
 @dataclass(frozen=True, eq=False)
 class CellEvidence:
-    """One finished cell.
-
-    Attributes:
-        name: model, protocol, fold, seed.
-        windows: what it says of every window, of validation and test.
-        clips: what it says of the test clips.
-        test: scores of the test set, as `scoring.metrics.score_predictions` gives them.
-        validation: the same of the validation set; None where the protocol has none.
-        history: one record an epoch.
-        costs: metrics.json.
-    """
+    """One finished cell."""
 
     name: CellName
-    windows: Predictions
+    windows: Predictions  # what it says of every window, of validation and test
     clips: ClipPredictions
-    test: Mapping[str, Any]
-    validation: Mapping[str, Any] | None
-    history: tuple[Mapping[str, Any], ...]
+    test: Mapping[str, Any]  # scores of the test set, as `scoring.metrics.score_predictions` gives them
+    validation: Mapping[str, Any] | None  # the same of the validation set; None where the protocol has none
+    history: tuple[Mapping[str, Any], ...]  # one record an epoch
     costs: Mapping[str, Any]
 
 
@@ -61,34 +50,21 @@ class MissingCell:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """A study as it stands on disk.
-
-    Attributes:
-        config: what was asked.
-        presets: model name to its resolved preset, in the order of the study.
-        layers: model name to its layers and counts, for the models that have them.
-        cells: the finished cells, by protocol and model in the order of the study.
-        baselines: what needs no network, on the same folds; none in a study of an older auricle.
-        missing: the cells of the plan that are not among them.
-        machine: system, processor, cores, memory, device.
-        commit: of auricle's source; None for an installed package.
-        commands: what was typed, the first one first; without what changes no number.
-        started: ISO time.
-    """
+    """A study as it stands on disk."""
 
     folder: Path
     config: StudyConfig
-    presets: Mapping[str, Preset]
-    layers: Mapping[str, Mapping[str, Any]]
+    presets: Mapping[str, Preset]  # model name to its resolved preset, in the order of the study
+    layers: Mapping[str, Mapping[str, Any]]  # model name to its layers and counts, for the models that have them
     dataset: Dataset
     samples: Samples | None
-    cells: tuple[CellEvidence, ...]
-    baselines: tuple[CellEvidence, ...]
+    cells: tuple[CellEvidence, ...]  # the finished cells, by protocol and model in the order of the study
+    baselines: tuple[CellEvidence, ...]  # what needs no network, on the same folds; none in a study of an older auricle
     missing: tuple[MissingCell, ...]
     versions: Mapping[str, str]
-    machine: Mapping[str, Any]
-    commit: str | None
-    commands: tuple[str, ...]
+    machine: Mapping[str, Any]  # system, processor, cores, memory, device
+    commit: str | None  # of auricle's source; None for an installed package
+    commands: tuple[str, ...]  # what was typed, the first one first; without what changes no number
     started: str
 
     @property
@@ -186,7 +162,8 @@ def _read_study(place: StudyFolder) -> Study:
     presets = {name: Preset.model_validate(preset) for name, preset in content["models"].items()}
     dataset = read_dataset(content["dataset"], place.manifest)
     described = {name: place.model(name) for name in presets if place.model(name).exists()}
-    cells, missing = _read_cells(place, cells_by_model(config, tuple(presets), dataset.folds), dataset.categories)
+    planned = map(place.cell, cells_by_model(config, tuple(presets), dataset.folds))
+    cells, missing = _read_cells(planned, dataset.categories)
     return Study(
         folder=place.folder,
         config=config,
@@ -195,7 +172,7 @@ def _read_study(place: StudyFolder) -> Study:
         dataset=dataset,
         samples=read_samples(place.samples),
         cells=cells,
-        baselines=_read_baselines(place, dataset.categories),
+        baselines=_read_cells(place.baselines(), dataset.categories)[0],
         missing=missing,
         versions=content.get("versions") or {},
         machine=content.get("machine") or {},
@@ -228,29 +205,20 @@ def _scientific(command: str) -> str:
 
 
 def _read_cells(
-    place: StudyFolder, names: Sequence[CellName], categories: tuple[str, ...]
+    cells: Iterable[Cell], categories: tuple[str, ...]
 ) -> tuple[tuple[CellEvidence, ...], tuple[MissingCell, ...]]:
-    """Read the cells of the plan: the finished ones, and why the others are not."""
-    cells, missing = [], []
-    for name in names:
+    """Read cells: the finished ones, and why the others are not."""
+    finished, missing = [], []
+    for cell in cells:
         try:
-            found = _read_cell(place.cell(name), categories)
+            found = _read_cell(cell, categories)
         except (RefusedError, OSError, ValueError) as error:
             found = f"cannot be read: {' '.join(str(error).split())}"
         if isinstance(found, CellEvidence):
-            cells.append(found)
+            finished.append(found)
         else:
-            missing.append(MissingCell(name, found))
-    return tuple(cells), tuple(missing)
-
-
-def _read_baselines(place: StudyFolder, categories: tuple[str, ...]) -> tuple[CellEvidence, ...]:
-    """Read the baselines that are whole; what is not is only missed."""
-    found = []
-    for cell in place.baselines():
-        with contextlib.suppress(RefusedError, OSError, ValueError):
-            found.append(_read_cell(cell, categories))
-    return tuple(cell for cell in found if isinstance(cell, CellEvidence))
+            missing.append(MissingCell(cell.name, found))
+    return tuple(finished), tuple(missing)
 
 
 def _read_cell(cell: Cell, categories: tuple[str, ...]) -> CellEvidence | str:

@@ -14,37 +14,21 @@ from auricle.search.record import Entry, ranked, read_record
 
 @dataclass(frozen=True)
 class Tuning:
-    """A search of which a trial came to its end.
+    """A search of which a trial came to its end."""
 
-    Attributes:
-        protocol: whose validation folds judged.
-        folds: those.
-        sampler: which chose the sets.
-        pruner: which ended trials early.
-        num_trials: that were asked for.
-        num_clips: that the trials were given.
-        num_test_clips: that were not loaded.
-        parameters: name to what may be tried: {choices} or {low, high, log, whole}.
-        importance: name to the share of a parameter in what made trials good; empty where it is not known.
-        states: of all trials, with their numbers.
-        done: the trials that came to their end, the lowest validation loss first.
-        pruned: those that ended early.
-        tested: the best set as the study trained it, under each protocol.
-    """
-
-    protocol: str
+    protocol: str  # whose validation folds judged
     folds: tuple[int, ...]
     sampler: str
     pruner: str
     num_trials: int
-    num_clips: int
-    num_test_clips: int
-    parameters: Mapping[str, Mapping[str, Any]]
-    importance: Mapping[str, float]
-    states: Mapping[str, int]
-    done: tuple[Entry, ...]
+    num_clips: int  # that the trials were given
+    num_test_clips: int  # that were not loaded
+    parameters: Mapping[str, Mapping[str, Any]]  # name to what may be tried: {choices} or {low, high, log, whole}
+    importance: Mapping[str, float]  # share of a parameter in what made trials good; empty where it is not known
+    states: Mapping[str, int]  # of all trials, with their numbers
+    done: tuple[Entry, ...]  # the trials that came to their end, the lowest validation loss first
     pruned: tuple[Entry, ...]
-    tested: tuple[ComparativeRow, ...]
+    tested: tuple[ComparativeRow, ...]  # the best set as the study trained it, under each protocol
 
     @property
     def best(self) -> Entry:
@@ -61,10 +45,6 @@ class Tuning:
 
 def tuning_of(study: Study, rows: Sequence[ComparativeRow]) -> Tuning | None:
     """Return what the search before a study says; None where there was none, or no trial came to its end.
-
-    Args:
-        study: the evidence.
-        rows: of its networks, under all protocols.
 
     Raises:
         RefusedError: the record of the search is damaged.

@@ -20,68 +20,39 @@ Key = TypeVar("Key", str, int)
 
 @dataclass(frozen=True, eq=False)
 class PartsUse:
-    """By how much the probability of the true class falls when one of P parts of every clip is blanked.
+    """By how much the probability of the true class falls when one of P parts of every clip is blanked."""
 
-    Attributes:
-        edges: where the parts begin and end, in Hz or in seconds, (P + 1,).
-        drops: P of them: of bands from the lowest; of moments by how loud they are in their clip, the loudest first.
-        by_class: in the order of the edges, means over the clips of each class, (K, P); NaN without clips.
-    """
-
-    edges: np.ndarray
-    drops: tuple[Difference, ...]
-    by_class: np.ndarray
+    edges: np.ndarray  # where the parts begin and end, in Hz or in seconds, (P + 1,)
+    drops: tuple[Difference, ...]  # P of them: of bands from the lowest, of moments from the loudest of their clip
+    by_class: np.ndarray  # in the order of the edges, means over the clips of each class, (K, P); NaN without clips
 
 
 @dataclass(frozen=True)
 class BlockReading:
-    """What the heads of `<cls>` read in one block, means over heads, windows and cells.
-
-    Attributes:
-        heads: how many.
-        tokens: that they can read from, with `<cls>`.
-        read: how many of them they read from, as if evenly: the exponential of the entropy.
-        fewest: the same of the head with fewest.
-        most: and with most.
-        own: share that `<cls>` reads from itself, 0..1.
-        overlap: share of attention that two heads give to the same tokens, 0..1; None for one head.
-        loudness: correlation of attention with the loudness of the moments; None where tokens are no moments.
-    """
+    """What the heads of `<cls>` read in one block, means over heads, windows and cells."""
 
     heads: int
-    tokens: int
-    read: float
-    fewest: float
-    most: float
-    own: float
-    overlap: float | None
-    loudness: Difference | None
+    tokens: int  # that they can read from, with `<cls>`
+    read: float  # how many of them they read from, as if evenly: the exponential of the entropy
+    fewest: float  # the same of the head with fewest
+    most: float  # and with most
+    own: float  # share that `<cls>` reads from itself, 0..1
+    overlap: float | None  # share of attention that two heads give to the same tokens, 0..1; None for one head
+    loudness: Difference | None  # correlation of attention with loudness; None where tokens are no moments
 
 
 @dataclass(frozen=True, eq=False)
 class ModelUses:
-    """What a model uses.
-
-    Attributes:
-        cells: that were probed.
-        num_clips: that they were probed with.
-        window_s: length of a window.
-        costs: change of sound or network to the share of right answers that it costs.
-        bands: parts of the spectrum.
-        moments: parts of the clip.
-        blocks: of the encoder; none without one.
-        attention: of `<cls>` over S moments of a window, of the first cell, by block, head and class, (L, H, K, S);
-            None where tokens are no moments.
-    """
+    """What a model uses."""
 
     cells: tuple[CellName, ...]
     num_clips: int
     window_s: float
-    costs: Mapping[str, Difference]
+    costs: Mapping[str, Difference]  # change of sound or network to the share of right answers that it costs
     bands: PartsUse
     moments: PartsUse
-    blocks: tuple[BlockReading, ...]
-    attention: np.ndarray | None
+    blocks: tuple[BlockReading, ...]  # of the encoder; none without one
+    attention: np.ndarray | None  # of `<cls>` in the first cell, (L, H, K, S moments); None where tokens are no moments
 
 
 def find_uses(study: Study, protocol: str) -> dict[str, ModelUses]:
@@ -126,12 +97,7 @@ def _probes_of(study: Study, cells: Sequence[CellEvidence]) -> dict[CellName, Pr
 
 
 def change_costs(probed: Probed, answers: Answers) -> dict[str, dict[str, Difference]]:
-    """Return by model and change what a change costs in accuracy, tests adjusted for the number of all of them.
-
-    Args:
-        probed: the cells of each model; a change that one of them does not know is left out.
-        answers: of the protocol, for its clips and groups.
-    """
+    """Return by model and change what it costs in accuracy, tests adjusted for all; what a cell lacks is left out."""
     return _measure(probed, answers, _lost_by_change)
 
 
@@ -143,7 +109,7 @@ def _measure(
     for model, probes in probed.items():
         for name, of_cells in values(probes).items():
             table = answers.laid_out(zip([probe.clips for probe in probes], of_cells, strict=True))
-            if (one := difference(table, answers.groups)) is not None:
+            if (one := difference(table, answers.groups, model)) is not None:
                 raw[model, name] = one
     found: dict[str, dict[Key, Difference]] = {model: {} for model in probed}
     for (model, name), one in adjusted(raw).items():

@@ -1,4 +1,4 @@
-"""One finished cell, probed with its test clips: as they are, changed, with parts blanked."""
+"""One finished cell, probed with its test clips: as they are, changed, with parts blanked; and what `<cls>` reads."""
 
 from __future__ import annotations
 
@@ -6,38 +6,32 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from auricle.errors import RefusedError
 from auricle.model.classifier import Classifier, window_frames, window_starts_s
-from auricle.probes.attention import read
+from auricle.model.transformer import Encoder, attention_weights
 from auricle.probes.changes import band_edges_hz, blanked_bands, blanked_moments, moment_edges, networks, sounds
-from auricle.probes.record import Blanked, Probe, ProbeAnswers
+from auricle.probes.record import AttentionReading, Blanked, Probe, ProbeAnswers
 from auricle.runs.reopen import Reopened
 from auricle.scoring.predictions import ClipPredictions, read_predictions
 from auricle.training.evaluate import cut_windows, window_probabilities
 from auricle.training.finished import load_network
 
 MOST_CLIPS = 400
+BATCH = 128  # windows whose attention is asked at once
 LARGEST_DIFFERENCE = 0.02  # of a probability, where another processor rounds differently
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A network and the clips that it is probed with.
-
-    Attributes:
-        model: in evaluation mode.
-        waveforms: (N, samples), on its device.
-        labels: (N,).
-        starts: of the windows of a clip, in frames.
-        num_frames: in a window.
-    """
+    """A network and the clips that it is probed with."""
 
     model: Classifier
-    waveforms: Tensor
+    waveforms: Tensor  # (N, samples), on its device
     labels: np.ndarray
-    starts: list[int]
+    starts: list[int]  # of the windows of a clip, in frames
     num_frames: int
 
     def windows(self, frames: Tensor) -> Tensor:
@@ -58,16 +52,14 @@ class Subject:
 def probe_cell(found: Reopened, *, device: torch.device) -> Probe:
     """Probe a finished cell with its test clips; of many, about 400 that its seed draws.
 
-    Args:
-        found: the cell with its recordings.
-        device: on which.
-
     Raises:
         RefusedError: the weights are missing or damaged, or do not say what the cell's predictions say.
         UsageError: the preset does not build.
     """
     manifest, preset = found.recordings.manifest, found.preset
-    indices = _drawn(found.split.test, found.cell.name.seed)
+    indices = found.split.test
+    if len(indices) > MOST_CLIPS:
+        indices = np.sort(np.random.default_rng(found.cell.name.seed).choice(indices, MOST_CLIPS, replace=False))
     model = load_network(found.cell, preset, len(manifest.categories)).to(device)
     subject = Subject(
         model=model,
@@ -80,12 +72,6 @@ def probe_cell(found: Reopened, *, device: torch.device) -> Probe:
     with torch.inference_mode():
         _check(found, names, subject)
         return _probe(found, names, subject)
-
-
-def _drawn(test: np.ndarray, seed: int) -> np.ndarray:
-    if len(test) <= MOST_CLIPS:
-        return test
-    return np.sort(np.random.default_rng(seed).choice(test, MOST_CLIPS, replace=False))
 
 
 def _check(found: Reopened, names: tuple[str, ...], subject: Subject) -> None:
@@ -125,7 +111,7 @@ def _probe(found: Reopened, names: tuple[str, ...], subject: Subject) -> Probe:
         bands=Blanked(np.array(band_edges_hz(preset.frontend, rate_hz)), bands),
         moments=Blanked(np.array(edges) * clip_s / frames.shape[2], moments),
         loudness=_loudness(subject.waveforms, len(edges) - 1),
-        reading=read(subject.model, subject.windows(frames), subject.labels, num_classes),
+        reading=read_attention(subject.model, subject.windows(frames), subject.labels, num_classes),
     )
 
 
@@ -134,3 +120,73 @@ def _loudness(waveforms: Tensor, num: int) -> np.ndarray:
     energy = torch.stack([part.square().sum(1) for part in waveforms.double().tensor_split(num, dim=1)], dim=1)
     energy = energy + 1e-12
     return (energy / energy.sum(1, keepdim=True)).cpu().numpy()
+
+
+@torch.inference_mode()
+def cls_attention(model: Classifier, windows: Tensor) -> Tensor:
+    """Return what `<cls>` reads from each token, frames (M, bands, T) -> (M, L, H, 1 + num_tokens); rows sum to 1."""
+    encoder = model.summary
+    assert isinstance(encoder, Encoder)
+    rows = []
+    for part in windows.split(BATCH):
+        maps = attention_weights(encoder, model.base(model.frontend(part)))
+        rows.append(torch.stack([weights[:, :, 0] for weights in maps], dim=1))  # (B, L, H, 1 + num_tokens)
+    return torch.cat(rows)
+
+
+def read_attention(model: Classifier, windows: Tensor, labels: np.ndarray, num_classes: int) -> AttentionReading | None:
+    """Sum up the attention of `<cls>` in windows (N W, bands, T) of clips with labels (N,); None without an encoder."""
+    encoder = model.summary
+    if not isinstance(encoder, Encoder):
+        return None
+    attention = cls_attention(model, windows).double().cpu()
+    entropy = -(attention * attention.clamp(min=1e-12).log()).sum(-1)
+    pairs = torch.minimum(attention[:, :, :, None], attention[:, :, None])  # (M, L, H, H, tokens)
+    moments = _over_moments(attention, encoder)
+    of_class = loudness = None
+    if moments is not None:
+        of_class = _by_class(moments, labels, num_classes).numpy()
+        levels = _levels(model, windows, moments.shape[-1])
+        followed = _correlation(moments, levels[:, None, None])  # (M, L, H)
+        loudness = followed.unflatten(0, (len(labels), -1)).mean(1).numpy()
+    return AttentionReading(
+        num_tokens=attention.shape[-1],
+        own=attention[..., 0].mean(0).numpy(),
+        spread=entropy.exp().mean(0).numpy(),
+        overlap=pairs.sum(-1).mean(0).numpy(),
+        moments=of_class,
+        loudness=loudness,
+    )
+
+
+def _over_moments(attention: Tensor, encoder: Encoder) -> Tensor | None:
+    """Return the attention to each moment, (M, L, H, S), sums of 1 without what `<cls>` reads from itself."""
+    if encoder.tokens == "channels":
+        return None
+    of_moments = attention[..., 1:].unflatten(-1, (-1, encoder.num_steps)).sum(-2)  # frequency is the slower axis
+    return of_moments / of_moments.sum(-1, keepdim=True).clamp(min=1e-12)
+
+
+def _by_class(moments: Tensor, labels: np.ndarray, num_classes: int) -> Tensor:
+    """Return the mean over the windows of each class, (L, H, K, S); a class without clips has even attention."""
+    of_window = torch.from_numpy(labels).repeat_interleave(len(moments) // len(labels))
+    even = torch.full(moments.shape[1:], 1 / moments.shape[-1], dtype=moments.dtype)
+    of_class = [
+        moments[of_window == label].mean(0) if (of_window == label).any() else even for label in range(num_classes)
+    ]
+    return torch.stack(of_class, dim=2)
+
+
+def _levels(model: Classifier, windows: Tensor, num_moments: int) -> Tensor:
+    """Return how loud each moment of each window is, (M, S): the logarithm of its power."""
+    power = (
+        windows.double().cpu().abs().pow(2 if model.frontend.spectrum is None else 1).mean(1, keepdim=True)
+    )  # (M, 1, T)
+    return F.adaptive_avg_pool1d(power, num_moments)[:, 0].clamp(min=1e-10).log()
+
+
+def _correlation(one: Tensor, other: Tensor) -> Tensor:
+    """Return Pearson's correlation over the last axis; 0 where one does not change."""
+    one, other = one - one.mean(-1, keepdim=True), other - other.mean(-1, keepdim=True)
+    scale = (one.square().sum(-1) * other.square().sum(-1)).sqrt()
+    return torch.where(scale > 1e-9, (one * other).sum(-1) / scale.clamp(min=1e-9), 0.0)

@@ -48,9 +48,7 @@ def networks(model: Classifier, generator: torch.Generator) -> Iterator[tuple[st
     - `block-N-skipped`: the tokens pass block N (from 1) unchanged.
     - `encoder-skipped`: they pass all blocks unchanged, so that `<cls>` has read nothing.
 
-    Args:
-        model: stays as it is.
-        generator: of the order, on the CPU.
+    The generator, which draws that order, is on the CPU.
     """
     encoder = model.summary
     if not isinstance(encoder, Encoder):

@@ -46,15 +46,8 @@ def probe_study(
 ) -> list[str]:
     """Measure what the models of a study use, and keep it under STUDY/insight; what is known is not measured again.
 
-    Args:
-        folder: of the study.
-        source: where a person's own recordings lie now; None: where they lay.
-        root: where its named dataset lies; None: as `load_manifest` says.
-        device: auto, cpu, cuda or mps.
-        on_progress: called with a short message about what comes next.
-
-    Returns:
-        What could not be measured and why, a line each.
+    Recordings are looked for as `runs.reopen.find_recordings` says. The lines that are returned say what could not be
+    measured, and why.
 
     Raises:
         RefusedError: study.yaml is damaged.

@@ -19,27 +19,17 @@ FORMAT = 1  # of the file and of how it is measured; raise it when either change
 
 @dataclass(frozen=True, eq=False)
 class ProbeAnswers:
-    """What a network says of N clips.
+    """What a network says of N clips."""
 
-    Attributes:
-        classes: index of the most probable class, int64, shape (N,).
-        truth: probability of the true class, shape (N,).
-    """
-
-    classes: np.ndarray
-    truth: np.ndarray
+    classes: np.ndarray  # index of the most probable class, int64, shape (N,)
+    truth: np.ndarray  # probability of the true class, shape (N,)
 
 
 @dataclass(frozen=True, eq=False)
 class Blanked:
-    """What a network says when parts of every clip are blanked, one part at a time.
+    """What a network says when parts of every clip are blanked, one part at a time."""
 
-    Attributes:
-        edges: where the P parts begin and end, in Hz or in seconds, shape (P + 1,).
-        parts: P of them.
-    """
-
-    edges: np.ndarray
+    edges: np.ndarray  # where the P parts begin and end, in Hz or in seconds, shape (P + 1,)
     parts: tuple[ProbeAnswers, ...]
 
 
@@ -47,58 +37,34 @@ class Blanked:
 class AttentionReading:
     """What `<cls>` reads: its row of the attention of L layers and H heads, means over windows unless said otherwise.
 
-    Attributes:
-        num_tokens: all, with `<cls>`.
-        own: share that `<cls>` reads from itself, (L, H).
-        spread: exponential of the entropy: how many tokens it reads from, as if evenly, 1..num_tokens, (L, H).
-        overlap: share of attention that two heads of a layer give to the same tokens, (L, H, H); 1: alike.
-        moments: attention to S moments of the window for each class, sums of 1 over S, (L, H, K, S); None where
-            tokens are no moments.
-        loudness: correlation of attention with the loudness of the moments, mean over the windows of each clip,
-            (N, L, H); None as `moments`.
+    `moments` and `loudness` are None where tokens are no moments.
     """
 
-    num_tokens: int
-    own: np.ndarray
-    spread: np.ndarray
-    overlap: np.ndarray
-    moments: np.ndarray | None
-    loudness: np.ndarray | None
+    num_tokens: int  # all, with `<cls>`
+    own: np.ndarray  # share that `<cls>` reads from itself, (L, H)
+    spread: np.ndarray  # exponential of the entropy: how many tokens it reads from, as if evenly, 1..num_tokens, (L, H)
+    overlap: np.ndarray  # share of attention that two heads of a layer give to the same tokens, (L, H, H); 1: alike
+    moments: np.ndarray | None  # attention to S moments of the window by class, sums of 1 over S, (L, H, K, S)
+    loudness: np.ndarray | None  # correlation with loudness, mean over the windows of a clip, (N, L, H)
 
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """What a finished cell uses, on N of its test clips.
-
-    Attributes:
-        clips: names.
-        labels: index of the true class, int64, shape (N,).
-        window_s: length of a window.
-        plain: the clips and the network as they are.
-        changes: name of a change of sound or network to what the network says then.
-        bands: parts of the spectrum blanked.
-        moments: parts of the clip blanked.
-        loudness: share of a clip's energy in each of those moments, (N, P).
-        reading: None where there is no encoder.
-    """
+    """What a finished cell uses, on N of its test clips."""
 
     clips: tuple[str, ...]
-    labels: np.ndarray
+    labels: np.ndarray  # index of the true class, int64, shape (N,)
     window_s: float
-    plain: ProbeAnswers
-    changes: Mapping[str, ProbeAnswers]
+    plain: ProbeAnswers  # the clips and the network as they are
+    changes: Mapping[str, ProbeAnswers]  # name of a change of sound or network to what the network says then
     bands: Blanked
     moments: Blanked
-    loudness: np.ndarray
-    reading: AttentionReading | None
+    loudness: np.ndarray  # share of a clip's energy in each of those moments, (N, P)
+    reading: AttentionReading | None  # None where there is no encoder
 
 
 def probe_key(cell: Cell, digest: str) -> str:
     """Return what a probe depends on, as a hash: the weights, the configuration, the recordings, this format.
-
-    Args:
-        cell: a finished one.
-        digest: of the study's dataset.
 
     Raises:
         OSError: the cell has no weights.

@@ -10,13 +10,12 @@ from auricle import files
 from auricle.errors import AuricleError
 from auricle.findings.findings import find, write_findings
 from auricle.findings.study import Study, load_study
-from auricle.report.chapters.architectures import architectures
 from auricle.report.chapters.calibration import calibration
 from auricle.report.chapters.closing import assumptions, listening, missing, reproduce, resources
 from auricle.report.chapters.comparison import comparison
 from auricle.report.chapters.dataset import dataset
 from auricle.report.chapters.human_labels import human_labels
-from auricle.report.chapters.methods import methods
+from auricle.report.chapters.methods import architectures, methods
 from auricle.report.chapters.reported import reported
 from auricle.report.chapters.results import results
 from auricle.report.chapters.summary import summary
@@ -32,38 +31,17 @@ from auricle.report.table import write_csv
 from auricle.report.wording import count, listing
 from auricle.runs import StudyFolder
 
+# In the order of the report; each is named as its template, and one without anything to say is left out.
 CHAPTERS: tuple[Callable[[Report], Chapter | None], ...] = (
-    summary,
-    dataset,
-    methods,
-    architectures,
-    training,
-    tuning,
-    results,
-    comparison,
-    calibration,
-    why,
-    human_labels,
-    listening,
-    reported,
-    assumptions,
-    resources,
-    reproduce,
-    missing,
-)  # in the order of the report; each is named as its template, and one without anything to say is left out
+    summary, dataset, methods, architectures, training, tuning, results, comparison, calibration, why, human_labels,
+    listening, reported, assumptions, resources, reproduce, missing,
+)  # fmt: skip
 
 
 def build_report(study_folder: Path, *, on_progress: Callable[[str], None] | None = None) -> dict[str, Path]:
     """Write STUDY/report from what is on disk: report.html, report.pdf, findings.json, figures/ and tables/.
 
-    The same folder gives the same bytes.
-
-    Args:
-        study_folder: written by a study, which may be unfinished.
-        on_progress: told in a few words what comes next.
-
-    Returns:
-        The paths of the report under "html" and "pdf".
+    The same folder gives the same bytes. The paths of the report are returned under "html" and "pdf".
 
     Raises:
         RefusedError: the folder holds no study, or a damaged one.
@@ -106,14 +84,10 @@ def compose(report: Report) -> Document:
             if (chapter := make(report)) is not None:
                 sections += sections_of(make.__name__, chapter.values, chapter.exhibits)
     running_head = f"Study {study.config.name} on {study.dataset.name}"
-    return Document(_title(study), subtitle(study), running_head, tuple(sections))
-
-
-def _title(study: Study) -> str:
-    data = study.dataset.name
+    title = f"Which of {len(study.models)} models classifies {study.dataset.name} best?"
     if len(study.models) == 1:
-        return f"How well does {study.models[0]} classify {data}?"
-    return f"Which of {len(study.models)} models classifies {data} best?"
+        title = f"How well does {study.models[0]} classify {study.dataset.name}?"
+    return Document(title, subtitle(study), running_head, tuple(sections))
 
 
 def subtitle(study: Study) -> str:

@@ -22,7 +22,7 @@ from auricle.report.figures.style import drawable, style
 from auricle.report.numbering import numbered
 from auricle.report.prose import sections_of
 from auricle.report.render import to_html
-from auricle.report.table import Column, Table, Value
+from auricle.report.table import Row, Table, columns
 from auricle.report.wording import count, decimal, shortened, spoken, visible
 
 MAX_ROWS = 50  # of a table; the JSON has them all
@@ -30,16 +30,6 @@ MAX_PICTURES = 6  # of a kind of finding
 MAX_CLASSES = 50  # of which a clip is drawn
 PICTURE_S = 10.0  # of a recording, from its start
 TITLES = {"error": "What must be mended", "warning": "What should be looked at", "note": "What is good to know"}
-FINDINGS = (Column("finding", "Finding"), Column("number", "Number", "count"), Column("fix", "What to do", grows=True))
-CASES = (Column("clip", "Clip", "code"), Column("found", "What was found", grows=True))
-CLASSES = (
-    Column("class", "Class", grows=True),
-    Column("clips", "Clips", "count"),
-    Column("length_s", "Length, s", "count"),
-    Column("level_db", "Level, dB", "count"),
-    Column("bandwidth_khz", "Band to, kHz", "count"),
-    Column("predictable", "Predictable from metadata, %", "percent"),
-)
 
 
 def write_check_page(path: Path, audit: Audit) -> None:
@@ -82,16 +72,19 @@ def _exhibits(
 ) -> dict[str, Exhibit]:
     """Return the tables, and the pictures of those clips that can be decoded."""
     clips = {clip.name: clip for clip in audit.survey.manifest.clips}
-    overview: dict[str, list[tuple[Value, ...]]] = {
+    overview = {
         TITLES[severity]: [(kind.title, len(cases), kind.fix) for kind, cases in of_severity]
         for severity, of_severity in found.items()
     }
-    exhibits: dict[str, Exhibit] = {"findings": Table(FINDINGS, overview), "classes": _class_table(audit)}
+    exhibits: dict[str, Exhibit] = {
+        "findings": Table(columns("check-findings"), overview),
+        "classes": _class_table(audit),
+    }
     num_drawn = 0
     for kind, cases in ((kind, cases) for of_severity in found.values() for kind, cases in of_severity):
         if any(case.clips for case in cases):
             rows = [(shortened(", ".join(case.clips), 120), visible(case.reason)) for case in cases[:MAX_ROWS]]
-            exhibits[f"{kind.name}-clips"] = Table(CASES, {"": rows})
+            exhibits[f"{kind.name}-clips"] = Table(columns("check-clips"), {"": rows})
         names = list(dict.fromkeys(name for case in cases[:MAX_PICTURES] for name in case.clips))[:MAX_PICTURES]
         titles = [shortened(name, 36) for name in names]
         if panels := tuple(_drawn([clips[name] for name in names], titles, num_drawn)):
@@ -113,14 +106,14 @@ def _whole_clips(audit: Audit) -> dict[str, list[int]]:
 def _class_table(audit: Audit) -> Table:
     """Return what the recordings of each class are like, by their medians."""
     by_class = audit.shortcuts.by_class if audit.shortcuts else {}
-    rows: list[tuple[Value, ...]] = []
+    rows: list[Row] = []
     for name, indices in _whole_clips(audit).items():
         facts = [audit.facts[index] for index in indices]
-        columns = [(fact.duration_s, fact.level_db, fact.bandwidth_hz / 1000) for fact in facts]
-        medians = np.median(columns, axis=0).tolist() if facts else [None] * 3
+        known = [(fact.duration_s, fact.level_db, fact.bandwidth_hz / 1000) for fact in facts]
+        medians = np.median(known, axis=0).tolist() if facts else [None] * 3
         shown = [decimal(value, digits) for value, digits in zip(medians, (2, 1, 1), strict=True)]
         rows.append((spoken(name), len(facts), *shown, by_class.get(name)))
-    return Table(CLASSES, {"": rows})
+    return Table(columns("check-classes"), {"": rows})
 
 
 def _typical(audit: Audit, num_drawn: int) -> Iterator[Panel]:

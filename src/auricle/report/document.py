@@ -69,8 +69,8 @@ class Figure:
 class Pair:
     """Two blocks side by side where there is room."""
 
-    left: Figure
-    right: Table
+    left: Exhibit
+    right: Exhibit
 
 
 @dataclass(frozen=True)
@@ -123,15 +123,10 @@ def blocks_of(sections: Sequence[Section]) -> Iterator[Block]:
 
 @dataclass(frozen=True)
 class Chapter:
-    """What a chapter's template works with.
+    """What a chapter's template works with."""
 
-    Attributes:
-        values: what it may insert or ask for.
-        exhibits: figures and tables that it may place, by name.
-    """
-
-    values: Mapping[str, Any] = field(default_factory=dict)
-    exhibits: Mapping[str, Exhibit] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)  # what it may insert or ask for
+    exhibits: Mapping[str, Exhibit] = field(default_factory=dict)  # figures and tables that it may place, by name
 
 
 @dataclass(frozen=True, eq=False)

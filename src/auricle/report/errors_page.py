@@ -20,8 +20,7 @@ from markupsafe import Markup
 from auricle import files
 from auricle.data.audio import load_waveform
 from auricle.errors import RefusedError
-from auricle.findings.explanations import explain_mistakes
-from auricle.findings.mistakes import MOST, Mistake, most_confident
+from auricle.findings.mistakes import MOST, Mistake, explain_mistakes, most_confident
 from auricle.findings.study import Study, load_study
 from auricle.predict.explain import Explanation
 from auricle.report.chapters.closing import ERRORS_PAGE
@@ -43,19 +42,12 @@ COMPRESSION = 0.5  # of MP3, 0 to 1: about 40 kbit/s for a mono sound
 
 @dataclass(frozen=True)
 class Answer:
-    """A model's wrong answer on the page.
-
-    Attributes:
-        mistake: what it took the clip for.
-        model: its index among the models of the page.
-        bars: the likeliest categories and the true one.
-        looked: where it looked; None where that is not known.
-    """
+    """A model's wrong answer on the page."""
 
     mistake: Mistake
-    model: int
-    bars: tuple[int, ...]
-    looked: Looked | None
+    model: int  # its index among the models of the page
+    bars: tuple[int, ...]  # the likeliest categories and the true one
+    looked: Looked | None  # where it looked; None where that is not known
 
 
 @dataclass(frozen=True)
@@ -82,14 +74,7 @@ def build_errors_page(
 ) -> Path | None:
     """Write STUDY/report/errors.html, or leave one that is still true.
 
-    Args:
-        study_folder: written by a study, which may be unfinished.
-        source: where a person's own recordings lie now; None: where they lay.
-        root: where named datasets lie; None: as `load_manifest` says.
-        on_progress: told in a few words what comes next.
-
-    Returns:
-        Its path; None where no cell is finished.
+    Recordings are looked for as `runs.reopen.find_recordings` says. None is returned where no cell is finished.
 
     Raises:
         UsageError, RefusedError: no study, or its recordings are not found; a page that is no longer true is gone.
@@ -114,15 +99,11 @@ def build_errors_page(
     every = [mistake for mistakes in by_clip for mistake in mistakes]
     explained = explain_mistakes(study, every, paths, duration_s)
     tell("drawing the mistakes")
-    cards = _fitting([_card(study, mistakes, paths[mistakes[0].clip], explained, duration_s) for mistakes in by_clip])
-    files.write_text(path, _page(study, cards, duration_s, made_of))
-    return path
-
-
-def _fitting(cards: Sequence[Card]) -> list[Card]:
-    """Return the first cards, as many as a page may hold."""
+    cards = [_card(study, mistakes, paths[mistakes[0].clip], explained, duration_s) for mistakes in by_clip]
     ends = np.cumsum([card.num_bytes for card in cards])
-    return [card for card, end in zip(cards, ends, strict=True) if end <= MAX_BYTES]
+    fitting = [card for card, end in zip(cards, ends, strict=True) if end <= MAX_BYTES]
+    files.write_text(path, _page(study, fitting, duration_s, made_of))
+    return path
 
 
 def _made_of(study: Study, by_clip: Sequence[Sequence[Mistake]]) -> str:
@@ -152,11 +133,7 @@ def _card(
     explained: Mapping[tuple[str, str], Explanation],
     duration_s: float,
 ) -> Card:
-    """Return the card of one clip.
-
-    Raises:
-        RefusedError: the recording cannot be read.
-    """
+    """Return the card of one clip; a recording that cannot be read is refused."""
     waveform = load_waveform(path, sample_rate_hz=PLAYED_HZ, duration_s=duration_s)
     pictures = {
         "wave": waveform_track(waveform),
@@ -169,13 +146,9 @@ def _card(
         likeliest = np.argsort(mistake.probabilities)[::-1][:NUM_BARS].tolist()
         bars = likeliest if mistake.truth in likeliest else [*likeliest, mistake.truth]
         explanation = explained.get((model, mistake.clip))
-        looked = looked_tracks(explanation, duration_s, _colours(study)[model]) if explanation else None
+        looked = looked_tracks(explanation, duration_s, palette(tuple(study.presets))[model]) if explanation else None
         answers.append(Answer(mistake, study.models.index(model), tuple(bars), looked))
     return Card(playable(waveform), pictures, tuple(answers))
-
-
-def _colours(study: Study) -> dict[str, str]:
-    return palette(tuple(study.presets))
 
 
 def _page(study: Study, cards: Sequence[Card], duration_s: float, made_of: str) -> str:
@@ -185,7 +158,7 @@ def _page(study: Study, cards: Sequence[Card], duration_s: float, made_of: str) 
         "study": study.config.name,
         "cards": cards,
         "models": [visible(model) for model in study.models],
-        "colours": [_colours(study)[model] for model in study.models],
+        "colours": [palette(tuple(study.presets))[model] for model in study.models],
         "categories": study.dataset.categories,
         "several_seeds": len(study.config.seeds) > 1,
         "most": MOST,

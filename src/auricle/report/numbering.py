@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from auricle.report.document import (
-    Answer,
-    Block,
-    Bullets,
-    Callout,
-    Command,
-    Document,
-    Figure,
-    Pair,
-    Paragraph,
-    Section,
-    blocks_of,
-)
+from auricle.report.document import Block, Document, Figure, Section, blocks_of
 from auricle.report.table import Spread, Table, Value, show, show_sd
-from auricle.report.wording import Beside, Code, Piece, Ref, Strong, Text, count, visible
+from auricle.report.wording import Beside, Ref, Text, count, visible
 
 Json = dict[str, Any]
 
@@ -80,39 +68,27 @@ class _Writer:
         }
 
     def block(self, block: Block) -> Json:
-        writers: dict[type, Callable[[Any], Json]] = {
-            Paragraph: lambda b: {"text": self.text(b.text)},
-            Bullets: lambda b: {"items": [self.text(item) for item in b.items]},
-            Callout: lambda b: {"title": b.title, "text": self.text(b.text)},
-            Answer: self._answer,
-            Figure: self._figure,
-            Table: self._table,
-            Pair: lambda b: {"left": self.block(b.left), "right": self.block(b.right)},
-            Command: lambda b: {"text": visible(b.text)},
-        }
-        return {"kind": type(block).__name__.lower(), **writers[type(block)](block)}
+        if isinstance(block, Table):
+            return {"kind": "table", **self._table(block)}
+        if isinstance(block, Figure):
+            panels = [{"name": one.name, "width_in": one.width_in, "alt": visible(one.alt)} for one in block.panels]
+            return {"kind": "figure", **self._head(block.name, block.caption), "panels": panels}
+        return dict(self._plain(block))
 
-    def text(self, text: Text) -> list[Json]:
-        return [self._piece(piece) for piece in text]
-
-    def _piece(self, piece: Piece) -> Json:
-        if isinstance(piece, Ref):
-            if piece.target not in self.labels:
-                raise ValueError(f"the report links to {piece.target!r}, which is not in it")
-            return {"kind": "ref", "target": piece.target, "text": self.labels[piece.target]}
-        if isinstance(piece, Strong | Code | Beside):
-            return {"kind": type(piece).__name__.lower(), "text": visible(piece.text)}
-        return {"kind": "plain", "text": visible(piece)}
-
-    def _answer(self, answer: Answer) -> Json:
-        numbers = [{"number": key.number, "text": visible(key.text)} for key in answer.numbers]
-        return {"text": self.text(answer.text), "numbers": numbers}
-
-    def _figure(self, figure: Figure) -> Json:
-        panels = [
-            {"name": panel.name, "width_in": panel.width_in, "alt": visible(panel.alt)} for panel in figure.panels
-        ]
-        return {**self._head(figure.name, figure.caption), "panels": panels}
+    def _plain(self, value: Any) -> Any:
+        """Return a block, a piece of a text or a field of either as the templates have it."""
+        if isinstance(value, Figure | Table):
+            return self.block(value)
+        if isinstance(value, Ref):
+            if value.target not in self.labels:
+                raise ValueError(f"the report links to {value.target!r}, which is not in it")
+            return {"kind": "ref", "target": value.target, "text": self.labels[value.target]}
+        if isinstance(value, tuple):
+            return [{"kind": "plain", "text": visible(v)} if isinstance(v, str) else self._plain(v) for v in value]
+        if isinstance(value, str):
+            return visible(value)
+        parts = {name: self._plain(part) for name, part in vars(value).items()}
+        return {"kind": type(value).__name__.lower(), **parts}
 
     def _table(self, table: Table) -> Json:
         rows = [row for group in table.groups.values() for row in group]
@@ -136,7 +112,7 @@ class _Writer:
         return {**self._head(table.name, caption), "columns": columns, "groups": groups, "totals": table.totals}
 
     def _head(self, name: str, caption: Text) -> Json:
-        return {"id": name, "label": self.labels[name], "caption": self.text(caption)}
+        return {"id": name, "label": self.labels[name], "caption": self._plain(caption)}
 
 
 def _cells(table: Table, rows: Sequence[Sequence[Value]]) -> list[list[Json]]:
@@ -144,19 +120,14 @@ def _cells(table: Table, rows: Sequence[Sequence[Value]]) -> list[list[Json]]:
     columns = list(zip(*rows, strict=True)) or [()] * len(table.columns)
     written = []
     for column, values in zip(table.columns, columns, strict=True):
+        means = [value.mean if isinstance(value, Spread) else value for value in values]
+        numbers = [mean for mean in means if isinstance(mean, int | float)]
+        best_text = None
+        if column.best and numbers and len(values) > 1:
+            best_text = show(max(numbers) if column.best == "high" else min(numbers), column.kind)
         texts = [visible(show(value, column.kind)) for value in values]
-        best = _best(values, column.best)
-        best_text = show(best, column.kind) if best is not None and len(values) > 1 else None
         sds = [show_sd(value, column.kind) for value in values]
         written.append(
             [{"text": text, "sd": sd, "best": text == best_text} for text, sd in zip(texts, sds, strict=True)]
         )
     return [list(row) for row in zip(*written, strict=True)]
-
-
-def _best(values: Sequence[Value], which: str | None) -> float | None:
-    means = [value.mean if isinstance(value, Spread) else value for value in values]
-    numbers = [mean for mean in means if isinstance(mean, int | float)]
-    if not numbers or which is None:
-        return None
-    return max(numbers) if which == "high" else min(numbers)

@@ -18,25 +18,13 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 from markupsafe import Markup
 
-from auricle.report import wording
-from auricle.report.document import (
-    Answer,
-    Block,
-    Bullets,
-    Callout,
-    Command,
-    Exhibit,
-    Figure,
-    KeyNumber,
-    Pair,
-    Paragraph,
-    Section,
-)
+from auricle.report import document, wording
+from auricle.report.document import Block, Exhibit, Figure, Section
+from auricle.report.render import page_environment
 from auricle.report.table import Table
 from auricle.report.wording import Beside, Code, Piece, Ref, Strong, Text
 
@@ -48,21 +36,15 @@ def between(loop: Any, mark: str = "") -> str:
     return mark or (" and " if loop.last else ", ")
 
 
-NUMBERS = ("count", "decimal", "interval", "percent", "points", "probability", "signed", "span")
-NAMES = ("listing", "shortened", "shortest", "spoken")
-FILTERS = {"between": between} | {name: getattr(wording, name) for name in (*NUMBERS, *NAMES)}
+SHOWN = (wording.count, wording.decimal, wording.percent, wording.points, wording.probability, wording.signed,
+         wording.listing, wording.shortened, wording.spoken, between)  # fmt: skip
 OPEN, CLOSE = "\ue000", "\ue001"  # of Unicode's private use; they enclose the number of a value
 VALUE = re.compile(f"{OPEN}([0-9]+){CLOSE}")
 NAME = re.compile(r"\s*\{#(.+)\}$")
 
 
 def sections_of(name: str, values: Mapping[str, Any], exhibits: Mapping[str, Exhibit]) -> tuple[Section, ...]:
-    """Return the sections of a chapter's template.
-
-    Args:
-        name: of the file in report/chapters, without its suffix.
-        values: what the template may insert or ask for.
-        exhibits: figures and tables by name, without captions; the template places them.
+    """Return the sections of report/chapters/NAME.md, which inserts values and places exhibits with captions.
 
     Raises:
         ValueError: the template breaks a rule of this module, or names an exhibit that does not exist.
@@ -75,29 +57,14 @@ def sections_of(name: str, values: Mapping[str, Any], exhibits: Mapping[str, Exh
         inserted.append(str(value))
         return Markup(f"{OPEN}{len(inserted) - 1}{CLOSE}")
 
-    environment = Environment(
-        loader=PackageLoader("auricle.report", "chapters"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        comment_start_string="<!--",
-        comment_end_string="-->",
-        finalize=keep,
-    )
-    environment.filters |= FILTERS
+    environment = page_environment("chapters", comment_start_string="<!--", comment_end_string="-->", finalize=keep)
+    environment.filters |= {show.__name__: show for show in SHOWN}
     text = environment.get_template(f"{name}.md").render(values)
-    return read_markdown(text, inserted, exhibits)
-
-
-def read_markdown(text: str, inserted: Sequence[str], exhibits: Mapping[str, Exhibit]) -> tuple[Section, ...]:
-    """Read Markdown in which numbers stand for values."""
     markdown = MarkdownIt("commonmark", {"html": False})
     markdown.normalizeLink = lambda url: url  # type: ignore[method-assign]  # names of ours, with numbers of values
     markdown.validateLink = lambda url: True  # type: ignore[method-assign]
     nodes = SyntaxTreeNode(markdown.parse(text)).children
-    reader = _Reader(inserted, exhibits)
-    return tuple(reader.sections(list(nodes), level=1))
+    return tuple(_Reader(inserted, exhibits).sections(list(nodes), level=1))
 
 
 class _Reader:
@@ -113,15 +80,12 @@ class _Reader:
         for start, end in pairwise([*starts, len(nodes)]):
             heading, inside = nodes[start], nodes[start + 1 : end]
             inner = next((i for i, node in enumerate(inside) if node.type == "heading"), len(inside))
-            title, name = self._title(heading)
+            title = heading.children[0].content
+            if not (name := NAME.search(title)):
+                raise ValueError(f"a heading ends with its name, as {{#summary}}: {title}")
             blocks = tuple(block for node in inside[:inner] for block in self.blocks(node))
-            yield Section(name, title, blocks, tuple(self.sections(inside[inner:], level + 1)))
-
-    def _title(self, heading: SyntaxTreeNode) -> tuple[str, str]:
-        text = heading.children[0].content
-        if not (name := NAME.search(text)):
-            raise ValueError(f"a heading ends with its name, as {{#summary}}: {text}")
-        return self.plain(text[: name.start()]), self.plain(name[1])
+            inner_sections = tuple(self.sections(inside[inner:], level + 1))
+            yield Section(self.plain(name[1]), self.plain(title[: name.start()]), blocks, inner_sections)
 
     def plain(self, text: str) -> str:
         """Put the values into text."""
@@ -131,25 +95,22 @@ class _Reader:
         if node.type == "paragraph":
             yield self._paragraph(node)
         elif node.type == "bullet_list":
-            yield Bullets(tuple(self.text(item.children[0].children[0].children) for item in node.children))
+            yield document.Bullets(tuple(self.text(item.children[0].children[0].children) for item in node.children))
         elif node.type == "blockquote":
             yield self._box(node)
         elif node.type == "fence":
-            yield from (Command(self.plain(line)) for line in node.content.splitlines())
+            yield from (document.Command(self.plain(line)) for line in node.content.splitlines())
         else:
             raise ValueError(f"a template of the report cannot have a {node.type}")
 
     def _paragraph(self, node: SyntaxTreeNode) -> Block:
         inline = [child for child in node.children[0].children if child.type != "softbreak"]
         if not all(child.type == "image" for child in inline):
-            return Paragraph(self.text(node.children[0].children))
+            return document.Paragraph(self.text(node.children[0].children))
         placed = [self._exhibit(child) for child in inline]
         if len(placed) == 1:
             return placed[0]
-        figure, table = placed
-        assert isinstance(figure, Figure)
-        assert isinstance(table, Table)
-        return Pair(figure, table)
+        return document.Pair(*placed)
 
     def _exhibit(self, image: SyntaxTreeNode) -> Figure | Table:
         name = self.plain(str(image.attrs["src"]))
@@ -164,9 +125,11 @@ class _Reader:
         name = title.text.removesuffix(".")
         rest = _stripped(tuple(text))
         if name != "Answer":
-            return Callout(name, rest)
+            return document.Callout(name, rest)
         numbers = [self.text(item.children[0].children[0].children) for item in node.children[1].children]
-        return Answer(rest, tuple(KeyNumber(_plain(number), _plain(*about).strip()) for number, *about in numbers))
+        return document.Answer(
+            rest, tuple(document.KeyNumber(_plain(number), _plain(*about).strip()) for number, *about in numbers)
+        )
 
     def text(self, nodes: Sequence[SyntaxTreeNode]) -> Text:
         """Return inline nodes as pieces."""
@@ -193,7 +156,7 @@ def _plain(*pieces: Piece) -> str:
 
 
 def _merged(pieces: Sequence[Piece]) -> Text:
-    """Join plain strings that stand side by side."""
+    """Join plain strings that stand side by side, and strip both ends."""
     merged: list[Piece] = []
     for piece in pieces:
         if isinstance(piece, str) and merged and isinstance(merged[-1], str):

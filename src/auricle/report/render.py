@@ -7,7 +7,10 @@ import tempfile
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from auricle.errors import AuricleError
 from auricle.files import machine_errors
@@ -15,19 +18,9 @@ from auricle.report.figures.inline import inlined
 from auricle.report.numbering import Json
 from auricle.report.wording import confidence, spoken, visible
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
 
 def to_html(content: Json, figures: Mapping[str, str]) -> str:
-    """Return the report as one HTML file: style and figures inside, no script, no network.
-
-    Args:
-        content: from `numbering.numbered`.
-        figures: file name to SVG.
-    """
-    from markupsafe import Markup
-
+    """Return the report as one HTML file: style and figures (file name to SVG) inside, no script, no network."""
     glyphs, pictures = inlined({name.removesuffix(".svg"): svg for name, svg in figures.items()})
     values = {
         "figures": {name: Markup(svg) for name, svg in pictures.items()},
@@ -42,16 +35,15 @@ def page(name: str, values: Mapping[str, Any]) -> str:
     return page_environment().get_template(name).render(values)
 
 
-def page_environment() -> Environment:
-    """Return what HTML pages are made with: templates of this room, in which every name is escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
+def page_environment(folder: str = "templates", **options: Any) -> Environment:
+    """Return what templates of a folder of this room are filled in with; every name is escaped."""
     environment = Environment(
-        loader=PackageLoader("auricle.report", "templates"),
+        loader=PackageLoader("auricle.report", folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        **options,
     )
     environment.filters |= {"confidence": confidence, "spoken": spoken, "visible": visible}
     return environment
@@ -62,10 +54,6 @@ def to_pdf(content: Json, figures: Mapping[str, str]) -> bytes:
 
     Fonts of the system are used only where the text has letters that those lack.
 
-    Args:
-        content: from `numbering.numbered`.
-        figures: file name to SVG.
-
     Raises:
         AuricleError: Typst fails.
         MachineError: the disk for temporary files refuses.
@@ -73,6 +61,8 @@ def to_pdf(content: Json, figures: Mapping[str, str]) -> bytes:
     import typst
 
     text = json.dumps(content, ensure_ascii=False)
+    # letters beyond Latin, Greek, Cyrillic and common signs
+    needs_more = any(0x0530 <= ord(mark) < 0x1E00 or ord(mark) >= 0x2E80 for mark in text)
     with tempfile.TemporaryDirectory(prefix="auricle-") as name:
         folder = Path(name)
         with machine_errors(folder, need_bytes=len(text) + sum(map(len, figures.values()))):
@@ -81,14 +71,9 @@ def to_pdf(content: Json, figures: Mapping[str, str]) -> bytes:
             for file_name, svg in figures.items():
                 (folder / file_name).write_text(svg, encoding="utf-8")
         try:
-            return typst.compile(folder / "report.typ", root=folder, ignore_system_fonts=not _needs_more_fonts(text))
+            return typst.compile(folder / "report.typ", root=folder, ignore_system_fonts=not needs_more)
         except RuntimeError as error:
             raise AuricleError(f"Typst cannot set report.pdf: {' '.join(str(error).split())}") from error
-
-
-def _needs_more_fonts(text: str) -> bool:
-    """Return whether there are letters beyond Latin, Greek, Cyrillic and common signs."""
-    return any(0x0530 <= ord(mark) < 0x1E00 or ord(mark) >= 0x2E80 for mark in text)
 
 
 def template(name: str) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-import statistics
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, field
+from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
+
+import yaml
 
 from auricle import files
 from auricle.report.wording import Text, decimal, probability, visible
@@ -43,6 +46,7 @@ class Marked:
 
 
 Value = str | int | float | Spread | Range | Marked | None
+Row = Sequence[Value]
 
 
 @dataclass(frozen=True)
@@ -56,24 +60,25 @@ class Column:
     grows: bool = False
 
 
+def columns(name: str) -> tuple[Column, ...]:
+    """Return the columns of a table of chapters/columns.yaml."""
+    return tuple(Column(key, **about) for key, about in _known_columns()[name].items())
+
+
+@cache
+def _known_columns() -> dict[str, dict[str, Any]]:
+    text = resources.files("auricle.report").joinpath("chapters", "columns.yaml").read_text(encoding="utf-8")
+    return dict(yaml.safe_load(text))
+
+
 @dataclass(frozen=True)
 class Table:
-    """A numbered table.
-
-    Attributes:
-        columns: of every row.
-        groups: rows under a heading; one group with an empty heading is a plain table.
-        totals: whether the last row of each group sums up the others.
-        shown: heading to the number of its rows that the report shows; the CSV file has all, and so has the report of
-            a group that is not named here.
-        name: of the CSV file, and the anchor; given where it is placed.
-        caption: what to see in it; likewise.
-    """
+    """A numbered table; where it is placed, it gets its caption and its name, which is also that of its CSV file."""
 
     columns: tuple[Column, ...]
-    groups: Mapping[str, Sequence[Sequence[Value]]]
-    totals: bool = False
-    shown: Mapping[str, int] = field(default_factory=dict)
+    groups: Mapping[str, Sequence[Row]]  # rows under a heading; one group with an empty heading is a plain table
+    totals: bool = False  # whether the last row of each group sums up the others
+    shown: Mapping[str, int] = field(default_factory=dict)  # rows under a heading in the report, where not all
     name: str = ""
     caption: Text = ()
 
@@ -117,35 +122,27 @@ def write_csv(path: Path, table: Table) -> None:
     Raises:
         MachineError: the disk refuses.
     """
-    rows = [(title, row) for title, group in table.groups.items() for row in group]
-    grouped = any(title for title, _ in rows)
-    header = ["group"] * grouped
-    parts = []
+    titles = [title for title, rows in table.groups.items() for _ in rows]
+    parts: list[tuple[Any, ...]] = [("group", *titles)] if any(titles) else []
     for place, column in enumerate(table.columns):
-        names, split = _csv_parts(column.key, [row[place] for _, row in rows])
-        header += names
-        parts.append(split)
+        parts += _csv_parts(column.key, [row[place] for rows in table.groups.values() for row in rows])
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    for title, row in rows:
-        cells = [title] * grouped + [cell for value, split in zip(row, parts, strict=True) for cell in split(value)]
-        writer.writerow([_harmless(cell) for cell in cells])
+    csv.writer(text, lineterminator="\n").writerows(map(_harmless, line) for line in zip(*parts, strict=True))
     files.write_text(path, text.getvalue())
 
 
-def _csv_parts(key: str, values: Sequence[Value]) -> tuple[list[str], Callable[[Any], list[Any]]]:
-    """Return the columns that a column of a table becomes in CSV, and how to divide a value among them."""
-    if any(isinstance(value, Range) for value in values):
-        return [f"{key}_low", f"{key}_high"], lambda value: [value.low, value.high] if value else [None, None]
-    if any(isinstance(value, Spread) for value in values):
-        return [key, f"{key}_sd"], lambda value: [value.mean, value.sd] if value else [None, None]
-    if any(isinstance(value, Marked) for value in values):
-        return [
-            key,
-            f"{key}_note",
-        ], lambda value: [value.text, value.meaning] if isinstance(value, Marked) else [value, ""]
-    return [key], lambda value: [value]
+def _csv_parts(key: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Return what a column of a table becomes in CSV: one column or two, each headed by its key."""
+    kind = next((kind for kind in (Marked, Range, Spread) if any(isinstance(value, kind) for value in values)), None)
+    if kind is None:
+        return [(key, *values)]
+    if kind is Marked:
+        ends = ("", "_note")
+        pairs = [(value.text, value.meaning) if isinstance(value, Marked) else (value, "") for value in values]
+    else:
+        ends = ("_low", "_high") if kind is Range else ("", "_sd")
+        pairs = [astuple(value) if value else (None, None) for value in values]
+    return [(f"{key}{end}", *half) for end, half in zip(ends, zip(*pairs, strict=True), strict=True)]
 
 
 def _harmless(value: Any) -> Any:
@@ -154,15 +151,3 @@ def _harmless(value: Any) -> Any:
         return value
     value = visible(value)
     return f"'{value}" if value.startswith(FORMULA_MARKS) else value
-
-
-def spread(values: Sequence[float | None]) -> Spread:
-    """Return mean and sample standard deviation of the values that are known.
-
-    >>> spread([0.5, 0.7, None])
-    Spread(mean=0.6, sd=0.14142135623730948)
-    """
-    known = [value for value in values if value is not None]
-    if not known:
-        return Spread(None)
-    return Spread(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from auricle.errors import count as count
@@ -94,15 +94,6 @@ def decimal(number: float | None, digits: int) -> str:
     return f"{number + 0.0:,.{digits}f}".replace("-", MINUS)
 
 
-def shortest(number: float) -> str:
-    """Write a number with as few digits as it takes.
-
-    >>> shortest(5.0), shortest(22.05)
-    ('5', '22.05')
-    """
-    return f"{number:g}"
-
-
 def percent(share: float | None, digits: int = 1) -> str:
     """Write a share as a percentage.
 
@@ -153,15 +144,6 @@ def probability(p: float) -> str:
     return f"{p:.2f}" if p >= 0.1 else f"{p:.3f}"
 
 
-def interval(low: float, high: float, digits: int = 1) -> str:
-    """Write an interval of shares in percent.
-
-    >>> interval(0.5, 0.65).replace(NO_BREAK, " ")
-    '50.0 to 65.0 %'
-    """
-    return f"{decimal(100 * low, digits)} to {percent(high, digits)}"
-
-
 def span(first: int, last: int) -> str:
     """Write a range of whole numbers.
 
@@ -196,14 +178,6 @@ def anchors(names: Iterable[str]) -> dict[str, str]:
         anchor = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40] or f"{place}"
         given[name] = f"{anchor}-{place}" if anchor in given.values() else anchor
     return given
-
-
-def joined(texts: Sequence[Text], separator: str = " ") -> Text:
-    """Join texts, a separator between them."""
-    pieces: list[Piece] = []
-    for text in texts:
-        pieces += [separator, *text] if pieces else text
-    return tuple(pieces)
 
 
 def protocol_title(protocol: str, *, leaky: bool) -> str:

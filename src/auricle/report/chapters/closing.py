@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from auricle.findings.study import Study
 from auricle.report.document import Chapter, Exhibit, Report
-from auricle.report.table import Column, Table, Value
+from auricle.report.table import Table, columns
 from auricle.report.wording import decimal, shortened
 from auricle.runs import StudyFolder
 
 ERRORS_PAGE = "errors.html"  # beside the report, where the recordings were there
-FACTS = (Column("what", "What"), Column("value", "Value", grows=True))
-VERSIONS = (Column("package", "Package", "code"), Column("version", "Version", "code"))
-MISSING = (Column("cell", "Cell", "code"), Column("protocol", "Protocol"), Column("reason", "Reason", grows=True))
 UNKNOWN = "unknown"
 
 
@@ -33,37 +30,33 @@ def resources(report: Report) -> Chapter:
     """Return what it took: machine, minutes, memory; and what it was made with."""
     versions = [(name, str(version)) for name, version in report.study.versions.items()]
     exhibits: dict[str, Exhibit] = {
-        "table-resources": Table(FACTS, {"": _resources(report.study)}),
-        "table-versions": Table(VERSIONS, {"": versions}),
+        "table-resources": Table(columns("resources"), {"": list(_resources(report.study).items())}),
+        "table-versions": Table(columns("versions"), {"": versions}),
     }
     return Chapter({"versions": versions}, exhibits)
 
 
-def _resources(study: Study) -> list[tuple[Value, ...]]:
+def _resources(study: Study) -> dict[str, str]:
     machine = study.machine
     trained = [cell for cell in study.cells if "same_as" not in cell.costs]
-    rows: list[tuple[Value, ...]] = [
-        ("Processor", str(machine.get("processor") or UNKNOWN)),
-        ("Cores", str(machine.get("cores") or UNKNOWN)),
-        ("Memory", f"{machine['memory_gb']:g} GB" if machine.get("memory_gb") else UNKNOWN),
-        ("System", str(machine.get("system") or UNKNOWN)),
-        ("Device of training", str(machine.get("device") or UNKNOWN)),
-    ]
+    known = {name: str(machine.get(name) or UNKNOWN) for name in ("processor", "cores", "system", "device")}
+    found = {
+        "Processor": known["processor"],
+        "Cores": known["cores"],
+        "Memory": f"{machine['memory_gb']:g} GB" if machine.get("memory_gb") else UNKNOWN,
+        "System": known["system"],
+        "Device of training": known["device"],
+    }
     if machine.get("cluster"):
-        rows.append(("Cluster", f"{machine['cluster']}, of which this machine is one"))
-    rows += [
-        ("Cells", f"{len(study.cells):,}"),
-        ("Trainings", f"{len(trained):,}"),
-        (
-            "Time of all trainings",
-            f"{decimal(sum(cell.costs['seconds'] for cell in trained) / 60, 1)} minutes, added up",
-        ),
-    ]
+        found["Cluster"] = f"{machine['cluster']}, of which this machine is one"
+    found |= {"Cells": f"{len(study.cells):,}", "Trainings": f"{len(trained):,}"}
+    minutes = sum(cell.costs["seconds"] for cell in trained) / 60
+    found["Time of all trainings"] = f"{decimal(minutes, 1)} minutes, added up"
     if processor_s := sum(cell.costs.get("cpu_seconds") or 0 for cell in trained):
-        rows.append(("Processor time", f"{decimal(processor_s / 60, 1)} minutes"))
+        found["Processor time"] = f"{decimal(processor_s / 60, 1)} minutes"
     if peak_mb := max(cell.costs.get("peak_memory_mb") or 0 for cell in study.cells):
-        rows.append(("Most memory of one process", f"{decimal(peak_mb / 1000, 2)} GB"))
-    return rows
+        found["Most memory of one process"] = f"{decimal(peak_mb / 1000, 2)} GB"
+    return found
 
 
 def reproduce(report: Report) -> Chapter:
@@ -75,4 +68,4 @@ def missing(report: Report) -> Chapter | None:
     """Return the list of planned cells without results; None where none is missing."""
     cells = report.study.missing
     rows = [(str(cell.name), report.title_of(cell.name.protocol), shortened(cell.reason, 200)) for cell in cells]
-    return Chapter({"num": len(rows)}, {"table-missing": Table(MISSING, {"": rows})}) if rows else None
+    return Chapter({"num": len(rows)}, {"table-missing": Table(columns("missing"), {"": rows})}) if rows else None

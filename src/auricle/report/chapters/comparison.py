@@ -3,53 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
 import numpy as np
 
 from auricle.findings.classes import class_f1, confused_pairs
-from auricle.findings.collapse import commonest_answer, diverged
 from auricle.findings.comparison import Comparison
 from auricle.findings.head_count import HeadCount, head_counts, published_head_claim
-from auricle.findings.scores import ComparativeRow, weighted_mean
+from auricle.findings.scores import ComparativeRow
+from auricle.findings.trainings import commonest_answer, diverged
 from auricle.report.chapters.summary import phrase_values
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures.drawing import panel
 from auricle.report.figures.ranking import ranking_bars
 from auricle.report.figures.results import f1_by_model
-from auricle.report.table import Column, Range, Table, Value
-from auricle.report.wording import MOST_NAMED, interval, listing, points, probability, span
+from auricle.report.table import Range, Table, columns
+from auricle.report.wording import MOST_NAMED, decimal, listing, points, span
 from auricle.scoring.difference import Difference
 from auricle.scoring.statistics import wilson_interval
 
 MOST_SHOWN = 8  # models with a column, a mark or a row for each other model: what a page holds
 NUM_NAMED = 3
 SHORTEST_STEM = 3  # letters that names must begin with alike to be called by them
-PAIRS = (
-    Column("first", "Model", "code"),
-    Column("second", "against", "code"),
-    Column("difference", "Difference", "points"),
-    Column("interval", "95 % interval", "points"),
-    Column("wins", "Clips won", "count"),
-    Column("losses", "lost", "count"),
-    Column("trainings", "Train."),
-    Column("p_clips", "p clips", "p"),
-    Column("p_trainings", "p train.", "p"),
-    Column("p_adjusted", "adjusted", "p"),
-    Column("shown", "Shown"),
-)
-SPREADS = (
-    Column("model", "Model", "code"),
-    Column("cells", "Cells", "count"),
-    Column("accuracy", "Accuracy, %", "percent"),
-    Column("fold_sd", "sd, folds", "points"),
-    Column("seed_sd", "sd, seeds", "points"),
-    Column("clips", "Clips", "count"),
-    Column("groups", "Groups", "count"),
-    Column("interval", "95 % interval"),
-)
 
 
 def foremost(models: Sequence[str], comparison: Comparison) -> list[str]:
@@ -62,6 +39,17 @@ def foremost_of_many(comparison: Comparison) -> str:
     """Return what a caption adds where `foremost` leaves models out, after a comma; nothing where it does not."""
     num = len(comparison.ranking)
     return f", the {MOST_SHOWN} most accurate of {num} models" if num > MOST_SHOWN else ""
+
+
+def by_verdict(found: Iterable[Difference]) -> tuple[list[Difference], ...]:
+    """Divide differences by what is shown of them: above zero, below zero, neither."""
+    every = list(found)
+    shown = [one for one in every if one.shown]
+    return (
+        [one for one in shown if one.mean > 0],
+        [one for one in shown if one.mean < 0],
+        [one for one in every if not one.shown],
+    )
 
 
 def comparison(report: Report) -> Chapter:
@@ -82,7 +70,6 @@ def comparison(report: Report) -> Chapter:
         else "The most accurate model and each other one",
         "some": foremost_of_many(findings.main),
         "families": heads,
-        "smallest_p": lambda claims: _p_text(min(pair.p_adjusted for pair, *_ in claims)),
         "claim": published_head_claim(study),
     }  # fmt: skip
     exhibits: dict[str, Exhibit] = {
@@ -94,11 +81,6 @@ def comparison(report: Report) -> Chapter:
         "figure-f1-models": _f1_by_model(report),
     }
     return Chapter(values, exhibits)
-
-
-def _p_text(p: float) -> str:
-    text = probability(p)
-    return f"p {text}" if "<" in text else f"p = {text}"
 
 
 def _heads_values(found: HeadCount, name: str) -> tuple[str, str, dict[int, ComparativeRow], list[Any], Any]:
@@ -124,8 +106,8 @@ def family_name(family: Mapping[int, str]) -> str:
 
 def _alike(names: Sequence[str]) -> str:
     """Return the letters with which all names begin."""
-    columns = takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
-    return "".join(letters[0] for letters in columns)
+    same = takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
+    return "".join(letters[0] for letters in same)
 
 
 def _ranking(report: Report) -> Figure:
@@ -141,32 +123,33 @@ def _ranking(report: Report) -> Figure:
 
 def _spreads(report: Report) -> Table:
     """Return accuracy, its interval, and its spread over folds and seeds."""
-    groups: dict[str, list[tuple[Value, ...]]] = {
+    groups = {
         report.title_of(protocol): [
             (row.model, row.cells, row.accuracy, row.fold_sd, row.seed_sd, row.test_clips, row.test_groups,
-             interval(row.accuracy_low, row.accuracy_high).removesuffix("\N{NO-BREAK SPACE}%"))
+             f"{decimal(100 * row.accuracy_low, 1)} to {decimal(100 * row.accuracy_high, 1)}")
             for row in one.rows
         ]
         for protocol, one in report.findings.comparisons.items()
     }  # fmt: skip
-    return Table(SPREADS, groups)
+    return Table(columns("spread"), groups)
 
 
 def _pairs(report: Report, pairs: Mapping[str, Sequence[Difference]], *, all_rows: bool = False) -> Table:
     """Return comparisons by protocol; of very many models the report shows those of the most accurate one."""
-    groups = {report.title_of(protocol): [_pair(pair) for pair in own] for protocol, own in pairs.items() if own}
+    groups = {
+        report.title_of(protocol): [
+            (pair.first, pair.second, pair.mean, Range(pair.low, pair.high), pair.wins, pair.losses,
+             f"{pair.trainings_won} of {pair.trainings}", pair.p_groups, pair.p_trainings, pair.p_adjusted,
+             "yes" if pair.shown else "no")
+            for pair in own
+        ]
+        for protocol, own in pairs.items()
+        if own
+    }  # fmt: skip
     shown: dict[str, int] = {}
     if len(report.study.models) > MOST_SHOWN and not all_rows:
         shown = {title: sum(row[0] == rows[0][0] for row in rows) for title, rows in groups.items()}
-    return Table(PAIRS, groups, shown=shown)
-
-
-def _pair(pair: Difference) -> tuple[Value, ...]:
-    return (
-        pair.first, pair.second, pair.mean, Range(pair.low, pair.high), pair.wins, pair.losses,
-        f"{pair.trainings_won} of {pair.trainings}", pair.p_groups, pair.p_trainings, pair.p_adjusted,
-        "yes" if pair.shown else "no",
-    )  # fmt: skip
+    return Table(columns("pairs"), groups, shown=shown)
 
 
 def _f1_by_model(report: Report) -> Figure:
@@ -192,12 +175,14 @@ def _observed(report: Report) -> dict[str, Any]:
     means = {category: class_f1(cells, category) for category in study.dataset.categories}
     gains = [row.accuracy - row.window_accuracy for row in main.rows]
     gain_span = [points(min(gains), signed=True), points(max(gains), signed=True)]
-    validation = test = None
+    validation = test = same_interval = None
+    few = min((row.test_clips for row in validated), default=0)
     if validated:
         validation = float(np.mean([row.validation_accuracy for row in validated]))
         test = float(np.mean([row.accuracy for row in validated]))
-    gaps = [(model, *found) for model in study.models if (found := last_accuracies(report, model)) is not None]
-    few = min((row.test_clips for row in validated), default=0)
+        low, high = wilson_interval(test, few)
+        same_interval = (low, high) if low <= validation <= high else None
+    gaps = [(model, *found) for model in study.models if (found := _last_accuracies(report, model)) is not None]
     return {
         "widest": max(several, key=lambda row: row.accuracy_max - row.accuracy_min, default=None),
         "spread_of_means": max(accuracies) - min(accuracies),
@@ -209,26 +194,18 @@ def _observed(report: Report) -> dict[str, Any]:
         "validation_mean": validation,
         "test_mean": test,
         "fewest_test_clips": few,
-        "same_interval": _holding(validation, test, few),
+        "same_interval": same_interval,
         "window_gain": " to ".join(dict.fromkeys(gain_span)),
         "commonest_share": max(commonest_answer(cell)[1] for cell in study.cells),
         "diverged": diverged(study),
     }
 
 
-def last_accuracies(report: Report, model: str) -> tuple[float, float] | None:
+def _last_accuracies(report: Report, model: str) -> tuple[float, float] | None:
     """Return training and validation accuracy at the last epoch, means over cells; None without validation."""
     cells = report.study.of(model, report.findings.main_protocol)
     ends = [cell.history[-1] for cell in cells if cell.history and "validation_accuracy" in cell.history[-1]]
-    train, validation = (
-        weighted_mean([end[f"{name}_accuracy"] for end in ends], [1.0] * len(ends)) for name in ("train", "validation")
-    )
-    return None if train is None or validation is None else (train, validation)
-
-
-def _holding(validation: float | None, test: float | None, num_clips: int) -> tuple[float, float] | None:
-    """Return the 95 % interval of a test accuracy where it holds the validation accuracy."""
-    if validation is None or test is None:
+    if not ends:
         return None
-    low, high = wilson_interval(test, num_clips)
-    return (low, high) if low <= validation <= high else None
+    train, validation = np.mean([(end["train_accuracy"], end["validation_accuracy"]) for end in ends], axis=0).tolist()
+    return train, validation

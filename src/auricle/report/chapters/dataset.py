@@ -7,14 +7,13 @@ from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures.dataset import class_counts, sample
 from auricle.report.figures.drawing import panel
 from auricle.report.figures.style import drawable
-from auricle.report.table import Column, Table, Value
+from auricle.report.table import Column, Table, Value, columns
 from auricle.report.wording import count, shortened, spoken
 
 SAMPLES_A_FIGURE = 10
 MOST_SAMPLES = 50
 MOST_FOLD_COLUMNS = 12
 MOST_FOLDS_BESIDE = 5  # folds of which the table leaves room for the figure
-SKIPPED = (Column("file", "File", "code"), Column("reason", "Reason", grows=True))
 
 
 def dataset(report: Report) -> Chapter:
@@ -34,7 +33,7 @@ def dataset(report: Report) -> Chapter:
     exhibits: dict[str, Exhibit] = {
         "table-classes": _classes(data),
         "figure-classes": _class_figure(data),
-        "table-skipped": Table(SKIPPED, {"": skipped}),
+        "table-skipped": Table(columns("skipped"), {"": skipped}),
     }
     return Chapter(values, exhibits | samples)
 

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from auricle.findings.human_labels import HumanComparison, LabelledClass, MissedClip
-from auricle.report.chapters.comparison import foremost, foremost_of_many
+from auricle.findings.human_labels import HumanComparison
+from auricle.report.chapters.comparison import by_verdict, foremost, foremost_of_many
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures.drawing import panel
 from auricle.report.figures.results import confusion
 from auricle.report.figures.style import MUTED
-from auricle.report.table import Column, Table, Value
+from auricle.report.table import Column, Table, columns
 from auricle.report.wording import shortened, spoken, visible
 
 MOST_CLIPS = 12  # that are missed by the same
 CLIP_NAME_LENGTH = 40
-CLIPS = (
-    Column("clip", "Clip", "code"),
-    Column("class", "Class"),
-    Column("people_right", "People right, %", "percent"),
-    Column("judgements", "of", "count"),
-    Column("people_else", "otherwise named"),
-    Column("models_right", "Cells right, %", "percent"),
-    Column("models_else", "otherwise answered"),
-)
 MISSED_BY = {"both": "people and models", "models": "the models only", "people": "people only"}
 
 
@@ -31,15 +22,10 @@ def human_labels(report: Report) -> Chapter | None:
     if (found := report.findings.human_labels) is None:
         return None
     best = main.ranked[0]
-    verdicts = {
-        "ahead": [one for one in found.differences if one.shown and one.mean > 0],
-        "behind": [one for one in found.differences if one.shown and one.mean < 0],
-        "open": [one for one in found.differences if not one.shown],
-    }
     values = {
         "protocol": report.title_of(main.protocol),
         "found": found,
-        "verdicts": verdicts,
+        "verdicts": dict(zip(("ahead", "behind", "open"), by_verdict(found.differences), strict=True)),
         "best": best,
         "some": foremost_of_many(main),
         "missed": [(len(clips), MISSED_BY[whom]) for whom, clips in found.missed.items()],
@@ -67,34 +53,29 @@ def _confusions(report: Report, found: HumanComparison, best: str) -> Figure:
 
 def _by_class(found: HumanComparison, models: list[str]) -> Table:
     """List how often people and models are right and agree, class by class."""
-    columns = (
-        Column("class", "Class", grows=True),
-        Column("clips", "Clips", "count"),
-        Column("people", "People", "percent"),
-        *(Column(model, model, "percent") for model in models),
-    )
-
-    def class_row(one: LabelledClass, what: str) -> tuple[Value, ...]:
-        name = "all clips" if one.category is None else spoken(one.category)
-        of_models = getattr(one, f"models_{what}")
-        return (name, one.num_clips, getattr(one, what), *(of_models[model] for model in models))
-
     titles = {"Right answers, %": "right", "Same answer as a person, %": "agreement"}
-    groups = {title: [class_row(one, what) for one in found.classes] for title, what in titles.items()}
-    return Table(columns, groups, totals=True)
+    groups = {
+        title: [
+            ("all clips" if one.category is None else spoken(one.category), one.num_clips, getattr(one, what),
+             *(getattr(one, f"models_{what}")[model] for model in models))
+            for one in found.classes
+        ]
+        for title, what in titles.items()
+    }  # fmt: skip
+    of_models = (Column(model, model, "percent") for model in models)
+    return Table((*columns("people-classes"), *of_models), groups, totals=True)
 
 
 def _missed(found: HumanComparison) -> Table:
     """List the clips that people, the models or both miss."""
     groups = {
-        f"Missed by {MISSED_BY[whom]} ({len(clips)})": [_missed_row(one) for one in clips[:MOST_CLIPS]]
+        f"Missed by {MISSED_BY[whom]} ({len(clips)})": [
+            (shortened(visible(one.clip), CLIP_NAME_LENGTH), spoken(one.category), one.right, one.num_labels,
+             one.named_instead and spoken(one.named_instead), one.models_right,
+             one.answered_instead and spoken(one.answered_instead))
+            for one in clips[:MOST_CLIPS]
+        ]
         for whom, clips in found.missed.items()
         if clips
-    }
-    return Table(CLIPS, groups)
-
-
-def _missed_row(one: MissedClip) -> tuple[Value, ...]:
-    named, answered = (name and spoken(name) for name in (one.named_instead, one.answered_instead))
-    clip = shortened(visible(one.clip), CLIP_NAME_LENGTH)
-    return clip, spoken(one.category), one.right, one.num_labels, named, one.models_right, answered
+    }  # fmt: skip
+    return Table(columns("people-clips"), groups)

@@ -1,10 +1,14 @@
-"""How it was done: who trains, validates and tests, and what becomes of a recording."""
+"""How it was done: who trains, validates and tests, what becomes of a recording, and the networks, layer by layer."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from auricle.report.document import Chapter, Report
+from auricle.report.document import Chapter, Exhibit, Report
+from auricle.report.table import Table, columns
+
+Layers = Mapping[str, Any]
 
 
 def methods(report: Report) -> Chapter:
@@ -18,3 +22,43 @@ def methods(report: Report) -> Chapter:
         alike.setdefault((preset.audio, preset.frontend, preset.training.windows, num_windows), []).append(model)
     inputs = [(models, *key) for key, models in alike.items()]
     return Chapter({"study": study, "folds": study.dataset.folds, "inputs": inputs})
+
+
+def architectures(report: Report) -> Chapter:
+    """Return the chapter on the networks: a table of their totals, and one a shape of network."""
+    study = report.study
+    known = {model: study.layers[model] for model in study.models if model in study.layers}
+    totals = columns("parameters")
+    rows = [(model, *(layers.get(column.key) for column in totals[1:])) for model, layers in known.items()]
+    exhibits: dict[str, Exhibit] = {"table-parameters": Table(totals, {"": rows})}
+    of_one_shape: dict[tuple[Any, ...], list[str]] = {}
+    for model, description in known.items():
+        shape = tuple((layer["name"], *layer["output_shape"], layer["parameters"]) for layer in description["layers"])
+        of_one_shape.setdefault(shape, []).append(model)
+    networks = []
+    for models in of_one_shape.values():
+        name, first = report.anchors[models[0]], known[models[0]]
+        exhibits[f"table-layers-{name}"] = _layer_table(first["layers"])
+        differences = _differences([known[model]["layers"] for model in models])
+        networks.append((name, models, first.get("about"), differences))
+    return Chapter({"networks": networks}, exhibits)
+
+
+def _layer_table(layers: Sequence[Layers]) -> Table:
+    rows = [
+        (layer["name"], layer["kind"], " × ".join(map(str, layer["output_shape"])), layer["parameters"],
+         layer["multiply_adds"])
+        for layer in layers
+    ]  # fmt: skip
+    totals = (sum(layer[key] for layer in layers) for key in ("parameters", "multiply_adds"))
+    return Table(columns("layers"), {"": [*rows, ("all", "", "", *totals)]}, totals=True)
+
+
+def _differences(networks: Sequence[Sequence[Layers]]) -> dict[tuple[str, ...], str]:
+    """Return how the kinds of layers differ between networks of one shape, each way once, with the first such layer."""
+    found: dict[tuple[str, ...], str] = {}
+    for layers in zip(*networks, strict=True):
+        kinds = tuple(layer["kind"] for layer in layers)
+        if len(set(kinds)) > 1:
+            found.setdefault(kinds, layers[0]["name"])
+    return found

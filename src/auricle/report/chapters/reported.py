@@ -8,27 +8,12 @@ from collections.abc import Sequence
 from auricle.config import TrainingConfig
 from auricle.findings.reference import Reason, ReferenceRow, Verdict
 from auricle.report.document import Chapter, Report
-from auricle.report.table import Column, Marked, Table, Value
+from auricle.report.table import Marked, Row, Table, columns
 from auricle.report.wording import NO_BREAK, count, decimal, protocol_title
 
 COLLAPSED = ("†", "collapsed")
 NO_BREAK_HYPHEN = "\N{NON-BREAKING HYPHEN}"
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "muon": "Muon"}
-COLUMNS = (
-    Column("model", "Model"),
-    Column("protocol", "Protocol"),
-    Column("optimiser", "Optimiser"),
-    Column("reported_accuracy", "Rep. %", "percent"),
-    Column("measured_accuracy", "Meas. %", "percent"),
-    Column("interval", "95 % interval", "percent"),
-    Column("reported_f1", "F1 rep.", "ratio"),
-    Column("measured_f1", "F1", "ratio"),
-    Column("reported_auc", "AUC rep.", "ratio"),
-    Column("measured_auc", "AUC", "ratio"),
-    Column("reported_parameters", "Param. rep.", "count"),
-    Column("counted_parameters", "Param.", "count"),
-    Column("standing", "Verdict"),
-)
 
 
 def reported(report: Report) -> Chapter | None:
@@ -45,22 +30,18 @@ def reported_of(rows: Sequence[ReferenceRow]) -> Chapter:
         and not (row.verdict == Verdict.AGREE and row.measured.parameters == row.claim.parameters)
     ]  # fmt: skip
     values = {"differing": differing, "Reason": Reason, "Verdict": Verdict, "title_of": _title_of}
-    return Chapter(values, {"table-reported": _table(rows)})
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        heading = f"Report {row.report}, scored per {'window' if row.by_window else 'clip'}"
+        groups.setdefault(heading, []).append(_reference_values(row))
+    return Chapter(values, {"table-reported": Table(columns("reported"), groups)})
 
 
 def _title_of(row: ReferenceRow) -> str:
     return protocol_title(row.protocol, leaky=row.leaky)
 
 
-def _table(rows: Sequence[ReferenceRow]) -> Table:
-    groups: dict[str, list[tuple[Value, ...]]] = {}
-    for row in rows:
-        heading = f"Report {row.report}, scored per {'window' if row.by_window else 'clip'}"
-        groups.setdefault(heading, []).append(_reference_values(row))
-    return Table(COLUMNS, groups)
-
-
-def _reference_values(row: ReferenceRow) -> tuple[Value, ...]:
+def _reference_values(row: ReferenceRow) -> Row:
     claim, found, recipe = row.claim, row.measured, row.recipe
     optimizer, rate = recipe["optimizer"], recipe["learning_rate"]
     return (

@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 
 import numpy as np
 
 from auricle.findings.classes import class_f1, total_confusion
-from auricle.findings.collapse import Collapse
 from auricle.findings.scores import ComparativeRow
 from auricle.findings.study import CellEvidence
+from auricle.findings.trainings import Collapse
 from auricle.report.chapters.summary import COLLAPSED, phrase_values
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures.drawing import panel
 from auricle.report.figures.results import confusion, f1_bars, roc
-from auricle.report.table import Column, Marked, Table, Value, spread
+from auricle.report.table import Marked, Row, Table, columns
 from auricle.report.wording import spoken
 from auricle.scoring.metrics import Curve, mean_curve, one_vs_rest
-
-CELLS = (
-    Column("model", "Model", "code"),
-    Column("fold", "Fold", "count"),
-    Column("seed", "Seed", "count"),
-    Column("test_accuracy", "Test clips, %", "percent", "high"),
-    Column("test_window_accuracy", "Test windows, %", "percent"),
-    Column("validation_accuracy", "Validation clips, %", "percent"),
-    Column("macro_f1", "F1", "ratio"),
-    Column("macro_auc", "AUC", "ratio"),
-    Column("loss", "Loss", "ratio"),
-    Column("minutes", "Minutes", "minutes"),
-)
-CLASSES = (
-    Column("class", "Class", grows=True),
-    Column("precision", "Precision", "ratio"),
-    Column("recall", "Recall", "ratio"),
-    Column("f1", "F1", "ratio"),
-    Column("auc", "AUC", "ratio"),
-    Column("clips", "Clips", "count"),
-)
 
 
 def results(report: Report) -> Chapter:
@@ -57,7 +37,7 @@ def results(report: Report) -> Chapter:
 def _cells(report: Report) -> Table:
     """List every finished cell."""
     collapsed = {one.cell for one in report.findings.collapses}
-    groups: dict[str, list[tuple[Value, ...]]] = {}
+    groups: dict[str, list[Row]] = {}
     for cell in report.study.cells:
         clip, name = cell.test["clip"], cell.name
         validation = cell.validation["clip"]["accuracy"] if cell.validation else None
@@ -66,7 +46,7 @@ def _cells(report: Report) -> Table:
             (model, name.fold, name.seed, clip["accuracy"], cell.test["window"]["accuracy"], validation,
              clip["macro_f1"], clip["macro_auc"], clip["loss"], cell.costs["seconds"] / 60)
         )  # fmt: skip
-    return Table(CELLS, groups)
+    return Table(columns("cells"), groups)
 
 
 def _exhibits(report: Report, name: str, row: ComparativeRow, cells: Sequence[CellEvidence]) -> dict[str, Exhibit]:
@@ -99,12 +79,14 @@ def mean_curves(cells: Sequence[CellEvidence], num_classes: int) -> list[Curve |
 
 def _class_scores(categories: Sequence[str], cells: Sequence[CellEvidence], row: ComparativeRow) -> Table:
     """Return the classification report: precision, recall, F1 and AUC of each class, means over cells."""
-    rows: list[tuple[Value, ...]] = []
+    rows: list[Row] = []
     for category in categories:
         scores = [cell.test["clip"]["per_class"][category] for cell in cells]
         present = [score for score in scores if score["support"]]
-        means = [spread([score[key] for score in present]).mean for key in ("precision", "recall", "f1", "auc")]
+        of_cells = [[score[key] for score in present] for key in ("precision", "recall", "f1", "auc")]
+        known = [[value for value in values if value is not None] for values in of_cells]
+        means = [statistics.fmean(values) if values else None for values in known]
         rows.append((spoken(category), *means, sum(score["support"] for score in scores)))
     num = sum(cell.test["clip"]["num"] for cell in cells)
     rows.append(("macro mean", row.macro_precision, row.macro_recall, row.macro_f1, row.macro_auc, num))
-    return Table(CLASSES, {"": rows}, totals=True)
+    return Table(columns("classes"), {"": rows}, totals=True)

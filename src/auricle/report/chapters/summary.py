@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from auricle.findings.collapse import Collapse
 from auricle.findings.reference import published_best
 from auricle.findings.scores import ComparativeRow
 from auricle.findings.study import Study
+from auricle.findings.trainings import Collapse
 from auricle.report.document import Chapter, Figure, Report
 from auricle.report.figures.drawing import panel
 from auricle.report.figures.results import accuracies
-from auricle.report.table import Column, Marked, Spread, Table, Value
+from auricle.report.table import Marked, Spread, Table, columns
 from auricle.report.wording import percent
 from auricle.training.watch import MEANINGS
 
 FEW_GROUPS = 6  # of test clips, below which an interval over groups is a guess
 COLLAPSED, BASELINE = ("†", "collapsed"), ("‡", "free baseline")
-COLUMNS = (
-    Column("model", "Model", "code"),
-    Column("cells", "Cells", "count"),
-    Column("clip_accuracy", "Clips right, %", "percent", "high"),
-    Column("window_accuracy", "Windows right, %", "percent", "high"),
-    Column("macro_precision", "Precision", "ratio", "high"),
-    Column("macro_recall", "Recall", "ratio", "high"),
-    Column("macro_f1", "F1", "ratio", "high"),
-    Column("macro_auc", "AUC", "ratio", "high"),
-    Column("loss", "Loss", "ratio", "low"),
-    Column("calibration_error", "Calibr. error", "ratio"),  # the majority class is calibrated, and useless
-    Column("parameters", "Parameters", "count"),
-    Column("multiply_adds", "Mult.-adds, M", "millions"),
-    Column("minutes", "Min. each", "minutes"),
-)
 
 
 def summary(report: Report) -> Chapter:
@@ -59,6 +43,9 @@ def phrase_values(report: Report) -> dict[str, Any]:
     """Return what the phrases of several chapters need."""
     study, findings = report.study, report.findings
     published = {protocol: published_best(study, protocol) for protocol in study.protocols}
+    collapsed: dict[tuple[str, str], list[Collapse]] = {}
+    for one in findings.collapses:
+        collapsed.setdefault((one.cell.model, one.cell.protocol), []).append(one)
     return {
         "study": study,
         "findings": findings,
@@ -67,7 +54,7 @@ def phrase_values(report: Report) -> dict[str, Any]:
         "published": {protocol: share for protocol, share in published.items() if share is not None},
         "chance": {protocol: chance(study, protocol) for protocol in study.protocols},
         "meanings": MEANINGS,
-        "collapsed_groups": _collapsed_groups(study, findings.collapses),
+        "collapsed_groups": [(*names, fallen, len(study.of(*names))) for names, fallen in collapsed.items()],
     }
 
 
@@ -75,14 +62,6 @@ def chance(study: Study, protocol: str) -> float:
     """Return the accuracy of always giving the class that is commonest among a protocol's test clips."""
     counts = np.bincount(study.answers[protocol].labels)
     return float(counts.max() / counts.sum())
-
-
-def _collapsed_groups(study: Study, found: Sequence[Collapse]) -> list[tuple[str, str, list[Collapse], int]]:
-    """Group collapses by model and protocol, with the number of cells of each."""
-    groups: dict[tuple[str, str], list[Collapse]] = {}
-    for collapse in found:
-        groups.setdefault((collapse.cell.model, collapse.cell.protocol), []).append(collapse)
-    return [(*names, group, len(study.of(*names))) for names, group in groups.items()]
 
 
 def _references(report: Report, best: ComparativeRow) -> dict[str, float]:
@@ -113,15 +92,16 @@ def _accuracies(report: Report) -> Figure:
 
 def _table(report: Report) -> Table:
     """Return the table of all configurations: one row a model and baseline, grouped by protocol."""
-    groups: dict[str, list[tuple[Value, ...]]] = {
+    shown = columns("comparative")
+    groups = {
         report.title_of(protocol): [
             (_marked(row), row.cells, Spread(row.accuracy, row.accuracy_sd),
-             *(getattr(row, column.key) for column in COLUMNS[3:]))
+             *(getattr(row, column.key) for column in shown[3:]))
             for row in (*comparison.rows, *comparison.baselines)
         ]
         for protocol, comparison in report.findings.comparisons.items()
     }  # fmt: skip
-    return Table(COLUMNS, groups)
+    return Table(shown, groups)
 
 
 def _marked(row: ComparativeRow) -> str | Marked:

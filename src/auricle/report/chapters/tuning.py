@@ -9,7 +9,7 @@ from auricle.findings.tuning import Tuning
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures.drawing import panel
 from auricle.report.figures.tuning import importance_bars, parallel, progress, short_names
-from auricle.report.table import Column, Table
+from auricle.report.table import Table, columns
 from auricle.report.wording import listing
 from auricle.search.record import Entry
 from auricle.search.space import MODEL
@@ -24,12 +24,6 @@ ENDINGS = {
     "running": "are in training",
     "waiting": "wait",
 }
-SPACE = (
-    Column("parameter", "Parameter", "code"),
-    Column("tried", "Tried", grows=True),
-    Column("best", "Best", "code"),
-    Column("importance", "Importance, %", "percent"),
-)
 
 
 def tuning(report: Report) -> Chapter | None:
@@ -46,22 +40,18 @@ def tuning(report: Report) -> Chapter | None:
         "num_listed": num_listed,
         "num_shown": len(listed),
     }
-    exhibits: dict[str, Exhibit] = {
-        "table-best-set": _best_set(found),
-        "figure-search": _history(found),
-        "figure-parallel": _parallel(found),
-        "table-trials": _trials(found, listed),
-    }
-    return Chapter(values, exhibits)
-
-
-def _best_set(found: Tuning) -> Table:
     best = found.best["values"]
     rows = [
         (name, tried(described), setting(best[name]) if name in best else None, found.importance.get(name))
         for name, described in found.parameters.items()
     ]
-    return Table(SPACE, {"": rows})
+    exhibits: dict[str, Exhibit] = {
+        "table-best-set": Table(columns("best-set"), {"": rows}),
+        "figure-search": _history(found),
+        "figure-parallel": _parallel(found),
+        "table-trials": _trials(found, listed),
+    }
+    return Chapter(values, exhibits)
 
 
 def setting(value: Any) -> str:
@@ -102,30 +92,11 @@ def _parallel(found: Tuning) -> Figure:
 
 
 def _trials(found: Tuning, listed: Sequence[Entry]) -> Table:
-    names = [name for name in found.parameters if name != MODEL]
-    has_models = MODEL in found.parameters
-    columns = (
-        Column("trial", "Trial", "count"),
-        *((Column("model", "Model", "code"),) if has_models else ()),
-        Column("loss", "Valid. loss", "ratio", best="low"),
-        Column("accuracy", "Valid. acc. %", "percent", best="high"),
-        Column("values", "Values", grows=True),
-    )
-    rows = [
-        (
-            entry["number"],
-            *((entry["values"].get(MODEL),) if has_models else ()),
-            entry["loss"],
-            entry["accuracy"],
-            _settings(names, entry),
-        )
-        for entry in listed
-    ]
-    return Table(columns, {"": rows})
-
-
-def _settings(names: Sequence[str], entry: Entry) -> str:
-    values = {name: entry["values"][name] for name in names if name in entry["values"]}
-    return ", ".join(
-        f"{short} {setting(value)}" for short, value in zip(short_names(values), values.values(), strict=True)
-    )
+    rows = []
+    for entry in listed:
+        values = {name: entry["values"][name] for name in found.parameters if name in entry["values"]}
+        model = (values.pop(MODEL, None),) if MODEL in found.parameters else ()
+        settings = map(" ".join, zip(short_names(values), map(setting, values.values()), strict=True))
+        rows.append((entry["number"], *model, entry["loss"], entry["accuracy"], ", ".join(settings)))
+    shown = (column for column in columns("trials") if column.key != "model" or MODEL in found.parameters)
+    return Table(tuple(shown), {"": rows})

@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from auricle.findings import curves
-from auricle.findings.classes import Lead, categories_of, hardest, leads, num_missed_by_most
-from auricle.findings.curves import CurveReading
+from auricle.findings import trainings
+from auricle.findings.classes import categories_of, hardest, leads, num_missed_by_most
 from auricle.findings.human_labels import PEOPLE, read_human_labels
+from auricle.findings.trainings import CurveReading
 from auricle.findings.uses import ModelUses, PartsUse
-from auricle.report.chapters.comparison import MOST_SHOWN, foremost, foremost_of_many
+from auricle.report.chapters.comparison import MOST_SHOWN, by_verdict, foremost, foremost_of_many
 from auricle.report.chapters.summary import phrase_values
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures import why as draw
 from auricle.report.figures.drawing import Panel, panel
 from auricle.report.figures.style import MUTED, drawable
-from auricle.report.table import Column, Range, Table, Value
+from auricle.report.table import Range, Row, Table, columns
 from auricle.report.wording import count, decimal, listing, percent, points, shortened, spoken, visible
 from auricle.scoring.difference import Difference
 
@@ -31,42 +31,6 @@ TITLES = {
     "even-attention": "Attention made uniform",
     "encoder-skipped": "Encoder skipped",
 }
-LEADS = (
-    Column("ahead", "Model", "code"),
-    Column("behind", "ahead of", "code"),
-    Column("classes", "in classes, by points", grows=True),
-    Column("clips", "by clips", grows=True),
-)
-READINGS = (
-    Column("model", "Model", "code"),
-    Column("train", "Training, %", "percent"),
-    Column("validation", "Validation, %", "percent"),
-    Column("gap", "Gap", "points"),
-    Column("interval", "95 % interval", "points"),
-    Column("lowest", "Loss lowest at epoch", "count"),
-    Column("reads", "Reads as", grows=True),
-)
-COSTS = (
-    Column("model", "Model", "code"),
-    Column("clips", "Clips", "count"),
-    Column("lost", "Points lost", "points"),
-    Column("interval", "95 % interval", "points"),
-    Column("p_adjusted", "p, adjusted", "p"),
-    Column("verdict", "These data show", grows=True),
-)
-HEADS = (
-    Column("model", "Model", "code"),
-    Column("block", "Block", "count"),
-    Column("heads", "Heads", "count"),
-    Column("tokens", "Tokens", "count"),
-    Column("read", "read", "decimal"),
-    Column("fewest", "fewest", "decimal"),
-    Column("most", "most", "decimal"),
-    Column("own", "Itself, %", "percent"),
-    Column("overlap", "Shared by two heads", "ratio"),
-    Column("loudness", "Follows loudness", "ratio"),
-    Column("interval", "95 % interval", "ratio"),
-)
 
 
 def why(report: Report) -> Chapter:
@@ -95,13 +59,13 @@ def _differences(report: Report) -> Chapter:
     values |= {"num_drawn": min(len(clips), MOST_ROWS), "some": foremost_of_many(main), "num_named": NUM_NAMED,
                "class_differences": found, "class_shown": [one for one in found if one.difference.shown]}  # fmt: skip
     figure, values["has_people"] = _missed(report, clips[:MOST_ROWS])
-    rows = [(lead.ahead, lead.behind, _classes(lead), _named(map(clip_name, lead.clips))) for lead in leads(found)]
-    table = Table(LEADS, {"": rows}, shown={"": 2 * MOST_SHOWN})
+    rows = [
+        (lead.ahead, lead.behind, _named(f"{spoken(name)} {decimal(100 * share, 1)}" for name, share in lead.classes),
+         _named(map(clip_name, lead.clips)))
+        for lead in leads(found)
+    ]  # fmt: skip
+    table = Table(columns("differences"), {"": rows}, shown={"": 2 * MOST_SHOWN})
     return Chapter(values, {"figure-missed": figure, "table-differences": table})
-
-
-def _classes(lead: Lead) -> str:
-    return _named(f"{spoken(category)} {decimal(100 * share, 1)}" for category, share in lead.classes)
 
 
 def _named(names: Iterable[str]) -> str:
@@ -142,14 +106,15 @@ def _missed(report: Report, clips: Sequence[str]) -> tuple[Figure, bool]:
 def _readings(report: Report) -> Chapter:
     """Return the learning curves, read; nothing where there is no validation set."""
     found = report.findings.curves
-    limits = {name.lower(): getattr(curves, name) for name in ("SMOOTHED", "FITS", "GAP", "PAST", "EARLY", "FALLING")}
+    names = ("SMOOTHED", "FITS", "GAP", "PAST", "EARLY", "FALLING")
+    limits = {name.lower(): getattr(trainings, name) for name in names}
     has_intervals = any(one.interval for one in found.values())
-    columns = tuple(column for column in READINGS if has_intervals or column.key != "interval")
-    rows: list[tuple[Value, ...]] = []
+    shown = tuple(column for column in columns("readings") if has_intervals or column.key != "interval")
+    rows: list[Row] = []
     for model, one in found.items():
         interval = (Range(*one.interval) if one.interval else None,) if has_intervals else ()
         rows.append((model, one.train, one.validation, one.gap, *interval, one.lowest, reads_as(one)))
-    return Chapter({"curves": found, "limits": limits}, {"table-readings": Table(columns, {"": rows})} if found else {})
+    return Chapter({"curves": found, "limits": limits}, {"table-readings": Table(shown, {"": rows})} if found else {})
 
 
 def reads_as(one: CurveReading) -> str:
@@ -175,9 +140,21 @@ def _uses(report: Report) -> Chapter:
     for model, of_model in uses.items():
         for change, one in of_model.costs.items():
             costs.setdefault(change, {})[model] = one
+    cost_rows = {
+        title(change): [
+            (model, one.num_clips, one.mean, Range(one.low, one.high), one.p_adjusted,
+             "no difference" if not one.shown else "a loss" if one.mean > 0 else "a gain")
+            for model, one in row.items()
+        ]
+        for change, row in costs.items()
+    }  # fmt: skip
     lower = [change for change in costs if change.startswith("low-pass-")][1:]
     first = next(iter(uses.values()))
-    alike = {model: one for model, one in uses.items() if _same_parts(one, first)}
+    alike = {  # in the parts that were blanked, so that they can be drawn on one axis
+        model: one
+        for model, one in uses.items()
+        if np.array_equal(one.bands.edges, first.bands.edges) and len(one.moments.drops) == len(first.moments.drops)
+    }
     best = _best_of_each(report)
     readers = {model: one for model, one in uses.items() if one.blocks}
     values = {
@@ -185,7 +162,9 @@ def _uses(report: Report) -> Chapter:
         "cells_each": listing(dict.fromkeys(count(len(one.cells), "cell") for one in uses.values()), "or"),
         "most_clips": max(one.num_clips for one in uses.values()),
         "changes": costs,
-        "described": [(title(change), *_by_verdict(row)) for change, row in costs.items() if change not in lower],
+        "described": [
+            (title(change), *by_verdict(row.values())) for change, row in costs.items() if change not in lower
+        ],
         "skips_blocks": any(change.startswith("block-") for change in costs),
         "num_bands": len(first.bands.drops),
         "num_moments": len(first.moments.drops),
@@ -196,12 +175,12 @@ def _uses(report: Report) -> Chapter:
     }
     exhibits: dict[str, Exhibit] = {
         "figure-costs": _costs_figure(report, costs),
-        "table-costs": Table(COSTS, {title(change): _cost_rows(row) for change, row in costs.items()}),
+        "table-costs": Table(columns("costs"), cost_rows),
         "figure-blanked": _blanked(report, alike),
         "figure-blanked-classes": _blanked_by_class(report, best),
     }
     if readers:
-        exhibits["table-heads"] = Table(HEADS, {"": [row for model in readers for row in _head_rows(model, uses)]})
+        exhibits["table-heads"] = Table(columns("heads"), {"": _head_rows(readers)})
     of_time = [one for one in report.findings.main.ranked if one in readers and readers[one].attention is not None]
     if drawn := [model for model in report.study.presets if model in of_time[:MOST_DRAWN]]:
         exhibits["figure-attention"] = Figure(tuple(_attention(report, model) for model in drawn))
@@ -220,32 +199,10 @@ def title(change: str) -> str:
     return TITLES.get(change, change.replace("-", " ").capitalize())
 
 
-def _by_verdict(row: Mapping[str, Difference]) -> tuple[list[tuple[str, Difference]], ...]:
-    """Divide the models by what is shown of a change: it costs, it gains, neither."""
-    return (
-        [item for item in row.items() if item[1].shown and item[1].mean > 0],
-        [item for item in row.items() if item[1].shown and item[1].mean < 0],
-        [item for item in row.items() if not item[1].shown],
-    )
-
-
 def _costs_figure(report: Report, costs: Mapping[str, Mapping[str, Difference]]) -> Figure:
     colours = {model: colour for model, colour in report.colours.items() if model in report.findings.uses}
     drawn = draw.costs(costs, {change: title(change) for change in costs}, colours)
     return Figure((panel(drawn, "costs", "Accuracy lost by change and model"),))
-
-
-def _cost_rows(row: Mapping[str, Difference]) -> list[tuple[Value, ...]]:
-    return [
-        (model, one.num_clips, one.mean, Range(one.low, one.high), one.p_adjusted,
-         "no difference" if not one.shown else "a loss" if one.mean > 0 else "a gain")
-        for model, one in row.items()
-    ]  # fmt: skip
-
-
-def _same_parts(one: ModelUses, other: ModelUses) -> bool:
-    """Return whether two networks had the same parts blanked, so that they can be drawn on one axis."""
-    return np.array_equal(one.bands.edges, other.bands.edges) and len(one.moments.drops) == len(other.moments.drops)
 
 
 def _blanked(report: Report, alike: Mapping[str, ModelUses]) -> Figure:
@@ -299,12 +256,13 @@ def _blanked_by_class(report: Report, models: Sequence[str]) -> Figure:
     return Figure(tuple(panels))
 
 
-def _head_rows(model: str, uses: Mapping[str, ModelUses]) -> list[tuple[Value, ...]]:
+def _head_rows(readers: Mapping[str, ModelUses]) -> list[Row]:
     return [
         (model, number, block.heads, block.tokens, block.read, block.fewest, block.most, block.own, block.overlap,
          block.loudness.mean if block.loudness else None,
          Range(block.loudness.low, block.loudness.high) if block.loudness else None)
-        for number, block in enumerate(uses[model].blocks, 1)
+        for model, one in readers.items()
+        for number, block in enumerate(one.blocks, 1)
     ]  # fmt: skip
 
 

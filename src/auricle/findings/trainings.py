@@ -1,0 +1,124 @@
+"""How trainings went: which collapsed, and why; what their learning curves show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from auricle.findings.study import CellEvidence, Study
+from auricle.runs import CellName
+from auricle.scoring.statistics import interval_over
+
+COLLAPSE_SHARE = 0.95  # of the answers that are of one class
+SMOOTHED = 5  # epochs that are averaged before a lowest one is looked for
+FITS = 0.90  # training accuracy from which on a network fits its training clips
+GAP = 0.05
+PAST = 1.05  # of the lowest validation loss at the end: past its best
+EARLY = 0.8  # of the epochs: a lowest loss before that is early
+FALLING = 0.98  # of the validation loss a tenth of the epochs ago: still falling
+
+
+@dataclass(frozen=True)
+class Collapse:
+    """A cell that collapsed."""
+
+    cell: CellName
+    kind: str | None  # of `training.watch.MEANINGS`; None where only its answers to the test clips show it
+    epoch: int | None  # at which it was recognised while it was trained; None where it was not
+    cause: str | None  # the likely one, measured then; None where it was not
+    cure: tuple[str, ...]  # `section.field=value` words to try first
+    answer: str  # the category that it gives most often on its test clips
+    answer_share: float
+
+
+def commonest_answer(cell: CellEvidence) -> tuple[str, float]:
+    """Return the category that a cell gives most often on its test clips, and how often, 0..1."""
+    counts = np.bincount(cell.clips.answers, minlength=len(cell.clips.categories))
+    return cell.clips.categories[int(counts.argmax())], float(counts.max() / counts.sum())
+
+
+def collapse_of(cell: CellEvidence) -> Collapse | None:
+    """Return how a cell collapsed: as its training recorded it, else as its answers show it."""
+    commonest, labels = commonest_answer(cell), cell.clips.labels
+    if recorded := cell.costs.get("collapse"):
+        cures = recorded.get("cures") or [[]]
+        return Collapse(cell.name, recorded["kind"], recorded["epoch"], recorded["cause"], tuple(cures[0]), *commonest)
+    several = np.bincount(labels).max() < COLLAPSE_SHARE * len(labels)  # classes among the test clips
+    return Collapse(cell.name, None, None, None, (), *commonest) if several and commonest[1] >= COLLAPSE_SHARE else None
+
+
+def collapses(cells: Sequence[CellEvidence]) -> list[Collapse]:
+    """Return the collapses among cells, in their order."""
+    return [found for cell in cells if (found := collapse_of(cell)) is not None]
+
+
+def diverged(study: Study) -> list[str]:
+    """Return the names of the cells that failed because a step was not finite."""
+    return [str(cell.name) for cell in study.missing if cell.reason.startswith("failed: diverged")]
+
+
+@dataclass(frozen=True)
+class CurveReading:
+    """How the trainings of one model went, means over its cells with a validation set."""
+
+    train: float  # training accuracy at the last epoch, 0..1
+    validation: float
+    gap: float
+    interval: tuple[float, float] | None  # of the gap over cells, 95 %; None for one cell
+    lowest: float  # epoch at which the smoothed validation loss is lowest
+    rise: float  # validation loss at the end over that lowest one, 1 and more
+    fall: float  # the same over the one a tenth of the epochs before
+    epochs: int
+    cells: int
+    collapsed: int
+
+    @property
+    def underfits(self) -> bool:
+        """Return whether the network misses many of its own training clips."""
+        return self.train < FITS
+
+    @property
+    def has_gap(self) -> bool:
+        """Return whether the gap is wide; where there are several cells, whatever cell is looked at."""
+        return self.gap >= GAP and (self.interval is None or self.interval[0] > 0)
+
+    @property
+    def past_best(self) -> bool:
+        """Return whether the validation loss ends well above a lowest one that came early."""
+        return self.rise >= PAST and self.lowest / self.epochs < EARLY
+
+    @property
+    def still_falls(self) -> bool:
+        """Return whether the validation loss falls at the end."""
+        return not self.past_best and self.fall <= FALLING
+
+
+def read_curves(cells: Sequence[CellEvidence]) -> CurveReading | None:
+    """Read the learning curves of a model; None without validation or with fewer than two smoothed epochs."""
+    histories = [
+        cell.history
+        for cell in cells
+        if len(cell.history) > SMOOTHED and all("validation_loss" in epoch for epoch in cell.history)
+    ]
+    if not histories:
+        return None
+    train, validation = (
+        np.array([history[-1][f"{name}_accuracy"] for history in histories]) for name in ("train", "validation")
+    )
+    even = np.full(SMOOTHED, 1 / SMOOTHED)
+    losses = [np.convolve([epoch["validation_loss"] for epoch in history], even, mode="valid") for history in histories]
+    gaps = train - validation
+    return CurveReading(
+        train=float(train.mean()),
+        validation=float(validation.mean()),
+        gap=float(gaps.mean()),
+        interval=interval_over(gaps.tolist()),
+        lowest=float(np.mean([loss.argmin() + SMOOTHED for loss in losses])),
+        rise=float(np.mean([loss[-1] / max(loss.min(), 1e-12) for loss in losses])),
+        fall=float(np.mean([loss[-1] / max(loss[-1 - max(1, len(loss) // 10)], 1e-12) for loss in losses])),
+        epochs=max(len(history) for history in histories),
+        cells=len(cells),
+        collapsed=len(collapses(cells)),
+    )
