@@ -1,8 +1,11 @@
+import os
 import platform
 import subprocess
 import sys
 
 import pytest
+
+from auricle.system import num_cores
 
 STEPS = """
 import resource, sys
@@ -27,3 +30,18 @@ def test_a_step_takes_the_memory_of_those_before():
         for how in ("given back", "kept")
     }
     assert pages["kept"] < pages["given back"] / 10, pages
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems know no such limit")
+def test_a_process_cannot_take_more_memory_than_its_limit():
+    program = "from auricle.system import limit_memory; limit_memory(2**28); bytearray(2**27); bytearray(2**28)"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert "MemoryError" in ended.stderr
+
+
+def test_cores_are_those_that_this_process_may_use():
+    program = "import os; os.sched_setaffinity(0, {0}); from auricle.system import num_cores; print(num_cores())"
+    if hasattr(os, "sched_setaffinity") and 0 in os.sched_getaffinity(0):
+        assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "1\n"
+    assert num_cores() >= 1

@@ -177,7 +177,7 @@ def test_a_flac_that_declares_a_forged_length_is_refused_without_allocating_it(t
     assert "cut off" in refusal(path) or "cannot be decoded" in refusal(path)
 
 
-@pytest.mark.parametrize(("value", "words"), [(np.nan, "no finite"), (np.inf, "no finite"), (1e30, "reach 1e+30")])
+@pytest.mark.parametrize(("value", "words"), [(np.nan, "not finite"), (np.inf, "not finite"), (1e30, "reach 1e+30")])
 def test_samples_that_no_network_can_bear_are_refused_wherever_they_stand(
     tmp_path: Path, value: float, words: str
 ) -> None:

@@ -10,7 +10,7 @@ from auricle.errors import MachineError
 
 
 def write(key: str, *, days_ago: float = 0.0, num_samples: int = 250) -> Path:
-    store.write(key, [np.ones(num_samples, np.float32)], num_samples)
+    store.write_entry(key, [np.ones(num_samples, np.float32)], num_samples)
     description = store.cache_folder() / "recordings" / f"{key}.json"
     used = time.time() - days_ago * 86_400
     os.utime(description, (used, used))
@@ -23,24 +23,24 @@ def keys() -> set[str]:
 
 def test_what_was_written_is_found_with_its_refusals() -> None:
     rows = [np.array([1, 2], np.float32), "no sound", np.array([3, 4], np.float32)]
-    store.write("key", rows, 2)
-    entry = store.find("key")
+    store.write_entry("key", rows, 2)
+    entry = store.find_entry("key")
     assert entry is not None
     assert entry.waveforms.tolist() == [[1, 2], [3, 4]]
     assert entry.refused == {1: "no sound"}
-    assert store.find("other") is None
+    assert store.find_entry("other") is None
 
 
 def test_an_entry_may_hold_refusals_only() -> None:
-    assert store.write("key", ["no sound"], 2).waveforms.shape == (0, 2)
+    assert store.write_entry("key", ["no sound"], 2).waveforms.shape == (0, 2)
 
 
 def test_the_entries_used_longest_ago_go_first() -> None:
     for key, days_ago in (("a", 3), ("b", 5), ("c", 2), ("d", 4)):
         write(key, days_ago=days_ago)
-    store.prune(2_500)
+    store.prune_entries(2_500)
     assert keys() == {"a", "c"}
-    store.prune(10_000)
+    store.prune_entries(10_000)
     assert keys() == {"a", "c"}
 
 
@@ -48,14 +48,14 @@ def test_what_was_used_within_a_day_stays_whatever_the_limit() -> None:
     write("old", days_ago=2)
     write("used again", days_ago=2)
     write("new")
-    assert store.find("used again") is not None
-    store.prune(0)
+    assert store.find_entry("used again") is not None
+    store.prune_entries(0)
     assert keys() == {"used again", "new"}
 
 
 def test_an_entry_in_use_stays_readable_when_it_goes() -> None:
     write("key", days_ago=2)
-    entry = store.find("key")
+    entry = store.find_entry("key")
     assert entry is not None
     store.cache_folder().joinpath("recordings", "key.f32").unlink()
     assert entry.waveforms.sum() == 250
@@ -67,7 +67,7 @@ def test_leftovers_of_killed_processes_go_after_a_day() -> None:
         (folder / name).touch()
         used = time.time() - days_ago * 86_400
         os.utime(folder / name, (used, used))
-    store.prune(10_000)
+    store.prune_entries(10_000)
     assert {path.name for path in folder.glob(".*")} == {".alive.f32.2.part"}
 
 
@@ -86,5 +86,5 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(monkeypatch: pytest.MonkeyPa
             return rows()[0]
 
     with pytest.raises(MachineError, match="No space left on device; free some space"):
-        store.write("key", Full(), 2)
+        store.write_entry("key", Full(), 2)
     assert keys() == set()

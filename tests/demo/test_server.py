@@ -14,9 +14,9 @@ from fake_classifier import CATEGORIES, FakeClassifier, tone
 
 from auricle.cli import main
 from auricle.demo import server
+from auricle.demo.page import Shown
 from auricle.demo.sources import Example
 from auricle.errors import MachineError, RefusedError
-from auricle.demo.page import Shown
 
 SHOWN = (
     Shown("cnn", "#0072b2", FakeClassifier(), "90 % of 80 test clips right"),

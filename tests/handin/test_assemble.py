@@ -1,19 +1,20 @@
-"""Modules of the package to one file: what is needed, in order, each name once."""
+"""Modules of the package to one file: what is needed, in order, as it stands."""
 
 import ast
+from collections.abc import Sequence
 
 import pytest
 
+from auricle.config import Preset, load_preset
 from auricle.errors import AuricleError
-from auricle.handin.assemble import Assembly
-from auricle.handin.sections import imports, written
-from auricle.handin.sources import parse_module, read_module
+from auricle.handin.assemble import Assembly, chosen, import_lines, program
+from auricle.handin.source_text import parse_module, read_module
 
 
-def assembled(*texts: str) -> str:
+def assembled(*texts: str, presets: Sequence[Preset] = ()) -> str:
     """Assemble modules given as text, the last of them the program; the first is called auricle.m0."""
-    modules = [parse_module(f"auricle.m{place}", text) for place, text in enumerate(texts)]
-    return written(Assembly(modules), "A program.")
+    modules = [parse_module(f"auricle.m{number}", text) for number, text in enumerate(texts)]
+    return program(Assembly(modules[-1:], presets, modules[:-1]), "A program.")
 
 
 def result(text: str) -> object:
@@ -23,35 +24,25 @@ def result(text: str) -> object:
     return names["result"]
 
 
-def test_the_names_of_two_modules_do_not_meet():
+def test_what_modules_define_stands_in_one_file_without_them():
     text = assembled(
-        '"""One."""\nLIMIT = 1\n\ndef _step(x):\n    return x + LIMIT\n\n'
-        "class Box:\n    def get(self):\n        return _step(0)",
-        '"""Two."""\nfrom auricle.m0 import Box as First\nLIMIT = 10\n\ndef _step(x):\n    return x + LIMIT\n\n'
-        "class Box(First):\n    def get(self):\n        return super().get() + _step(0)",
-        '"""Three."""\nfrom auricle.m0 import LIMIT as least\nfrom auricle.m1 import Box\nresult = Box().get() + least',
+        "LIMIT = 1\n\nclass Box:\n    def get(self):\n        return LIMIT",
+        "from auricle.m0 import Box\n\nclass Chest(Box):\n    def get(self):\n        return super().get() + 1",
+        "from auricle.m0 import LIMIT\nfrom auricle.m1 import Chest\nresult = Chest().get() + LIMIT",
     )
     assert "auricle" not in {getattr(node, "module", None) for node in ast.walk(ast.parse(text))}
-    assert result(text) == 12
-    assert "M1_LIMIT = 10" in text
-    assert "class M1Box(Box):" in text
+    assert result(text) == 3
 
 
-def test_a_word_after_a_module_of_ours_is_found():
-    text = assembled("from auricle import runs\nresult = runs.json_line({'a': 1})")
-    assert result(text) == '{"a": 1}\n'
-    assert "runs." not in text
-
-
-def test_a_word_that_a_function_binds_is_left_alone():
+def test_a_name_that_a_function_binds_is_none_of_the_modules():
     text = assembled(
-        "def size(x):\n    return 1",
-        "from auricle.m0 import size as one\n\ndef size(x):\n    return one(x) + 1\n\n"
-        "def both(size):\n"
-        "    return [size for size in [size]] + [(lambda size: size)(2), *(s for s in [3] if (k := s))]\n"
+        "def size(x):\n    return 1\n\ndef unused(x):\n    return size(x)",
+        "from auricle.m0 import size, unused\n\ndef both(unused):\n"
+        "    return [unused for unused in [unused]] + [(lambda unused: unused)(2), *(s for s in [3] if (k := s))]\n"
         "\n\nresult = (size(0), both(1))",
     )
-    assert result(text) == (2, [1, 2, 3])
+    assert result(text) == (1, [1, 2, 3])
+    assert "def unused" not in text
 
 
 def test_comments_decorators_and_docstrings_stay():
@@ -64,33 +55,45 @@ def test_comments_decorators_and_docstrings_stay():
 
 
 def test_what_nothing_uses_leaves_no_trace():
-    program = parse_module(
-        "auricle.program", "from auricle.data.folds import folds_of\nresult = folds_of('k-fold', (1, 2, 3))"
-    )
-    text = written(Assembly([program]), "Folds.")
+    text = assembled("from auricle.data.folds import folds_of\nresult = folds_of('k-fold', (1, 2, 3))")
     assert result(text) == (2, 3)
     assert "sklearn" not in text
     assert "Manifest" not in text
 
 
-def test_a_class_and_what_it_is_made_of_come_before_their_use():
-    text = assembled(
-        "class A:\n    pass",
-        "from auricle.m0 import A\n\nclass B(A):\n    pass\n\n\nresult = B().__class__.__mro__[1].__name__",
-    )
-    assert result(text) == "A"
+VARIANTS = (
+    "from auricle.config.variants import Variants\nimport json\nimport csv\n"
+    'PARTS = Variants("encoder.tokens")\n\n@PARTS.of(None)\ndef pool():\n    return json.dumps([1])\n\n'
+    '@PARTS.of("time", "map")\ndef attend():\n    return csv.QUOTE_ALL\n'
+)
+
+
+def test_variants_that_no_model_chooses_are_left_out():
+    use = "from auricle.m0 import PARTS\nresult = {key: value() for key, value in PARTS.items()}"
+    cnn, transformer = load_preset("cnn"), load_preset("transformer-h2")
+    assert result(assembled(VARIANTS, use, presets=[cnn])) == {None: "[1]"}
+    assert "csv" not in assembled(VARIANTS, use, presets=[cnn])
+    assert result(assembled(VARIANTS, use, presets=[transformer])) == {"time": 1, "map": 1}
+    assert set(result(assembled(VARIANTS, use, presets=[cnn, transformer]))) == {None, "time", "map"}
+
+
+def test_a_field_is_followed_through_sections_lists_and_what_is_not_there():
+    presets = [load_preset("cnn"), load_preset("transformer-h2", {"augmentation.stretch": 0.1})]
+    assert chosen(presets, "encoder.norm") == {None, "pre"}
+    assert {"stretch", "mix"} <= chosen(presets, "augmentation")
+    assert "stretch" not in chosen(presets[:1], "augmentation")
+    assert "dropout" not in chosen(presets, "base.blocks")
 
 
 @pytest.mark.parametrize(
     ("texts", "reason"),
     [
-        (["result = nowhere"], "'nowhere' in line 1 leads nowhere"),
+        (["result = nowhere"], "'nowhere' leads nowhere"),
         (["def f():\n    from auricle.errors import AuricleError"], "inside a function"),
-        (["import json as j\na = j", "import csv as j\nb = j"], "means both json and csv"),
-        (
-            ["x = 1", "x = 2\nm1_x = 3\n", "from auricle.m0 import x\nfrom auricle.m1 import x as z\ny = (x, z)"],
-            "called x too|word m1_x",
-        ),
+        (["import json as j\na = j", "from auricle.m0 import a\nimport csv as j\nb = (a, j)"], "j has two meanings"),
+        (["x = 1", "from auricle.m0 import x\ny = x", "x = 2\nfrom auricle.m1 import y\nz = (x, y)"], "x has two"),
+        (["from auricle import files\nx = files.mark"], "import the name itself"),
+        (["from auricle.errors import AuricleError as Oops\nx = Oops"], "import the name itself"),
     ],
 )
 def test_what_cannot_be_assembled_is_refused(texts, reason):
@@ -101,8 +104,8 @@ def test_what_cannot_be_assembled_is_refused(texts, reason):
 def test_imports_are_grouped_and_sorted():
     text = assembled("import torch\nimport json\nfrom torch import nn, Tensor as T\na = (torch, json, nn, T)")
     assert "import json\n\nimport torch\nfrom torch import Tensor as T, nn\n" in text
-    assert imports({}) == "\n"
+    assert import_lines([]) == "\n"
 
 
 def test_every_module_of_the_program_can_be_taken_apart():
-    assert read_module("auricle.handin.program").by_name["main"].uses
+    assert "run_models" in read_module("auricle.handin.program").by_name["main"].uses

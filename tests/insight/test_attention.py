@@ -4,6 +4,7 @@ from tiny_presets import ENCODER, preset
 
 from auricle.insight.attention import cls_attention, read
 from auricle.insight.changes import networks
+from auricle.model import transformer
 from auricle.model.classifier import build_model
 
 LABELS = np.array([0, 0, 2])
@@ -21,7 +22,7 @@ def windows() -> torch.Tensor:
 def test_the_row_of_cls_is_that_of_the_networks_own_attention():
     network = model()
     rows = cls_attention(network, windows())
-    whole = network.summary.attention_weights(network.base(network.frontend(windows())))
+    whole = transformer.attention_weights(network.summary, network.base(network.frontend(windows())))
     torch.testing.assert_close(rows[:, 1], whole[1][:, :, 0])
     torch.testing.assert_close(rows.sum(-1), torch.ones(6, 2, 2))
 

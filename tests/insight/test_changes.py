@@ -15,6 +15,7 @@ from auricle.insight.changes import (
     sounds,
     without_band,
 )
+from auricle.model import transformer
 from auricle.model.classifier import build_model
 
 
@@ -108,7 +109,7 @@ def test_a_network_without_positions_is_not_shuffled():
 def test_even_attention_reads_the_same_from_every_token():
     network = changed(model(encoder=ENCODER))["even-attention"]
     frames = torch.rand(2, 16, 15)
-    for weights in network.summary.attention_weights(network.base(network.frontend(frames))):
+    for weights in transformer.attention_weights(network.summary, network.base(network.frontend(frames))):
         torch.testing.assert_close(weights, torch.full_like(weights, 1 / weights.shape[-1]))
 
 

@@ -4,8 +4,8 @@ from torch import nn
 
 from auricle.config import Preset, load_preset, preset_names
 from auricle.errors import UsageError
-from auricle.model.classifier import build_model, window_frames
-from auricle.model.describe import describe, window_starts_s
+from auricle.model.classifier import build_model, window_frames, window_starts_s
+from auricle.model.describe import describe
 
 OURS = ["cnn", "transformer-h1", "transformer-h2", "transformer-h4"]
 

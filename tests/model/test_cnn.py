@@ -1,8 +1,10 @@
+from inspect import signature
+
 import pytest
 import torch
 from torch import nn
 
-from auricle.config import BaseConfig
+from auricle.config import BaseConfig, BlockConfig
 from auricle.model.classifier import build_base
 from auricle.model.cnn import Base, Block, Convolution
 
@@ -87,3 +89,13 @@ def test_a_repeated_block_strides_once() -> None:
 def test_frequency_without_an_axis_is_refused() -> None:
     with pytest.raises(ValueError, match="layout: map"):
         BaseConfig.model_validate({"blocks": [{"channels": 8, "axes": ["frequency"]}]})
+
+
+def test_what_a_block_is_by_default_is_what_its_section_of_the_configuration_says() -> None:
+    """A hand-in says of a block only what differs from the defaults."""
+    parameters = {**signature(Block).parameters, **signature(Convolution).parameters}
+    for name, field in BlockConfig.model_fields.items():
+        if name not in ("channels", "repeat", "stride", "activation"):
+            assert parameters[name].default == field.default, name
+    assert signature(Block).parameters["stride"].default == BlockConfig.model_fields["stride"].default
+    assert signature(Block).parameters["activation"].default == BlockConfig.model_fields["activation"].default

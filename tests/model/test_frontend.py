@@ -14,8 +14,8 @@ def spectrum(**changes: object) -> MelSpectrum:
     options = {
         "sample_rate_hz": 16_000,
         "num_bands": 64,
-        "transform_ms": 64,
-        "hop_ms": 40,
+        "transform_samples": 1024,
+        "hop_samples": 640,
         "min_hz": 50,
         "max_hz": 8_000,
     }

@@ -6,7 +6,15 @@ import torch
 from torch import nn
 
 from auricle.model import transformer
-from auricle.model.transformer import Encoder, EncoderBlock, MultiHeadAttention, pooling_matrix, sinusoids
+from auricle.model.transformer import (
+    Encoder,
+    EncoderBlock,
+    MultiHeadAttention,
+    attention_weights,
+    pooling_matrix,
+    sinusoids,
+    token_weights,
+)
 
 HEADS = [1, 2, 4]
 
@@ -27,7 +35,7 @@ def test_attention_is_pytorchs_in_value_weight_and_gradient(num_heads: int) -> N
     mine, other = (torch.randn(3, 7, 32, generator=torch.Generator().manual_seed(1)).requires_grad_() for _ in range(2))
     expected, expected_weights = theirs(other, other, other, average_attn_weights=False)
     torch.testing.assert_close(ours(mine), expected, atol=1e-6, rtol=0)
-    torch.testing.assert_close(ours.weights(mine), expected_weights, atol=1e-6, rtol=0)
+    torch.testing.assert_close(token_weights(ours, mine), expected_weights, atol=1e-6, rtol=0)
     ours(mine).square().mean().backward()
     expected.square().mean().backward()
     torch.testing.assert_close(mine.grad, other.grad, atol=1e-6, rtol=0)
@@ -83,7 +91,7 @@ def test_padded_heads_are_attention_of_the_wider_width_with_zeros() -> None:
                 other.bias.zero_()[:10] = mine.bias
     tokens = torch.randn(2, 7, 10)
     torch.testing.assert_close(narrow(tokens), wide(nn.functional.pad(tokens, (0, 2)))[..., :10])
-    assert narrow.weights(tokens).shape == (2, 4, 7, 7)
+    assert token_weights(narrow, tokens).shape == (2, 4, 7, 7)
 
 
 @pytest.mark.parametrize(("steps", "pooled"), [(125, 92), (7, 3), (6, 3), (5, 5), (3, 8), (4, 1)])
@@ -123,7 +131,7 @@ def test_tokens_of_another_width_need_a_projection() -> None:
 
 @pytest.mark.parametrize("num_heads", HEADS)
 def test_attention_weights_are_shares_for_each_head(num_heads: int) -> None:
-    weights = MultiHeadAttention(16, num_heads).weights(torch.randn(2, 5, 16))
+    weights = token_weights(MultiHeadAttention(16, num_heads), torch.randn(2, 5, 16))
     assert weights.shape == (2, num_heads, 5, 5)
     assert bool((weights >= 0).all())
     torch.testing.assert_close(weights.sum(-1), torch.ones(2, num_heads, 5))
@@ -144,7 +152,7 @@ def test_the_encoder_returns_what_cls_read_and_the_attention_of_every_block(toke
     encoder = Encoder(8, 3, 5, num_heads=4, num_blocks=3, width=16, mlp_width=16, tokens=tokens)
     map = torch.randn(2, 8, 3, 5)
     assert encoder(map).shape == (2, 16)
-    weights = encoder.attention_weights(map)
+    weights = attention_weights(encoder, map)
     assert [tuple(w.shape) for w in weights] == [(2, 4, num_tokens + 1, num_tokens + 1)] * 3
 
 

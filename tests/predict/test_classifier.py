@@ -6,6 +6,7 @@ import onnxruntime
 import pytest
 
 from auricle.errors import RefusedError, UsageError
+from auricle.model import transformer
 from auricle.predict.classifier import Classifier
 from auricle.predict.explain import rollout
 from auricle.scoring.calibration import softmax
@@ -96,7 +97,9 @@ def test_attention_in_the_bundle_is_that_of_pytorch(transformer_bundle, transfor
     classifier = Classifier.load(transformer_bundle)
     windows = classifier.model.windowing.cut(classifier.model.maker.frames(NOISE), 2)
     with torch.no_grad():
-        weights = network.summary.attention_weights(network.base(network.frontend(torch.from_numpy(windows))))
+        weights = transformer.attention_weights(
+            network.summary, network.base(network.frontend(torch.from_numpy(windows)))
+        )
     np.testing.assert_allclose(classifier.model.network.attention(windows), torch.stack(weights, 1), atol=1e-5)
 
 

@@ -10,7 +10,9 @@ OFF = {"shift": False, "mix": 0, "gain_db": 0, "band_shift": 0, "filter_db": 0, 
 
 def augmenter(exponent: int = 2, seed: int = 0, **changes: object) -> Augmenter:
     config = AugmentationConfig.model_validate({**OFF, **changes})
-    return Augmenter(config, "raw" if exponent == 1 else "log-mel", 25.0, torch.tensor(-1.0), torch.Generator().manual_seed(seed))
+    return Augmenter(
+        config, "raw" if exponent == 1 else "log-mel", 25.0, torch.tensor(-1.0), torch.Generator().manual_seed(seed)
+    )
 
 
 def clips(num: int = 6, bands: int = 4, frames: int = 10) -> tuple[Tensor, Tensor]:

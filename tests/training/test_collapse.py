@@ -12,8 +12,8 @@ from auricle import runs
 from auricle.runs import Cell, CellName, StudyFolder
 from auricle.training.causes import Case, likely_cause
 from auricle.training.diagnose import changed, diagnose
-from auricle.training.fit import fit_cell
 from auricle.training.evaluate import curve_point
+from auricle.training.fit import fit_cell
 from auricle.training.loop import train_epoch
 from auricle.training.measure import FirstSteps, Inside, inside, measure
 from auricle.training.start import prepare_training
@@ -146,9 +146,9 @@ def test_a_network_that_does_not_hear_has_no_spread(recordings, split, tiny) -> 
             weight.zero_()
     assert inside(trainer.model, clips, trainer.window_frames).summary_spread == 0
     point = curve_point(trainer.model, clips, trainer.window_frames, trainer.precision)
-    assert point.spread == 0
-    assert point.commonest == 1
-    assert math.isfinite(point.loss)
+    assert point["spread"] == 0
+    assert point["commonest"] == 1
+    assert math.isfinite(point["loss"])
 
 
 @pytest.mark.parametrize(
@@ -222,6 +222,6 @@ def test_a_recorded_cause_is_taken_as_it_is(recordings, split, tiny) -> None:
 def test_the_answers_of_a_curve_point_are_shares(recordings, split, tiny) -> None:
     trainer, clips = begun(tiny(), recordings, split)
     point = curve_point(trainer.model, clips, trainer.window_frames, trainer.precision)
-    assert 1 / 3 <= point.commonest <= 1
-    assert point.spread > 0
-    assert np.isfinite([point.loss, point.spread]).all()
+    assert 1 / 3 <= point["commonest"] <= 1
+    assert point["spread"] > 0
+    assert np.isfinite([point["loss"], point["spread"]]).all()

@@ -129,7 +129,7 @@ def test_the_test_clips_are_seen_once_and_after_the_last_epoch(tmp_path, recordi
     spoilt = type(recordings)(recordings.manifest, waveforms, recordings.sample_rate_hz, "other")
     seen = []
     monkeypatch.setattr(loop, "train_epoch", _noting(loop.train_epoch, seen, "epoch"))
-    monkeypatch.setattr(fit, "predict_windows", _noting(fit.predict_windows, seen, "predict"))
+    monkeypatch.setattr(fit, "scored_probabilities", _noting(fit.scored_probabilities, seen, "predict"))
     fit_cell(poisoned, tiny(), spoilt, split, device="cpu", threads=1)
     assert seen == ["epoch"] * 4 + ["predict"]
     assert digest(poisoned.weights) == digest(clean.weights)

@@ -16,6 +16,7 @@ from auricle.bundle.standalone import OPSET
 from auricle.config import Preset
 from auricle.model.classifier import Classifier as TorchClassifier
 from auricle.model.classifier import window_frames
+from auricle.model.transformer import attention_weights
 
 
 class NetworkGraph(nn.Module):
@@ -31,7 +32,7 @@ class NetworkGraph(nn.Module):
         if encoder is None:
             return network(frames)
         map = network.base(network.frontend(frames))
-        return network.head(encoder(map)), torch.stack(encoder.attention_weights(map), dim=1)
+        return network.head(encoder(map)), torch.stack(attention_weights(encoder, map), dim=1)
 
 
 def network_graph(network: TorchClassifier, preset: Preset) -> onnx.ModelProto:

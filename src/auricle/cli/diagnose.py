@@ -25,9 +25,9 @@ def diagnose(
         Path | None, typer.Option(metavar="DIR", help="The folder in which the study's dataset lies.")
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Of each trial. [default: a fifth of the cell's, 10 at most]")
+        int | None, typer.Option(min=1, help="Epochs per trial. [default: a fifth of the cell's, 10 at most]")
     ] = None,
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="What to train on.")] = "auto",
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Device.")] = "auto",
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
@@ -49,7 +49,7 @@ def diagnose(
         device=device,
         epochs=epochs,
         collapse=standing(read_history(found.cell)),
-        on_trial=_tell if level >= 0 else None,
+        on_trial=_announce if level >= 0 else None,
     )
     if json:
         print(json_format.dumps(asdict(diagnosis), indent=1, ensure_ascii=False))
@@ -57,17 +57,17 @@ def diagnose(
         _print(diagnosis)
 
 
-def _tell(change: Sequence[str]) -> None:
-    say(f"training {words(change)}")
+def _announce(change: Sequence[str]) -> None:
+    say(f"training {as_typed(change)}")
 
 
-def words(change: Sequence[str]) -> str:
+def as_typed(change: Sequence[str]) -> str:
     """Write a change as it is typed.
 
-    >>> words(["training.learning_rate=0.001", "training.gradient_clip=1"])
+    >>> as_typed(["training.learning_rate=0.001", "training.gradient_clip=1"])
     '--set training.learning_rate=0.001 --set training.gradient_clip=1'
     """
-    return " ".join(f"--set {word}" for word in change) or "as it is"
+    return " ".join(f"--set {assignment}" for assignment in change) or "as it is"
 
 
 def _print(diagnosis: Diagnosis) -> None:
@@ -82,7 +82,7 @@ def _print(diagnosis: Diagnosis) -> None:
     for title in ("loss", "train %", ""):
         table.add_column(title, justify="right" if title else "left", no_wrap=True)
     for trial in diagnosis.trials:
-        table.add_row(words(trial.change), *_values(trial))
+        table.add_row(as_typed(trial.change), *_values(trial))
     if diagnosis.cause:
         console.print(Text(f"Likely cause: {diagnosis.cause}."))
     console.print(table)
@@ -98,11 +98,11 @@ def _values(trial: Trial) -> tuple[str, ...]:
 def verdict(diagnosis: Diagnosis) -> str:
     """Say what the trials show."""
     as_it_is, *cures = diagnosis.trials
-    after = f"after {as_it_is.epochs} epoch{'s'[: as_it_is.epochs != 1]}"
+    after = "after 1 epoch" if as_it_is.epochs == 1 else f"after {as_it_is.epochs} epochs"
     learning = [trial for trial in cures if trial.learns]
     if not diagnosis.cause:
         return f"It learns as it is, {after} on the training clips: nothing to cure."
     if not learning:
         return f"None of these changes made it learn {after}; try more --epochs, or several changes at once."
     best = min(learning, key=lambda trial: trial.loss or 0.0)
-    return f"Lowest loss {after}, on the training clips: {words(best.change)}"
+    return f"Lowest loss {after}, on the training clips: {as_typed(best.change)}"

@@ -71,9 +71,7 @@ class BlockConfig(Section):
 class BaseConfig(Section):
     """The stack of 1D convolutions that both architectures share."""
 
-    layout: Literal["bands-as-channels", "map"] = Field(
-        "bands-as-channels", description="bands are channels, or rows of a map"
-    )
+    layout: Literal["bands-as-channels", "map"] = Field("bands-as-channels", description="bands as channels or as rows")
     blocks: tuple[BlockConfig, ...] = Field(..., min_length=1, description="convolutions, in the order of the signal")
 
     @model_validator(mode="after")
@@ -128,30 +126,22 @@ class TrainingConfig(Section):
     """The recipe."""
 
     epochs: int = Field(100, ge=1, description="passes over the training clips")
-    max_steps: int | None = Field(
-        None, ge=1, description="the training ends after so many, even within an epoch; None: no limit"
-    )
+    max_steps: int | None = Field(None, ge=1, description="the training ends after so many; None: no limit")
     batch_size: int = Field(32, ge=2, description="windows in a step")
     windows: Literal["random", "grid"] = Field("random", description="at random places, or all that score a clip")
     views: int = Field(4, ge=1, description="random: windows drawn from each clip in an epoch; grid: rounds of them")
     optimizer: Literal["adam", "adamw", "sgd", "muon"] = Field(
         "adamw", description="muon: AdamW moves the first and the last layer, norms and biases"
     )
-    learning_rate: float = Field(
-        2e-3, gt=0, description="largest; muon: of the first and the last layer, norms and biases"
-    )
+    learning_rate: float = Field(2e-3, gt=0, description="muon: of the first and the last layer, norms and biases")
     matrix_learning_rate: float = Field(0.02, gt=0, description="muon only: of all other kernels and matrices")
     weight_decay: float = Field(0.05, ge=0, description="of kernels and matrices")
     momentum: float = Field(0.9, ge=0, lt=1, description="sgd and muon")
-    schedule: Literal["cosine", "constant"] = Field(
-        "cosine", description="after the warm-up: a cosine to zero, or constant"
-    )
+    schedule: Literal["cosine", "constant"] = Field("cosine", description="after the warm-up; a cosine ends at 0")
     warmup_epochs: float = Field(5.0, ge=0, description="epochs in which the learning rate rises from zero")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the target spread over all classes")
     gradient_clip: float = Field(2.0, ge=0, description="largest norm of the gradient; 0: off")
-    weight_average: float = Field(
-        0.998, ge=0, lt=1, description="decay of the averaged weights that are scored; 0: off"
-    )
+    weight_average: float = Field(0.998, ge=0, lt=1, description="decay of the average that is scored; 0: off")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="of convolutions and products while training; auto: bfloat16 where the processor has it"
     )
@@ -184,7 +174,7 @@ class Preset(Section):
     head: HeadConfig = Field(HeadConfig(), title="Head", description="pooled features to logits")
     training: TrainingConfig = Field(TrainingConfig(), title="Training", description="the recipe")
     augmentation: AugmentationConfig = Field(
-        AugmentationConfig(), title="Augmentation", description="random changes of the training windows"
+        AugmentationConfig(), title="Augmentation", description="random changes of windows"
     )
 
 

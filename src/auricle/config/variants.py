@@ -1,4 +1,15 @@
-"""What a field of the configuration chooses from, each variant registered where it is defined."""
+"""Variants that a field of the configuration chooses from.
+
+    OPTIMIZERS = Variants("training.optimizer")
+
+    @OPTIMIZERS.of("adam")
+    def build_adam(...)
+
+    OPTIMIZERS[config.optimizer](...)
+
+The variants of a table stand in its module. A program that is handed in copies those that its study chooses, and no
+others (`handin.assemble`).
+"""
 
 from __future__ import annotations
 
@@ -11,13 +22,7 @@ Variant = TypeVar("Variant", bound=Callable[..., Any])
 class Variants(dict[Any, Callable[..., Any]]):
     """The functions or classes that a field of the configuration chooses from, by its value.
 
-    A program that is handed in copies the variants that its study chooses, and no others (`handin.assemble`).
-
-    Args:
-        field: dotted, such as `training.optimizer`; of a section (`augmentation`), a value is the name of a field that
-            is not off.
-
-    >>> doubled = Variants("example.kind").of("double")(lambda x: 2 * x)
+    The field is dotted, `training.optimizer`; of a section, `augmentation`, values are the names of fields that are on.
     """
 
     def __init__(self, field: str) -> None:

@@ -18,11 +18,11 @@ import numpy as np
 import soundfile
 import soxr
 
-from auricle.data import store
 from auricle.data.audio import load_waveform, open_recording, refusal_reason
 from auricle.data.manifest import Clip, Manifest, require_enough
 from auricle.data.media import MEDIA_FORMATS, media_version
 from auricle.data.processes import in_processes
+from auricle.data.store import LIMIT_BYTES, find_entry, prune_entries, write_entry
 from auricle.data.store import cache_folder as cache_folder
 from auricle.data.threads import Result, in_threads
 from auricle.errors import RefusedError
@@ -81,13 +81,13 @@ def prepare(
     def load(clips: Sequence[Clip]) -> Iterator[np.ndarray | str]:
         return _load(clips, sample_rate_hz, manifest.clip_s, isolated=manifest.untrusted, workers=workers)
 
-    entry = store.find(key)
+    entry = find_entry(key)
     if entry is None or any(
         not isinstance(row, str) for row in load([manifest.clips[place] for place in entry.refused])
     ):
         counted = _counted(load(manifest.clips), len(manifest.clips), on_progress)
-        entry = store.write(key, counted, num_samples, most_rows=len(manifest.clips))
-        store.prune(store.LIMIT_BYTES)
+        entry = write_entry(key, counted, num_samples, most_rows=len(manifest.clips))
+        prune_entries(LIMIT_BYTES)
     kept = _without(manifest, entry.refused, skip_bad)
     return Recordings(kept, entry.waveforms, sample_rate_hz, _digest(manifest, content))
 

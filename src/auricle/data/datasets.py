@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from auricle.data import toy
 from auricle.data.audio import MAX_DURATION_S, header_duration_s
 from auricle.data.class_folders import class_folder_clips
 from auricle.data.folds import NUM_FOLDS, with_made_folds
@@ -18,6 +17,7 @@ from auricle.data.manifest import Manifest, require_enough
 from auricle.data.processes import in_processes
 from auricle.data.store import cache_folder
 from auricle.data.tables import ESC50, URBANSOUND8K, Layout, own_clips
+from auricle.data.toy import CLIP_S, toy_folder
 from auricle.errors import RefusedError, UsageError, choices
 
 SOURCES = {
@@ -153,7 +153,7 @@ def _is_file(path: Path) -> bool:
 
 def _named_dataset(name: str, root: Path | None, clip_s: float | None, column: str | None) -> tuple[Manifest, bool]:
     if name == "toy":
-        return _in_layout(ESC50, name, toy.toy_folder(), clip_s or toy.CLIP_S, column), True
+        return _in_layout(ESC50, name, toy_folder(), clip_s or CLIP_S, column), True
     folder = find_dataset(name, root)
     if folder is None:
         looked = root or "$AURICLE_DATA or the user's cache"

@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from auricle.config.variants import Variants
 from auricle.data.manifest import Manifest, require_enough, split_groups
 from auricle.errors import RefusedError, UsageError, choices
 
+DIVISIONS = Variants("protocols")
 PROTOCOLS = ("test-split", "k-fold", "official", "random")
 NUM_FOLDS = 5  # that are made where a dataset has none
 NUM_RANDOM_FOLDS = 4
@@ -33,6 +35,11 @@ class Split:
     validation: np.ndarray
     test: np.ndarray
     leaky: bool
+
+    @property
+    def scored(self) -> np.ndarray:
+        """Who is scored at the end: those that validate, then those that test."""
+        return np.concatenate([self.validation, self.test])
 
 
 def make_splits(manifest: Manifest, protocol: str, *, seed: int = 0, allow_split_groups: bool = False) -> list[Split]:
@@ -55,10 +62,34 @@ def make_splits(manifest: Manifest, protocol: str, *, seed: int = 0, allow_split
     """
     if protocol not in PROTOCOLS:
         raise choices("protocol", protocol, list(PROTOCOLS))
-    splits = _random(manifest, seed) if protocol == "random" else _by_fold(manifest, protocol, allow_split_groups)
+    if protocol == "random":
+        require_enough(manifest, NUM_RANDOM_FOLDS)
+    else:
+        _require_folds(manifest, protocol, allow_split_groups)
+    splits = divide(manifest, protocol, seed=seed)
     for split in splits:
         _require_every_class(manifest, split)
     return splits
+
+
+def divide(manifest: Manifest, protocol: str, *, seed: int = 0) -> list[Split]:
+    """Divide a dataset as `make_splits` does, which has checked that it can be."""
+    return DIVISIONS[protocol](manifest, protocol, seed)
+
+
+@DIVISIONS.of("test-split", "k-fold")
+def _divide_by_validation(manifest: Manifest, protocol: str, seed: int) -> list[Split]:
+    folds = manifest.folds
+    present = sorted(set(folds.tolist()))
+    named = folds_of(protocol, present)
+    return [_split(manifest, protocol, fold, folds == present[0], folds == fold) for fold in named]
+
+
+@DIVISIONS.of("official")
+def _divide_by_test(manifest: Manifest, protocol: str, seed: int) -> list[Split]:
+    folds, nobody = manifest.folds, np.zeros(len(manifest.clips), bool)
+    named = folds_of(protocol, sorted(set(folds.tolist())))
+    return [_split(manifest, protocol, fold, folds == fold, nobody) for fold in named]
 
 
 def answering(num_cells: Mapping[str, int], leaky: Collection[str]) -> str:
@@ -75,11 +106,7 @@ def answering(num_cells: Mapping[str, int], leaky: Collection[str]) -> str:
 
 
 def folds_of(protocol: str, folds: Sequence[int]) -> tuple[int, ...]:
-    """Return the folds that name the splits of a protocol: those that test once, or else that validate once.
-
-    Args:
-        protocol: one of `PROTOCOLS`.
-        folds: those of the dataset, sorted.
+    """Return those of a dataset's folds (sorted) that name the splits of a protocol: each tests, or validates, once.
 
     >>> folds_of("k-fold", (1, 2, 3, 4, 5)), folds_of("test-split", (1, 2, 3, 4, 5))
     ((2, 3, 4, 5), (2,))
@@ -91,9 +118,8 @@ def folds_of(protocol: str, folds: Sequence[int]) -> tuple[int, ...]:
     return tuple(folds[1:] if protocol == "k-fold" else folds[1:2])
 
 
-def _by_fold(manifest: Manifest, protocol: str, allow_split_groups: bool) -> list[Split]:
-    folds = manifest.folds
-    present = sorted(set(folds.tolist()))
+def _require_folds(manifest: Manifest, protocol: str, allow_split_groups: bool) -> None:
+    present = set(manifest.folds.tolist())
     needed = 2 if protocol == "official" else 3
     if len(present) < needed:
         raise RefusedError(f"{manifest.source}: {protocol} needs {needed} folds or more, it has {len(present)}")
@@ -104,23 +130,18 @@ def _by_fold(manifest: Manifest, protocol: str, allow_split_groups: bool) -> lis
             f"{manifest.source}: group {group!r} stands in folds {', '.join(map(str, where))}{more}; give its clips "
             "one fold, leave the folds out and auricle makes them, or --allow-split-groups scores what leaks"
         )
-    named = folds_of(protocol, present)
-    if protocol == "official":
-        nobody = np.zeros(len(folds), bool)
-        return [_split(manifest, protocol, fold, folds == fold, nobody) for fold in named]
-    return [_split(manifest, protocol, fold, folds == present[0], folds == fold) for fold in named]
 
 
-def _random(manifest: Manifest, seed: int) -> list[Split]:
+@DIVISIONS.of("random")
+def _divide_at_random(manifest: Manifest, protocol: str, seed: int) -> list[Split]:
     from sklearn.model_selection import StratifiedKFold
 
-    require_enough(manifest, NUM_RANDOM_FOLDS)
     labels = manifest.labels
     divide = StratifiedKFold(NUM_RANDOM_FOLDS, shuffle=True, random_state=seed)
     splits = []
     for fold, (_, test) in enumerate(divide.split(labels, labels), start=1):
         tests = np.isin(np.arange(len(labels)), test)
-        splits.append(_split(manifest, "random", fold, tests, np.zeros_like(tests)))
+        splits.append(_split(manifest, protocol, fold, tests, np.zeros_like(tests)))
     return splits
 
 

@@ -15,17 +15,10 @@ from auricle.data.containers import mp3_damage, mp3_declares_length, ogg_damage
 from auricle.errors import RefusedError
 
 SOUND_FORMATS = {  # and the suffixes of each
-    "wav": (".wav", ".wave", ".rf64"),
-    "flac": (".flac",),
-    "ogg": (".ogg", ".opus", ".oga"),
-    "mp3": (".mp3",),
-    "aiff": (".aiff", ".aif", ".aifc"),
-    "au": (".au", ".snd"),
-    "caf": (".caf",),
-    "w64": (".w64",),
-    "voc": (".voc",),
-    "nist": (".nist", ".sph"),
-}
+    "wav": (".wav", ".wave", ".rf64"), "flac": (".flac",), "ogg": (".ogg", ".opus", ".oga"), "mp3": (".mp3",),
+    "aiff": (".aiff", ".aif", ".aifc"), "au": (".au", ".snd"), "caf": (".caf",), "w64": (".w64",),
+    "voc": (".voc",), "nist": (".nist", ".sph"),
+}  # fmt: skip
 
 _UNKNOWN_BYTES = 0x7FFF_F000  # a writer into a pipe declares at least this much, for "until the end"
 _CHUNK = re.compile(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)

@@ -43,7 +43,7 @@ def cache_folder() -> Path:
     return Path(pooch.os_cache("auricle"))
 
 
-def find(key: str) -> CacheEntry | None:
+def find_entry(key: str) -> CacheEntry | None:
     """Map an entry that is whole, and note that it was used; None where there is none."""
     description = _entries_folder() / f"{key}.json"
     try:
@@ -61,7 +61,9 @@ def find(key: str) -> CacheEntry | None:
     return CacheEntry(waveforms, refused)
 
 
-def write(key: str, rows: Iterable[np.ndarray | str], num_samples: int, *, most_rows: int | None = None) -> CacheEntry:
+def write_entry(
+    key: str, rows: Iterable[np.ndarray | str], num_samples: int, *, most_rows: int | None = None
+) -> CacheEntry:
     """Write rows of (T,) as they come; a row that is a text is a refusal. Two processes may write at once.
 
     Args:
@@ -87,13 +89,13 @@ def write(key: str, rows: Iterable[np.ndarray | str], num_samples: int, *, most_
     write_atomically(description.with_suffix(".f32"), write_rows, need_bytes)
     num_rows = description.with_suffix(".f32").stat().st_size // (4 * num_samples)
     write_json(description, {"num_rows": num_rows, "num_samples": num_samples, "refused": refused})
-    entry = find(key)
+    entry = find_entry(key)
     if entry is None:
         raise MachineError(f"{description.parent}: what was just written cannot be read back; check the disk")
     return entry
 
 
-def prune(limit_bytes: int) -> None:
+def prune_entries(limit_bytes: int) -> None:
     """Delete the entries used longest ago until the cache fits the limit, and leftovers of killed processes.
 
     What was used within a day stays, whatever the limit; and a process that has an entry mapped for longer keeps

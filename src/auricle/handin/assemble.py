@@ -1,192 +1,189 @@
-"""Many modules to one file: what a program needs of them, in order, each name once.
+"""Many modules to one file: the definitions that a program needs, as they stand, in the order of reading.
 
-A definition is taken as it stands, comments and docstring with it; a module of which nothing is needed leaves no trace.
-Words that mean a definition are rewritten where two modules gave one name to two things.
+No name is changed: a test keeps the names of all rooms that can be copied unique (tests/test_names.py). Of the variants
+that a field of the configuration chooses from (`config.variants`), those that a study chooses are taken and no others.
 """
 
 from __future__ import annotations
 
-import ast
 import builtins
-from collections.abc import Mapping, Sequence
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 
+from auricle.config import Section
 from auricle.errors import AuricleError
-from auricle.handin.sources import Definition, Foreign, Module, Use, is_module, read_module
+from auricle.handin.source_text import Definition, Import, Module, is_module, read_module
 
-ROOMS = ("errors", "config", "data", "model", "training", "scoring", "report", "handin")  # in the order of reading
+ROOMS = ("config", "errors", "data", "model", "scoring", "training", "handin")  # in the order of reading
+KNOWN = {*dir(builtins), "__name__", "__file__", "__doc__"}
+
+
+def chosen(configuration: Iterable[Section], field: str) -> set[object]:
+    """Return the values that sections choose for a field; where it is a section, the fields in it that are not off.
+
+    >>> from auricle.config import load_preset
+    >>> presets = [load_preset("cnn"), load_preset("transformer-h2")]
+    >>> sorted(chosen(presets, "encoder.tokens"), key=str), sorted(chosen(presets, "base.blocks.pool"))
+    ([None, 'time'], ['none'])
+    """
+    first = field.partition(".")[0]
+    values: list[object] = [section for section in configuration if first in type(section).model_fields]
+    for name in field.split("."):
+        found = [value and getattr(value, name) for value in values]
+        values = [one for value in found for one in (value if isinstance(value, tuple) else [value])]
+    sections = [value for value in values if isinstance(value, Section)]
+    return {value for value in values if not isinstance(value, Section)} | {
+        name for section in sections for name, value in section if value
+    }
 
 
 class Assembly:
-    """The definitions that some modules need, and the name that each gets.
+    """The definitions that some modules need.
 
     Args:
         roots: modules of which everything is needed, first to last; they may exist as text alone.
+        configuration: chooses from variants: the presets, and the study.
+        stand_ins: modules that exist as text alone, in place of those of the package that have their names.
 
     Raises:
-        AuricleError: a word leads nowhere, modules import each other in a circle, or no free name is found.
+        AuricleError: a name leads nowhere or has two meanings, or modules import each other in a circle.
     """
 
-    def __init__(self, roots: Sequence[Module]) -> None:
-        self._modules = {module.name: module for module in roots}
+    def __init__(
+        self, roots: Sequence[Module], configuration: Iterable[Section] = (), stand_ins: Sequence[Module] = ()
+    ) -> None:
+        self._modules = {module.name: module for module in (*stand_ins, *roots)}
         self._roots = [module.name for module in roots]
-        self._needed: dict[Definition, None] = {}
-        self.foreign: dict[str, Foreign] = {}
-        for module in roots:
-            for definition in module.definitions:
-                self._need(definition)
+        self._configuration = tuple(configuration)
+        self._needed: set[Definition] = set()
+        self._used_by: dict[str, set[str]] = {}
+        self.bound: dict[str, Import | Definition] = {}
+        left = [definition for module in roots for definition in module.definitions]
+        while left:
+            definition = left.pop()
+            if definition not in self._needed:
+                self._needed.add(definition)
+                left += self._needs(definition)
         self.modules = [self._modules[name] for name in self._order()]
-        self._final = self._names()
 
     def kept(self, module: Module) -> list[Definition]:
         """Return what is needed of a module, in the order of its text."""
         return [definition for definition in module.definitions if definition in self._needed]
 
-    def text(self, definition: Definition) -> str:
-        """Return a definition with the final names in it."""
-        lines = [line.encode() for line in definition.lines]
-        module = self._modules[definition.module]
-        edits = []
-        for use in definition.uses:
-            target = self._target(module, use)
-            if target is None or isinstance(target, Foreign):
-                continue
-            final, whole = self._final[target], module.ours.get(use.name, ("", ""))[1] is None
-            edits.append((use.line - definition.first_line, use.start, use.attribute_end if whole else use.end, final))
-        for line, start, end, final in sorted(edits, reverse=True):
-            old = lines[line][start:end].decode()
-            if old != final:
-                if not old.replace(".", "").isidentifier():  # Python 3.11 does not say where a word in an f-string is
-                    raise AuricleError(f"{definition.module}: {old!r} cannot be renamed {final}; give it its own name")
-                lines[line] = lines[line][:start] + final.encode() + lines[line][end:]
-        text = b"\n".join(lines).decode()
-        for name in definition.names:
-            final = self._final[(definition.module, name)]
-            for word in ("def", "class"):
-                text = text.replace(f"{word} {name}(", f"{word} {final}(", 1).replace(
-                    f"{word} {name}:", f"{word} {final}:", 1
-                )
-        return text
+    @property
+    def imports(self) -> list[Import]:
+        """Return what is imported from elsewhere."""
+        return [meaning for meaning in self.bound.values() if isinstance(meaning, Import)]
 
-    def _module(self, name: str) -> Module:
-        if name not in self._modules:
-            self._modules[name] = read_module(name)
-        return self._modules[name]
-
-    def _need(self, definition: Definition) -> None:
-        """Take a definition and, before it, all that it needs."""
-        left = [definition]
-        while left:
-            taken = left.pop()
-            if taken in self._needed:
-                continue
-            self._needed[taken] = None
-            module = self._modules[taken.module]
-            for use in taken.uses:
-                target = self._target(module, use)
-                if isinstance(target, Foreign):
-                    self._import(target)
-                elif target is not None:
-                    left.append(self._modules[target[0]].by_name[target[1]])
-
-    def _import(self, foreign: Foreign) -> None:
-        bound = foreign.bound.split(".")[0]
-        other = self.foreign.setdefault(bound, foreign)
-        if _dotted(other) != _dotted(foreign):
+    def _needs(self, definition: Definition) -> list[Definition]:
+        """Note what a definition binds and imports, and return the definitions that it uses."""
+        if definition.hidden_imports:
             raise AuricleError(
-                f"{bound} means both {_dotted(other)} and {_dotted(foreign)}; import one by another name"
+                f"{definition.module} imports {definition.hidden_imports[0]} inside a function; move it up"
             )
+        for name in definition.names:
+            self._bind(name, definition)
+        targets = []
+        for name in definition.uses:
+            meaning = self._meaning(self._modules[definition.module], name)
+            if isinstance(meaning, Import):
+                self._bind(meaning.bound.split(".")[0], meaning)
+            elif meaning is not None:
+                targets.append(meaning)
+        self._used_by.setdefault(definition.module, set()).update(target.module for target in targets)
+        if definition.field is not None:
+            values = chosen(self._configuration, definition.field)
+            for variant in self._modules[definition.module].definitions:
+                table, own = variant.options or (None, ())
+                if table in definition.names and values & {*own}:
+                    targets.append(variant)
+        return targets
 
-    def _target(self, module: Module, use: Use) -> tuple[str, str] | Foreign | None:
-        """Return what a word means: module and name of a definition, an import from elsewhere, or a builtin."""
-        where, name = module, use.name
-        while name not in where.by_name:
-            if name in where.foreign:
-                return where.foreign[name]
-            if name not in where.ours:
-                if hasattr(builtins, name) or name in ("__name__", "__file__", "__doc__"):
-                    return None
-                raise AuricleError(f"{module.name}: {name!r} in line {use.line} leads nowhere")
-            source, inner = where.ours[name]
-            where, name = self._module(source), inner or use.attribute or ""
-            if is_module(f"{source}.{name}"):
-                raise AuricleError(
-                    f"{module.name}: line {use.line} reaches through two modules; import {name!r} itself"
-                )
-        return where.name, name
+    def _bind(self, name: str, meaning: Import | Definition) -> None:
+        other = self.bound.setdefault(name, meaning)
+        if other != meaning:
+            both = " and ".join(sorted({_origin(other), _origin(meaning)}))
+            raise AuricleError(f"{name} has two meanings, in {both}; rename one")
+
+    def _meaning(self, module: Module, name: str) -> Import | Definition | None:
+        """Return what a name in a module means: a definition, an import from elsewhere, or None for a builtin."""
+        if name in module.by_name:
+            return module.by_name[name]
+        if name not in module.imports:
+            if name in KNOWN:
+                return None
+            raise AuricleError(f"{module.name}: {name!r} leads nowhere")
+        imported = module.imports[name]
+        if not imported.is_ours:
+            return imported
+        if not imported.name or imported.bound != imported.name or is_module(f"{imported.module}.{imported.name}"):
+            raise AuricleError(f"{module.name}: {imported} gives another name to what it means; import the name itself")
+        source = self._modules.get(imported.module) or read_module(imported.module)
+        return self._meaning(self._modules.setdefault(imported.module, source), imported.name)
 
     def _order(self) -> list[str]:
-        """Sort the modules as one reads them, each after those whose definitions it uses; the first root first."""
-        before = {name: self._used_by(name) for name in {definition.module for definition in self._needed}}
-        order = [self._roots[0]]
-        while left := before.keys() - {*order}:
-            ready = [name for name in left if before[name] <= {*order} and (name != self._roots[-1] or len(left) == 1)]
-            if not ready:
-                raise AuricleError(f"modules import each other: {', '.join(sorted(left))}")
-            order.append(min(ready, key=_place))
+        """Sort the modules as one reads them, each after those whose definitions it uses; the last root last."""
+        last = self._roots[-1]
+        before = {name: {*self._used_by.get(name, ())} - {name} for name in {one.module for one in self._needed}}
+        before[last] = {*before} - {last}
+        sorter, order = TopologicalSorter(before), list[str]()
+        ready: list[str] = []
+        try:
+            sorter.prepare()
+        except CycleError as error:
+            raise AuricleError(f"modules import each other: {', '.join(error.args[1])}") from error
+        while sorter.is_active():
+            ready += sorter.get_ready()
+            ready.sort(key=_reading_order, reverse=True)
+            order.append(ready.pop())
+            sorter.done(order[-1])
         return order
 
-    def _used_by(self, module: str) -> set[str]:
-        """Return the other modules whose definitions a module uses."""
-        targets = [
-            self._target(self._modules[module], use)
-            for definition in self.kept(self._modules[module])
-            for use in definition.uses
-        ]
-        return {target[0] for target in targets if isinstance(target, tuple)} - {module}
 
-    def sections(self) -> dict[str, list[Definition]]:
-        """Return the definitions by the module under whose heading they stand.
-
-        What is needed of a module that is mostly not needed stands with the first that uses it.
-        """
-        found = {module.name: self.kept(module) for module in self.modules}
-        for module in self.modules:
-            own = sum(len(definition.lines) for definition in self.kept(module))
-            if 2 * own < sum(len(definition.lines) for definition in module.definitions):
-                user = next(name for name in found if module.name in self._used_by(name))
-                found[user] = found.pop(module.name) + found[user]
-        return found
-
-    def _names(self) -> Mapping[tuple[str, str], str]:
-        """Give every definition its name; of two that share one, the later gets its module's name before it."""
-        final: dict[tuple[str, str], str] = {}
-        taken = {*self.foreign, *dir(builtins)}
-        for module in self.modules:
-            for definition in self.kept(module):
-                for name in definition.names:
-                    free = next((word for word in (name, _longer(module.name, name)) if word not in taken), None)
-                    if free is None:
-                        raise AuricleError(f"{module.name}: two others are called {name} too; give it another name")
-                    final[module.name, name] = free
-                    taken.add(free)
-        renamed = {new: key for key, new in final.items() if new != key[1]}
-        for definition in self._needed:
-            words = {node.id for node in ast.walk(definition.node) if isinstance(node, ast.Name)}
-            for new in renamed.keys() & words:
-                raise AuricleError(f"{definition.module} uses the word {new}, which {renamed[new]} would get")
-        return final
+def _origin(meaning: Import | Definition) -> str:
+    return meaning.module if isinstance(meaning, Definition) or not meaning.name else f"{meaning.module}.{meaning.name}"
 
 
-def _dotted(foreign: Foreign) -> str:
-    return f"{foreign.module}.{foreign.name}" if foreign.name else foreign.module
-
-
-def _longer(module: str, name: str) -> str:
-    """Put a module's name before a name, in the name's own style.
-
-    >>> _longer("auricle.model.cnn", "ACTIVATIONS"), _longer("auricle.model.cnn", "_split")
-    ('CNN_ACTIVATIONS', '_cnn_split')
-    >>> _longer("auricle.model.cnn", "Block")
-    'CnnBlock'
-    """
-    stem = module.rpartition(".")[2]
-    if name.isupper():
-        return f"{stem.upper()}_{name}"
-    if name.startswith("_"):
-        return f"_{stem}{'' if name[1:2].isupper() else '_'}{name.lstrip('_')}"
-    return f"{stem.title()}{name}" if name[0].isupper() else f"{stem}_{name}"
-
-
-def _place(module: str) -> tuple[int, str]:
+def _reading_order(module: str) -> tuple[int, str]:
     room = module.split(".")[1]
     return (ROOMS.index(room) if room in ROOMS else len(ROOMS), module)
+
+
+def program(assembly: Assembly, doc: str) -> str:
+    """Return the file: its docstring, all imports, then a section for each module."""
+    parts = [f'"""{doc}\n"""\n', "from __future__ import annotations\n", import_lines(assembly.imports)]
+    for number, module in enumerate(assembly.modules, 1):
+        title = re.split("[:;] ", module.doc.partition("\n")[0].rstrip("."))[0]
+        origin = f" ({module.name.replace('.', '/')}.py)" if is_module(module.name) else ""
+        parts.append(f"\n# {number}. {title}{origin}\n{_body(assembly.kept(module))}")
+    return "\n".join(parts)
+
+
+def import_lines(imports: Iterable[Import]) -> str:
+    """Write imports: Python's own, then others'; one line a module."""
+    by_module: dict[tuple[bool, str], list[Import]] = {}
+    for one in sorted(imports, key=str):
+        by_module.setdefault((one.name is not None, one.module), []).append(one)
+    groups: Mapping[bool, list[str]] = {True: [], False: []}
+    for (is_from, name), own in sorted(by_module.items()):
+        names = ", ".join(str(one).partition(" import ")[2] for one in own)
+        lines = [f"from {name} import {names}"] if is_from else [str(one) for one in own]
+        groups[name.split(".")[0] in sys.stdlib_module_names].extend(lines)
+    return "\n\n".join("\n".join(group) for group in groups.values() if group) + "\n"
+
+
+def _body(definitions: Sequence[Definition]) -> str:
+    """Return definitions with the space between them that the house style asks for."""
+    text, before = "", None
+    for definition in definitions:
+        if before is None or not (_is_short(before) and _is_short(definition)):
+            text += "\n" if before is None else "\n\n"
+        text += definition.text + "\n"
+        before = definition
+    return text
+
+
+def _is_short(definition: Definition) -> bool:
+    return not hasattr(definition.node, "body")

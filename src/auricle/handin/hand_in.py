@@ -7,18 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
-from auricle import __version__, files
+from auricle import __version__
 from auricle.data.media import MEDIA_FORMATS
 from auricle.errors import AuricleError, MachineError, UsageError
-from auricle.handin.assemble import Assembly
-from auricle.handin.sections import written
-from auricle.handin.sources import parse_module
-from auricle.handin.study_text import END, configuration_text, literal, recordings_text
+from auricle.files import machine_errors, write_bytes, write_text
+from auricle.handin.assemble import Assembly, program
+from auricle.handin.source_text import parse_module
+from auricle.handin.study_text import COMMAND_LINE, configuration_text, literal, recordings_text
 from auricle.report.evidence import Study, load_study
 from auricle.report.wording import count, listing, visible
 from auricle.runs.provenance import commit
+from auricle.search.record import best_of, read_record
 
-NEEDS = "numpy, torch, soundfile, soxr, scikit-learn, matplotlib, pydantic and pyyaml"
+NEEDS = "numpy, torch, soundfile, soxr, scikit-learn, matplotlib and pyyaml"
 
 
 def check_name(name: Path) -> tuple[Path, Path]:
@@ -35,7 +36,7 @@ def check_name(name: Path) -> tuple[Path, Path]:
     for file in paths:
         if file.exists():
             raise UsageError(f"{file} exists already; delete it or choose another name")
-    with files.machine_errors(paths[1]):
+    with machine_errors(paths[1]):
         stem.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(stem.parent, os.W_OK):
         raise MachineError(f"cannot write {paths[1]}: Permission denied")
@@ -57,13 +58,13 @@ def write_hand_in(study_folder: Path, report_pdf: Path, name: Path) -> dict[str,
         UsageError, MachineError: as `check_name`, and where the disk refuses.
         RefusedError: no study.
     """
-    pdf, program = check_name(name)
-    text = program_text(load_study(study_folder), program.name)
-    with files.machine_errors(report_pdf, "read"):
+    pdf, file = check_name(name)
+    text = program_text(load_study(study_folder), file.name)
+    with machine_errors(report_pdf, "read"):
         content = report_pdf.read_bytes()
-    files.write_bytes(pdf, content)
-    files.write_text(program, text)
-    return {"hand_in_pdf": pdf, "hand_in_py": program}
+    write_bytes(pdf, content)
+    write_text(file, text)
+    return {"hand_in_pdf": pdf, "hand_in_py": file}
 
 
 def program_text(study: Study, file_name: str) -> str:
@@ -72,15 +73,12 @@ def program_text(study: Study, file_name: str) -> str:
         raise AuricleError(
             f"no cell of {study.folder} is finished, so there is nothing to hand in; run the study again"
         )
+    configuration = parse_module("auricle.config", configuration_text(study))
     roots = [
-        parse_module(f"auricle.{name}", text)
-        for name, text in (
-            ("config.this_study", configuration_text(study)),
-            ("data.this_study", recordings_text(study)),
-            ("handin.command_line", END),
-        )
+        parse_module("auricle.data.this_study", recordings_text(study)),
+        parse_module("auricle.handin.command_line", COMMAND_LINE),
     ]
-    text = written(Assembly(roots), _doc(study, file_name))
+    text = program(Assembly(roots, [*study.presets.values(), study.config], [configuration]), _doc(study, file_name))
     compile(text, file_name, "exec")
     return text
 
@@ -98,18 +96,29 @@ def _doc(study: Study, file_name: str) -> str:
         f"Trains, scores and compares {models}",
         f"under {listing(study.config.protocols)}, from the recordings to tables and figures:",
         "",
-        f"    python {visible(file_name)} --data DIR --out DIR [--models A,B] [--epochs N]",
+        f"    python {visible(file_name)} --data DIR --out DIR [--models A,B] [--epochs N] [--wandb offline]",
         "",
-        f"It needs Python 3.11 or later, {NEEDS}.",
+        f"It needs Python 3.11 or later, {NEEDS} (--wandb: wandb).",
         f"auricle {__version__}{_at(here)} assembled it from its own source. The study took {seconds / 60:.0f} minutes",
-        f"of training on {machine}; on the same kind of processor, with as many threads, it gives the same numbers.",
+        f"on {machine}; on the same kind of processor, with as many threads, it gives the same numbers.",
         *([f"(The study ran{_at(then)}: what changed in auricle since then may change them.)"] if then != here else []),
         "Mean test accuracy there:",
         "",
         *_accuracies(study),
+        *_best_set(study),
         *_to_convert(study),
     ]
     return literal("\n".join(lines))
+
+
+def _best_set(study: Study) -> list[str]:
+    """Name the values that a search chose, where one came before the study."""
+    record = read_record(study.folder / "search")
+    best = best_of(record["trials"]) if record else None
+    if record is None or best is None:
+        return []
+    values = [f"    {visible(f'{name}={value}')}" for name, value in best["values"].items()]
+    return ["", f"Best of the {len(record['trials'])} sets of values that a search tried before:", "", *values]
 
 
 def _to_convert(study: Study) -> list[str]:

@@ -15,16 +15,27 @@ from auricle.report.evidence import Study
 from auricle.runs import StudyFolder
 
 _ESC50 = '''"""The recordings: {about}."""
+import csv
 from pathlib import Path
 
 from auricle.data.manifest import Clip
-from auricle.data.tables import esc50_clips
 
 
 def read_clips(folder: Path) -> list[Clip]:
-    """Read the table of clips from a folder in ESC-50's layout: meta/esc50.csv and audio/."""
-    return esc50_clips(folder, only_esc10={only_esc10})
+    """Read the table of clips from a folder in ESC-50's layout: meta/esc50.csv and audio/, in any format."""
+    audio = folder / "audio"
+    files = {{path.stem: path for path in audio.iterdir()}}
+    with (folder / "meta" / "esc50.csv").open(newline="", encoding="utf-8") as table:
+        rows = [row for row in csv.DictReader(table){only_esc10}]
+    names = [row["filename"] for row in rows]
+    paths = [files.get(Path(name).stem, audio / name) for name in names]
+    return [
+        Clip(path, name, row["category"], int(row["fold"]), row["src_file"])
+        for path, name, row in zip(paths, names, rows, strict=True)
+    ]
 '''
+
+_ONLY_ESC10 = ' if row["esc10"] == "True"'
 
 _TOY = '''"""The recordings: ten classes of synthetic sound, made in the folder `--data` where they are not there."""
 from pathlib import Path
@@ -69,28 +80,52 @@ def read_clips(folder: Path) -> list[Clip]:
     """Read the table above; the names of files are relative to the folder."""
     rows = csv.DictReader(io.StringIO(CLIPS))
     return [
-        Clip(_place(folder, row["clip"]), row["clip"], row["category"], int(row["fold"]), row["group"])
+        Clip(_path_of(folder, row["clip"]), row["clip"], row["category"], int(row["fold"]), row["group"])
         for row in rows
     ]
 
 
-def _place(folder: Path, name: str) -> Path:
+def _path_of(folder: Path, name: str) -> Path:
     """Return where a recording lies: in the folder, or in `audio` below it."""
     path = find_recording(folder, name)
     return path if path.exists() else find_recording(folder / "audio", name)
 '''
 
-_CONFIGURATION = '''"""The configuration: what was asked, and each value in which a model differs from the defaults."""
+_CONFIGURATION = '''"""The configuration: what was asked; a model that extends another says only what differs."""
+from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from auricle.config.reading import merge
+
 CONFIGURATION = """\
 {yaml}"""
+
+class Preset(SimpleNamespace):
+    """A section of the configuration; `dict(section)` gives its fields."""
+
+    @classmethod
+    def model_validate(cls, content: Any) -> Any:
+        """Return sections for mappings, however deep."""
+        if isinstance(content, list):
+            return [cls.model_validate(value) for value in content]
+        if isinstance(content, Mapping):
+            return cls(**{{name: cls.model_validate(value) for name, value in content.items()}})
+        return content
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        return iter(vars(self).items())
+
+AudioConfig = FrontendConfig = BaseConfig = EncoderConfig = HeadConfig = TrainingConfig = AugmentationConfig = Preset
+Axis = str
 '''
 
-END = '''"""The command line."""
+COMMAND_LINE = '''"""The command line."""
 import sys
 
 from auricle.handin.program import main
 from auricle.data.this_study import read_clips
-from auricle.config.this_study import CONFIGURATION
+from auricle.config import CONFIGURATION
 
 if __name__ == "__main__":
     sys.exit(main(CONFIGURATION, read_clips))
@@ -99,7 +134,7 @@ if __name__ == "__main__":
 
 def configuration_text(study: Study) -> str:
     """Return the section of the configuration."""
-    text = yaml.dump(configuration(study), Dumper=_Lines, sort_keys=False, allow_unicode=True, width=112)
+    text = yaml.dump(configuration(study), Dumper=_Lines, sort_keys=False, allow_unicode=True, width=96)
     return _CONFIGURATION.format(yaml=literal(text))
 
 
@@ -111,7 +146,7 @@ def recordings_text(study: Study) -> str:
     if named and source == "urbansound8k":
         return _URBANSOUND8K
     if named and source in ("esc10", "esc50"):
-        return _ESC50.format(about=SOURCES[source], only_esc10=source == "esc10")
+        return _ESC50.format(about=SOURCES[source], only_esc10=_ONLY_ESC10 if source == "esc10" else "")
     table = StudyFolder(study.folder).manifest.read_bytes().decode("utf-8", "surrogatepass")
     return _OWN.format(table=literal(table.replace("\r\n", "\n")))
 
@@ -120,11 +155,9 @@ def configuration(study: Study) -> dict[str, Any]:
     """Return the study in the words that `program.main` reads."""
     return {
         "name": study.config.name,
-        "about": study.config.about,
         "clip_s": study.dataset.clip_s,
         "skipped": [name for name, _ in study.dataset.skipped],
         "protocols": list(study.config.protocols),
-        "allow_split_groups": study.config.allow_split_groups,
         "only": {model: list(protocols) for model, protocols in study.config.only.items()},
         "seeds": list(study.config.seeds),
         "threads": _commonest(study, "threads", 1),
@@ -139,7 +172,7 @@ def _commonest(study: Study, field: str, default: Any) -> Any:
 
 
 def models(presets: Mapping[str, Preset]) -> dict[str, dict[str, Any]]:
-    """Spell presets out; each as what differs from the one before it that it is most like, or from the defaults.
+    """Spell presets out; each as what differs from the one before it that it is most like, or whole.
 
     >>> from auricle.config import load_preset
     >>> spelt = models({name: load_preset(name) for name in ("transformer-h1", "transformer-h2")})
@@ -155,18 +188,20 @@ def models(presets: Mapping[str, Preset]) -> dict[str, dict[str, Any]]:
 
 
 def _spelt(section: Section, other: Section | None) -> dict[str, Any]:
-    """Return the fields in which a section differs from another, or from its defaults; names and words left out."""
-    if other is None:
-        return section.model_dump(mode="json", exclude_defaults=True, exclude={"name", "about"})
+    """Return the fields in which a section differs from another; names and descriptions left out.
+
+    Without another, all of them; of blocks, those that are not the default, which is that of `model.cnn.Block` too.
+    """
     changes: dict[str, Any] = {}
-    for field in type(section).model_fields:
-        now, then = getattr(section, field), getattr(other, field)
+    for field, now in section:
+        then = getattr(other, field, ...)
         if now == then or field in ("name", "about"):
             continue
         if isinstance(now, Section):
-            changes[field] = _spelt(now, then)
+            changes[field] = _spelt(now, then if isinstance(then, Section) else None)
         else:
-            changes[field] = section.model_dump(mode="json", include={field}, exclude_defaults=False)[field]
+            blocks = field == "blocks"
+            changes[field] = section.model_dump(mode="json", include={field}, exclude_defaults=blocks)[field]
     return changes
 
 

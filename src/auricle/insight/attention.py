@@ -9,7 +9,7 @@ from torch import Tensor
 
 from auricle.insight.record import Reading
 from auricle.model.classifier import Classifier
-from auricle.model.transformer import Encoder
+from auricle.model.transformer import Encoder, attention_weights
 
 BATCH = 128
 
@@ -21,7 +21,7 @@ def cls_attention(model: Classifier, windows: Tensor) -> Tensor:
     assert isinstance(encoder, Encoder)
     rows = []
     for part in windows.split(BATCH):
-        maps = encoder.attention_weights(model.base(model.frontend(part)))
+        maps = attention_weights(encoder, model.base(model.frontend(part)))
         rows.append(torch.stack([weights[:, :, 0] for weights in maps], dim=1))  # (B, L, H, 1 + num_tokens)
     return torch.cat(rows)
 
@@ -78,7 +78,9 @@ def _by_class(moments: Tensor, labels: np.ndarray, num_classes: int) -> Tensor:
 
 def _levels(model: Classifier, windows: Tensor, num_moments: int) -> Tensor:
     """Return how loud each moment of each window is, (M, S): the logarithm of its power."""
-    power = windows.double().cpu().abs().pow(2 / model.frontend.exponent).mean(1, keepdim=True)  # (M, 1, T)
+    power = (
+        windows.double().cpu().abs().pow(2 if model.frontend.spectrum is None else 1).mean(1, keepdim=True)
+    )  # (M, 1, T)
     return F.adaptive_avg_pool1d(power, num_moments)[:, 0].clamp(min=1e-10).log()
 
 

@@ -12,8 +12,7 @@ from auricle.errors import RefusedError
 from auricle.insight.attention import read
 from auricle.insight.changes import band_edges_hz, blanked_bands, blanked_moments, moment_edges, networks, sounds
 from auricle.insight.record import Answers, Blanked, Insight
-from auricle.model.classifier import Classifier, window_frames
-from auricle.model.describe import window_starts_s
+from auricle.model.classifier import Classifier, window_frames, window_starts_s
 from auricle.runs.reopen import Reopened
 from auricle.scoring.predictions import ClipPredictions, read_predictions
 from auricle.training.evaluate import cut_windows, window_probabilities

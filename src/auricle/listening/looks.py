@@ -34,9 +34,9 @@ def looks(
     import torch
 
     from auricle.bundle.layout import attention_layout
-    from auricle.model.transformer import Encoder
-    from auricle.training.finished import load_network
+    from auricle.model.transformer import Encoder, attention_weights
     from auricle.training.evaluate import window_probabilities
+    from auricle.training.finished import load_network
 
     network = load_network(cell, preset, num_classes)
     layout = attention_layout(network, preset)
@@ -58,7 +58,7 @@ def looks(
                 continue
             windows = torch.from_numpy(windowing.cut(frames, num))  # (W, bands, T)
             assert isinstance(network.summary, Encoder)
-            weights = network.summary.attention_weights(network.base(network.frontend(windows)))
+            weights = attention_weights(network.summary, network.base(network.frontend(windows)))
             maps = torch.stack(weights, dim=1).double().numpy()  # (W, layers, H, tokens, tokens)
         found[name] = attention_over_time(maps, layout, windowing, duration_s)
     return found

@@ -97,14 +97,11 @@ def window_frames(preset: Preset, frontend: Frontend) -> int:
     return round(preset.audio.window_s * frontend.frames_per_s)
 
 
-def _map_shape(frontend: Frontend, base: Base, num_frames: int) -> tuple[int, int, int]:
-    """Return (C, F, T) of the base's map for one window."""
-    features = torch.zeros(1, frontend.num_rows, num_frames)
-    training = base.training
-    with torch.no_grad():
-        map = base.eval()(features)
-    base.train(training)
-    return map.shape[1], map.shape[2], map.shape[3]
+def window_starts_s(preset: Preset, clip_s: float) -> list[float]:
+    """Return where the windows start that score a clip; the last one may reach beyond its end (padded)."""
+    window_s, hop_s = preset.audio.window_s, preset.audio.window_hop_s
+    num = 1 + max(0, -(-round((clip_s - window_s) * 1000) // round(hop_s * 1000)))
+    return [round(place * hop_s, 6) for place in range(num)]
 
 
 def build_model(preset: Preset, num_classes: int) -> Classifier:
@@ -116,11 +113,13 @@ def build_model(preset: Preset, num_classes: int) -> Classifier:
     try:
         frontend = build_frontend(preset.audio, preset.frontend)
         base = build_base(preset.base, frontend.num_rows)
-        map_shape = _map_shape(frontend, base, window_frames(preset, frontend))
+        with torch.no_grad():
+            map = base.eval()(torch.zeros(1, frontend.num_rows, window_frames(preset, frontend)))
+        base.train()
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
             f"preset {preset.name}: a window of {preset.audio.window_s:g} s does not fit: {reason}"
         ) from error
-    summary, width = SUMMARIES[preset.encoder and preset.encoder.tokens](preset, map_shape)
+    summary, width = SUMMARIES[preset.encoder and preset.encoder.tokens](preset, tuple(map.shape[1:]))
     return Classifier(frontend, base, summary, build_head(preset.head, width, num_classes))

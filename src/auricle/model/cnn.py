@@ -10,19 +10,19 @@ arithmetic as reshaping and `nn.Conv1d`, without the copies.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
 from auricle.config import Axis
-from auricle.model.dropout import Dropout
+from auricle.model.dropout import DROPOUTS
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "none": nn.Identity}
 POOLS: dict[str, type[nn.MaxPool2d | nn.AvgPool2d]] = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 
 
 def along(axis: Axis, value: int, other: int) -> tuple[int, int]:
-    """Place a value on its axis of a (frequency, time) map and another on the other axis.
+    """Put a value on its axis of a (frequency, time) map and another on the other axis.
 
     >>> along("time", 5, 1)
     (1, 5)
@@ -39,12 +39,12 @@ class Convolution(nn.Sequential):
         channels: int,
         *,
         axis: Axis,
-        kernel: int,
         stride: int,
-        padding: int | None,
-        bias: bool | None,
-        norm: str,
         activation: str,
+        kernel: int = 3,
+        padding: int | None = None,
+        bias: bool | None = None,
+        norm: str = "batch",
     ) -> None:
         padding = kernel // 2 if padding is None else padding
         bias = norm == "none" if bias is None else bias
@@ -70,7 +70,8 @@ class Shortcut(nn.Sequential):
 class Block(nn.Module):
     """Convolutions along the axes named, in turn; a residual sum, pooling and dropout where asked.
 
-    With `residual`, the last activation stands after the sum (arXiv:1512.03385, figure 2).
+    With `residual`, the last activation stands after the sum (arXiv:1512.03385, figure 2). Options that are not named
+    here are those of `Convolution`.
     """
 
     def __init__(
@@ -78,12 +79,8 @@ class Block(nn.Module):
         in_channels: int,
         channels: int,
         *,
-        axes: Sequence[Axis],
-        kernel: int = 3,
+        axes: Sequence[Axis] = ("time",),
         stride: int = 1,
-        padding: int | None = None,
-        bias: bool | None = None,
-        norm: str = "batch",
         activation: str = "relu",
         residual: bool = False,
         pool: Literal["none", "max", "average"] = "none",
@@ -91,27 +88,17 @@ class Block(nn.Module):
         dropout: float = 0.0,
         dropout_before_pool: bool = False,
         channels_to_rows: bool = False,
+        **convolution: Any,
     ) -> None:
         super().__init__()
         strides: dict[Axis, int] = {}
         convolutions = []
-        for place, axis in enumerate(axes):
-            last = place == len(axes) - 1
+        for index, axis in enumerate(axes):
             step = stride if axis not in strides else 1  # a second convolution along an axis keeps its length
             strides[axis] = stride
-            convolutions.append(
-                Convolution(
-                    in_channels if place == 0 else channels,
-                    channels,
-                    axis=axis,
-                    kernel=kernel,
-                    stride=step,
-                    padding=padding,
-                    bias=bias,
-                    norm=norm,
-                    activation="none" if residual and last else activation,
-                )
-            )
+            options = {"axis": axis, "stride": step, **convolution}
+            after = "none" if residual and index == len(axes) - 1 else activation
+            convolutions.append(Convolution(channels if index else in_channels, channels, activation=after, **options))
         self.convolutions = nn.Sequential(*convolutions)
         self.shortcut: nn.Module | None = None
         if residual:
@@ -121,7 +108,7 @@ class Block(nn.Module):
         self.activation = ACTIVATIONS[activation]()
         sizes = (pool_size if "frequency" in axes else 1, pool_size if "time" in axes else 1)
         self.pool = nn.Identity() if pool == "none" else POOLS[pool](sizes)
-        self.dropout = Dropout(dropout)
+        self.dropout = DROPOUTS["dropout"](dropout) if dropout else nn.Identity()
         self.dropout_before_pool = dropout_before_pool
         self.channels_to_rows = channels_to_rows
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from auricle.config import Preset
-from auricle.model.classifier import Classifier, Pool, build_model, window_frames
+from auricle.model.classifier import Classifier, Pool, build_model, window_frames, window_starts_s
 from auricle.model.cnn import Convolution, Shortcut
 from auricle.model.transformer import MultiHeadAttention
 
@@ -53,7 +53,7 @@ def _kind(module: nn.Module) -> str:
     return names[type(module).__name__]
 
 
-def _rows(model: nn.Module) -> dict[str, nn.Module]:
+def _table_rows(model: nn.Module) -> dict[str, nn.Module]:
     """Return the modules that are rows, none inside another."""
     rows: dict[str, nn.Module] = {}
     for name, module in model.named_modules():
@@ -101,7 +101,7 @@ def describe(preset: Preset, num_classes: int, clip_s: float) -> dict[str, Any]:
             "parameters": sum(p.numel() for p in row.parameters()),
             "multiply_adds": sum(work.get(m, 0) for m in row.modules()),
         }
-        for name, row in _rows(model).items()
+        for name, row in _table_rows(model).items()
     ]
     loose = [(name, p) for name, p in model.named_parameters() if name in ("summary.cls", "summary.positions")]
     own = [row["name"].startswith("summary.") and row["name"] != "summary.projection" for row in layers]
@@ -133,15 +133,3 @@ def describe(preset: Preset, num_classes: int, clip_s: float) -> dict[str, Any]:
         "frames_per_window": num_frames,
         "config": preset.model_dump(mode="json"),
     }
-
-
-def window_starts_s(preset: Preset, clip_s: float) -> list[float]:
-    """Return where the windows start that score a clip; the last one may reach beyond its end (padded).
-
-    >>> from auricle.config import load_preset
-    >>> window_starts_s(load_preset("cnn"), 5.0)
-    [0.0, 1.0, 2.0]
-    """
-    window_s, hop_s = preset.audio.window_s, preset.audio.window_hop_s
-    num = 1 + max(0, -(-round((clip_s - window_s) * 1000) // round(hop_s * 1000)))
-    return [round(place * hop_s, 6) for place in range(num)]

@@ -5,9 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from auricle.config.variants import Variants
+
+DROPOUTS = Variants("base.blocks")
 LEVELS = 256  # of a byte
 
 
+@DROPOUTS.of("dropout")
 class Dropout(nn.Module):
     """Set values to zero with a probability and scale up the others, arXiv:1207.0580, while training.
 

@@ -7,6 +7,7 @@ frames. A *feature* is what the network sees: the logarithm, normalised by the t
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,45 +29,23 @@ def cosine_transform(num_coefficients: int, num_bands: int) -> Tensor:
 
 
 class MelSpectrum(nn.Module):
-    """Waveform to mel power."""
+    """Waveform to mel power; `bands` are the other options of `mel_filters`."""
 
     window: Tensor
     filters: Tensor
 
-    def __init__(
-        self,
-        *,
-        sample_rate_hz: int,
-        num_bands: int,
-        transform_ms: float,
-        hop_ms: float,
-        min_hz: float,
-        max_hz: float,
-    ) -> None:
+    def __init__(self, *, transform_samples: int, hop_samples: int, **bands: Any) -> None:
         super().__init__()
-        self.transform_samples = round(sample_rate_hz * transform_ms / 1000)
-        self.hop_samples = round(sample_rate_hz * hop_ms / 1000)
-        filters = mel_filters(
-            sample_rate_hz=sample_rate_hz,
-            transform_samples=self.transform_samples,
-            num_bands=num_bands,
-            min_hz=min_hz,
-            max_hz=max_hz,
-        )
+        self.transform_samples = transform_samples
+        self.hop_samples = hop_samples
+        filters = mel_filters(transform_samples=transform_samples, **bands)
         self.register_buffer("filters", torch.from_numpy(filters), persistent=False)
         self.register_buffer("window", torch.hann_window(self.transform_samples), persistent=False)
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """(N, samples) -> (N, bands, 1 + samples // hop); frame t is centred on sample t x hop."""
-        spectrum = torch.stft(
-            waveforms,
-            self.transform_samples,
-            self.hop_samples,
-            window=self.window,
-            center=True,
-            pad_mode="constant",
-            return_complex=True,
-        )
+        size, hop = self.transform_samples, self.hop_samples
+        spectrum = torch.stft(waveforms, size, hop, window=self.window, pad_mode="constant", return_complex=True)
         return self.filters @ (spectrum.real.square() + spectrum.imag.square())
 
 
@@ -107,11 +86,6 @@ class Frontend(nn.Module):
         """(N, samples) -> (N, bands, T) mel power, or (N, 1, samples) where the waveform is the frames."""
         return waveforms.unsqueeze(1) if self.spectrum is None else self.spectrum(waveforms)
 
-    @property
-    def exponent(self) -> int:
-        """Frames are proportional to this power of the amplitude."""
-        return 1 if self.spectrum is None else 2
-
     def _scale(self, frames: Tensor) -> Tensor:
         return frames if self.spectrum is None else torch.log(frames + self.floor)
 
@@ -150,15 +124,16 @@ def build_raw(audio: AudioConfig, frontend: FrontendConfig) -> Frontend:
 @FRONTENDS.of("log-mel")
 def build_log_mel(audio: AudioConfig, frontend: FrontendConfig, transform: Tensor | None = None) -> Frontend:
     """Return a frontend whose features are the logarithm of mel power, or a transform of it."""
+    rate_hz = audio.sample_rate_hz
     spectrum = MelSpectrum(
-        sample_rate_hz=audio.sample_rate_hz,
+        transform_samples=round(rate_hz * frontend.transform_ms / 1000),
+        hop_samples=round(rate_hz * frontend.hop_ms / 1000),
+        sample_rate_hz=rate_hz,
         num_bands=frontend.num_bands,
-        transform_ms=frontend.transform_ms,
-        hop_ms=frontend.hop_ms,
         min_hz=frontend.min_hz,
-        max_hz=frontend.max_hz or audio.sample_rate_hz / 2,
+        max_hz=frontend.max_hz or rate_hz / 2,
     )
-    frames_per_s = audio.sample_rate_hz / spectrum.hop_samples
+    frames_per_s = rate_hz / spectrum.hop_samples
     num_rows = frontend.num_bands if transform is None else len(transform)
     return Frontend(frames_per_s, num_rows, spectrum, floor=frontend.floor, transform=transform)
 

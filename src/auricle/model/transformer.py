@@ -22,13 +22,8 @@ class MultiHeadAttention(nn.Module):
 
     A = softmax(Q K^T / sqrt(D / H)), output = W_o [A_1 V_1 ... A_H V_H] (arXiv:1706.03762, equation 1).
 
-    Args:
-        width: D of the tokens.
-        num_heads: H.
-        dropout: of the weights A.
-        qkv_bias: whether query, key and value have one.
-        pad_heads: where H does not divide D, queries, keys and values get zeros up to the next width that it
-            divides, and the zeros that the last head reads are cut off again: no parameter more, whatever H.
+    With `pad_heads`, where H does not divide D, queries, keys and values get zeros up to the next width that it
+    divides, and the zeros that the last head reads are cut off again: no parameter more, whatever H.
     """
 
     def __init__(
@@ -61,11 +56,6 @@ class MultiHeadAttention(nn.Module):
         q = self.split(self.query(tokens))
         return q / math.sqrt(q.shape[-1]), self.split(self.key(tokens))
 
-    def weights(self, tokens: Tensor) -> Tensor:
-        """Return how much each token (row) reads from each (column), (B, T, D) -> (B, H, T, T); rows sum to 1."""
-        q, k = self.queries_and_keys(tokens)
-        return torch.softmax(q @ k.transpose(-2, -1), dim=-1)
-
     def read(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Return what each query reads, (..., T, D/H) each -> (..., T, D/H)."""
         return self.dropout(torch.softmax(q @ k.transpose(-2, -1), dim=-1)) @ v
@@ -87,14 +77,8 @@ class MultiHeadAttention(nn.Module):
 class EncoderBlock(nn.Module):
     """Attention, then a perceptron for each token; both add to the tokens.
 
-    Args:
-        width: of the tokens.
-        num_heads: of attention.
-        mlp_width: of the perceptron's hidden layer; None: it is one Linear.
-        dropout: of attention, hidden layer and perceptron.
-        norm: "pre" (arXiv:2002.04745), "post" (arXiv:1706.03762, section 3.1) or "none".
-        activation: of the hidden layer.
-        **attention: options of `MultiHeadAttention`.
+    The norm is "pre" (arXiv:2002.04745), "post" (arXiv:1706.03762, section 3.1) or "none"; without an `mlp_width` the
+    perceptron is one Linear. Options that are not named here are those of `MultiHeadAttention`.
     """
 
     def __init__(
@@ -115,10 +99,6 @@ class EncoderBlock(nn.Module):
         self.mlp_norm = nn.Identity() if norm == "none" else nn.LayerNorm(width)
         hidden = [nn.Linear(width, mlp_width), ACTIVATIONS[activation](), nn.Dropout(dropout)] if mlp_width else []
         self.mlp = nn.Sequential(*hidden, nn.Linear(mlp_width or width, width), nn.Dropout(dropout))
-
-    def attended(self, tokens: Tensor) -> Tensor:
-        """Return what the attention of this block reads, (B, T, D) -> (B, T, D)."""
-        return tokens if self.post_norm else self.attention_norm(tokens)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
@@ -154,22 +134,9 @@ def pooling_matrix(num_steps: int, num_pooled: int) -> Tensor:
 class Encoder(nn.Module):
     """Tokens of the map, `<cls>` in front, positions, blocks, norm: the map of the base to what `<cls>` has read.
 
-    Args:
-        channels: C of the map.
-        rows: F of the map.
-        num_steps: T of the map.
-        num_heads: of attention.
-        num_blocks: how many blocks.
-        width: D of the tokens.
-        mlp_width: as in `EncoderBlock`.
-        tokens: "time": one a time step, the mean over frequency; "map": one a cell of the map, frequency slowest;
-            "channels": one a channel, its row over time, the mean over frequency.
-        pool_to_steps: time steps that the map is averaged to before it becomes tokens; None: all.
-        projection: a Linear from what a token holds to the width; without, it must hold as much.
-        cls: "trained", or "fixed" as it was drawn.
-        positions: "learned", "sinusoidal" or "none".
-        final_norm: a norm after the last block.
-        **block: options of `EncoderBlock`.
+    The map is (C, F, T) = (channels, rows, num_steps). Its tokens are "time": one a time step, the mean over frequency;
+    "map": one a cell, frequency slowest; or "channels": one a channel, its row over time, the mean over frequency.
+    Options that are not named here are those of `EncoderBlock`.
 
     Raises:
         ValueError: no projection, and tokens of another width.
@@ -185,10 +152,8 @@ class Encoder(nn.Module):
         rows: int,
         num_steps: int,
         *,
-        num_heads: int,
         num_blocks: int,
         width: int,
-        mlp_width: int | None,
         tokens: str = "time",
         pool_to_steps: int | None = None,
         projection: bool = True,
@@ -219,7 +184,7 @@ class Encoder(nn.Module):
         else:
             fixed = None if positions == "none" else POSITIONS[positions](self.num_tokens + 1, width)[None]
             self.register_buffer("positions", fixed, persistent=False)
-        self.blocks = nn.Sequential(*(EncoderBlock(width, num_heads, mlp_width, **block) for _ in range(num_blocks)))
+        self.blocks = nn.Sequential(*(EncoderBlock(width, **block) for _ in range(num_blocks)))
         self.norm = nn.LayerNorm(width) if final_norm else nn.Identity()
 
     def embed(self, map: Tensor) -> Tensor:
@@ -239,11 +204,18 @@ class Encoder(nn.Module):
         """(B, C, F, T) -> (B, D)."""
         return self.norm(self.blocks(self.embed(map)))[:, 0]
 
-    def attention_weights(self, map: Tensor) -> list[Tensor]:
-        """Return the attention of every block, each (B, H, 1 + num_tokens, 1 + num_tokens), in order."""
-        tokens, weights = self.embed(map), []
-        for block in self.blocks:
-            assert isinstance(block, EncoderBlock)
-            weights.append(block.attention.weights(block.attended(tokens)))
-            tokens = block(tokens)
-        return weights
+
+def token_weights(attention: MultiHeadAttention, tokens: Tensor) -> Tensor:
+    """Return how much each token (row) reads from each (column), (B, T, D) -> (B, H, T, T); rows sum to 1."""
+    q, k = attention.queries_and_keys(tokens)
+    return torch.softmax(q @ k.transpose(-2, -1), dim=-1)
+
+
+def attention_weights(encoder: Encoder, map: Tensor) -> list[Tensor]:
+    """Return the attention of every block, each (B, H, 1 + num_tokens, 1 + num_tokens), in order."""
+    tokens, weights = encoder.embed(map), []
+    for block in encoder.blocks:
+        assert isinstance(block, EncoderBlock)
+        weights.append(token_weights(block.attention, tokens if block.post_norm else block.attention_norm(tokens)))
+        tokens = block(tokens)
+    return weights

@@ -24,9 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auricle import files
 from auricle.errors import RefusedError
-from auricle.files import machine_errors, write_json
+from auricle.files import digest, machine_errors, read_sealed, sealed, write_json
 
 
 @dataclass(frozen=True, order=True)
@@ -176,8 +175,8 @@ class StudyFolder:
 def write_metrics(cell: Cell, metrics: dict[str, Any]) -> None:
     """Write metrics.json, with a hash of itself and of the files beside it: the cell is done."""
     beside = (cell.config, cell.history, cell.predictions, cell.weights)
-    hashes = {path.name: files.digest(path.read_bytes()) for path in beside if path.exists()}
-    write_json(cell.metrics, files.sealed({**metrics, "files": hashes}))
+    hashes = {path.name: digest(path.read_bytes()) for path in beside if path.exists()}
+    write_json(cell.metrics, sealed({**metrics, "files": hashes}))
 
 
 def read_metrics(cell: Cell, *uses: Path) -> dict[str, Any]:
@@ -188,10 +187,10 @@ def read_metrics(cell: Cell, *uses: Path) -> dict[str, Any]:
     """
     cure = f"delete {cell.folder} and run the study again"
     try:
-        metrics = files.read_sealed(cell.metrics)
+        metrics = read_sealed(cell.metrics)
         hashes = metrics.get("files", {})
         for path in uses:
-            if path.name in hashes and files.digest(path.read_bytes()) != hashes[path.name]:
+            if path.name in hashes and digest(path.read_bytes()) != hashes[path.name]:
                 raise RefusedError(f"{path} is damaged: it is not what its training wrote")
     except (OSError, RefusedError) as error:
         raise RefusedError(f"{error}; {cure}") from error

@@ -98,7 +98,7 @@ def windows_per_epoch(preset: Preset, num_train: int, clip_s: float) -> int:
     num = num_train * preset.training.views
     if preset.training.windows == "random":
         return num
-    from auricle.model.describe import window_starts_s
+    from auricle.model.classifier import window_starts_s
 
     return num * len(window_starts_s(preset, clip_s))
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from auricle import files
 from auricle.errors import RefusedError
+from auricle.files import write_bytes
 
 LEADING_COLUMNS = ("clip", "set", "label", "start_s")
 
@@ -107,7 +107,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     Raises:
         MachineError: the disk refuses.
     """
-    files.write_bytes(path, to_csv(predictions))
+    write_bytes(path, to_csv(predictions))
 
 
 def to_csv(predictions: Predictions) -> bytes:

@@ -48,10 +48,6 @@ class Augmenter:
         """Draw numbers in [0, 1)."""
         return torch.rand(*shape, generator=self.generator, device=self.neutral.device)
 
-    def normal(self, *shape: int) -> Tensor:
-        """Draw numbers of mean 0 and spread 1."""
-        return torch.randn(*shape, generator=self.generator, device=self.neutral.device)
-
     def integers(self, low: int, high: int, *shape: int) -> Tensor:
         """Draw whole numbers in low..high, both included."""
         return torch.randint(low, high + 1, shape, generator=self.generator, device=self.neutral.device)
@@ -110,16 +106,19 @@ class Augmenter:
         blank = (along >= start) & (along < start + self.integers(0, longest, B, 1))
         return torch.where(blank[:, :, None] if axis == 1 else blank[:, None, :], value, windows)
 
-    def mask_features(self, features: Tensor) -> Tensor:
-        """Blank a stretch of time and neighbouring rows of what the network sees, (B, rows, T) -> (B, rows, T).
 
-        SpecAugment, arXiv:1904.08779, section 2; zero is the mean of the training clips.
-        """
-        if self.config.feature_frame_mask:
-            features = self.mask(features, 2, self.config.feature_frame_mask, 0.0)
-        if self.config.feature_row_mask:
-            features = self.mask(features, 1, self.config.feature_row_mask, 0.0)
-        return features
+@CHANGES.of("feature_frame_mask", "feature_row_mask")
+def mask_features(augmenter: Augmenter, features: Tensor) -> Tensor:
+    """Blank a stretch of time and neighbouring rows of what the network sees, (B, rows, T) -> (B, rows, T).
+
+    SpecAugment, arXiv:1904.08779, section 2; zero is the mean of the training clips.
+    """
+    config = augmenter.config
+    if config.feature_frame_mask:
+        features = augmenter.mask(features, 2, config.feature_frame_mask, 0.0)
+    if config.feature_row_mask:
+        features = augmenter.mask(features, 1, config.feature_row_mask, 0.0)
+    return features
 
 
 @CHANGES.of("stretch")
@@ -177,7 +176,8 @@ def shift_bands(augmenter: Augmenter, windows: Tensor) -> Tensor:
 @FILTERS.of("log-mel", "mfcc")
 def filter_bands(augmenter: Augmenter, windows: Tensor, gain_db: Tensor) -> tuple[Tensor, Tensor]:
     """Change the gain smoothly over frequency, as another microphone or room would, (B, 1) -> (B, F)."""
-    knots = augmenter.normal(len(windows), 1, 5) * augmenter.config.filter_db
+    knots = torch.randn(len(windows), 1, 5, generator=augmenter.generator, device=windows.device)
+    knots = knots * augmenter.config.filter_db
     return windows, gain_db + F.interpolate(knots, size=windows.shape[1], mode="linear", align_corners=True)[:, 0]
 
 
@@ -190,7 +190,7 @@ def filter_waveforms(augmenter: Augmenter, windows: Tensor, gain_db: Tensor) -> 
     """
     B, _, T = windows.shape
     spread = augmenter.config.filter_db * math.log(10) / 10 / math.sqrt(2 * NUM_ECHOES)
-    echoes = augmenter.normal(B, 1, NUM_ECHOES) * spread
+    echoes = torch.randn(B, 1, NUM_ECHOES, generator=augmenter.generator, device=windows.device) * spread
     taps = F.pad(echoes, (0, 1), value=1.0)  # the last tap is the sound itself
     padded = F.pad(windows, (NUM_ECHOES, 0)).view(1, B, T + NUM_ECHOES)
     return F.conv1d(padded, taps, groups=B).view(B, 1, T), gain_db

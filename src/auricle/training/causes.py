@@ -45,6 +45,23 @@ class Case:
         """Return the largest of the first steps, as a share of the weights."""
         return max(self.start.step_sizes, default=0.0)
 
+    @property
+    def steepest(self) -> float:
+        """Return the largest norm of the gradient in the first steps."""
+        return max(self.start.gradient_norms, default=0.0)
+
+    @property
+    def warmup(self) -> str:
+        """Return what the warm-up is, as a part of a sentence."""
+        epochs = self.preset.training.warmup_epochs
+        return f"a warm-up of {epochs:g} epochs" if epochs else "no warm-up"
+
+    @property
+    def longer_warmup(self) -> list[Cure]:
+        """Return the change to a warm-up of the usual length, where this one is shorter."""
+        short = self.preset.training.warmup_epochs < WARMUP_EPOCHS
+        return [(f"training.warmup_epochs={WARMUP_EPOCHS}",)] if short else []
+
 
 def likely_cause(case: Case) -> Cause:
     """Return the likeliest cause and what it has led to, in one sentence, and the cures to try, best first."""
@@ -85,14 +102,13 @@ def _too_fast(case: Case) -> Cause | None:
     training = case.preset.training
     if case.step_size < FAST_STEP and not case.start.diverged:
         return None
-    warmup = f"a warm-up of {training.warmup_epochs:g} epochs" if training.warmup_epochs else "no warm-up"
     size = f"{100 * case.step_size:.0f} %" if case.start.step_sizes else "no finite share"
     cures = [_at_rate(training, USUAL_STEP / max(case.step_size, USUAL_STEP * 10))]
-    cures += [(f"training.warmup_epochs={WARMUP_EPOCHS}",)] if training.warmup_epochs < WARMUP_EPOCHS else []
+    cures += case.longer_warmup
     cures += [("training.gradient_clip=1",)] if not training.gradient_clip else []
     width = f" for tokens of width {case.preset.encoder.width}" if case.preset.encoder else ""
     return Cause(
-        f"learning rate {training.learning_rate:g} with {warmup} is too high{width}: one of the first steps moves "
+        f"learning rate {training.learning_rate:g} with {case.warmup} is too high{width}: one of the first steps moves "
         f"the typical weight matrix by {size} of its size (1 % is usual)",
         tuple(cures),
     )
@@ -107,11 +123,10 @@ def _at_rate(training: TrainingConfig, factor: float) -> Cure:
 
 
 def _steep(case: Case) -> Cause | None:
-    steepest = max(case.start.gradient_norms, default=0.0)
-    if steepest < STEEP_NORM or case.preset.training.gradient_clip:
+    if case.steepest < STEEP_NORM or case.preset.training.gradient_clip:
         return None
     return Cause(
-        f"the norm of the gradient reaches {steepest:.3g} in the first steps and is not clipped",
+        f"the norm of the gradient reaches {case.steepest:.3g} in the first steps and is not clipped",
         (("training.gradient_clip=1",),),
     )
 
@@ -130,19 +145,15 @@ def _too_slow(case: Case) -> Cause | None:
 
 
 def _late_norm(case: Case) -> Cause | None:
-    encoder, training = case.preset.encoder, case.preset.training
+    encoder = case.preset.encoder
     if encoder is None or encoder.norm == "pre":
         return None
     how = "stands after each sum (post-norm)" if encoder.norm == "post" else "is missing"
-    warmup = f"a warm-up of {training.warmup_epochs:g} epochs" if training.warmup_epochs else "no warm-up"
-    steepest = max(case.start.gradient_norms, default=0.0)
-    cures = [("encoder.norm=pre",)]
-    cures += [(f"training.warmup_epochs={WARMUP_EPOCHS}",)] if training.warmup_epochs < WARMUP_EPOCHS else []
     return Cause(
-        f"the norm of the encoder's {encoder.num_blocks} blocks {how}, with {warmup}: the gradient's norm reaches "
-        f"{steepest:.2g} in the first steps, which move the typical weight matrix by up to "
+        f"the norm of the encoder's {encoder.num_blocks} blocks {how}, with {case.warmup}: the gradient's norm reaches "
+        f"{case.steepest:.2g} in the first steps, which move the typical weight matrix by up to "
         f"{100 * case.step_size:.1f} % of its size",
-        tuple(cures),
+        (("encoder.norm=pre",), *case.longer_warmup),
     )
 
 
@@ -161,7 +172,7 @@ def _unknown(case: Case) -> Cause:
     training = case.preset.training
     words = (
         "nothing stands out in the first steps: the typical weight matrix moves by up to "
-        f"{100 * case.step_size:.1f} % of its size, gradient norm {max(case.start.gradient_norms, default=0.0):.2g}"
+        f"{100 * case.step_size:.1f} % of its size, gradient norm {case.steepest:.2g}"
     )
     return Cause(words, (_at_rate(training, 0.1), _at_rate(training, 10.0)))
 

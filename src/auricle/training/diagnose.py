@@ -14,7 +14,7 @@ from auricle.data.folds import Split
 from auricle.errors import DivergedError
 from auricle.system import keep_freed_memory
 from auricle.training.causes import Case, Cure, likely_cause
-from auricle.training.evaluate import CurvePoint, Sets, curve_point
+from auricle.training.evaluate import Sets, curve_point
 from auricle.training.loop import Trainer, run_training
 from auricle.training.measure import measure
 from auricle.training.start import choose_device, prepare_training, training_clips
@@ -134,8 +134,5 @@ def _trial(change: Cure, trainer: Trainer, sets: Sets, epochs: int) -> Trial:
         return Trial(change, epochs, None, None, learns=False)
     point = curve_point(trainer.model, train, trainer.window_frames, trainer.precision)
     watch = Watch.over(train.targets.argmax(1).cpu().numpy(), trainer.preset.training)
-    return Trial(change, epochs, point.loss, point.accuracy, learns=not watch.signs(_record(point)))
-
-
-def _record(point: CurvePoint) -> dict[str, float]:
-    return {"train_loss": point.loss, "train_accuracy": point.accuracy, "train_spread": point.spread}
+    signs = watch.signs({f"train_{name}": value for name, value in point.items() if name != "commonest"})
+    return Trial(change, epochs, point["loss"], point["accuracy"], learns=not signs)

@@ -10,13 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from auricle.config import Preset
 from auricle.config.variants import Variants
 from auricle.data.folds import Split
-from auricle.data.manifest import Manifest
 from auricle.model.classifier import Classifier
-from auricle.model.describe import window_starts_s
-from auricle.scoring.predictions import Predictions
 
 DRAWN_FROM = Variants("training.windows")
 
@@ -117,52 +113,27 @@ def window_probabilities(model: Classifier, windows: Tensor) -> Tensor:
     return window_logits(model, windows).softmax(1)
 
 
-@dataclass(frozen=True)
-class CurvePoint:
-    """What a network says of clean windows, one a clip.
+def curve_point(model: Classifier, clips: Clips, window_frames: int, precision: Precision) -> dict[str, float]:
+    """Return a point of the learning curve, measured on the middle window of every clip.
 
-    Attributes:
-        loss: mean cross-entropy, nats.
-        accuracy: share of right answers, 0..1.
-        commonest: share of the answer that is given most often, 0..1.
-        spread: standard deviation over clips of a logit above the mean of the clip's logits, averaged over classes.
+    Returns:
+        `loss` (mean cross-entropy, nats), `accuracy` (share of right answers), `commonest` (share of the answer that is
+        given most often) and `spread` (standard deviation over clips of a logit above the mean of the clip's logits,
+        averaged over classes).
     """
-
-    loss: float
-    accuracy: float
-    commonest: float
-    spread: float
-
-
-def curve_point(model: Classifier, clips: Clips, window_frames: int, precision: Precision) -> CurvePoint:
-    """Return a point of the learning curve, measured on the middle window of every clip."""
     logits = window_logits(model, middle_windows(clips, window_frames), precision)
     probabilities, labels = logits.softmax(1), clips.targets.argmax(1)
     answers = probabilities.argmax(1)
-    loss = F.nll_loss(probabilities.clamp(min=1e-12).log(), labels)
-    spread = (logits - logits.mean(1, keepdim=True)).std(0, correction=0).mean()
-    return CurvePoint(
-        loss=float(loss),
-        accuracy=float((answers == labels).float().mean()),
-        commonest=float(answers.bincount().max()) / len(answers),
-        spread=float(spread),
-    )
+    return {
+        "loss": float(F.nll_loss(probabilities.clamp(min=1e-12).log(), labels)),
+        "accuracy": float((answers == labels).float().mean()),
+        "commonest": float(answers.bincount().max()) / len(answers),
+        "spread": float((logits - logits.mean(1, keepdim=True)).std(0, correction=0).mean()),
+    }
 
 
-def predict_windows(
-    model: Classifier, preset: Preset, manifest: Manifest, sets: Sets, window_frames: int
-) -> Predictions:
-    """Score every window of the validation and the test clips."""
-    starts_s = window_starts_s(preset, manifest.clip_s)
-    indices = np.concatenate([sets.split.validation, sets.split.test])
-    windows = sets.windows(indices, window_frames).frames  # (N W, F, T)
-    names = ["validation"] * len(sets.split.validation) + ["test"] * len(sets.split.test)
-    rows = np.repeat(np.arange(len(indices)), len(starts_s))
-    return Predictions(
-        clips=tuple(manifest.clips[indices[row]].name for row in rows),
-        sets=tuple(names[row] for row in rows),
-        labels=manifest.labels[indices[rows]],
-        starts_s=np.tile(np.array(starts_s), len(indices)),
-        probabilities=window_probabilities(model, windows).double().cpu().numpy(),
-        categories=manifest.categories,
-    )
+def scored_probabilities(model: Classifier, sets: Sets, window_frames: int) -> np.ndarray:
+    """Score every window of the validation and the test clips, in this order: float64 (N, W, K)."""
+    windows = sets.windows(sets.split.scored, window_frames).frames  # (N W, F, T)
+    probabilities = window_probabilities(model, windows).double().cpu().numpy()
+    return probabilities.reshape(len(sets.split.scored), len(sets.starts), -1)

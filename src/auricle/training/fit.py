@@ -5,24 +5,27 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from safetensors.torch import save as to_safetensors
 
 from auricle.config import Preset, to_yaml
 from auricle.data.cache import Recordings
 from auricle.data.folds import Split
+from auricle.data.manifest import Manifest
 from auricle.files import machine_errors, write_bytes, write_text
+from auricle.model.classifier import window_starts_s
 from auricle.model.describe import describe
 from auricle.runs import Cell, json_line, write_metrics
 from auricle.scoring.metrics import score_predictions
-from auricle.scoring.predictions import read_predictions, write_predictions
+from auricle.scoring.predictions import Predictions, read_predictions, write_predictions
 from auricle.system import keep_freed_memory
 from auricle.training.causes import Case, collapse
 from auricle.training.checkpoint import resume, save_checkpoint
-from auricle.training.evaluate import Clips, predict_windows
+from auricle.training.evaluate import Clips, scored_probabilities
 from auricle.training.loop import EpochRecord, Trainer, run_training
 from auricle.training.measure import measure
 from auricle.training.share import Share
@@ -65,6 +68,23 @@ class EpochKeeper:
             file.write(line)
         if self.on_epoch:
             self.on_epoch(record)
+
+
+def predictions_of(
+    manifest: Manifest, split: Split, starts_s: Sequence[float], probabilities: np.ndarray
+) -> Predictions:
+    """Return the table of what was scored: probabilities (N, W, K) of the validation, then of the test clips."""
+    num_windows = len(starts_s)
+    rows = np.repeat(split.scored, num_windows)
+    names = ["validation"] * len(split.validation) + ["test"] * len(split.test)
+    return Predictions(
+        clips=tuple(manifest.clips[index].name for index in rows),
+        sets=tuple(name for name in names for _ in range(num_windows)),
+        labels=manifest.labels[rows],
+        starts_s=np.tile(np.array(starts_s), len(names)),
+        probabilities=probabilities.reshape(len(rows), -1),
+        categories=manifest.categories,
+    )
 
 
 def peak_memory_mb() -> float:
@@ -121,8 +141,9 @@ def fit_cell(
         keep = EpochKeeper(cell, trainer, clips, watch, damage, on_epoch)
         history = run_training(trainer, clips, measured, history=before, on_epoch=keep)
         model = trainer.scored_model
-        scored = predict_windows(model, preset, recordings.manifest, sets, trainer.window_frames)
-        write_predictions(cell.predictions, scored)
+        probabilities = scored_probabilities(model, sets, trainer.window_frames)
+    starts_s = window_starts_s(preset, recordings.manifest.clip_s)
+    write_predictions(cell.predictions, predictions_of(recordings.manifest, split, starts_s, probabilities))
     predictions = read_predictions(cell.predictions)  # what stands in the file is what is scored
     weights = {name: value.contiguous() for name, value in model.state_dict().items()}
     write_bytes(cell.weights, to_safetensors(weights, {"preset": preset.name}))

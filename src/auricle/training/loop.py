@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ from torch import Generator, Tensor, nn
 from auricle.config import Preset
 from auricle.errors import DivergedError
 from auricle.model.classifier import Classifier
-from auricle.training.augment import Augmenter
+from auricle.training.augment import CHANGES, Augmenter
 from auricle.training.evaluate import Clips, Precision, curve_point
 from auricle.training.optimise import WeightAverage, learning_rate_at
 
@@ -84,7 +84,9 @@ class Trainer:
         smoothing = self.preset.training.label_smoothing
         targets = targets * (1 - smoothing) + smoothing / targets.shape[1]
         with self.precision.autocast():
-            features = self.augmenter.mask_features(self.model.frontend(windows))
+            features = self.model.frontend(windows)
+            if self.preset.augmentation.feature_frame_mask or self.preset.augmentation.feature_row_mask:
+                features = CHANGES["feature_frame_mask"](self.augmenter, features)
             logits = self.model.classify(self.share.of(features))
         return F.cross_entropy(logits.float(), self.share.of(targets), reduction="sum") / len(targets)
 
@@ -94,8 +96,8 @@ class Trainer:
         Where others train with us, parts become the whole: the gradients, and the loss in place.
 
         Raises:
-            DivergedError: on the CPU, where a look costs nothing: loss or gradient is not finite; the weights are left
-                as they were. An accelerator is not waited for; `run_training` looks at the end of the epoch.
+            DivergedError: loss or gradient is not finite, and the weights are left as they were: on the CPU, where a
+                look costs nothing. An accelerator is not waited for; `epoch_means` looks at the end.
         """
         self.optimizer.zero_grad()
         loss.backward()
@@ -145,11 +147,7 @@ def train_epoch(trainer: Trainer, clips: Clips, epoch: int) -> Iterator[Step]:
 
 
 def epoch_means(steps: Sequence[Step], epoch: int) -> EpochRecord:
-    """Return mean objective, mean gradient norm, last rate and number of the steps of an epoch (from 0).
-
-    Raises:
-        DivergedError: a step was not finite.
-    """
+    """Return mean objective, mean gradient norm, last rate and number of the steps of an epoch (from 0)."""
     objective = torch.stack([step.objective for step in steps]).mean()
     norm, rate = torch.stack([step.gradient_norm for step in steps]).mean(), steps[-1].learning_rate
     try:
@@ -179,12 +177,9 @@ def run_training(
         trainer: moves on.
         clips: what windows are drawn from.
         measured: name of a set to its clips; one that is empty has no curve.
-        history: the epochs before, one record each.
-        num_epochs: stop after so many, if the training is not over before; None: only then.
+        history: a record of each epoch before.
+        num_epochs: stop after so many, if the training is not over before.
         on_epoch: called with the history after each epoch; it may add to the last record.
-
-    Raises:
-        DivergedError: a step was not finite; the message says which.
     """
     history = list(history)
     while not trainer.is_over(history) and len(history) != num_epochs:
@@ -195,7 +190,7 @@ def run_training(
         for name, some in measured.items():
             if len(some):
                 point = curve_point(trainer.model, some, trainer.window_frames, trainer.precision)
-                record |= {f"{name}_{quantity}": value for quantity, value in asdict(point).items()}
+                record |= {f"{name}_{quantity}": value for quantity, value in point.items()}
         record |= {**means, "step_seconds": step_s, "seconds": time.perf_counter() - start}
         history.append({**record, "cpu_seconds": time.process_time() - cpu})
         if on_epoch:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from auricle.errors import DivergedError
 from auricle.model.classifier import Classifier
-from auricle.model.transformer import Encoder
+from auricle.model.transformer import Encoder, attention_weights
 from auricle.training.evaluate import Clips, middle_windows
 from auricle.training.loop import Trainer, train_epoch
 from auricle.training.optimise import TOKENS
@@ -162,7 +162,7 @@ def _alive_units(model: nn.Module) -> Iterator[dict[str, Tensor]]:
 def _least_entropy(encoder: Encoder, map: Tensor) -> float:
     """Return the entropy of attention in the block where it is least, 0..1; 0: each query reads one token."""
     entropies = []
-    for weights in encoder.attention_weights(map):
+    for weights in attention_weights(encoder, map):
         entropy = -(weights * weights.clamp(min=1e-12).log()).sum(-1).mean()
         entropies.append(float(entropy) / math.log(max(2, weights.shape[-1])))
     return max(0.0, min(entropies))

@@ -60,20 +60,15 @@ class WeightAverage:
     def __init__(self, model: Classifier, decay: float) -> None:
         self.model = copy.deepcopy(model).eval()
         self.decay = decay
-        self._pairs: tuple[list[Tensor], list[Tensor]] = ([], [])
-        self._counts: list[tuple[Tensor, Tensor]] = []
-        for mine, theirs in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
-            if mine.is_floating_point():
-                self._pairs[0].append(mine)
-                self._pairs[1].append(theirs)
-            else:
-                self._counts.append((mine, theirs))
+        both = list(zip(self.model.state_dict().values(), model.state_dict().values(), strict=True))
+        self._pairs = [pair for pair in both if pair[0].is_floating_point()]
+        self._counts = [pair for pair in both if not pair[0].is_floating_point()]
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Move the average towards the weights as they are after a step (from 1)."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(*self._pairs, 1 - decay)
+        torch._foreach_lerp_([mine for mine, _ in self._pairs], [theirs for _, theirs in self._pairs], 1 - decay)
         for mine, theirs in self._counts:
             mine.copy_(theirs)
 

@@ -10,8 +10,7 @@ from auricle.config import Preset
 from auricle.data.cache import Recordings
 from auricle.data.folds import Split
 from auricle.errors import MachineError
-from auricle.model.classifier import Classifier, build_model, window_frames
-from auricle.model.describe import window_starts_s
+from auricle.model.classifier import Classifier, build_model, window_frames, window_starts_s
 from auricle.training.augment import Augmenter
 from auricle.training.evaluate import DRAWN_FROM, Clips, Precision, Sets
 from auricle.training.loop import Trainer
@@ -34,11 +33,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def fresh_model(preset: Preset, num_classes: int, seed: int, device: torch.device) -> Classifier:
-    """Return a network with the weights of a seed, whose frontend is not yet fitted.
-
-    Raises:
-        UsageError: the preset does not build.
-    """
+    """Return a network with the weights of a seed, whose frontend is not yet fitted."""
     torch.manual_seed(seed)
     model = build_model(preset, num_classes).to(device)
     model.base.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster convolutions
@@ -47,20 +42,14 @@ def fresh_model(preset: Preset, num_classes: int, seed: int, device: torch.devic
 
 def fresh_trainer(preset: Preset, model: Classifier, seed: int, device: torch.device) -> Trainer:
     """Return what trains a network whose frontend is fitted, before its first step; order and augmentation by seed."""
-    config = preset.training
-    augmenter = Augmenter(
-        preset.augmentation,
-        preset.frontend.kind,
-        model.frontend.frames_per_s,
-        model.frontend.neutral.clone(),
-        torch.Generator(device).manual_seed(seed),
-    )
+    config, frontend, noise = preset.training, model.frontend, torch.Generator(device).manual_seed(seed)
+    neutral = frontend.neutral.clone()
     return Trainer(
         preset=preset,
         model=model,
         average=WeightAverage(model, config.weight_average) if config.weight_average else None,
         optimizer=build_optimizer(model, config),
-        augmenter=augmenter,
+        augmenter=Augmenter(preset.augmentation, preset.frontend.kind, frontend.frames_per_s, neutral, noise),
         generator=torch.Generator().manual_seed(seed),
         precision=Precision.choose(config.precision, device),
         window_frames=window_frames(preset, model.frontend),

@@ -28,7 +28,7 @@ SPREAD = 0.05  # of logits; the clips' probabilities then differ by a twentieth 
 SHARE = 0.98  # of one answer
 LEVEL = 0.05  # p-value below which training accuracy is above chance
 LOSS = 0.97  # of the loss of guessing
-FEW = 2.0  # times the right answers of guessing
+FEW_TIMES = 2.0  # times the right answers of guessing
 
 MEANINGS = {
     "constant": "every clip is given the same logits",
@@ -86,7 +86,7 @@ class Watch:
             found.add("chance")
         if record["train_loss"] >= LOSS * self.blank_loss:
             found.add("starting-loss")
-            if record["train_accuracy"] < FEW * self.chance:
+            if record["train_accuracy"] < FEW_TIMES * self.chance:
                 found.add("guessing")
         return found
 

@@ -1,0 +1,151 @@
+"""What the trainings came to: scores by scikit-learn, files of each, a table and figures of all."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay, confusion_matrix, f1_score, roc_auc_score
+
+from auricle.config import Preset
+from auricle.data.folds import Split
+from auricle.data.manifest import Manifest
+from auricle.model.classifier import window_starts_s
+
+COLUMNS = ("protocol", "model", "cells", "parameters", "accuracy", "sd", "macro_f1", "macro_auc", "validation")
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What one training came to.
+
+    Attributes:
+        preset, manifest, split, seed: what was trained, on what, from where.
+        num_parameters: that the network learnt.
+        history: one record an epoch.
+        probabilities: of the windows of the validation clips, then of those of the test clips, (N, W, K).
+    """
+
+    preset: Preset
+    manifest: Manifest
+    split: Split
+    seed: int
+    num_parameters: int
+    history: list[dict[str, Any]]
+    probabilities: np.ndarray
+
+    @property
+    def cell(self) -> str:
+        """The protocol, the fold and the seed."""
+        return f"{self.split.protocol}-{self.split.fold}-{self.seed}"
+
+    @cached_property
+    def tested(self) -> tuple[np.ndarray, np.ndarray]:
+        """Labels (N,) and probabilities (N, K) of the test clips: means over their windows."""
+        probabilities = self.probabilities[len(self.split.validation) :].mean(axis=1)
+        return self.manifest.labels[self.split.test], probabilities
+
+    @cached_property
+    def test(self) -> dict[str, Any]:
+        """The scores of the test clips."""
+        return score_clips(*self.tested)
+
+    @cached_property
+    def validation_accuracy(self) -> float | None:
+        """The share of the validation clips that are right; None where the protocol has none."""
+        probabilities = self.probabilities[: len(self.split.validation)].mean(axis=1)
+        right = probabilities.argmax(1) == self.manifest.labels[self.split.validation]
+        return float(right.mean()) if len(right) else None
+
+
+def has_curve(positive: np.ndarray) -> bool:
+    """Return whether a class has a ROC curve: some clips are of it, and some are not."""
+    return bool(positive.any() and not positive.all())
+
+
+def score_clips(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+    """Return accuracy, macro F1, macro one-vs-rest ROC-AUC, the F1 of each class, and the confusion of clips."""
+    answers, every = probabilities.argmax(1), range(probabilities.shape[1])
+    curves = [label for label in every if has_curve(labels == label)]
+    areas = [roc_auc_score(labels == label, probabilities[:, label]) for label in curves]
+    return {
+        "accuracy": float(np.mean(labels == answers)),
+        "macro_f1": float(f1_score(labels, answers, average="macro", zero_division=0.0)),
+        "macro_auc": float(np.mean(areas)) if areas else None,
+        "f1": f1_score(labels, answers, labels=every, average=None, zero_division=0.0).tolist(),
+        "confusion": confusion_matrix(labels, answers, labels=every).tolist(),
+    }
+
+
+def write_result(folder: Path, result: TrainingResult) -> None:
+    """Write MODEL/PROTOCOL-FOLD-SEED/ with history.jsonl, predictions.csv and metrics.json."""
+    own, split = folder / result.preset.name / result.cell, result.split
+    own.mkdir(parents=True, exist_ok=True)
+    (own / "history.jsonl").write_text("".join(json.dumps(record) + "\n" for record in result.history))
+    scores = {"test": result.test, "validation_accuracy": result.validation_accuracy}
+    (own / "metrics.json").write_text(json.dumps({**scores, "parameters": result.num_parameters}, indent=1))
+    sets = ["validation"] * len(split.validation) + ["test"] * len(split.test)
+    with (own / "predictions.csv").open("w", newline="", encoding="utf-8", errors="surrogatepass") as file:
+        table = csv.writer(file)
+        table.writerow(("clip", "set", "label", "start_s", *result.manifest.categories))
+        starts_s = window_starts_s(result.preset, result.manifest.clip_s)
+        for index, name, windows in zip(split.scored, sets, result.probabilities.tolist(), strict=True):
+            clip = result.manifest.clips[index]
+            for start_s, row in zip(starts_s, windows, strict=True):
+                numbers = [f"{number:.7g}" for number in (start_s, *row)]
+                table.writerow((clip.name, name, clip.category, *numbers))
+
+
+def compare(results: Sequence[TrainingResult], out: Path) -> str:
+    """Write results.csv, one row a model under a protocol, and a figure of each; return both tables as lines."""
+    (out / "figures").mkdir(parents=True, exist_ok=True)
+    rows, confusions = [], []
+    for protocol, model in dict.fromkeys((result.split.protocol, result.preset.name) for result in results):
+        own = [result for result in results if (result.split.protocol, result.preset.name) == (protocol, model)]
+        accuracies = [result.test["accuracy"] for result in own]
+        spread = float(np.std(accuracies, ddof=1)) if len(own) > 1 else None
+        kinds = [[result.test[name] for result in own] for name in ("macro_f1", "macro_auc")]
+        kinds.append([result.validation_accuracy for result in own])
+        means = [float(np.mean(values)) if None not in values else None for values in kinds]
+        rows.append((protocol, model, len(own), own[0].num_parameters, float(np.mean(accuracies)), spread, *means))
+        confusion = np.sum([result.test["confusion"] for result in own], axis=0)
+        draw(own, confusion).savefig(out / "figures" / f"{model}-{protocol}.png", dpi=150)
+        confusions.append(f"\n{model}, {protocol}: rows are true classes, columns answers\n{confusion}")
+    with (out / "results.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([COLUMNS, *rows])
+    return "\n".join([*map(_aligned, [COLUMNS, *rows]), *confusions])
+
+
+def _aligned(row: Sequence[Any]) -> str:
+    cells = [f"{value:.4f}" if isinstance(value, float) else "-" if value is None else str(value) for value in row]
+    return "".join(f"{cell:>{24 if column == 1 else 12}}" for column, cell in enumerate(cells))
+
+
+def draw(own: Sequence[TrainingResult], confusion: np.ndarray) -> Figure:
+    """Draw a model under a protocol, over all its cells: learning curves, F1 of each class, confusion and ROC."""
+    figure, categories = Figure(figsize=(18, 11), layout="constrained"), own[0].manifest.categories
+    names = [category.replace("$", r"\$") for category in categories]
+    losses, accuracies, f1s, confused, rocs, rest = figure.subplots(2, 3).flat
+    for axes, quantity in ((losses, "loss"), (accuracies, "accuracy")):
+        for number, result in enumerate(own):
+            for name, style in (("train", "-"), ("validation", "--")):
+                values = [record.get(f"{name}_{quantity}", np.nan) for record in result.history]
+                axes.plot(range(1, len(values) + 1), values, style, color=f"C{number}", label=f"{name}, {result.cell}")
+        axes.set(xlabel="epoch", ylabel=quantity)
+    rest.set_axis_off()
+    rest.legend(*losses.get_legend_handles_labels(), loc="center")
+    f1s.barh(names, np.mean([result.test["f1"] for result in own], axis=0))
+    f1s.set(xlabel="F1 on the test clips", xlim=(0, 1))
+    ConfusionMatrixDisplay(confusion, display_labels=names).plot(ax=confused, colorbar=False, xticks_rotation=90)
+    labels, probabilities = (np.concatenate(parts) for parts in zip(*(result.tested for result in own), strict=True))
+    for label, name in enumerate(names):
+        if has_curve(labels == label):
+            RocCurveDisplay.from_predictions(labels == label, probabilities[:, label], name=name, ax=rocs)
+    return figure
