@@ -86,17 +86,17 @@ class Display(Progress):
             return self._bar(self.stage_share, self.stage)
         shares = sum(running.epoch / running.num_epochs for running in self.running.values())
         left = self.left_s()
-        words = f"{self.num_ended} of {self.num_cells} cells   {duration(self.clock() - self.started_s)}"
+        text = f"{self.num_ended} of {self.num_cells} cells   {duration(self.clock() - self.started_s)}"
         if left:
-            words += f", about {_roughly(left)} left"
-        return Group(self._bar((self.num_ended + shares) / self.num_cells, words), self._cells())
+            text += f", about {_roughly(left)} left"
+        return Group(self._bar((self.num_ended + shares) / self.num_cells, text), self._cells())
 
-    def _bar(self, share: float, words: str) -> RenderableType:
+    def _bar(self, share: float, text: str) -> RenderableType:
         grid = Table.grid(padding=(0, 1), expand=True)
         grid.add_column(no_wrap=True, max_width=20)
         grid.add_column(ratio=1, min_width=4)
         grid.add_column(no_wrap=True)
-        grid.add_row(Text(self.title, "bold"), ProgressBar(total=1.0, completed=share), Text(words))
+        grid.add_row(Text(self.title, "bold"), ProgressBar(total=1.0, completed=share), Text(text))
         return grid
 
     def _cells(self) -> RenderableType:

@@ -141,11 +141,11 @@ def percent(record: Mapping[str, Any], name: str) -> str:
 
 def ending(cell: CellName, running: Running, clock: Callable[[], float], width: int) -> str:
     """Return one line that says how a finished cell did in its last epoch, its name padded to a width."""
-    words = [f"{cell!s:<{width}}  {duration(clock() - running.since_s):>11}"]
+    parts = [f"{cell!s:<{width}}  {duration(clock() - running.since_s):>11}"]
     for name in ("train", "validation"):
         if f"{name}_accuracy" in running.record:
-            words.append(f"{name} {percent(running.record, f'{name}_accuracy'):>5} %")
-    return "  ".join(words)
+            parts.append(f"{name} {percent(running.record, f'{name}_accuracy'):>5} %")
+    return "  ".join(parts)
 
 
 class Lines(Progress):

@@ -27,7 +27,7 @@ def search(
     ] = None,
     data: studies.Data = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="The folder. [default: runs/search-NAME]")] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="Sets to try. [default: as the space says]")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Number of trials. [default: as the space says]")] = None,
     workers: studies.Workers = None,
     storage: Annotated[
         str | None,
@@ -93,7 +93,7 @@ def _watched(title: str, level: int) -> Iterator[SearchListener]:
         console = Console(stderr=True)
         with console.status(Text(f"search {title}")) as status:
             yield SearchLines(
-                lambda line: console.print(Text(line), soft_wrap=True), level, lambda words: status.update(Text(words))
+                lambda line: console.print(Text(line), soft_wrap=True), level, lambda text: status.update(Text(text))
             )
     else:
         yield SearchLines(say, level)

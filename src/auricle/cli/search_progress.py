@@ -47,7 +47,7 @@ class SearchLines(SearchListener):
     """
 
     def __init__(
-        self, write: Callable[[str], object], level: int, show: Callable[[str], object] = lambda words: None
+        self, write: Callable[[str], object], level: int, show: Callable[[str], object] = lambda text: None
     ) -> None:
         self.write = write
         self.level = level
@@ -79,10 +79,10 @@ class SearchLines(SearchListener):
 
     @override
     def epoch(self, cell: CellName, record: Mapping[str, Any]) -> None:
-        words = f"{cell}  epoch {record['epoch']}  validation {percent(record, 'validation_accuracy')} %"
+        text = f"{cell}  epoch {record['epoch']}  validation {percent(record, 'validation_accuracy')} %"
         if self.level > 0:
-            self.write(words)
-        self.show(words)
+            self.write(text)
+        self.show(text)
 
     @override
     def tried(self, number: int, entries: Sequence[Entry]) -> None:

@@ -52,8 +52,8 @@ def print_status(folder: Path, as_json: bool) -> None:
 def _print_search(console: Console, search: SearchStatus) -> None:
     ended = sum(search.counts[state] for state in ("done", "pruned", "failed"))
     counts = ", ".join(f"{num} {state}" for state, num in search.counts.items() if num) or "none begun"
-    words = f"{ended} of {search.num_trials} trials ended: {counts}{_left(search.left_s)}"
-    _print_head(console, f"search {search.name}", search.running, words, ended == search.num_trials)
+    text = f"{ended} of {search.num_trials} trials ended: {counts}{_left(search.left_s)}"
+    _print_head(console, f"search {search.name}", search.running, text, ended == search.num_trials)
     if search.best:
         score = f"validation loss {search.best['loss']:.3f}, {100 * search.best['accuracy']:.1f} %"
         so_far = "" if ended == search.num_trials else " so far"
@@ -65,8 +65,8 @@ def _print_search(console: Console, search: SearchStatus) -> None:
 def _print_study(console: Console, study: StudyStatus) -> None:
     counts = ", ".join(f"{study.num(state)} {state}" for state in STATES[1:] if study.num(state))
     num_done = study.num("done")
-    words = f"{num_done} of {len(study.cells)} cells done{'; ' if counts else ''}{counts}{_left(study.left_s)}"
-    _print_head(console, f"study {study.name}", study.running, words, num_done == len(study.cells))
+    text = f"{num_done} of {len(study.cells)} cells done{'; ' if counts else ''}{counts}{_left(study.left_s)}"
+    _print_head(console, f"study {study.name}", study.running, text, num_done == len(study.cells))
     table = plain_table()
     table.add_column("model", overflow="fold")
     for title in STATES:
@@ -81,9 +81,9 @@ def _print_study(console: Console, study: StudyStatus) -> None:
         console.print(_cells_table(shown))
 
 
-def _print_head(console: Console, title: str, running: bool, words: str, over: bool) -> None:
+def _print_head(console: Console, title: str, running: bool, text: str, over: bool) -> None:
     state = "finished" if over else "running" if running else "not running"
-    console.print(Text.assemble((title, "bold"), f", {state}: {words}"))
+    console.print(Text.assemble((title, "bold"), f", {state}: {text}"))
 
 
 def _left(left_s: float | None) -> str:

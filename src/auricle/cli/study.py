@@ -33,10 +33,10 @@ Out = Annotated[Path | None, typer.Option(metavar="DIR", help="The study's folde
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes that train at a time. [default: one a core; on a GPU one]")
 ]
-Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="What to train on.")]
+Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Device.")]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, help="Processor threads of each. [default: the cores divided; with --ray 1]"),
+    typer.Option(min=1, help="CPU threads per worker. [default: the cores divided; with --ray 1]"),
 ]
 Ray = Annotated[
     str | None, typer.Option(metavar="auto|HOST:PORT", help="Train on a Ray cluster (pip install 'auricle[ray]').")
@@ -60,7 +60,7 @@ GroupBy = Annotated[
 ]
 AllowSplitGroups = Annotated[
     bool,
-    typer.Option("--allow-split-groups", help="Go on where folds split a group; results are stamped as leaky."),
+    typer.Option("--allow-split-groups", help="Allow folds that split a group; results are marked as leaky."),
 ]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Do not write the report.")]
 

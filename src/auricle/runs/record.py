@@ -64,7 +64,7 @@ def check_same(old: Description, models: Mapping[str, Preset], digests: Mapping[
         was, now = dict(old["models"][name]), models[name].model_dump(mode="json", exclude={"about"})
         with contextlib.suppress(ValueError):  # a field that came to auricle since then has its default
             was = Preset.model_validate(was).model_dump(mode="json")
-        was.pop("about", None)  # words, which change no number
+        was.pop("about", None)  # text, which changes no number
         if was != now:
             field, before, after = _first_difference(was, now)
             raise UsageError(f"{out} holds {name} with {field} {before!r}, not {after!r}; choose another --out")

@@ -181,14 +181,14 @@ def _run_trials(
     try:
         run_jobs(source, Workers(num_workers, record.folder / "workers.log"), listener)
     except BaseException:
-        with contextlib.suppress(AuricleError):  # where not even this can be told, the next start finds out
+        with contextlib.suppress(AuricleError):  # where not even this can be written, the next start finds out
             trials.stop()
             record.write()
         raise
 
 
 def _best_study(space: Space, best: Entry) -> StudyConfig:
-    """Return the study of the best set alone: trained afresh, and tested on the fold that no trial heard."""
+    """Return the study of the best set alone: trained afresh, and tested on the fold that no trial saw."""
     start = str(best["values"].get(MODEL, next(iter(space.presets))))
     name = f"{start}-trial-{best['number']}"
     about = f"{start} with the best of {space.num_trials} sets of the search {space.config.name}"

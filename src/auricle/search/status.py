@@ -46,15 +46,15 @@ def read_search_status(folder: Path) -> SearchStatus | None:
     Raises:
         RefusedError: its record is damaged.
     """
-    place = StudyFolder(folder / "search")
-    record = read_record(place.folder)
+    own_folder = StudyFolder(folder / "search")
+    record = read_record(own_folder.folder)
     if record is None:
         return None
-    running = runs.owner(place.folder) is not None
+    running = runs.owner(own_folder.folder) is not None
     entries: list[Entry] = record["trials"]
     states = [_state(entry, running) for entry in entries]
     unfinished = [entry for entry, state in zip(entries, states, strict=True) if state in ("running", "stopped")]
-    cells = [cell for entry in unfinished for cell in _cells(place, record, entry, running)]
+    cells = [cell for entry in unfinished for cell in _cells(own_folder, record, entry, running)]
     counts = {state: states.count(state) for state in ("done", "pruned", "failed", "running", "stopped")}
     left_s = _left_s(entries, len(unfinished), record["num_trials"]) if running else None
     return SearchStatus(record["name"], running, record["num_trials"], counts, tuple(cells), best_of(entries), left_s)
@@ -66,11 +66,11 @@ def _state(entry: Entry, running: bool) -> str:
     return "running" if running and entry["state"] == "running" else "stopped"
 
 
-def _cells(place: StudyFolder, record: dict[str, Any], entry: Entry, running: bool) -> list[CellStatus]:
+def _cells(own_folder: StudyFolder, record: dict[str, Any], entry: Entry, running: bool) -> list[CellStatus]:
     """Return the cells of a trial that have begun and are not done."""
     epochs = record["epochs"]
     trained = entry["values"].get("training.epochs") or epochs.get(entry["values"].get(MODEL)) or max(epochs.values())
-    own = [cell for cell in place.cells() if cell.name.model == f"trial-{entry['folder']}" and not cell.done]
+    own = [cell for cell in own_folder.cells() if cell.name.model == f"trial-{entry['folder']}" and not cell.done]
     return [cell_status(cell, trained, running=running) for cell in own]
 
 

@@ -73,7 +73,7 @@ def mfcc_statistics(recordings: Recordings) -> np.ndarray:
     """Return mean and spread of each coefficient, and the spread of its changes: (N, 3 x coefficients)."""
     maker = FrameMaker(AudioConfig(sample_rate_hz=recordings.sample_rate_hz), FRONTEND)
     clips = range(len(recordings.waveforms))
-    return np.stack(list(in_threads(lambda place: _statistics(maker, recordings.waveforms[place]), clips)))
+    return np.stack(list(in_threads(lambda index: _statistics(maker, recordings.waveforms[index]), clips)))
 
 
 def _statistics(maker: FrameMaker, waveform: np.ndarray) -> np.ndarray:

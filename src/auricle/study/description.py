@@ -25,9 +25,9 @@ def write_record(
         study: its folder.
         plan: of the cells asked for.
         changes: whether cells are to be trained or taken over.
-        device: as `describe_study`.
-        command: as `describe_study`.
-        cluster: as `describe_study`.
+        device: what is trained on; None where nothing is, and the machine of before stays.
+        command: that asks for the cells; it comes after those of before.
+        cluster: in words.
 
     Raises:
         UsageError: the folder holds another study, or a model does not build; nothing is written.
@@ -38,7 +38,7 @@ def write_record(
         records.check_same(old, plan.presets, plan.digests, study.folder)
     layers = {name: _layers_of(plan, name) for name in plan.presets if not study.model(name).exists()}
     if changes or not old or records.asks_for_more(old, plan.config):
-        records.write_description(study, describe_study(plan, old, device, command, cluster))
+        records.write_description(study, _describe_study(plan, old, device, command, cluster))
     recordings = plan.recordings_of(plan.config.models[0])
     if not study.manifest.exists():
         records.write_manifest(study, recordings.manifest)
@@ -55,18 +55,10 @@ def _layers_of(plan: Plan, model: str) -> dict[str, Any]:
     return describe(plan.presets[model], len(plan.manifest.categories), plan.manifest.clip_s)
 
 
-def describe_study(
-    plan: Plan, old: Description | None, device: str | None, command: str, cluster: str | None = None
+def _describe_study(
+    plan: Plan, old: Description | None, device: str | None, command: str, cluster: str | None
 ) -> Description:
-    """Return what study.yaml says: the study with what it had before, its dataset, and what it runs on now.
-
-    Args:
-        plan: of the cells asked for.
-        old: what the file said before.
-        device: what is trained on; None where nothing is, and the machine of before stays.
-        command: that asks for them; it comes after those of before.
-        cluster: in words.
-    """
+    """Return what study.yaml says: the study with what it had before, its dataset, and what it runs on now."""
     before = StudyConfig.model_validate(old["study"]) if old else None
     ran_on: Description = {"versions": versions(), "machine": machine(device or "cpu"), "commit": commit()}
     if cluster:

@@ -29,7 +29,7 @@ class CellStatus:
         epoch: the last one that is finished, 0 before that.
         epochs: of the whole training.
         seconds: of the epochs so far.
-        left_s: until it is done, where that can be told; of a waiting cell too.
+        left_s: until it is done, where that is known; of a waiting cell too.
         train_accuracy: after the last epoch, in 0..1.
         validation_accuracy: the same, where the protocol has a validation set.
         cause: why it failed.

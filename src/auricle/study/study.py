@@ -139,7 +139,7 @@ def check_folder(out: Path) -> None:
         raise UsageError(f"{out} is a file; --out names a folder")
     strangers = [path.name for path in out.iterdir() if path.name not in (".lock", "search")] if out.exists() else []
     if strangers and not StudyFolder(out).description.exists():
-        raise UsageError(f"{out} holds {strangers[0]!r} and no study; choose another --out")
+        raise UsageError(f"{out} contains files that are not a study (first: {strangers[0]}); choose another --out")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
     source ("what comes next")  ->  loop  ->  pool ("where it is trained")
                                     loop  <-  events: started, epoch, note, ended
-    listener ("who is told")    <-
+    listener ("who watches")    <-
 
 A pool trains in this process, in worker processes or on a cluster; a source is the cells of a study or the trials of a
 search.

@@ -11,7 +11,6 @@ from typing import Any
 
 from typing_extensions import override
 
-from auricle.data.cache import Recordings
 from auricle.errors import MachineError
 from auricle.runs import CellName
 from auricle.work.jobs import Fit, Job, clear_cell, record_failure
@@ -149,11 +148,10 @@ class RayPool(Pool):
         """Send the waveforms along from now on: each node gets them once."""
         import ray
 
-        recordings: Recordings = job.recordings
-        if recordings.digest not in self._waveforms:
+        if job.recordings.digest not in self._waveforms:
             text = "nodes do not see the cache of recordings: sending them through Ray's object store"
             on_event(Event("note", job, text))
-            self._waveforms[recordings.digest] = ray.put(recordings.waveforms)
+            self._waveforms[job.recordings.digest] = ray.put(job.recordings.waveforms)
 
     def _collect(self, on_event: OnEvent) -> None:
         """Find the tasks that have ended, and those among them that took their cell with them."""
