@@ -30,9 +30,9 @@ from auricle.runs import CellName, StudyFolder
 from auricle.training.fit import fit_cell
 from auricle.work.jobs import Job
 from auricle.work.loop import JobQueue, Pool, WorkListener, run_jobs
-from auricle.work.pool import Workers
 from auricle.work.ray.cluster import RayOptions, connected
 from auricle.work.ray.pool import RayPool
+from auricle.work.workers import Workers
 from measure import in_turn, publish, ratio, recordings_here, seconds, table
 
 

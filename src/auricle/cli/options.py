@@ -6,11 +6,15 @@ import contextlib
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from auricle.errors import UsageError
+from auricle.errors import UsageError, choices
+
+if TYPE_CHECKING:
+    from auricle.config import StudyConfig
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
 Verbose = Annotated[
@@ -79,3 +83,50 @@ def say(line: str) -> None:
     """Write one line to standard error; if nobody reads it any more, the work goes on all the same."""
     with contextlib.suppress(OSError):
         print(line, file=sys.stderr, flush=True)
+
+
+def protocol_names(text: str | None) -> tuple[str, ...] | None:
+    """Read `a,b` as protocols; None stays None.
+
+    Raises:
+        UsageError: no such protocol.
+    """
+    from auricle.config import ProtocolName
+
+    asked = words(text)
+    for protocol in asked or ():
+        if protocol not in get_args(ProtocolName):
+            raise choices("protocol", protocol, list(get_args(ProtocolName)))
+    return asked
+
+
+def resolve(
+    config: StudyConfig, data: str | None, assignments: list[str] | None, **changes: Any
+) -> tuple[StudyConfig, Path | None]:
+    """Return the study as asked for, and the folder of named datasets if `--data` names that.
+
+    Raises:
+        UsageError: no such field, or a value out of range.
+    """
+    from auricle.config import parse_overrides, revalidated
+
+    source, root = find_data(data, config.data)
+    overrides = config.overrides | parse_overrides(assignments or ())
+    asked = {field: value for field, value in changes.items() if value is not None}
+    return revalidated(config, data=source, overrides=overrides, **asked), root
+
+
+def find_data(asked: str | None, own: str) -> tuple[str, Path | None]:
+    """Return the source that `--data` means, and the folder of named datasets if it means that.
+
+    A name is a name. A folder in which the study's own dataset lies, itself or below, is where to look for it.
+    Everything else is a person's own recordings.
+    """
+    from auricle.data.datasets import SOURCES, find_dataset
+
+    if asked is None or asked in SOURCES:
+        return asked or own, None
+    named = own in SOURCES and own != "toy"
+    if named and Path(asked).expanduser().is_dir() and find_dataset(own, Path(asked).expanduser()):
+        return own, Path(asked).expanduser()
+    return asked, None

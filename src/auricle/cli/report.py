@@ -106,7 +106,7 @@ def _there(folder: Path, data: str) -> tuple[str, Path | None]:
         UsageError: there is no such source.
         RefusedError: no study, or other recordings than its own.
     """
-    from auricle.cli.resolve import find_data
+    from auricle.cli.options import find_data
     from auricle.runs import StudyFolder
     from auricle.runs.reopen import find_recordings, study_config
 
@@ -120,7 +120,7 @@ def _probe(study: Path, source: str | None, root: Path | None, tell: Callable[[s
     """Find out what the models use and what people heard; return what could not be, and why."""
     from auricle.probes.probe import probe_study
     from auricle.runs import StudyFolder
-    from auricle.runs.human_labels import keep_human_labels
+    from auricle.runs.record import keep_human_labels
 
     note = keep_human_labels(StudyFolder(study), source=source, root=root)
     return [*([note] if note else []), *probe_study(study, source=source, root=root, on_progress=tell)]

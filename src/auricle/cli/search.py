@@ -15,8 +15,8 @@ from auricle.cli import study as studies
 from auricle.cli.options import Json, Quiet, Set, Verbose, required, say, verbosity
 
 if TYPE_CHECKING:
-    from auricle.search.listener import SearchListener
     from auricle.search.search import SearchResult
+    from auricle.study.listener import Listener
 
 
 def search(
@@ -49,7 +49,7 @@ def search(
 
     A search that was stopped goes on where it stood. The test fold is not even loaded before the best set is known.
     """
-    from auricle.cli.resolve import find_data
+    from auricle.cli.options import find_data
     from auricle.config import parse_overrides, revalidated
     from auricle.search.search import run_search
     from auricle.search.space import load_space, space_names
@@ -79,13 +79,13 @@ def search(
 
 
 @contextlib.contextmanager
-def _watched(title: str, level: int) -> Iterator[SearchListener]:
+def _watched(title: str, level: int) -> Iterator[Listener]:
     """Give the listener for this standard error: lines, with a line of progress below them on a terminal."""
     from auricle.cli.search_progress import SearchLines
-    from auricle.search.listener import SearchListener
+    from auricle.study.listener import Listener
 
     if level < 0:
-        yield SearchListener()
+        yield Listener()
     elif sys.stderr.isatty() and level == 0:
         from rich.console import Console
         from rich.text import Text

@@ -10,8 +10,8 @@ from typing_extensions import override
 
 from auricle.cli.progress import duration, percent
 from auricle.runs import CellName
-from auricle.search.listener import SearchListener
 from auricle.search.record import Entry, best_of
+from auricle.study.listener import Listener
 
 ENDED = ("done", "pruned", "failed")
 
@@ -37,7 +37,7 @@ def counts(entries: Sequence[Entry]) -> str:
     return f"{len(entries)} trials ({', '.join(f'{num} {state}' for state, num in number.items())})"
 
 
-class SearchLines(SearchListener):
+class SearchLines(Listener):
     """One line a trial; with `level` 1 also its values and every epoch.
 
     Args:

@@ -17,7 +17,7 @@ from auricle.cli.results import plain_table
 from auricle.errors import RefusedError
 
 if TYPE_CHECKING:
-    from auricle.search.status import SearchStatus
+    from auricle.search.record import SearchStatus
     from auricle.study.status import CellStatus, State, StudyStatus
 
 SHOWN: tuple[State, ...] = ("running", "stopped", "failed")
@@ -30,7 +30,7 @@ def print_status(folder: Path, as_json: bool) -> None:
     Raises:
         RefusedError: the folder holds neither study nor search.
     """
-    from auricle.search.status import read_search_status
+    from auricle.search.record import read_search_status
     from auricle.study.status import read_status
 
     if not folder.exists() and (Path("runs") / folder).is_dir():

@@ -12,8 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auricle.cli.options import Json, Quiet, Set, Verbose, numbers, required, say, verbosity, words
-from auricle.cli.resolve import protocol_names, resolve
+from auricle.cli.options import (
+    Json,
+    Quiet,
+    Set,
+    Verbose,
+    numbers,
+    protocol_names,
+    required,
+    resolve,
+    say,
+    verbosity,
+    words,
+)
 from auricle.errors import UsageError
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import yaml
 
 from auricle.config import Preset, StudyConfig
 from auricle.data.cache import Recordings
+from auricle.data.judgements import find_judgements, read_judgements
 from auricle.data.manifest import Clip, Manifest
 from auricle.errors import RefusedError, UsageError
 from auricle.files import mark, read_marked, write_bytes
@@ -186,3 +188,33 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
     writer.writerow(header)
     writer.writerows(rows)
     write_bytes(path, text.getvalue().encode("utf-8", "surrogatepass"))
+
+
+def keep_human_labels(study: StudyFolder, *, source: str | None = None, root: Path | None = None) -> str | None:
+    """Write dataset/human.csv where the study's dataset is found and brings it, and it is not there yet.
+
+    Args:
+        study: with its study.yaml and its manifest.
+        source: where a person's own recordings lie now; None: where they lay.
+        root: where named datasets lie; None: as `load_manifest` says.
+
+    Returns:
+        Why it was left out, for a person to read; None where there is nothing to say.
+
+    Raises:
+        RefusedError: study.yaml is damaged.
+        MachineError: the disk refuses.
+    """
+    description = read_description(study)
+    if study.judgements.exists() or description is None or not study.manifest.exists():
+        return None
+    table = find_judgements(source or StudyConfig.model_validate(description["study"]).data, root)
+    if table is None:
+        return None
+    try:
+        found = read_judgements(table, {clip.name: clip.category for clip in read_clips(study)})
+    except RefusedError as error:
+        return f"what people heard is left out: {error}"
+    if found:
+        write_csv(study.judgements, ("clip", "heard_as", "count"), map(astuple, found))
+    return None

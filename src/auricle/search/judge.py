@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from optuna import Trial
+from optuna.pruners import BasePruner
 
 from auricle import runs
 from auricle.config import Preset
@@ -13,9 +16,6 @@ from auricle.runs import Cell
 from auricle.runs.plan import num_epochs
 from auricle.search.storage import TrialStorage, open_storage, storage_errors, trials_in
 from auricle.work.jobs import Fit, OnEpoch
-
-if TYPE_CHECKING:
-    from optuna.pruners import BasePruner
 
 
 class PrunedError(AuricleError):
@@ -32,31 +32,17 @@ def fit_judged(
     recordings: Recordings,
     split: Split,
     *,
-    device: str,
-    threads: int | None,
     on_epoch: OnEpoch | None,
+    **on: Any,
 ) -> None:
     """Train one cell and report its validation loss after every epoch, from the first one on if it goes on.
 
-    Args:
-        fit: trains the cell.
-        storage: where the trials are kept.
-        trial_id: of the trial that the cell belongs to.
-        pruner: compares it with others at the same epoch.
-        cell: and the rest: as `Fit` says.
-        preset: of the trial.
-        recordings: without the test fold.
-        split: of the first validation fold.
-        device: as for `fit`.
-        threads: as for `fit`.
-        on_epoch: told of each epoch before it is judged.
+    The rest is as `Fit` says; `on_epoch` is told of each epoch before that is judged.
 
     Raises:
         PrunedError: the trial need not go on.
         MachineError: the storage cannot be reached, or the disk refuses.
     """
-    from optuna import Trial
-
     study = trials_in(open_storage(storage), storage, pruner=pruner)
     with storage_errors(storage):
         trial = Trial(study, trial_id)
@@ -80,4 +66,4 @@ def fit_judged(
 
     for record in runs.read_history(cell):
         report(record)
-    fit(cell, preset, recordings, split, device=device, threads=threads, on_epoch=judge)
+    fit(cell, preset, recordings, split, on_epoch=judge, **on)

@@ -1,4 +1,4 @@
-"""The jobs of a search: the folds of its trials, of which each free worker takes the next.
+"""What a search trains: the folds of its trials, of which each free worker takes the next, without the test fold.
 
 The first validation fold of a trial is judged epoch by epoch; a trial that survives it trains on the others to the end.
 """
@@ -9,22 +9,55 @@ import json
 import statistics
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 from typing_extensions import override
 
 from auricle import files, runs
+from auricle.data.folds import Split, make_splits
+from auricle.data.manifest import Manifest
 from auricle.errors import AuricleError, MachineError
 from auricle.runs import Cell
 from auricle.search.judge import PrunedError, fit_judged
-from auricle.search.listener import SearchListener
 from auricle.search.trials import Begun, Trials
+from auricle.study.listener import Listener
 from auricle.work.jobs import Fit, Job
 from auricle.work.loop import Source, Task
 
 MakeJobs = Callable[[Begun], Sequence[Job]]
+
+
+@dataclass(frozen=True)
+class SearchClips:
+    """A dataset without the clips of its test fold; each of `folds` validates in turn."""
+
+    manifest: Manifest
+    folds: tuple[int, ...]
+    num_left_out: int
+
+
+def without_test(manifest: Manifest, protocol: str) -> SearchClips:
+    """Leave out the clips that the protocol tests on; nothing is read but the table.
+
+    Raises:
+        RefusedError: the protocol cannot divide the dataset.
+    """
+    splits = make_splits(manifest, protocol)
+    tests = {int(index) for split in splits for index in split.test}
+    clips = tuple(clip for index, clip in enumerate(manifest.clips) if index not in tests)
+    return SearchClips(replace(manifest, clips=clips), tuple(split.fold for split in splits), len(tests))
+
+
+def validation_splits(manifest: Manifest, protocol: str, folds: Sequence[int]) -> list[Split]:
+    """Divide what `without_test` left: each fold in turn validates, the others train, and nothing tests."""
+    validates, nobody = {fold: manifest.folds == fold for fold in folds}, np.array([], np.int64)
+    return [
+        Split(protocol, fold, np.flatnonzero(~who), np.flatnonzero(who), nobody, leaky=False)
+        for fold, who in validates.items()
+    ]
 
 
 @dataclass
@@ -43,15 +76,13 @@ class TrialSource(Source):
     """Trials are begun as workers become free, until none is left.
 
     Args:
-        trials: what to train next, and where to report how it went.
         make_jobs: from a trial to its cells, one a validation fold.
         fit: trains one cell; workers must be able to import it.
-        listener: told what happens.
         on_change: called after a trial has begun or ended.
     """
 
     def __init__(
-        self, trials: Trials, make_jobs: MakeJobs, fit: Fit, listener: SearchListener, on_change: Callable[[], None]
+        self, trials: Trials, make_jobs: MakeJobs, fit: Fit, listener: Listener, on_change: Callable[[], None]
     ) -> None:
         self.trials = trials
         self.make_jobs = make_jobs
@@ -106,8 +137,9 @@ class TrialSource(Source):
     def ended(self, job: Job, cause: str | None) -> None:
         trial = next(trial for trial in self._open if any(own is job for own in trial.jobs))
         trial.num_running -= 1
-        if cause is not None:
-            trial.ending = trial.ending or _why_failed(job.cell)
+        if cause is not None and trial.ending is None:
+            error = json.loads(job.cell.error.read_text(encoding="utf-8"))
+            trial.ending = error["type"], error["cause"]
         if trial.ending:
             trial.left.clear()
         elif job is trial.jobs[0]:
@@ -135,12 +167,6 @@ class TrialSource(Source):
     def _report(self, number: int) -> None:
         self.on_change()
         self.listener.tried(number, self.trials.entries())
-
-
-def _why_failed(cell: Cell) -> tuple[str, str]:
-    """Return the type of the error that ended a cell, and its cause."""
-    error = json.loads(cell.error.read_text(encoding="utf-8"))
-    return error["type"], error["cause"]
 
 
 def _mean_scores(cells: Sequence[Cell]) -> dict[str, Any]:

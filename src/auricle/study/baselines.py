@@ -37,11 +37,6 @@ FRONTEND = FrontendConfig(kind="mfcc", num_bands=40, num_coefficients=NUM_COEFFI
 def run_baselines(study: StudyFolder, recordings: Recordings, splits: Sequence[Split]) -> list[str]:
     """Fit and score every baseline of every split that is not there yet.
 
-    Args:
-        study: where they go.
-        recordings: what they hear.
-        splits: who trains and who tests.
-
     Returns:
         A line for each baseline that failed; the study goes on without it.
 
@@ -117,12 +112,11 @@ def _score_baseline(cell: Cell, split: Split, recordings: Recordings, features: 
     )
     seconds = time.perf_counter() - start
     write_predictions(cell.predictions, predictions)
-    num = _num_parameters(fitted)
     metrics = {
         "cell": str(cell.name),
         "test": score_predictions(predictions, "test"),
         "validation": score_predictions(predictions, "validation"),
-        "parameters": num,
+        "parameters": (num := _num_parameters(fitted)),
         "trainable_parameters": num,
         "multiply_adds": None,
         "seconds": seconds,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Any
 
 from auricle.config import StudyConfig
 from auricle.data.manifest import split_groups
@@ -25,8 +24,8 @@ def write_record(
         study: its folder.
         plan: of the cells asked for.
         changes: whether cells are to be trained or taken over.
-        device: what is trained on; None where nothing is, and the machine of before stays.
-        command: that asks for the cells; it comes after those of before.
+        device: None where nothing is trained, and the machine of before stays.
+        command: comes after those of before.
         cluster: in words.
 
     Raises:
@@ -36,7 +35,11 @@ def write_record(
     old = records.read_description(study)
     if old:
         records.check_same(old, plan.presets, plan.digests, study.folder)
-    layers = {name: _layers_of(plan, name) for name in plan.presets if not study.model(name).exists()}
+    from auricle.model.describe import describe
+
+    num_classes, clip_s = len(plan.manifest.categories), plan.manifest.clip_s
+    new = {name: preset for name, preset in plan.presets.items() if not study.model(name).exists()}
+    layers = {name: describe(preset, num_classes, clip_s) for name, preset in new.items()}
     if changes or not old or records.asks_for_more(old, plan.config):
         records.write_description(study, _describe_study(plan, old, device, command, cluster))
     recordings = plan.recordings_of(plan.config.models[0])
@@ -46,13 +49,6 @@ def write_record(
         records.write_samples(study, recordings)
     for name, content in layers.items():
         write_json(study.model(name), content)
-
-
-def _layers_of(plan: Plan, model: str) -> dict[str, Any]:
-    """Return layers and counts of a model."""
-    from auricle.model.describe import describe
-
-    return describe(plan.presets[model], len(plan.manifest.categories), plan.manifest.clip_s)
 
 
 def _describe_study(

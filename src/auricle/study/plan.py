@@ -23,9 +23,7 @@ class Plan:
 
     Attributes:
         config: the study; its models are names, also where it was asked for a preset's file.
-        presets: of each model, with the study's overrides.
         recordings: by sample rate in Hz, as the models ask for them; the same clips in each.
-        splits: of all protocols.
         cells: what to train, in this order, with the split of each.
     """
 

@@ -11,27 +11,26 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from auricle import runs
+from auricle import files, runs
 from auricle.config import StudyConfig
 from auricle.data.datasets import load_manifest
 from auricle.data.folds import Split
 from auricle.errors import AuricleError, UsageError
-from auricle.runs import Cell, CellName, StudyFolder
-from auricle.runs.human_labels import keep_human_labels
+from auricle.runs import CellName, StudyFolder
 from auricle.runs.plan import num_epochs, same_trainings
-from auricle.runs.record import write_results
+from auricle.runs.record import keep_human_labels, write_results
 from auricle.study.baselines import run_baselines
 from auricle.study.description import write_record
 from auricle.study.estimate import ModelWork, estimate_costs
 from auricle.study.listener import Listener
 from auricle.study.plan import Plan, make_plan, resolve_presets
-from auricle.study.take_over import note_on, take_over
-from auricle.work.jobs import Failures, Fit, Job, real_fit
+from auricle.work.jobs import Failures, Fit, Job, clear_cell, real_fit
 from auricle.work.loop import JobQueue, Pool, run_jobs
 from auricle.work.options import RunOptions, divide, find_device
-from auricle.work.pool import InProcess, Workers
 from auricle.work.ray.cluster import Cluster, RayOptions, connected
+from auricle.work.workers import InProcess, Workers
 
 Beside = Callable[[StudyFolder, bool], AbstractContextManager[None]]
 
@@ -41,7 +40,6 @@ class StudyResult:
     """How a study ended.
 
     Attributes:
-        folder: the study's folder.
         done: the cells asked for that are finished, in the order of the plan.
         failed: those that are not, with the cause of each.
         num_ran: how many were trained now; the others were finished before, or are trainings of those.
@@ -65,14 +63,9 @@ def run_study(
 ) -> StudyResult:
     """Train every cell of a study that is not done, and write its record.
 
-    Args:
-        config: what to train, on what.
-        out: the study's folder; one that exists goes on, and may get more models, protocols and seeds.
-        options: on what it trains, and where its data lie.
-        folds: only these folds of the protocols; None: all.
-        listener: told what happens, in this process.
-        beside: entered, while cells are trained, with the study and whether it changes; such as `tracking.mirrored`.
-        fit: trains one cell; None: `training.fit.fit_cell`.
+    A folder that exists goes on, and may get more models, protocols and seeds. Only some folds of the protocols are
+    trained where `folds` says so. `beside` is entered, while cells are trained, with the study and whether it changes, such as
+    `tracking.mirrored`. `fit`: None for `training.fit.fit_cell`.
 
     Raises:
         UsageError: a name, a field or a value is wrong, or the folder holds another study.
@@ -96,7 +89,7 @@ def run_study(
         _prepare(session, listener, estimates=fit is None)
         try:
             waiting = take_over(study, session.same)
-            with (beside or _nothing)(study, session.changes):
+            with beside(study, session.changes) if beside else nullcontext():
                 failures = {}
                 if session.left:
                     queue = JobQueue(session.jobs, fit or real_fit())
@@ -123,10 +116,6 @@ def _reached(asked: RayOptions | None, listener: Listener) -> Iterator[Cluster |
     with connected(asked) as cluster:
         listener.doing("reading the recordings")
         yield cluster
-
-
-def _nothing(study: StudyFolder, changes: bool) -> AbstractContextManager[None]:
-    return nullcontext()
 
 
 def check_folder(out: Path) -> None:
@@ -183,7 +172,8 @@ class _Session:
 
 def _begin(study: StudyFolder, plan: Plan, options: RunOptions, cluster: Cluster | None) -> _Session:
     """Find out what is left to do, and divide this machine or the cluster among it."""
-    finished = {name for name in plan.cells if _is_done(study.cell(name))}
+    cells = [study.cell(name) for name in plan.cells]  # a damaged metrics.json is refused now, not in hours
+    finished = {cell.name for cell in cells if cell.done and runs.read_metrics(cell)}
     same = same_trainings(plan.cells, finished)
     left = tuple(name for name in plan.cells if name not in finished and name not in same)
     if cluster:
@@ -193,11 +183,6 @@ def _begin(study: StudyFolder, plan: Plan, options: RunOptions, cluster: Cluster
         device = find_device(options.device) if left else options.device
         num_workers, threads = divide(options.workers, device, options.threads, len(left))
     return _Session(study, plan, options, cluster, left, same, device, num_workers, threads)
-
-
-def _is_done(cell: Cell) -> bool:
-    """Return whether a cell is finished; refuse one whose metrics.json is damaged, before hours are spent beside it."""
-    return cell.done and bool(runs.read_metrics(cell))
 
 
 def _prepare(session: _Session, listener: Listener, *, estimates: bool) -> None:
@@ -212,13 +197,13 @@ def _prepare(session: _Session, listener: Listener, *, estimates: bool) -> None:
     if lost := keep_human_labels(study, root=options.root):
         listener.note(lost)
     if left and estimates and session.cluster is None:
-        found = estimate_costs(
-            _works(session), device=session.device, num_workers=session.num_workers, threads=session.threads,
-            doing=listener.doing,
-        )  # fmt: skip
+        on: dict[str, Any] = {"device": session.device, "threads": session.threads}
+        found = estimate_costs(_works(session), **on, num_workers=session.num_workers, doing=listener.doing)
         listener.estimated(found, session.num_workers)
     if session.same:
-        listener.note(note_on(session.same))
+        name, original = next(iter(session.same.items()))
+        such = f"same clips and seed as another ({name} is {original})"
+        listener.note(f"{len(session.same)} of the cells need no training: {such}")
     listener.planned(session.epochs, len(plan.cells) - len(left) - len(session.same), session.num_workers)
 
 
@@ -240,3 +225,29 @@ def _works(session: _Session) -> list[ModelWork]:
         )
         for model, own in splits.items()
     ]
+
+
+def take_over(study: StudyFolder, same: Mapping[CellName, CellName]) -> dict[CellName, CellName]:
+    """Give each cell what its original has written, a failure too; return those whose originals are not finished.
+
+    Raises:
+        MachineError: the disk refuses.
+        RefusedError: what an original has written is damaged.
+    """
+    waiting = {}
+    for name, original in same.items():
+        ours, theirs = study.cell(name), study.cell(original)
+        if theirs.done or theirs.error.exists():
+            clear_cell(ours)
+        if not theirs.done:
+            waiting[name] = original
+            if theirs.error.exists():
+                files.write_bytes(ours.error, theirs.error.read_bytes())
+            continue
+        written = (theirs.config, theirs.history, theirs.predictions, theirs.weights)
+        metrics = runs.read_metrics(theirs, *written)
+        for path in filter(Path.exists, written):
+            files.write_bytes(ours.folder / path.name, path.read_bytes())
+        runs.write_metrics(ours, {**metrics, "cell": str(name), "same_as": str(original)})
+        ours.checkpoint.unlink(missing_ok=True)
+    return waiting

@@ -56,7 +56,6 @@ class Event:
 
     Attributes:
         kind: "died": the process that trained it, which wrote no error.json.
-        job: the job.
         content: of an epoch, its record; of a note, its text; of an end, why the job failed, None where it did not.
     """
 
@@ -119,14 +118,9 @@ class Source:
 
 
 class JobQueue(Source):
-    """Jobs in the order in which they start. One that fails does not keep the others from it.
+    """Jobs in the order in which they start, and which of them failed; the others go on.
 
-    Args:
-        jobs: for other processes, their recordings must be memory maps.
-        fit: trains a cell; a function that workers can import.
-
-    Attributes:
-        failures: the cells that failed, with their causes.
+    For other processes, the recordings must be memory maps, and `fit` a function that they can import.
     """
 
     def __init__(self, jobs: Sequence[Job], fit: Fit) -> None:

@@ -30,11 +30,7 @@ class Attempts:
         self._num_begun = 0
 
     def begin(self, cell: Cell) -> tuple[int, Files]:
-        """Begin another attempt, which alone counts from now on; return its number and the files that it goes on from.
-
-        Raises:
-            MachineError: the checkpoint cannot be read.
-        """
+        """Begin another attempt, which alone counts from now on; return its number and the files that it goes on from."""
         self._num_begun += 1
         self._counting[cell.name] = self._num_begun
         with files.machine_errors(cell.checkpoint, "read"):
@@ -50,11 +46,7 @@ class Attempts:
         return self._counting.get(cell) == number
 
     def keep(self, cell: Cell, number: int, contents: Files) -> bool:
-        """Write what an attempt has after an epoch, and return whether it counts; if not, nothing is written.
-
-        Raises:
-            MachineError: the disk refuses.
-        """
+        """Write what an attempt has after an epoch, and return whether it counts; if not, nothing is written."""
         if not self.counts(cell.name, number):
             return False
         for name in sorted(contents, key=lambda name: name == cell.metrics.name):  # which is written last
@@ -62,11 +54,7 @@ class Attempts:
         return True
 
     def end(self, cell: Cell, number: int, contents: Files) -> bool:
-        """Write what an attempt leaves, done or failed, and return whether it counts; no other one does after it.
-
-        Raises:
-            MachineError: the disk refuses.
-        """
+        """Write what an attempt leaves, done or failed, and return whether it counts; no other one does after it."""
         if not self.keep(cell, number, contents):
             return False
         self.give_up(cell.name)

@@ -52,13 +52,7 @@ class RayOptions:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster that this process is connected to.
-
-    Attributes:
-        asked: how it was asked for.
-        nodes: the resources of each node: CPU, GPU.
-        head: HOST:PORT of the process that holds it together.
-    """
+    """A cluster that this process is connected to: the resources of each node, and HOST:PORT of its head."""
 
     asked: RayOptions
     nodes: tuple[Mapping[str, float], ...]
@@ -101,11 +95,7 @@ class Cluster:
     def divide(self, workers: int | None, device: str, threads: int | None, num_jobs: int) -> tuple[int, int]:
         """Return how many cells train at a time, and the processor threads of each process.
 
-        Args:
-            workers: asked for; None: as many as fit.
-            device: as `device` returns it.
-            threads: asked for; None: one.
-            num_jobs: what there is to do.
+        None: as many workers as fit, of one thread each.
 
         Raises:
             MachineError: not one fits.

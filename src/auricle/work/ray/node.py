@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -24,12 +24,12 @@ import numpy as np
 
 from auricle import files
 from auricle.data.cache import Recordings
-from auricle.errors import MachineError
+from auricle.errors import AuricleError, MachineError
 from auricle.runs import Cell
 from auricle.runs.provenance import versions
 from auricle.work.jobs import Fit, Job, train_job
 from auricle.work.ray.attempts import read_files
-from auricle.work.worker import with_waveforms
+from auricle.work.workers import with_waveforms
 
 Send = Callable[[str, Any], object]
 
@@ -124,3 +124,57 @@ def train_remotely(remote: RemoteJob, recordings: Recordings, send: Send) -> str
 
 def _in_words(versions: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def train_together(
+    remote: RemoteJob, waveforms: Sequence[Any], mailbox: Any, num_workers: int, needs: Mapping[str, float]
+) -> None:
+    """Gather workers, train a cell with them as a task of Ray, and wait until it ends.
+
+    Each worker needs the same resources; `remote.fit` takes a `share`. The rest is as for `train_on_node`.
+
+    Raises:
+        TrainingFailedError: Ray's; a worker failed or was lost.
+    """
+    from ray.train import RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    on_gpus = "GPU" in needs
+    with tempfile.TemporaryDirectory(prefix="auricle-") as folder:
+        TorchTrainer(
+            _train_as_one,
+            train_loop_config={"remote": remote, "waveforms": waveforms, "mailbox": mailbox},
+            scaling_config=ScalingConfig(num_workers=num_workers, use_gpu=on_gpus, resources_per_worker=dict(needs)),
+            torch_config=TorchConfig(backend="nccl" if on_gpus else "gloo"),
+            run_config=RunConfig(name="auricle", storage_path=folder),
+        ).fit()
+
+
+def _train_as_one(config: Mapping[str, Any]) -> None:
+    """Train as one of the workers. All write the same files, each in a folder of its own; the first sends them.
+
+    One that fails says so and ends with an error, which ends the others, as they would wait for it.
+    """
+    import ray
+    import torch
+
+    from auricle.training.share import Share
+
+    remote, (waveforms,) = config["remote"], config["waveforms"]
+    share = Share.of_group()
+    recordings = find_recordings_here(remote.job.recordings, None if waveforms is None else ray.get(waveforms))
+    num_seeing = torch.tensor(int(recordings is not None), device=remote.job.device)
+    share.add_up([num_seeing])
+
+    def send(kind: str, content: Any) -> None:
+        failed = kind == "stopped" or (kind == "ended" and content[0] is not None)
+        if share.rank == 0 or failed:
+            post(config["mailbox"], remote, kind, content)
+
+    if recordings is None or num_seeing < share.size:
+        send("unseen", None)
+        return
+    send("started", socket.gethostname())
+    cause = train_remotely(replace(remote, fit=partial(remote.fit, share=share)), recordings, send)
+    if cause is not None:
+        raise AuricleError(cause)

@@ -18,7 +18,7 @@ from auricle.work.loop import Event, OnEvent, Pool, Task
 from auricle.work.ray.attempts import Attempts
 from auricle.work.ray.cluster import Cluster
 from auricle.work.ray.node import RemoteJob, train_on_node
-from auricle.work.worker import without_waveforms
+from auricle.work.workers import without_waveforms
 
 TICK_S = 0.2  # between two looks at which tasks have ended
 MOST_LOSSES = 3  # of a cell, without an epoch in between
@@ -80,7 +80,7 @@ class RayPool(Pool):
         needs = self.cluster.needs(job.device, job.threads or 1)
         waveforms = self._waveforms.get(job.recordings.digest)
         if self.cluster.asked.together > 1:
-            from auricle.work.ray.together import train_together
+            from auricle.work.ray.node import train_together
 
             task, content = ray.remote(num_cpus=0, max_retries=0)(train_together), [waveforms]
             sent = task.remote(remote, content, self._mailbox, self.cluster.asked.together, needs)
