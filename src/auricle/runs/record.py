@@ -6,7 +6,7 @@ import contextlib
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
@@ -168,13 +168,7 @@ def _result_row(cell: Cell) -> dict[str, Any]:
         sets = {name: metrics[name] or {"clip": {}, "window": {}} for name in ("test", "validation")}
     except (KeyError, TypeError) as error:
         raise RefusedError(f"{cell.metrics} is damaged; delete {cell.folder} and run the study again") from error
-    row = {
-        **metrics,
-        "model": cell.name.model,
-        "protocol": cell.name.protocol,
-        "fold": cell.name.fold,
-        "seed": cell.name.seed,
-    }
+    row = metrics | asdict(cell.name)
     for set_name, scores in sets.items():
         row |= {f"{set_name}_{name}": value for name, value in scores["clip"].items()}
         row[f"{set_name}_window_accuracy"] = scores["window"].get("accuracy")
@@ -193,10 +187,7 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
 def keep_human_labels(study: StudyFolder, *, source: str | None = None, root: Path | None = None) -> str | None:
     """Write dataset/human.csv where the study's dataset is found and brings it, and it is not there yet.
 
-    Args:
-        study: with its study.yaml and its manifest.
-        source: where a person's own recordings lie now; None: where they lay.
-        root: where named datasets lie; None: as `load_manifest` says.
+    `source` and `root` are as for `reopen_cells`.
 
     Returns:
         Why it was left out, for a person to read; None where there is nothing to say.

@@ -63,8 +63,9 @@ def run_search(
 ) -> SearchResult:
     """Try sets of values on the validation folds until every trial has ended. The test fold is not loaded.
 
-    A folder that exists goes on, and may get more trials; `options` holds no cluster. The storage is an Optuna URL, or the
-    path of a journal, that several machines share; None: a journal in the folder. `fit`: None for `training.fit.fit_cell`.
+    A folder that exists goes on, and may get more trials; `options` holds no cluster. The storage is an Optuna URL, or
+    the path of a journal, that several machines share; None: a journal in the folder. `fit` is by default
+    `training.fit.fit_cell`.
 
     Raises:
         UsageError: a name, a field or a value is wrong, or the folder holds something else.

@@ -63,9 +63,9 @@ def run_study(
 ) -> StudyResult:
     """Train every cell of a study that is not done, and write its record.
 
-    A folder that exists goes on, and may get more models, protocols and seeds. Only some folds of the protocols are
-    trained where `folds` says so. `beside` is entered, while cells are trained, with the study and whether it changes, such as
-    `tracking.mirrored`. `fit`: None for `training.fit.fit_cell`.
+    A folder that exists goes on, and may get more models, protocols and seeds; `folds` leaves out the others of the
+    protocols. `beside`, such as `tracking.mirrored`, is entered while cells are trained, with the study and whether it
+    changes. `fit` is by default `training.fit.fit_cell`.
 
     Raises:
         UsageError: a name, a field or a value is wrong, or the folder holds another study.

@@ -92,9 +92,7 @@ class CellMirror:
 
     def _send(self, state: str, epochs: int) -> None:
         history = runs.read_history(self.cell)
-        if history and history[-1]["epoch"] <= epochs and state in ("running", self.tracked.state):
-            return
-        if not history and state in ("running", self.tracked.state):
+        if state in ("running", self.tracked.state) and (not history or history[-1]["epoch"] <= epochs):
             return
         if self.run is None:
             self.run, epochs = self._open(), 0  # a run that is resumed says how far it has come

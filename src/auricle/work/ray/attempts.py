@@ -30,7 +30,7 @@ class Attempts:
         self._num_begun = 0
 
     def begin(self, cell: Cell) -> tuple[int, Files]:
-        """Begin another attempt, which alone counts from now on; return its number and the files that it goes on from."""
+        """Begin another attempt, which alone counts from now on; return its number and the files it goes on from."""
         self._num_begun += 1
         self._counting[cell.name] = self._num_begun
         with files.machine_errors(cell.checkpoint, "read"):

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -44,9 +45,7 @@ class RemoteJob:
     """One attempt at a cell.
 
     Attributes:
-        number: of the attempt.
         job: what to train; its folder is the study's, and its recordings say where their memory map is.
-        fit: trains it.
         files: of the cell, that the attempt goes on from.
         versions: of what shapes a result, where the study is.
     """
@@ -61,10 +60,8 @@ class RemoteJob:
 def train_on_node(remote: RemoteJob, waveforms: np.ndarray | None, mailbox: Any) -> None:
     """Train a cell as a task of Ray.
 
-    Args:
-        remote: what to do.
-        waveforms: of the recordings, (N, T); None: their memory map is to be found.
-        mailbox: a `ray.util.queue.Queue` of (cell, attempt, kind, content).
+    The waveforms of the recordings are (N, T), or None: their memory map is to be found. The mailbox is a Ray queue of
+    (cell, attempt, kind, content).
     """
     send = partial(post, mailbox, remote)
     recordings = find_recordings_here(remote.job.recordings, waveforms)
@@ -101,11 +98,9 @@ def train_remotely(remote: RemoteJob, recordings: Recordings, send: Send) -> str
     here = socket.gethostname()
     try:
         if (found := same_versions()) != remote.versions:
-            raise MachineError(f"has {_in_words(found)}, and the study {_in_words(remote.versions)}; install the same")
-        with (
-            files.machine_errors(Path(tempfile.gettempdir())),
-            tempfile.TemporaryDirectory(prefix="auricle-") as folder,
-        ):
+            has, needs = (", ".join(f"{name} {v}" for name, v in each.items()) for each in (found, remote.versions))
+            raise MachineError(f"has {has}, and the study {needs}; install the same")
+        with files.machine_errors(Path(tempfile.gettempdir())), TemporaryDirectory(prefix="auricle-") as folder:
             cell = Cell(remote.job.cell.name, Path(folder) / "cell")
             for name, content in remote.files.items():
                 files.write_bytes(cell.folder / name, content)
@@ -122,10 +117,6 @@ def train_remotely(remote: RemoteJob, recordings: Recordings, send: Send) -> str
         return str(error)
 
 
-def _in_words(versions: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in versions.items())
-
-
 def train_together(
     remote: RemoteJob, waveforms: Sequence[Any], mailbox: Any, num_workers: int, needs: Mapping[str, float]
 ) -> None:
@@ -140,7 +131,7 @@ def train_together(
     from ray.train.torch import TorchConfig, TorchTrainer
 
     on_gpus = "GPU" in needs
-    with tempfile.TemporaryDirectory(prefix="auricle-") as folder:
+    with TemporaryDirectory(prefix="auricle-") as folder:
         TorchTrainer(
             _train_as_one,
             train_loop_config={"remote": remote, "waveforms": waveforms, "mailbox": mailbox},
