@@ -6,9 +6,8 @@ esc10 ━━━━━━━━━━━━━━━━━━━━╺━━━�
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -34,17 +33,10 @@ class Display(Progress):
         self.stage = ""
         self.stage_share = 0.0
 
-    @contextlib.contextmanager
-    def shown(self) -> Iterator[None]:
-        """Draw until the block ends, and leave nothing but the lines above."""
-        live = Live(
-            get_renderable=self.render,
-            console=self.console,
-            refresh_per_second=REFRESHES_A_SECOND,
-            transient=True,
-        )
-        with live:
-            yield
+    def shown(self) -> Live:
+        """Return what draws while its block runs, and leaves nothing but the lines above."""
+        how: dict[str, Any] = {"refresh_per_second": REFRESHES_A_SECOND, "transient": True}
+        return Live(get_renderable=self.render, console=self.console, **how)
 
     @override
     def note(self, text: str) -> None:
@@ -111,8 +103,8 @@ class Display(Progress):
             grid.add_row(
                 str(cell),
                 f"{running.epoch}/{running.num_epochs}" if running.epoch else "starting",
-                percent(running.record, "train_accuracy"),
-                percent(running.record, "validation_accuracy"),
+                percent(running.record.get("train_accuracy")),
+                percent(running.record.get("validation_accuracy")),
                 _roughly(left) if left else "",
             )
         return grid

@@ -106,15 +106,12 @@ class Progress(Listener):
 
     @override
     def done(self, cell: CellName) -> None:
-        self._end(cell)
+        self.running.pop(cell, None)
+        self.num_ended += 1
 
     @override
     def failed(self, cell: CellName, cause: str) -> None:
-        self._end(cell)
-
-    def _end(self, cell: CellName) -> None:
-        self.running.pop(cell, None)
-        self.num_ended += 1
+        Progress.done(self, cell)
 
     def cell_left_s(self, cell: CellName) -> float | None:
         """Return the seconds that a running cell still needs; None while nothing is known."""
@@ -136,9 +133,9 @@ class Progress(Listener):
         return seconds_left(free, [self._cost_s(cell, num) or 0.0 for cell, num in self.epochs.items()])
 
 
-def percent(record: Mapping[str, Any], name: str) -> str:
-    """Write a share of a record in percent, a dash where it has none."""
-    return f"{100 * record[name]:.1f}" if name in record else "–"
+def percent(share: float | None) -> str:
+    """Write a share in percent, a dash where there is none."""
+    return "–" if share is None else f"{100 * share:.1f}"
 
 
 def ending(cell: CellName, running: Running, clock: Callable[[], float], width: int) -> str:
@@ -146,7 +143,7 @@ def ending(cell: CellName, running: Running, clock: Callable[[], float], width: 
     parts = [f"{cell!s:<{width}}  {duration(clock() - running.since_s):>11}"]
     for name in ("train", "validation"):
         if f"{name}_accuracy" in running.record:
-            parts.append(f"{name} {percent(running.record, f'{name}_accuracy'):>5} %")
+            parts.append(f"{name} {percent(running.record[f'{name}_accuracy']):>5} %")
     return "  ".join(parts)
 
 
@@ -177,10 +174,8 @@ class Lines(Progress):
         super().epoch(cell, record)
         total = self.running[cell].num_epochs
         if self.level > 0 and (record["epoch"] % EPOCHS_A_LINE == 0 or record["epoch"] in (1, total)):
-            scores = (
-                f"train {percent(record, 'train_accuracy')} %, validation {percent(record, 'validation_accuracy')} %"
-            )
-            self.write(f"{cell}  epoch {record['epoch']}/{total}  {scores}")
+            train, validation = (percent(record.get(f"{name}_accuracy")) for name in ("train", "validation"))
+            self.write(f"{cell}  epoch {record['epoch']}/{total}  train {train} %, validation {validation} %")
 
     @override
     def done(self, cell: CellName) -> None:
@@ -210,15 +205,7 @@ def plan_line(num_left: int, num_done: int, num_workers: int) -> str:
     return cells + at_a_time + already
 
 
-COLUMNS = (
-    "model",
-    "cells",
-    "parameters",
-    "M mult.",
-    "s/step",
-    "a cell",
-    "GB",
-)  # M mult.: multiply-adds of a window, millions
+COLUMNS = ("model", "cells", "parameters", "M mult.", "s/step", "a cell", "GB")  # multiply-adds of a window, millions
 WIDTH = 80
 
 
@@ -250,12 +237,5 @@ def estimate_lines(estimates: Sequence[Estimate], num_workers: int) -> list[str]
 
 def _row(each: Estimate) -> tuple[str, ...]:
     step = "–" if each.step_s is None else f"{each.step_s:.2g}" if each.step_s < 10 else f"{each.step_s:.0f}"
-    return (
-        each.model,
-        f"{each.num_cells}",
-        f"{each.parameters:,}",
-        f"{each.multiply_adds / 1e6:,.0f}",
-        step,
-        roughly(each.cell_s),
-        f"{each.memory_gb:.1f}",
-    )
+    counts = (f"{each.num_cells}", f"{each.parameters:,}", f"{each.multiply_adds / 1e6:,.0f}")
+    return (each.model, *counts, step, roughly(each.cell_s), f"{each.memory_gb:.1f}")

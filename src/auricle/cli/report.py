@@ -70,12 +70,8 @@ def build(
 ) -> dict[str, Path]:
     """Look into the models and build the report and the page of mistakes, saying on standard error what is being done.
 
-    Args:
-        study: its folder.
-        level: of what is said.
-        data: where a person says that the recordings lie; then they must lie there.
-        root: where named datasets lie; None: as `load_manifest` says.
-        probes: whether to find out what the models use, where that is not known yet.
+    `data` is where a person says that the recordings lie: then they must lie there. `root` is as for `load_manifest`.
+    With `probes`, what the models use is found out where that is not known yet.
     """
     from auricle.errors import RefusedError, UsageError
     from auricle.report.build import build_report

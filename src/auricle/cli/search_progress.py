@@ -40,10 +40,7 @@ def counts(entries: Sequence[Entry]) -> str:
 class SearchLines(Listener):
     """One line a trial; with `level` 1 also its values and every epoch.
 
-    Args:
-        write: shows a line.
-        level: of what is said.
-        show: keeps one line up to date, on a terminal.
+    `show` keeps one line up to date, on a terminal.
     """
 
     def __init__(
@@ -79,7 +76,7 @@ class SearchLines(Listener):
 
     @override
     def epoch(self, cell: CellName, record: Mapping[str, Any]) -> None:
-        text = f"{cell}  epoch {record['epoch']}  validation {percent(record, 'validation_accuracy')} %"
+        text = f"{cell}  epoch {record['epoch']}  validation {percent(record.get('validation_accuracy'))} %"
         if self.level > 0:
             self.write(text)
         self.show(text)

@@ -116,7 +116,7 @@ def study(
 
     level = verbosity(context, quiet, verbose)
     if status is not None:
-        from auricle.cli.status import print_status
+        from auricle.cli.results import print_status
 
         print_status(status, json)
         return
@@ -216,14 +216,7 @@ def train_and_report(
 ) -> None:
     """Run a study, write its report and print what came out; failed cells make exit code 1.
 
-    Args:
-        config: what to train.
-        out: the study's folder; None: runs/NAME.
-        options: on what it trains, and where its data lie.
-        show: what is shown.
-        folds: only these of the protocols.
-        wandb: online, offline or off; None: as `tracking.choose_mode` says.
-        more: goes into the document for programs.
+    What is in `more` goes into the document for programs. The mode of W&B is chosen by `tracking.choose_mode`.
     """
     from auricle.cli.report import build
     from auricle.cli.results import print_json, print_places, print_results

@@ -14,17 +14,22 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from optuna import Trial
+from optuna.pruners import BasePruner
 from typing_extensions import override
 
 from auricle import files, runs
+from auricle.config import Preset
+from auricle.data.cache import Recordings
 from auricle.data.folds import Split, make_splits
 from auricle.data.manifest import Manifest
 from auricle.errors import AuricleError, MachineError
 from auricle.runs import Cell
-from auricle.search.judge import PrunedError, fit_judged
+from auricle.runs.plan import num_epochs
+from auricle.search.storage import TrialStorage, open_storage, storage_errors, trials_in
 from auricle.search.trials import Begun, Trials
 from auricle.study.listener import Listener
-from auricle.work.jobs import Fit, Job
+from auricle.work.jobs import Fit, Job, OnEpoch
 from auricle.work.loop import Source, Task
 
 MakeJobs = Callable[[Begun], Sequence[Job]]
@@ -75,10 +80,8 @@ class TrialJobs:
 class TrialSource(Source):
     """Trials are begun as workers become free, until none is left.
 
-    Args:
-        make_jobs: from a trial to its cells, one a validation fold.
-        fit: trains one cell; workers must be able to import it.
-        on_change: called after a trial has begun or ended.
+    `make_jobs` gives the cells of a trial, one a validation fold; workers must be able to import `fit`. `on_change` is
+    called after a trial has begun or ended.
     """
 
     def __init__(
@@ -189,3 +192,54 @@ def _remove_weights(cells: Sequence[Cell]) -> None:
         with files.machine_errors(cell.folder):
             for path in (cell.weights, cell.checkpoint):
                 path.unlink(missing_ok=True)
+
+
+class PrunedError(AuricleError):
+    """The trial lags behind the others and ends early; this is no failure."""
+
+
+def fit_judged(
+    fit: Fit,
+    storage: TrialStorage,
+    trial_id: int,
+    pruner: BasePruner,
+    cell: Cell,
+    preset: Preset,
+    recordings: Recordings,
+    split: Split,
+    *,
+    on_epoch: OnEpoch | None,
+    **on: Any,
+) -> None:
+    """Train one cell and report its validation loss after every epoch, from the first one on if it goes on.
+
+    The rest is as `Fit` says; `on_epoch` is told of each epoch before that is judged.
+
+    Raises:
+        PrunedError: the trial need not go on.
+        MachineError: the storage cannot be reached, or the disk refuses.
+    """
+    study = trials_in(open_storage(storage), storage, pruner=pruner)
+    with storage_errors(storage):
+        trial = Trial(study, trial_id)
+    reported: set[int] = set()
+    last = num_epochs(preset, len(split.train), recordings.manifest.clip_s)
+
+    def report(record: dict[str, Any]) -> None:
+        if record["epoch"] not in reported:
+            reported.add(record["epoch"])
+            with storage_errors(storage):
+                trial.report(record["validation_loss"], record["epoch"])
+
+    def judge(record: dict[str, Any]) -> None:
+        if on_epoch:
+            on_epoch(record)
+        report(record)
+        with storage_errors(storage):
+            lags = record["epoch"] < last and trial.should_prune()
+        if lags:
+            raise PrunedError(f"behind the others after epoch {record['epoch']} of {last}")
+
+    for record in runs.read_history(cell):
+        report(record)
+    fit(cell, preset, recordings, split, on_epoch=judge, **on)

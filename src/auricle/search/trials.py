@@ -45,9 +45,8 @@ class Begun:
 class Trials:
     """The trials of one search, as one process sees and moves them.
 
-    Args:
-        owner: a name for this folder on this machine; nobody else has it while its lock is held.
-        shared: whether others may work on the same trials.
+    `owner` names this folder on this machine; nobody else has it while its lock is held. Where trials are `shared`,
+    others may work on them.
     """
 
     def __init__(

@@ -22,10 +22,9 @@ from auricle.runs import CellName, StudyFolder
 from auricle.runs.plan import num_epochs, same_trainings
 from auricle.runs.record import keep_human_labels, write_results
 from auricle.study.baselines import run_baselines
-from auricle.study.description import write_record
 from auricle.study.estimate import ModelWork, estimate_costs
 from auricle.study.listener import Listener
-from auricle.study.plan import Plan, make_plan, resolve_presets
+from auricle.study.plan import Plan, make_plan, resolve_presets, write_record
 from auricle.work.jobs import Failures, Fit, Job, clear_cell, real_fit
 from auricle.work.loop import JobQueue, Pool, run_jobs
 from auricle.work.options import RunOptions, divide, find_device

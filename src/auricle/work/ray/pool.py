@@ -47,9 +47,7 @@ class RayPool(Pool):
 
     Recordings are mapped where a node sees their memory map; else they travel once.
 
-    Args:
-        cluster: connected.
-        most: cells at a time; None: as many as fit, on nodes that come later too.
+    At most so many cells train at a time; None: as many as fit, on nodes that come later too.
     """
 
     def __init__(self, cluster: Cluster, most: int | None = None) -> None:
