@@ -96,12 +96,7 @@ def build(
 
 
 def _there(folder: Path, data: str) -> tuple[str, Path | None]:
-    """Return the source that `--data` means, and the folder of named datasets if it means that, where both are right.
-
-    Raises:
-        UsageError: there is no such source.
-        RefusedError: no study, or other recordings than its own.
-    """
+    """Return the source that `--data` means, and the folder of named datasets if it means that; refuse other data."""
     from auricle.cli.options import find_data
     from auricle.runs import StudyFolder
     from auricle.runs.reopen import find_recordings, study_config

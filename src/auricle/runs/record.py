@@ -110,12 +110,6 @@ def united(old: StudyConfig | None, new: StudyConfig) -> StudyConfig:
     return old.model_copy(update=merged | {"only": only, "allow_split_groups": allowed})
 
 
-def asks_for_more(old: Description, config: StudyConfig) -> bool:
-    """Return whether a study has a model, a protocol or a seed that the one of a folder has not."""
-    before = StudyConfig.model_validate(old["study"])
-    return united(before, config) != before
-
-
 def write_manifest(folder: StudyFolder, manifest: Manifest) -> None:
     """Write the table of clips: clip, category, fold, group."""
     rows = ((clip.name, clip.category, clip.fold, clip.group) for clip in manifest.clips)

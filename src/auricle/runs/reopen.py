@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,9 +31,7 @@ class Reopened:
     split: Split
 
 
-def reopen(
-    folder: Path, *, root: Path | None = None, on_progress: Callable[[int, int], None] | None = None
-) -> Reopened:
+def reopen(folder: Path, *, root: Path | None = None) -> Reopened:
     """Read a cell's preset and find its recordings; it need not be finished.
 
     `root`: where the study's named dataset lies, as `load_manifest` says.
@@ -47,16 +45,11 @@ def reopen(
     except ValueError as error:
         raise RefusedError(f"{folder}: {NOT_A_CELL}") from error
     study = StudyFolder(resolved.parents[2] if len(resolved.parents) > 2 else resolved)
-    return next(reopen_cells(study, [cell], root=root, on_progress=on_progress))
+    return next(reopen_cells(study, [cell], root=root))
 
 
 def reopen_cells(
-    study: StudyFolder,
-    cells: Sequence[Cell],
-    *,
-    source: str | None = None,
-    root: Path | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+    study: StudyFolder, cells: Sequence[Cell], *, source: str | None = None, root: Path | None = None
 ) -> Iterator[Reopened]:
     """Reopen several cells of a study one after the other; recordings are read once for each sample rate.
 
@@ -72,7 +65,7 @@ def reopen_cells(
         rate_hz = preset.audio.sample_rate_hz
         if rate_hz not in found:
             manifest = load_manifest(source or config.data, root=root, group_by=config.group_by)
-            found[rate_hz] = prepare(manifest, sample_rate_hz=rate_hz, skip_bad=True, on_progress=on_progress)
+            found[rate_hz] = prepare(manifest, sample_rate_hz=rate_hz, skip_bad=True)
             _require_own_recordings(study, description, manifest, found[rate_hz].digest)
         manifest = found[rate_hz].manifest
         splits = make_splits(manifest, cell.name.protocol, allow_split_groups=config.allow_split_groups)

@@ -192,12 +192,7 @@ def _unique_name(space: Space, recordings: Mapping[int, Recordings]) -> str:
 
 
 def _write_description(folder: Path, space: Space, name: str, clips: SearchClips, command: str) -> None:
-    """Write search.yaml, having checked that the folder holds no other search.
-
-    Raises:
-        UsageError: it does.
-        RefusedError: the file is damaged.
-    """
+    """Write search.yaml, having checked that the folder holds no other search."""
     path = folder / "search.yaml"
     if path.exists():
         try:

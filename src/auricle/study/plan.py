@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from auricle.config import Preset, StudyConfig, load_preset
 from auricle.data.cache import Recordings, prepare
@@ -19,7 +18,7 @@ from auricle.runs import CellName, StudyFolder, commands_of
 from auricle.runs import record as records
 from auricle.runs.plan import planned_splits, with_splits
 from auricle.runs.provenance import commit, machine, versions
-from auricle.runs.record import Description, united
+from auricle.runs.record import Description
 from auricle.study.listener import Listener
 
 
@@ -120,11 +119,6 @@ def _by_name(config: StudyConfig, presets: Mapping[str, Preset]) -> StudyConfig:
     return config.model_copy(update={"models": tuple(presets), "only": only})
 
 
-def folder_of(config: StudyConfig) -> Path:
-    """Return where a study goes when nobody says: runs/NAME."""
-    return Path("runs") / config.name
-
-
 def write_record(
     study: StudyFolder, plan: Plan, *, changes: bool, device: str | None, command: str, cluster: str | None
 ) -> None:
@@ -145,8 +139,10 @@ def write_record(
     num_classes, clip_s = len(plan.manifest.categories), plan.manifest.clip_s
     new = {name: preset for name, preset in plan.presets.items() if not study.model(name).exists()}
     layers = {name: describe(preset, num_classes, clip_s) for name, preset in new.items()}
-    if changes or not old or records.asks_for_more(old, plan.config):
-        records.write_description(study, _describe_study(plan, old, device, command, cluster))
+    before = StudyConfig.model_validate(old["study"]) if old else None
+    config = records.united(before, plan.config)
+    if changes or config != before:
+        records.write_description(study, _describe_study(plan, config, old, device, command, cluster))
     recordings = plan.recordings_of(plan.config.models[0])
     if not study.manifest.exists():
         records.write_manifest(study, recordings.manifest)
@@ -157,17 +153,16 @@ def write_record(
 
 
 def _describe_study(
-    plan: Plan, old: Description | None, device: str | None, command: str, cluster: str | None
+    plan: Plan, config: StudyConfig, old: Description | None, device: str | None, command: str, cluster: str | None
 ) -> Description:
     """Return what study.yaml says: the study with what it had before, its dataset, and what it runs on now."""
-    before = StudyConfig.model_validate(old["study"]) if old else None
     ran_on: Description = {"versions": versions(), "machine": machine(device or "cpu"), "commit": commit()}
     if cluster:
         ran_on["machine"] |= {"cluster": cluster}
     if old and device is None:
         ran_on = {name: old.get(name, now) for name, now in ran_on.items()}
     return {
-        "study": united(before, plan.config).model_dump(mode="json"),
+        "study": config.model_dump(mode="json"),
         "models": (old["models"] if old else {})
         | {name: preset.model_dump(mode="json") for name, preset in plan.presets.items()},
         "dataset": _describe_dataset(plan, old),

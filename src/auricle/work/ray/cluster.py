@@ -138,32 +138,25 @@ def connected(asked: RayOptions) -> Iterator[Cluster]:
 
 def _probe(address: str) -> None:
     """Connect in a process of its own, as Ray tries for minutes where something else than Ray answers."""
+    advice = "start one with `ray start --head`" if address == "auto" else "see `ray status` on its head"
     try:
         if address != "auto":
             _connect(address)
     except (OSError, OverflowError) as error:
-        raise MachineError(f"no Ray cluster at {address} ({error}); {_advice(address)}") from None
+        raise MachineError(f"no Ray cluster at {address} ({error}); {advice}") from None
     command = [sys.executable, "-c", PROBE, address]
     environment = {**os.environ, "RAY_gcs_server_request_timeout_seconds": "5", "RAY_USAGE_STATS_ENABLED": "0"}
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_S, env=environment)
     except subprocess.TimeoutExpired:
-        raise MachineError(f"no Ray cluster answers at {address}; {_advice(address)}") from None
-    if answer.returncode:
+        raise MachineError(f"no Ray cluster answers at {address}; {advice}") from None
+    if answer.returncode:  # say what the last exception of the traceback said
         lines = answer.stderr.strip().splitlines() or ["no error message"]
-        raise MachineError(f"no Ray cluster at {address} ({_cause(lines)}); {_advice(address)}")
+        starts = [index for index, line in enumerate(lines) if re.match(r"[\w.]+(Error|Exception)\b", line)]
+        cause = " ".join(" ".join(lines[starts[-1] if starts else -1 :]).split())[:300]
+        raise MachineError(f"no Ray cluster at {address} ({cause}); {advice}")
 
 
 def _connect(address: str) -> None:
     host, _, port = address.rpartition(":")
     socket.create_connection((host, int(port)), timeout=CONNECTION_S).close()
-
-
-def _cause(lines: list[str]) -> str:
-    """Return what the last exception of a traceback said, in one line."""
-    starts = [index for index, line in enumerate(lines) if re.match(r"[\w.]+(Error|Exception)\b", line)]
-    return " ".join(" ".join(lines[starts[-1] if starts else -1 :]).split())[:300]
-
-
-def _advice(address: str) -> str:
-    return "start one with `ray start --head`" if address == "auto" else "see `ray status` on its head"

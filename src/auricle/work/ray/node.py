@@ -142,10 +142,7 @@ def train_together(
 
 
 def _train_as_one(config: Mapping[str, Any]) -> None:
-    """Train as one of the workers. All write the same files, each in a folder of its own; the first sends them.
-
-    One that fails says so and ends with an error, which ends the others, as they would wait for it.
-    """
+    """Train as one of the workers. All write the same files; the first sends them. One that fails ends the others."""
     import ray
     import torch
 
