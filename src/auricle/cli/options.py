@@ -69,12 +69,10 @@ class ClusterOptions:
 
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="The study's folder. [default: runs/NAME]")] = None
     allow_split_groups: Annotated[
-        bool,
-        typer.Option("--allow-split-groups", help="Allow folds that split a group; results are marked as leaky."),
+        bool, typer.Option("--allow-split-groups", help="Allow folds that split a group; results are marked as leaky.")
     ] = False
     threads: Annotated[
-        int | None,
-        typer.Option(min=1, help="CPU threads per worker. [default: the cores divided; with --ray 1]"),
+        int | None, typer.Option(min=1, help="CPU threads per worker. [default: the cores divided; with --ray 1]")
     ] = None
     ray: Annotated[
         str | None, typer.Option(metavar="auto|HOST:PORT", help="Train on a Ray cluster (pip install 'auricle[ray]').")

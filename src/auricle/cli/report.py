@@ -22,8 +22,7 @@ def report(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="STUDY", help="A study's folder, or its name for runs/NAME.")],
     results: Annotated[
-        Path | None,
-        typer.Option(metavar="RESULTS.md", help="Also write the study's section of this page."),
+        Path | None, typer.Option(metavar="RESULTS.md", help="Also write the study's section of this page.")
     ] = None,
     data: Annotated[
         str | None,

@@ -44,8 +44,7 @@ def study(
     folds: Annotated[str | None, typer.Option(metavar="2,3,...", help="Only these folds of the protocols.")] = None,
     seeds: Annotated[str | None, typer.Option(metavar="0,1,...", help="Train with each of these seeds.")] = None,
     status: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Only say how far the study or the search in this folder is."),
+        Path | None, typer.Option(metavar="DIR", help="Only say how far the study or the search in this folder is.")
     ] = None,
     *,
     asked: StudyOptions,
