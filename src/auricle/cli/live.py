@@ -7,7 +7,7 @@ esc10 ━━━━━━━━━━━━━━━━━━━━╺━━━�
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import override
 
-from auricle.cli.progress import Progress, duration, ending, percent, plan_line
+from auricle.cli.progress import Progress, duration, ending, percent
 from auricle.runs import CellName
 
 REFRESHES_A_SECOND = 2
@@ -53,11 +53,6 @@ class Display(Progress):
     @override
     def decoding(self, num_done: int, num_clips: int) -> None:
         self.stage, self.stage_share = f"decoded {num_done} of {num_clips} recordings", num_done / num_clips
-
-    @override
-    def planned(self, epochs: Mapping[CellName, int], num_done: int, num_workers: int) -> None:
-        super().planned(epochs, num_done, num_workers)
-        self._say(Text(plan_line(len(epochs), num_done, num_workers)))
 
     @override
     def done(self, cell: CellName) -> None:

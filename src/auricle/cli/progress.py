@@ -67,6 +67,7 @@ class Progress(Listener):
         self.num_cells, self.num_ended = len(epochs) + num_done, num_done
         self.num_workers, self.started_s = num_workers, self.clock()
         self.name_width = max((len(str(cell)) for cell in epochs), default=0)
+        self.note(plan_line(len(epochs), num_done, num_workers))
 
     @override
     def estimated(self, estimates: Sequence[Estimate], num_workers: int) -> None:
@@ -163,11 +164,6 @@ class Lines(Progress):
     def decoding(self, num_done: int, num_clips: int) -> None:
         if self.level > 0 and num_done == num_clips:
             self.write(f"{num_clips} recordings decoded")
-
-    @override
-    def planned(self, epochs: Mapping[CellName, int], num_done: int, num_workers: int) -> None:
-        super().planned(epochs, num_done, num_workers)
-        self.write(plan_line(len(epochs), num_done, num_workers))
 
     @override
     def epoch(self, cell: CellName, record: Mapping[str, Any]) -> None:

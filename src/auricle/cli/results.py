@@ -78,10 +78,7 @@ def print_places(result: StudyResult, files: Mapping[str, Path]) -> None:
 
 def results_table(rows: Sequence[ComparativeRow]) -> Table:
     """Return one row a model under each protocol: means over its cells of the test clips, and standard deviations."""
-    table = plain_table()
-    table.add_column("", overflow="fold")
-    for title in ("cells", "test %", "valid %", "F1", "AUC", "params", "min"):
-        table.add_column(title, justify="right", no_wrap=True)
+    table = plain_table("", "cells", "test %", "valid %", "F1", "AUC", "params", "min")
     for protocol, group in itertools.groupby(rows, key=lambda row: row.protocol):
         members = list(group)
         best = max(row.accuracy for row in members)
@@ -124,9 +121,14 @@ def _values(row: ComparativeRow) -> tuple[str, ...]:
     )
 
 
-def plain_table() -> Table:
-    """Return an empty table with a line under its head and none elsewhere."""
-    return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+def plain_table(first: str | None = None, *numbers: str) -> Table:
+    """Return an empty table with a line under its head only: a first column that folds, and numbers to the right."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    if first is not None:
+        table.add_column(first, overflow="fold")
+    for title in numbers:
+        table.add_column(title, justify="right", no_wrap=True)
+    return table
 
 
 def _count(number: int) -> str:
@@ -187,10 +189,7 @@ def _print_study(console: Console, study: StudyStatus) -> None:
     num_done = study.num("done")
     text = f"{num_done} of {len(study.cells)} cells done{'; ' if counts else ''}{counts}{_left(study.left_s)}"
     _print_head(console, f"study {study.name}", study.running, text, num_done == len(study.cells))
-    table = plain_table()
-    table.add_column("model", overflow="fold")
-    for title in STATES:
-        table.add_column(title, justify="right", no_wrap=True)
+    table = plain_table("model", *STATES)
     for model in dict.fromkeys(cell.model for cell in study.cells):
         states = [cell.state for cell in study.cells if cell.model == model]
         numbers = [states.count(state) for state in STATES]
@@ -212,10 +211,8 @@ def _left(left_s: float | None) -> str:
 
 def _cells_table(cells: Sequence[CellStatus]) -> Table:
     """Return one row a cell that is in training, stopped, or failed."""
-    table = plain_table()
-    table.add_column("cell", overflow="fold")
-    for title in ("state", "epoch", "train %", "valid. %", "left"):
-        table.add_column(title, justify="left" if title == "state" else "right", no_wrap=True)
+    table = plain_table("cell", "state", "epoch", "train %", "valid. %", "left")
+    table.columns[1].justify = "left"
     for cell in cells:
         accuracies = percent(cell.train_accuracy), percent(cell.validation_accuracy)
         left = duration(cell.left_s) if cell.left_s and cell.state == "running" else ""

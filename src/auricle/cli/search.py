@@ -97,10 +97,8 @@ def _print(result: SearchResult) -> None:
     from auricle.cli.search_progress import counts, plain
 
     best = result.best
-    table = plain_table()
-    table.add_column("best set", no_wrap=True, overflow="ellipsis")
-    for title in ("value", "importance"):
-        table.add_column(title, justify="right", no_wrap=True)
+    table = plain_table("best set", "value", "importance")
+    table.columns[0].no_wrap, table.columns[0].overflow = True, "ellipsis"
     for name, value in best["values"].items():
         share = result.importance.get(name)
         table.add_row(Text(name), plain(value), "–" if share is None else f"{100 * share:.0f} %")

@@ -124,7 +124,7 @@ class TrialSource(Source):
         except MachineError:
             raise
         except AuricleError as error:
-            self.trials.failed(begun, str(error))
+            self.trials.end(begun, "failed", str(error))
             self._report(begun.number)
             return None
         judge = partial(fit_judged, self.fit, self.trials.storage, begun.trial_id, self.trials.pruner)
@@ -156,13 +156,13 @@ class TrialSource(Source):
         begun, cells = trial.begun, [job.cell for job in trial.jobs]
         kind, cause = trial.ending or ("", "")
         if not kind:
-            self.trials.done(begun, **_mean_scores(cells))
+            self.trials.end(begun, "done", **_mean_scores(cells))
         elif kind == "WorkerDied":
             self.trials.died(begun, cause)
         elif kind in (PrunedError.__name__, "DivergedError"):
-            self.trials.pruned(begun, cause, **_costs_so_far(cells))
+            self.trials.end(begun, "pruned", cause, **_costs_so_far(cells))
         else:
-            self.trials.failed(begun, cause)
+            self.trials.end(begun, "failed", cause)
         if kind != "WorkerDied":
             _remove_weights(cells)
         self._report(begun.number)

@@ -23,6 +23,7 @@ from auricle.search.storage import TrialStorage, make_pruner, make_sampler, open
 BEAT_S = 20.0  # from one sign of life to the next
 DEAD_S = 120.0  # without one
 MAX_TRIES = 2  # of a set whose worker dies
+ENDINGS = {"done": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 
 @dataclass(frozen=True)
@@ -101,23 +102,11 @@ class Trials:
         model = trial.params.get(MODEL, next(iter(self.space.presets)))
         yield from self.space.parameters_of(model).items()
 
-    def done(self, begun: Begun, loss: float, **facts: Any) -> None:
-        """End a trial with its validation loss and what else is known of it."""
-        self._end(begun, TrialState.COMPLETE, "done", "", loss, facts)
-
-    def pruned(self, begun: Begun, cause: str, **facts: Any) -> None:
-        """End a trial that lags behind, or that diverged: the sampler learns that its set is a bad one."""
-        self._end(begun, TrialState.PRUNED, "pruned", cause, None, facts)
-
-    def failed(self, begun: Begun, cause: str) -> None:
-        """End a trial that raised."""
-        self._end(begun, TrialState.FAIL, "failed", cause, None, {})
-
-    def _end(
-        self, begun: Begun, state: TrialState, ended: str, cause: str, loss: float | None, facts: Mapping[str, Any]
-    ) -> None:
+    def end(self, begun: Begun, ended: str, cause: str = "", loss: float | None = None, **facts: Any) -> None:
+        """End a trial: done, failed, or pruned, from which the sampler learns that its set is a bad one."""
         with storage_errors(self.storage):
-            self._tell(Trial(self._book, begun.trial_id), state, {"ended": ended, "cause": cause, **facts}, loss)
+            trial, facts = Trial(self._book, begun.trial_id), {"ended": ended, "cause": cause, **facts}
+            self._tell(trial, ENDINGS[ended], facts, loss)
         self.held.pop(begun.number, None)
 
     def _tell(self, trial: Trial, state: TrialState, facts: Mapping[str, Any], loss: float | None = None) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from auricle.study.plan import Plan, make_plan, resolve_presets, write_record
 from auricle.work.jobs import Failures, Fit, Job, clear_cell, real_fit
 from auricle.work.loop import JobQueue, Pool, run_jobs
 from auricle.work.options import RunOptions, divide, find_device
-from auricle.work.ray.cluster import Cluster, RayOptions, connected
+from auricle.work.ray.cluster import Cluster, connected
 from auricle.work.workers import InProcess, Workers
 
 Beside = Callable[[StudyFolder, bool], AbstractContextManager[None]]
@@ -79,7 +79,10 @@ def run_study(
     listener.doing("reading the recordings")
     manifest = load_manifest(config.data, root=options.root, group_by=config.group_by)
     check_folder(out)
-    with runs.lock(out), _reached(options.ray, listener) as cluster:
+    if options.ray:
+        listener.doing("reaching the cluster")
+    with runs.lock(out), connected(options.ray) if options.ray else nullcontext() as cluster:
+        listener.doing("reading the recordings")
         study = StudyFolder(out)
         runs.sweep(study)
         plan = make_plan(config, presets, manifest, folds=folds, skip_bad=options.skip_bad, listener=listener)
@@ -103,18 +106,6 @@ def run_study(
     failures |= {name: failures[original] for name, original in waiting.items() if original in failures}
     done = tuple(name for name in plan.cells if study.cell(name).done)
     return StudyResult(out, done, failures, len(session.left))
-
-
-@contextlib.contextmanager
-def _reached(asked: RayOptions | None, listener: Listener) -> Iterator[Cluster | None]:
-    """Connect to the cluster, if there is to be one."""
-    if asked is None:
-        yield None
-        return
-    listener.doing("reaching the cluster")
-    with connected(asked) as cluster:
-        listener.doing("reading the recordings")
-        yield cluster
 
 
 def check_folder(out: Path) -> None:
@@ -155,11 +146,6 @@ class _Session:
             Job(self.study.cell(name), plan.presets[name.model], plan.cells[name], plan.recordings_of(name.model), *on)
             for name in self.left
         ]
-
-    @property
-    def epochs(self) -> dict[CellName, int]:
-        plan, clip_s = self.plan, self.plan.manifest.clip_s
-        return {name: num_epochs(plan.presets[name.model], len(plan.cells[name].train), clip_s) for name in self.left}
 
     def pool(self) -> Pool:
         if self.cluster:
@@ -203,7 +189,9 @@ def _prepare(session: _Session, listener: Listener, *, estimates: bool) -> None:
         name, original = next(iter(session.same.items()))
         such = f"same clips and seed as another ({name} is {original})"
         listener.note(f"{len(session.same)} of the cells need no training: {such}")
-    listener.planned(session.epochs, len(plan.cells) - len(left) - len(session.same), session.num_workers)
+    clip_s = plan.manifest.clip_s
+    epochs = {name: num_epochs(plan.presets[name.model], len(plan.cells[name].train), clip_s) for name in left}
+    listener.planned(epochs, len(plan.cells) - len(left) - len(session.same), session.num_workers)
 
 
 def _works(session: _Session) -> list[ModelWork]:

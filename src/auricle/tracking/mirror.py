@@ -19,7 +19,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -109,13 +109,11 @@ class CellMirror:
     def _open(self) -> Any:
         import wandb
 
-        name = self.cell.name
-        identity = {"model": name.model, "protocol": name.protocol, "fold": name.fold, "seed": name.seed}
         run = wandb.init(
             **self.names,
             id=self.tracked.run_id or secrets.token_hex(4),
-            name=str(name),
-            config={**identity, **self.preset},
+            name=str(self.cell.name),
+            config={**asdict(self.cell.name), **self.preset},
             mode=self.mode,
             resume="allow" if self.mode == "online" else None,
             reinit="create_new",

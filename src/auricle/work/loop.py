@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from typing_extensions import override
@@ -23,7 +22,8 @@ from auricle.work.jobs import Failures, Fit, Job, record_failure
 
 TICK_S = 2.0  # at most so long between two looks at what others do
 Task = tuple[Job, Fit]
-Kind = Literal["started", "epoch", "note", "ended", "died"]
+Kind = Literal["started", "epoch", "note", "ended", "died"]  # died: its process did, which wrote no error.json
+OnEvent = Callable[[Kind, Job, Any], None]  # with an epoch's record, a note's text, or why the job failed, if it did
 
 
 class WorkListener:
@@ -48,23 +48,6 @@ class WorkListener:
 
     def failed(self, cell: CellName, cause: str) -> None:
         """A cell failed, and why; its error.json is there."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """What happened to a job.
-
-    Attributes:
-        kind: "died": the process that trained it, which wrote no error.json.
-        content: of an epoch, its record; of a note, its text; of an end, why the job failed, None where it did not.
-    """
-
-    kind: Kind
-    job: Job
-    content: Any = None
-
-
-OnEvent = Callable[[Event], None]
 
 
 class Pool:
@@ -148,22 +131,22 @@ def run_jobs(source: Source, pool: Pool, listener: WorkListener) -> None:
         MachineError: the machine cannot go on; what is written stays.
     """
 
-    def on_event(event: Event) -> None:
-        cell, content = event.job.cell, event.content
-        if event.kind == "started":
-            listener.started(cell.name)
-        elif event.kind == "epoch":
-            listener.epoch(cell.name, content)
-        elif event.kind == "note":
+    def on_event(kind: Kind, job: Job, content: Any) -> None:
+        name = job.cell.name
+        if kind == "started":
+            listener.started(name)
+        elif kind == "epoch":
+            listener.epoch(name, content)
+        elif kind == "note":
             listener.note(content)
-        elif cell.done or content is None:
-            source.ended(event.job, None)
-            listener.done(cell.name)
+        elif job.cell.done or content is None:
+            source.ended(job, None)
+            listener.done(name)
         else:
-            if event.kind == "died":
-                record_failure(cell, content, "WorkerDied", "")
-            source.ended(event.job, content)
-            listener.failed(cell.name, content)
+            if kind == "died":
+                record_failure(job.cell, content, "WorkerDied", "")
+            source.ended(job, content)
+            listener.failed(name, content)
 
     with contextlib.closing(pool):
         while True:

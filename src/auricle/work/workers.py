@@ -36,7 +36,7 @@ from typing_extensions import override
 from auricle.data.cache import Recordings
 from auricle.errors import MachineError
 from auricle.work.jobs import Fit, Job, train_job
-from auricle.work.loop import Event, Kind, OnEvent, Pool
+from auricle.work.loop import Kind, OnEvent, Pool
 
 LAST_SECONDS_S = 10.0  # for a process that has closed its channel to end by itself
 
@@ -166,9 +166,9 @@ class InProcess(Pool):
     @override
     def wait(self, on_event: OnEvent, timeout_s: float) -> None:
         _, (job, fit) = self.tasks.popitem()
-        on_event(Event("started", job))
-        cause = train_job(job, fit, lambda record: on_event(Event("epoch", job, record)))
-        on_event(Event("ended", job, cause))
+        on_event("started", job, None)
+        cause = train_job(job, fit, lambda record: on_event("epoch", job, record))
+        on_event("ended", job, cause)
 
 
 class Workers(Pool):
@@ -193,14 +193,14 @@ class Workers(Pool):
     @override
     def wait(self, on_event: OnEvent, timeout_s: float) -> None:
         while self._unreported:
-            on_event(Event("started", self._unreported.pop(0)))
+            on_event("started", self._unreported.pop(0), None)
         ready = channels.wait([worker.channel for worker in self.tasks], timeout_s)
         for worker in [worker for worker in self.tasks if worker.channel in ready]:
             kind, content = worker.receive()
             job, _ = self.tasks[worker] if kind == "epoch" else self.tasks.pop(worker)
             if kind == "ended":
                 self._idle.append(worker)
-            on_event(Event(kind, job, content))
+            on_event(kind, job, content)
 
     @override
     def close(self) -> None:
