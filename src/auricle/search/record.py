@@ -57,14 +57,9 @@ def best_of(entries: Sequence[Entry]) -> Entry | None:
 
 @dataclass(frozen=True)
 class SearchStatus:
-    """A search.
+    """A search: how many of its trials are in which state, and the cells of those that are in training or stopped.
 
-    Attributes:
-        running: whether somebody trains its trials on this machine.
-        num_trials: how many there will be.
-        counts: how many are done, pruned, failed, running, stopped.
-        cells: of the trials that are in training, or stopped in the middle of it.
-        left_s: seconds until the last trial ends; None: unknown, or nothing runs.
+    It is running where somebody trains on this machine; `left_s` is None where that is unknown, or nothing runs.
     """
 
     name: str

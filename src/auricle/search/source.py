@@ -213,7 +213,7 @@ def fit_judged(
 ) -> None:
     """Train one cell and report its validation loss after every epoch, from the first one on if it goes on.
 
-    The rest is as `Fit` says; `on_epoch` is told of each epoch before that is judged.
+    The other arguments are as `Fit` says; `on_epoch` is told of each epoch before that is judged.
 
     Raises:
         PrunedError: the trial need not go on.

@@ -83,7 +83,8 @@ class Trials:
                 return None
             trial = self._asked.ask()
             trial.set_user_attr("owner", self.owner)
-            if "folder" not in trial.user_attrs and self._is_surplus(trial.number):
+            num_begun = num_sets(each for each in self._all() if each.number <= trial.number)
+            if "folder" not in trial.user_attrs and num_begun > self.space.num_trials:
                 self._fail(trial, "surplus", "another process had begun the last one")
                 return None
             values = {name: _suggest(trial, name, each) for name, each in self._parameters(trial)}
@@ -91,9 +92,6 @@ class Trials:
             begun = Begun(trial.number, trial._trial_id, values, folder, tries)
         self.held[begun.number] = begun
         return begun
-
-    def _is_surplus(self, number: int) -> bool:
-        return num_sets(trial for trial in self._all() if trial.number <= number) > self.space.num_trials
 
     def _parameters(self, trial: Trial) -> Iterable[tuple[str, Parameter]]:
         """Yield what a trial tries, the model first, as it says which fields there are."""

@@ -102,7 +102,9 @@ def make_plan(
     if unknown := [str(fold) for fold in folds or () if fold not in known]:
         valid = ", ".join(map(str, sorted(known)))
         raise UsageError(f"no fold {', '.join(unknown)} in {', '.join(config.protocols)}. Valid: {valid}")
-    named = _by_name(config, presets)
+    names = dict(zip(config.models, presets, strict=True))  # of models that were asked for by a preset's file, too
+    only = {names[model]: protocols for model, protocols in config.only.items() if model in names}
+    named = config.model_copy(update={"models": tuple(presets), "only": only})
     all_cells = with_splits(named, presets, readable, splits)
     cells = {name: split for name, split in all_cells.items() if folds is None or name.fold in folds}
     if not cells:
@@ -110,13 +112,6 @@ def make_plan(
         raise UsageError(f"no model of {config.name} runs under {', '.join(config.protocols)}. Valid: {limits}")
     kept = {model: preset for model, preset in presets.items() if any(cell.model == model for cell in cells)}
     return Plan(named.model_copy(update={"models": tuple(kept)}), kept, recordings, splits, cells)
-
-
-def _by_name(config: StudyConfig, presets: Mapping[str, Preset]) -> StudyConfig:
-    """Return a study whose models are names, also where it was asked for a preset's file."""
-    names = dict(zip(config.models, presets, strict=True))
-    only = {names[model]: protocols for model, protocols in config.only.items() if model in names}
-    return config.model_copy(update={"models": tuple(presets), "only": only})
 
 
 def write_record(

@@ -1,4 +1,6 @@
-"""What a node of a cluster does to train a cell; it needs auricle, and nothing of the study's folder.
+"""What a node of a cluster does to train a cell, and which of several attempts at it counts.
+
+A node needs auricle, and nothing of the study's folder.
 
 study                           node
   (remote, waveforms)     ----->
@@ -26,10 +28,9 @@ import numpy as np
 from auricle import files
 from auricle.data.cache import Recordings
 from auricle.errors import AuricleError, MachineError
-from auricle.runs import Cell
+from auricle.runs import Cell, CellName
 from auricle.runs.provenance import versions
 from auricle.work.jobs import Fit, Job, train_job
-from auricle.work.ray.attempts import read_files
 from auricle.work.workers import with_waveforms
 
 Send = Callable[[str, Any], object]
@@ -166,3 +167,61 @@ def _train_as_one(config: Mapping[str, Any]) -> None:
     cause = train_remotely(replace(remote, fit=partial(remote.fit, share=share)), recordings, send)
     if cause is not None:
         raise AuricleError(cause)
+
+
+Files = Mapping[str, bytes]
+
+
+def read_files(cell: Cell) -> dict[str, bytes]:
+    """Return the finished files of a cell, by name."""
+    with files.machine_errors(cell.folder, "read"):
+        paths = [path for path in sorted(cell.folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
+        return {path.name: path.read_bytes() for path in paths}
+
+
+class Attempts:
+    """The attempts at the cells of a study, by number, where machines that come and go may train a cell more than once.
+
+    A node trains in a folder of its own and sends the files of the cell. Only the process that owns the study writes
+    them into the cell's folder, and only those of the attempt that was begun last and has not ended; what another one
+    sends is dropped. So a node that was given up and is still at work changes nothing.
+    """
+
+    def __init__(self) -> None:
+        self._counting: dict[CellName, int] = {}
+        self._num_begun = 0
+
+    def begin(self, cell: Cell) -> tuple[int, Files]:
+        """Begin another attempt, which alone counts from now on; return its number and the files it goes on from."""
+        self._num_begun += 1
+        self._counting[cell.name] = self._num_begun
+        with files.machine_errors(cell.checkpoint, "read"):
+            there = cell.checkpoint.exists()
+            return self._num_begun, {cell.checkpoint.name: cell.checkpoint.read_bytes()} if there else {}
+
+    def give_up(self, cell: CellName) -> None:
+        """Let no attempt at a cell count any more."""
+        self._counting.pop(cell, None)
+
+    def counts(self, cell: CellName, number: int) -> bool:
+        """Return whether this attempt is the one that counts."""
+        return self._counting.get(cell) == number
+
+    def keep(self, cell: Cell, number: int, contents: Files) -> bool:
+        """Write what an attempt has after an epoch, and return whether it counts; if not, nothing is written."""
+        if not self.counts(cell.name, number):
+            return False
+        for name in sorted(contents, key=lambda name: name == cell.metrics.name):  # which is written last
+            files.write_bytes(cell.folder / name, contents[name])
+        return True
+
+    def end(self, cell: Cell, number: int, contents: Files) -> bool:
+        """Write what an attempt leaves, done or failed, and return whether it counts; no other one does after it."""
+        if not self.keep(cell, number, contents):
+            return False
+        self.give_up(cell.name)
+        with files.machine_errors(cell.folder):
+            for path in (cell.checkpoint, cell.error):
+                if path.name not in contents:
+                    path.unlink(missing_ok=True)
+        return True

@@ -18,9 +18,8 @@ from auricle.errors import MachineError
 from auricle.runs import CellName
 from auricle.work.jobs import Fit, Job, clear_cell, record_failure
 from auricle.work.loop import OnEvent, Pool, Task
-from auricle.work.ray.attempts import Attempts
 from auricle.work.ray.cluster import Cluster
-from auricle.work.ray.node import RemoteJob, train_on_node
+from auricle.work.ray.node import Attempts, RemoteJob, train_on_node
 from auricle.work.workers import without_waveforms
 
 TICK_S = 0.2  # between two looks at which tasks have ended
@@ -115,7 +114,10 @@ class RayPool(Pool):
         job, fit = self._given[name]
         if kind == "unseen":
             self._attempts.give_up(name)
-            self._share(job, on_event)
+            if job.recordings.digest not in self._waveforms:  # from now on sent along: each node gets them once
+                text = "nodes do not see the cache of recordings: sending them through Ray's object store"
+                on_event("note", job, text)
+                self._waveforms[job.recordings.digest] = ray.put(job.recordings.waveforms)
             self.give(job, fit)
         elif kind == "started":
             clear_cell(job.cell)
@@ -133,13 +135,6 @@ class RayPool(Pool):
             on_event("ended", job, cause)
         else:
             raise MachineError(content)
-
-    def _share(self, job: Job, on_event: OnEvent) -> None:
-        """Send the waveforms along from now on: each node gets them once."""
-        if job.recordings.digest not in self._waveforms:
-            text = "nodes do not see the cache of recordings: sending them through Ray's object store"
-            on_event("note", job, text)
-            self._waveforms[job.recordings.digest] = ray.put(job.recordings.waveforms)
 
     def _collect(self, on_event: OnEvent) -> None:
         """Find the tasks that have ended, and those among them that took their cell with them."""
