@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from typing_extensions import override
 
@@ -15,9 +15,6 @@ from auricle.study.estimate import Estimate
 from auricle.study.listener import Listener
 from auricle.study.status import seconds_left
 from auricle.training.watch import MEANINGS
-
-if TYPE_CHECKING:
-    from auricle.study.estimate import Estimate
 
 EPOCHS_A_LINE = 10  # with -v, elsewhere than on a terminal
 
