@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from auricle import files, runs
 from auricle.errors import MachineError, RefusedError
-from auricle.report.evidence import load_study
+from auricle.findings.study import load_study
 from auricle.runs import StudyFolder
 from auricle.study.status import read_status
 
