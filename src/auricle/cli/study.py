@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from auricle.config import StudyConfig
     from auricle.study.listener import Listener
     from auricle.work.options import RunOptions
-    from auricle.work.ray.cluster import RayOptions
 
 
 @with_options
@@ -63,8 +62,7 @@ def study(
         return
     config = load_study(required(name, "study", study_names()))
     changes = {"models": words(models), "protocols": protocol_names(protocols), "seeds": numbers(seeds, "--seeds")}
-    on_ray = cluster(asked, together=1)
-    _train_as_asked(config, changes, asked, level, numbers(folds, "--folds"), asked.workers, on_ray)
+    _train_as_asked(config, changes, asked, level, numbers(folds, "--folds"))
 
 
 @with_options
@@ -89,9 +87,7 @@ def train(
     model = required(preset, "model", preset_names())
     config = StudyConfig(name=load_preset(model).name, models=(model,))
     changes = {"protocols": protocol_names(protocol), "seeds": (seed,)}
-    on_ray = cluster(asked, together=asked.workers or 1)
-    folds = None if fold is None else (fold,)
-    _train_as_asked(config, changes, asked, level, folds, None if asked.ray else asked.workers, on_ray)
+    _train_as_asked(config, changes, asked, level, None if fold is None else (fold,), together=asked.ray is not None)
 
 
 def _train_as_asked(
@@ -100,13 +96,24 @@ def _train_as_asked(
     asked: StudyOptions,
     level: int,
     folds: Collection[int] | None,
-    workers: int | None,
-    on_ray: RayOptions | None,
+    *,
+    together: bool = False,
 ) -> None:
-    """Train a study with the changes that the options mean."""
+    """Train a study with the changes that the options mean; on a cluster all workers may train each cell together.
+
+    Raises:
+        UsageError: an option is wrong, or asks for a share of GPUs without a cluster.
+    """
     from auricle.config import parse_overrides, revalidated
     from auricle.work.options import RunOptions
+    from auricle.work.ray.cluster import RayOptions
 
+    on_ray, workers = None, None if together else asked.workers
+    if asked.ray is not None:
+        gpus = 1.0 if asked.gpus is None else asked.gpus
+        on_ray = RayOptions(asked.ray, gpus, (asked.workers or 1) if together else 1)
+    elif asked.gpus is not None:
+        raise UsageError(f"--gpus {asked.gpus:g} is a share of the GPUs of a cluster; name that with --ray")
     source, root = find_data(asked.data, config.data)
     overrides = config.overrides | parse_overrides(asked.assignments or ())
     changes = {**changes, "group_by": asked.group_by, "allow_split_groups": asked.allow_split_groups or None}
@@ -114,21 +121,6 @@ def _train_as_asked(
     config = revalidated(config, data=source, overrides=overrides, **changes)
     options = RunOptions(root, asked.skip_bad, workers, asked.threads, asked.device, on_ray, typed_command())
     train_and_report(config, asked.out, options, asked, level, folds=folds)
-
-
-def cluster(asked: StudyOptions, together: int) -> RayOptions | None:
-    """Return how a cluster is asked for, if it is.
-
-    Raises:
-        UsageError: a share of its GPUs without a cluster.
-    """
-    from auricle.work.ray.cluster import RayOptions
-
-    if asked.ray is None:
-        if asked.gpus is not None:
-            raise UsageError(f"--gpus {asked.gpus:g} is a share of the GPUs of a cluster; name that with --ray")
-        return None
-    return RayOptions(asked.ray, 1.0 if asked.gpus is None else asked.gpus, together)
 
 
 def typed_command() -> str:
