@@ -30,9 +30,8 @@ from auricle.runs import CellName, StudyFolder
 from auricle.training.fit import fit_cell
 from auricle.work.jobs import Job
 from auricle.work.loop import JobQueue, Pool, WorkListener, run_jobs
-from auricle.work.pool import Workers
 from auricle.work.ray.cluster import RayOptions, connected
-from auricle.work.ray.pool import RayPool
+from auricle.work.workers import Workers
 from measure import in_turn, publish, ratio, recordings_here, seconds, table
 
 
@@ -54,6 +53,8 @@ def in_processes(make: Callable[[Path], list[Job]], num_workers: int) -> float:
 
 def on_nodes(make: Callable[[Path], list[Job]], num_nodes: int) -> float:
     """Return the seconds that a cluster of some nodes takes."""
+    from auricle.work.ray.pool import RayPool
+
     with tempfile.TemporaryDirectory() as folder, nodes(num_nodes) as address:
         jobs = make(Path(folder))
         with connected(RayOptions(address)) as cluster:

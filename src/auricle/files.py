@@ -42,10 +42,7 @@ def machine_errors(path: Path, doing: str = "write", need_bytes: int | None = No
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object], need_bytes: int | None = None) -> None:
     """Write a file whole or not at all: beside it, fsync, rename.
 
-    Args:
-        path: of the file.
-        write: writes into the open file.
-        need_bytes: how much it will write, where that is known.
+    `need_bytes`: how much it will write, where that is known.
 
     Raises:
         MachineError: the disk refuses; what stood at `path` is unharmed.
@@ -96,9 +93,7 @@ def mark(content: bytes | memoryview) -> bytes:
 def read_marked(path: Path, *, required: bool = False) -> bytes:
     """Read a file without its first line, having compared that with the rest.
 
-    Args:
-        path: of the file.
-        required: refuse a file that does not begin with its mark.
+    `required`: refuse a file that does not begin with its mark.
 
     Raises:
         RefusedError: the content is not what was written.

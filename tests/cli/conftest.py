@@ -61,6 +61,6 @@ def training(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     def training(name: str) -> None:
         monkeypatch.setattr("auricle.training.fit.fit_cell", getattr(fake_fits, name))
 
+    training("quick")  # first: what it imports must find the real `describe`
     monkeypatch.setattr("auricle.model.describe.describe", fake_fits.layers)
-    training("quick")
     return training

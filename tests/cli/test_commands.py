@@ -167,7 +167,7 @@ def test_an_error_of_ours_shows_no_traceback_unless_asked(auricle, sounds, train
 
 def test_the_study_s_own_dataset_is_found_in_the_folder_given(auricle, tmp_path, training, monkeypatch):
     """`--data DIR` is where esc10 lies, itself or its parent; other folders are a person's own recordings."""
-    from auricle.cli.resolve import find_data
+    from auricle.cli.options import find_data
 
     (tmp_path / "all" / "esc10" / "meta").mkdir(parents=True)
     (tmp_path / "all" / "esc10" / "meta" / "esc50.csv").write_text("")

@@ -5,7 +5,7 @@ import pytest
 from auricle.data.judgements import find_judgements, read_judgements
 from auricle.errors import RefusedError
 from auricle.runs import StudyFolder
-from auricle.runs.human_labels import keep_human_labels
+from auricle.runs.record import keep_human_labels
 
 HEADER = "filename,category,heard_as,count\n"
 

@@ -50,7 +50,7 @@ def raw_states(tmp_path: Path) -> list[str]:
 
 def finish(trials: Trials) -> None:
     while begun := trials.next():
-        trials.done(begun, 1.0, accuracy=0.5)
+        trials.end(begun, "done", loss=1.0, accuracy=0.5)
 
 
 def test_a_trial_that_ran_when_its_search_died_is_failed_and_its_set_tried_again(tmp_path):
@@ -63,7 +63,7 @@ def test_a_trial_that_ran_when_its_search_died_is_failed_and_its_set_tried_again
     assert again is not None
     assert again.values == begun.values
     assert (again.folder, again.tries) == (begun.folder, 1), "it goes on from the checkpoint of the first try"
-    after.done(again, 1.0, accuracy=0.5)
+    after.end(again, "done", loss=1.0, accuracy=0.5)
     finish(after)
     assert [entry["state"] for entry in after.entries()] == ["done"] * 3
     assert after.over()
@@ -140,7 +140,7 @@ def test_searches_that_share_a_storage_begin_no_more_than_all_trials(tmp_path):
 
 def test_half_a_line_that_was_left_in_the_journal_is_cut_off(tmp_path):
     trials = opened(tmp_path)
-    trials.done(trials.next(), 1.0, accuracy=0.5)
+    trials.end(trials.next(), "done", loss=1.0, accuracy=0.5)
     with (tmp_path / "journal.log").open("ab") as file:
         file.write(b'{"op_code": 4, "worker')
     after = opened(tmp_path)

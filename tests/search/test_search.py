@@ -111,7 +111,7 @@ def test_a_folder_in_use_or_with_something_else_is_left_alone(search, tmp_path):
         search(trials=1)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("precious")
-    with pytest.raises(UsageError, match=r"holds 'thesis.tex' and no study"):
+    with pytest.raises(UsageError, match=r"contains files that are not a study \(first: thesis.tex\)"):
         search(trials=1, out=tmp_path / "mine")
 
 

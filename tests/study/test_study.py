@@ -111,7 +111,7 @@ def test_a_folder_made_from_other_recordings_is_refused(run, sounds, tmp_path):
 def test_a_folder_with_something_else_in_it_is_left_alone(run, tmp_path):
     (tmp_path / "study").mkdir()
     (tmp_path / "study" / "thesis.tex").write_text("precious")
-    with pytest.raises(UsageError, match=r"holds 'thesis.tex' and no study"):
+    with pytest.raises(UsageError, match=r"contains files that are not a study \(first: thesis.tex\)"):
         run()
     assert [path.name for path in (tmp_path / "study").iterdir()] == ["thesis.tex"]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auricle.runs import Cell, CellName
-from auricle.work.ray.attempts import Attempts, read_files
+from auricle.work.ray.node import Attempts, read_files
 
 NAME = CellName("cnn", "k-fold", 2, 0)
 LEFT = ("config.yaml", "history.jsonl", "predictions.csv", "model.safetensors", "metrics.json")

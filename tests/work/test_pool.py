@@ -12,7 +12,7 @@ import pytest
 
 from auricle.errors import MachineError
 from auricle.work.loop import JobQueue, run_jobs
-from auricle.work.pool import InProcess, Workers
+from auricle.work.workers import InProcess, Workers
 from made_jobs import make_jobs
 from waiting import is_gone, wait_until
 
@@ -130,7 +130,7 @@ ENDLESS = """
     from pathlib import Path
     import fake_fits
     from auricle.work.loop import JobQueue, WorkListener, run_jobs
-    from auricle.work.pool import Workers
+    from auricle.work.workers import Workers
     from made_jobs import make_jobs
     if __name__ == "__main__":
         folder = Path({folder!r})

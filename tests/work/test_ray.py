@@ -19,7 +19,6 @@ from auricle.study.study import run_study
 from auricle.work.loop import JobQueue, WorkListener, run_jobs
 from auricle.work.options import RunOptions
 from auricle.work.ray.cluster import RayOptions, connected
-from auricle.work.ray.pool import RayPool
 from made_jobs import make_jobs
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'auricle[ray]'")
@@ -44,6 +43,8 @@ def cluster() -> Iterator:
 
 @pytest.fixture
 def execute(cluster, recorder):
+    from auricle.work.ray.pool import RayPool
+
     def execute(jobs, fit, listener=None, **asked):
         with connected(RayOptions(cluster.address, **asked)) as found:
             queue = JobQueue(jobs, fit)

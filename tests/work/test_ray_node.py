@@ -11,10 +11,9 @@ import pytest
 from auricle.data.cache import Recordings
 from auricle.errors import MachineError, UsageError
 from auricle.work.ray import node
-from auricle.work.ray.attempts import Attempts
 from auricle.work.ray.cluster import Cluster, RayOptions, connected
-from auricle.work.ray.node import RemoteJob, find_recordings_here, train_on_node
-from auricle.work.worker import without_waveforms
+from auricle.work.ray.node import Attempts, RemoteJob, find_recordings_here, train_on_node
+from auricle.work.workers import without_waveforms
 from made_jobs import make_jobs
 
 

@@ -6,9 +6,8 @@ esc10 ━━━━━━━━━━━━━━━━━━━━╺━━━�
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -18,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import override
 
-from auricle.cli.progress import Progress, duration, ending, percent, plan_line
+from auricle.cli.progress import Progress, duration, ending, percent
 from auricle.runs import CellName
 
 REFRESHES_A_SECOND = 2
@@ -34,17 +33,10 @@ class Display(Progress):
         self.stage = ""
         self.stage_share = 0.0
 
-    @contextlib.contextmanager
-    def shown(self) -> Iterator[None]:
-        """Draw until the block ends, and leave nothing but the lines above."""
-        live = Live(
-            get_renderable=self.render,
-            console=self.console,
-            refresh_per_second=REFRESHES_A_SECOND,
-            transient=True,
-        )
-        with live:
-            yield
+    def shown(self) -> Live:
+        """Return what draws while its block runs, and leaves nothing but the lines above."""
+        how: dict[str, Any] = {"refresh_per_second": REFRESHES_A_SECOND, "transient": True}
+        return Live(get_renderable=self.render, console=self.console, **how)
 
     @override
     def note(self, text: str) -> None:
@@ -61,11 +53,6 @@ class Display(Progress):
     @override
     def decoding(self, num_done: int, num_clips: int) -> None:
         self.stage, self.stage_share = f"decoded {num_done} of {num_clips} recordings", num_done / num_clips
-
-    @override
-    def planned(self, epochs: Mapping[CellName, int], num_done: int, num_workers: int) -> None:
-        super().planned(epochs, num_done, num_workers)
-        self._say(Text(plan_line(len(epochs), num_done, num_workers)))
 
     @override
     def done(self, cell: CellName) -> None:
@@ -86,17 +73,17 @@ class Display(Progress):
             return self._bar(self.stage_share, self.stage)
         shares = sum(running.epoch / running.num_epochs for running in self.running.values())
         left = self.left_s()
-        words = f"{self.num_ended} of {self.num_cells} cells   {duration(self.clock() - self.started_s)}"
+        text = f"{self.num_ended} of {self.num_cells} cells   {duration(self.clock() - self.started_s)}"
         if left:
-            words += f", about {_roughly(left)} left"
-        return Group(self._bar((self.num_ended + shares) / self.num_cells, words), self._cells())
+            text += f", about {_roughly(left)} left"
+        return Group(self._bar((self.num_ended + shares) / self.num_cells, text), self._cells())
 
-    def _bar(self, share: float, words: str) -> RenderableType:
+    def _bar(self, share: float, text: str) -> RenderableType:
         grid = Table.grid(padding=(0, 1), expand=True)
         grid.add_column(no_wrap=True, max_width=20)
         grid.add_column(ratio=1, min_width=4)
         grid.add_column(no_wrap=True)
-        grid.add_row(Text(self.title, "bold"), ProgressBar(total=1.0, completed=share), Text(words))
+        grid.add_row(Text(self.title, "bold"), ProgressBar(total=1.0, completed=share), Text(text))
         return grid
 
     def _cells(self) -> RenderableType:
@@ -111,8 +98,8 @@ class Display(Progress):
             grid.add_row(
                 str(cell),
                 f"{running.epoch}/{running.num_epochs}" if running.epoch else "starting",
-                percent(running.record, "train_accuracy"),
-                percent(running.record, "validation_accuracy"),
+                percent(running.record.get("train_accuracy")),
+                percent(running.record.get("validation_accuracy")),
                 _roughly(left) if left else "",
             )
         return grid

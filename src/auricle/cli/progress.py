@@ -9,7 +9,6 @@ from typing import Any
 
 from typing_extensions import override
 
-from auricle.cli.estimates import estimate_lines
 from auricle.errors import count
 from auricle.runs import CellName
 from auricle.study.estimate import Estimate
@@ -65,6 +64,7 @@ class Progress(Listener):
         self.num_cells, self.num_ended = len(epochs) + num_done, num_done
         self.num_workers, self.started_s = num_workers, self.clock()
         self.name_width = max((len(str(cell)) for cell in epochs), default=0)
+        self.note(plan_line(len(epochs), num_done, num_workers))
 
     @override
     def estimated(self, estimates: Sequence[Estimate], num_workers: int) -> None:
@@ -104,15 +104,12 @@ class Progress(Listener):
 
     @override
     def done(self, cell: CellName) -> None:
-        self._end(cell)
+        self.running.pop(cell, None)
+        self.num_ended += 1
 
     @override
     def failed(self, cell: CellName, cause: str) -> None:
-        self._end(cell)
-
-    def _end(self, cell: CellName) -> None:
-        self.running.pop(cell, None)
-        self.num_ended += 1
+        Progress.done(self, cell)
 
     def cell_left_s(self, cell: CellName) -> float | None:
         """Return the seconds that a running cell still needs; None while nothing is known."""
@@ -134,18 +131,18 @@ class Progress(Listener):
         return seconds_left(free, [self._cost_s(cell, num) or 0.0 for cell, num in self.epochs.items()])
 
 
-def percent(record: Mapping[str, Any], name: str) -> str:
-    """Write a share of a record in percent, a dash where it has none."""
-    return f"{100 * record[name]:.1f}" if name in record else "–"
+def percent(share: float | None) -> str:
+    """Write a share in percent, a dash where there is none."""
+    return "–" if share is None else f"{100 * share:.1f}"
 
 
 def ending(cell: CellName, running: Running, clock: Callable[[], float], width: int) -> str:
     """Return one line that says how a finished cell did in its last epoch, its name padded to a width."""
-    words = [f"{cell!s:<{width}}  {duration(clock() - running.since_s):>11}"]
+    parts = [f"{cell!s:<{width}}  {duration(clock() - running.since_s):>11}"]
     for name in ("train", "validation"):
         if f"{name}_accuracy" in running.record:
-            words.append(f"{name} {percent(running.record, f'{name}_accuracy'):>5} %")
-    return "  ".join(words)
+            parts.append(f"{name} {percent(running.record[f'{name}_accuracy']):>5} %")
+    return "  ".join(parts)
 
 
 class Lines(Progress):
@@ -166,19 +163,12 @@ class Lines(Progress):
             self.write(f"{num_clips} recordings decoded")
 
     @override
-    def planned(self, epochs: Mapping[CellName, int], num_done: int, num_workers: int) -> None:
-        super().planned(epochs, num_done, num_workers)
-        self.write(plan_line(len(epochs), num_done, num_workers))
-
-    @override
     def epoch(self, cell: CellName, record: Mapping[str, Any]) -> None:
         super().epoch(cell, record)
         total = self.running[cell].num_epochs
         if self.level > 0 and (record["epoch"] % EPOCHS_A_LINE == 0 or record["epoch"] in (1, total)):
-            scores = (
-                f"train {percent(record, 'train_accuracy')} %, validation {percent(record, 'validation_accuracy')} %"
-            )
-            self.write(f"{cell}  epoch {record['epoch']}/{total}  {scores}")
+            train, validation = (percent(record.get(f"{name}_accuracy")) for name in ("train", "validation"))
+            self.write(f"{cell}  epoch {record['epoch']}/{total}  train {train} %, validation {validation} %")
 
     @override
     def done(self, cell: CellName) -> None:
@@ -206,3 +196,39 @@ def plan_line(num_left: int, num_done: int, num_workers: int) -> str:
     at_a_time = f", {num_workers} at a time" if num_workers > 1 else ""
     already = f"; {num_done} {'is' if num_done == 1 else 'are'} done already" if num_done else ""
     return cells + at_a_time + already
+
+
+COLUMNS = ("model", "cells", "parameters", "M mult.", "s/step", "a cell", "GB")  # multiply-adds of a window, millions
+WIDTH = 80
+
+
+def roughly(seconds: float) -> str:
+    """Write a stretch of time as far as an estimate knows it.
+
+    >>> roughly(40), roughly(1500), roughly(9000), roughly(500_000)
+    ('40 s', '25 min', '2.5 h', '5.8 days')
+    """
+    for limit, unit_s, unit in ((90, 1, "s"), (5400, 60, "min")):
+        if seconds < limit:
+            return f"{seconds / unit_s:.0f} {unit}"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86_400:.1f} days"
+
+
+def estimate_lines(estimates: Sequence[Estimate], num_workers: int) -> list[str]:
+    """Return a row a model, the time of all, and how to have less of it; nothing for a study that is short."""
+    if not any(each.step_s for each in estimates):
+        return []
+    rows = [COLUMNS, *(_row(each) for each in estimates)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    gap = "  " if sum(widths) + 2 * (len(widths) - 1) <= WIDTH else " "
+    lines = [gap.join([f"{row[0]:<{widths[0]}}", *map(str.rjust, row[1:], widths[1:])]) for row in rows]
+    total_s = sum(each.cell_s * each.num_cells for each in estimates) / num_workers
+    at_a_time = f", {num_workers} cells at a time" if num_workers > 1 else ""
+    hint = "for less: --models A,B or --set training.epochs=20"
+    return [*lines, f"about {roughly(total_s)} in all{at_a_time}", hint]
+
+
+def _row(each: Estimate) -> tuple[str, ...]:
+    step = "–" if each.step_s is None else f"{each.step_s:.2g}" if each.step_s < 10 else f"{each.step_s:.0f}"
+    counts = (f"{each.num_cells}", f"{each.parameters:,}", f"{each.multiply_adds / 1e6:,.0f}")
+    return (each.model, *counts, step, roughly(each.cell_s), f"{each.memory_gb:.1f}")

@@ -7,29 +7,30 @@ import json as json_format
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from auricle.cli.options import Json, Quiet, Verbose, say, verbosity
+from auricle.cli.options import Json, Quiet, Verbose, find_data, say, verbosity
 
-NoProbes = Annotated[
-    bool, typer.Option("--no-probes", help="Do not measure what the models use; what is known is shown all the same.")
-]
+if TYPE_CHECKING:
+    from auricle.runs import StudyFolder
 
 
 def report(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="STUDY", help="A study's folder, or its name for runs/NAME.")],
     results: Annotated[
-        Path | None,
-        typer.Option(metavar="RESULTS.md", help="Also write the study's section of this page."),
+        Path | None, typer.Option(metavar="RESULTS.md", help="Also write the study's section of this page.")
     ] = None,
     data: Annotated[
         str | None,
         typer.Option(metavar="DIR", help="Where the study's recordings lie, to ask the models and play the mistakes."),
     ] = None,
-    no_probes: NoProbes = False,
+    no_probes: Annotated[
+        bool,
+        typer.Option("--no-probes", help="Do not measure what the models use; what is known is shown all the same."),
+    ] = False,
     hand_in: Annotated[
         Path | None,
         typer.Option("--hand-in", metavar="NAME", help="Also write NAME.pdf, and the study as one program, NAME.py."),
@@ -70,25 +71,24 @@ def build(
 ) -> dict[str, Path]:
     """Look into the models and build the report and the page of mistakes, saying on standard error what is being done.
 
-    Args:
-        study: its folder.
-        level: of what is said.
-        data: where a person says that the recordings lie; then they must lie there.
-        root: where named datasets lie; None: as `load_manifest` says.
-        probes: whether to find out what the models use, where that is not known yet.
+    `data` is where a person says that the recordings lie: then they must lie there. `root` is as for `load_manifest`.
+    With `probes`, what the models use is found out where that is not known yet.
     """
     from auricle.errors import RefusedError, UsageError
+    from auricle.probes.probe import probe_study
     from auricle.report.build import build_report
     from auricle.report.errors_page import build_errors_page
+    from auricle.runs import StudyFolder
+    from auricle.runs.record import keep_human_labels
 
-    notes: list[str] = []
-    page = None
+    folder, notes, page = StudyFolder(study), list[str](), None
     with _told(level) as tell:
         source = None
         if data is not None:
-            source, root = _there(study, data)
+            source, root = _there(folder, data)
         if probes:
-            notes = _probe(study, source, root, tell)
+            human = keep_human_labels(folder, source=source, root=root)
+            notes = [*([human] if human else []), *probe_study(study, source=source, root=root, on_progress=tell)]
         try:
             page = build_errors_page(study, source=source, root=root, on_progress=tell)
         except (RefusedError, UsageError) as error:
@@ -99,31 +99,13 @@ def build(
     return files
 
 
-def _there(folder: Path, data: str) -> tuple[str, Path | None]:
-    """Return the source that `--data` means, and the folder of named datasets if it means that, where both are right.
-
-    Raises:
-        UsageError: there is no such source.
-        RefusedError: no study, or other recordings than its own.
-    """
-    from auricle.cli.resolve import find_data
-    from auricle.runs import StudyFolder
+def _there(study: StudyFolder, data: str) -> tuple[str, Path | None]:
+    """Return the source that `--data` means, and the folder of named datasets if it means that; refuse other data."""
     from auricle.runs.reopen import find_recordings, study_config
 
-    study = StudyFolder(folder)
     source, root = find_data(data, study_config(study).data)
     find_recordings(study, source=source, root=root)
     return source, root
-
-
-def _probe(study: Path, source: str | None, root: Path | None, tell: Callable[[str], None]) -> list[str]:
-    """Find out what the models use and what people heard; return what could not be, and why."""
-    from auricle.probes.probe import probe_study
-    from auricle.runs import StudyFolder
-    from auricle.runs.human_labels import keep_human_labels
-
-    note = keep_human_labels(StudyFolder(study), source=source, root=root)
-    return [*([note] if note else []), *probe_study(study, source=source, root=root, on_progress=tell)]
 
 
 @contextlib.contextmanager

@@ -14,10 +14,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from auricle.runs import CellName
+from auricle.cli.progress import duration, percent
+from auricle.errors import RefusedError, count
 
 if TYPE_CHECKING:
     from auricle.findings.scores import ComparativeRow
+    from auricle.search.record import SearchStatus
+    from auricle.study.status import CellStatus, State, StudyStatus
     from auricle.study.study import StudyResult
 
 
@@ -58,7 +61,12 @@ def print_results(result: StudyResult) -> None:
         if any(row.collapsed for row in rows):
             console.print(Text("* collapsed, at least once: `auricle diagnose CELL` says why, and tries cures.", "dim"))
     if result.failed:
-        Console(stderr=True, highlight=False).print(failures_table(result.failed))
+        table = plain_table()
+        table.add_column("failed cell", no_wrap=True)
+        table.add_column("cause")
+        for name, cause in result.failed.items():
+            table.add_row(str(name), Text(cause))
+        Console(stderr=True, highlight=False).print(table)
 
 
 def print_places(result: StudyResult, files: Mapping[str, Path]) -> None:
@@ -70,10 +78,7 @@ def print_places(result: StudyResult, files: Mapping[str, Path]) -> None:
 
 def results_table(rows: Sequence[ComparativeRow]) -> Table:
     """Return one row a model under each protocol: means over its cells of the test clips, and standard deviations."""
-    table = plain_table()
-    table.add_column("", overflow="fold")
-    for title in ("cells", "test %", "valid %", "F1", "AUC", "params", "min"):
-        table.add_column(title, justify="right", no_wrap=True)
+    table = plain_table("", "cells", "test %", "valid %", "F1", "AUC", "params", "min")
     for protocol, group in itertools.groupby(rows, key=lambda row: row.protocol):
         members = list(group)
         best = max(row.accuracy for row in members)
@@ -88,9 +93,9 @@ def results_table(rows: Sequence[ComparativeRow]) -> Table:
 def interval_line(protocol: str, rows: Sequence[ComparativeRow]) -> str:
     """Say how sure the highest accuracy of a protocol's networks is, and of what its interval is."""
     best = max((row for row in rows if not row.baseline), key=lambda row: row.accuracy)
-    clips = f"{best.test_clips:,} test clip{'' if best.test_clips == 1 else 's'}"
+    clips = count(best.test_clips, "test clip")
     if best.test_groups < best.test_clips:
-        clips += f" of {best.test_groups:,} group{'' if best.test_groups == 1 else 's'}"
+        clips += f" of {count(best.test_groups, 'group')}"
     interval = f"{100 * best.accuracy_low:.1f} to {100 * best.accuracy_high:.1f}"
     return f"{protocol}: {best.model}, 95 % interval {interval} ({clips})."
 
@@ -107,8 +112,8 @@ def unbeaten_line(protocol: str, rows: Sequence[ComparativeRow]) -> str:
 def _values(row: ComparativeRow) -> tuple[str, ...]:
     return (
         str(row.cells) if row.cells == row.cells_planned else f"{row.cells} of {row.cells_planned}",
-        _percent(row.accuracy, row.accuracy_sd),
-        _percent(row.validation_accuracy, None),
+        percent(row.accuracy) + ("" if row.accuracy_sd is None else f" ± {percent(row.accuracy_sd)}"),
+        percent(row.validation_accuracy),
         f"{row.macro_f1:.3f}",
         "–" if row.macro_auc is None else f"{row.macro_auc:.3f}",
         "–" if row.baseline else _count(row.parameters),
@@ -116,26 +121,14 @@ def _values(row: ComparativeRow) -> tuple[str, ...]:
     )
 
 
-def plain_table() -> Table:
-    """Return an empty table with a line under its head and none elsewhere."""
-    return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-
-
-def failures_table(failed: Mapping[CellName, str]) -> Table:
-    """Return one row a cell that failed."""
-    table = plain_table()
-    table.add_column("failed cell", no_wrap=True)
-    table.add_column("cause")
-    for name, cause in failed.items():
-        table.add_row(str(name), Text(cause))
+def plain_table(first: str | None = None, *numbers: str) -> Table:
+    """Return an empty table with a line under its head only: a first column that folds, and numbers to the right."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    if first is not None:
+        table.add_column(first, overflow="fold")
+    for title in numbers:
+        table.add_column(title, justify="right", no_wrap=True)
     return table
-
-
-def _percent(mean: float | None, sd: float | None) -> str:
-    """Write a share in percent, with its standard deviation where there is one."""
-    if mean is None:
-        return "–"
-    return f"{100 * mean:.1f}" if sd is None else f"{100 * mean:.1f} ± {100 * sd:.1f}"
 
 
 def _count(number: int) -> str:
@@ -147,3 +140,83 @@ def _count(number: int) -> str:
     if number >= 1_000_000:
         return f"{number / 1e6:.2f}M"
     return f"{number / 1e3:.0f}k" if number >= 10_000 else f"{number:,}"
+
+
+SHOWN: tuple[State, ...] = ("running", "stopped", "failed")
+STATES: tuple[State, ...] = ("done", *SHOWN, "waiting")
+
+
+def print_status(folder: Path, as_json: bool) -> None:
+    """Print what is done, running and failed, with the time left.
+
+    Raises:
+        RefusedError: the folder holds neither study nor search.
+    """
+    from auricle.search.record import read_search_status
+    from auricle.study.status import read_status
+
+    if not folder.exists() and (Path("runs") / folder).is_dir():
+        folder = Path("runs") / folder
+    search, study = read_search_status(folder), read_status(folder)
+    if search is None and study is None:
+        raise RefusedError(f"{folder} holds no study and no search; name a folder that one of them wrote")
+    if as_json:
+        parts = {"search": search and asdict(search), "study": study and asdict(study)}
+        print(json.dumps({"folder": str(folder), **parts}, indent=1, ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    if search is not None:
+        _print_search(console, search)
+    if study is not None:
+        _print_study(console, study)
+
+
+def _print_search(console: Console, search: SearchStatus) -> None:
+    ended = sum(search.counts[state] for state in ("done", "pruned", "failed"))
+    counts = ", ".join(f"{num} {state}" for state, num in search.counts.items() if num) or "none begun"
+    text = f"{ended} of {search.num_trials} trials ended: {counts}{_left(search.left_s)}"
+    _print_head(console, f"search {search.name}", search.running, text, ended == search.num_trials)
+    if search.best:
+        score = f"validation loss {search.best['loss']:.3f}, {100 * search.best['accuracy']:.1f} %"
+        so_far = "" if ended == search.num_trials else " so far"
+        console.print(Text(f"best{so_far}: trial-{search.best['number']}, {score}"))
+    if search.cells:
+        console.print(_cells_table(search.cells))
+
+
+def _print_study(console: Console, study: StudyStatus) -> None:
+    counts = ", ".join(f"{study.num(state)} {state}" for state in STATES[1:] if study.num(state))
+    num_done = study.num("done")
+    text = f"{num_done} of {len(study.cells)} cells done{'; ' if counts else ''}{counts}{_left(study.left_s)}"
+    _print_head(console, f"study {study.name}", study.running, text, num_done == len(study.cells))
+    table = plain_table("model", *STATES)
+    for model in dict.fromkeys(cell.model for cell in study.cells):
+        states = [cell.state for cell in study.cells if cell.model == model]
+        numbers = [states.count(state) for state in STATES]
+        table.add_row(Text(model), *(str(number) if number else "·" for number in numbers))
+    console.print(table)
+    if shown := [cell for cell in study.cells if cell.state in SHOWN]:
+        console.print()
+        console.print(_cells_table(shown))
+
+
+def _print_head(console: Console, title: str, running: bool, text: str, over: bool) -> None:
+    state = "finished" if over else "running" if running else "not running"
+    console.print(Text.assemble((title, "bold"), f", {state}: {text}"))
+
+
+def _left(left_s: float | None) -> str:
+    return f"; about {duration(left_s)} left" if left_s else ""
+
+
+def _cells_table(cells: Sequence[CellStatus]) -> Table:
+    """Return one row a cell that is in training, stopped, or failed."""
+    table = plain_table("cell", "state", "epoch", "train %", "valid. %", "left")
+    table.columns[1].justify = "left"
+    for cell in cells:
+        accuracies = percent(cell.train_accuracy), percent(cell.validation_accuracy)
+        left = duration(cell.left_s) if cell.left_s and cell.state == "running" else ""
+        table.add_row(Text(cell.name), cell.state, f"{cell.epoch}/{cell.epochs}", *accuracies, left)
+        if cell.cause:
+            table.add_row(Text(f"  {cell.cause}", "dim"))
+    return table

@@ -12,80 +12,69 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from auricle.cli import study as studies
-from auricle.cli.options import Json, Quiet, Set, Verbose, required, say, verbosity
+from auricle.cli.options import TrainingOptions, find_data, required, say, verbosity, with_options
 
 if TYPE_CHECKING:
-    from auricle.search.listener import SearchListener
     from auricle.search.search import SearchResult
+    from auricle.study.listener import Listener
 
 
+@with_options
 def search(
     context: typer.Context,
     space: Annotated[
         str | None,
         typer.Argument(metavar="SPACE|FILE", help="A space of the package, or a YAML file.", show_default=False),
     ] = None,
-    data: studies.Data = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="The folder. [default: runs/search-NAME]")] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="Sets to try. [default: as the space says]")] = None,
-    workers: studies.Workers = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Number of trials. [default: as the space says]")] = None,
     storage: Annotated[
         str | None,
         typer.Option(
             metavar="URL", help="An Optuna storage that several machines share. [default: a journal in the folder]"
         ),
     ] = None,
-    assignments: Set = None,
-    group_by: studies.GroupBy = None,
-    device: studies.Device = "auto",
-    wandb: studies.Wandb = None,
-    skip_bad: studies.SkipBad = False,
-    no_report: studies.NoReport = False,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = 0,
+    *,
+    asked: TrainingOptions,
 ) -> None:
     """Tune hyper-parameters on the validation folds, then train the best set and score it once on the test fold.
 
     A search that was stopped goes on where it stood. The test fold is not even loaded before the best set is known.
     """
-    from auricle.cli.resolve import find_data
     from auricle.config import parse_overrides, revalidated
     from auricle.search.search import run_search
     from auricle.search.space import load_space, space_names
     from auricle.search.storage import TrialStorage
     from auricle.work.options import RunOptions
 
-    level = verbosity(context, quiet, verbose)
+    level = verbosity(context, asked.quiet, asked.verbose)
     config = load_space(required(space, "space", space_names()))
-    source, root = find_data(data, config.data)
-    overrides = config.overrides | parse_overrides(assignments or ())
-    changes = {"trials": trials or config.trials, "group_by": group_by or config.group_by}
+    source, root = find_data(asked.data, config.data)
+    overrides = config.overrides | parse_overrides(asked.assignments or ())
+    changes = {"trials": trials or config.trials, "group_by": asked.group_by or config.group_by}
     config = revalidated(config, data=source, overrides=overrides, **changes)
     folder = out or Path("runs") / f"search-{config.name}"
     command = studies.typed_command()
     if storage:  # a password in it is for nobody's record
         command = command.replace(shlex.quote(storage), shlex.quote(TrialStorage(storage, "").shown))
-    options = RunOptions(root, skip_bad, workers, device=device, command=command)
+    options = RunOptions(root, asked.skip_bad, asked.workers, device=asked.device, command=command)
     with _watched(config.name, level) as listener, studies.hint_when_stopped(folder):
         result = run_search(config, folder, options, storage=storage, listener=listener)
-    if not json:
+    if not asked.json:
         _print(result)
         sys.stdout.flush()
     found = {"best": result.best, "importance": result.importance, "trials": list(result.entries)}
-    studies.train_and_report(
-        result.study, folder, options, studies.Shown(level, json, not no_report), wandb=wandb, more={"search": found}
-    )
+    studies.train_and_report(result.study, folder, options, asked, level, more={"search": found})
 
 
 @contextlib.contextmanager
-def _watched(title: str, level: int) -> Iterator[SearchListener]:
+def _watched(title: str, level: int) -> Iterator[Listener]:
     """Give the listener for this standard error: lines, with a line of progress below them on a terminal."""
     from auricle.cli.search_progress import SearchLines
-    from auricle.search.listener import SearchListener
+    from auricle.study.listener import Listener
 
     if level < 0:
-        yield SearchListener()
+        yield Listener()
     elif sys.stderr.isatty() and level == 0:
         from rich.console import Console
         from rich.text import Text
@@ -93,7 +82,7 @@ def _watched(title: str, level: int) -> Iterator[SearchListener]:
         console = Console(stderr=True)
         with console.status(Text(f"search {title}")) as status:
             yield SearchLines(
-                lambda line: console.print(Text(line), soft_wrap=True), level, lambda words: status.update(Text(words))
+                lambda line: console.print(Text(line), soft_wrap=True), level, lambda text: status.update(Text(text))
             )
     else:
         yield SearchLines(say, level)
@@ -108,10 +97,8 @@ def _print(result: SearchResult) -> None:
     from auricle.cli.search_progress import counts, plain
 
     best = result.best
-    table = plain_table()
-    table.add_column("best set", no_wrap=True, overflow="ellipsis")
-    for title in ("value", "importance"):
-        table.add_column(title, justify="right", no_wrap=True)
+    table = plain_table("best set", "value", "importance")
+    table.columns[0].no_wrap, table.columns[0].overflow = True, "ellipsis"
     for name, value in best["values"].items():
         share = result.importance.get(name)
         table.add_row(Text(name), plain(value), "–" if share is None else f"{100 * share:.0f} %")

@@ -10,8 +10,8 @@ from typing_extensions import override
 
 from auricle.cli.progress import duration, percent
 from auricle.runs import CellName
-from auricle.search.listener import SearchListener
 from auricle.search.record import Entry, best_of
+from auricle.study.listener import Listener
 
 ENDED = ("done", "pruned", "failed")
 
@@ -37,17 +37,14 @@ def counts(entries: Sequence[Entry]) -> str:
     return f"{len(entries)} trials ({', '.join(f'{num} {state}' for state, num in number.items())})"
 
 
-class SearchLines(SearchListener):
+class SearchLines(Listener):
     """One line a trial; with `level` 1 also its values and every epoch.
 
-    Args:
-        write: shows a line.
-        level: of what is said.
-        show: keeps one line up to date, on a terminal.
+    `show` keeps one line up to date, on a terminal.
     """
 
     def __init__(
-        self, write: Callable[[str], object], level: int, show: Callable[[str], object] = lambda words: None
+        self, write: Callable[[str], object], level: int, show: Callable[[str], object] = lambda text: None
     ) -> None:
         self.write = write
         self.level = level
@@ -79,10 +76,10 @@ class SearchLines(SearchListener):
 
     @override
     def epoch(self, cell: CellName, record: Mapping[str, Any]) -> None:
-        words = f"{cell}  epoch {record['epoch']}  validation {percent(record, 'validation_accuracy')} %"
+        text = f"{cell}  epoch {record['epoch']}  validation {percent(record.get('validation_accuracy'))} %"
         if self.level > 0:
-            self.write(words)
-        self.show(words)
+            self.write(text)
+        self.show(text)
 
     @override
     def tried(self, number: int, entries: Sequence[Entry]) -> None:

@@ -15,17 +15,6 @@ from auricle.runs.folder import (
 from auricle.system import check_free, lock, owner
 
 __all__ = [
-    "Cell",
-    "CellName",
-    "StudyFolder",
-    "check_free",
-    "commands_of",
-    "json_line",
-    "lock",
-    "owner",
-    "read_history",
-    "read_metrics",
-    "remove_halves",
-    "sweep",
-    "write_metrics",
-]
+    "Cell", "CellName", "StudyFolder", "check_free", "commands_of", "json_line", "lock", "owner", "read_history",
+    "read_metrics", "remove_halves", "sweep", "write_metrics",
+]  # fmt: skip

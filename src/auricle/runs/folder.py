@@ -146,15 +146,15 @@ class StudyFolder:
 
     def cell(self, name: CellName) -> Cell:
         """Return the folder of a cell, which need not exist."""
-        return Cell(name, self.folder / "cells" / name.model / f"{name.protocol}-{name.fold}-{name.seed}")
+        return Cell(name, self.folder / "cells" / str(name))
 
     def baseline(self, name: CellName) -> Cell:
         """Return the folder of a baseline, which need not exist; it has predictions and metrics, nothing else."""
-        return Cell(name, self.folder / "baselines" / name.model / f"{name.protocol}-{name.fold}-{name.seed}")
+        return Cell(name, self.folder / "baselines" / str(name))
 
     def insight(self, name: CellName) -> Path:
         """What a finished cell uses: JSON."""
-        return self.folder / "insight" / name.model / f"{name.protocol}-{name.fold}-{name.seed}.json"
+        return self.folder / "insight" / f"{name}.json"
 
     def cells(self) -> list[Cell]:
         """Return every cell that has a folder, sorted by name."""

@@ -19,10 +19,7 @@ def planned_cells(config: StudyConfig, models: Iterable[str], folds: Sequence[in
 
     All models come once before any comes again, so that a study which is cut short can still be compared.
 
-    Args:
-        config: the study; its models are names.
-        models: those of the study, in its order.
-        folds: those of the dataset, ascending.
+    Models come in the order given, folds ascending.
     """
     models = tuple(models)
     return tuple(
@@ -72,9 +69,7 @@ def same_trainings(cells: Mapping[CellName, Split], done: Collection[CellName]) 
     Two cells are one training where model, seed and all three sets of clips are the same, as `test-split` is a fold
     of `k-fold`.
 
-    Args:
-        cells: of the plan, in its order.
-        done: those that are finished; they come before those that are not.
+    The cells are in the plan's order; those that are done come before those that are not.
     """
     trained: dict[tuple[object, ...], CellName] = {}
     same = {}
@@ -88,13 +83,7 @@ def same_trainings(cells: Mapping[CellName, Split], done: Collection[CellName]) 
 
 
 def windows_per_epoch(preset: Preset, num_train: int, clip_s: float) -> int:
-    """Return how many windows a training sees in an epoch.
-
-    Args:
-        preset: of the training.
-        num_train: its clips.
-        clip_s: length of a clip.
-    """
+    """Return how many windows a training sees in an epoch."""
     num = num_train * preset.training.views
     if preset.training.windows == "random":
         return num

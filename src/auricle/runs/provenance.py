@@ -57,9 +57,9 @@ def commit() -> str | None:
     return f"{name}+" if name and changed else name
 
 
-def _git_answer(folder: Path, *words: str) -> str | None:
+def _git_answer(folder: Path, *arguments: str) -> str | None:
     """Return what a git command prints, or None where it fails or there is no git."""
-    command = ["git", "--no-optional-locks", "-C", str(folder), *words]  # a killed study leaves no lock behind
+    command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]  # a killed study leaves no lock behind
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):

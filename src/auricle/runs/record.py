@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import yaml
 
 from auricle.config import Preset, StudyConfig
 from auricle.data.cache import Recordings
+from auricle.data.judgements import find_judgements, read_judgements
 from auricle.data.manifest import Clip, Manifest
 from auricle.errors import RefusedError, UsageError
 from auricle.files import mark, read_marked, write_bytes
@@ -64,7 +66,7 @@ def check_same(old: Description, models: Mapping[str, Preset], digests: Mapping[
         was, now = dict(old["models"][name]), models[name].model_dump(mode="json", exclude={"about"})
         with contextlib.suppress(ValueError):  # a field that came to auricle since then has its default
             was = Preset.model_validate(was).model_dump(mode="json")
-        was.pop("about", None)  # words, which change no number
+        was.pop("about", None)  # text, which changes no number
         if was != now:
             field, before, after = _first_difference(was, now)
             raise UsageError(f"{out} holds {name} with {field} {before!r}, not {after!r}; choose another --out")
@@ -106,12 +108,6 @@ def united(old: StudyConfig | None, new: StudyConfig) -> StudyConfig:
     }
     allowed = old.allow_split_groups or new.allow_split_groups
     return old.model_copy(update=merged | {"only": only, "allow_split_groups": allowed})
-
-
-def asks_for_more(old: Description, config: StudyConfig) -> bool:
-    """Return whether a study has a model, a protocol or a seed that the one of a folder has not."""
-    before = StudyConfig.model_validate(old["study"])
-    return united(before, config) != before
 
 
 def write_manifest(folder: StudyFolder, manifest: Manifest) -> None:
@@ -166,13 +162,7 @@ def _result_row(cell: Cell) -> dict[str, Any]:
         sets = {name: metrics[name] or {"clip": {}, "window": {}} for name in ("test", "validation")}
     except (KeyError, TypeError) as error:
         raise RefusedError(f"{cell.metrics} is damaged; delete {cell.folder} and run the study again") from error
-    row = {
-        **metrics,
-        "model": cell.name.model,
-        "protocol": cell.name.protocol,
-        "fold": cell.name.fold,
-        "seed": cell.name.seed,
-    }
+    row = metrics | asdict(cell.name)
     for set_name, scores in sets.items():
         row |= {f"{set_name}_{name}": value for name, value in scores["clip"].items()}
         row[f"{set_name}_window_accuracy"] = scores["window"].get("accuracy")
@@ -186,3 +176,30 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
     writer.writerow(header)
     writer.writerows(rows)
     write_bytes(path, text.getvalue().encode("utf-8", "surrogatepass"))
+
+
+def keep_human_labels(study: StudyFolder, *, source: str | None = None, root: Path | None = None) -> str | None:
+    """Write dataset/human.csv where the study's dataset is found and brings it, and it is not there yet.
+
+    `source` and `root` are as for `reopen_cells`.
+
+    Returns:
+        Why it was left out, for a person to read; None where there is nothing to say.
+
+    Raises:
+        RefusedError: study.yaml is damaged.
+        MachineError: the disk refuses.
+    """
+    description = read_description(study)
+    if study.judgements.exists() or description is None or not study.manifest.exists():
+        return None
+    table = find_judgements(source or StudyConfig.model_validate(description["study"]).data, root)
+    if table is None:
+        return None
+    try:
+        found = read_judgements(table, {clip.name: clip.category for clip in read_clips(study)})
+    except RefusedError as error:
+        return f"what people heard is left out: {error}"
+    if found:
+        write_csv(study.judgements, ("clip", "heard_as", "count"), map(astuple, found))
+    return None

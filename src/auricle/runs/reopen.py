@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from auricle.files import read_marked
 from auricle.runs.folder import Cell, CellName, StudyFolder
 from auricle.runs.record import Description, read_description
 
+NOT_A_CELL = "no cell that was trained (STUDY/cells/MODEL/PROTOCOL-FOLD-SEED with its config.yaml)"
+
 
 @dataclass(frozen=True)
 class Reopened:
@@ -29,15 +31,10 @@ class Reopened:
     split: Split
 
 
-def reopen(
-    folder: Path, *, root: Path | None = None, on_progress: Callable[[int, int], None] | None = None
-) -> Reopened:
+def reopen(folder: Path, *, root: Path | None = None) -> Reopened:
     """Read a cell's preset and find its recordings; it need not be finished.
 
-    Args:
-        folder: of the cell, inside its study.
-        root: where the study's named dataset lies; None: as `load_manifest` says.
-        on_progress: told how many of the recordings are decoded.
+    `root`: where the study's named dataset lies, as `load_manifest` says.
 
     Raises:
         RefusedError: the folder is no cell of a study, or the recordings are not those of the study.
@@ -46,27 +43,17 @@ def reopen(
     try:
         cell = Cell(CellName.parse(f"{resolved.parent.name}/{resolved.name}"), folder)
     except ValueError as error:
-        raise _not_a_cell(folder) from error
+        raise RefusedError(f"{folder}: {NOT_A_CELL}") from error
     study = StudyFolder(resolved.parents[2] if len(resolved.parents) > 2 else resolved)
-    return next(reopen_cells(study, [cell], root=root, on_progress=on_progress))
+    return next(reopen_cells(study, [cell], root=root))
 
 
 def reopen_cells(
-    study: StudyFolder,
-    cells: Sequence[Cell],
-    *,
-    source: str | None = None,
-    root: Path | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+    study: StudyFolder, cells: Sequence[Cell], *, source: str | None = None, root: Path | None = None
 ) -> Iterator[Reopened]:
     """Reopen several cells of a study one after the other; recordings are read once for each sample rate.
 
-    Args:
-        study: their folder.
-        cells: which; they need not be finished.
-        source: where a person's own recordings lie now; None: where they lay.
-        root: as `reopen`.
-        on_progress: as `reopen`.
+    `source`: where a person's own recordings lie now; None: where they lay. The rest is as for `reopen`.
 
     Raises:
         RefusedError: as `reopen`.
@@ -78,7 +65,7 @@ def reopen_cells(
         rate_hz = preset.audio.sample_rate_hz
         if rate_hz not in found:
             manifest = load_manifest(source or config.data, root=root, group_by=config.group_by)
-            found[rate_hz] = prepare(manifest, sample_rate_hz=rate_hz, skip_bad=True, on_progress=on_progress)
+            found[rate_hz] = prepare(manifest, sample_rate_hz=rate_hz, skip_bad=True)
             _require_own_recordings(study, description, manifest, found[rate_hz].digest)
         manifest = found[rate_hz].manifest
         splits = make_splits(manifest, cell.name.protocol, allow_split_groups=config.allow_split_groups)
@@ -89,22 +76,13 @@ def _preset_of(cell: Cell) -> Preset:
     try:
         return preset_from_yaml(cell.config.read_text(encoding="utf-8"), str(cell.config))
     except (ValueError, OSError, UsageError) as error:
-        raise _not_a_cell(cell.folder) from error
-
-
-def _not_a_cell(folder: Path) -> RefusedError:
-    return RefusedError(
-        f"{folder}: no cell that was trained (STUDY/cells/MODEL/PROTOCOL-FOLD-SEED with its config.yaml)"
-    )
+        raise RefusedError(f"{cell.folder}: {NOT_A_CELL}") from error
 
 
 def find_recordings(study: StudyFolder, *, source: str | None = None, root: Path | None = None) -> Manifest:
     """Describe the recordings of a study, having compared every byte with those it was trained on; none is decoded.
 
-    Args:
-        study: its folder.
-        source: where a person's own recordings lie now; None: where they lay.
-        root: where named datasets lie; None: as `load_manifest` says.
+    `source` and `root` are as for `reopen_cells`.
 
     Raises:
         UsageError: there is no such source.
@@ -148,11 +126,9 @@ def plainest_cells(study: Path) -> dict[str, Cell]:
     finished = [cell for cell in folder.cells() if cell.done]
     if not finished:
         raise RefusedError(f"{study}: no finished cell; run the study until at least one is")
-    by_model: dict[str, Cell] = {}
-    for cell in sorted(
-        finished, key=lambda cell: (PROTOCOLS.index(cell.name.protocol), cell.name.fold, cell.name.seed)
-    ):
-        by_model.setdefault(cell.name.model, cell)
+    # the last one of a model stays
+    finished.sort(key=lambda cell: (PROTOCOLS.index(cell.name.protocol), cell.name.fold, cell.name.seed), reverse=True)
+    by_model = {cell.name.model: cell for cell in finished}
     return {name: by_model[name] for name in (*models_of(folder), *by_model) if name in by_model}
 
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from auricle import files
+from auricle import runs
 from auricle.errors import RefusedError
-from auricle.search.space import Choices, Space
+from auricle.runs import StudyFolder
+from auricle.search.space import MODEL, Choices, Space
+from auricle.study.status import CellStatus, cell_status
 
 FILE = "trials.json"
 Entry = dict[str, Any]
-
-
-def write_record(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write the record into the folder of a search, whole or not at all."""
-    files.write_json(folder / FILE, record)
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
@@ -55,3 +53,62 @@ def ranked(entries: Sequence[Entry]) -> list[Entry]:
 def best_of(entries: Sequence[Entry]) -> Entry | None:
     """Return the trial with the lowest validation loss; None where none came to its end."""
     return next(iter(ranked(entries)), None)
+
+
+@dataclass(frozen=True)
+class SearchStatus:
+    """A search: how many of its trials are in which state, and the cells of those that are in training or stopped.
+
+    It is running where somebody trains on this machine; `left_s` is None where that is unknown, or nothing runs.
+    """
+
+    name: str
+    running: bool
+    num_trials: int
+    counts: dict[str, int]
+    cells: tuple[CellStatus, ...]
+    best: Entry | None
+    left_s: float | None
+
+
+def read_search_status(folder: Path) -> SearchStatus | None:
+    """Say how far the search beside the study in a folder is; None where there is none. It takes no lock.
+
+    Raises:
+        RefusedError: its record is damaged.
+    """
+    own_folder = StudyFolder(folder / "search")
+    record = read_record(own_folder.folder)
+    if record is None:
+        return None
+    running = runs.owner(own_folder.folder) is not None
+    entries: list[Entry] = record["trials"]
+    states = [_state(entry, running) for entry in entries]
+    unfinished = [entry for entry, state in zip(entries, states, strict=True) if state in ("running", "stopped")]
+    cells = [cell for entry in unfinished for cell in _cells(own_folder, record, entry, running)]
+    counts = {state: states.count(state) for state in ("done", "pruned", "failed", "running", "stopped")}
+    left_s = _left_s(entries, len(unfinished), record["num_trials"]) if running else None
+    return SearchStatus(record["name"], running, record["num_trials"], counts, tuple(cells), best_of(entries), left_s)
+
+
+def _state(entry: Entry, running: bool) -> str:
+    if entry["state"] in ("done", "pruned", "failed"):
+        return str(entry["state"])
+    return "running" if running and entry["state"] == "running" else "stopped"
+
+
+def _cells(own_folder: StudyFolder, record: dict[str, Any], entry: Entry, running: bool) -> list[CellStatus]:
+    """Return the cells of a trial that have begun and are not done."""
+    epochs = record["epochs"]
+    trained = entry["values"].get("training.epochs") or epochs.get(entry["values"].get(MODEL)) or max(epochs.values())
+    own = [cell for cell in own_folder.cells() if cell.name.model == f"trial-{entry['folder']}" and not cell.done]
+    return [cell_status(cell, trained, running=running) for cell in own]
+
+
+def _left_s(entries: list[Entry], num_running: int, num_trials: int) -> float | None:
+    """Reckon with the mean of the trials that have ended; those in training are half through on average."""
+    seconds = [entry["seconds"] for entry in entries if entry["state"] in ("done", "pruned") and entry["seconds"]]
+    if not seconds or not num_running:
+        return None
+    num_to_come = num_trials - len(entries) + sum(entry["state"] == "waiting" for entry in entries)
+    return statistics.fmean(seconds) * (num_to_come + num_running / 2) / num_running

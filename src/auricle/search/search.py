@@ -28,31 +28,22 @@ from auricle.data.cache import Recordings, prepare
 from auricle.data.datasets import load_manifest
 from auricle.errors import AuricleError, RefusedError, UsageError
 from auricle.runs import CellName, StudyFolder
-from auricle.search.clips import SearchClips, validation_splits, without_test
-from auricle.search.listener import SearchListener
-from auricle.search.record import best_of, describe_parameters, write_record
-from auricle.search.source import TrialSource
+from auricle.search.record import FILE, Entry, best_of, describe_parameters
+from auricle.search.source import SearchClips, TrialSource, validation_splits, without_test
 from auricle.search.space import MODEL, Space, SpaceConfig, check_space
 from auricle.search.storage import TrialStorage
-from auricle.search.trials import Begun, Entry, Trials
+from auricle.search.trials import Begun, Trials
+from auricle.study.listener import Listener
 from auricle.study.study import check_folder
 from auricle.work.jobs import Fit, Job, real_fit
 from auricle.work.loop import run_jobs
 from auricle.work.options import RunOptions, divide, find_device
-from auricle.work.pool import Workers
+from auricle.work.workers import Workers
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """How a search ended.
-
-    Attributes:
-        folder: of the search and of its study.
-        entries: every trial.
-        best: the one with the lowest validation loss.
-        importance: how much each parameter decides.
-        study: what trains the best set and scores it once.
-    """
+    """How a search ended: the importance says how much each parameter decides; the study scores the best set once."""
 
     folder: Path
     entries: tuple[Entry, ...]
@@ -67,18 +58,14 @@ def run_search(
     options: RunOptions | None = None,
     *,
     storage: str | None = None,
-    listener: SearchListener | None = None,
+    listener: Listener | None = None,
     fit: Fit | None = None,
 ) -> SearchResult:
     """Try sets of values on the validation folds until every trial has ended. The test fold is not loaded.
 
-    Args:
-        config: what to try, on what.
-        out: the folder; one that exists goes on, and may get more trials.
-        options: on what it trains, and where its data lie; no cluster.
-        storage: an Optuna URL, or the path of a journal, that several machines share; None: a journal in the folder.
-        listener: told what happens, in this process.
-        fit: trains one cell; None: `training.fit.fit_cell`.
+    A folder that exists goes on, and may get more trials; `options` holds no cluster. The storage is an Optuna URL, or
+    the path of a journal, that several machines share; None: a journal in the folder. `fit` is by default
+    `training.fit.fit_cell`.
 
     Raises:
         UsageError: a name, a field or a value is wrong, or the folder holds something else.
@@ -86,7 +73,7 @@ def run_search(
         MachineError: the folder is in use, or the disk or the storage refuses.
         AuricleError: no trial came to its end.
     """
-    listener, options = listener or SearchListener(), options or RunOptions()
+    listener, options = listener or Listener(), options or RunOptions()
     options.check()
     if options.ray:
         raise UsageError("a search trains on this machine; leave the cluster out")
@@ -122,26 +109,20 @@ class _Record:
     trials: Trials
 
     def write(self, importance: Mapping[str, float] | None = None) -> None:
-        config = self.space.config
-        write_record(
-            self.folder,
-            {
-                "name": config.name,
-                "about": config.about,
-                "protocol": config.protocol,
-                "sampler": config.sampler,
-                "pruner": config.pruner,
-                "folds": list(self.clips.folds),
-                "num_clips": len(self.clips.manifest.clips),
-                "num_unheard": self.clips.num_left_out,
-                "num_trials": self.space.num_trials,
-                "epochs": {name: preset.training.epochs for name, preset in self.space.presets.items()},
-                "overrides": config.overrides,
-                "parameters": describe_parameters(self.space),
-                "importance": dict(importance or {}),
-                "trials": self.trials.entries(),
-            },
-        )
+        space, clips = self.space, self.clips
+        record = {
+            **space.config.model_dump(include={"name", "about", "protocol", "sampler", "pruner"}),
+            "folds": list(clips.folds),
+            "num_clips": len(clips.manifest.clips),
+            "num_unheard": clips.num_left_out,
+            "num_trials": space.num_trials,
+            "epochs": {name: preset.training.epochs for name, preset in space.presets.items()},
+            "overrides": space.config.overrides,
+            "parameters": describe_parameters(space),
+            "importance": dict(importance or {}),
+            "trials": self.trials.entries(),
+        }
+        files.write_json(self.folder / FILE, record)
 
     def result(self, out: Path) -> SearchResult:
         entries, importance = self.trials.entries(), self.trials.importance()
@@ -149,14 +130,13 @@ class _Record:
         best = best_of(entries)
         if best is None:
             causes = dict.fromkeys(entry["cause"] for entry in entries if entry["cause"])
-            raise AuricleError(
-                f"none of {len(entries)} trials came to its end: {'; '.join(causes) or 'no cause known'}"
-            )
+            why = "; ".join(causes) or "no cause known"
+            raise AuricleError(f"none of {len(entries)} trials came to its end: {why}")
         return SearchResult(out, tuple(entries), best, importance, _best_study(self.space, best))
 
 
 def _run_trials(
-    record: _Record, recordings: Mapping[int, Recordings], options: RunOptions, listener: SearchListener, fit: Fit
+    record: _Record, recordings: Mapping[int, Recordings], options: RunOptions, listener: Listener, fit: Fit
 ) -> None:
     """Train until every trial has ended; what is in training when this is interrupted is given back."""
     space, trials, cells = record.space, record.trials, StudyFolder(record.folder)
@@ -170,34 +150,31 @@ def _run_trials(
     def make_jobs(begun: Begun) -> list[Job]:
         preset = space.preset(begun.values)
         rate_hz = preset.audio.sample_rate_hz
-        names = [CellName(f"trial-{begun.folder}", s.protocol, s.fold, space.config.seed) for s in splits[rate_hz]]
-        return [
-            Job(cells.cell(name), preset, split, recordings[rate_hz], device, threads)
-            for name, split in zip(names, splits[rate_hz], strict=True)
-        ]
+        jobs = []
+        for split in splits[rate_hz]:
+            name = CellName(f"trial-{begun.folder}", split.protocol, split.fold, space.config.seed)
+            jobs.append(Job(cells.cell(name), preset, split, recordings[rate_hz], device, threads))
+        return jobs
 
     listener.searching(trials.entries(), space.num_trials, num_workers)
     source = TrialSource(trials, make_jobs, fit, listener, on_change=record.write)
     try:
         run_jobs(source, Workers(num_workers, record.folder / "workers.log"), listener)
     except BaseException:
-        with contextlib.suppress(AuricleError):  # where not even this can be told, the next start finds out
+        with contextlib.suppress(AuricleError):  # where not even this can be written, the next start finds out
             trials.stop()
             record.write()
         raise
 
 
 def _best_study(space: Space, best: Entry) -> StudyConfig:
-    """Return the study of the best set alone: trained afresh, and tested on the fold that no trial heard."""
+    """Return the study of the best set alone: trained afresh, and tested on the fold that no trial saw."""
     start = str(best["values"].get(MODEL, next(iter(space.presets))))
     name = f"{start}-trial-{best['number']}"
     about = f"{start} with the best of {space.num_trials} sets of the search {space.config.name}"
     preset = space.preset(best["values"]).model_dump(mode="json") | {"name": name, "about": about}
     return StudyConfig(
-        name=space.config.name,
-        about=space.config.about,
-        data=space.config.data,
-        group_by=space.config.group_by,
+        **space.config.model_dump(include={"name", "about", "data", "group_by"}),
         models=(name,),
         protocols=(space.config.protocol,),
         seeds=(space.config.seed,),
@@ -215,12 +192,7 @@ def _unique_name(space: Space, recordings: Mapping[int, Recordings]) -> str:
 
 
 def _write_description(folder: Path, space: Space, name: str, clips: SearchClips, command: str) -> None:
-    """Write search.yaml, having checked that the folder holds no other search.
-
-    Raises:
-        UsageError: it does.
-        RefusedError: the file is damaged.
-    """
+    """Write search.yaml, having checked that the folder holds no other search."""
     path = folder / "search.yaml"
     if path.exists():
         try:

@@ -1,4 +1,4 @@
-"""The jobs of a search: the folds of its trials, of which each free worker takes the next.
+"""What a search trains: the folds of its trials, of which each free worker takes the next, without the test fold.
 
 The first validation fold of a trial is judged epoch by epoch; a trial that survives it trains on the others to the end.
 """
@@ -9,22 +9,60 @@ import json
 import statistics
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+from optuna import Trial
+from optuna.pruners import BasePruner
 from typing_extensions import override
 
 from auricle import files, runs
+from auricle.config import Preset
+from auricle.data.cache import Recordings
+from auricle.data.folds import Split, make_splits
+from auricle.data.manifest import Manifest
 from auricle.errors import AuricleError, MachineError
 from auricle.runs import Cell
-from auricle.search.judge import PrunedError, fit_judged
-from auricle.search.listener import SearchListener
+from auricle.runs.plan import num_epochs
+from auricle.search.storage import TrialStorage, open_storage, storage_errors, trials_in
 from auricle.search.trials import Begun, Trials
-from auricle.work.jobs import Fit, Job
+from auricle.study.listener import Listener
+from auricle.work.jobs import Fit, Job, OnEpoch
 from auricle.work.loop import Source, Task
 
 MakeJobs = Callable[[Begun], Sequence[Job]]
+
+
+@dataclass(frozen=True)
+class SearchClips:
+    """A dataset without the clips of its test fold; each of `folds` validates in turn."""
+
+    manifest: Manifest
+    folds: tuple[int, ...]
+    num_left_out: int
+
+
+def without_test(manifest: Manifest, protocol: str) -> SearchClips:
+    """Leave out the clips that the protocol tests on; nothing is read but the table.
+
+    Raises:
+        RefusedError: the protocol cannot divide the dataset.
+    """
+    splits = make_splits(manifest, protocol)
+    tests = {int(index) for split in splits for index in split.test}
+    clips = tuple(clip for index, clip in enumerate(manifest.clips) if index not in tests)
+    return SearchClips(replace(manifest, clips=clips), tuple(split.fold for split in splits), len(tests))
+
+
+def validation_splits(manifest: Manifest, protocol: str, folds: Sequence[int]) -> list[Split]:
+    """Divide what `without_test` left: each fold in turn validates, the others train, and nothing tests."""
+    validates, nobody = {fold: manifest.folds == fold for fold in folds}, np.array([], np.int64)
+    return [
+        Split(protocol, fold, np.flatnonzero(~who), np.flatnonzero(who), nobody, leaky=False)
+        for fold, who in validates.items()
+    ]
 
 
 @dataclass
@@ -42,16 +80,12 @@ class TrialJobs:
 class TrialSource(Source):
     """Trials are begun as workers become free, until none is left.
 
-    Args:
-        trials: what to train next, and where to report how it went.
-        make_jobs: from a trial to its cells, one a validation fold.
-        fit: trains one cell; workers must be able to import it.
-        listener: told what happens.
-        on_change: called after a trial has begun or ended.
+    `make_jobs` gives the cells of a trial, one a validation fold; workers must be able to import `fit`. `on_change` is
+    called after a trial has begun or ended.
     """
 
     def __init__(
-        self, trials: Trials, make_jobs: MakeJobs, fit: Fit, listener: SearchListener, on_change: Callable[[], None]
+        self, trials: Trials, make_jobs: MakeJobs, fit: Fit, listener: Listener, on_change: Callable[[], None]
     ) -> None:
         self.trials = trials
         self.make_jobs = make_jobs
@@ -90,7 +124,7 @@ class TrialSource(Source):
         except MachineError:
             raise
         except AuricleError as error:
-            self.trials.failed(begun, str(error))
+            self.trials.end(begun, "failed", str(error))
             self._report(begun.number)
             return None
         judge = partial(fit_judged, self.fit, self.trials.storage, begun.trial_id, self.trials.pruner)
@@ -106,8 +140,9 @@ class TrialSource(Source):
     def ended(self, job: Job, cause: str | None) -> None:
         trial = next(trial for trial in self._open if any(own is job for own in trial.jobs))
         trial.num_running -= 1
-        if cause is not None:
-            trial.ending = trial.ending or _why_failed(job.cell)
+        if cause is not None and trial.ending is None:
+            error = json.loads(job.cell.error.read_text(encoding="utf-8"))
+            trial.ending = error["type"], error["cause"]
         if trial.ending:
             trial.left.clear()
         elif job is trial.jobs[0]:
@@ -121,13 +156,13 @@ class TrialSource(Source):
         begun, cells = trial.begun, [job.cell for job in trial.jobs]
         kind, cause = trial.ending or ("", "")
         if not kind:
-            self.trials.done(begun, **_mean_scores(cells))
+            self.trials.end(begun, "done", **_mean_scores(cells))
         elif kind == "WorkerDied":
             self.trials.died(begun, cause)
         elif kind in (PrunedError.__name__, "DivergedError"):
-            self.trials.pruned(begun, cause, **_costs_so_far(cells))
+            self.trials.end(begun, "pruned", cause, **_costs_so_far(cells))
         else:
-            self.trials.failed(begun, cause)
+            self.trials.end(begun, "failed", cause)
         if kind != "WorkerDied":
             _remove_weights(cells)
         self._report(begun.number)
@@ -135,12 +170,6 @@ class TrialSource(Source):
     def _report(self, number: int) -> None:
         self.on_change()
         self.listener.tried(number, self.trials.entries())
-
-
-def _why_failed(cell: Cell) -> tuple[str, str]:
-    """Return the type of the error that ended a cell, and its cause."""
-    error = json.loads(cell.error.read_text(encoding="utf-8"))
-    return error["type"], error["cause"]
 
 
 def _mean_scores(cells: Sequence[Cell]) -> dict[str, Any]:
@@ -163,3 +192,54 @@ def _remove_weights(cells: Sequence[Cell]) -> None:
         with files.machine_errors(cell.folder):
             for path in (cell.weights, cell.checkpoint):
                 path.unlink(missing_ok=True)
+
+
+class PrunedError(AuricleError):
+    """The trial lags behind the others and ends early; this is no failure."""
+
+
+def fit_judged(
+    fit: Fit,
+    storage: TrialStorage,
+    trial_id: int,
+    pruner: BasePruner,
+    cell: Cell,
+    preset: Preset,
+    recordings: Recordings,
+    split: Split,
+    *,
+    on_epoch: OnEpoch | None,
+    **on: Any,
+) -> None:
+    """Train one cell and report its validation loss after every epoch, from the first one on if it goes on.
+
+    The other arguments are as `Fit` says; `on_epoch` is told of each epoch before that is judged.
+
+    Raises:
+        PrunedError: the trial need not go on.
+        MachineError: the storage cannot be reached, or the disk refuses.
+    """
+    study = trials_in(open_storage(storage), storage, pruner=pruner)
+    with storage_errors(storage):
+        trial = Trial(study, trial_id)
+    reported: set[int] = set()
+    last = num_epochs(preset, len(split.train), recordings.manifest.clip_s)
+
+    def report(record: dict[str, Any]) -> None:
+        if record["epoch"] not in reported:
+            reported.add(record["epoch"])
+            with storage_errors(storage):
+                trial.report(record["validation_loss"], record["epoch"])
+
+    def judge(record: dict[str, Any]) -> None:
+        if on_epoch:
+            on_epoch(record)
+        report(record)
+        with storage_errors(storage):
+            lags = record["epoch"] < last and trial.should_prune()
+        if lags:
+            raise PrunedError(f"behind the others after epoch {record['epoch']} of {last}")
+
+    for record in runs.read_history(cell):
+        report(record)
+    fit(cell, preset, recordings, split, on_epoch=judge, **on)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -61,13 +61,7 @@ Parameter = Range | Choices
 
 @dataclass(frozen=True)
 class Space:
-    """A space whose every value has been checked.
-
-    Attributes:
-        config: as it was asked for.
-        presets: what trials start from, by name.
-        parameters: by `section.field`; `model` first, where there are several presets.
-    """
+    """A space whose every value has been checked; its parameters by `section.field`, `model` first where there is."""
 
     config: SpaceConfig
     presets: Mapping[str, Preset]
@@ -153,11 +147,7 @@ def _section(preset: Preset, name: str) -> Section | None:
 
 
 def _holder(where: str, presets: Mapping[str, Preset], name: str) -> Section:
-    """Return a section that has the field.
-
-    Raises:
-        UsageError: there is none.
-    """
+    """Return a section that has the field."""
     section, _, field = name.partition(".")
     sections = [name for name, info in Preset.model_fields.items() if name not in ("name", "about")]
     if section not in sections:
@@ -207,25 +197,15 @@ def _range(where: str, holder: Section, name: str, asked: Mapping[str, Any]) -> 
 
 
 def _tried(where: str, holder: Section, fields: Mapping[str, Any], *, alone: bool = False) -> Section:
-    """Return a section with other values.
-
-    Args:
-        where: the space, for the message.
-        holder: the section.
-        fields: name to value.
-        alone: a value that only fails beside the other fields passes, as those may be searched too.
-    """
+    """Return a section with other values; alone, one that only fails beside others passes, as those may be searched."""
     try:
         return revalidated(holder, **fields)
     except UsageError as error:
         reason = str(error).partition(": ")[2]
         if alone and not any(reason.startswith(f"{field}:") for field in fields):
             return holder.model_copy(update=dict(fields))
-        raise UsageError(f"{where}: {reason.rstrip('.')} ({_words(fields)})") from None
-
-
-def _words(fields: Mapping[str, Any]) -> str:
-    return ", ".join(f"{field} {value!r}" for field, value in fields.items())
+        tried = ", ".join(f"{field} {value!r}" for field, value in fields.items())
+        raise UsageError(f"{where}: {reason.rstrip('.')} ({tried})") from None
 
 
 def _check_values(where: str, preset: Preset, parameters: Mapping[str, Parameter]) -> None:
@@ -235,12 +215,9 @@ def _check_values(where: str, preset: Preset, parameters: Mapping[str, Parameter
         section, _, field = name.partition(".")
         sections.setdefault(section, {})[field] = each
     for section, fields in sections.items():
-        for values in itertools.islice(_corners(list(fields.values())), MAX_CHECKED):
+        tried = (each.values if isinstance(each, Choices) else (each.low, each.high) for each in fields.values())
+        for values in itertools.islice(itertools.product(*tried), MAX_CHECKED):
             _tried(where, getattr(preset, section), dict(zip(fields, values, strict=True)))
-
-
-def _corners(parameters: Sequence[Parameter]) -> Iterator[tuple[Any, ...]]:
-    return itertools.product(*(p.values if isinstance(p, Choices) else (p.low, p.high) for p in parameters))
 
 
 def _check_grid(where: str, space: Space) -> None:

@@ -13,28 +13,23 @@ import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import optuna
+from optuna import Study
+from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
+from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalRedisBackend
 
 from auricle.errors import AuricleError, MachineError, UsageError
 from auricle.search.space import Space
-
-if TYPE_CHECKING:
-    from optuna import Study
-    from optuna.pruners import BasePruner
-    from optuna.samplers import BaseSampler
-    from optuna.storages import BaseStorage
 
 CONNECT_S = 10  # to wait for a database server
 
 
 @dataclass(frozen=True)
 class TrialStorage:
-    """The trials of one search.
-
-    Attributes:
-        url: of a database, of a Redis server, or the path of a journal file.
-        name: of the search in it.
-    """
+    """The trials of one search: `url` is that of a database or a Redis server, or the path of a journal file."""
 
     url: str
     name: str
@@ -121,11 +116,17 @@ def open_storage(storage: TrialStorage) -> BaseStorage:
         UsageError: the URL names no kind of database.
         MachineError: the storage cannot be reached.
     """
-    import optuna
-
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    url = storage.url
     with storage_errors(storage):
-        return _open(storage.url)
+        if url.startswith(("redis://", "rediss://")):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # it counts as experimental
+                return JournalStorage(JournalRedisBackend(url))
+        if "://" not in url:
+            return JournalStorage(JournalFileBackend(url, JournalLock(url)))  # type: ignore[arg-type]
+        waits = url.startswith(("postgresql", "mysql"))
+        return RDBStorage(url, engine_kwargs={"connect_args": {"connect_timeout": CONNECT_S}} if waits else None)
 
 
 def trials_in(
@@ -136,41 +137,18 @@ def trials_in(
     Raises:
         MachineError: the storage cannot be reached.
     """
-    import optuna
-
     with storage_errors(storage):
         return optuna.create_study(
             storage=opened,
             study_name=storage.name,
-            sampler=sampler or optuna.samplers.RandomSampler(),
-            pruner=pruner or optuna.pruners.NopPruner(),
+            sampler=sampler or RandomSampler(),
+            pruner=pruner or NopPruner(),
             load_if_exists=True,
         )
 
 
-def _open(url: str) -> BaseStorage:
-    from optuna.storages import JournalStorage, RDBStorage
-    from optuna.storages.journal import JournalFileBackend, JournalRedisBackend
-
-    if url.startswith(("redis://", "rediss://")):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it counts as experimental
-            return JournalStorage(JournalRedisBackend(url))
-    if "://" not in url:
-        return JournalStorage(JournalFileBackend(url, JournalLock(url)))  # type: ignore[arg-type]
-    waits = url.startswith(("postgresql", "mysql"))
-    return RDBStorage(url, engine_kwargs={"connect_args": {"connect_timeout": CONNECT_S}} if waits else None)
-
-
 def make_sampler(space: Space, seed: int) -> BaseSampler:
-    """Return what chooses the next set of values.
-
-    Args:
-        space: what is searched.
-        seed: another one for every process and every start, else they would all begin with the same sets.
-    """
-    from optuna.samplers import GridSampler, TPESampler
-
+    """Return what chooses the next set; every process and start needs another seed, or all begin with the same sets."""
     if space.config.sampler == "grid":
         return GridSampler(space.grid, seed=space.config.seed)
     with warnings.catch_warnings():
@@ -180,8 +158,6 @@ def make_sampler(space: Space, seed: int) -> BaseSampler:
 
 def make_pruner(space: Space) -> BasePruner:
     """Return what ends a trial early, by the validation losses of others at the same epoch."""
-    from optuna.pruners import MedianPruner, NopPruner, SuccessiveHalvingPruner
-
     epochs = max(preset.training.epochs for preset in space.presets.values())
     if space.config.pruner == "median":
         return MedianPruner(n_startup_trials=5, n_warmup_steps=epochs // 5)

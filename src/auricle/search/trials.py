@@ -11,18 +11,19 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from optuna.importance import get_param_importances
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from auricle.search.record import Entry
 from auricle.search.space import MODEL, Choices, Parameter, Space, Value
 from auricle.search.storage import TrialStorage, make_pruner, make_sampler, open_storage, storage_errors, trials_in
 
-if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial, Trial, TrialState
-
 BEAT_S = 20.0  # from one sign of life to the next
 DEAD_S = 120.0  # without one
 MAX_TRIES = 2  # of a set whose worker dies
+ENDINGS = {"done": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,7 @@ class Begun:
     """A trial in training.
 
     Attributes:
-        number: of the trial.
-        trial_id: of the trial in its storage.
-        values: the set that it tries.
+        trial_id: its number in the storage, which other searches share.
         folder: the number in the name of its cells; that of the trial whose set it takes over, if it does.
         tries: how often its set was begun, this time included.
     """
@@ -47,12 +46,8 @@ class Begun:
 class Trials:
     """The trials of one search, as one process sees and moves them.
 
-    Args:
-        space: what is searched.
-        storage: where the trials are kept.
-        owner: a name for this folder on this machine; nobody else has it while its lock is held.
-        shared: whether others may work on the same trials.
-        clock: seconds, steadily growing.
+    `owner` names this folder on this machine; nobody else has it while its lock is held. Where trials are `shared`,
+    others may work on them.
     """
 
     def __init__(
@@ -82,30 +77,21 @@ class Trials:
 
     def next(self) -> Begun | None:
         """Begin the next trial, one that was given back first; None where all are begun."""
-        from optuna.trial import TrialState
-
         with storage_errors(self.storage):
             trials = self._all()
             if num_sets(trials) >= self.space.num_trials and not _of(trials, TrialState.WAITING):
                 return None
             trial = self._asked.ask()
             trial.set_user_attr("owner", self.owner)
-            if "folder" not in trial.user_attrs and self._is_surplus(trial.number):
+            num_begun = num_sets(each for each in self._all() if each.number <= trial.number)
+            if "folder" not in trial.user_attrs and num_begun > self.space.num_trials:
                 self._fail(trial, "surplus", "another process had begun the last one")
                 return None
             values = {name: _suggest(trial, name, each) for name, each in self._parameters(trial)}
-            begun = Begun(
-                trial.number,
-                trial._trial_id,
-                values,
-                trial.user_attrs.get("folder", trial.number),
-                trial.user_attrs.get("tries", 1),
-            )
+            folder, tries = trial.user_attrs.get("folder", trial.number), trial.user_attrs.get("tries", 1)
+            begun = Begun(trial.number, trial._trial_id, values, folder, tries)
         self.held[begun.number] = begun
         return begun
-
-    def _is_surplus(self, number: int) -> bool:
-        return num_sets(trial for trial in self._all() if trial.number <= number) > self.space.num_trials
 
     def _parameters(self, trial: Trial) -> Iterable[tuple[str, Parameter]]:
         """Yield what a trial tries, the model first, as it says which fields there are."""
@@ -114,33 +100,17 @@ class Trials:
         model = trial.params.get(MODEL, next(iter(self.space.presets)))
         yield from self.space.parameters_of(model).items()
 
-    def done(self, begun: Begun, loss: float, **facts: Any) -> None:
-        """End a trial with its validation loss and what else is known of it."""
-        from optuna.trial import TrialState
-
-        self._end(begun, TrialState.COMPLETE, "done", "", loss, facts)
-
-    def pruned(self, begun: Begun, cause: str, **facts: Any) -> None:
-        """End a trial that lags behind, or that diverged: the sampler learns that its set is a bad one."""
-        from optuna.trial import TrialState
-
-        self._end(begun, TrialState.PRUNED, "pruned", cause, None, facts)
-
-    def failed(self, begun: Begun, cause: str) -> None:
-        """End a trial that raised."""
-        from optuna.trial import TrialState
-
-        self._end(begun, TrialState.FAIL, "failed", cause, None, {})
-
-    def _end(
-        self, begun: Begun, state: TrialState, ended: str, cause: str, loss: float | None, facts: Mapping[str, Any]
-    ) -> None:
+    def end(self, begun: Begun, ended: str, cause: str = "", loss: float | None = None, **facts: Any) -> None:
+        """End a trial: done, failed, or pruned, from which the sampler learns that its set is a bad one."""
         with storage_errors(self.storage):
-            trial = self._trial(begun.trial_id)
-            for name, value in {"ended": ended, "cause": cause, **facts}.items():
-                trial.set_user_attr(name, value)
-            self._book.tell(begun.number, loss, state, skip_if_finished=True)
+            trial, facts = Trial(self._book, begun.trial_id), {"ended": ended, "cause": cause, **facts}
+            self._tell(trial, ENDINGS[ended], facts, loss)
         self.held.pop(begun.number, None)
+
+    def _tell(self, trial: Trial, state: TrialState, facts: Mapping[str, Any], loss: float | None = None) -> None:
+        for name, value in facts.items():
+            trial.set_user_attr(name, value)
+        self._book.tell(trial.number, loss, state, skip_if_finished=True)
 
     def died(self, begun: Begun, cause: str) -> None:
         """Fail a trial whose worker died, and queue its set again unless it has died before."""
@@ -157,8 +127,6 @@ class Trials:
 
     def tick(self) -> None:
         """Show that this process lives, and give back the trials of those that do not."""
-        from optuna.trial import TrialState
-
         with storage_errors(self.storage):
             if self.shared and self.clock() - self._beat_s >= BEAT_S:
                 self._beat_s = self.clock()
@@ -188,20 +156,13 @@ class Trials:
             return
         queued = any(trial.user_attrs.get("retry_of") == number for trial in trials)
         if again and not queued:
-            facts = {
-                "retry_of": number,
-                "folder": old.user_attrs.get("folder", number),
-                "tries": tries or old.user_attrs.get("tries", 1),
-            }
-            self._book.enqueue_trial(old.params, user_attrs=facts)
-        self._fail(self._trial(old._trial_id), "again" if again else "failed", cause)
+            facts = old.user_attrs
+            now = {"folder": facts.get("folder", number), "tries": tries or facts.get("tries", 1)}
+            self._book.enqueue_trial(old.params, user_attrs={"retry_of": number, **now})
+        self._fail(Trial(self._book, old._trial_id), "again" if again else "failed", cause)
 
     def _fail(self, trial: Trial, ended: str, cause: str) -> None:
-        from optuna.trial import TrialState
-
-        trial.set_user_attr("ended", ended)
-        trial.set_user_attr("cause", cause)
-        self._book.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+        self._tell(trial, TrialState.FAIL, {"ended": ended, "cause": cause})
 
     def over(self) -> bool:
         """Return whether every trial has ended and none is to come, here or elsewhere."""
@@ -219,9 +180,6 @@ class Trials:
 
         Empty where too few trials are done to say.
         """
-        from optuna.importance import get_param_importances
-        from optuna.trial import TrialState
-
         with storage_errors(self.storage):
             if len(_of(self._all(), TrialState.COMPLETE)) < 4:
                 return {}
@@ -229,11 +187,6 @@ class Trials:
 
     def _all(self) -> Sequence[FrozenTrial]:
         return self._book.get_trials(deepcopy=False)
-
-    def _trial(self, trial_id: int) -> Trial:
-        from optuna import Trial
-
-        return Trial(self._book, trial_id)
 
 
 def _suggest(trial: Trial, name: str, parameter: Parameter) -> Value:

@@ -37,11 +37,6 @@ FRONTEND = FrontendConfig(kind="mfcc", num_bands=40, num_coefficients=NUM_COEFFI
 def run_baselines(study: StudyFolder, recordings: Recordings, splits: Sequence[Split]) -> list[str]:
     """Fit and score every baseline of every split that is not there yet.
 
-    Args:
-        study: where they go.
-        recordings: what they hear.
-        splits: who trains and who tests.
-
     Returns:
         A line for each baseline that failed; the study goes on without it.
 
@@ -73,7 +68,7 @@ def mfcc_statistics(recordings: Recordings) -> np.ndarray:
     """Return mean and spread of each coefficient, and the spread of its changes: (N, 3 x coefficients)."""
     maker = FrameMaker(AudioConfig(sample_rate_hz=recordings.sample_rate_hz), FRONTEND)
     clips = range(len(recordings.waveforms))
-    return np.stack(list(in_threads(lambda place: _statistics(maker, recordings.waveforms[place]), clips)))
+    return np.stack(list(in_threads(lambda index: _statistics(maker, recordings.waveforms[index]), clips)))
 
 
 def _statistics(maker: FrameMaker, waveform: np.ndarray) -> np.ndarray:
@@ -117,12 +112,11 @@ def _score_baseline(cell: Cell, split: Split, recordings: Recordings, features: 
     )
     seconds = time.perf_counter() - start
     write_predictions(cell.predictions, predictions)
-    num = _num_parameters(fitted)
     metrics = {
         "cell": str(cell.name),
         "test": score_predictions(predictions, "test"),
         "validation": score_predictions(predictions, "validation"),
-        "parameters": num,
+        "parameters": (num := _num_parameters(fitted)),
         "trainable_parameters": num,
         "multiply_adds": None,
         "seconds": seconds,

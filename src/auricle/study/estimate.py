@@ -20,7 +20,7 @@ from auricle.config import Preset
 from auricle.errors import MachineError
 from auricle.runs.plan import num_epochs, windows_per_epoch
 from auricle.system import free_bytes, keep_freed_memory
-from auricle.work.children import end_with_parent, signals_blocked
+from auricle.work.workers import end_with_parent, signals_blocked
 
 LONG_S = 600.0  # a study that may take longer is measured first
 MULTIPLY_ADDS_A_SECOND = 2e10  # of one cell in training; little, so that no long study passes for a short one
@@ -32,17 +32,7 @@ EVALUATED_WINDOWS = 128  # at once, by `training.loop`
 
 @dataclass(frozen=True)
 class ModelWork:
-    """What is left to train of a model.
-
-    Attributes:
-        preset: of the model.
-        facts: what `model.describe` says of it.
-        num_cells: cells to train.
-        num_train: training clips of the largest of them.
-        num_clips: clips of the dataset.
-        num_classes: its categories.
-        clip_s: length of its clips.
-    """
+    """What is left to train of a model; `facts` is what `model.describe` says, `num_train` of the largest cell."""
 
     preset: Preset
     facts: Mapping[str, Any]
@@ -92,12 +82,8 @@ class Estimate:
     """What a model will cost.
 
     Attributes:
-        model: its name.
-        num_cells: cells to train.
-        parameters: of the network.
         multiply_adds: of one window.
         step_s: seconds a step, measured; None where the study is too short to ask.
-        cell_s: seconds a cell.
         memory_gb: of a process that trains it.
     """
 
@@ -114,13 +100,6 @@ def estimate_costs(
     works: Sequence[ModelWork], *, device: str, num_workers: int, threads: int, doing: Callable[[str], object]
 ) -> list[Estimate]:
     """Return what each model will cost, measured if the study may take over ten minutes.
-
-    Args:
-        works: what is left, a model each.
-        device: cpu, cuda or mps.
-        num_workers: processes that train at a time.
-        threads: of each.
-        doing: told what is measured.
 
     Raises:
         MachineError: too little memory for a model; the message says how much it needs.
@@ -159,19 +138,13 @@ class Measured:
 
 
 def _estimate_one(work: ModelWork, measured: Measured | None) -> Estimate:
-    cell_s, memory = work.rough_s, work.computed_bytes
+    cell_s, memory, step_s = work.rough_s, work.computed_bytes, None
     if measured:
-        cell_s = measured.step_s * work.passes / PASSES / work.preset.training.batch_size
+        step_s = measured.step_s
+        cell_s = step_s * work.passes / PASSES / work.preset.training.batch_size
         memory = measured.peak_bytes + work.data_bytes + work.state_bytes
-    return Estimate(
-        model=work.preset.name,
-        num_cells=work.num_cells,
-        parameters=work.facts["parameters"],
-        multiply_adds=work.facts["multiply_adds_per_window"],
-        step_s=measured.step_s if measured else None,
-        cell_s=cell_s,
-        memory_gb=memory / 1e9,
-    )
+    counts = work.facts["parameters"], work.facts["multiply_adds_per_window"]
+    return Estimate(work.preset.name, work.num_cells, *counts, step_s, cell_s, memory / 1e9)
 
 
 def _check_memory(estimates: Sequence[Estimate], num_workers: int, free: float | None) -> None:

@@ -1,9 +1,9 @@
-"""What a running study tells whoever watches it."""
+"""What a running study or search tells whoever watches it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auricle.runs import CellName
 from auricle.work.loop import WorkListener
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Listener(WorkListener):
-    """Told of everything that happens in a study, in the parent process; this one ignores it all."""
+    """Told of everything that happens in a study or a search, in the parent process; this one ignores it all."""
 
     def doing(self, what: str) -> None:
         """Receive what is being done before the first cell starts, such as "reading the recordings"."""
@@ -26,3 +26,9 @@ class Listener(WorkListener):
 
     def estimated(self, estimates: Sequence[Estimate], num_workers: int) -> None:
         """Receive what each model will cost, before the first cell; steps are measured only where the study is long."""
+
+    def searching(self, entries: Sequence[dict[str, Any]], num_trials: int, num_workers: int) -> None:
+        """Receive what was tried before, how many trials there will be, and how many are trained at a time."""
+
+    def tried(self, number: int, entries: Sequence[dict[str, Any]]) -> None:
+        """A trial has ended, or was given back; receive how all stand now."""

@@ -1,19 +1,24 @@
-"""From what was asked to what will be trained: names looked up, recordings decoded, cells listed."""
+"""From what was asked to what will be trained: names looked up, recordings decoded, cells listed and described."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import UTC, datetime
 
 from auricle.config import Preset, StudyConfig, load_preset
 from auricle.data.cache import Recordings, prepare
 from auricle.data.folds import Split
-from auricle.data.manifest import Manifest
+from auricle.data.manifest import Manifest, split_groups
 from auricle.errors import UsageError
-from auricle.runs import CellName
+from auricle.files import write_json
+from auricle.runs import CellName, StudyFolder, commands_of
+from auricle.runs import record as records
 from auricle.runs.plan import planned_splits, with_splits
+from auricle.runs.provenance import commit, machine, versions
+from auricle.runs.record import Description
 from auricle.study.listener import Listener
 
 
@@ -23,9 +28,7 @@ class Plan:
 
     Attributes:
         config: the study; its models are names, also where it was asked for a preset's file.
-        presets: of each model, with the study's overrides.
         recordings: by sample rate in Hz, as the models ask for them; the same clips in each.
-        splits: of all protocols.
         cells: what to train, in this order, with the split of each.
     """
 
@@ -99,7 +102,9 @@ def make_plan(
     if unknown := [str(fold) for fold in folds or () if fold not in known]:
         valid = ", ".join(map(str, sorted(known)))
         raise UsageError(f"no fold {', '.join(unknown)} in {', '.join(config.protocols)}. Valid: {valid}")
-    named = _by_name(config, presets)
+    names = dict(zip(config.models, presets, strict=True))  # of models that were asked for by a preset's file, too
+    only = {names[model]: protocols for model, protocols in config.only.items() if model in names}
+    named = config.model_copy(update={"models": tuple(presets), "only": only})
     all_cells = with_splits(named, presets, readable, splits)
     cells = {name: split for name, split in all_cells.items() if folds is None or name.fold in folds}
     if not cells:
@@ -109,13 +114,77 @@ def make_plan(
     return Plan(named.model_copy(update={"models": tuple(kept)}), kept, recordings, splits, cells)
 
 
-def _by_name(config: StudyConfig, presets: Mapping[str, Preset]) -> StudyConfig:
-    """Return a study whose models are names, also where it was asked for a preset's file."""
-    names = dict(zip(config.models, presets, strict=True))
-    only = {names[model]: protocols for model, protocols in config.only.items() if model in names}
-    return config.model_copy(update={"models": tuple(presets), "only": only})
+def write_record(
+    study: StudyFolder, plan: Plan, *, changes: bool, device: str | None, command: str, cluster: str | None
+) -> None:
+    """Write all that describes a study, having checked that it is the one that the folder holds.
+
+    `changes`: whether cells are to be trained or taken over; `device` is None where nothing is trained, and the machine
+    of before stays. The command comes after those of before; the cluster is in words.
+
+    Raises:
+        UsageError: the folder holds another study, or a model does not build; nothing is written.
+        RefusedError: the recordings are not those of the folder.
+    """
+    old = records.read_description(study)
+    if old:
+        records.check_same(old, plan.presets, plan.digests, study.folder)
+    from auricle.model.describe import describe
+
+    num_classes, clip_s = len(plan.manifest.categories), plan.manifest.clip_s
+    new = {name: preset for name, preset in plan.presets.items() if not study.model(name).exists()}
+    layers = {name: describe(preset, num_classes, clip_s) for name, preset in new.items()}
+    before = StudyConfig.model_validate(old["study"]) if old else None
+    config = records.united(before, plan.config)
+    if changes or config != before:
+        records.write_description(study, _describe_study(plan, config, old, device, command, cluster))
+    recordings = plan.recordings_of(plan.config.models[0])
+    if not study.manifest.exists():
+        records.write_manifest(study, recordings.manifest)
+    if not study.samples.exists():
+        records.write_samples(study, recordings)
+    for name, content in layers.items():
+        write_json(study.model(name), content)
 
 
-def folder_of(config: StudyConfig) -> Path:
-    """Return where a study goes when nobody says: runs/NAME."""
-    return Path("runs") / config.name
+def _describe_study(
+    plan: Plan, config: StudyConfig, old: Description | None, device: str | None, command: str, cluster: str | None
+) -> Description:
+    """Return what study.yaml says: the study with what it had before, its dataset, and what it runs on now."""
+    ran_on: Description = {"versions": versions(), "machine": machine(device or "cpu"), "commit": commit()}
+    if cluster:
+        ran_on["machine"] |= {"cluster": cluster}
+    if old and device is None:
+        ran_on = {name: old.get(name, now) for name, now in ran_on.items()}
+    return {
+        "study": config.model_dump(mode="json"),
+        "models": (old["models"] if old else {})
+        | {name: preset.model_dump(mode="json") for name, preset in plan.presets.items()},
+        "dataset": _describe_dataset(plan, old),
+        **ran_on,
+        "commands": list(dict.fromkeys(filter(None, [*commands_of(old), command]))),
+        "started": old["started"] if old else datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
+    }
+
+
+def _describe_dataset(plan: Plan, old: Description | None) -> Description:
+    recordings = plan.recordings_of(plan.config.models[0])
+    manifest = recordings.manifest
+    leaky = {split.protocol for split in plan.splits if split.leaky}
+    return {
+        "source": manifest.source,
+        "digest": recordings.digest,
+        "digests": (old["dataset"]["digests"] if old else {}) | plan.digests,
+        "num_clips": len(manifest.clips),
+        "clip_s": manifest.clip_s,
+        "sample_rate_hz": recordings.sample_rate_hz,
+        "categories": list(manifest.categories),
+        "counts": dict(sorted(Counter(clip.category for clip in manifest.clips).items())),
+        "folds": dict(sorted(Counter(clip.fold for clip in manifest.clips).items())),
+        "notes": list(manifest.notes),
+        "skipped": [list(pair) for pair in manifest.skipped],
+        "grouping": manifest.grouping,
+        "num_groups": len(set(manifest.groups)),
+        "split_groups": len(split_groups(manifest)),
+        "leaky_protocols": sorted(leaky.union(old["dataset"]["leaky_protocols"] if old else ())),
+    }

@@ -27,12 +27,9 @@ class CellStatus:
 
     Attributes:
         epoch: the last one that is finished, 0 before that.
-        epochs: of the whole training.
         seconds: of the epochs so far.
-        left_s: until it is done, where that can be told; of a waiting cell too.
+        left_s: until it is done, where that is known; of a waiting cell too.
         train_accuracy: after the last epoch, in 0..1.
-        validation_accuracy: the same, where the protocol has a validation set.
-        cause: why it failed.
     """
 
     name: str
@@ -71,18 +68,21 @@ def read_status(folder: Path) -> StudyStatus | None:
     description = read_description(study)
     if description is None:
         return None
+    epochs: dict[CellName, int] = {}
     try:
         config = StudyConfig.model_validate(description["study"])
         presets = {name: Preset.model_validate(preset) for name, preset in description["models"].items()}
-        dataset = description["dataset"]
-        names, splits = planned_cells(config, presets, sorted(dataset["folds"])), _read_splits(study, config, presets)
-        epochs = {name: _epochs_of(presets[name.model], splits.get(name), dataset["clip_s"]) for name in names}
+        dataset, splits = description["dataset"], _read_splits(study, config, presets)
+        for name in planned_cells(config, presets, sorted(dataset["folds"])):
+            preset, split = presets[name.model], splits.get(name)
+            num = num_epochs(preset, len(split.train), dataset["clip_s"]) if split else preset.training.epochs
+            epochs[name] = num
     except (ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise RefusedError(f"{study.description} is damaged ({reason}); choose another folder") from error
     running = owner(folder) is not None
-    cells = [cell_status(study.cell(name), epochs[name], running=running) for name in names]
-    same = same_trainings(splits, {name for name in names if study.cell(name).done})
+    cells = [cell_status(study.cell(name), num, running=running) for name, num in epochs.items()]
+    same = same_trainings(splits, {name for name in epochs if study.cell(name).done})
     with_times, left_s = timed(cells, {str(name) for name in same})
     return StudyStatus(config.name, running, tuple(with_times), left_s)
 
@@ -95,18 +95,8 @@ def _read_splits(study: StudyFolder, config: StudyConfig, models: Iterable[str])
     return with_splits(config, models, manifest, planned_splits(config, manifest))
 
 
-def _epochs_of(preset: Preset, split: Split | None, clip_s: float) -> int:
-    return num_epochs(preset, len(split.train), clip_s) if split else preset.training.epochs
-
-
 def cell_status(cell: Cell, epochs: int, *, running: bool) -> CellStatus:
-    """Say how far a cell is.
-
-    Args:
-        cell: which need not have a folder.
-        epochs: of the whole training.
-        running: whether somebody trains in this study.
-    """
+    """Say how far a cell is of so many epochs; it need not have a folder. `running`: somebody trains in its study."""
     history = read_history(cell)
     last: Mapping[str, Any] = history[-1] if history else {}
     cause = _cause_of_failure(cell) if not cell.done else ""
@@ -159,20 +149,15 @@ def timed(cells: Sequence[CellStatus], same: Collection[str] = ()) -> tuple[list
         if cell.state == "waiting" and cell.name in same:
             left_s = 0.0
         timed_cells.append(replace(cell, left_s=left_s))
-    return timed_cells, _until_last(timed_cells)
-
-
-def _until_last(cells: Sequence[CellStatus]) -> float | None:
-    lanes = [cell.left_s for cell in cells if cell.state == "running" and cell.left_s is not None]
-    return seconds_left(lanes, [cell.left_s or 0.0 for cell in cells if cell.state in ("waiting", "stopped")])
+    lanes = [cell.left_s for cell in timed_cells if cell.state == "running" and cell.left_s is not None]
+    waiting = [cell.left_s or 0.0 for cell in timed_cells if cell.state in ("waiting", "stopped")]
+    return timed_cells, seconds_left(lanes, waiting)
 
 
 def seconds_left(lanes: Sequence[float], waiting: Iterable[float]) -> float | None:
     """Return the seconds until the last cell ends, each taken by the next worker that is free; None without workers.
 
-    Args:
-        lanes: what each worker still needs for its cell.
-        waiting: what each cell needs that has not begun, in order.
+    `lanes` says what each worker still needs for its cell.
 
     >>> seconds_left([2.0, 6.0], [10.0]), seconds_left([], [10.0])
     (12.0, None)

@@ -7,31 +7,29 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from auricle import runs
+from auricle import files, runs
 from auricle.config import StudyConfig
 from auricle.data.datasets import load_manifest
 from auricle.data.folds import Split
 from auricle.errors import AuricleError, UsageError
-from auricle.runs import Cell, CellName, StudyFolder
-from auricle.runs.human_labels import keep_human_labels
+from auricle.runs import CellName, StudyFolder
 from auricle.runs.plan import num_epochs, same_trainings
-from auricle.runs.record import write_results
+from auricle.runs.record import keep_human_labels, write_results
 from auricle.study.baselines import run_baselines
-from auricle.study.description import write_record
 from auricle.study.estimate import ModelWork, estimate_costs
 from auricle.study.listener import Listener
-from auricle.study.plan import Plan, make_plan, resolve_presets
-from auricle.study.take_over import note_on, take_over
-from auricle.work.jobs import Failures, Fit, Job, real_fit
+from auricle.study.plan import Plan, make_plan, resolve_presets, write_record
+from auricle.work.jobs import Failures, Fit, Job, clear_cell, real_fit
 from auricle.work.loop import JobQueue, Pool, run_jobs
 from auricle.work.options import RunOptions, divide, find_device
-from auricle.work.pool import InProcess, Workers
-from auricle.work.ray.cluster import Cluster, RayOptions, connected
+from auricle.work.ray.cluster import Cluster, connected
+from auricle.work.workers import InProcess, Workers
 
 Beside = Callable[[StudyFolder, bool], AbstractContextManager[None]]
 
@@ -41,7 +39,6 @@ class StudyResult:
     """How a study ended.
 
     Attributes:
-        folder: the study's folder.
         done: the cells asked for that are finished, in the order of the plan.
         failed: those that are not, with the cause of each.
         num_ran: how many were trained now; the others were finished before, or are trainings of those.
@@ -65,14 +62,9 @@ def run_study(
 ) -> StudyResult:
     """Train every cell of a study that is not done, and write its record.
 
-    Args:
-        config: what to train, on what.
-        out: the study's folder; one that exists goes on, and may get more models, protocols and seeds.
-        options: on what it trains, and where its data lie.
-        folds: only these folds of the protocols; None: all.
-        listener: told what happens, in this process.
-        beside: entered, while cells are trained, with the study and whether it changes; such as `tracking.mirrored`.
-        fit: trains one cell; None: `training.fit.fit_cell`.
+    A folder that exists goes on, and may get more models, protocols and seeds; `folds` leaves out the others of the
+    protocols. `beside`, such as `tracking.mirrored`, is entered while cells are trained, with the study and whether it
+    changes. `fit` is by default `training.fit.fit_cell`.
 
     Raises:
         UsageError: a name, a field or a value is wrong, or the folder holds another study.
@@ -87,7 +79,10 @@ def run_study(
     listener.doing("reading the recordings")
     manifest = load_manifest(config.data, root=options.root, group_by=config.group_by)
     check_folder(out)
-    with runs.lock(out), _reached(options.ray, listener) as cluster:
+    if options.ray:
+        listener.doing("reaching the cluster")
+    with runs.lock(out), connected(options.ray) if options.ray else nullcontext() as cluster:
+        listener.doing("reading the recordings")
         study = StudyFolder(out)
         runs.sweep(study)
         plan = make_plan(config, presets, manifest, folds=folds, skip_bad=options.skip_bad, listener=listener)
@@ -96,7 +91,7 @@ def run_study(
         _prepare(session, listener, estimates=fit is None)
         try:
             waiting = take_over(study, session.same)
-            with (beside or _nothing)(study, session.changes):
+            with beside(study, session.changes) if beside else nullcontext():
                 failures = {}
                 if session.left:
                     queue = JobQueue(session.jobs, fit or real_fit())
@@ -113,22 +108,6 @@ def run_study(
     return StudyResult(out, done, failures, len(session.left))
 
 
-@contextlib.contextmanager
-def _reached(asked: RayOptions | None, listener: Listener) -> Iterator[Cluster | None]:
-    """Connect to the cluster, if there is to be one."""
-    if asked is None:
-        yield None
-        return
-    listener.doing("reaching the cluster")
-    with connected(asked) as cluster:
-        listener.doing("reading the recordings")
-        yield cluster
-
-
-def _nothing(study: StudyFolder, changes: bool) -> AbstractContextManager[None]:
-    return nullcontext()
-
-
 def check_folder(out: Path) -> None:
     """Refuse a folder that holds something else than a study, or the search that comes before one.
 
@@ -139,7 +118,7 @@ def check_folder(out: Path) -> None:
         raise UsageError(f"{out} is a file; --out names a folder")
     strangers = [path.name for path in out.iterdir() if path.name not in (".lock", "search")] if out.exists() else []
     if strangers and not StudyFolder(out).description.exists():
-        raise UsageError(f"{out} holds {strangers[0]!r} and no study; choose another --out")
+        raise UsageError(f"{out} contains files that are not a study (first: {strangers[0]}); choose another --out")
 
 
 @dataclass(frozen=True)
@@ -168,11 +147,6 @@ class _Session:
             for name in self.left
         ]
 
-    @property
-    def epochs(self) -> dict[CellName, int]:
-        plan, clip_s = self.plan, self.plan.manifest.clip_s
-        return {name: num_epochs(plan.presets[name.model], len(plan.cells[name].train), clip_s) for name in self.left}
-
     def pool(self) -> Pool:
         if self.cluster:
             from auricle.work.ray.pool import RayPool
@@ -183,7 +157,8 @@ class _Session:
 
 def _begin(study: StudyFolder, plan: Plan, options: RunOptions, cluster: Cluster | None) -> _Session:
     """Find out what is left to do, and divide this machine or the cluster among it."""
-    finished = {name for name in plan.cells if _is_done(study.cell(name))}
+    cells = [study.cell(name) for name in plan.cells]  # a damaged metrics.json is refused now, not in hours
+    finished = {cell.name for cell in cells if cell.done and runs.read_metrics(cell)}
     same = same_trainings(plan.cells, finished)
     left = tuple(name for name in plan.cells if name not in finished and name not in same)
     if cluster:
@@ -193,11 +168,6 @@ def _begin(study: StudyFolder, plan: Plan, options: RunOptions, cluster: Cluster
         device = find_device(options.device) if left else options.device
         num_workers, threads = divide(options.workers, device, options.threads, len(left))
     return _Session(study, plan, options, cluster, left, same, device, num_workers, threads)
-
-
-def _is_done(cell: Cell) -> bool:
-    """Return whether a cell is finished; refuse one whose metrics.json is damaged, before hours are spent beside it."""
-    return cell.done and bool(runs.read_metrics(cell))
 
 
 def _prepare(session: _Session, listener: Listener, *, estimates: bool) -> None:
@@ -212,14 +182,16 @@ def _prepare(session: _Session, listener: Listener, *, estimates: bool) -> None:
     if lost := keep_human_labels(study, root=options.root):
         listener.note(lost)
     if left and estimates and session.cluster is None:
-        found = estimate_costs(
-            _works(session), device=session.device, num_workers=session.num_workers, threads=session.threads,
-            doing=listener.doing,
-        )  # fmt: skip
+        on: dict[str, Any] = {"device": session.device, "threads": session.threads}
+        found = estimate_costs(_works(session), **on, num_workers=session.num_workers, doing=listener.doing)
         listener.estimated(found, session.num_workers)
     if session.same:
-        listener.note(note_on(session.same))
-    listener.planned(session.epochs, len(plan.cells) - len(left) - len(session.same), session.num_workers)
+        name, original = next(iter(session.same.items()))
+        such = f"same clips and seed as another ({name} is {original})"
+        listener.note(f"{len(session.same)} of the cells need no training: {such}")
+    clip_s = plan.manifest.clip_s
+    epochs = {name: num_epochs(plan.presets[name.model], len(plan.cells[name].train), clip_s) for name in left}
+    listener.planned(epochs, len(plan.cells) - len(left) - len(session.same), session.num_workers)
 
 
 def _works(session: _Session) -> list[ModelWork]:
@@ -240,3 +212,29 @@ def _works(session: _Session) -> list[ModelWork]:
         )
         for model, own in splits.items()
     ]
+
+
+def take_over(study: StudyFolder, same: Mapping[CellName, CellName]) -> dict[CellName, CellName]:
+    """Give each cell what its original has written, a failure too; return those whose originals are not finished.
+
+    Raises:
+        MachineError: the disk refuses.
+        RefusedError: what an original has written is damaged.
+    """
+    waiting = {}
+    for name, original in same.items():
+        ours, theirs = study.cell(name), study.cell(original)
+        if theirs.done or theirs.error.exists():
+            clear_cell(ours)
+        if not theirs.done:
+            waiting[name] = original
+            if theirs.error.exists():
+                files.write_bytes(ours.error, theirs.error.read_bytes())
+            continue
+        written = (theirs.config, theirs.history, theirs.predictions, theirs.weights)
+        metrics = runs.read_metrics(theirs, *written)
+        for path in filter(Path.exists, written):
+            files.write_bytes(ours.folder / path.name, path.read_bytes())
+        runs.write_metrics(ours, {**metrics, "cell": str(name), "same_as": str(original)})
+        ours.checkpoint.unlink(missing_ok=True)
+    return waiting

@@ -11,10 +11,7 @@ import numpy as np
 def charts(probabilities: np.ndarray, labels: np.ndarray, categories: Sequence[str]) -> dict[str, Any]:
     """Return the confusion matrix and the ROC curves of the test clips as W&B's own charts, by their names there.
 
-    Args:
-        probabilities: of each clip, shape (N, K).
-        labels: index of the true class, shape (N,).
-        categories: the K names.
+    The probabilities are of each clip, (N, K); the labels are the indices of the true classes, (N,).
     """
     import wandb
 

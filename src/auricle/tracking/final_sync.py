@@ -21,9 +21,7 @@ QUESTION = {"query": "query { viewer { id } }"}
 class FinalSync:
     """In the mirror: what the study sends through standard input, and the time that is left after it.
 
-    Args:
-        online: whether a server is waited for.
-        over: whether the study is known to be over.
+    Online, a server is waited for; `over`: the study is known to be over.
     """
 
     def __init__(self, *, online: bool, over: bool = False) -> None:

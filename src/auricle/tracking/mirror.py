@@ -19,7 +19,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -92,9 +92,7 @@ class CellMirror:
 
     def _send(self, state: str, epochs: int) -> None:
         history = runs.read_history(self.cell)
-        if history and history[-1]["epoch"] <= epochs and state in ("running", self.tracked.state):
-            return
-        if not history and state in ("running", self.tracked.state):
+        if state in ("running", self.tracked.state) and (not history or history[-1]["epoch"] <= epochs):
             return
         if self.run is None:
             self.run, epochs = self._open(), 0  # a run that is resumed says how far it has come
@@ -111,13 +109,11 @@ class CellMirror:
     def _open(self) -> Any:
         import wandb
 
-        name = self.cell.name
-        identity = {"model": name.model, "protocol": name.protocol, "fold": name.fold, "seed": name.seed}
         run = wandb.init(
             **self.names,
             id=self.tracked.run_id or secrets.token_hex(4),
-            name=str(name),
-            config={**identity, **self.preset},
+            name=str(self.cell.name),
+            config={**asdict(self.cell.name), **self.preset},
             mode=self.mode,
             resume="allow" if self.mode == "online" else None,
             reinit="create_new",

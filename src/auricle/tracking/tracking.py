@@ -38,16 +38,7 @@ GIVEN_UP = 75  # exit code of a mirror whose server does not answer
 
 @dataclass(frozen=True)
 class Tracked:
-    """What was sent of one cell.
-
-    Attributes:
-        run_id: the W&B run, empty if there is none yet.
-        mode: "online" or "offline", how it was sent.
-        epochs: number of the last epoch sent.
-        state: "running", "failed" or "finished", as it was sent.
-        folder: where W&B keeps the run on this machine.
-        url: where the run is seen, empty if offline.
-    """
+    """What was sent of one cell: the last epoch and the state, to which run of W&B, kept and seen where."""
 
     run_id: str = ""
     mode: str = ""
@@ -173,22 +164,20 @@ class Mirror:
             return f"W&B: {urls[0].partition('/runs/')[0]}"
         if folders := [Path(entry.folder) for entry in tracked if entry.folder and entry.mode == "offline"]:
             why = "could not be reached" if self.mode == "online" else "is offline"
-            return f"W&B {why}; to upload: wandb sync {_shown(folders[0].parent)}/offline-run-*"
+            below, here = folders[0].parent, Path.cwd()
+            shown = below.relative_to(here) if below.is_relative_to(here) else below
+            return f"W&B {why}; to upload: wandb sync {shown}/offline-run-*"
         return "W&B: nothing was sent"
 
 
 def mirrored(mode: Mode, note: Callable[[str], object]) -> Callable[[StudyFolder, bool], AbstractContextManager[None]]:
-    """Return what `run_study` takes as `beside`: a mirror for as long as cells are trained.
-
-    Args:
-        mode: as `choose_mode` returns it.
-        note: called with one line that a person should read, at the end.
-    """
+    """Return what `run_study` takes as `beside`: a mirror while cells are trained, and a note for people at the end."""
 
     @contextlib.contextmanager
     def beside(study: StudyFolder, changes: bool) -> Iterator[None]:
         mirror = Mirror(study, mode)
-        if mode != "off" and (changes or something_to_send(study)):
+        unsent = (state_of(cell) not in ("running", read_tracked(cell).state) for cell in study.cells())
+        if mode != "off" and (changes or any(unsent)):
             mirror.start()
         try:
             yield
@@ -201,18 +190,7 @@ def mirrored(mode: Mode, note: Callable[[str], object]) -> Callable[[StudyFolder
     return beside
 
 
-def something_to_send(study: StudyFolder) -> bool:
-    """Return whether some finished or failed cell has not been mirrored as such."""
-    return any(state_of(cell) not in ("running", read_tracked(cell).state) for cell in study.cells())
-
-
 def _last_line(path: Path) -> str:
     with contextlib.suppress(OSError):
-        lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return lines[-1].strip() if lines else ""
+        return path.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2].strip()
     return ""
-
-
-def _shown(path: Path) -> Path:
-    """Return a path the short way, from the current folder, where it lies below it."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -2,7 +2,7 @@
 
     source ("what comes next")  ->  loop  ->  pool ("where it is trained")
                                     loop  <-  events: started, epoch, note, ended
-    listener ("who is told")    <-
+    listener ("who watches")    <-
 
 A pool trains in this process, in worker processes or on a cluster; a source is the cells of a study or the trials of a
 search.
@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from typing_extensions import override
@@ -23,7 +22,8 @@ from auricle.work.jobs import Failures, Fit, Job, record_failure
 
 TICK_S = 2.0  # at most so long between two looks at what others do
 Task = tuple[Job, Fit]
-Kind = Literal["started", "epoch", "note", "ended", "died"]
+Kind = Literal["started", "epoch", "note", "ended", "died"]  # died: its process did, which wrote no error.json
+OnEvent = Callable[[Kind, Job, Any], None]  # with an epoch's record, a note's text, or why the job failed, if it did
 
 
 class WorkListener:
@@ -48,24 +48,6 @@ class WorkListener:
 
     def failed(self, cell: CellName, cause: str) -> None:
         """A cell failed, and why; its error.json is there."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """What happened to a job.
-
-    Attributes:
-        kind: "died": the process that trained it, which wrote no error.json.
-        job: the job.
-        content: of an epoch, its record; of a note, its text; of an end, why the job failed, None where it did not.
-    """
-
-    kind: Kind
-    job: Job
-    content: Any = None
-
-
-OnEvent = Callable[[Event], None]
 
 
 class Pool:
@@ -119,14 +101,9 @@ class Source:
 
 
 class JobQueue(Source):
-    """Jobs in the order in which they start. One that fails does not keep the others from it.
+    """Jobs in the order in which they start, and which of them failed; the others go on.
 
-    Args:
-        jobs: for other processes, their recordings must be memory maps.
-        fit: trains a cell; a function that workers can import.
-
-    Attributes:
-        failures: the cells that failed, with their causes.
+    For other processes, the recordings must be memory maps, and `fit` a function that they can import.
     """
 
     def __init__(self, jobs: Sequence[Job], fit: Fit) -> None:
@@ -154,22 +131,22 @@ def run_jobs(source: Source, pool: Pool, listener: WorkListener) -> None:
         MachineError: the machine cannot go on; what is written stays.
     """
 
-    def on_event(event: Event) -> None:
-        cell, content = event.job.cell, event.content
-        if event.kind == "started":
-            listener.started(cell.name)
-        elif event.kind == "epoch":
-            listener.epoch(cell.name, content)
-        elif event.kind == "note":
+    def on_event(kind: Kind, job: Job, content: Any) -> None:
+        name = job.cell.name
+        if kind == "started":
+            listener.started(name)
+        elif kind == "epoch":
+            listener.epoch(name, content)
+        elif kind == "note":
             listener.note(content)
-        elif cell.done or content is None:
-            source.ended(event.job, None)
-            listener.done(cell.name)
+        elif job.cell.done or content is None:
+            source.ended(job, None)
+            listener.done(name)
         else:
-            if event.kind == "died":
-                record_failure(cell, content, "WorkerDied", "")
-            source.ended(event.job, content)
-            listener.failed(cell.name, content)
+            if kind == "died":
+                record_failure(job.cell, content, "WorkerDied", "")
+            source.ended(job, content)
+            listener.failed(name, content)
 
     with contextlib.closing(pool):
         while True:

@@ -64,11 +64,7 @@ def find_device(name: str) -> str:
 def divide(workers: int | None, device: str, threads: int | None, num_jobs: int) -> tuple[int, int]:
     """Return how many processes train at a time on this machine, and the processor threads of each.
 
-    Args:
-        workers: asked for; None: one a core on the CPU, one on an accelerator.
-        device: as `find_device` returns it.
-        threads: asked for; None: the cores divided.
-        num_jobs: what there is to do.
+    None: one worker a core on the CPU, one on an accelerator; the cores divided among them as threads.
     """
     num_workers = max(1, min(workers or (num_cores() if device == "cpu" else 1), num_jobs))
     return num_workers, threads or max(1, num_cores() // num_workers)

@@ -52,13 +52,7 @@ class RayOptions:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster that this process is connected to.
-
-    Attributes:
-        asked: how it was asked for.
-        nodes: the resources of each node: CPU, GPU.
-        head: HOST:PORT of the process that holds it together.
-    """
+    """A cluster that this process is connected to: the resources of each node, and HOST:PORT of its head."""
 
     asked: RayOptions
     nodes: tuple[Mapping[str, float], ...]
@@ -101,11 +95,7 @@ class Cluster:
     def divide(self, workers: int | None, device: str, threads: int | None, num_jobs: int) -> tuple[int, int]:
         """Return how many cells train at a time, and the processor threads of each process.
 
-        Args:
-            workers: asked for; None: as many as fit.
-            device: as `device` returns it.
-            threads: asked for; None: one.
-            num_jobs: what there is to do.
+        None: as many workers as fit, of one thread each.
 
         Raises:
             MachineError: not one fits.
@@ -148,32 +138,25 @@ def connected(asked: RayOptions) -> Iterator[Cluster]:
 
 def _probe(address: str) -> None:
     """Connect in a process of its own, as Ray tries for minutes where something else than Ray answers."""
+    advice = "start one with `ray start --head`" if address == "auto" else "see `ray status` on its head"
     try:
         if address != "auto":
             _connect(address)
     except (OSError, OverflowError) as error:
-        raise MachineError(f"no Ray cluster at {address} ({error}); {_advice(address)}") from None
+        raise MachineError(f"no Ray cluster at {address} ({error}); {advice}") from None
     command = [sys.executable, "-c", PROBE, address]
     environment = {**os.environ, "RAY_gcs_server_request_timeout_seconds": "5", "RAY_USAGE_STATS_ENABLED": "0"}
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_S, env=environment)
     except subprocess.TimeoutExpired:
-        raise MachineError(f"no Ray cluster answers at {address}; {_advice(address)}") from None
-    if answer.returncode:
+        raise MachineError(f"no Ray cluster answers at {address}; {advice}") from None
+    if answer.returncode:  # say what the last exception of the traceback said
         lines = answer.stderr.strip().splitlines() or ["no error message"]
-        raise MachineError(f"no Ray cluster at {address} ({_cause(lines)}); {_advice(address)}")
+        starts = [index for index, line in enumerate(lines) if re.match(r"[\w.]+(Error|Exception)\b", line)]
+        cause = " ".join(" ".join(lines[starts[-1] if starts else -1 :]).split())[:300]
+        raise MachineError(f"no Ray cluster at {address} ({cause}); {advice}")
 
 
 def _connect(address: str) -> None:
     host, _, port = address.rpartition(":")
     socket.create_connection((host, int(port)), timeout=CONNECTION_S).close()
-
-
-def _cause(lines: list[str]) -> str:
-    """Return what the last exception of a traceback said, in one line."""
-    starts = [index for index, line in enumerate(lines) if re.match(r"[\w.]+(Error|Exception)\b", line)]
-    return " ".join(" ".join(lines[starts[-1] if starts else -1 :]).split())[:300]
-
-
-def _advice(address: str) -> str:
-    return "start one with `ray start --head`" if address == "auto" else "see `ray status` on its head"

@@ -1,4 +1,6 @@
-"""What a node of a cluster does to train a cell; it needs auricle, and nothing of the study's folder.
+"""What a node of a cluster does to train a cell, and which of several attempts at it counts.
+
+A node needs auricle, and nothing of the study's folder.
 
 study                           node
   (remote, waveforms)     ----->
@@ -14,22 +16,22 @@ from __future__ import annotations
 import asyncio
 import socket
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from auricle import files
 from auricle.data.cache import Recordings
-from auricle.errors import MachineError
-from auricle.runs import Cell
+from auricle.errors import AuricleError, MachineError
+from auricle.runs import Cell, CellName
 from auricle.runs.provenance import versions
 from auricle.work.jobs import Fit, Job, train_job
-from auricle.work.ray.attempts import read_files
-from auricle.work.worker import with_waveforms
+from auricle.work.workers import with_waveforms
 
 Send = Callable[[str, Any], object]
 
@@ -44,9 +46,7 @@ class RemoteJob:
     """One attempt at a cell.
 
     Attributes:
-        number: of the attempt.
         job: what to train; its folder is the study's, and its recordings say where their memory map is.
-        fit: trains it.
         files: of the cell, that the attempt goes on from.
         versions: of what shapes a result, where the study is.
     """
@@ -61,10 +61,8 @@ class RemoteJob:
 def train_on_node(remote: RemoteJob, waveforms: np.ndarray | None, mailbox: Any) -> None:
     """Train a cell as a task of Ray.
 
-    Args:
-        remote: what to do.
-        waveforms: of the recordings, (N, T); None: their memory map is to be found.
-        mailbox: a `ray.util.queue.Queue` of (cell, attempt, kind, content).
+    The waveforms of the recordings are (N, T), or None: their memory map is to be found. The mailbox is a Ray queue of
+    (cell, attempt, kind, content).
     """
     send = partial(post, mailbox, remote)
     recordings = find_recordings_here(remote.job.recordings, waveforms)
@@ -101,11 +99,9 @@ def train_remotely(remote: RemoteJob, recordings: Recordings, send: Send) -> str
     here = socket.gethostname()
     try:
         if (found := same_versions()) != remote.versions:
-            raise MachineError(f"has {_in_words(found)}, and the study {_in_words(remote.versions)}; install the same")
-        with (
-            files.machine_errors(Path(tempfile.gettempdir())),
-            tempfile.TemporaryDirectory(prefix="auricle-") as folder,
-        ):
+            has, needs = (", ".join(f"{name} {v}" for name, v in each.items()) for each in (found, remote.versions))
+            raise MachineError(f"has {has}, and the study {needs}; install the same")
+        with files.machine_errors(Path(tempfile.gettempdir())), TemporaryDirectory(prefix="auricle-") as folder:
             cell = Cell(remote.job.cell.name, Path(folder) / "cell")
             for name, content in remote.files.items():
                 files.write_bytes(cell.folder / name, content)
@@ -122,5 +118,110 @@ def train_remotely(remote: RemoteJob, recordings: Recordings, send: Send) -> str
         return str(error)
 
 
-def _in_words(versions: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in versions.items())
+def train_together(
+    remote: RemoteJob, waveforms: Sequence[Any], mailbox: Any, num_workers: int, needs: Mapping[str, float]
+) -> None:
+    """Gather workers, train a cell with them as a task of Ray, and wait until it ends.
+
+    Each worker needs the same resources; `remote.fit` takes a `share`. The rest is as for `train_on_node`.
+
+    Raises:
+        TrainingFailedError: Ray's; a worker failed or was lost.
+    """
+    from ray.train import RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    on_gpus = "GPU" in needs
+    with TemporaryDirectory(prefix="auricle-") as folder:
+        TorchTrainer(
+            _train_as_one,
+            train_loop_config={"remote": remote, "waveforms": waveforms, "mailbox": mailbox},
+            scaling_config=ScalingConfig(num_workers=num_workers, use_gpu=on_gpus, resources_per_worker=dict(needs)),
+            torch_config=TorchConfig(backend="nccl" if on_gpus else "gloo"),
+            run_config=RunConfig(name="auricle", storage_path=folder),
+        ).fit()
+
+
+def _train_as_one(config: Mapping[str, Any]) -> None:
+    """Train as one of the workers. All write the same files; the first sends them. One that fails ends the others."""
+    import ray
+    import torch
+
+    from auricle.training.share import Share
+
+    remote, (waveforms,) = config["remote"], config["waveforms"]
+    share = Share.of_group()
+    recordings = find_recordings_here(remote.job.recordings, None if waveforms is None else ray.get(waveforms))
+    num_seeing = torch.tensor(int(recordings is not None), device=remote.job.device)
+    share.add_up([num_seeing])
+
+    def send(kind: str, content: Any) -> None:
+        failed = kind == "stopped" or (kind == "ended" and content[0] is not None)
+        if share.rank == 0 or failed:
+            post(config["mailbox"], remote, kind, content)
+
+    if recordings is None or num_seeing < share.size:
+        send("unseen", None)
+        return
+    send("started", socket.gethostname())
+    cause = train_remotely(replace(remote, fit=partial(remote.fit, share=share)), recordings, send)
+    if cause is not None:
+        raise AuricleError(cause)
+
+
+Files = Mapping[str, bytes]
+
+
+def read_files(cell: Cell) -> dict[str, bytes]:
+    """Return the finished files of a cell, by name."""
+    with files.machine_errors(cell.folder, "read"):
+        paths = [path for path in sorted(cell.folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
+        return {path.name: path.read_bytes() for path in paths}
+
+
+class Attempts:
+    """The attempts at the cells of a study, by number, where machines that come and go may train a cell more than once.
+
+    A node trains in a folder of its own and sends the files of the cell. Only the process that owns the study writes
+    them into the cell's folder, and only those of the attempt that was begun last and has not ended; what another one
+    sends is dropped. So a node that was given up and is still at work changes nothing.
+    """
+
+    def __init__(self) -> None:
+        self._counting: dict[CellName, int] = {}
+        self._num_begun = 0
+
+    def begin(self, cell: Cell) -> tuple[int, Files]:
+        """Begin another attempt, which alone counts from now on; return its number and the files it goes on from."""
+        self._num_begun += 1
+        self._counting[cell.name] = self._num_begun
+        with files.machine_errors(cell.checkpoint, "read"):
+            there = cell.checkpoint.exists()
+            return self._num_begun, {cell.checkpoint.name: cell.checkpoint.read_bytes()} if there else {}
+
+    def give_up(self, cell: CellName) -> None:
+        """Let no attempt at a cell count any more."""
+        self._counting.pop(cell, None)
+
+    def counts(self, cell: CellName, number: int) -> bool:
+        """Return whether this attempt is the one that counts."""
+        return self._counting.get(cell) == number
+
+    def keep(self, cell: Cell, number: int, contents: Files) -> bool:
+        """Write what an attempt has after an epoch, and return whether it counts; if not, nothing is written."""
+        if not self.counts(cell.name, number):
+            return False
+        for name in sorted(contents, key=lambda name: name == cell.metrics.name):  # which is written last
+            files.write_bytes(cell.folder / name, contents[name])
+        return True
+
+    def end(self, cell: Cell, number: int, contents: Files) -> bool:
+        """Write what an attempt leaves, done or failed, and return whether it counts; no other one does after it."""
+        if not self.keep(cell, number, contents):
+            return False
+        self.give_up(cell.name)
+        with files.machine_errors(cell.folder):
+            for path in (cell.checkpoint, cell.error):
+                if path.name not in contents:
+                    path.unlink(missing_ok=True)
+        return True

@@ -9,17 +9,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import ray
+from ray.util.queue import Empty, Queue
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from typing_extensions import override
 
-from auricle.data.cache import Recordings
 from auricle.errors import MachineError
 from auricle.runs import CellName
 from auricle.work.jobs import Fit, Job, clear_cell, record_failure
-from auricle.work.loop import Event, OnEvent, Pool, Task
-from auricle.work.ray.attempts import Attempts
+from auricle.work.loop import OnEvent, Pool, Task
 from auricle.work.ray.cluster import Cluster
-from auricle.work.ray.node import RemoteJob, train_on_node
-from auricle.work.worker import without_waveforms
+from auricle.work.ray.node import Attempts, RemoteJob, train_on_node
+from auricle.work.workers import without_waveforms
 
 TICK_S = 0.2  # between two looks at which tasks have ended
 MOST_LOSSES = 3  # of a cell, without an epoch in between
@@ -30,8 +31,6 @@ LAST_SECONDS_S = 4.0  # for tasks to end by themselves when we are stopped
 @contextlib.contextmanager
 def ray_errors() -> Iterator[None]:
     """Turn what Ray raises, and its wish to end this process, into an error of the machine."""
-    import ray
-
     try:
         yield
     except ray.exceptions.RayError as error:
@@ -46,19 +45,12 @@ def ray_errors() -> Iterator[None]:
 class RayPool(Pool):
     """The nodes of a cluster; a job trains on whatever node has room for it.
 
-    Recordings are mapped where a node sees their memory map; else they travel once.
-
-    Args:
-        cluster: connected.
-        most: cells at a time; None: as many as fit, on nodes that come later too.
+    Recordings are mapped where a node sees their memory map; else they travel once. At most so many cells train at a
+    time; None: as many as fit, on nodes that come later too.
     """
 
     def __init__(self, cluster: Cluster, most: int | None = None) -> None:
         super().__init__(most)
-        import ray
-        from ray.util.queue import Queue
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self._mailbox = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
         self.cluster = cluster
@@ -73,15 +65,13 @@ class RayPool(Pool):
     @override
     @ray_errors()
     def give(self, job: Job, fit: Fit) -> None:
-        import ray
-
         self._given[job.cell.name] = job, fit
         number, files = self._attempts.begin(job.cell)
         remote = RemoteJob(number, replace(job, recordings=without_waveforms(job.recordings)), fit, files)
         needs = self.cluster.needs(job.device, job.threads or 1)
         waveforms = self._waveforms.get(job.recordings.digest)
         if self.cluster.asked.together > 1:
-            from auricle.work.ray.together import train_together
+            from auricle.work.ray.node import train_together
 
             task, content = ray.remote(num_cpus=0, max_retries=0)(train_together), [waveforms]
             sent = task.remote(remote, content, self._mailbox, self.cluster.asked.together, needs)
@@ -111,8 +101,6 @@ class RayPool(Pool):
 
     def _read_mailbox(self, on_event: OnEvent, timeout_s: float) -> None:
         """Act on all messages that have come, waiting a moment for the first."""
-        from ray.util.queue import Empty
-
         with contextlib.suppress(Empty):
             if timeout_s:
                 self._act(on_event, *self._mailbox.get(timeout=timeout_s))
@@ -126,39 +114,30 @@ class RayPool(Pool):
         job, fit = self._given[name]
         if kind == "unseen":
             self._attempts.give_up(name)
-            self._share(job, on_event)
+            if job.recordings.digest not in self._waveforms:  # from now on sent along: each node gets them once
+                text = "nodes do not see the cache of recordings: sending them through Ray's object store"
+                on_event("note", job, text)
+                self._waveforms[job.recordings.digest] = ray.put(job.recordings.waveforms)
             self.give(job, fit)
         elif kind == "started":
             clear_cell(job.cell)
             if name not in self._nodes:
-                on_event(Event("started", job))
+                on_event("started", job, None)
             self._nodes[name] = content
         elif kind == "epoch":
             record, files = content
             self._losses[name] = 0
             self._attempts.keep(job.cell, number, files)
-            on_event(Event("epoch", job, record))
+            on_event("epoch", job, record)
         elif kind == "ended":
             cause, files = content
             self._attempts.end(job.cell, number, files)
-            on_event(Event("ended", job, cause))
+            on_event("ended", job, cause)
         else:
             raise MachineError(content)
 
-    def _share(self, job: Job, on_event: OnEvent) -> None:
-        """Send the waveforms along from now on: each node gets them once."""
-        import ray
-
-        recordings: Recordings = job.recordings
-        if recordings.digest not in self._waveforms:
-            text = "nodes do not see the cache of recordings: sending them through Ray's object store"
-            on_event(Event("note", job, text))
-            self._waveforms[recordings.digest] = ray.put(recordings.waveforms)
-
     def _collect(self, on_event: OnEvent) -> None:
         """Find the tasks that have ended, and those among them that took their cell with them."""
-        import ray
-
         tasks = list(self.tasks)
         ended, _ = ray.wait(tasks, num_returns=len(tasks), timeout=0) if tasks else ([], [])
         if ended:
@@ -174,7 +153,7 @@ class RayPool(Pool):
         self._losses[name] += 1
         where = f"on {self._nodes[name]}" if name in self._nodes else "on its way to a node"
         if again and self._losses[name] < MOST_LOSSES:
-            on_event(Event("note", job, f"{name} was lost {where} ({why}); it goes on from its last epoch"))
+            on_event("note", job, f"{name} was lost {where} ({why}); it goes on from its last epoch")
             self.give(job, fit)
             return
         cause = f"{why}, {where}" + (f", {MOST_LOSSES} times without an epoch" if again else "")
@@ -182,13 +161,11 @@ class RayPool(Pool):
         clear_cell(job.cell)
         record_failure(job.cell, cause, "NodeLost", "")
         if name not in self._nodes:
-            on_event(Event("started", job))
-        on_event(Event("ended", job, cause))
+            on_event("started", job, None)
+        on_event("ended", job, cause)
 
     @override
     def close(self) -> None:
-        import ray
-
         with contextlib.suppress(ray.exceptions.RayError):
             for force, patience_s in ((False, LAST_SECONDS_S), (True, 1.0)):  # asked first, so that nodes tidy up
                 for task in self.tasks:
@@ -201,8 +178,6 @@ class RayPool(Pool):
 
 def _why_ended(task: Any) -> tuple[str, bool]:
     """Return why a task ended without a message, and whether another attempt may do better."""
-    import ray
-
     try:
         ray.get(task)
     except ray.exceptions.OutOfMemoryError:

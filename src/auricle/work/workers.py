@@ -1,0 +1,214 @@
+"""A process that trains one cell after another.
+
+It is a fresh interpreter that opens the recordings' memory map itself; no array travels. It does not answer
+Ctrl-C or SIGTERM, which reach a whole group of processes: only its parent does, and kills it, which loses
+nothing, as all that it writes is whole or not there. And it ends with its parent, however that ends.
+
+    parent                        worker
+      (fit, job)      ------->
+      ("epoch", record) <-----    after every epoch
+      ("ended", cause)  <-----    cause None: done
+      ("stopped", why)  <-----    its machine cannot go on
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from multiprocessing import connection as channels
+from multiprocessing import resource_tracker
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from typing_extensions import override
+
+from auricle.data.cache import Recordings
+from auricle.errors import MachineError
+from auricle.work.jobs import Fit, Job, train_job
+from auricle.work.loop import Kind, OnEvent, Pool
+
+LAST_SECONDS_S = 10.0  # for a process that has closed its channel to end by itself
+
+
+class Worker:
+    """The process, seen from its parent; its channel is ready to be read when it has reported something or died."""
+
+    def __init__(self, log: Path) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self.log = log
+        self.channel, far_end = spawn.Pipe()
+        self.process: BaseProcess = spawn.Process(target=_train_what_comes, args=(far_end, log), daemon=True)
+        with signals_blocked():  # the process inherits it
+            self.process.start()
+        far_end.close()
+
+    def give(self, job: Job, fit: Fit) -> None:
+        """Let it train a cell."""
+        with contextlib.suppress(OSError):  # it has died, which reading the channel will show
+            self.channel.send((fit, replace(job, recordings=without_waveforms(job.recordings))))
+
+    def receive(self) -> tuple[Kind, Any]:
+        """Return what it reports: an epoch, or that its job has ended, or how it died.
+
+        Raises:
+            MachineError: its machine cannot go on.
+        """
+        try:
+            kind, content = self.channel.recv()
+        except (EOFError, OSError):
+            self.process.join(LAST_SECONDS_S)
+            self.process.kill()
+            self.process.join()
+            return "died", self._how_it_died()
+        if kind == "stopped":
+            raise MachineError(content)
+        return kind, content
+
+    def _how_it_died(self) -> str:
+        code = self.process.exitcode or 0
+        if code == -signal.SIGKILL:
+            return "the system killed the worker (SIGKILL), mostly because memory ran out; try fewer --workers"
+        how = f"crashed ({signal.Signals(-code).name})" if code < 0 else f"ended with exit code {code}"
+        return f"the worker {how}; see {self.log}"
+
+
+def without_waveforms(recordings: Recordings) -> Recordings:
+    """Return the recordings with the file of their memory map instead of it, to be sent in a few bytes."""
+    waveforms = recordings.waveforms
+    assert isinstance(waveforms, np.memmap), "workers share a memory map"
+    assert waveforms.filename is not None
+    mapped = {"offset": waveforms.offset, "dtype": waveforms.dtype.str, "shape": waveforms.shape}
+    return replace(recordings, waveforms=partial(np.memmap, Path(waveforms.filename), mode="r", **mapped))  # type: ignore[arg-type]
+
+
+def with_waveforms(recordings: Recordings) -> Recordings:
+    """Return the recordings that `without_waveforms` described.
+
+    Raises:
+        OSError: this machine does not see the map.
+        ValueError: the map is shorter than it should be.
+    """
+    open_map: Any = recordings.waveforms
+    return replace(recordings, waveforms=open_map())
+
+
+def _train_what_comes(channel: channels.Connection, log: Path) -> None:
+    """Train what comes, until the parent closes the channel or dies."""
+    end_with_parent()
+    with log.open("a") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    faulthandler.enable()
+    with contextlib.suppress(EOFError):
+        while True:
+            fit, job = channel.recv()
+            job = replace(job, recordings=with_waveforms(job.recordings))
+            try:
+                cause = train_job(job, fit, lambda record: channel.send(("epoch", record)))
+            except MachineError as error:
+                channel.send(("stopped", str(error)))
+            else:
+                channel.send(("ended", cause))
+
+
+STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
+PR_SET_PDEATHSIG = 1  # sys/prctl.h
+
+
+@contextlib.contextmanager
+def signals_blocked() -> Iterator[None]:
+    """Let a process that is started here not answer Ctrl-C or SIGTERM, which reach a whole group of processes."""
+    resource_tracker.ensure_running()  # its start would lift the block
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_with_parent() -> None:
+    """In a child: end when the parent does, however that ends; on Linux the system sees to it at once."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError, OSError):  # another C library
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    channels.wait([parent.sentinel])
+    os._exit(1)
+
+
+class InProcess(Pool):
+    """This process: a job is trained while it is waited for."""
+
+    def __init__(self) -> None:
+        super().__init__(most=1)
+
+    @override
+    def give(self, job: Job, fit: Fit) -> None:
+        self.tasks[job.cell.name] = job, fit
+
+    @override
+    def wait(self, on_event: OnEvent, timeout_s: float) -> None:
+        _, (job, fit) = self.tasks.popitem()
+        on_event("started", job, None)
+        cause = train_job(job, fit, lambda record: on_event("epoch", job, record))
+        on_event("ended", job, cause)
+
+
+class Workers(Pool):
+    """Worker processes, each with the next job that there is. One that dies fails its job and is replaced.
+
+    The log holds their standard output and errors; it goes if nothing stands in it.
+    """
+
+    def __init__(self, num_workers: int, log: Path) -> None:
+        super().__init__(most=num_workers)
+        self.log = log
+        self._idle: list[Worker] = []
+        self._unreported: list[Job] = []  # that have started
+
+    @override
+    def give(self, job: Job, fit: Fit) -> None:
+        worker = self._idle.pop() if self._idle else Worker(self.log)
+        self.tasks[worker] = job, fit
+        worker.give(job, fit)
+        self._unreported.append(job)
+
+    @override
+    def wait(self, on_event: OnEvent, timeout_s: float) -> None:
+        while self._unreported:
+            on_event("started", self._unreported.pop(0), None)
+        ready = channels.wait([worker.channel for worker in self.tasks], timeout_s)
+        for worker in [worker for worker in self.tasks if worker.channel in ready]:
+            kind, content = worker.receive()
+            job, _ = self.tasks[worker] if kind == "epoch" else self.tasks.pop(worker)
+            if kind == "ended":
+                self._idle.append(worker)
+            on_event(kind, job, content)
+
+    @override
+    def close(self) -> None:
+        workers = [*self.tasks, *self._idle]
+        for worker in workers:
+            worker.process.kill()
+        for worker in workers:
+            worker.process.join()
+        with contextlib.suppress(OSError):
+            if not self.log.stat().st_size:
+                self.log.unlink()
