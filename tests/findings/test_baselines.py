@@ -70,6 +70,7 @@ def test_a_network_that_does_not_is_named_on_the_first_page(unbeaten: Study) -> 
     text = found["Not better than a free baseline"]
     assert text.startswith("Under k-fold, transformer-h2 (")
     assert "is no better than mfcc-logistic" in text
+    assert ">" not in text
 
 
 def test_they_stand_in_the_tables_of_the_report_and_are_marked(unbeaten: Study) -> None:

@@ -1,6 +1,7 @@
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from matplotlib.figure import Figure
 from auricle.findings.ranking import Rank
 from auricle.findings.scores import ComparativeRow
 from auricle.report.figures import calibration, dataset, ranking, results, training
+from auricle.report.figures.drawing import drawing, drawn_in, keep, panel
 from auricle.report.figures.inline import inlined
-from auricle.report.figures.style import GRID, INK, SERIES, drawable, palette, panel, style
+from auricle.report.figures.style import GRID, INK, SERIES, drawable, palette, style
 from auricle.scoring.calibration import reliability
 from auricle.scoring.metrics import mean_curve, one_vs_rest
 
@@ -143,3 +145,30 @@ def test_colours_on_a_page_are_variables_with_the_colour_to_fall_back_on():
         f'<svg><path style="fill: var(--ink,{INK}); stroke: var(--grid,{GRID})"/>'
         f'<path style="fill: var(--series-2,{SERIES[1]})"/></svg>'
     )
+
+
+def test_a_panel_is_drawn_again_only_where_what_it_is_made_of_has_changed(tmp_path: Path):
+    matrix = np.eye(2, dtype=int)
+    drawn = []
+
+    @drawing
+    def picture(matrix: np.ndarray):
+        drawn.append(matrix)
+        return results.confusion(matrix, ["cat", "dog"], SERIES[0]).draw()
+
+    def build(matrix: np.ndarray):
+        with drawn_in(tmp_path):
+            made = panel(picture(matrix), "confusion", "a matrix")
+        keep(tmp_path, [made])
+        return made
+
+    first = build(matrix)
+    assert (build(matrix.copy()), len(drawn)) == (first, 1)
+    assert build(2 * matrix) != first
+    assert len(drawn) == 2
+    (tmp_path / "confusion.svg").write_text("<svg>changed by hand</svg>")
+    assert build(2 * matrix).svg.startswith("<svg xmlns")
+    assert len(drawn) == 3
+    (tmp_path / "drawn.json").write_text("[]")
+    build(2 * matrix)
+    assert len(drawn) == 4

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from auricle.report.document import Bullets, Document, Figure, Pair, Paragraph, Section
-from auricle.report.figures.style import Panel
+from auricle.report.figures.drawing import Panel
 from auricle.report.numbering import numbered
 from auricle.report.table import Column, Spread, Table
 from auricle.report.wording import Code, Ref, Strong

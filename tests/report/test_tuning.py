@@ -135,7 +135,7 @@ def test_a_damaged_record_is_refused(tuned):
 def test_the_line_of_the_best_so_far_never_rises(tuned):
     _, record, best = tuned()
     done = [entry for entry in record["trials"] if entry["loss"]]
-    axes = progress(done, [], 60).axes[0]
+    axes = progress(done, [], 60).draw().axes[0]
     line = axes.lines[1].get_ydata()
     assert (np.diff(line) <= 0).all()
     assert line[-1] == best["loss"]
@@ -147,13 +147,13 @@ def test_every_trial_is_a_line_that_leaves_out_what_it_has_not(tuned):
         {"number": 1, "loss": 0.5, "values": {"model": "cnn"}},
         {"number": 2, "loss": 0.6, "values": {"model": "transformer-h1", "encoder.width": 64}},
     ]
-    axes = parallel(parameters, done).axes[0]
+    axes = parallel(parameters, done).draw().axes[0]
     assert sorted(
         len(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) > 1 and line.get_lw() > 0.7
     ) == [2, 3]
 
 
 def test_the_most_important_parameter_is_on_top():
-    axes = importance_bars({"a": 0.7, "b": 0.3}).axes[0]
+    axes = importance_bars({"a": 0.7, "b": 0.3}).draw().axes[0]
     assert axes.patches[0].get_width() == 70
     assert axes.get_ylim()[0] > axes.get_ylim()[1]
