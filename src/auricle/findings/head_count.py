@@ -33,7 +33,7 @@ class HeadCount:
         open_ = [pair for pair in self.pairs if not pair.shown]
         return max(open_, key=lambda pair: pair.high - pair.low, default=None)
 
-    def heads_of(self, model: str | None) -> int:
+    def heads_of(self, model: str) -> int:
         """Return the number of heads of a model of the family."""
         return next(heads for heads, name in self.family.items() if name == model)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,10 +150,7 @@ def comparative_row(
 
 def cell_weights(cells: Sequence[CellEvidence]) -> list[float]:
     """Return how much each cell of a model counts in a mean: its test clips, each shared by the cells that test it."""
-    num_tests: dict[str, int] = {}
-    for cell in cells:
-        for clip in cell.clips.clips:
-            num_tests[clip] = num_tests.get(clip, 0) + 1
+    num_tests = Counter(clip for cell in cells for clip in cell.clips.clips)
     return [sum(1 / num_tests[clip] for clip in cell.clips.clips) for cell in cells]
 
 
@@ -174,12 +172,10 @@ def deviation(values: Sequence[float | None]) -> float | None:
 
 def _mean_by(cells: Sequence[CellEvidence], weights: Sequence[float], what: str) -> list[float | None]:
     """Return the mean accuracy of the cells of each seed or fold."""
-    found: dict[int, tuple[list[float], list[float]]] = {}
+    found: dict[int, list[tuple[float, float]]] = {}
     for cell, weight in zip(cells, weights, strict=True):
-        accuracies, own_weights = found.setdefault(getattr(cell.name, what), ([], []))
-        accuracies.append(cell.test["clip"]["accuracy"])
-        own_weights.append(weight)
-    return [weighted_mean(*pair) for pair in found.values()]
+        found.setdefault(getattr(cell.name, what), []).append((cell.test["clip"]["accuracy"], weight))
+    return [weighted_mean(*zip(*pairs, strict=True)) for pairs in found.values()]
 
 
 def _ensemble_accuracy(cells: Sequence[CellEvidence]) -> float:

@@ -87,11 +87,8 @@ def _probes_of(study: Study, cells: Sequence[CellEvidence]) -> dict[CellName, Pr
         except OSError:
             key = None  # the weights are gone: whatever was measured is believed
         probe = read_probe(folder.insight(cell.name), key)
-        if (
-            probe is not None
-            and set(probe.clips) <= set(cell.clips.clips)
-            and int(probe.labels.max()) < len(study.dataset.categories)
-        ):
+        num_classes = len(study.dataset.categories)
+        if probe and set(probe.clips) <= set(cell.clips.clips) and int(probe.labels.max()) < num_classes:
             found[cell.name] = probe
     return found
 
@@ -181,16 +178,8 @@ def _blocks(readings: Sequence[AttentionReading], follows: Mapping[int, Differen
         read = np.array([reading.spread[block] for reading in readings])  # (T, H)
         others = ~np.eye(read.shape[1], dtype=bool)
         overlaps = [reading.overlap[block][others] for reading in readings]
-        found.append(
-            BlockReading(
-                heads=read.shape[1],
-                tokens=readings[0].num_tokens,
-                read=float(read.mean()),
-                fewest=float(read.min()),
-                most=float(read.max()),
-                own=float(np.mean([reading.own[block] for reading in readings])),
-                overlap=float(np.mean(overlaps)) if read.shape[1] > 1 else None,
-                loudness=follows.get(block),
-            )
-        )
+        own = float(np.mean([reading.own[block] for reading in readings]))
+        overlap = float(np.mean(overlaps)) if read.shape[1] > 1 else None
+        spread = (float(read.mean()), float(read.min()), float(read.max()))
+        found.append(BlockReading(read.shape[1], readings[0].num_tokens, *spread, own, overlap, follows.get(block)))
     return tuple(found)

@@ -11,8 +11,7 @@ import numpy as np
 
 from auricle.findings.classes import class_f1, confused_pairs
 from auricle.findings.comparison import Comparison
-from auricle.findings.head_count import HeadCount, head_counts, published_head_claim
-from auricle.findings.scores import ComparativeRow
+from auricle.findings.head_count import head_counts, published_head_claim
 from auricle.findings.trainings import commonest_answer, diverged
 from auricle.report.chapters.summary import phrase_values
 from auricle.report.document import Chapter, Exhibit, Figure, Report
@@ -58,7 +57,7 @@ def comparison(report: Report) -> Chapter:
     comparisons = list(findings.comparisons.values())
     found = head_counts(study, findings.comparisons)
     several = len({family_name(one.family) for one in found}) > 1
-    heads = [_heads_values(one, f"{family_name(one.family)}, " if several else "") for one in found]
+    heads = [(f"{family_name(one.family)}, " if several else "", one) for one in found]
     validated = [one for one in comparisons if one.validation_pairs]
     values = phrase_values(report) | _observed(report) | {
         "comparisons": comparisons,
@@ -81,15 +80,6 @@ def comparison(report: Report) -> Chapter:
         "figure-f1-models": _f1_by_model(report),
     }
     return Chapter(values, exhibits)
-
-
-def _heads_values(found: HeadCount, name: str) -> tuple[str, str, dict[int, ComparativeRow], list[Any], Any]:
-    """Return the name of a family, its protocol, rows by number of heads, its pairs with both numbers, the widest."""
-    pairs = [
-        (pair, found.heads_of(pair.better or pair.first), found.heads_of(pair.worse or pair.second))
-        for pair in found.pairs
-    ]
-    return name, found.protocol, dict(found.rows), pairs, found.widest
 
 
 def family_name(family: Mapping[int, str]) -> str:

@@ -18,12 +18,9 @@ FEW_PARAMETERS = 5
 NUM_LISTED = 16  # trials in the table: all of a small grid
 NUM_LONG = 8  # where each has many values
 ENDINGS = {
-    "done": "finished",
-    "pruned": "ended early or diverged",
-    "failed": "failed",
-    "running": "are in training",
+    "done": "finished", "pruned": "ended early or diverged", "failed": "failed", "running": "are in training",
     "waiting": "wait",
-}
+}  # fmt: skip
 
 
 def tuning(report: Report) -> Chapter | None:
