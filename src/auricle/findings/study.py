@@ -268,6 +268,6 @@ def _read_cell(cell: Cell, categories: tuple[str, ...]) -> CellEvidence | str:
     test = score_predictions(predictions, "test")
     if test is None:
         return "its predictions hold no test clips"
-    validation = score_predictions(predictions, "validation")
+    validation = score_predictions(predictions, "validation", with_auc=False)
     clips = predictions.of("test").by_clip()
     return CellEvidence(cell.name, predictions, clips, test, validation, tuple(read_history(cell)), costs)

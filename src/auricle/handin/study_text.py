@@ -14,28 +14,17 @@ from auricle.data.datasets import SOURCES
 from auricle.findings.study import Study
 from auricle.runs import StudyFolder
 
-_ESC50 = '''"""The recordings: {about}."""
-import csv
+_PUBLISHED = '''"""The recordings: {about}."""
 from pathlib import Path
 
 from auricle.data.manifest import Clip
+from auricle.data.tables import {reader}
 
 
 def read_clips(folder: Path) -> list[Clip]:
-    """Read the table of clips from a folder in ESC-50's layout: meta/esc50.csv and audio/, in any format."""
-    audio = folder / "audio"
-    files = {{path.stem: path for path in audio.iterdir()}}
-    with (folder / "meta" / "esc50.csv").open(newline="", encoding="utf-8") as table:
-        rows = [row for row in csv.DictReader(table){only_esc10}]
-    names = [row["filename"] for row in rows]
-    paths = [files.get(Path(name).stem, audio / name) for name in names]
-    return [
-        Clip(path, name, row["category"], int(row["fold"]), row["src_file"])
-        for path, name, row in zip(paths, names, rows, strict=True)
-    ]
+    """Read the table of clips from the folder of the dataset."""
+    return {reader}(folder{options})
 '''
-
-_ONLY_ESC10 = ' if row["esc10"] == "True"'
 
 _TOY = '''"""The recordings: ten classes of synthetic sound, made in the folder `--data` where they are not there."""
 from pathlib import Path
@@ -50,18 +39,6 @@ def read_clips(folder: Path) -> list[Clip]:
     if not (folder / ESC50_TABLE).is_file():
         write_toy(folder)
     return esc50_clips(folder)
-'''
-
-_URBANSOUND8K = '''"""The recordings: UrbanSound8K."""
-from pathlib import Path
-
-from auricle.data.manifest import Clip
-from auricle.data.tables import urbansound8k_clips
-
-
-def read_clips(folder: Path) -> list[Clip]:
-    """Read the table of clips from UrbanSound8K's folder: metadata/UrbanSound8K.csv and audio/."""
-    return urbansound8k_clips(folder)
 '''
 
 _OWN = '''"""The recordings: the table of clips of this study, as it was divided into folds."""
@@ -134,7 +111,9 @@ if __name__ == "__main__":
 
 def configuration_text(study: Study) -> str:
     """Return the section of the configuration."""
-    text = yaml.dump(configuration(study), Dumper=_Lines, sort_keys=False, allow_unicode=True, width=96)
+    text = yaml.dump(
+        configuration(study), Dumper=_Lines, default_flow_style=None, sort_keys=False, allow_unicode=True, width=96
+    )
     return _CONFIGURATION.format(yaml=literal(text))
 
 
@@ -143,10 +122,10 @@ def recordings_text(study: Study) -> str:
     source, named = study.dataset.source, study.config.group_by is None
     if named and source == "toy":
         return _TOY
-    if named and source == "urbansound8k":
-        return _URBANSOUND8K
-    if named and source in ("esc10", "esc50"):
-        return _ESC50.format(about=SOURCES[source], only_esc10=_ONLY_ESC10 if source == "esc10" else "")
+    if named and source in ("esc10", "esc50", "urbansound8k"):
+        reader = "urbansound8k_clips" if source == "urbansound8k" else "esc50_clips"
+        options = ", only_esc10=True" if source == "esc10" else ""
+        return _PUBLISHED.format(about=SOURCES[source], reader=reader, options=options)
     table = StudyFolder(study.folder).manifest.read_bytes().decode("utf-8", "surrogatepass")
     return _OWN.format(table=literal(table.replace("\r\n", "\n")))
 
@@ -206,28 +185,14 @@ def _spelt(section: Section, other: Section | None) -> dict[str, Any]:
 
 
 class _Lines(yaml.SafeDumper):
-    """YAML in which what holds only values stands on one line, and everything is spelt out."""
+    """YAML in which a mapping stands on one line where it holds only values and lists of values."""
 
     def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
         """Return a mapping, on one line where no mapping stands in it."""
         node = super().represent_mapping(tag, mapping, flow_style)
-        node.flow_style = all(_is_flat(value) for _, value in node.value)
+        lists = [value for _, value in node.value if not isinstance(value, yaml.ScalarNode)]
+        node.flow_style = all(isinstance(value, yaml.SequenceNode) and value.flow_style for value in lists)
         return node
-
-    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
-        """Return a list, on one line where only values stand in it."""
-        node = super().represent_sequence(tag, sequence, flow_style)
-        node.flow_style = all(isinstance(value, yaml.ScalarNode) for value in node.value)
-        return node
-
-    def ignore_aliases(self, data: Any) -> bool:
-        """Repeat what comes twice."""
-        return True
-
-
-def _is_flat(node: yaml.Node) -> bool:
-    """Return whether a node is a value or a list of values."""
-    return isinstance(node, yaml.ScalarNode) or (isinstance(node, yaml.SequenceNode) and bool(node.flow_style))
 
 
 def literal(text: str) -> str:

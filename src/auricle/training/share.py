@@ -106,12 +106,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
 
 
 class SharedDropout(nn.Module):
-    """Dropout that draws for the whole batch, as one process would, and keeps the rows of this one.
-
-    Args:
-        layer: the dropout of one process.
-        share: of this process.
-    """
+    """Dropout that draws for the whole batch, as one process would, and keeps the rows of this one."""
 
     def __init__(self, layer: nn.Module, share: Share) -> None:
         super().__init__()
