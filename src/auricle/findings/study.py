@@ -37,7 +37,7 @@ class CellEvidence:
         windows: what it says of every window, of validation and test.
         clips: what it says of the test clips.
         test: scores of the test set, as `scoring.metrics.score_predictions` gives them.
-        validation: the same of the validation set; None where the protocol has none.
+        validation: the same of the validation set, without AUCs; None where the protocol has none.
         history: one record an epoch.
         costs: metrics.json.
     """

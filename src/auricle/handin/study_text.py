@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping
+from statistics import mode
 from typing import Any
 
 import yaml
@@ -14,17 +14,29 @@ from auricle.data.datasets import SOURCES
 from auricle.findings.study import Study
 from auricle.runs import StudyFolder
 
-_PUBLISHED = '''"""The recordings: {about}."""
+# A reader of its own: that of `data.tables` is a hundred lines more, most of them refusals.
+_ESC50 = '''"""The recordings: {about}."""
+import csv
 from pathlib import Path
 
 from auricle.data.manifest import Clip
-from auricle.data.tables import {reader}
 
 
 def read_clips(folder: Path) -> list[Clip]:
-    """Read the table of clips from the folder of the dataset."""
-    return {reader}(folder{options})
+    """Read the table of clips from a folder in ESC-50's layout: meta/esc50.csv and audio/, in any format."""
+    audio = folder / "audio"
+    files = {{path.stem: path for path in audio.iterdir()}}
+    with (folder / "meta" / "esc50.csv").open(newline="", encoding="utf-8") as table:
+        rows = [row for row in csv.DictReader(table){only_esc10}]
+    names = [row["filename"] for row in rows]
+    paths = [files.get(Path(name).stem, audio / name) for name in names]
+    return [
+        Clip(path, name, row["category"], int(row["fold"]), row["src_file"])
+        for path, name, row in zip(paths, names, rows, strict=True)
+    ]
 '''
+
+_ONLY_ESC10 = ' if row["esc10"] == "True"'
 
 _TOY = '''"""The recordings: ten classes of synthetic sound, made in the folder `--data` where they are not there."""
 from pathlib import Path
@@ -39,6 +51,18 @@ def read_clips(folder: Path) -> list[Clip]:
     if not (folder / ESC50_TABLE).is_file():
         write_toy(folder)
     return esc50_clips(folder)
+'''
+
+_URBANSOUND8K = '''"""The recordings: UrbanSound8K."""
+from pathlib import Path
+
+from auricle.data.manifest import Clip
+from auricle.data.tables import urbansound8k_clips
+
+
+def read_clips(folder: Path) -> list[Clip]:
+    """Read the table of clips from UrbanSound8K's folder: metadata/UrbanSound8K.csv and audio/."""
+    return urbansound8k_clips(folder)
 '''
 
 _OWN = '''"""The recordings: the table of clips of this study, as it was divided into folds."""
@@ -122,10 +146,10 @@ def recordings_text(study: Study) -> str:
     source, named = study.dataset.source, study.config.group_by is None
     if named and source == "toy":
         return _TOY
-    if named and source in ("esc10", "esc50", "urbansound8k"):
-        reader = "urbansound8k_clips" if source == "urbansound8k" else "esc50_clips"
-        options = ", only_esc10=True" if source == "esc10" else ""
-        return _PUBLISHED.format(about=SOURCES[source], reader=reader, options=options)
+    if named and source == "urbansound8k":
+        return _URBANSOUND8K
+    if named and source in ("esc10", "esc50"):
+        return _ESC50.format(about=SOURCES[source], only_esc10=_ONLY_ESC10 if source == "esc10" else "")
     table = StudyFolder(study.folder).manifest.read_bytes().decode("utf-8", "surrogatepass")
     return _OWN.format(table=literal(table.replace("\r\n", "\n")))
 
@@ -139,15 +163,10 @@ def configuration(study: Study) -> dict[str, Any]:
         "protocols": list(study.config.protocols),
         "only": {model: list(protocols) for model, protocols in study.config.only.items()},
         "seeds": list(study.config.seeds),
-        "threads": _commonest(study, "threads", 1),
-        "device": _commonest(study, "device", "cpu"),
+        "threads": mode(cell.costs.get("threads", 1) for cell in study.cells),
+        "device": mode(cell.costs.get("device", "cpu") for cell in study.cells),
         "models": models(study.presets),
     }
-
-
-def _commonest(study: Study, field: str, default: Any) -> Any:
-    """Return what most cells were trained with."""
-    return Counter(cell.costs.get(field, default) for cell in study.cells).most_common(1)[0][0]
 
 
 def models(presets: Mapping[str, Preset]) -> dict[str, dict[str, Any]]:
