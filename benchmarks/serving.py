@@ -63,7 +63,7 @@ def onnx_and_torch(bundle: Path, cell: Path | None) -> dict[str, float]:
 
         from auricle.bundle.export import find_cell, read_cell
         from auricle.bundle.parity import torch_probabilities
-        from auricle.training.finished import load_network
+        from auricle.training.start import load_network
 
         torch.set_num_threads(1)
         found = find_cell(cell)

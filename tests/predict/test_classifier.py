@@ -90,7 +90,7 @@ def test_attention_in_the_bundle_is_that_of_pytorch(transformer_bundle, transfor
 
     from auricle.bundle.export import read_cell
     from auricle.runs import Cell, CellName
-    from auricle.training.finished import load_network
+    from auricle.training.start import load_network
 
     cell = Cell(CellName.parse("tiny/test-split-2-0"), transformer_cell)
     network = load_network(cell, read_cell(cell)[0], 3)

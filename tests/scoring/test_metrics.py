@@ -147,3 +147,16 @@ def test_a_set_is_scored_by_clips_and_by_windows_and_an_empty_one_is_none():
     assert scores["window"]["num"] == 4
     assert set(scores["window"]) == {"accuracy", "loss", "num"}
     assert score_predictions(windows, "validation") is None
+
+
+def test_without_auc_every_other_score_is_the_same():
+    whole = score(PROBABILITIES, LABELS, CATEGORIES)
+    less = score(PROBABILITIES, LABELS, CATEGORIES, with_auc=False)
+    assert whole["macro_auc"] is not None
+    assert less["macro_auc"] is None
+    assert {values["auc"] for values in less["per_class"].values()} == {None}
+    for scores in (whole, less):
+        del scores["macro_auc"]
+        for values in scores["per_class"].values():
+            del values["auc"]
+    assert less == whole

@@ -32,7 +32,7 @@ from auricle.scoring.calibration import fit, tempered
 from auricle.scoring.metrics import score
 from auricle.scoring.predictions import Predictions, read_predictions
 from auricle.scoring.statistics import wilson_interval
-from auricle.training.finished import load_network
+from auricle.training.start import load_network
 
 Say = Callable[[str], object]
 

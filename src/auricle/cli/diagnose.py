@@ -13,7 +13,7 @@ import typer
 from auricle.cli.options import Json, Quiet, Verbose, say, verbosity
 
 if TYPE_CHECKING:
-    from auricle.training.diagnose import Diagnosis, Trial
+    from auricle.training.diagnose import Diagnosis
 
 
 def diagnose(
@@ -34,10 +34,10 @@ def diagnose(
 ) -> None:
     """Say why a training does not learn, and try the changes that may cure it, for a few epochs each."""
     level = verbosity(context, quiet, verbose)
+    from auricle.runs import read_history
     from auricle.runs.reopen import reopen
 
-    found = reopen(cell, root=data)
-    from auricle.runs import read_history
+    found = reopen(cell, root=data)  # a wrong folder is refused before torch is imported
     from auricle.training.diagnose import diagnose as try_cures
     from auricle.training.watch import standing
 
@@ -49,16 +49,12 @@ def diagnose(
         device=device,
         epochs=epochs,
         collapse=standing(read_history(found.cell)),
-        on_trial=_announce if level >= 0 else None,
+        on_trial=(lambda change: say(f"training {as_typed(change)}")) if level >= 0 else None,
     )
     if json:
         print(json_format.dumps(asdict(diagnosis), indent=1, ensure_ascii=False))
     else:
         _print(diagnosis)
-
-
-def _announce(change: Sequence[str]) -> None:
-    say(f"training {as_typed(change)}")
 
 
 def as_typed(change: Sequence[str]) -> str:
@@ -82,17 +78,15 @@ def _print(diagnosis: Diagnosis) -> None:
     for title in ("loss", "train %", ""):
         table.add_column(title, justify="right" if title else "left", no_wrap=True)
     for trial in diagnosis.trials:
-        table.add_row(as_typed(trial.change), *_values(trial))
+        values = ("–", "–", "diverges")
+        if trial.loss is not None and trial.accuracy is not None:
+            learns = "learns" if trial.learns else "does not learn"
+            values = (f"{trial.loss:.2f}", f"{100 * trial.accuracy:.1f}", learns)
+        table.add_row(as_typed(trial.change), *values)
     if diagnosis.cause:
         console.print(Text(f"Likely cause: {diagnosis.cause}."))
     console.print(table)
     console.print(Text(verdict(diagnosis)))
-
-
-def _values(trial: Trial) -> tuple[str, ...]:
-    if trial.loss is None or trial.accuracy is None:
-        return "–", "–", "diverges"
-    return f"{trial.loss:.2f}", f"{100 * trial.accuracy:.1f}", "learns" if trial.learns else "does not learn"
 
 
 def verdict(diagnosis: Diagnosis) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json as json_format
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from auricle.cli.options import Json, Set
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 WIDE = 110  # columns from which the names of layers fit in
 
@@ -31,38 +35,34 @@ def models(
     descriptions = [describe(preset, classes, clip_s) for preset in presets]
     if json:
         print(json_format.dumps(descriptions[0] if name else descriptions, indent=1, ensure_ascii=False))
-    elif name:
-        _print_layers(descriptions[0], classes, clip_s)
-    else:
-        _print_list(descriptions, classes)
-
-
-def _print_list(descriptions: list[dict[str, Any]], classes: int) -> None:
+        return
     from rich.console import Console
-    from rich.text import Text
 
     from auricle.cli.results import plain_table
 
-    table = plain_table()
+    console, table = Console(highlight=False), plain_table()
+    if name:
+        _print_layers(console, table, descriptions[0], classes, clip_s)
+    else:
+        _print_list(console, table, descriptions, classes)
+
+
+def _print_list(console: Console, table: Table, descriptions: list[dict[str, Any]], classes: int) -> None:
+    from rich.text import Text
+
     table.add_column("model", no_wrap=True)
     table.add_column("parameters", justify="right", no_wrap=True)
     table.add_column("about")
     for description in descriptions:
         table.add_row(description["name"], f"{description['parameters']:,}", Text(description["about"]))
-    console = Console(highlight=False)
     console.print(table)
     console.print(Text(f"Parameters with {classes} classes. One layer by layer: auricle models NAME"))
 
 
-def _print_layers(description: dict[str, Any], classes: int, clip_s: float) -> None:
-    from rich.console import Console
+def _print_layers(console: Console, table: Table, description: dict[str, Any], classes: int, clip_s: float) -> None:
     from rich.text import Text
 
-    from auricle.cli.results import plain_table
-
-    console = Console(highlight=False)
     wide = console.width >= WIDE
-    table = plain_table()
     if wide:
         table.add_column("layer", no_wrap=True)
     table.add_column("kind" if wide else "layer")

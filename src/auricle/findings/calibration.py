@@ -11,8 +11,8 @@ from auricle.findings.study import CellEvidence, Study
 from auricle.scoring.answers import Answers
 from auricle.scoring.calibration import Fit, Reliability, alarms, fit, losses, luck, reliability, tempered
 from auricle.scoring.difference import Difference, adjusted, difference
-from auricle.scoring.predictions import ClipPredictions
-from auricle.scoring.statistics import BOOTSTRAP_SEED, group_interval, numbered
+from auricle.scoring.predictions import ClipPredictions, numbered
+from auricle.scoring.statistics import BOOTSTRAP_SEED, group_interval
 
 HOUR_S = 3600.0
 

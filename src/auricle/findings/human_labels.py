@@ -13,7 +13,8 @@ from auricle.findings.study import Study
 from auricle.runs import StudyFolder
 from auricle.scoring.answers import Answers
 from auricle.scoring.difference import Difference, compare_all
-from auricle.scoring.statistics import group_interval, numbered
+from auricle.scoring.predictions import numbered
+from auricle.scoring.statistics import group_interval
 
 PEOPLE = "people"
 ANOTHER = "another class"

@@ -115,7 +115,7 @@ def explanations(
     from auricle.bundle.layout import attention_layout
     from auricle.model.transformer import Encoder, attention_weights
     from auricle.training.evaluate import window_probabilities
-    from auricle.training.finished import load_network
+    from auricle.training.start import load_network
 
     network = load_network(cell, preset, num_classes)
     layout = attention_layout(network, preset)

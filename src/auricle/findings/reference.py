@@ -16,7 +16,8 @@ from auricle.findings.scores import ComparativeRow, cell_weights, weighted_mean
 from auricle.findings.study import CellEvidence, Study
 from auricle.findings.trainings import collapses
 from auricle.scoring.metrics import score
-from auricle.scoring.statistics import numbered, share_interval
+from auricle.scoring.predictions import numbered
+from auricle.scoring.statistics import share_interval
 
 PUBLISHED_BEST = 0.60  # best of four published answers to the specification: a transformer with two heads, one split
 PUBLISHED_SOURCE = "esc10"

@@ -35,7 +35,7 @@ class CellEvidence:
     windows: Predictions  # what it says of every window, of validation and test
     clips: ClipPredictions
     test: Mapping[str, Any]  # scores of the test set, as `scoring.metrics.score_predictions` gives them
-    validation: Mapping[str, Any] | None  # the same of the validation set; None where the protocol has none
+    validation: Mapping[str, Any] | None  # of the validation set, without AUCs; None where there is none
     history: tuple[Mapping[str, Any], ...]  # one record an epoch
     costs: Mapping[str, Any]
 
@@ -236,6 +236,6 @@ def _read_cell(cell: Cell, categories: tuple[str, ...]) -> CellEvidence | str:
     test = score_predictions(predictions, "test")
     if test is None:
         return "its predictions hold no test clips"
-    validation = score_predictions(predictions, "validation")
+    validation = score_predictions(predictions, "validation", with_auc=False)
     clips = predictions.of("test").by_clip()
     return CellEvidence(cell.name, predictions, clips, test, validation, tuple(read_history(cell)), costs)

@@ -125,11 +125,9 @@ class Assembly:
 
     def _order(self) -> list[str]:
         """Sort the modules as one reads them, each after those whose definitions it uses; the last root last."""
-        last = self._roots[-1]
         before = {name: {*self._used_by.get(name, ())} - {name} for name in {one.module for one in self._needed}}
-        before[last] = {*before} - {last}
-        sorter, order = TopologicalSorter(before), list[str]()
-        ready: list[str] = []
+        before[self._roots[-1]] = {*before} - {self._roots[-1]}
+        sorter, order, ready = TopologicalSorter(before), list[str](), list[str]()
         try:
             sorter.prepare()
         except CycleError as error:
@@ -178,12 +176,8 @@ def _body(definitions: Sequence[Definition]) -> str:
     """Return definitions with the space between them that the house style asks for."""
     text, before = "", None
     for definition in definitions:
-        if before is None or not (_is_short(before) and _is_short(definition)):
+        if before is None or hasattr(before.node, "body") or hasattr(definition.node, "body"):
             text += "\n" if before is None else "\n\n"
         text += definition.text + "\n"
         before = definition
     return text
-
-
-def _is_short(definition: Definition) -> bool:
-    return not hasattr(definition.node, "body")

@@ -44,15 +44,7 @@ def check_name(name: Path) -> tuple[Path, Path]:
 
 
 def write_hand_in(study_folder: Path, report_pdf: Path, name: Path) -> dict[str, Path]:
-    """Write NAME.pdf and NAME.py.
-
-    Args:
-        study_folder: of a study with a finished cell.
-        report_pdf: its report.
-        name: of the two files, with or without a suffix.
-
-    Returns:
-        The paths under "hand_in_pdf" and "hand_in_py".
+    """Write NAME.pdf and NAME.py; return their paths under "hand_in_pdf" and "hand_in_py".
 
     Raises:
         UsageError, MachineError: as `check_name`, and where the disk refuses.
@@ -88,7 +80,7 @@ def _doc(study: Study, file_name: str) -> str:
     models = listing(study.presets)
     machine = study.machine.get("processor") or "an unknown processor"
     seconds = sum(cell.costs["seconds"] for cell in study.cells)
-    here, then = commit(), study.commit
+    here, then = (f" at commit {one}" if one else "" for one in (commit(), study.commit))
     lines = [
         f"{visible(study.config.name)}: {count(len(study.presets), 'network')} on {visible(study.dataset.name)}, "
         "in one file.",
@@ -99,9 +91,9 @@ def _doc(study: Study, file_name: str) -> str:
         f"    python {visible(file_name)} --data DIR --out DIR [--models A,B] [--epochs N] [--wandb offline]",
         "",
         f"It needs Python 3.11 or later, {NEEDS} (--wandb: wandb).",
-        f"auricle {__version__}{_at(here)} assembled it from its own source. The study took {seconds / 60:.0f} minutes",
+        f"auricle {__version__}{here} assembled it from its own source. The study took {seconds / 60:.0f} minutes",
         f"on {machine}; on the same kind of processor, with as many threads, it gives the same numbers.",
-        *([f"(The study ran{_at(then)}: what changed in auricle since then may change them.)"] if then != here else []),
+        *([f"(The study ran{then}: what changed in auricle since then may change them.)"] if then != here else []),
         "Mean test accuracy there:",
         "",
         *_accuracies(study),
@@ -128,10 +120,6 @@ def _to_convert(study: Study) -> list[str]:
         return []
     suffix, some = visible(Path(names[0]).suffix), count(len(names), "recording")
     return ["", f"It reads no {suffix}: convert {some} to WAV under the same names, and move the old away."]
-
-
-def _at(commit: str | None) -> str:
-    return f" at commit {commit}" if commit else ""
 
 
 def _accuracies(study: Study) -> list[str]:

@@ -24,14 +24,7 @@ COLUMNS = ("protocol", "model", "cells", "parameters", "accuracy", "sd", "macro_
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What one training came to.
-
-    Attributes:
-        preset, manifest, split, seed: what was trained, on what, from where.
-        num_parameters: that the network learnt.
-        history: one record an epoch.
-        probabilities: of the windows of the validation clips, then of those of the test clips, (N, W, K).
-    """
+    """What one training came to; probabilities are of the windows of validation, then of test clips, (N, W, K)."""
 
     preset: Preset
     manifest: Manifest

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping
+from statistics import mode
 from typing import Any
 
 import yaml
@@ -14,6 +14,7 @@ from auricle.data.datasets import SOURCES
 from auricle.findings.study import Study
 from auricle.runs import StudyFolder
 
+# A reader of its own: that of `data.tables` is a hundred lines more, most of them refusals.
 _ESC50 = '''"""The recordings: {about}."""
 import csv
 from pathlib import Path
@@ -134,7 +135,9 @@ if __name__ == "__main__":
 
 def configuration_text(study: Study) -> str:
     """Return the section of the configuration."""
-    text = yaml.dump(configuration(study), Dumper=_Lines, sort_keys=False, allow_unicode=True, width=96)
+    text = yaml.dump(
+        configuration(study), Dumper=_Lines, default_flow_style=None, sort_keys=False, allow_unicode=True, width=96
+    )
     return _CONFIGURATION.format(yaml=literal(text))
 
 
@@ -160,15 +163,10 @@ def configuration(study: Study) -> dict[str, Any]:
         "protocols": list(study.config.protocols),
         "only": {model: list(protocols) for model, protocols in study.config.only.items()},
         "seeds": list(study.config.seeds),
-        "threads": _commonest(study, "threads", 1),
-        "device": _commonest(study, "device", "cpu"),
+        "threads": mode(cell.costs.get("threads", 1) for cell in study.cells),
+        "device": mode(cell.costs.get("device", "cpu") for cell in study.cells),
         "models": models(study.presets),
     }
-
-
-def _commonest(study: Study, field: str, default: Any) -> Any:
-    """Return what most cells were trained with."""
-    return Counter(cell.costs.get(field, default) for cell in study.cells).most_common(1)[0][0]
 
 
 def models(presets: Mapping[str, Preset]) -> dict[str, dict[str, Any]]:
@@ -206,28 +204,14 @@ def _spelt(section: Section, other: Section | None) -> dict[str, Any]:
 
 
 class _Lines(yaml.SafeDumper):
-    """YAML in which what holds only values stands on one line, and everything is spelt out."""
+    """YAML in which a mapping stands on one line where it holds only values and lists of values."""
 
     def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
         """Return a mapping, on one line where no mapping stands in it."""
         node = super().represent_mapping(tag, mapping, flow_style)
-        node.flow_style = all(_is_flat(value) for _, value in node.value)
+        lists = [value for _, value in node.value if not isinstance(value, yaml.ScalarNode)]
+        node.flow_style = all(isinstance(value, yaml.SequenceNode) and value.flow_style for value in lists)
         return node
-
-    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
-        """Return a list, on one line where only values stand in it."""
-        node = super().represent_sequence(tag, sequence, flow_style)
-        node.flow_style = all(isinstance(value, yaml.ScalarNode) for value in node.value)
-        return node
-
-    def ignore_aliases(self, data: Any) -> bool:
-        """Repeat what comes twice."""
-        return True
-
-
-def _is_flat(node: yaml.Node) -> bool:
-    """Return whether a node is a value or a list of values."""
-    return isinstance(node, yaml.ScalarNode) or (isinstance(node, yaml.SequenceNode) and bool(node.flow_style))
 
 
 def literal(text: str) -> str:

@@ -12,7 +12,18 @@ from auricle.model.classifier import Classifier, Pool, build_model, window_frame
 from auricle.model.cnn import Convolution, Shortcut
 from auricle.model.transformer import MultiHeadAttention
 
+TOKEN_KINDS = {"summary.cls": "<cls> token", "summary.positions": "learned positions, added"}
 ROWS = (Convolution, Shortcut, MultiHeadAttention, Pool, nn.Linear, nn.LayerNorm, nn.MaxPool2d, nn.AvgPool2d)
+LAYER_KINDS = {
+    "Shortcut": "shortcut: average pooling, 1x1 convolution, batch norm",
+    "Linear": "linear",
+    "BatchNorm2d": "batch norm",
+    "LayerNorm": "layer norm",
+    "MaxPool2d": "max pooling",
+    "AvgPool2d": "average pooling",
+    "ReLU": "ReLU",
+    "GELU": "GELU",
+}
 
 
 def _own_multiply_adds(module: nn.Module, inputs: Tensor, output: Tensor) -> int:
@@ -37,29 +48,12 @@ def _kind(module: nn.Module) -> str:
         words = f"1D convolution along {('frequency', 'time')[axis]}, kernel {convolution.kernel_size[axis]}"
         if convolution.stride[axis] > 1:
             words += f", stride {convolution.stride[axis]}"
-        extras = {"BatchNorm2d": "batch norm", "ReLU": "ReLU", "GELU": "GELU"}
-        return ", ".join([words, *(extras[type(layer).__name__] for layer in list(module)[1:])])
+        return ", ".join([words, *(LAYER_KINDS[type(layer).__name__] for layer in list(module)[1:])])
     if isinstance(module, MultiHeadAttention):
         return f"self-attention, {module.num_heads} head{'s' * (module.num_heads > 1)}"
     if isinstance(module, Pool):
         return {"mean": "mean over the map", "max": "maximum over the map", "flatten": "flatten"}[module.kind]
-    names = {
-        "Shortcut": "shortcut: average pooling, 1x1 convolution, batch norm",
-        "Linear": "linear",
-        "LayerNorm": "layer norm",
-        "MaxPool2d": "max pooling",
-        "AvgPool2d": "average pooling",
-    }
-    return names[type(module).__name__]
-
-
-def _table_rows(model: nn.Module) -> dict[str, nn.Module]:
-    """Return the modules that are rows, none inside another."""
-    rows: dict[str, nn.Module] = {}
-    for name, module in model.named_modules():
-        if isinstance(module, ROWS) and not any(name.startswith(f"{row}.") for row in rows):
-            rows[name] = module
-    return rows
+    return LAYER_KINDS[type(module).__name__]
 
 
 def _measure(model: Classifier, frames: Tensor) -> tuple[dict[nn.Module, int], dict[nn.Module, list[int]]]:
@@ -71,11 +65,10 @@ def _measure(model: Classifier, frames: Tensor) -> tuple[dict[nn.Module, int], d
         work[module] = _own_multiply_adds(module, inputs[0], output)
         shapes[module] = list(output.shape[1:])
 
-    hooks = [module.register_forward_hook(record) for module in model.modules() if module is not model]
+    for module in list(model.modules())[1:]:
+        module.register_forward_hook(record)
     with torch.no_grad():
         model.eval()(frames)
-    for hook in hooks:
-        hook.remove()
     return work, shapes
 
 
@@ -93,6 +86,10 @@ def describe(preset: Preset, num_classes: int, clip_s: float) -> dict[str, Any]:
     num_frames = window_frames(preset, model.frontend)
     bands = 1 if model.frontend.spectrum is None else preset.frontend.num_bands
     work, shapes = _measure(model, torch.zeros(1, bands, num_frames, device="meta"))
+    rows: dict[str, nn.Module] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, ROWS) and not any(name.startswith(f"{row}.") for row in rows):  # none inside another
+            rows[name] = module
     layers: list[dict[str, Any]] = [
         {
             "name": name,
@@ -101,23 +98,19 @@ def describe(preset: Preset, num_classes: int, clip_s: float) -> dict[str, Any]:
             "parameters": sum(p.numel() for p in row.parameters()),
             "multiply_adds": sum(work.get(m, 0) for m in row.modules()),
         }
-        for name, row in _table_rows(model).items()
+        for name, row in rows.items()
     ]
-    loose = [(name, p) for name, p in model.named_parameters() if name in ("summary.cls", "summary.positions")]
+    loose = [
+        {"name": name, "kind": TOKEN_KINDS[name], "output_shape": list(p.shape[1:]), "parameters": p.numel()}
+        for name, p in model.named_parameters()
+        if name in TOKEN_KINDS
+    ]
     own = [row["name"].startswith("summary.") and row["name"] != "summary.projection" for row in layers]
     at = own.index(True) if loose else 0
-    layers[at:at] = [
-        {
-            "name": name,
-            "kind": {"cls": "<cls> token", "positions": "learned positions, added"}[name.split(".")[1]],
-            "output_shape": list(p.shape[1:]),
-            "parameters": p.numel(),
-            "multiply_adds": 0,
-        }
-        for name, p in loose
-    ]
-    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    fixed = sum(p.numel() for p in model.parameters() if not p.requires_grad)
+    layers[at:at] = [row | {"multiply_adds": 0} for row in loose]
+    trainable, fixed = (
+        sum(p.numel() for p in model.parameters() if p.requires_grad == wanted) for wanted in (True, False)
+    )
     statistics = sum(v.numel() for k, v in model.state_dict().items() if k.endswith(("running_mean", "running_var")))
     window = sum(row["multiply_adds"] for row in layers)
     return {

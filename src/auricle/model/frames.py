@@ -31,6 +31,12 @@ def band_edges_hz(*, num_bands: int, min_hz: float, max_hz: float) -> np.ndarray
     return mel_to_hz(np.linspace(hz_to_mel(min_hz), hz_to_mel(max_hz), num_bands + 2))
 
 
+def band_options(audio: AudioConfig, frontend: FrontendConfig) -> dict[str, Any]:
+    """Return the mel bands that a configuration asks for: num_bands, min_hz, max_hz."""
+    max_hz = frontend.max_hz or audio.sample_rate_hz / 2
+    return {"num_bands": frontend.num_bands, "min_hz": frontend.min_hz, "max_hz": max_hz}
+
+
 def mel_filters(
     *, sample_rate_hz: int, transform_samples: int, num_bands: int, min_hz: float, max_hz: float
 ) -> np.ndarray:
@@ -73,19 +79,13 @@ class FrameMaker:
         self.transform_samples = 1 if self.raw else round(rate_hz * frontend.transform_ms / 1000)
         self.hop_samples = 1 if self.raw else round(rate_hz * frontend.hop_ms / 1000)
         self.frames_per_s = rate_hz / self.hop_samples
-        max_hz = frontend.max_hz or rate_hz / 2
         if self.raw:
             return
-        samples = np.arange(self.transform_samples)
+        samples, bands = np.arange(self.transform_samples), band_options(audio, frontend)
         self.window = (0.5 - 0.5 * np.cos(2 * np.pi * samples / self.transform_samples)).astype(np.float32)
-        self.filters = mel_filters(
-            sample_rate_hz=rate_hz,
-            transform_samples=self.transform_samples,
-            num_bands=frontend.num_bands,
-            min_hz=frontend.min_hz,
-            max_hz=max_hz,
-        ).T.copy()  # (bins, bands)
-        self.centres_hz = band_edges_hz(num_bands=self.num_bands, min_hz=frontend.min_hz, max_hz=max_hz)[1:-1]
+        filters = mel_filters(sample_rate_hz=rate_hz, transform_samples=self.transform_samples, **bands)
+        self.filters = filters.T.copy()  # (bins, bands)
+        self.centres_hz = band_edges_hz(**bands)[1:-1]
 
     @property
     def margin_samples(self) -> int:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from auricle.config import AudioConfig, FrontendConfig
 from auricle.config.variants import Variants
-from auricle.model.frames import mel_filters
+from auricle.model.frames import band_options, mel_filters
 
 FRONTENDS = Variants("frontend.kind")
 
@@ -40,7 +40,7 @@ class MelSpectrum(nn.Module):
         self.hop_samples = hop_samples
         filters = mel_filters(transform_samples=transform_samples, **bands)
         self.register_buffer("filters", torch.from_numpy(filters), persistent=False)
-        self.register_buffer("window", torch.hann_window(self.transform_samples), persistent=False)
+        self.register_buffer("window", torch.hann_window(transform_samples), persistent=False)
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """(N, samples) -> (N, bands, 1 + samples // hop); frame t is centred on sample t x hop."""
@@ -129,9 +129,7 @@ def build_log_mel(audio: AudioConfig, frontend: FrontendConfig, transform: Tenso
         transform_samples=round(rate_hz * frontend.transform_ms / 1000),
         hop_samples=round(rate_hz * frontend.hop_ms / 1000),
         sample_rate_hz=rate_hz,
-        num_bands=frontend.num_bands,
-        min_hz=frontend.min_hz,
-        max_hz=frontend.max_hz or rate_hz / 2,
+        **band_options(audio, frontend),
     )
     frames_per_s = rate_hz / spectrum.hop_samples
     num_rows = frontend.num_bands if transform is None else len(transform)

@@ -17,7 +17,7 @@ from auricle.probes.record import AttentionReading, Blanked, Probe, ProbeAnswers
 from auricle.runs.reopen import Reopened
 from auricle.scoring.predictions import ClipPredictions, read_predictions
 from auricle.training.evaluate import cut_windows, window_probabilities
-from auricle.training.finished import load_network
+from auricle.training.start import load_network
 
 MOST_CLIPS = 400
 BATCH = 128  # windows whose attention is asked at once

@@ -8,8 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from auricle.scoring.predictions import ClipPredictions
-from auricle.scoring.statistics import numbered, share_interval
+from auricle.scoring.predictions import ClipPredictions, numbered
+from auricle.scoring.statistics import share_interval
 
 NOT_TESTED = -1
 Training = tuple[int, int]  # fold and seed
@@ -47,20 +47,12 @@ class Answers:
         groups: Mapping[str, str],
         categories: tuple[str, ...],
     ) -> Answers:
-        """Gather the tables of trainings.
-
-        Args:
-            tables: by model and training.
-            groups: clip to group; a clip that is not named is its own group.
-            categories: of all tables.
-        """
+        """Gather the tables of trainings; a clip without a group is its own."""
         models = tuple(dict.fromkeys(model for model, _ in tables))
         trainings = tuple(sorted({training for _, training in tables}))
-        label_of = {
-            clip: label
-            for table in tables.values()
-            for clip, label in zip(table.clips, table.labels.tolist(), strict=True)
-        }
+        label_of: dict[str, int] = {}
+        for table in tables.values():
+            label_of |= zip(table.clips, table.labels.tolist(), strict=True)
         index_of = {clip: index for index, clip in enumerate(label_of)}
         given = np.full((len(models), len(trainings), len(label_of)), NOT_TESTED)
         for (model, training), table in tables.items():
@@ -84,10 +76,8 @@ class Answers:
     @cached_property
     def shares(self) -> np.ndarray:
         """The share of each model's trainings that get a clip right, (M, N); NaN where none tested it."""
-        tested = self.given != NOT_TESTED
-        right = (self.given == self.labels) & tested
         with np.errstate(invalid="ignore"):
-            return np.asarray(right.sum(axis=1) / tested.sum(axis=1))
+            return np.asarray(np.nansum(self.right, axis=1) / (self.given != NOT_TESTED).sum(axis=1))
 
     @property
     def num_groups(self) -> int:
@@ -112,19 +102,11 @@ class Answers:
         return share_interval(self.shares[self.models.index(model)][tested], self.groups[tested])
 
     def laid_out(self, trainings: Iterable[tuple[Sequence[str], np.ndarray]]) -> np.ndarray:
-        """Lay values of trainings out by clip, for `difference`: (T, N); NaN where a training has none.
-
-        Args:
-            trainings: of each, its clips and a value for each of them.
-        """
-        index_of = {clip: index for index, clip in enumerate(self.clips)}
-        rows = []
-        for clips, values in trainings:
-            rows.append(np.full(len(self.clips), np.nan))
-            rows[-1][[index_of[clip] for clip in clips]] = values
-        return np.array(rows)
+        """Lay values of the clips of each training out for `difference`: (T, N); NaN where a training has none."""
+        by_clip = (dict(zip(clips, values, strict=True)) for clips, values in trainings)
+        return np.array([[values.get(clip, np.nan) for clip in self.clips] for values in by_clip])
 
     def counts(self, model: str) -> np.ndarray:
         """Return how many trainings of a model give each category as the answer to each clip, int64, (N, K)."""
-        given = self.given[self.models.index(model)]
-        return np.stack([(given == index).sum(axis=0) for index in range(len(self.categories))], axis=1)
+        given = self.given[self.models.index(model)][:, :, None]  # (T, N, 1)
+        return np.asarray((given == np.arange(len(self.categories))).sum(axis=0))

@@ -6,11 +6,11 @@ No more than NumPy is needed, as bundles are used where nothing else is installe
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from auricle.scoring.predictions import ClipPredictions, Predictions
+from auricle.scoring.predictions import ClipPredictions, Predictions, numbered
 
 CALIBRATION_BINS = 15
 LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.05, 20.0
@@ -71,12 +71,7 @@ def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
 
 
 def reliability(confidence: np.ndarray, right: np.ndarray) -> Reliability:
-    """Sort answers into bins by their confidence.
-
-    Args:
-        confidence: highest probability of each row, (N,), 0..1.
-        right: whether its answer is right, (N,).
-    """
+    """Sort answers into bins by their confidence, (N,) in 0..1; `right` says which are right, (N,)."""
     bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(np.int64) - 1, 0, CALIBRATION_BINS - 1)
     num = np.bincount(bins, minlength=CALIBRATION_BINS)
     sums = [np.bincount(bins, weights=values, minlength=CALIBRATION_BINS) for values in (confidence, right)]
@@ -105,8 +100,7 @@ def luck(confidence: np.ndarray, generator: np.random.Generator) -> float:
 
 def tempered(windows: Predictions, temperature: float) -> Predictions:
     """Return windows with the probabilities softmax(logits / temperature)."""
-    probabilities = softmax(np.log(np.maximum(windows.probabilities, 1e-30)), temperature)
-    return Predictions(windows.clips, windows.sets, windows.labels, windows.starts_s, probabilities, windows.categories)
+    return replace(windows, probabilities=softmax(np.log(np.maximum(windows.probabilities, 1e-30)), temperature))
 
 
 def losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -132,28 +126,25 @@ def fit_temperature(windows: Predictions) -> float:
 
 
 def fit_thresholds(clips: ClipPredictions) -> tuple[float, ...]:
-    """Return for each class the probability that 95 % of its rightly told clips reach, but one half at most.
+    """Return for each class the probability that 95 % of its clips with a right answer reach, but one half at most.
 
     A calibrated answer of more than one half is more likely right than wrong, whatever a few clips say.
     """
     right = clips.answers == clips.labels
     confidence = clips.probabilities.max(axis=1)
-    of_all = np.quantile(confidence[right], 1 - KEPT) if right.any() else UNKNOWN
-    thresholds = []
-    for label in range(len(clips.categories)):
-        own = confidence[right & (clips.labels == label)]
-        thresholds.append(float(np.quantile(own, 1 - KEPT)) if len(own) >= FEW else float(of_all))
-    return tuple(round(min(UNKNOWN, value), 6) for value in thresholds)
+    by_class = [confidence[right & (clips.labels == label)] for label in range(len(clips.categories))]
+    speaking = [own if len(own) >= FEW else confidence[right] for own in by_class]
+    return tuple(round(min(UNKNOWN, float(np.quantile(own, 1 - KEPT))) if len(own) else UNKNOWN, 6) for own in speaking)
 
 
 def fit(predictions: Predictions) -> Fit:
     """Fit temperature and thresholds on the validation rows; where there are none, 1 and 0.5."""
     windows = predictions.of("validation")
     if not windows.clips:
-        return Fit(temperature=1.0, thresholds=(UNKNOWN,) * len(predictions.categories), num_clips=0)
+        return Fit(1.0, (UNKNOWN,) * len(predictions.categories), num_clips=0)
     temperature = round(fit_temperature(windows), 6)
     clips = tempered(windows, temperature).by_clip()
-    return Fit(temperature=temperature, thresholds=fit_thresholds(clips), num_clips=len(clips.clips))
+    return Fit(temperature, fit_thresholds(clips), len(clips.clips))
 
 
 def named(probabilities: np.ndarray, thresholds: tuple[float, ...]) -> np.ndarray:
@@ -165,17 +156,14 @@ def named(probabilities: np.ndarray, thresholds: tuple[float, ...]) -> np.ndarra
 def alarms(windows: Predictions, thresholds: tuple[float, ...]) -> tuple[tuple[str, ...], np.ndarray]:
     """Count how often each class is named in each clip: windows in a row that name one class are one alarm.
 
-    Args:
-        windows: with tempered probabilities, in any order.
-        thresholds: a class that wins a window with less is not named, K of them.
+    Windows have tempered probabilities, and stand in any order. A class that wins one with less than its threshold is
+    not named (`named`).
 
     Returns:
         The N clips, and the alarms in each by class, int64, shape (N, K); those of other classes than the clip's
         are false.
     """
-    clips = tuple(dict.fromkeys(windows.clips))
-    place = {clip: index for index, clip in enumerate(clips)}
-    clip_of_row = np.array([place[clip] for clip in windows.clips], dtype=np.int64)
+    clips, clip_of_row = tuple(dict.fromkeys(windows.clips)), numbered(windows.clips)
     order = np.lexsort((windows.starts_s, clip_of_row))
     clip_of_row, classes = clip_of_row[order], named(windows.probabilities, thresholds)[order]
     begins = np.ones(len(order), dtype=bool)

@@ -10,15 +10,8 @@ from typing import TypeVar
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from auricle.scoring.statistics import (
-    clustered_variance,
-    group_interval,
-    holm,
-    mean_test,
-    numbered,
-    sign_test,
-    training_reach,
-)
+from auricle.scoring.predictions import numbered
+from auricle.scoring.statistics import clustered_variance, group_interval, holm, mean_test, sign_test, training_reach
 
 SIGNIFICANT = 0.05
 POWER = 0.8  # a difference that is called detectable is found four times in five
@@ -157,11 +150,7 @@ def detectable(values: np.ndarray, groups: np.ndarray, num_comparisons: int) -> 
     The mean has to lie outside the interval that `statistics.mean_test` draws at the level of Holm's first comparison,
     and falls short of its true value by 0.84 standard errors once in five times. Groups and trainings vary as they do
     here; a difference itself makes groups vary a little more. Not less than the sign test needs of groups that are won.
-
-    Args:
-        values: of each training and clip, (T, N), -1..1; NaN where there is none.
-        groups: index of the group of each clip, int64, (N,).
-        num_comparisons: that are made together, 1 or more.
+    Values and groups are those of `difference`; values lie in -1..1.
     """
     known = ~np.isnan(values)
     of_training, of_clip = np.nonzero(known)
@@ -188,9 +177,7 @@ def detectable(values: np.ndarray, groups: np.ndarray, num_comparisons: int) -> 
 def compare_all(values: Sequence[tuple[np.ndarray, str, str]], groups: np.ndarray) -> list[Difference]:
     """Measure differences that are asked together, with adjusted p-values; those without a common clip are left out.
 
-    Args:
-        values: of each, its values (T, N), and what it speaks for where they are positive and where negative.
-        groups: index of the group of each clip, int64, (N,).
+    Of each, the values (T, N), and what it speaks for where they are positive and where negative.
     """
     found = [difference(array, groups, first, second) for array, first, second in values]
     return list(adjusted(dict(enumerate(one for one in found if one))).values())

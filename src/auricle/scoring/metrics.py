@@ -18,13 +18,16 @@ from auricle.scoring.predictions import Predictions
 Curve = tuple[np.ndarray, np.ndarray, float]
 
 
-def score(probabilities: np.ndarray, labels: np.ndarray, categories: Sequence[str]) -> dict[str, Any]:
+def score(
+    probabilities: np.ndarray, labels: np.ndarray, categories: Sequence[str], *, with_auc: bool = True
+) -> dict[str, Any]:
     """Compute every score of one set, ready for JSON.
 
     Args:
         probabilities: shape (N, K), finite, rows that sum to 1 within rounding, N >= 1.
         labels: index of the true class, 0..K-1, shape (N,).
         categories: the K names.
+        with_auc: False leaves every AUC None; they take nearly all of the time.
 
     Returns:
         `num`, `accuracy`, `loss` (mean negative log-likelihood, nats), `macro_precision`, `macro_recall`,
@@ -40,7 +43,8 @@ def score(probabilities: np.ndarray, labels: np.ndarray, categories: Sequence[st
     every = np.arange(len(categories))
     precision, recall, f1, support = precision_recall_fscore_support(labels, answers, labels=every, zero_division=0.0)
     occurs = np.isin(every, np.concatenate([labels, answers]))
-    aucs = [curve[2] if curve else None for curve in one_vs_rest(probabilities, labels)]
+    curves = one_vs_rest(probabilities, labels) if with_auc else [None] * len(every)
+    aucs = [curve[2] if curve else None for curve in curves]
     known = [value for value in aucs if value is not None]
     columns = zip(categories, precision, recall, f1, aucs, support, strict=True)
     return {
@@ -60,7 +64,7 @@ def score(probabilities: np.ndarray, labels: np.ndarray, categories: Sequence[st
     }
 
 
-def score_predictions(predictions: Predictions, set_name: str) -> dict[str, Any] | None:
+def score_predictions(predictions: Predictions, set_name: str, *, with_auc: bool = True) -> dict[str, Any] | None:
     """Score the clips and the windows of one set.
 
     Returns:
@@ -71,7 +75,7 @@ def score_predictions(predictions: Predictions, set_name: str) -> dict[str, Any]
         return None
     clips = windows.by_clip()
     return {
-        "clip": score(clips.probabilities, clips.labels, clips.categories),
+        "clip": score(clips.probabilities, clips.labels, clips.categories, with_auc=with_auc),
         "window": {
             "accuracy": float((windows.probabilities.argmax(axis=1) == windows.labels).mean()),
             "loss": _loss(windows.probabilities, windows.labels),
@@ -109,12 +113,7 @@ def mean_curve(curves: Sequence[Curve | None]) -> Curve | None:
 
 
 def roc(probabilities: np.ndarray, labels: np.ndarray, categories: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Compute one-vs-rest ROC curves by name, ready for JSON.
-
-    Args:
-        probabilities: shape (N, K), finite, N >= 1.
-        labels: index of the true class, 0..K-1, shape (N,).
-        categories: the K names.
+    """Compute one-vs-rest ROC curves from what `score` takes, ready for JSON.
 
     Returns:
         Category to `{"fpr": [...], "tpr": [...], "auc": float}`, and their mean under `macro`. A class

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,14 +73,9 @@ class Predictions:
     def of(self, set_name: str) -> Predictions:
         """Return the rows of one set, in their order; there may be none."""
         rows = [row for row, name in enumerate(self.sets) if name == set_name]
-        return Predictions(
-            tuple(self.clips[row] for row in rows),
-            tuple(self.sets[row] for row in rows),
-            self.labels[rows],
-            self.starts_s[rows],
-            self.probabilities[rows],
-            self.categories,
-        )
+        clips, arrays = tuple(self.clips[row] for row in rows), (self.labels, self.starts_s, self.probabilities)
+        labels, starts_s, probabilities = (array[rows] for array in arrays)
+        return Predictions(clips, (set_name,) * len(rows), labels, starts_s, probabilities, self.categories)
 
     def by_clip(self) -> ClipPredictions:
         """Average the window probabilities of each clip; clips stand in the order of their first window.
@@ -90,9 +85,7 @@ class Predictions:
         >>> windows.by_clip().probabilities
         array([[0.2, 0.8]])
         """
-        clips = tuple(dict.fromkeys(self.clips))
-        place = {clip: index for index, clip in enumerate(clips)}
-        clip_of_row = np.array([place[clip] for clip in self.clips], dtype=np.int64)
+        clips, clip_of_row = tuple(dict.fromkeys(self.clips)), numbered(self.clips)
         totals = np.zeros((len(clips), len(self.categories)))
         np.add.at(totals, clip_of_row, self.probabilities)
         windows = np.bincount(clip_of_row, minlength=len(clips))
@@ -101,30 +94,30 @@ class Predictions:
         return ClipPredictions(clips, labels, totals / np.maximum(windows, 1)[:, None], self.categories)
 
 
+def numbered(names: Sequence[Hashable]) -> np.ndarray:
+    """Number names from 0 in the order in which they first stand, int64, shape (N,).
+
+    >>> numbered(["b", "a", "b"])
+    array([0, 1, 0])
+    """
+    index_of: dict[Hashable, int] = {}
+    return np.array([index_of.setdefault(name, len(index_of)) for name in names], dtype=np.int64)
+
+
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write a table of probabilities, whole or not at all.
+    """Write a table of probabilities as CSV in UTF-8, with seven significant digits, whole or not at all.
 
     Raises:
         MachineError: the disk refuses.
     """
-    write_bytes(path, to_csv(predictions))
-
-
-def to_csv(predictions: Predictions) -> bytes:
-    """Return the table as CSV in UTF-8; probabilities keep seven significant digits."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)  # "\r\n" ends a line, so that a bare "\r" or "\n" in a name is quoted
     writer.writerow((*LEADING_COLUMNS, *predictions.categories))
-    columns = (
-        predictions.clips,
-        predictions.sets,
-        predictions.labels.tolist(),
-        predictions.starts_s.tolist(),
-    )
+    columns = (predictions.clips, predictions.sets, predictions.labels.tolist(), predictions.starts_s.tolist())
     for clip, set_name, label, start_s, row in zip(*columns, predictions.probabilities.tolist(), strict=True):
         numbers = (f"{probability:.7g}" for probability in row)
         writer.writerow((clip, set_name, predictions.categories[label], f"{start_s:.7g}", *numbers))
-    return text.getvalue().encode("utf-8", "surrogatepass")  # file names need not be UTF-8
+    write_bytes(path, text.getvalue().encode("utf-8", "surrogatepass"))  # file names need not be UTF-8
 
 
 def read_predictions(path: Path) -> Predictions:

@@ -6,7 +6,7 @@ Clips of one group (one source recording, one speaker) are alike, so whole group
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.optimize import brentq
@@ -25,10 +25,6 @@ def wilson_interval(share: float, num: int) -> tuple[float, float]:
 
     E. B. Wilson, J. Am. Stat. Assoc. 22 (1927) 209.
 
-    Args:
-        share: found, 0..1.
-        num: trials, at least 1.
-
     >>> low, high = wilson_interval(0.5, 80)
     >>> round(low, 3), round(high, 3)
     (0.393, 0.607)
@@ -40,14 +36,10 @@ def wilson_interval(share: float, num: int) -> tuple[float, float]:
 
 
 def group_interval(values: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
-    """Return the 95 % bootstrap interval of a mean of values, drawing whole groups.
+    """Return the 95 % bootstrap interval of a mean of values, one a clip, drawing whole groups: (N,), (N,) of indices.
 
     Bias-corrected and accelerated (B. Efron, J. Am. Stat. Assoc. 82 (1987) 171): the percentile interval of few skewed
     groups is too narrow. Where no draw changes the mean, the interval is that mean.
-
-    Args:
-        values: one a clip, shape (N,), N >= 1; for two models, the difference of their scores.
-        groups: index of the group of each clip, int64, shape (N,).
     """
     sums = np.bincount(groups, weights=values)
     counts = np.bincount(groups).astype(float)
@@ -78,10 +70,7 @@ def share_interval(shares: np.ndarray, groups: np.ndarray) -> tuple[float, float
     """Return the 95 % interval of an accuracy: of groups where clips share them, else Wilson's for single clips.
 
     Where every clip is right, or none, no draw of groups differs; then it is Wilson's, for as many trials as groups.
-
-    Args:
-        shares: of the trainings that get each clip right, (N,), 0..1.
-        groups: index of the group of each clip, int64, shape (N,).
+    Shares are those of the trainings that get each clip right, (N,), 0..1.
     """
     mean, num_groups = float(shares.mean()), len(np.unique(groups))
     if num_groups == len(shares) or mean in (0.0, 1.0):
@@ -114,16 +103,6 @@ def sign_test(wins: int, losses: int) -> float:
     0.0390625
     """
     return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
-
-
-def numbered(names: Sequence[Hashable]) -> np.ndarray:
-    """Number names from 0 in the order in which they first stand, int64, shape (N,).
-
-    >>> numbered(["b", "a", "b"])
-    array([0, 1, 0])
-    """
-    index_of: dict[Hashable, int] = {}
-    return np.array([index_of.setdefault(name, len(index_of)) for name in names], dtype=np.int64)
 
 
 def mean_test(values: np.ndarray, groups: np.ndarray, trainings: np.ndarray) -> float:
@@ -166,11 +145,8 @@ def mean_test(values: np.ndarray, groups: np.ndarray, trainings: np.ndarray) -> 
 def training_reach(values: np.ndarray, trainings: np.ndarray) -> float:
     """Return how far the luck of trainings reaches to each side of the mean of values: 95 %, by Student's t.
 
-    That is what `mean_test` adds for trainings; 0 where there is one, as nothing is known of another then.
-
-    Args:
-        values: one for each clip and training, shape (M,).
-        trainings: index of the training of each value, (M,).
+    That is what `mean_test` adds for trainings; 0 where there is one, as nothing is known of another then. Values are
+    one for each clip and training, (M,).
     """
     variance, df = clustered_variance(values - values.mean(), trainings)
     return float(stdtrit(df, 0.5 + CONFIDENCE / 2) * np.sqrt(variance)) if df else 0.0

@@ -25,12 +25,8 @@ NUM_ECHOES = 7
 class Augmenter:
     """Draws windows from clips and changes them.
 
-    Attributes:
-        config: how much of what.
-        kind: of the frontend.
-        frames_per_s: rate of the frames.
-        neutral: the frame value that a mask writes, a scalar tensor.
-        generator: source of all randomness, on the device of the frames.
+    `kind` is that of the frontend, `neutral` the frame value that a mask writes (a scalar), and `generator` the source
+    of all randomness, on the device of the frames.
     """
 
     config: AugmentationConfig

@@ -72,13 +72,7 @@ def likely_cause(case: Case) -> Cause:
 
 
 def collapse(kind: str, record: Mapping[str, Any], case: Case) -> dict[str, Any]:
-    """Return what is written down of a collapse: JSON-able.
-
-    Args:
-        kind: one of `watch.MEANINGS`.
-        record: the epoch at which it was recognised.
-        case: its measurements.
-    """
+    """Return what is written down of a collapse (a kind of `watch.MEANINGS`) in the record of its epoch: JSON-able."""
     cause = likely_cause(case)
     seen = ("train_loss", "train_accuracy", "train_commonest", "validation_commonest", "train_spread")
     evidence = {name: record[name] for name in seen if name in record} | asdict(case.start) | asdict(case.now)
@@ -135,11 +129,10 @@ def _too_slow(case: Case) -> Cause | None:
     training, steps = case.preset.training, case.start.steps_per_epoch * case.preset.training.epochs
     if case.step_size * steps >= WHOLE_WAY or case.start.diverged:
         return None
-    together = 100 * case.step_size * steps
     return Cause(
         f"learning rate {training.learning_rate:g} is too low for {training.optimizer}: a step moves the typical "
         f"weight matrix by {100 * case.step_size:.2g} % of its size (1 % is usual), all {steps:,} steps together by "
-        f"{together:.2g} % at most",
+        f"{100 * case.step_size * steps:.2g} % at most",
         (_at_rate(training, min(100.0, USUAL_STEP / max(case.step_size, 1e-9))),),
     )
 
@@ -169,12 +162,11 @@ RULES: tuple[Callable[[Case], Cause | None], ...] = (_too_fast, _too_slow, _late
 
 
 def _unknown(case: Case) -> Cause:
-    training = case.preset.training
     words = (
         "nothing stands out in the first steps: the typical weight matrix moves by up to "
         f"{100 * case.step_size:.1f} % of its size, gradient norm {case.steepest:.2g}"
     )
-    return Cause(words, (_at_rate(training, 0.1), _at_rate(training, 10.0)))
+    return Cause(words, tuple(_at_rate(case.preset.training, factor) for factor in (0.1, 10.0)))
 
 
 def _aftermath(case: Case) -> Iterator[str]:

@@ -20,11 +20,7 @@ def _state(trainer: Trainer) -> dict[str, Any]:
         "model": trainer.model.state_dict(),
         "average": trainer.average.model.state_dict() if trainer.average else None,
         "optimizer": trainer.optimizer.state_dict(),
-        "generators": [
-            trainer.generator.get_state(),
-            trainer.augmenter.generator.get_state(),
-            torch.get_rng_state(),
-        ],
+        "generators": [trainer.generator.get_state(), trainer.augmenter.generator.get_state(), torch.get_rng_state()],
         "cuda_generator": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
     }
 
@@ -66,8 +62,7 @@ def resume(cell: Cell, trainer: Trainer) -> tuple[list[EpochRecord], str]:
         RefusedError: the checkpoint is whole, but of another version of auricle.
         MachineError: the disk refuses.
     """
-    history: list[EpochRecord] = []
-    damage = ""
+    history, damage = list[EpochRecord](), ""
     if cell.checkpoint.exists():
         try:
             with machine_errors(cell.checkpoint, "read"):

@@ -89,26 +89,23 @@ def diagnose(
 ) -> Diagnosis:
     """Train the first epochs of a cell as it is, and again with each change that may cure it.
 
-    Args:
-        preset: of the cell.
-        recordings: all clips of its dataset.
-        split: which of them train.
-        seed: of the cell.
-        device: auto, cpu, cuda or mps.
-        epochs: of each trial; None: a fifth of the cell's, 10 at most.
-        collapse: what was recorded of it while it was trained; None: the cause is measured now.
-        on_trial: told each change before it is tried.
+    Without `epochs`, a trial has a fifth of the cell's, 10 at most. `collapse` is what was recorded of it while it was
+    trained; None: the cause is measured now. Each change is given to `on_trial` before it is tried.
 
     Raises:
         MachineError: no such device.
         UsageError: the preset does not build.
     """
     keep_freed_memory()
-    tell = on_trial or (lambda change: None)
+
+    def begin(change: Cure) -> tuple[Trainer, Sets]:
+        if on_trial:
+            on_trial(change)
+        return prepare_training(changed(preset, change), recordings, split, seed, choose_device(device))
+
     num = epochs or num_trial_epochs(preset.training)
     with torch.random.fork_rng():
-        tell(())
-        trainer, sets = prepare_training(preset, recordings, split, seed, choose_device(device))
+        trainer, sets = begin(())
         trials = [_trial((), trainer, sets, num)]
         if collapse is not None:
             cause, cures = str(collapse["cause"]), tuple(tuple(cure) for cure in collapse["cures"])
@@ -117,22 +114,18 @@ def diagnose(
         else:
             found = likely_cause(Case(preset, *measure(trainer, training_clips(trainer, sets)[0], seed)))
             cause, cures = found.words, found.cures
-        for cure in cures:
-            tell(cure)
-            begun = prepare_training(changed(preset, cure), recordings, split, seed, choose_device(device))
-            trials.append(_trial(cure, *begun, num))
+        trials += [_trial(cure, *begin(cure), num) for cure in cures]
     return Diagnosis(cause, tuple(trials))
 
 
 def _trial(change: Cure, trainer: Trainer, sets: Sets, epochs: int) -> Trial:
     """Train the first epochs and look once, at their end."""
     clips, measured = training_clips(trainer, sets)
-    train = measured["train"]
     try:
         run_training(trainer, clips, {}, num_epochs=epochs)
     except DivergedError:
         return Trial(change, epochs, None, None, learns=False)
-    point = curve_point(trainer.model, train, trainer.window_frames, trainer.precision)
-    watch = Watch.over(train.targets.argmax(1).cpu().numpy(), trainer.preset.training)
+    point = curve_point(trainer.model, measured["train"], trainer.window_frames, trainer.precision)
+    watch = Watch.over(sets.train_labels, trainer.preset.training)
     signs = watch.signs({f"train_{name}": value for name, value in point.items() if name != "commonest"})
     return Trial(change, epochs, point["loss"], point["accuracy"], learns=not signs)

@@ -66,6 +66,11 @@ class Sets:
         chosen = torch.from_numpy(indices).to(self.frames.device)
         return Clips(self.frames[chosen], self.targets[chosen])
 
+    @property
+    def train_labels(self) -> np.ndarray:
+        """The index of the category of each training clip, int64, (N,)."""
+        return self.clips(self.split.train).targets.argmax(1).cpu().numpy()
+
     def windows(self, indices: np.ndarray, window_frames: int) -> Clips:
         """Return every window that scores these clips, a clip of its own with the label of the whole."""
         clips = self.clips(indices)

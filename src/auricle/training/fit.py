@@ -32,6 +32,8 @@ from auricle.training.share import Share
 from auricle.training.start import choose_device, prepare_training, training_clips
 from auricle.training.watch import Watch, standing
 
+COUNTS = ("parameters", "trainable_parameters", "non_trainable_parameters", "multiply_adds")  # of `describe`
+
 
 @dataclass(frozen=True)
 class EpochKeeper:
@@ -137,8 +139,7 @@ def fit_cell(
             trainer = replace(trainer, share=share)
         before, damage = resume(cell, trainer)
         clips, measured = training_clips(trainer, sets)
-        watch = Watch.over(measured["train"].targets.argmax(1).cpu().numpy(), preset.training)
-        keep = EpochKeeper(cell, trainer, clips, watch, damage, on_epoch)
+        keep = EpochKeeper(cell, trainer, clips, Watch.over(sets.train_labels, preset.training), damage, on_epoch)
         history = run_training(trainer, clips, measured, history=before, on_epoch=keep)
         model = trainer.scored_model
         probabilities = scored_probabilities(model, sets, trainer.window_frames)
@@ -154,10 +155,7 @@ def fit_cell(
             "cell": str(cell.name),
             "test": score_predictions(predictions, "test"),
             "validation": score_predictions(predictions, "validation"),
-            **{
-                name: facts[name]
-                for name in ("parameters", "trainable_parameters", "non_trainable_parameters", "multiply_adds")
-            },
+            **{name: facts[name] for name in COUNTS},
             "epochs": len(history),
             "collapse": standing(history),
             "leaky": split.leaky,

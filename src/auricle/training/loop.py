@@ -173,13 +173,9 @@ def run_training(
 ) -> list[EpochRecord]:
     """Train the epochs that are left, measure the learning curves after each, and return the whole history.
 
-    Args:
-        trainer: moves on.
-        clips: what windows are drawn from.
-        measured: name of a set to its clips; one that is empty has no curve.
-        history: a record of each epoch before.
-        num_epochs: stop after so many, if the training is not over before.
-        on_epoch: called with the history after each epoch; it may add to the last record.
+    Windows are drawn from `clips`; a set of `measured` that is empty has no curve. `history` holds a record of each
+    epoch before. After `num_epochs` it stops, if the training is not over before. `on_epoch` is called with the history
+    after each epoch, and may add to the last record.
     """
     history = list(history)
     while not trainer.is_over(history) and len(history) != num_epochs:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -46,14 +47,9 @@ class FirstSteps:
 
 
 def measure(trainer: Trainer, clips: Clips, seed: int) -> tuple[FirstSteps, Inside]:
-    """Measure how a training began, by beginning it again, and what its network does now.
+    """Measure how a training began, by beginning it again from its seed, and what its network does now.
 
     The training itself is left as it was, its randomness too.
-
-    Args:
-        trainer: as it stands.
-        clips: the training clips.
-        seed: of the training.
     """
     device, num_classes = trainer.precision.device, clips.targets.shape[1]
     with torch.random.fork_rng():
@@ -63,17 +59,16 @@ def measure(trainer: Trainer, clips: Clips, seed: int) -> tuple[FirstSteps, Insi
     return start, inside(trainer.model, clips, trainer.window_frames)
 
 
-def first_steps(trainer: Trainer, clips: Clips, num_steps: int = NUM_STEPS) -> FirstSteps:
+def first_steps(trainer: Trainer, clips: Clips) -> FirstSteps:
     """Take the first steps of a fresh training and watch them."""
     weights = [weight for name, weight in trainer.model.named_parameters() if weight.ndim > 1 and name not in TOKENS]
     full_rate = trainer.preset.training.learning_rate
     losses, norms, sizes, diverged = [], [], [], False
     steps = chain.from_iterable(train_epoch(trainer, clips, epoch) for epoch in range(trainer.preset.training.epochs))
     try:
-        for _ in range(num_steps):
+        for _ in range(NUM_STEPS):
             before = [weight.detach().clone() for weight in weights]
-            step = next(steps, None)
-            if step is None:
+            if (step := next(steps, None)) is None:
                 break
             size = _typical_change(before, weights) * full_rate / step.learning_rate
             if not math.isfinite(size):
@@ -84,8 +79,7 @@ def first_steps(trainer: Trainer, clips: Clips, num_steps: int = NUM_STEPS) -> F
             sizes.append(size)
     except DivergedError:
         diverged = True
-    num_steps = len(trainer.batches(len(clips)))
-    return FirstSteps(tuple(losses), tuple(norms), tuple(sizes), num_steps, diverged)
+    return FirstSteps(tuple(losses), tuple(norms), tuple(sizes), len(trainer.batches(len(clips))), diverged)
 
 
 @torch.no_grad()
@@ -129,10 +123,9 @@ def inside(model: Classifier, clips: Clips, window_frames: int) -> Inside:
     entropy = _least_entropy(model.summary, map) if isinstance(model.summary, Encoder) else None
     model.train(was_training)
     dead = {name: 1 - float(units.float().mean()) for name, units in alive.items()}
-    worst = max((name for name, share in dead.items() if share), key=dead.__getitem__, default=None)
     return Inside(
         dead_units=max(dead.values(), default=None),
-        dead_layer=worst,
+        dead_layer=max((name for name, share in dead.items() if share), key=dead.__getitem__, default=None),
         attention_entropy=entropy,
         base_spread=_relative_spread(map),
         summary_spread=_relative_spread(summary),
@@ -143,20 +136,16 @@ def inside(model: Classifier, clips: Clips, window_frames: int) -> Inside:
 def _alive_units(model: nn.Module) -> Iterator[dict[str, Tensor]]:
     """Give, by layer, which channels of a ReLU are above zero anywhere in what passes while the block runs."""
     alive: dict[str, Tensor] = {}
-    hooks = []
-    for name, layer in model.named_modules():
-        if isinstance(layer, nn.ReLU):
 
-            def note(layer: nn.Module, inputs: Any, output: Tensor, name: str = name) -> None:
-                channels = output.transpose(1, -1) if output.ndim == 4 else output  # (..., channels)
-                alive[name] = (channels > 0).flatten(0, -2).any(0)
+    def note(name: str, layer: nn.Module, inputs: Any, output: Tensor) -> None:
+        channels = output.transpose(1, -1) if output.ndim == 4 else output  # (..., channels)
+        alive[name] = (channels > 0).flatten(0, -2).any(0)
 
-            hooks.append(layer.register_forward_hook(note))
-    try:
+    with ExitStack() as hooks:
+        for name, layer in model.named_modules():
+            if isinstance(layer, nn.ReLU):
+                hooks.callback(layer.register_forward_hook(partial(note, name)).remove)
         yield alive
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def _least_entropy(encoder: Encoder, map: Tensor) -> float:

@@ -120,11 +120,7 @@ class Muon(torch.optim.AdamW):
     """Muon for the groups with `orthogonal`, AdamW for the others.
 
     A kernel (out, in, ...) counts as the matrix (out, in x ...). Matrices of one shape are orthogonalised together:
-    `torch.optim.Muon` takes them one by one, and no kernels.
-
-    Args:
-        groups: with `params`, `lr`, `weight_decay`, and `orthogonal`.
-        momentum: of the orthogonal groups, Nesterov's.
+    `torch.optim.Muon` takes them one by one, and no kernels. The momentum is Nesterov's.
     """
 
     def __init__(self, groups: list[dict[str, Any]], *, momentum: float) -> None:
@@ -156,9 +152,8 @@ class Muon(torch.optim.AdamW):
                 weight.grad = None
 
     def _momentum(self, weight: Tensor) -> Tensor:
-        state = self.state[weight]
+        state: dict[str, Tensor] = self.state[weight]
         if "momentum" not in state:
             state["step"] = torch.zeros(())  # AdamW asks for it when a state is loaded
             state["momentum"] = torch.zeros_like(weight, memory_format=torch.contiguous_format)
-        momentum: Tensor = state["momentum"]
-        return momentum
+        return state["momentum"]

@@ -10,6 +10,7 @@ The processes are those of PyTorch's default process group.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,19 +23,13 @@ from auricle.model.transformer import NUM_SCORES, MultiHeadAttention
 from auricle.training.loop import WholeBatch
 
 
+@dataclass(eq=False)
 class Share(WholeBatch):
-    """The rows of a batch that one process computes; by default all of them.
+    """The rows of a batch that one process (`rank`, from 0) of `size` computes; by default all of them."""
 
-    Attributes:
-        rank: of this process, from 0.
-        size: how many processes train together.
-        num_rows: of the batch that was divided last, over all processes.
-    """
-
-    def __init__(self, rank: int = 0, size: int = 1) -> None:
-        self.rank = rank
-        self.size = size
-        self.num_rows = 0
+    rank: int = 0
+    size: int = 1
+    num_rows: int = 0  # of the batch that was divided last, over all processes
 
     @classmethod
     def of_group(cls) -> Share:
@@ -106,12 +101,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
 
 
 class SharedDropout(nn.Module):
-    """Dropout that draws for the whole batch, as one process would, and keeps the rows of this one.
-
-    Args:
-        layer: the dropout of one process.
-        share: of this process.
-    """
+    """Dropout that draws for the whole batch, as one process would, and keeps the rows of this one."""
 
     def __init__(self, layer: nn.Module, share: Share) -> None:
         super().__init__()

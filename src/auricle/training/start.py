@@ -1,16 +1,18 @@
-"""Where a training begins: network, optimiser and randomness from a seed, and the clips on the device."""
+"""Where a training begins: network, optimiser, randomness and clips on the device; and the network it left."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 
 from auricle.config import Preset
 from auricle.data.cache import Recordings
 from auricle.data.folds import Split
-from auricle.errors import MachineError
+from auricle.errors import MachineError, RefusedError
 from auricle.model.classifier import Classifier, build_model, window_frames, window_starts_s
+from auricle.runs import Cell
 from auricle.training.augment import Augmenter
 from auricle.training.evaluate import DRAWN_FROM, Clips, Precision, Sets
 from auricle.training.loop import Trainer
@@ -83,3 +85,20 @@ def training_clips(trainer: Trainer, sets: Sets) -> tuple[Clips, dict[str, Clips
     """Return what windows are drawn from (the training clips, or a grid of windows), and the sets that have curves."""
     drawn_from = DRAWN_FROM[trainer.preset.training.windows](sets, trainer.window_frames)
     return drawn_from, {"train": sets.clips(sets.split.train), "validation": sets.clips(sets.split.validation)}
+
+
+def load_network(cell: Cell, preset: Preset, num_classes: int) -> Classifier:
+    """Build the network of a finished cell and give it the cell's weights; it is ready to be asked, not to be trained.
+
+    Raises:
+        RefusedError: the weights are missing, damaged, or of another network.
+        UsageError: the preset does not build.
+    """
+    with torch.random.fork_rng(devices=[]):
+        network = build_model(preset, num_classes).eval()
+    try:
+        network.load_state_dict(load_file(cell.weights))
+    except Exception as error:  # safetensors and PyTorch raise many kinds
+        reason = " ".join(str(error).split())[:200]
+        raise RefusedError(f"{cell.weights}: does not fit {cell.config.name}: {reason}") from error
+    return network

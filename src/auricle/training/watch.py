@@ -59,12 +59,7 @@ class Watch:
 
     @classmethod
     def over(cls, labels: np.ndarray, config: TrainingConfig) -> Watch:
-        """Return the watch over a training.
-
-        Args:
-            labels: of its training clips, shape (N,).
-            config: its recipe.
-        """
+        """Return the watch over a training by this recipe; labels are those of its training clips, (N,)."""
         shares = np.bincount(labels) / len(labels)
         known = shares[shares > 0]
         patient = max(STREAK, math.ceil(config.epochs / 10), math.ceil(config.warmup_epochs) + STREAK)
@@ -110,13 +105,11 @@ class Watch:
 
         A collapse is news once; again only if it gets graver, or comes back after a recovery.
         """
-        kinds = list(MEANINGS)
-        before = standing(history[:-1])
-        now = self.sign(history)
+        before, now, gravity = standing(history[:-1]), self.sign(history), [*MEANINGS].index
         if before is None:
             return now
         if now is not None:
-            return now if kinds.index(now) < kinds.index(before["kind"]) else None
+            return now if gravity(now) < gravity(before["kind"]) else None
         return None if any(self.signs(record) for record in history[-STREAK:]) else "recovered"
 
 
