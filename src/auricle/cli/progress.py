@@ -1,4 +1,4 @@
-"""A running study, seen from standard error: a live display on a terminal, plain lines elsewhere."""
+"""A running study, seen from standard error: what it will cost, and a line for each cell that has ended."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from auricle.study.status import seconds_left
 from auricle.training.watch import MEANINGS
 
 EPOCHS_A_LINE = 10  # with -v, elsewhere than on a terminal
+COLUMNS = ("model", "cells", "parameters", "M mult.", "s/step", "a cell", "GB")  # multiply-adds of a window, millions
+WIDTH = 80  # of a table of estimates, if possible
 
 
 def duration(seconds: float) -> str:
@@ -196,10 +198,6 @@ def plan_line(num_left: int, num_done: int, num_workers: int) -> str:
     at_a_time = f", {num_workers} at a time" if num_workers > 1 else ""
     already = f"; {num_done} {'is' if num_done == 1 else 'are'} done already" if num_done else ""
     return cells + at_a_time + already
-
-
-COLUMNS = ("model", "cells", "parameters", "M mult.", "s/step", "a cell", "GB")  # multiply-adds of a window, millions
-WIDTH = 80
 
 
 def roughly(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""What stands on standard output when a study is over."""
+"""What stands on standard output when a study is over, and what `auricle study --status DIR` says before."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from auricle.search.record import SearchStatus
     from auricle.study.status import CellStatus, State, StudyStatus
     from auricle.study.study import StudyResult
+
+SHOWN: tuple[State, ...] = ("running", "stopped", "failed")
+STATES: tuple[State, ...] = ("done", *SHOWN, "waiting")
 
 
 def print_json(result: StudyResult, files: Mapping[str, Path], more: Mapping[str, Any] | None = None) -> None:
@@ -140,10 +143,6 @@ def _count(number: int) -> str:
     if number >= 1_000_000:
         return f"{number / 1e6:.2f}M"
     return f"{number / 1e3:.0f}k" if number >= 10_000 else f"{number:,}"
-
-
-SHOWN: tuple[State, ...] = ("running", "stopped", "failed")
-STATES: tuple[State, ...] = ("done", *SHOWN, "waiting")
 
 
 def print_status(folder: Path, as_json: bool) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+import re
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,21 +31,17 @@ def machine(device: str) -> dict[str, Any]:
 def _processor_name() -> str:
     """Return the processor's name, which only Linux keeps in a file."""
     information = Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    text = information.read_text(encoding="utf-8", errors="replace") if information.exists() else ""
+    named = re.search(r"^model name[^:\n]*:(.*)$", text, re.MULTILINE)
+    return named[1].strip() if named else platform.processor() or platform.machine()
 
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that shape a result."""
     found = {"python": platform.python_version()}
     for package in RECORDED_PACKAGES:
-        try:
+        with contextlib.suppress(PackageNotFoundError):
             found[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return found
 
 

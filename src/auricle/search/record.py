@@ -1,4 +1,4 @@
-"""The record of a search, trials.json: what the report, the command line and `--status` read. No Optuna."""
+"""The record of a search, trials.json, and how far the search is by it: what reports and `--status` read. No Optuna."""
 
 from __future__ import annotations
 

@@ -67,13 +67,11 @@ class JournalLock:
 
 
 def _cut_half_line(file: int) -> None:
-    size = os.fstat(file).st_size
-    tail = os.pread(file, 1, size - 1) if size else b"\n"
-    while tail != b"\n":
-        size -= 1
-        tail = os.pread(file, 1, size - 1) if size else b"\n"
-        if tail == b"\n":
-            os.ftruncate(file, size)
+    size = whole = os.fstat(file).st_size
+    while whole and os.pread(file, 1, whole - 1) != b"\n":
+        whole -= 1
+    if whole < size:
+        os.ftruncate(file, whole)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""A study in its folder: which cells are done, running the rest, leaving a record.
+"""A study in its folder: which cells are done or the same as others, running the rest, leaving a record.
 
 configuration -> plan -> study.yaml, dataset/, models/ -> cells, in a pool -> results.csv
 """

@@ -1,6 +1,6 @@
-"""A process that trains one cell after another.
+"""Where cells are trained on this machine: in this process, or in a few workers that take one cell after another.
 
-It is a fresh interpreter that opens the recordings' memory map itself; no array travels. It does not answer
+A worker is a fresh interpreter that opens the recordings' memory map itself; no array travels. It does not answer
 Ctrl-C or SIGTERM, which reach a whole group of processes: only its parent does, and kills it, which loses
 nothing, as all that it writes is whole or not there. And it ends with its parent, however that ends.
 
@@ -38,6 +38,8 @@ from auricle.errors import MachineError
 from auricle.work.jobs import Fit, Job, train_job
 from auricle.work.loop import Kind, OnEvent, Pool
 
+STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
+PR_SET_PDEATHSIG = 1  # sys/prctl.h
 LAST_SECONDS_S = 10.0  # for a process that has closed its channel to end by itself
 
 
@@ -89,7 +91,8 @@ def without_waveforms(recordings: Recordings) -> Recordings:
     assert isinstance(waveforms, np.memmap), "workers share a memory map"
     assert waveforms.filename is not None
     mapped = {"offset": waveforms.offset, "dtype": waveforms.dtype.str, "shape": waveforms.shape}
-    return replace(recordings, waveforms=partial(np.memmap, Path(waveforms.filename), mode="r", **mapped))  # type: ignore[arg-type]
+    open_map: Any = partial(np.memmap, Path(waveforms.filename), mode="r", **mapped)
+    return replace(recordings, waveforms=open_map)
 
 
 def with_waveforms(recordings: Recordings) -> Recordings:
@@ -120,10 +123,6 @@ def _train_what_comes(channel: channels.Connection, log: Path) -> None:
                 channel.send(("stopped", str(error)))
             else:
                 channel.send(("ended", cause))
-
-
-STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
-PR_SET_PDEATHSIG = 1  # sys/prctl.h
 
 
 @contextlib.contextmanager
