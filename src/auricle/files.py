@@ -5,8 +5,6 @@ JSON object has the field `sha256`. What has no such mark, as files of earlier v
 caller requires the mark.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import hashlib

@@ -1,7 +1,5 @@
 """What differs between operating systems: cores, the allocator, free memory and limits on it, locks of folders."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import os

@@ -1,7 +1,5 @@
 """What is in a dataset, and what is wrong with it."""
 
-from __future__ import annotations
-
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence

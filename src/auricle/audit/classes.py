@@ -1,7 +1,5 @@
 """What is wrong with the classes of a dataset: their names, their sizes, their folders."""
 
-from __future__ import annotations
-
 import itertools
 import unicodedata
 from collections import Counter, defaultdict

@@ -1,7 +1,5 @@
 """What can be wrong with a dataset: every kind of finding, how grave it is, and what to do about it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

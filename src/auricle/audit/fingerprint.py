@@ -5,8 +5,6 @@ out, and frames of half a second that overlap by 97 % make up for a start that w
 "A Highly Robust Audio Fingerprinting System", ISMIR 2002, with wider bands: sounds of the environment are no music.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -5,8 +5,6 @@ same sounds into one group, and where folds are given a group into the fold that
 classes that differ by case, accents or blanks.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import os

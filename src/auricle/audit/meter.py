@@ -1,7 +1,5 @@
 """What can be measured of a recording's samples while they pass by, block after block."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 from dataclasses import dataclass

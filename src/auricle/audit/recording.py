@@ -1,7 +1,5 @@
 """One file: what is in it, and what is wrong with it."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path

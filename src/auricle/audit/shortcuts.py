@@ -4,8 +4,6 @@ A class that is always louder, shorter or cut off at 8 kHz is learnt by that, an
 recordings are made otherwise. ESC-50, for one, is gathered from uploads of every kind.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass

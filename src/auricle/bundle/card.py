@@ -1,7 +1,5 @@
 """The model card: what a bundle is, what it was trained on, how good it is and what it cannot do."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from importlib import resources
 

@@ -1,7 +1,5 @@
 """A network from PyTorch to ONNX."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import warnings

@@ -3,8 +3,6 @@
 Nothing is declared good unseen: PyTorch and ONNX Runtime must agree first (see `parity.py`).
 """
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 from collections.abc import Callable

@@ -5,8 +5,6 @@ package `onnx` (docs/decisions/onnx-graph-check.md): operators, their domains, a
 and where their bytes lie. A graph may not loop, branch, call functions, use custom operators, or read other files.
 """
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """How the attention of a network is laid out over time."""
 
-from __future__ import annotations
-
 from auricle.bundle.description import AttentionLayout
 from auricle.config import Preset
 from auricle.model.classifier import Classifier as TorchClassifier

@@ -1,7 +1,5 @@
 """The model of a bundle, ready to run without PyTorch."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from auricle.bundle.description import NETWORK

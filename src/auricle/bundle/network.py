@@ -1,7 +1,5 @@
 """A network in ONNX Runtime, opened so that a hostile one is refused within seconds and a few hundred megabytes."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

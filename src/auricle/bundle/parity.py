@@ -1,7 +1,5 @@
 """PyTorch against ONNX Runtime on 1,000 sounds, before a bundle is declared good."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Eight bits instead of thirty-two, and what that costs, measured on the study's own recordings."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

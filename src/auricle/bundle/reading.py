@@ -1,7 +1,5 @@
 """Read a bundle that may come from a stranger: what is checked before one is believed."""
 
-from __future__ import annotations
-
 import stat
 from dataclasses import dataclass
 from pathlib import Path

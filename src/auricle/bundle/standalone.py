@@ -17,8 +17,6 @@ Both sums are products with small constant matrices: at N = 1024, 32 x 32, an ei
 the constants of the plain transform. Of a real signal k1 = 0..N1/2 says all: X[N - k] = conj X[k].
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

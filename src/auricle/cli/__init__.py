@@ -4,8 +4,6 @@ Results go to standard output, everything else to standard error. Exit codes: 0 
 model refused, 5 the machine cannot do it now, 130 and 143 interrupted.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import traceback

@@ -1,7 +1,5 @@
 """A bar on a terminal for what takes a while; nothing elsewhere."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """The verbs `data list` and `data get`; `data check` has a module of its own."""
 
-from __future__ import annotations
-
 import json as json_format
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The verb `demo`: trained models on a web page."""
 
-from __future__ import annotations
-
 import importlib.util
 import tempfile
 from pathlib import Path

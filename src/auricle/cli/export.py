@@ -1,7 +1,5 @@
 """The verb `export`: a trained model to a bundle."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -5,8 +5,6 @@ command up. A thread sees every signal when it comes: at the second, or when the
 `GRACE_S`, it ends the process, and those that the process started.
 """
 
-from __future__ import annotations
-
 import contextlib
 import multiprocessing
 import os

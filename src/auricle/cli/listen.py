@@ -1,7 +1,5 @@
 """The verb `listen`: the microphone through a trained model."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

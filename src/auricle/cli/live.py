@@ -4,8 +4,6 @@ esc10 ━━━━━━━━━━━━━━━━━━━━╺━━━�
   transformer-h1/k-fold-4-0     epoch  34/100   train 91.2 %   validation 83.1 %    1 min
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Options that several verbs share, and how words on the command line become values."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import inspect

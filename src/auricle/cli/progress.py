@@ -1,7 +1,5 @@
 """A running study, seen from standard error: what it will cost, and a line for each cell that has ended."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

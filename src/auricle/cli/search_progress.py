@@ -1,7 +1,5 @@
 """A running search, seen from standard error: a line a trial."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """YAML of modest size and depth, from whoever: what would break or flood the reader is refused in one line."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -5,8 +5,6 @@ A *preset* is one YAML file: a model and its training recipe. It may start from 
 names presets, protocols and seeds.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterable, Mapping
 from importlib import resources

@@ -1,7 +1,5 @@
 """Every setting of a preset as people read it: what it is called, its value with its unit, whether it takes part."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field

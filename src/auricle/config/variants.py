@@ -11,8 +11,6 @@ The variants of a table stand in its module. A program that is handed in copies 
 others (`handin.assemble`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, TypeVar
 

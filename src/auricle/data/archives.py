@@ -1,7 +1,5 @@
 """Unpack a ZIP or a TAR from elsewhere: ordinary files only, and none outside the folder given."""
 
-from __future__ import annotations
-
 import gzip
 import stat
 import tarfile

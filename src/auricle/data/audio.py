@@ -5,8 +5,6 @@ promise terabytes. So nothing is allocated from a header: a file is read in bloc
 read is compared with what was promised, and the container is looked through (`containers.py`).
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 import stat

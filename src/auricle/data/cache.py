@@ -5,8 +5,6 @@ that was edited, added or removed is never served stale. Names, labels, folds an
 cache: they live in the manifest.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence

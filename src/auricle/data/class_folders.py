@@ -1,7 +1,5 @@
 """A folder of class folders: every recording under ROOT/CLASS, however deep, belongs to CLASS."""
 
-from __future__ import annotations
-
 from collections import Counter
 from pathlib import Path
 

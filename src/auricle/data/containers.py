@@ -3,8 +3,6 @@
 The decoders that we use pass over a damaged page or frame without a word, and end where the bytes end.
 """
 
-from __future__ import annotations
-
 import zlib
 from io import BufferedReader
 

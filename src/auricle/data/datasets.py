@@ -1,7 +1,5 @@
 """A source to a manifest: a named dataset, a folder or a CSV file."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Sequence

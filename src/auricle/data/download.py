@@ -4,8 +4,6 @@ PLACE/.NAME.download/     archive.part, unpacked/; gone when the dataset is whol
 PLACE/NAME/               the dataset, with `auricle.json`: from where, its hash, and what was verified
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import shutil

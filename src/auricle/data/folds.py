@@ -4,8 +4,6 @@ Every protocol but `random` keeps groups whole: what a model is tested on shares
 was trained on. `random` ignores groups, as some published results did, and says so.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -4,8 +4,6 @@ filename,category,heard_as,count
 1-100032-A-0.ogg,dog,sneezing,1
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

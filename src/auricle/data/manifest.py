@@ -1,7 +1,5 @@
 """The table of clips: everything that a dataset is."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path

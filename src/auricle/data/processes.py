@@ -8,8 +8,6 @@ A process answers in the order in which it is asked, so whatever kills it is the
 process goes on with the next. It is forked from a small server that has imported the decoders and nothing else.
 """
 
-from __future__ import annotations
-
 import contextlib
 import multiprocessing
 import os

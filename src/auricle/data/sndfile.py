@@ -1,7 +1,5 @@
 """Recordings that libsndfile decodes: WAV, FLAC, Ogg, MP3 and older formats."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 from collections.abc import Iterator

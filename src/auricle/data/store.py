@@ -6,8 +6,6 @@
 When the folder outgrows `LIMIT_BYTES`, the entries used longest ago go, but none used within a day.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Datasets that are described by a CSV file: ESC-50's layout, UrbanSound8K's, and a person's own."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

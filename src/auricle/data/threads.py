@@ -1,7 +1,5 @@
 """Map over recordings in threads: reading, hashing and decoding release the interpreter."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar

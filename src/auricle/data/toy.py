@@ -5,8 +5,6 @@ onset, length and background noise vary. Two clips share a *source*, the same pi
 twice, as real datasets cut several clips from one recording: a source is a group.
 """
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import io

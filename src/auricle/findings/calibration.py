@@ -1,7 +1,5 @@
 """Whether the probabilities of the models mean what they say, before and after what validation clips teach."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """Classes and clips: which are hard, which are confused, and where one model is ahead of another."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations

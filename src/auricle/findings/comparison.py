@@ -1,7 +1,5 @@
 """Models against each other and against what needs no network, on the same clips: what the data show of it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations

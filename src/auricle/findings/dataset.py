@@ -1,7 +1,5 @@
 """What a study folder says of its recordings: classes, folds, groups, and one clip a class."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """All that is found out about a study, as numbers: what the report says, and STUDY/report/findings.json has."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable, Mapping

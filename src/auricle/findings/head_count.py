@@ -1,7 +1,5 @@
 """How many heads are best? The models of a study that differ in nothing else, and what a published report claims."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations

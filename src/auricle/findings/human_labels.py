@@ -1,7 +1,5 @@
 """What people answered to the clips of a study, and how the models stand to them."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Mapping, Sequence

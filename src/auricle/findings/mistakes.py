@@ -3,8 +3,6 @@
 torch is imported when there are weights to ask.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Models in order, with ties as ties: the ranks that the data leave open to each."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Four published reports on the same task: what they say, beside what a study measured of the same models."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

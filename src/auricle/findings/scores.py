@@ -1,7 +1,5 @@
 """The comparative table: one row a protocol and model, for the terminal, RESULTS.md and the report alike."""
 
-from __future__ import annotations
-
 import statistics
 from collections import Counter
 from collections.abc import Sequence

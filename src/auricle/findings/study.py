@@ -3,8 +3,6 @@
 Scores are computed again from each cell's predictions.csv; metrics.json gives only what a cell cost.
 """
 
-from __future__ import annotations
-
 import json
 import shlex
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,5 @@
 """How trainings went: which collapsed, and why; what their learning curves show."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

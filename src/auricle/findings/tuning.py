@@ -1,7 +1,5 @@
 """What the search that came before a study says: what was tried, how the trials ended, and which set was best."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What the models use: what changes cost, what blanked parts cost, what `<cls>` reads; from probes of their cells."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar

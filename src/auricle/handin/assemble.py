@@ -4,8 +4,6 @@ No name is changed: a test keeps the names of all rooms that can be copied uniqu
 that a field of the configuration chooses from (`config.variants`), those that a study chooses are taken and no others.
 """
 
-from __future__ import annotations
-
 import builtins
 import re
 import sys

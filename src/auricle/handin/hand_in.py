@@ -1,7 +1,5 @@
 """A finished study to hand in: its report as NAME.pdf, and the whole of it as one Python file, NAME.py."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What the trainings came to: scores by scikit-learn, files of each, a table and figures of all."""
 
-from __future__ import annotations
-
 import csv
 import json
 from collections.abc import Sequence

@@ -3,8 +3,6 @@
 # `auricle report STUDY --hand-in NAME` makes one file of this module and all that it needs; so this module imports
 # torch and prints, and no other imports it.
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """What a hand-in says of its own study: the configuration as YAML, and how its recordings are found."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from statistics import mode

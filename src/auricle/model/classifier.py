@@ -1,7 +1,5 @@
 """From a configuration to a network: the only place that assembles."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -7,8 +7,6 @@ A 1D convolution along one axis of a map is a 2D convolution whose kernel is 1 o
 arithmetic as reshaping and `nn.Conv1d`, without the copies.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Literal
 

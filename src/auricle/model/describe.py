@@ -1,7 +1,5 @@
 """A network as a table: its layers, their output shapes, parameters and multiply-adds."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """Dropout that draws a byte for each value, eight bytes at a time."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

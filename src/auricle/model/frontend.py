@@ -4,8 +4,6 @@ A *frame* is linear in power (mel) or in amplitude (raw), so that clips can be s
 frames. A *feature* is what the network sees: the logarithm, normalised by the training clips.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

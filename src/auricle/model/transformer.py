@@ -1,7 +1,5 @@
 """The transformer encoder, from basic tensor operations (arXiv:1706.03762; pre-norm as in arXiv:2002.04745)."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Many recordings through one model: which files, what is done already, what was refused."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Sequence

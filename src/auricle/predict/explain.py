@@ -1,7 +1,5 @@
 """Where in time a network looked: the attention of `<cls>`, rolled out; for a CNN, occlusion."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Stretches as text: a table to read, CSV, JSON lines, Audacity labels, Raven selection tables."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

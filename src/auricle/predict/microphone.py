@@ -1,7 +1,5 @@
 """The microphone through a model, window by window."""
 
-from __future__ import annotations
-
 import queue
 from collections.abc import Iterator
 from typing import Any

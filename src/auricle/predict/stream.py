@@ -4,8 +4,6 @@ Decoding, resampling and frames are made a few blocks ahead in a thread of their
 this one.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Overlapping windows pooled into stretches of time with one label each."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """One finished cell, probed with its test clips: as they are, changed, with parts blanked; and what `<cls>` reads."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

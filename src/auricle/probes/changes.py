@@ -1,7 +1,5 @@
 """Changes of the sound and of the network, to see what an answer rests on."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Iterator
 from itertools import pairwise

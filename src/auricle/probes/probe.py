@@ -1,7 +1,5 @@
 """Probe a study: which cells, which are done, the rest. torch is imported only where something is left to do."""
 
-from __future__ import annotations
-
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """What a finished cell uses, as a file: written by this room, read by the report. No torch."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The report of a study: evidence, chapters, and one HTML and one PDF file from them. No torch."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What `auricle data check` found, as one page that stands alone: tables, what to do, and what the clips look like."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path

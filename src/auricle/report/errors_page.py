@@ -3,8 +3,6 @@
 The template escapes every name; only what `figures.tracks` draws passes as markup.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import io

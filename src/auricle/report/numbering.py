@@ -1,7 +1,5 @@
 """A document to plain values for the templates: sections, figures and tables numbered, links resolved."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -10,8 +10,6 @@
 Values are inserted after the Markdown is read, so a name from the data is never markup, whatever it holds.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """A numbered document to HTML and to PDF. Names from the data reach the templates as strings, never as markup."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 from collections.abc import Mapping

@@ -6,8 +6,6 @@
 <!-- /auricle:NAME -->
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Tables: values with a way to show them, the same for HTML, PDF and CSV."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Mapping, Sequence

@@ -4,8 +4,6 @@ A text is a tuple of pieces. Names from the data are always plain strings in it,
 escape them, for HTML and for Typst.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable

@@ -3,8 +3,6 @@
 The only enumeration of cells: what trains, what says how far a study is, and what reports on it all ask here.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """Where results come from: the machine, the versions of what computes them, the commit of the source."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import platform

@@ -1,7 +1,5 @@
 """What stands in a study's folder beside its cells: what was asked, of which data, and the results."""
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import io

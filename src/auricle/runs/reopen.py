@@ -1,7 +1,5 @@
 """Cells that were trained before: which one stands for a model, and the recordings it was trained on."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -3,8 +3,6 @@
 No more than NumPy is needed, as bundles are used where nothing else is installed.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 

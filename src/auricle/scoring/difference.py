@@ -1,7 +1,5 @@
 """A mean difference, and whether the data show that it is one: the only place that may say "shown"."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace

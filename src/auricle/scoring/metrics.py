@@ -4,8 +4,6 @@ Macro means are plain means over the classes that occur, in the labels or in the
 one-vs-rest: how often a clip of the class gets a higher probability of it than a clip of another class.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -3,8 +3,6 @@
 Clips of one group (one source recording, one speaker) are alike, so whole groups are drawn and counted, never clips.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """The record of a search, trials.json, and how far the search is by it: what reports and `--status` read. No Optuna."""
 
-from __future__ import annotations
-
 import json
 import statistics
 from collections.abc import Sequence

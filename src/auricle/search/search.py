@@ -7,8 +7,6 @@ OUT/search/cells/trial-N/PROTOCOL-FOLD-SEED/
 OUT/                      the study of the best set: study.yaml, cells/, report/
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

@@ -3,8 +3,6 @@
 The first validation fold of a trial is judged epoch by epoch; a trial that survives it trains on the others to the end.
 """
 
-from __future__ import annotations
-
 import json
 import statistics
 from collections import deque

@@ -1,7 +1,5 @@
 """A space: presets to start from, and which values of which `section.field` to try. YAML, by name or by path."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Mapping, Sequence

@@ -4,8 +4,6 @@ A journal is a text to which processes append whole lines, one at a time. The sy
 that dies, and the next one that appends cuts off half a line that a full disk may have left.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import os

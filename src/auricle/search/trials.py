@@ -5,8 +5,6 @@ queued again by the next start. Where several machines share a storage, each sea
 pulse stands still for two minutes is dead, and the others take over its trials.
 """
 
-from __future__ import annotations
-
 import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence

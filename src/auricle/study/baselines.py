@@ -7,8 +7,6 @@
 Each lies in STUDY/baselines/NAME/PROTOCOL-FOLD-0 as predictions.csv and metrics.json, and is made once.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from typing import Any

@@ -5,8 +5,6 @@
 A short study is not held up: what it costs is computed alone.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import multiprocessing

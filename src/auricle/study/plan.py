@@ -1,7 +1,5 @@
 """From what was asked to what will be trained: names looked up, recordings decoded, cells listed and described."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence

@@ -1,7 +1,5 @@
 """How far a study is, from what stands on disk; it takes no lock, so it works while the study runs."""
 
-from __future__ import annotations
-
 import heapq
 import json
 import statistics

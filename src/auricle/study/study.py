@@ -3,8 +3,6 @@
 configuration -> plan -> study.yaml, dataset/, models/ -> cells, in a pool -> results.csv
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 from collections.abc import Callable, Collection, Mapping

@@ -1,7 +1,5 @@
 """The pictures of a test set that go to Weights & Biases."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How long a mirror may live: it learns that its study is over or dead, and asks whether the server still answers."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

@@ -7,8 +7,6 @@ run is written whole once its cell has ended, because W&B cannot continue an off
 no row in it twice. Where W&B cannot be reached, online becomes offline.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

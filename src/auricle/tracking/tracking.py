@@ -5,8 +5,6 @@ grow and writes one W&B run a cell; no training waits for it, and nothing is rea
 cell's tracking.json what it has sent, so that a study that goes on continues its runs.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import netrc

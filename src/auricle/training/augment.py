@@ -4,8 +4,6 @@ Everything works on frames, which are proportional to a power of the amplitude (
 waveform, 2 for mel power), so a gain of g in amplitude is a factor g ** exponent here.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

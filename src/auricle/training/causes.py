@@ -1,7 +1,5 @@
 """Why a training collapsed, most likely, and the changes that may cure it; from what was measured."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass

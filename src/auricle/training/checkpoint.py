@@ -1,7 +1,5 @@
 """Where an unfinished training goes on from: weights, average, optimiser and every random generator."""
 
-from __future__ import annotations
-
 import io
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The cures of a collapsed training, tried: the same training with one thing changed, for its first epochs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """One cell, start to end: a fresh model, its training, its scores; resumable after every epoch."""
 
-from __future__ import annotations
-
 import resource
 import sys
 import time

@@ -5,8 +5,6 @@ train_epoch     the batches of an epoch
 Trainer.step    one batch: gradients, clipping, optimiser
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

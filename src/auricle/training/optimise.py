@@ -1,7 +1,5 @@
 """Optimiser, learning-rate schedule and weight average of a recipe."""
 
-from __future__ import annotations
-
 import copy
 import math
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Where a training begins: network, optimiser, randomness and clips on the device; and the network it left."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 import torch.nn.functional as F

@@ -1,7 +1,5 @@
 """One cell to train, and what becomes of it: done, or failed with a cause."""
 
-from __future__ import annotations
-
 import re
 import traceback
 from collections.abc import Callable

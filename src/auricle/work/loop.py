@@ -8,8 +8,6 @@ A pool trains in this process, in worker processes or on a cluster; a source is 
 search.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence

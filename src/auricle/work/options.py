@@ -1,7 +1,5 @@
 """What a person may ask of a run, be it a study or a search: where its data lie, and on what it trains."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

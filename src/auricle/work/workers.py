@@ -11,8 +11,6 @@ nothing, as all that it writes is whole or not there. And it ends with its paren
       ("stopped", why)  <-----    its machine cannot go on
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import faulthandler

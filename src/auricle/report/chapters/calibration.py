@@ -1,7 +1,5 @@
 """Calibration: reliability, temperature, thresholds, false alarms."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

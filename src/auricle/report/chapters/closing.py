@@ -1,7 +1,5 @@
 """Where the mistakes can be heard, assumptions, resources, how to reproduce the report, and what is missing."""
 
-from __future__ import annotations
-
 from auricle.findings.study import Study
 from auricle.report.document import Chapter, Exhibit, Report
 from auricle.report.table import Table, columns

@@ -1,7 +1,5 @@
 """Models against each other: the order and its ties, paired tests, baselines, heads, and what else the numbers say."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile

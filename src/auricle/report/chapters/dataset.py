@@ -1,7 +1,5 @@
 """The dataset: what it is, how it is divided, what it looks like, what was left out."""
 
-from __future__ import annotations
-
 from auricle.findings.dataset import Dataset, Samples
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures.dataset import class_counts, sample

@@ -1,7 +1,5 @@
 """The models against people: what each mistakes for what, and which clips each misses."""
 
-from __future__ import annotations
-
 from auricle.findings.human_labels import HumanComparison
 from auricle.report.chapters.comparison import by_verdict, foremost, foremost_of_many
 from auricle.report.document import Chapter, Exhibit, Figure, Report

@@ -1,7 +1,5 @@
 """How it was done: who trains, validates and tests, what becomes of a recording, and the networks, layer by layer."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

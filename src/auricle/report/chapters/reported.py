@@ -1,7 +1,5 @@
 """What four published reports say of their models, beside what this study measured of the same ones."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Scores of every model under every protocol: confusion, F1, ROC, classification report; and every cell."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Sequence
 

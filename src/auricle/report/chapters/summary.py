@@ -1,7 +1,5 @@
 """The first page: the answer, how sure it is, and every configuration in one figure and one table."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

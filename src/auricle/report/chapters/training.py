@@ -1,7 +1,5 @@
 """The recipe, from the fields of the configuration, and how training went: learning curves."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from auricle.config import Preset, settings

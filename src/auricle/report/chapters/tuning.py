@@ -1,7 +1,5 @@
 """Hyper-parameter tuning: what was tried on the validation folds, what decided, and which set was best."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Why: where the models differ, how their curves read, and what they use."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 

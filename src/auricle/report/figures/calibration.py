@@ -1,7 +1,5 @@
 """Reliability diagrams: confidence against accuracy."""
 
-from __future__ import annotations
-
 import numpy as np
 from matplotlib.figure import Figure
 

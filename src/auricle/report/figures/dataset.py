@@ -1,7 +1,5 @@
 """Figures of recordings: how many, and what they look like."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

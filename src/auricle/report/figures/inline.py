@@ -1,7 +1,5 @@
 """Figures inside an HTML page: colours as CSS variables, one set of glyphs for all, ids of their own."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 

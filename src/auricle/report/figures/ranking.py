@@ -1,7 +1,5 @@
 """The ranking of models, with ties drawn as ties."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure

@@ -4,8 +4,6 @@ Text is drawn as paths, so a figure looks the same everywhere. Colours come from
 report they become CSS variables, which is how a figure follows a dark page.
 """
 
-from __future__ import annotations
-
 import contextlib
 import warnings
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Figures of a search: how it went, what decided, which values went together."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Figures of why: which clips are missed, what a change costs, what a blanked part costs, what `<cls>` reads."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

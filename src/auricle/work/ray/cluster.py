@@ -1,7 +1,5 @@
 """A Ray cluster: whether it answers, and what it can train at a time."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import os

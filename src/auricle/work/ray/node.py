@@ -11,8 +11,6 @@ study                           node
   ("stopped", why)        <-----   its machine cannot go on
 """
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import tempfile

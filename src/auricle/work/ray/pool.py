@@ -1,7 +1,5 @@
 """A pool on a Ray cluster: each job is a task, given again to another node where its own is lost."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections import Counter
