@@ -11,14 +11,7 @@ from auricle.scoring.calibration import softmax
 
 
 class BundleModel:
-    """Waveforms at the rate of a bundle to windows of frames, and those to calibrated probabilities.
-
-    Attributes:
-        bundle: what it was loaded from.
-        maker: waveform to frames.
-        windowing: where windows lie.
-        network: frames to logits and attention.
-    """
+    """Waveforms at the rate of a bundle to windows of frames, and those to calibrated probabilities."""
 
     def __init__(self, bundle: Bundle, *, threads: int | None = 1) -> None:
         description = bundle.description

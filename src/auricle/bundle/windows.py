@@ -14,19 +14,12 @@ from auricle.config import AudioConfig
 
 @dataclass(frozen=True)
 class Windowing:
-    """Windows of a fixed length at a fixed distance; the last one may reach beyond the end, where there is silence.
-
-    Attributes:
-        rate_hz: samples a second.
-        window_s: length of a window.
-        hop_s: distance of two starts.
-        frames_per_s: rate of the frames that a window is cut from.
-    """
+    """Windows of a fixed length at a fixed distance; the last one may reach beyond the end, where there is silence."""
 
     rate_hz: int
     window_s: float
-    hop_s: float
-    frames_per_s: float
+    hop_s: float  # from one start to the next
+    frames_per_s: float  # of the frames that a window is cut from
 
     @classmethod
     def of(cls, audio: AudioConfig, frames_per_s: float, hop_s: float | None = None) -> Windowing:
@@ -73,8 +66,7 @@ class Windowing:
     def cut(self, frames: np.ndarray, num: int, *, first: int = 0) -> np.ndarray:
         """Cut windows from frames that begin with window `first`; what lies beyond them is zero.
 
-        Returns:
-            (T, bands) -> (num, bands, window_frames), contiguous.
+        (T, bands) -> (num, bands, window_frames), contiguous.
         """
         windows = np.zeros((num, frames.shape[1], self.window_frames), np.float32)
         origin = self.start_frame(first)
