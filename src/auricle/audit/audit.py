@@ -42,21 +42,13 @@ class Fact:
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found by decoding every clip.
-
-    Attributes:
-        survey: what was looked at.
-        facts: of the clips that are whole, by place in the manifest.
-        findings: the findings, the gravest kinds first.
-        copies: clips that are the same sound, by place.
-        shortcuts: how well classes are told apart without listening; None where there are too few clips.
-    """
+    """What was found by decoding every clip."""
 
     survey: Survey
-    facts: Mapping[int, Fact]
-    findings: tuple[Finding, ...]
+    facts: Mapping[int, Fact]  # of the clips that are whole, by place in the manifest
+    findings: tuple[Finding, ...]  # the gravest kinds first
     copies: Copies
-    shortcuts: Shortcuts | None
+    shortcuts: Shortcuts | None  # None where there are too few clips
 
     @property
     def by_kind(self) -> dict[FindingType, tuple[Finding, ...]]:
@@ -85,10 +77,8 @@ def audit(
 ) -> Audit:
     """Decode every clip of a dataset, each in a process that may fail, and say what is wrong.
 
-    Args:
-        survey: what to look at, of `data.datasets.survey`.
-        on_progress: called with (clips examined, all clips) after each.
-        workers: processes; None: one for each core this process may use.
+    `on_progress` is called with (clips examined, all clips) after each; without `workers`, each core that this process
+    may use has one.
     """
     clips = survey.manifest.clips
     facts: dict[int, Fact] = {}
@@ -119,7 +109,8 @@ def audit(
 
 def _fact(examined: Examined, found: Measures) -> Fact:
     return Fact(
-        examined.format, examined.rate_hz, examined.num_channels, examined.duration_s, round(found.level_db, 2),
+        examined.format, examined.rate_hz, examined.num_channels, found.num_samples / examined.rate_hz,
+        round(found.level_db, 2),
         round(found.bandwidth_hz), f"{examined.rate_hz} {found.content}", found.level_db < SILENT_DB,
     )  # fmt: skip
 
