@@ -1,7 +1,8 @@
 """What is in a dataset, and what is wrong with it."""
 
+import itertools
 import statistics
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +33,6 @@ class Fact:
 
     format: str
     rate_hz: int
-    num_channels: int
     duration_s: float
     level_db: float
     bandwidth_hz: float
@@ -53,10 +53,8 @@ class Audit:
     @property
     def by_kind(self) -> dict[FindingType, tuple[Finding, ...]]:
         """The findings by kind, the gravest kinds first."""
-        kinds: defaultdict[str, list[Finding]] = defaultdict(list)
-        for finding in self.findings:
-            kinds[finding.kind].append(finding)
-        return {FINDING_TYPES[name]: tuple(findings) for name, findings in kinds.items()}
+        kinds = itertools.groupby(self.findings, key=lambda finding: FINDING_TYPES[finding.kind])
+        return {kind: tuple(findings) for kind, findings in kinds}
 
     @property
     def num_errors(self) -> int:
@@ -109,7 +107,7 @@ def audit(
 
 def _fact(examined: Examined, found: Measures) -> Fact:
     return Fact(
-        examined.format, examined.rate_hz, examined.num_channels, found.num_samples / examined.rate_hz,
+        examined.format, examined.rate_hz, found.num_samples / examined.rate_hz,
         round(found.level_db, 2),
         round(found.bandwidth_hz), f"{examined.rate_hz} {found.content}", found.level_db < SILENT_DB,
     )  # fmt: skip

@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from scipy.cluster.hierarchy import DisjointSet
 
 from auricle.audit.classes import plain
 from auricle.audit.finding_types import Finding
-from auricle.audit.near import Pair, root_of
+from auricle.audit.near import Pair
 from auricle.data.manifest import Clip
 
 
 @dataclass(frozen=True)
 class Copies:
-    """Clips that are the same sound, by place, each set in order.
+    """Clips that are the same sound, by place, each set in order."""
 
-    Attributes:
-        exact: sets that decode to the same samples.
-        near: sets that are nearly the same, exact copies among them, and the pairs that say so.
-    """
-
-    exact: tuple[tuple[int, ...], ...]
-    near: tuple[tuple[tuple[int, ...], tuple[Pair, ...]], ...]
+    exact: tuple[tuple[int, ...], ...]  # to the sample
+    near: tuple[tuple[tuple[int, ...], tuple[Pair, ...]], ...]  # exact copies among them, and the pairs that say so
 
     @classmethod
     def of(cls, contents: Mapping[int, str], pairs: Iterable[Pair]) -> Copies:
-        """Join what is the same.
-
-        Args:
-            contents: place to hash of the samples.
-            pairs: that are nearly the same.
-        """
+        """Join clips whose samples have the same hash, by place in `contents`, and `pairs` that are nearly the same."""
         same: defaultdict[str, list[int]] = defaultdict(list)
         for place, content in contents.items():
             same[content].append(place)
@@ -46,32 +38,21 @@ class Copies:
         return cls(exact, tuple((joined[number], tuple(found)) for number, found in sorted(by_set.items())))
 
 
-def connected(sets: Iterable[Sequence[int]]) -> list[tuple[int, ...]]:
+def connected(sets: Collection[Sequence[int]]) -> list[tuple[int, ...]]:
     """Join sets that share a member.
 
     >>> connected([(1, 2), (4, 5), (2, 3)])
     [(1, 2, 3), (4, 5)]
     """
-    leads: dict[int, int] = {}
-    for members in sets:
-        for member in members:
-            leads.setdefault(member, member)
-            roots = root_of(leads, members[0]), root_of(leads, member)
-            leads[max(roots)] = min(roots)
-    joined: defaultdict[int, list[int]] = defaultdict(list)
-    for member in sorted(leads):
-        joined[root_of(leads, member)].append(member)
-    return list(map(tuple, joined.values()))  # each by its least member, which leads it
+    joined = DisjointSet({member for members in sets for member in members})
+    for first, *others in sets:
+        for other in others:
+            joined.merge(first, other)
+    return sorted(tuple(sorted(members)) for members in joined.subsets())
 
 
 def copy_findings(copies: Copies, clips: Sequence[Clip], *, has_folds: bool) -> Iterator[Finding]:
-    """Say which copies are harmless, which leak from fold to fold, and which have two labels.
-
-    Args:
-        copies: by place in `clips`.
-        clips: all of the dataset.
-        has_folds: whether its folds are given; else none can leak yet.
-    """
+    """Say which copies are harmless, which leak between folds if these are given, and which have two labels."""
     for places in copies.exact:
         yield _finding(places, clips, has_folds, "", "the same samples")
     for places, pairs in copies.near:

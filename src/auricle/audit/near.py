@@ -7,16 +7,14 @@ A bin fits in memory, a word has a few neighbours only, however common it is, an
 same none are compared: so time is linear and memory flat.
 """
 
-from __future__ import annotations
-
-import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO
+from tempfile import TemporaryDirectory
 
 import numpy as np
+from scipy.cluster.hierarchy import DisjointSet
 
 from auricle.audit.fingerprint import HOP_SAMPLES, NUM_BITS, RATE_HZ, Fingerprint
 
@@ -38,25 +36,18 @@ class Pair:
     distance: float
 
 
-class FingerprintIndex:
+class FingerprintIndex(ExitStack):
     """Fingerprints on disk, under numbers from 0 in the order in which they are added. A context: it ends, they go."""
 
-    def __enter__(self) -> FingerprintIndex:
-        self._folder = tempfile.TemporaryDirectory(prefix="auricle-")
-        folder = Path(self._folder.name)
-        self._bins: list[IO[bytes]] = [(folder / f"bin-{place}").open("w+b") for place in range(NUM_BINS)]
-        self._words = (folder / "words").open("w+b")
+    def __init__(self) -> None:
+        super().__init__()
+        folder = Path(self.enter_context(TemporaryDirectory(prefix="auricle-")))
+        self._words, *self._bins = (
+            self.enter_context((folder / name).open("w+b")) for name in ("words", *map(str, range(NUM_BINS)))
+        )
         self._starts = [0]
         self._pending: list[np.ndarray] = []
         self._num_pending = 0
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for file in (*self._bins, self._words):
-            file.close()
-        self._folder.cleanup()
 
     def add(self, clip: Fingerprint | None) -> None:
         """Give a fingerprint the next number; None takes one and is like no other."""
@@ -65,18 +56,15 @@ class FingerprintIndex:
             num_words = len(clip.words)
             rows = np.stack([clip.words, clip.telling.astype(np.uint32)], axis=1)  # (F, 2)
             self._words.write(rows.astype("<u4").tobytes())
-            self._gather(clip)
+            frames = np.flatnonzero(clip.telling)
+            entries = np.empty((2, len(frames)), _ENTRY)
+            entries["word"] = clip.words[frames], clip.doubtful[frames]
+            entries["clip"], entries["frame"] = len(self._starts) - 1, frames
+            self._pending.append(entries.ravel())
+            self._num_pending += entries.size
+            if self._num_pending >= _PENDING:
+                self._write()
         self._starts.append(self._starts[-1] + num_words)
-
-    def _gather(self, clip: Fingerprint) -> None:
-        frames = np.flatnonzero(clip.telling)
-        entries = np.empty((2, len(frames)), _ENTRY)
-        entries["word"] = clip.words[frames], clip.doubtful[frames]
-        entries["clip"], entries["frame"] = len(self._starts) - 1, frames
-        self._pending.append(entries.ravel())
-        self._num_pending += entries.size
-        if self._num_pending >= _PENDING:
-            self._write()
 
     def _write(self) -> None:
         """Write what was gathered into its bins."""
@@ -97,13 +85,12 @@ class FingerprintIndex:
         if not self._starts[-1]:
             return
         words = np.memmap(self._words.name, "<u4", "r", shape=(self._starts[-1], 2))
-        leads = list(range(len(self._starts)))  # to another that is nearly the same
+        alike = DisjointSet(range(len(self._starts) - 1))
         for file in self._bins:
             file.seek(0)
             for one, other, offset in _candidates(np.frombuffer(file.read(), _ENTRY)):
-                roots = root_of(leads, one), root_of(leads, other)
-                if roots[0] != roots[1] and (pair := self._compare(words, one, other, offset)):
-                    leads[max(roots)] = min(roots)
+                if not alike.connected(one, other) and (pair := self._compare(words, one, other, offset)):
+                    alike.merge(one, other)
                     yield pair
 
     def _compare(self, rows: np.ndarray, one: int, other: int, offset: int) -> Pair | None:
@@ -134,11 +121,3 @@ def _candidates(entries: np.ndarray) -> Iterator[tuple[int, int, int]]:
         found.append(np.stack([first["clip"][alike], second["clip"][alike], offsets], axis=1).astype(np.int64))
     for one, other, offset in np.unique(np.concatenate(found), axis=0):
         yield int(one), int(other), int(offset)
-
-
-def root_of(leads: dict[int, int] | list[int], member: int) -> int:
-    """Follow a member of a forest, in which each leads to another and a root to itself, and shorten the way."""
-    while leads[member] != member:
-        leads[member] = leads[leads[member]]
-        member = leads[member]
-    return member

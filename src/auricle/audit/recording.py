@@ -51,7 +51,6 @@ class Examined:
     format: str  # of its bytes, "" where they are of none that is known
     problems: tuple[Finding, ...]  # in the order in which they were found
     rate_hz: int = 0  # where it cannot be decoded
-    num_channels: int = 0
     measures: Measures | None = None  # where it is not whole
     fingerprint: Fingerprint | None = None  # likewise, and where it is silent
 
@@ -111,11 +110,10 @@ def _decoded(path: Path, form: str, head: bytes) -> Examined:
     hasher = checksum.hasher() if checksum else None
     meter: Meter | None = None
     kept: list[np.ndarray] = []
-    num_kept = rate_hz = num_channels = 0
+    num_kept = rate_hz = 0
     for rate_hz, frames in stream_channels(path):
         meter = meter or Meter(rate_hz)
-        num_channels = frames.shape[1]
-        mono = frames[:, 0] if num_channels == 1 else frames.mean(axis=1)
+        mono = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1)
         meter.add(frames, mono)
         if hasher and checksum:
             hasher.update(checksum.samples(frames))
@@ -128,7 +126,7 @@ def _decoded(path: Path, form: str, head: bytes) -> Examined:
     if hasher and checksum and hasher.digest() != checksum.md5:
         problems.insert(0, Finding("damaged", "its samples do not match their checksum"))
     sound = fingerprint(np.concatenate(kept), rate_hz) if measures.peak >= SILENT_PEAK else None
-    return Examined(form, tuple(problems), rate_hz, num_channels, measures, sound)
+    return Examined(form, tuple(problems), rate_hz, measures, sound)
 
 
 def _problems(found: Measures, rate_hz: int) -> list[Finding]:

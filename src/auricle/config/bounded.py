@@ -13,22 +13,13 @@ _ERRORS = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, A
 
 
 def read_bounded(path: Path) -> str:
-    """Read no more of a file than a configuration may have, and a byte.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is not UTF-8.
-    """
+    """Read no more of a UTF-8 file than a configuration may have, and a byte."""
     with path.open("rb") as file:
         return file.read(MAX_YAML_BYTES + 1).decode()
 
 
 def load_yaml(text: str) -> Any:
-    """Read YAML; an alias counts as often as it is used.
-
-    Raises:
-        ValueError: not such YAML; the message says why, in one line.
-    """
+    """Read YAML, or raise a ValueError that says in one line why not; an alias counts as often as it is used."""
     if len(text) > MAX_YAML_BYTES:
         raise ValueError(f"longer than {MAX_YAML_BYTES} characters")
     try:
@@ -41,7 +32,7 @@ def load_yaml(text: str) -> Any:
         num_values += 1
         if num_values + len(pending) > MAX_YAML_VALUES or depth > MAX_YAML_DEPTH:
             raise ValueError(f"more than {MAX_YAML_VALUES} values, or nested deeper than {MAX_YAML_DEPTH}")
-        if isinstance(value, str) and not _is_unicode(value):
+        if isinstance(value, str) and value.encode(errors="ignore").decode() != value:
             raise ValueError("a text that is no Unicode (half a surrogate pair)")
         inside = (*value.keys(), *value.values()) if isinstance(value, dict) else value
         if isinstance(inside, list | tuple | set):
@@ -52,11 +43,3 @@ def load_yaml(text: str) -> Any:
 def shown(words: str) -> str:
     """Return words from a file as a message may hold them: on one line, and not without end."""
     return " ".join(words.split())[:300]
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -79,7 +79,7 @@ def _validated(kind: type[SomeSection], content: Mapping[str, Any], where: str) 
         return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
+        field = ".".join(map(str, first["loc"]))
         reason = first["msg"].removeprefix("Value error, ")
         valid = (
             f" Valid: {', '.join(_valid_fields(kind, first['loc'][:-1]))}" if first["type"] == "extra_forbidden" else ""
@@ -136,40 +136,27 @@ def _nest(overrides: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
-def _preset(name: str, beside: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Any], str]:
-    """Find a preset among those that a study spells out, else in the package or by path."""
-    if name in beside:
-        return copy.deepcopy(dict(beside[name])), name
-    return _find_yaml(name, "preset", *PRESETS, beside)
-
-
 def _resolved(name: str, beside: Mapping[str, Mapping[str, Any]], above: tuple[str, ...] = ()) -> dict[str, Any]:
     """Read a preset with all that it extends below it, and the recipe of another where it takes that."""
     if name in above:
         raise UsageError(f"preset {above[0]} extends itself, through {above[-1]}")
-    content, stem = _preset(name, beside)
+    content, stem = (dict(beside[name]), name) if name in beside else _find_yaml(name, "preset", *PRESETS, beside)
     content.setdefault("name", stem)
-    parent, recipe = content.pop("extends", None), content.pop("recipe", None)
-    below = _resolved(str(parent), beside, (*above, name)) if parent else {}
+    parent, recipe = (
+        _resolved(str(other), beside, (*above, name)) if other else {}
+        for other in (content.pop("extends", None), content.pop("recipe", None))
+    )
     if recipe:
-        taken = _resolved(str(recipe), beside, (*above, name))
-        below = {field: value for field, value in below.items() if field not in RECIPE}
-        below |= {field: value for field, value in taken.items() if field in RECIPE}
-    return merge(below, content)
+        parent = {field: value for field, value in parent.items() if field not in RECIPE}
+    return merge(parent | {field: recipe[field] for field in RECIPE if field in recipe}, content)
 
 
 def load_preset(
-    name: str,
-    overrides: Mapping[str, Any] | None = None,
-    *,
-    beside: Mapping[str, Mapping[str, Any]] | None = None,
+    name: str, overrides: Mapping[str, Any] | None = None, *, beside: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Preset:
     """Read a preset by name, or by the path of a YAML file, with `section.field: value` laid over it.
 
-    Args:
-        name: of a preset of the package, of one beside it, or a path that ends in .yaml or .yml.
-        overrides: laid over it.
-        beside: presets that a study spells out, by name; one may extend another.
+    It is one of the package, or of those `beside` it that a study spells out; one may extend another.
 
     Raises:
         UsageError: no such preset or field, or a value out of range.
@@ -196,12 +183,7 @@ def load_study(name: str) -> StudyConfig:
 def load_section(kind: type[SomeSection], word: str, name: str, package: str, folder: str) -> SomeSection:
     """Read a section by the name of a YAML file in a folder of the package, or by path; its `name` defaults to that.
 
-    Args:
-        kind: the class of the section; it has a field `name`.
-        word: what people call it, such as "space".
-        name: of the file, or a path that ends in .yaml or .yml.
-        package: where the folder lies.
-        folder: of the files.
+    `word` is what people call it, such as "space".
 
     Raises:
         UsageError: no such file or field, or a value out of range.
@@ -212,11 +194,7 @@ def load_section(kind: type[SomeSection], word: str, name: str, package: str, fo
 
 
 def revalidated(section: SomeSection, **changes: Any) -> SomeSection:
-    """Return a copy of a section with some fields changed, checked like new.
-
-    Raises:
-        UsageError: a value out of range.
-    """
+    """Return a copy of a section with some fields changed, or raise a UsageError if a value is out of range."""
     return _validated(type(section), {**section.model_dump(), **changes}, type(section).__name__)
 
 
@@ -226,9 +204,5 @@ def to_yaml(section: Section) -> str:
 
 
 def preset_from_yaml(text: str, where: str) -> Preset:
-    """Read what `to_yaml` wrote.
-
-    Raises:
-        UsageError: not a preset; `where` names it in the message.
-    """
+    """Read what `to_yaml` wrote, or raise a UsageError that names `where` it stands."""
     return _validated(Preset, _read_yaml(text, where), where)
