@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from auricle.audit.classes import folder_findings, name_findings, size_findings
-from auricle.audit.copies import Copies, copy_findings
+from auricle.audit.copies import Copies, FingerprintIndex, copy_findings
 from auricle.audit.finding_types import FINDING_TYPES, SEVERITIES, Finding, FindingType
 from auricle.audit.meter import Measures
-from auricle.audit.near import FingerprintIndex
 from auricle.audit.recording import Examined, examine, refused
 from auricle.audit.shortcuts import FEATURES, Shortcuts, find_shortcuts
 from auricle.data.datasets import Survey

@@ -2,7 +2,7 @@
 
 A *preset* is one YAML file: a model and its training recipe. It may start from another with
 `extends: NAME` and then says only what differs; `recipe: NAME` trains its network as another preset does. A *study*
-names presets, protocols and seeds.
+names presets, protocols and seeds. What would break or flood the reader is refused.
 """
 
 import copy
@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from auricle.config.bounded import load_yaml, read_bounded, shown
 from auricle.config.sections import Preset, Section, StudyConfig, section_within
 from auricle.errors import UsageError, choices
 
@@ -22,6 +21,44 @@ SomeSection = TypeVar("SomeSection", bound=Section)
 RECIPE = ("training", "augmentation")  # the sections that `recipe: NAME` takes from another preset
 PRESETS = ("auricle.model", "presets")  # package, and folder in it
 STUDIES = ("auricle.study", "studies")
+MAX_YAML_BYTES = 2**16  # the longest of ours has 8,115; a parser in Python needs up to half a second for so many
+MAX_YAML_VALUES = 20_000
+MAX_YAML_DEPTH = 40
+# What PyYAML raises for what is no YAML, such as `!!bool x`, `2024-99-99` or a thousand brackets
+_ERRORS = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+
+
+def read_bounded(path: Path) -> str:
+    """Read no more of a UTF-8 file than a configuration may have, and a byte."""
+    with path.open("rb") as file:
+        return file.read(MAX_YAML_BYTES + 1).decode()
+
+
+def load_yaml(text: str) -> Any:
+    """Read YAML, or raise a ValueError that says in one line why not; an alias counts as often as it is used."""
+    if len(text) > MAX_YAML_BYTES:
+        raise ValueError(f"longer than {MAX_YAML_BYTES} characters")
+    try:
+        content = yaml.safe_load(text)
+    except _ERRORS as error:
+        raise ValueError(shown(str(error)) or type(error).__name__) from error
+    pending, num_values = [(content, 0)], 0
+    while pending:
+        value, depth = pending.pop()
+        num_values += 1
+        if num_values + len(pending) > MAX_YAML_VALUES or depth > MAX_YAML_DEPTH:
+            raise ValueError(f"more than {MAX_YAML_VALUES} values, or nested deeper than {MAX_YAML_DEPTH}")
+        if isinstance(value, str) and value.encode(errors="ignore").decode() != value:
+            raise ValueError("a text that is no Unicode (half a surrogate pair)")
+        inside = (*value.keys(), *value.values()) if isinstance(value, dict) else value
+        if isinstance(inside, list | tuple | set):
+            pending += [(part, depth + 1) for part in inside]
+    return content
+
+
+def shown(words: str) -> str:
+    """Return words from a file as a message may hold them: on one line, and not without end."""
+    return " ".join(words.split())[:300]
 
 
 def names_in(package: str, folder: str) -> list[str]:
