@@ -100,7 +100,7 @@ def write_manifest(path: Path, mended: Mended, *, has_folds: bool) -> None:
     """Write the clips as a CSV that auricle reads; names are relative to its folder.
 
     Raises:
-        UsageError: there is such a file, or its name does not end in .csv.
+        UsageError: as `require_new`.
         MachineError: the disk refuses.
     """
     require_new(path)
@@ -114,11 +114,7 @@ def write_manifest(path: Path, mended: Mended, *, has_folds: bool) -> None:
 
 
 def require_new(path: Path) -> None:
-    """Check that a manifest may be written there.
-
-    Raises:
-        UsageError: there is such a file, or its name does not end in .csv.
-    """
+    """Raise a UsageError if there is such a file, or its name does not end in .csv."""
     if path.suffix.lower() != ".csv":
         raise UsageError(f"--fix writes a table and takes a name that ends in .csv, not {str(path)!r}")
     if path.exists():

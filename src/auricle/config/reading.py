@@ -28,12 +28,6 @@ MAX_YAML_DEPTH = 40
 _ERRORS = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
-def read_bounded(path: Path) -> str:
-    """Read no more of a UTF-8 file than a configuration may have, and a byte."""
-    with path.open("rb") as file:
-        return file.read(MAX_YAML_BYTES + 1).decode()
-
-
 def load_yaml(text: str) -> Any:
     """Read YAML, or raise a ValueError that says in one line why not; an alias counts as often as it is used."""
     if len(text) > MAX_YAML_BYTES:
@@ -93,13 +87,14 @@ def _find_yaml(
     """Find a YAML by name in the package, or by path where it looks like one."""
     if name.endswith((".yaml", ".yml")):
         try:
-            return _read_yaml(read_bounded(Path(name)), name), Path(name).stem
+            with Path(name).open("rb") as file:
+                return _read_yaml(file.read(MAX_YAML_BYTES + 1).decode(), name), Path(name).stem
         except (OSError, ValueError) as error:
             raise UsageError(f"cannot read {kind} file {name}: {error}") from error
     if name not in (known := names_in(package, folder)):
         raise choices(kind, name, [*beside, *known])
-    file = resources.files(package).joinpath(folder, f"{name}.yaml")
-    return _read_yaml(file.read_text(encoding="utf-8"), f"{kind} {name}"), name
+    text = resources.files(package).joinpath(folder, f"{name}.yaml").read_text(encoding="utf-8")
+    return _read_yaml(text, f"{kind} {name}"), name
 
 
 def merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,9 +113,8 @@ def _validated(kind: type[SomeSection], content: Mapping[str, Any], where: str) 
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
         reason = first["msg"].removeprefix("Value error, ")
-        valid = (
-            f" Valid: {', '.join(_valid_fields(kind, first['loc'][:-1]))}" if first["type"] == "extra_forbidden" else ""
-        )
+        forbidden = first["type"] == "extra_forbidden"
+        valid = f" Valid: {', '.join(_valid_fields(kind, first['loc'][:-1]))}" if forbidden else ""
         raise UsageError(f"{where}: {shown(field) or kind.__name__}: {shown(reason)}.{valid}") from error
 
 
