@@ -103,12 +103,9 @@ def owner(folder: Path) -> int | None:
         return process  # somebody else's, but alive
     except (OSError, ValueError):
         return None
-    held = Path(f"/proc/{process}/fd")
-    if not held.is_dir():  # not Linux: a process of this number is as much as can be known
-        return process
     try:
-        return process if any(_same_file(link, path) for link in held.iterdir()) else None
-    except OSError:
+        return process if any(_same_file(link, path) for link in Path(f"/proc/{process}/fd").iterdir()) else None
+    except OSError:  # not Linux: a process of this number is as much as can be known
         return process
 
 

@@ -12,8 +12,7 @@ import numpy as np
 from auricle.audit.classes import folder_findings, name_findings, size_findings
 from auricle.audit.copies import Copies, FingerprintIndex, copy_findings
 from auricle.audit.finding_types import FINDING_TYPES, SEVERITIES, Finding, FindingType
-from auricle.audit.meter import Measures
-from auricle.audit.recording import Examined, examine, refused
+from auricle.audit.recording import examine, refused
 from auricle.audit.shortcuts import FEATURES, Shortcuts, find_shortcuts
 from auricle.data.datasets import Survey
 from auricle.data.manifest import Clip, split_groups
@@ -86,8 +85,11 @@ def audit(
             examined = refused(clip.path, answer) if isinstance(answer, RefusedError) else answer
             findings += [replace(problem, clips=(clip.name,)) for problem in examined.problems]
             index.add(examined.fingerprint)
-            if examined.measures:
-                facts[place] = _fact(examined, examined.measures)
+            if found := examined.measures:
+                facts[place] = Fact(
+                    examined.format, examined.rate_hz, found.num_samples / examined.rate_hz, round(found.level_db, 2),
+                    round(found.bandwidth_hz), f"{examined.rate_hz} {found.content}", found.level_db < SILENT_DB,
+                )  # fmt: skip
             if on_progress:
                 on_progress(place + 1, len(clips))
         contents = {place: fact.content for place, fact in facts.items() if not fact.silent}
@@ -99,17 +101,9 @@ def audit(
         *_dataset_findings(survey, facts, shortcuts),
     ]
     order = {name: (SEVERITIES.index(kind.severity), place) for place, (name, kind) in enumerate(FINDING_TYPES.items())}
-    once = {(found.kind, found.clips, "" if found.clips else found.reason): found for found in reversed(findings)}
-    ordered = sorted(once.values(), key=lambda found: (order[found.kind], found.clips))
+    once = {(one.kind, one.clips, "" if one.clips else one.reason): one for one in reversed(findings)}
+    ordered = sorted(once.values(), key=lambda finding: (order[finding.kind], finding.clips))
     return Audit(survey, facts, tuple(ordered), copies, shortcuts)
-
-
-def _fact(examined: Examined, found: Measures) -> Fact:
-    return Fact(
-        examined.format, examined.rate_hz, found.num_samples / examined.rate_hz,
-        round(found.level_db, 2),
-        round(found.bandwidth_hz), f"{examined.rate_hz} {found.content}", found.level_db < SILENT_DB,
-    )  # fmt: skip
 
 
 def _relative_findings(survey: Survey, facts: Mapping[int, Fact]) -> Iterator[Finding]:

@@ -40,12 +40,8 @@ def mend(audit: Audit) -> Mended:
     groups = _joined_groups(audit, clips)
     folds = _folds(clips, groups) if audit.survey.has_folds else {}
     for place, clip in clips.items():
-        mended = replace(
-            clip,
-            category=main.get(clip.category, clip.category),
-            group=groups[clip.group],
-            fold=folds.get(groups[clip.group], clip.fold),
-        )
+        category, group = main.get(clip.category, clip.category), groups[clip.group]
+        mended = replace(clip, category=category, group=group, fold=folds.get(group, clip.fold))
         done["class spelt like its others"] += mended.category != clip.category
         done["joined with a group of the same sound"] += mended.group != clip.group
         done["moved to the fold of its group"] += mended.fold != clip.fold

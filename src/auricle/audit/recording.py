@@ -57,14 +57,12 @@ class Examined:
 
 def examine(path: Path) -> Examined:
     """Decode a file to its end and say what is in it; whatever is wrong becomes a problem, not an error."""
+    form, head = "", b""
     try:
         with open_recording(path) as file:
             head = file.read(formats.HEAD_BYTES)
             form = formats.format_of(head) or ""
             rest = file.read(_MP3_BYTES) if form == "mp3" else b""
-    except RefusedError as error:
-        return refused(path, error)
-    try:
         found = _decoded(path, form, head)
     except RefusedError as error:
         return refused(path, error, form, head)
