@@ -78,8 +78,7 @@ def size_findings(counts: Mapping[str, int], num_folds: int) -> Iterator[Finding
             yield Finding("tiny-class", f"{category!r} has {count(num, 'clip')} that can be used, for {needed} folds")
         elif num < FEW_CLIPS:
             yield Finding("few-clips", f"{category!r} has {count(num, 'clip')}; a score of so few says little")
-    order = Counter(counts).most_common()
-    (largest, most), (smallest, fewest) = order[0], order[-1]
+    (largest, most), *_, (smallest, fewest) = Counter(counts).most_common()
     if most > MAX_IMBALANCE * fewest:
         yield Finding("imbalance", f"{largest!r} has {count(most, 'clip')}, {smallest!r} {fewest}")
 

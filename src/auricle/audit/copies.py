@@ -142,10 +142,9 @@ class Copies:
         same: defaultdict[str, list[int]] = defaultdict(list)
         for place, content in contents.items():
             same[content].append(place)
-        sets = [tuple(places) for places in same.values()]
-        exact = tuple(places for places in sets if len(places) > 1)
+        exact = tuple(tuple(places) for places in same.values() if len(places) > 1)
         links = [pair for pair in pairs if contents.get(pair.one) != contents.get(pair.other)]
-        joined = connected([*sets, *((pair.one, pair.other) for pair in links)])
+        joined = connected([*exact, *((pair.one, pair.other) for pair in links)])
         home = {place: number for number, places in enumerate(joined) for place in places}
         by_set: defaultdict[int, list[Pair]] = defaultdict(list)
         for pair in links:

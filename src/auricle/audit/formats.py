@@ -5,7 +5,6 @@ Only what no decoder tells: `data.audio` refuses what is cut off, and what its c
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,10 +105,6 @@ class FlacChecksum:
         whole = np.rint(frames * 2.0 ** (self.bits - 1)).astype("<i4")
         num_bytes = -(-self.bits // 8)
         return np.ascontiguousarray(whole[..., None].view("u1")[..., :num_bytes]).tobytes()
-
-    def hasher(self) -> hashlib._Hash:
-        """Return an MD5 to feed; it guards against accidents here, not against people."""
-        return hashlib.md5(usedforsecurity=False)
 
 
 def mp3_contradiction(content: bytes) -> str | None:
