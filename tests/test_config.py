@@ -121,11 +121,7 @@ def test_sections_are_frozen() -> None:
 
 def test_a_preset_may_take_the_recipe_of_another_and_change_it() -> None:
     mine = {"extends": "report-b-cnn", "recipe": "cnn", "training": {"views": 9}}
-    preset, network, recipe = (
-        load_preset("mine", beside={"mine": mine}),
-        load_preset("report-b-cnn"),
-        load_preset("cnn"),
-    )
+    preset, network, recipe = (load_preset(name, beside={"mine": mine}) for name in ("mine", "report-b-cnn", "cnn"))
     assert (preset.base, preset.frontend, preset.name) == (network.base, network.frontend, "mine")
     assert preset.augmentation == recipe.augmentation
     assert preset.training == recipe.training.model_copy(update={"views": 9})

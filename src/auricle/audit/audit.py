@@ -1,7 +1,8 @@
 """What is in a dataset, and what is wrong with it."""
 
+import itertools
 import statistics
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,11 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from auricle.audit.classes import folder_findings, name_findings, size_findings
-from auricle.audit.copies import Copies, copy_findings
+from auricle.audit.copies import Copies, FingerprintIndex, copy_findings
 from auricle.audit.finding_types import FINDING_TYPES, SEVERITIES, Finding, FindingType
-from auricle.audit.meter import Measures
-from auricle.audit.near import FingerprintIndex
-from auricle.audit.recording import Examined, examine, refused
+from auricle.audit.recording import examine, refused
 from auricle.audit.shortcuts import FEATURES, Shortcuts, find_shortcuts
 from auricle.data.datasets import Survey
 from auricle.data.manifest import Clip, split_groups
@@ -32,7 +31,6 @@ class Fact:
 
     format: str
     rate_hz: int
-    num_channels: int
     duration_s: float
     level_db: float
     bandwidth_hz: float
@@ -42,29 +40,19 @@ class Fact:
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found by decoding every clip.
-
-    Attributes:
-        survey: what was looked at.
-        facts: of the clips that are whole, by place in the manifest.
-        findings: the findings, the gravest kinds first.
-        copies: clips that are the same sound, by place.
-        shortcuts: how well classes are told apart without listening; None where there are too few clips.
-    """
+    """What was found by decoding every clip."""
 
     survey: Survey
-    facts: Mapping[int, Fact]
-    findings: tuple[Finding, ...]
+    facts: Mapping[int, Fact]  # of the clips that are whole, by place in the manifest
+    findings: tuple[Finding, ...]  # the gravest kinds first
     copies: Copies
-    shortcuts: Shortcuts | None
+    shortcuts: Shortcuts | None  # None where there are too few clips
 
     @property
     def by_kind(self) -> dict[FindingType, tuple[Finding, ...]]:
         """The findings by kind, the gravest kinds first."""
-        kinds: defaultdict[str, list[Finding]] = defaultdict(list)
-        for finding in self.findings:
-            kinds[finding.kind].append(finding)
-        return {FINDING_TYPES[name]: tuple(findings) for name, findings in kinds.items()}
+        kinds = itertools.groupby(self.findings, key=lambda finding: FINDING_TYPES[finding.kind])
+        return {kind: tuple(findings) for kind, findings in kinds}
 
     @property
     def num_errors(self) -> int:
@@ -85,10 +73,8 @@ def audit(
 ) -> Audit:
     """Decode every clip of a dataset, each in a process that may fail, and say what is wrong.
 
-    Args:
-        survey: what to look at, of `data.datasets.survey`.
-        on_progress: called with (clips examined, all clips) after each.
-        workers: processes; None: one for each core this process may use.
+    `on_progress` is called with (clips examined, all clips) after each; without `workers`, each core that this process
+    may use has one.
     """
     clips = survey.manifest.clips
     facts: dict[int, Fact] = {}
@@ -99,8 +85,11 @@ def audit(
             examined = refused(clip.path, answer) if isinstance(answer, RefusedError) else answer
             findings += [replace(problem, clips=(clip.name,)) for problem in examined.problems]
             index.add(examined.fingerprint)
-            if examined.measures:
-                facts[place] = _fact(examined, examined.measures)
+            if found := examined.measures:
+                facts[place] = Fact(
+                    examined.format, examined.rate_hz, found.num_samples / examined.rate_hz, round(found.level_db, 2),
+                    round(found.bandwidth_hz), f"{examined.rate_hz} {found.content}", found.level_db < SILENT_DB,
+                )  # fmt: skip
             if on_progress:
                 on_progress(place + 1, len(clips))
         contents = {place: fact.content for place, fact in facts.items() if not fact.silent}
@@ -112,16 +101,9 @@ def audit(
         *_dataset_findings(survey, facts, shortcuts),
     ]
     order = {name: (SEVERITIES.index(kind.severity), place) for place, (name, kind) in enumerate(FINDING_TYPES.items())}
-    once = {(found.kind, found.clips, "" if found.clips else found.reason): found for found in reversed(findings)}
-    ordered = sorted(once.values(), key=lambda found: (order[found.kind], found.clips))
+    once = {(one.kind, one.clips, "" if one.clips else one.reason): one for one in reversed(findings)}
+    ordered = sorted(once.values(), key=lambda finding: (order[finding.kind], finding.clips))
     return Audit(survey, facts, tuple(ordered), copies, shortcuts)
-
-
-def _fact(examined: Examined, found: Measures) -> Fact:
-    return Fact(
-        examined.format, examined.rate_hz, examined.num_channels, examined.duration_s, round(found.level_db, 2),
-        round(found.bandwidth_hz), f"{examined.rate_hz} {found.content}", found.level_db < SILENT_DB,
-    )  # fmt: skip
 
 
 def _relative_findings(survey: Survey, facts: Mapping[int, Fact]) -> Iterator[Finding]:

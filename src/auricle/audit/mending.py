@@ -40,12 +40,8 @@ def mend(audit: Audit) -> Mended:
     groups = _joined_groups(audit, clips)
     folds = _folds(clips, groups) if audit.survey.has_folds else {}
     for place, clip in clips.items():
-        mended = replace(
-            clip,
-            category=main.get(clip.category, clip.category),
-            group=groups[clip.group],
-            fold=folds.get(groups[clip.group], clip.fold),
-        )
+        category, group = main.get(clip.category, clip.category), groups[clip.group]
+        mended = replace(clip, category=category, group=group, fold=folds.get(group, clip.fold))
         done["class spelt like its others"] += mended.category != clip.category
         done["joined with a group of the same sound"] += mended.group != clip.group
         done["moved to the fold of its group"] += mended.fold != clip.fold
@@ -100,7 +96,7 @@ def write_manifest(path: Path, mended: Mended, *, has_folds: bool) -> None:
     """Write the clips as a CSV that auricle reads; names are relative to its folder.
 
     Raises:
-        UsageError: there is such a file, or its name does not end in .csv.
+        UsageError: as `require_new`.
         MachineError: the disk refuses.
     """
     require_new(path)
@@ -114,11 +110,7 @@ def write_manifest(path: Path, mended: Mended, *, has_folds: bool) -> None:
 
 
 def require_new(path: Path) -> None:
-    """Check that a manifest may be written there.
-
-    Raises:
-        UsageError: there is such a file, or its name does not end in .csv.
-    """
+    """Raise a UsageError if there is such a file, or its name does not end in .csv."""
     if path.suffix.lower() != ".csv":
         raise UsageError(f"--fix writes a table and takes a name that ends in .csv, not {str(path)!r}")
     if path.exists():

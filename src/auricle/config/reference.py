@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from auricle.config.sections import BlockConfig, Preset, Section, section_within
+from auricle.config.sections import BlockConfig, Preset, section_within
 
 LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 ABSENT = "–"  # stands for a value that takes no part
@@ -19,19 +19,12 @@ OPTIMISERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "muon": "Muon, wit
 
 @dataclass(frozen=True)
 class Shown:
-    """How a field is called and its value printed.
-
-    Attributes:
-        label: what people call the field.
-        form: what stands around the value, such as "{} Hz"; with "%", a share is printed in percent.
-        names: what some values are called, such as 0: "off".
-        applies: whether it takes part, given the preset, or the block whose field it is; None: always.
-    """
+    """How a field is called and its value printed."""
 
     label: str
-    form: str = "{}"
-    names: Mapping[Any, str] = field(default_factory=dict)
-    applies: Callable[[Any], bool] | None = None
+    form: str = "{}"  # what stands around the value; with "%", a share is printed in percent
+    names: Mapping[Any, str] = field(default_factory=dict)  # of some values, such as 0: "off"
+    applies: Callable[[Any], bool] = lambda _: True  # whether it takes part, given preset or block
 
 
 def _has_bands(preset: Preset) -> bool:
@@ -40,10 +33,6 @@ def _has_bands(preset: Preset) -> bool:
 
 def _pools(block: BlockConfig) -> bool:
     return block.pool != "none"
-
-
-def _optimiser(preset: Preset) -> str:
-    return preset.training.optimizer
 
 
 SHOWN = {
@@ -99,9 +88,11 @@ SHOWN = {
     "training.views": Shown("Passes over the clips per epoch"),
     "training.optimizer": Shown("Optimiser", names=OPTIMISERS),
     "training.learning_rate": Shown("Learning rate"),
-    "training.matrix_learning_rate": Shown("Learning rate of matrices", applies=lambda p: _optimiser(p) == "muon"),
+    "training.matrix_learning_rate": Shown(
+        "Learning rate of matrices", applies=lambda p: p.training.optimizer == "muon"
+    ),
     "training.weight_decay": Shown("Weight decay", names=OFF),
-    "training.momentum": Shown("Momentum", applies=lambda p: _optimiser(p) in ("sgd", "muon")),
+    "training.momentum": Shown("Momentum", applies=lambda p: p.training.optimizer in ("sgd", "muon")),
     "training.schedule": Shown("Schedule"),
     "training.warmup_epochs": Shown("Warm-up", "{} epochs", names=OFF),
     "training.label_smoothing": Shown("Label smoothing", names=OFF),
@@ -123,23 +114,14 @@ SHOWN = {
 
 @dataclass(frozen=True)
 class Setting:
-    """A field of a preset and its value, to be read.
+    """A field of a preset and its value, to be read."""
 
-    Attributes:
-        section: of the preset, such as "training"; `Preset.model_fields[section].title` is its heading.
-        field: in that section, such as "epochs"; "blocks.channels" for a field of the blocks.
-        label: what people call it, such as "Gradient clipping (norm)".
-        value: with its unit, "off" where it switches something off; of blocks, in turn, where they differ: 16 × 2 / 32.
-        description: what it means, and which values are allowed.
-        applies: whether it takes part in this preset; momentum does not where Adam trains.
-    """
-
-    section: str
-    field: str
-    label: str
-    value: str
-    description: str
-    applies: bool
+    section: str  # such as "training"; `Preset.model_fields[section].title` is its heading
+    field: str  # in that section, such as "epochs"; "blocks.channels" for a field of the blocks
+    label: str  # what people call it, such as "Gradient clipping (norm)"
+    value: str  # with its unit, "off" where it switches something off; of blocks, where they differ: 16 × 2 / 32
+    description: str  # what it means, and which values are allowed
+    applies: bool  # whether it takes part in this preset; momentum does not where Adam trains
 
 
 def settings(preset: Preset) -> tuple[Setting, ...]:
@@ -152,27 +134,29 @@ def settings(preset: Preset) -> tuple[Setting, ...]:
     """
     found: list[Setting] = []
     for name, section_field in Preset.model_fields.items():
-        if kind := section_within(section_field.annotation):
-            found += _section_settings(name, kind, getattr(preset, name), preset)
+        kind, section = section_within(section_field.annotation), getattr(preset, name)
+        for key, info in kind.model_fields.items() if kind else ():
+            if part := section_within(info.annotation):
+                for inner, inner_info in part.model_fields.items():
+                    values = [(getattr(block, inner), block) for block in getattr(section, key)]
+                    found.append(_setting(name, f"{key}.{inner}", inner_info, values))
+            else:
+                found.append(_setting(name, key, info, [(getattr(section, key), preset)] if section else []))
     return tuple(found)
-
-
-def _section_settings(name: str, kind: type[Section], section: Section | None, preset: Preset) -> Iterator[Setting]:
-    for key, info in kind.model_fields.items():
-        if part := section_within(info.annotation):
-            for inner, inner_info in part.model_fields.items():
-                blocks = getattr(section, key)
-                yield _setting(name, f"{key}.{inner}", inner_info, [(getattr(b, inner), b) for b in blocks])
-        else:
-            yield _setting(name, key, info, [(getattr(section, key), preset)] if section else [])
 
 
 def _setting(section: str, key: str, info: FieldInfo, values: Iterable[tuple[Any, Any]]) -> Setting:
     """Return a setting of one or more values, each with what decides whether it takes part."""
     shown = SHOWN[f"{section}.{key}"]
-    written = [_written(value, shown) if not shown.applies or shown.applies(of) else ABSENT for value, of in values]
+    written = [_written(value, shown) if shown.applies(of) else ABSENT for value, of in values]
     value = " / ".join(_runs(written)) or ABSENT
-    description = "; ".join([info.description or "", *filter(None, [_limits(info)])])
+    limits = ", ".join(
+        f"{words} {getattr(constraint, name):g}"
+        for constraint in info.metadata
+        for name, words in LIMITS.items()
+        if getattr(constraint, name, None) is not None
+    )
+    description = "; ".join(filter(None, (info.description, limits)))
     return Setting(section, key, shown.label, value, description, applies=any(one != ABSENT for one in written))
 
 
@@ -205,14 +189,3 @@ def _written(value: Any, shown: Shown) -> str:
     return shown.form.format(
         f"{value:g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
     )
-
-
-def _limits(info: FieldInfo) -> str:
-    """Return the range that a field allows, such as "at least 0, below 1"."""
-    found = [
-        f"{words} {limit:g}"
-        for constraint in info.metadata
-        for name, words in LIMITS.items()
-        if (limit := getattr(constraint, name, None)) is not None
-    ]
-    return ", ".join(found)

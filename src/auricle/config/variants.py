@@ -18,10 +18,7 @@ Variant = TypeVar("Variant", bound=Callable[..., Any])
 
 
 class Variants(dict[Any, Callable[..., Any]]):
-    """The functions or classes that a field of the configuration chooses from, by its value.
-
-    The field is dotted, `training.optimizer`; of a section, `augmentation`, values are the names of fields that are on.
-    """
+    """The functions or classes that a field chooses from, by its value; a section, by its fields that are on."""
 
     def __init__(self, field: str) -> None:
         super().__init__()
