@@ -14,10 +14,10 @@ import yaml
 
 from auricle.config import StudyConfig, load_preset, preset_names
 from auricle.errors import AuricleError, MachineError, UsageError
+from auricle.findings.study import load_study
 from auricle.handin.hand_in import NEEDS, check_name, program_text, write_hand_in
 from auricle.handin.program import main, read_presets
 from auricle.handin.study_text import models
-from auricle.report.evidence import load_study
 from auricle.runs import StudyFolder
 from auricle.study.study import run_study
 from auricle.work.options import RunOptions
