@@ -42,21 +42,13 @@ class Fact:
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found by decoding every clip.
-
-    Attributes:
-        survey: what was looked at.
-        facts: of the clips that are whole, by place in the manifest.
-        findings: the findings, the gravest kinds first.
-        copies: clips that are the same sound, by place.
-        shortcuts: how well classes are told apart without listening; None where there are too few clips.
-    """
+    """What was found by decoding every clip."""
 
     survey: Survey
-    facts: Mapping[int, Fact]
-    findings: tuple[Finding, ...]
+    facts: Mapping[int, Fact]  # of the clips that are whole, by place in the manifest
+    findings: tuple[Finding, ...]  # the gravest kinds first
     copies: Copies
-    shortcuts: Shortcuts | None
+    shortcuts: Shortcuts | None  # how well classes are told apart without listening; None where there are too few clips
 
     @property
     def by_kind(self) -> dict[FindingType, tuple[Finding, ...]]:
@@ -85,10 +77,7 @@ def audit(
 ) -> Audit:
     """Decode every clip of a dataset, each in a process that may fail, and say what is wrong.
 
-    Args:
-        survey: what to look at, of `data.datasets.survey`.
-        on_progress: called with (clips examined, all clips) after each.
-        workers: processes; None: one for each core this process may use.
+    `on_progress` is called with (clips examined, all clips) after each. `workers`: None is one for each core.
     """
     clips = survey.manifest.clips
     facts: dict[int, Fact] = {}

@@ -30,11 +30,7 @@ def plain(category: str) -> str:
 
 
 def spellings(counts: Mapping[str, int]) -> list[tuple[str, ...]]:
-    """Return the names that are spelt alike but for case, accents and blanks, the most frequent first.
-
-    Args:
-        counts: clips of each class.
-    """
+    """Return names spelt alike but for case, accents and blanks, those of most clips first."""
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for category in counts:
         alike[plain(category)].append(category)
@@ -43,11 +39,7 @@ def spellings(counts: Mapping[str, int]) -> list[tuple[str, ...]]:
 
 
 def name_findings(counts: Mapping[str, int]) -> Iterator[Finding]:
-    """Find classes that are one class spelt in several ways, or may be.
-
-    Args:
-        counts: clips of each class.
-    """
+    """Find classes, given with their clips, that are one class spelt in several ways, or may be."""
     for first, *others in spellings(counts):
         written = " and ".join(f"{name!r} ({count(counts[name], 'clip')})" for name in (first, *others))
         yield Finding("label-spelling", f"{written} are one class")
@@ -74,12 +66,7 @@ def _a_slip(one: str, other: str) -> bool:
 
 
 def size_findings(counts: Mapping[str, int], num_folds: int) -> Iterator[Finding]:
-    """Find classes that are too small to learn, or much smaller than others.
-
-    Args:
-        counts: usable clips of each class.
-        num_folds: of the dataset; 0: auricle makes them.
-    """
+    """Find classes that are too small to learn, or much smaller than others; `num_folds` 0: auricle makes them."""
     if len(counts) < 2:
         found = count(len(counts), "class", "classes")
         yield Finding("few-classes", f"{found}; a classifier tells two or more apart")
@@ -97,12 +84,7 @@ def size_findings(counts: Mapping[str, int], num_folds: int) -> Iterator[Finding
 
 
 def folder_findings(root: Path, categories: Sequence[str]) -> Iterator[Finding]:
-    """Find folders beside the classes of a folder of class folders that hold no recordings, or hide some.
-
-    Args:
-        root: the folder of class folders.
-        categories: those that have recordings.
-    """
+    """Find folders beside the classes of a folder of class folders that hold no recordings, or hide some."""
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
         num_recordings = sum(
             path.suffix.lower() in SUFFIXES and not path.name.startswith("._")

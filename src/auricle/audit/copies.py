@@ -14,24 +14,15 @@ from auricle.data.manifest import Clip
 
 @dataclass(frozen=True)
 class Copies:
-    """Clips that are the same sound, by place, each set in order.
+    """Clips that are the same sound, by place, each set in order."""
 
-    Attributes:
-        exact: sets that decode to the same samples.
-        near: sets that are nearly the same, exact copies among them, and the pairs that say so.
-    """
-
-    exact: tuple[tuple[int, ...], ...]
+    exact: tuple[tuple[int, ...], ...]  # sets that decode to the same samples
+    # sets that are nearly the same, exact copies among them, and the pairs that say so
     near: tuple[tuple[tuple[int, ...], tuple[Pair, ...]], ...]
 
     @classmethod
     def of(cls, contents: Mapping[int, str], pairs: Iterable[Pair]) -> Copies:
-        """Join what is the same.
-
-        Args:
-            contents: place to hash of the samples.
-            pairs: that are nearly the same.
-        """
+        """Join what is the same: by place the hash of the samples, and pairs that are nearly the same."""
         same: defaultdict[str, list[int]] = defaultdict(list)
         for place, content in contents.items():
             same[content].append(place)
@@ -65,13 +56,7 @@ def connected(sets: Iterable[Sequence[int]]) -> list[tuple[int, ...]]:
 
 
 def copy_findings(copies: Copies, clips: Sequence[Clip], *, has_folds: bool) -> Iterator[Finding]:
-    """Say which copies are harmless, which leak from fold to fold, and which have two labels.
-
-    Args:
-        copies: by place in `clips`.
-        clips: all of the dataset.
-        has_folds: whether its folds are given; else none can leak yet.
-    """
+    """Say which copies are harmless, which leak from fold to fold where folds are given, and which have two labels."""
     for places in copies.exact:
         yield _finding(places, clips, has_folds, "", "the same samples")
     for places, pairs in copies.near:

@@ -9,37 +9,23 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
 @dataclass(frozen=True)
 class FindingType:
-    """A kind of finding.
+    """A kind of finding."""
 
-    Attributes:
-        severity: an error is a fact that must be mended before a result can be believed; a warning should be looked
-            at, or listened to; a note is to be known.
-        name: in JSON, and the anchor on the page.
-        title: what people read.
-        fix: what to do.
-        leaves_out: whether a mended manifest leaves such a clip out.
-    """
-
+    # an error must be mended before a result can be believed, a warning looked at or listened to, a note known
     severity: Severity
-    name: str
+    name: str  # in JSON, and the anchor on the page
     title: str
     fix: str
-    leaves_out: bool
+    leaves_out: bool  # whether a mended manifest leaves such a clip out
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding.
+    """One finding."""
 
-    Attributes:
-        kind: a name in `FINDING_TYPES`.
-        reason: what exactly was found.
-        clips: names of the clips that it is about; none where it is about a class, a folder or all.
-    """
-
-    kind: str
-    reason: str
-    clips: tuple[str, ...] = ()
+    kind: str  # a name in `FINDING_TYPES`
+    reason: str  # what exactly was found
+    clips: tuple[str, ...] = ()  # names of the clips that it is about; none where it is about a class, a folder or all
 
 
 _COPY = "copy it again from where it came, or leave it out (--fix does)"

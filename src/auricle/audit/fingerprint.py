@@ -22,28 +22,17 @@ _BLOCK_FRAMES = 256
 
 @dataclass(frozen=True, eq=False)
 class Fingerprint:
-    """A word of 32 bits for each frame that has one before it.
+    """A word of 32 bits for each frame that has one before it."""
 
-    Attributes:
-        words: uint32 (F,).
-        doubtful: the same words with their least certain bit turned, uint32 (F,).
-        telling: which of them mean something, bool (F,).
-    """
-
-    words: np.ndarray
-    doubtful: np.ndarray
-    telling: np.ndarray
+    words: np.ndarray  # uint32 (F,)
+    doubtful: np.ndarray  # the same words with their least certain bit turned, uint32 (F,)
+    telling: np.ndarray  # which of them mean something, bool (F,)
 
 
 def fingerprint(mono: np.ndarray, rate_hz: int) -> Fingerprint:
-    """Return the fingerprint of a recording's first 30 s.
+    """Return the fingerprint of a recording's first 30 s, float32 (T,), padded to two frames if it is shorter.
 
-    Args:
-        mono: float32, shape (T,); padded to two frames if it is shorter.
-        rate_hz: of it.
-
-    Returns:
-        F = (T' - 4096) // 128 words for T' samples at 8 kHz.
+    F = (T' - 4096) // 128 words for T' samples at 8 kHz.
     """
     mono = mono[: round(MAX_S * rate_hz)]
     if rate_hz != RATE_HZ:

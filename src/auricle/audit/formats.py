@@ -69,11 +69,7 @@ def stranger(head: bytes) -> str:
 
 
 def wav_contradiction(head: bytes) -> str | None:
-    """Say where the numbers of a WAV header contradict each other, or None; only plain PCM and float are judged.
-
-    Args:
-        head: the first bytes of the file, as many as reach over the chunk "fmt ".
-    """
+    """Say where the numbers of a WAV header contradict each other, or None; only plain PCM and float are judged."""
     place = head.find(b"fmt ", 12)
     if not head.startswith(b"RIFF") or place < 0 or len(head) < place + 24:
         return None

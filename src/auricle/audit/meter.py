@@ -15,34 +15,20 @@ BANDWIDTH_DB = 70.0  # below the strongest
 
 @dataclass(frozen=True)
 class Measures:
-    """What was measured of a recording with C channels.
+    """What was measured of a recording with C channels."""
 
-    Attributes:
-        num_samples: a channel.
-        peak: of all channels, 1 is full scale.
-        level_db: root mean square of the mean of the channels, full scale is 0; -200 where there is nothing.
-        channel_levels: root mean square of each channel, C values.
-        offset: the mean of all samples.
-        start_samples, end_samples: how many of the first and of the last are digital silence.
-        flat_share: of samples at the peak that follow another one.
-        plateau: how many samples stand at the peak, for each within 2 % of it.
-        full_share: of samples at full scale or beyond.
-        bandwidth_hz: the highest frequency within 70 dB of the strongest.
-        content: a hash of the mean of the channels.
-    """
-
-    num_samples: int
-    peak: float
-    level_db: float
-    channel_levels: tuple[float, ...]
-    offset: float
-    start_samples: int
+    num_samples: int  # a channel
+    peak: float  # of all channels, 1 is full scale
+    level_db: float  # root mean square of the mean of the channels, full scale is 0; -200 where there is nothing
+    channel_levels: tuple[float, ...]  # root mean square of each channel, C values
+    offset: float  # the mean of all samples
+    start_samples: int  # how many of the first and of the last are digital silence
     end_samples: int
-    flat_share: float
-    plateau: float
-    full_share: float
-    bandwidth_hz: float
-    content: str
+    flat_share: float  # of samples at the peak that follow another one
+    plateau: float  # how many samples stand at the peak, for each within 2 % of it
+    full_share: float  # of samples at full scale or beyond
+    bandwidth_hz: float  # the highest frequency within 70 dB of the strongest
+    content: str  # a hash of the mean of the channels
 
 
 class Meter:
@@ -63,12 +49,7 @@ class Meter:
         self._hash = hashlib.blake2b(digest_size=16)
 
     def add(self, frames: np.ndarray, mono: np.ndarray) -> None:
-        """Measure the next block.
-
-        Args:
-            frames: finite, shape (T, C), T >= 1.
-            mono: their mean over the channels, float32 (T,).
-        """
+        """Measure the next block: frames, finite (T, C) with T >= 1, and their mean over the channels, float32 (T,)."""
         if not self.num_samples:
             self._sums, self._squares = np.zeros(frames.shape[1]), np.zeros(frames.shape[1])
         sizes = np.abs(frames).max(axis=1)  # (T,)

@@ -46,23 +46,14 @@ _REFUSALS = (
 
 @dataclass(frozen=True, eq=False)
 class Examined:
-    """What was found in a file.
+    """What was found in a file."""
 
-    Attributes:
-        format: of its bytes, "" where they are of none that is known.
-        rate_hz: 0 where it cannot be decoded.
-        num_channels: likewise.
-        measures: of its samples; None where it is not whole.
-        fingerprint: likewise, and where it is silent.
-        problems: in the order in which they were found.
-    """
-
-    format: str
-    rate_hz: int
-    num_channels: int
-    measures: Measures | None
-    fingerprint: Fingerprint | None
-    problems: tuple[Finding, ...]
+    format: str  # of its bytes, "" where they are of none that is known
+    rate_hz: int  # 0 where it cannot be decoded
+    num_channels: int  # likewise
+    measures: Measures | None  # of its samples; None where it is not whole
+    fingerprint: Fingerprint | None  # likewise, and where it is silent
+    problems: tuple[Finding, ...]  # in the order in which they were found
 
     @property
     def duration_s(self) -> float:
@@ -98,14 +89,7 @@ def examine(path: Path) -> Examined:
 
 
 def refused(path: Path, error: RefusedError, form: str = "", head: bytes = b"") -> Examined:
-    """Return what is known of a file that `data.audio`, or the process that decoded it, refused.
-
-    Args:
-        path: of the file.
-        error: the refusal.
-        form: the format of its bytes, "" where it is not known.
-        head: its first bytes, if it could be opened.
-    """
+    """Return what is known of a file, of a form or none, that `data.audio` or the process that decoded it refused."""
     reason = refusal_reason(path, error)
     kind = _kind_of(reason)
     if kind in ("damaged", "undecodable") and head and not form:

@@ -22,22 +22,14 @@ Z_95 = 1.96
 
 @dataclass(frozen=True)
 class Shortcuts:
-    """What a small tree gets right, which is shown the five facts of a clip's file and nothing of its sound.
+    """What a small tree gets right, which is shown the five facts of a clip's file and nothing of its sound."""
 
-    Attributes:
-        accuracy: mean over classes of the share that it gets right, cross-validated.
-        low, high: 95 % interval of it, clips taken as independent.
-        chance: one over the number of classes.
-        by_feature: accuracy of a tree that sees one fact only.
-        by_class: share that it gets right of each class.
-    """
-
-    accuracy: float
-    low: float
+    accuracy: float  # mean over classes of the share that it gets right, cross-validated
+    low: float  # 95 % interval of it, clips taken as independent
     high: float
-    chance: float
-    by_feature: dict[str, float]
-    by_class: dict[str, float]
+    chance: float  # one over the number of classes
+    by_feature: dict[str, float]  # accuracy of a tree that sees one fact only
+    by_class: dict[str, float]  # share that it gets right of each class
 
     @property
     def striking(self) -> bool:

@@ -46,13 +46,9 @@ def export_cell(
 ) -> Bundle:
     """Make a bundle of a finished cell.
 
-    Args:
-        folder: of a cell; or of a study, whose first finished cell of `model` is taken (its plainest protocol).
-        to: the bundle's folder; one that holds a bundle is replaced whole, anything else is left alone.
-        model: which one, where a study has several.
-        int8: quantise to eight bits; the recordings are needed, to see what that costs.
-        data: where the study's recordings lie, for int8.
-        on_progress: told what is done, a few words each time.
+    `folder` is of a cell, or of a study, whose first finished cell of `model` is taken (its plainest protocol). A
+    folder `to` that holds a bundle is replaced whole, any other that holds something is left alone. `int8` quantises to
+    eight bits; that needs the study's recordings (in `data`), to see what it costs.
 
     Raises:
         UsageError: the study has several models and none is named, or not the one named.

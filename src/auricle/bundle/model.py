@@ -11,21 +11,14 @@ from auricle.scoring.calibration import softmax
 
 
 class BundleModel:
-    """Waveforms at the rate of a bundle to windows of frames, and those to calibrated probabilities.
-
-    Attributes:
-        bundle: what it was loaded from.
-        maker: waveform to frames.
-        windowing: where windows lie.
-        network: frames to logits and attention.
-    """
+    """Waveforms at the rate of a bundle to windows of frames, and those to calibrated probabilities."""
 
     def __init__(self, bundle: Bundle, *, threads: int | None = 1) -> None:
         description = bundle.description
         self.bundle = bundle
-        self.maker = FrameMaker(description.audio, description.frontend)
-        self.windowing = Windowing.of(description.audio, self.maker.frames_per_s)
-        self.network = self.open_network(bundle.network, threads)
+        self.maker = FrameMaker(description.audio, description.frontend)  # waveform to frames
+        self.windowing = Windowing.of(description.audio, self.maker.frames_per_s)  # where windows lie
+        self.network = self.open_network(bundle.network, threads)  # frames to logits and attention
 
     def open_network(self, content: bytes, threads: int | None = 1) -> Network:
         """Open a network that takes our windows and knows our categories.

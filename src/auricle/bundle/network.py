@@ -24,11 +24,6 @@ def open_session(content: bytes, *, threads: int | None = None, **options: Any) 
     """Return an `onnxruntime.InferenceSession` on the CPU; nothing else in auricle imports ONNX Runtime to run a model.
 
     From version 1.31 on ONNX Runtime reports to its maker, unless it is told not to before it is imported.
-
-    Args:
-        content: of an ONNX file.
-        threads: processor threads; None: one a core.
-        options: of `InferenceSession`.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime

@@ -40,14 +40,7 @@ class Graph:
         self.constants: list[onnx.TensorProto] = []
 
     def __call__(self, operator: str, *inputs: Any, outputs: int = 1, **attributes: Any) -> Any:
-        """Add an operator and return the name of its output, or a list of them.
-
-        Args:
-            operator: of ONNX.
-            inputs: names of outputs; everything else is a constant, whole numbers of 64 bits and arrays as they are.
-            outputs: how many.
-            attributes: of the operator.
-        """
+        """Add an operator and return the name of its output, or a list of them; inputs without a name are constants."""
         sources = [value if isinstance(value, str) else self.constant(value) for value in inputs]
         names = [f"front_{operator}_{len(self.nodes)}_{number}" for number in range(outputs)]
         self.nodes.append(helper.make_node(operator, sources, names, **attributes))

@@ -14,19 +14,12 @@ from auricle.config import AudioConfig
 
 @dataclass(frozen=True)
 class Windowing:
-    """Windows of a fixed length at a fixed distance; the last one may reach beyond the end, where there is silence.
-
-    Attributes:
-        rate_hz: samples a second.
-        window_s: length of a window.
-        hop_s: distance of two starts.
-        frames_per_s: rate of the frames that a window is cut from.
-    """
+    """Windows of a fixed length at a fixed distance; the last one may reach beyond the end, where there is silence."""
 
     rate_hz: int
     window_s: float
-    hop_s: float
-    frames_per_s: float
+    hop_s: float  # distance of two starts
+    frames_per_s: float  # rate of the frames that a window is cut from
 
     @classmethod
     def of(cls, audio: AudioConfig, frames_per_s: float, hop_s: float | None = None) -> Windowing:

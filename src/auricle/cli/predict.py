@@ -133,19 +133,12 @@ def _predict_all(classifier: Classifier, paths: list[Path], pooling: Pooling, ou
 
 @dataclass(frozen=True)
 class Output:
-    """Where the results go: to the terminal, into a file, or with `each` into a folder as the recordings lie in theirs.
+    """Where results go: to the terminal, a file, or with `each` into a folder as the recordings lie in theirs."""
 
-    Attributes:
-        format: one of `FORMAT_NAMES`.
-        path: of the file or the folder; None: the terminal.
-        each: one file for each recording.
-        roots: the files and folders that were asked for.
-    """
-
-    format: str
-    path: Path | None
-    each: bool
-    roots: tuple[Path, ...]
+    format: str  # one of `FORMAT_NAMES`
+    path: Path | None  # of the file or the folder; None: the terminal
+    each: bool  # one file for each recording
+    roots: tuple[Path, ...]  # the files and folders that were asked for
 
     @property
     def journal(self) -> Path | None:

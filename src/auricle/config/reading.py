@@ -166,10 +166,7 @@ def load_preset(
 ) -> Preset:
     """Read a preset by name, or by the path of a YAML file, with `section.field: value` laid over it.
 
-    Args:
-        name: of a preset of the package, of one beside it, or a path that ends in .yaml or .yml.
-        overrides: laid over it.
-        beside: presets that a study spells out, by name; one may extend another.
+    `beside` are presets that a study spells out, by name; one may extend another.
 
     Raises:
         UsageError: no such preset or field, or a value out of range.
@@ -196,12 +193,7 @@ def load_study(name: str) -> StudyConfig:
 def load_section(kind: type[SomeSection], word: str, name: str, package: str, folder: str) -> SomeSection:
     """Read a section by the name of a YAML file in a folder of the package, or by path; its `name` defaults to that.
 
-    Args:
-        kind: the class of the section; it has a field `name`.
-        word: what people call it, such as "space".
-        name: of the file, or a path that ends in .yaml or .yml.
-        package: where the folder lies.
-        folder: of the files.
+    `word` is what people call it, such as "space".
 
     Raises:
         UsageError: no such file or field, or a value out of range.

@@ -19,18 +19,12 @@ OPTIMISERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "muon": "Muon, wit
 
 @dataclass(frozen=True)
 class Shown:
-    """How a field is called and its value printed.
+    """How a field is called and its value printed."""
 
-    Attributes:
-        label: what people call the field.
-        form: what stands around the value, such as "{} Hz"; with "%", a share is printed in percent.
-        names: what some values are called, such as 0: "off".
-        applies: whether it takes part, given the preset, or the block whose field it is; None: always.
-    """
-
-    label: str
-    form: str = "{}"
-    names: Mapping[Any, str] = field(default_factory=dict)
+    label: str  # what people call the field
+    form: str = "{}"  # what stands around the value, such as "{} Hz"; with "%", a share is printed in percent
+    names: Mapping[Any, str] = field(default_factory=dict)  # what some values are called, such as 0: "off"
+    # whether it takes part, given the preset, or the block whose field it is; None: always
     applies: Callable[[Any], bool] | None = None
 
 
@@ -123,23 +117,15 @@ SHOWN = {
 
 @dataclass(frozen=True)
 class Setting:
-    """A field of a preset and its value, to be read.
+    """A field of a preset and its value, to be read."""
 
-    Attributes:
-        section: of the preset, such as "training"; `Preset.model_fields[section].title` is its heading.
-        field: in that section, such as "epochs"; "blocks.channels" for a field of the blocks.
-        label: what people call it, such as "Gradient clipping (norm)".
-        value: with its unit, "off" where it switches something off; of blocks, in turn, where they differ: 16 × 2 / 32.
-        description: what it means, and which values are allowed.
-        applies: whether it takes part in this preset; momentum does not where Adam trains.
-    """
-
-    section: str
-    field: str
-    label: str
+    section: str  # of the preset, such as "training"; `Preset.model_fields[section].title` is its heading
+    field: str  # in that section, such as "epochs"; "blocks.channels" for a field of the blocks
+    label: str  # what people call it, such as "Gradient clipping (norm)"
+    # with its unit, "off" where it switches something off; of blocks, in turn, where they differ: 16 × 2 / 32
     value: str
-    description: str
-    applies: bool
+    description: str  # what it means, and which values are allowed
+    applies: bool  # whether it takes part in this preset; momentum does not where Adam trains
 
 
 def settings(preset: Preset) -> tuple[Setting, ...]:

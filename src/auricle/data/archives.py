@@ -21,10 +21,7 @@ _NO_ARCHIVE = (
 def unpack(archive: Path, folder: Path, on_progress: Callable[[int, int | None], None]) -> None:
     """Unpack an archive into a folder; checksums are verified on the way.
 
-    Args:
-        archive: ZIP, or TAR with any compression.
-        folder: made if absent.
-        on_progress: called after each file with the bytes unpacked and those in all, None where that is not known.
+    `on_progress` is called after each file with the bytes unpacked and those in all, None where that is not known.
 
     Raises:
         RefusedError: no such archive, damaged, too large, or with a link or a path that leaves the folder.

@@ -38,12 +38,7 @@ OpenRecording = SoundFile | Media
 
 
 def load_waveform(path: Path, *, sample_rate_hz: int, duration_s: float | None) -> np.ndarray:
-    """Read a recording as mono at the wanted rate.
-
-    Args:
-        path: any file that libsndfile reads, or with the extra `media` FFmpeg.
-        sample_rate_hz: of the result; resampled by soxr, quality HQ.
-        duration_s: the result is cut, or padded with zeros at its end, to this; None keeps its length.
+    """Read a recording as mono at a rate (soxr, quality HQ), cut or padded with zeros to a length; None keeps it.
 
     Returns:
         float32, finite, shape (T,); T = round(duration_s * sample_rate_hz) where a duration is given.

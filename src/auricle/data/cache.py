@@ -58,12 +58,9 @@ def prepare(
     Recordings of unknown origin are decoded in processes of their own, so that one that crashes the decoder, hangs it
     or eats memory is one that is refused.
 
-    Args:
-        manifest: what to prepare.
-        sample_rate_hz: of the rows.
-        skip_bad: leave refused files out and list them, instead of refusing all.
-        on_progress: called with (clips decoded, all clips) after each; not at all where the cache has them.
-        workers: threads or processes; None takes every core this process may use.
+    `skip_bad` leaves refused files out and lists them, instead of refusing all. `on_progress` is called with (clips
+    decoded, all clips) after each, not at all where the cache has them. `workers`: None takes every core that this
+    process may use.
 
     Raises:
         RefusedError: a file is refused and `skip_bad` is off, or too little is left.

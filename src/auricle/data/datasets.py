@@ -95,10 +95,7 @@ class Survey:
 def survey(source: str, *, root: Path | None = None, group_by: str | None = None) -> Survey:
     """Describe a dataset to look at it, whether or not it can be trained on: files may be missing, classes too small.
 
-    Args:
-        source: as in `load_manifest`.
-        root: likewise.
-        group_by: likewise.
+    The arguments are those of `load_manifest`.
 
     Raises:
         UsageError: no such source or pattern.
@@ -129,9 +126,7 @@ def _described(
 def find_dataset(name: str, root: Path | None = None) -> Path | None:
     """Return the folder in which a named dataset lies, or None.
 
-    Args:
-        name: esc10, esc50 or urbansound8k.
-        root: the only place to look in, itself and below. None: `$AURICLE_DATA`, then the user's cache.
+    `root` is the only place to look in, itself and below. None: `$AURICLE_DATA`, then the user's cache.
     """
     if root is not None:
         roots = [root]

@@ -70,11 +70,7 @@ def get(
 ) -> Path:
     """Download a dataset, unless it is there, and return its folder.
 
-    Args:
-        source: esc10, esc50 or urbansound8k; esc10 comes with the whole of esc50.
-        to: the folder in which the dataset's folder is made; None: the user's cache.
-        url: a mirror, instead of the published place.
-        on_progress: called often while it downloads and unpacks.
+    esc10 comes with the whole of esc50. `to` takes the dataset's folder, None: the user's cache; `url` is a mirror.
 
     Raises:
         UsageError: nothing to download has that name.

@@ -48,11 +48,7 @@ def make_splits(manifest: Manifest, protocol: str, *, seed: int = 0, allow_split
     - `official`: every fold tests once and names the split; there is no validation set.
     - `random`: four stratified folds of all clips, drawn from `seed`, groups ignored; each tests once.
 
-    Args:
-        manifest: the dataset.
-        protocol: as above.
-        seed: of `random`.
-        allow_split_groups: divide a dataset whose folds split a group all the same; its splits are leaky.
+    `allow_split_groups` divides a dataset whose folds split a group all the same; its splits are leaky.
 
     Raises:
         UsageError: no such protocol.
@@ -92,10 +88,6 @@ def _divide_by_test(manifest: Manifest, protocol: str, seed: int) -> list[Split]
 
 def answering(num_cells: Mapping[str, int], leaky: Collection[str]) -> str:
     """Return the protocol that answers a study's question: not leaky, then the one with most cells, then the first.
-
-    Args:
-        num_cells: protocol to its number of finished cells, one protocol at least.
-        leaky: the protocols that are.
 
     >>> answering({"test-split": 4, "random": 16, "k-fold": 16}, leaky={"random"})
     'k-fold'
@@ -162,12 +154,6 @@ def _require_every_class(manifest: Manifest, split: Split) -> None:
 
 def assign_folds(labels: np.ndarray, groups: Sequence[str], num_folds: int, seed: int) -> np.ndarray:
     """Deal clips into stratified folds that keep groups whole.
-
-    Args:
-        labels: the class of each clip, (N,).
-        groups: the group of each clip, N names.
-        num_folds: 2 or more.
-        seed: the same seed deals the same folds.
 
     Returns:
         The fold of each clip, 1..num_folds, int64 (N,); no fold is empty.

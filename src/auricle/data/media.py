@@ -44,19 +44,13 @@ def media_version() -> str:
 
 
 class Media:
-    """An open recording: its first soundtrack in blocks, and what is wrong with it.
-
-    Attributes:
-        rate_hz: sample rate.
-        channels: their number.
-        num_frames: that the container declares, or guesses; None where it says nothing.
-    """
+    """An open recording: its first soundtrack in blocks, and what is wrong with it."""
 
     def __init__(self, container: Any, frames: Iterator[AudioFrame], first: AudioFrame) -> None:
         stream = container.streams.audio[0]
         self.rate_hz = int(first.sample_rate)
         self.channels = int(first.layout.nb_channels)
-        self.num_frames: int | None = None
+        self.num_frames: int | None = None  # that the container declares, or guesses; None where it says nothing
         if stream.duration is not None and stream.time_base:
             self.num_frames = round(stream.duration * Fraction(stream.time_base) * self.rate_hz)
         elif container.duration is not None:  # in microseconds
@@ -91,9 +85,7 @@ class Media:
 def open_media(path: Path, file: BufferedReader) -> Iterator[Media]:
     """Open a recording for FFmpeg, whose errors become refusals, here and inside the block.
 
-    Args:
-        path: of the recording; its suffix is one of `MEDIA_FORMATS`.
-        file: the same, open; FFmpeg gets nothing else to read.
+    FFmpeg gets nothing to read but the open file.
 
     Raises:
         RefusedError: PyAV is not installed, FFmpeg cannot read the file, or it has no soundtrack.

@@ -40,12 +40,9 @@ def in_processes(
 ) -> Iterator[Result | RefusedError]:
     """Yield function(path), or the refusal of that file, for each path, in order.
 
-    Args:
-        function: importable, as processes get it by name; what it returns can be pickled.
-        paths: of the files.
-        workers: processes at a time; None: one for each core this process may use.
-        time_limit_s: after which a process is killed that has not finished a file.
-        memory_limit_bytes: that a process may take beyond what it starts with, where the system knows such a limit.
+    `function` is importable, as processes get it by name, and what it returns can be pickled. A process is killed that
+    has not finished a file in time; `memory_limit_bytes` is beyond what it starts with, where the system knows such a
+    limit. `workers`: None is one for each core.
 
     Raises:
         MachineError: no process can be started.

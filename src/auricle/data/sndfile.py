@@ -23,18 +23,12 @@ _CHUNK = re.compile(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(shoul
 
 
 class SoundFile:
-    """An open recording: its header, its sound in blocks, and what is wrong with it.
-
-    Attributes:
-        rate_hz: sample rate.
-        channels: their number.
-        num_frames: that the header declares.
-    """
+    """An open recording: its header, its sound in blocks, and what is wrong with it."""
 
     def __init__(self, file: BufferedReader, sound: soundfile.SoundFile) -> None:
         self.rate_hz: int = sound.samplerate
         self.channels: int = sound.channels
-        self.num_frames: int | None = sound.frames
+        self.num_frames: int | None = sound.frames  # that the header declares
         self._file = file
         self._sound = sound
 
@@ -63,10 +57,6 @@ class SoundFile:
 @contextlib.contextmanager
 def open_sound(path: Path, file: BufferedReader) -> Iterator[SoundFile]:
     """Open a recording for libsndfile, whose errors become refusals, here and inside the block.
-
-    Args:
-        path: of the recording.
-        file: the same, open, for a look at its bytes.
 
     Raises:
         RefusedError: libsndfile cannot read it.

@@ -66,10 +66,8 @@ def own_clips(
 ) -> tuple[list[Clip], bool, str | None]:
     """Read a person's CSV: `filename,category`, optionally `fold` and `group`; names are relative to the CSV.
 
-    Args:
-        table: the CSV.
-        group_column: which column says what belongs together; it must be there. None: `group`, if that is there.
-        may_miss: files that it names need not exist.
+    `group_column` says what belongs together and must be there; None: `group`, if that is there. `may_miss`: files need
+    not exist.
 
     Returns:
         The clips (fold 0 where none is given; a clip without a group is its own), whether folds are given, and the

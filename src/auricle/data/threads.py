@@ -15,13 +15,7 @@ NUM_AHEAD = 256  # items under way at most, so that results do not pile up in me
 def in_threads(
     function: Callable[[Item], Result], items: Sequence[Item], workers: int | None = None
 ) -> Iterator[Result]:
-    """Yield function(item) for each item, in order.
-
-    Args:
-        function: called in a thread.
-        items: what to map over.
-        workers: threads; None: one for each core this process may use.
-    """
+    """Yield function(item) for each item, in order; `workers` None: a thread for each core this process may use."""
     executor = ThreadPoolExecutor(workers or num_cores())
     try:
         for start in range(0, len(items), NUM_AHEAD):

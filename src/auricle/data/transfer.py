@@ -22,10 +22,8 @@ def fetch(url: str, part: Path, on_progress: Callable[[int, int | None], None]) 
 
     A server that does not know ranges, or whose file has changed since, sends it anew from the start.
 
-    Args:
-        url: http or https.
-        part: where the bytes go; beside it `part.version` remembers which version of the file they are of.
-        on_progress: called with the bytes in `part` and the bytes in all, None where the server does not say.
+    `on_progress` is called with the bytes in `part` and those in all, None where the server does not say; beside
+    `part`, `part.version` remembers of which version of the file they are.
 
     Raises:
         MachineError: the server or the network fails, or the disk; `part` keeps what came.

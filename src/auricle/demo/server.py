@@ -41,14 +41,9 @@ POLICY = (
 
 
 def answer(shown: Sequence[Shown], upload: str | None) -> Iterator[str]:
-    """Answer a sound as HTML: first what was heard, then, a moment later, also where the models looked.
+    """Answer an upload as HTML, the whole each time: first what was heard, a moment later also where the models looked.
 
-    Args:
-        shown: the models.
-        upload: path of a sound; None where there is none any more.
-
-    Yields:
-        The whole answer each time; one message where the file cannot be used.
+    One message where the file cannot be used; a placeholder where there is none any more.
     """
     if upload is None:
         yield page.render("placeholder")
@@ -92,14 +87,7 @@ def load_upload(path: Path) -> tuple[np.ndarray, int]:
 
 
 def build_demo(shown: Sequence[Shown], examples: Sequence[Example], folder: Path, *, is_local: bool = True) -> Any:
-    """Return the page as gradio.Blocks.
-
-    Args:
-        shown: the models, at least one.
-        examples: sounds to click.
-        folder: takes the examples and the uploads; the caller removes it.
-        is_local: whether only this computer can reach the page.
-    """
+    """Return the page as gradio.Blocks; `folder` takes the examples and the uploads, and the caller removes it."""
     os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")  # Gradio reads it while it builds and serves
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import gradio

@@ -36,10 +36,8 @@ class Example:
 def load_models(paths: Sequence[Path], scratch: Path, say: Callable[[str], object]) -> list[Shown]:
     """Load the models of bundles and studies, in the order given; in a study each model in the colour of its report.
 
-    Args:
-        paths: folders of bundles, and of studies: of those one finished cell a model, exported if need be.
-        scratch: where bundles go that a study's folder cannot take.
-        say: told what is done where it takes a while.
+    Of a study one finished cell a model is exported if need be, into `scratch` where its folder cannot take that; `say`
+    is told what is done where it takes a while.
 
     Raises:
         RefusedError: a folder is neither, a bundle is refused, or a study has no finished cell.

@@ -114,15 +114,9 @@ def predict_files(
     on_refused: Callable[[Path, str], object],
     on_progress: Callable[[int, float], object] | None = None,
 ) -> Iterator[LabelledRecording]:
-    """Yield what is heard in each file, in order; one that is refused is told of and left out.
+    """Yield what is heard in each file, in order; one that is refused is told of, with the reason, and left out.
 
-    Args:
-        classifier: the model.
-        paths: the recordings.
-        pooling: windows to stretches.
-        journal: what is done already.
-        on_refused: called with a file and the reason.
-        on_progress: called with the number of files done and the seconds heard in the present one.
+    `on_progress` is called with the number of files done and the seconds heard in the present one.
     """
     for num_done, path in enumerate(paths):
         on_seconds = partial(on_progress, num_done) if on_progress else None

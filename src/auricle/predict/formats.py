@@ -20,15 +20,9 @@ RAVEN_COLUMNS = (
 
 @dataclass(frozen=True)
 class LabelledRecording:
-    """What was heard in one file.
+    """What was heard in one file."""
 
-    Attributes:
-        path: the file, as it was named.
-        duration_s: its length.
-        stretches: in order.
-    """
-
-    path: Path
+    path: Path  # the file, as it was named
     duration_s: float
     stretches: tuple[Stretch, ...]
 
