@@ -10,7 +10,7 @@ import numpy as np
 
 from auricle.audit.classes import folder_findings, name_findings, size_findings
 from auricle.audit.copies import Copies, copy_findings
-from auricle.audit.finding_types import FINDING_TYPES, SEVERITIES, Finding, FindingType
+from auricle.audit.finding_types import Finding, FindingType, finding_types
 from auricle.audit.meter import Measures
 from auricle.audit.near import FingerprintIndex
 from auricle.audit.recording import Examined, examine, refused
@@ -56,12 +56,12 @@ class Audit:
         kinds: defaultdict[str, list[Finding]] = defaultdict(list)
         for finding in self.findings:
             kinds[finding.kind].append(finding)
-        return {FINDING_TYPES[name]: tuple(findings) for name, findings in kinds.items()}
+        return {finding_types()[name]: tuple(findings) for name, findings in kinds.items()}
 
     @property
     def num_errors(self) -> int:
         """How many findings must be mended."""
-        return sum(FINDING_TYPES[finding.kind].severity == "error" for finding in self.findings)
+        return sum(finding_types()[finding.kind].severity == "error" for finding in self.findings)
 
     @property
     def counts(self) -> dict[str, dict[int, int]]:
@@ -100,7 +100,7 @@ def audit(
         *copy_findings(copies, clips, has_folds=survey.has_folds),
         *_dataset_findings(survey, facts, shortcuts),
     ]
-    order = {name: (SEVERITIES.index(kind.severity), place) for place, (name, kind) in enumerate(FINDING_TYPES.items())}
+    order = {name: place for place, name in enumerate(finding_types())}
     once = {(found.kind, found.clips, "" if found.clips else found.reason): found for found in reversed(findings)}
     ordered = sorted(once.values(), key=lambda found: (order[found.kind], found.clips))
     return Audit(survey, facts, tuple(ordered), copies, shortcuts)

@@ -16,7 +16,7 @@ from auricle import files
 from auricle.audit.audit import Audit
 from auricle.audit.classes import spellings
 from auricle.audit.copies import connected
-from auricle.audit.finding_types import FINDING_TYPES
+from auricle.audit.finding_types import finding_types
 from auricle.data.manifest import Clip
 from auricle.errors import UsageError
 
@@ -61,8 +61,8 @@ def _left_out(audit: Audit) -> dict[int, str]:
         places[clip.name].append(place)
     out: dict[int, str] = {}
     for finding in audit.findings:
-        if FINDING_TYPES[finding.kind].leaves_out:
-            words = f"left out: {FINDING_TYPES[finding.kind].title}"
+        if finding_types()[finding.kind].leaves_out:
+            words = f"left out: {finding_types()[finding.kind].title}"
             out |= {place: words for name in finding.clips for place in places[name] if place not in out}
     for same in audit.copies.exact:
         kept = [place for place in same if place not in out]
@@ -70,7 +70,7 @@ def _left_out(audit: Audit) -> dict[int, str]:
     for listed in places.values():
         kept = [place for place in listed if place not in out]
         out |= dict.fromkeys(kept[1:], "left out: listed before")
-    silent = {place for place, words in out.items() if words.endswith(FINDING_TYPES["silent"].title)}
+    silent = {place for place, words in out.items() if words.endswith(finding_types()["silent"].title)}
     members = Counter(clip.category for clip in clips)
     lost = Counter(clips[place].category for place in silent)
     for place in silent:  # a class that is silent on purpose stays

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from auricle.audit import formats
-from auricle.audit.finding_types import FINDING_TYPES, Finding
+from auricle.audit.finding_types import Finding, finding_types
 from auricle.audit.fingerprint import MAX_S, Fingerprint, fingerprint
 from auricle.audit.meter import Measures, Meter
 from auricle.data.audio import SILENT_PEAK, open_recording, refusal_reason, stream_channels
@@ -83,7 +83,7 @@ def examine(path: Path) -> Examined:
         problems.append(
             Finding("wrong-suffix", f"it is {form.upper()}; rename it to {path.stem}{formats.FORMAT_SUFFIXES[form][0]}")
         )
-    if errors := [problem for problem in problems if FINDING_TYPES[problem.kind].severity == "error"]:
+    if errors := [problem for problem in problems if finding_types()[problem.kind].severity == "error"]:
         return Examined(form, found.rate_hz, found.num_channels, None, None, tuple(errors))
     return Examined(form, found.rate_hz, found.num_channels, found.measures, found.fingerprint, tuple(problems))
 

@@ -80,19 +80,14 @@ def _validated(kind: type[SomeSection], content: Mapping[str, Any], where: str) 
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        reason = first["msg"].removeprefix("Value error, ")
-        valid = (
-            f" Valid: {', '.join(_valid_fields(kind, first['loc'][:-1]))}" if first["type"] == "extra_forbidden" else ""
-        )
-        raise UsageError(f"{where}: {shown(field) or kind.__name__}: {shown(reason)}.{valid}") from error
-
-
-def _valid_fields(kind: type[Section], path: Iterable[str | int]) -> list[str]:
-    """Name the fields of the section that a path such as ("training",) leads to."""
-    for part in path:
-        field = kind.model_fields.get(str(part))
-        kind = (section_within(field.annotation) if field else None) or kind
-    return list(kind.model_fields)
+        reason = f"{shown(field) or kind.__name__}: {shown(first['msg'].removeprefix('Value error, '))}."
+        if first["type"] == "extra_forbidden":
+            section: type[Section] = kind
+            for part in first["loc"][:-1]:
+                inner = section.model_fields.get(str(part))
+                section = (section_within(inner.annotation) if inner else None) or section
+            reason += f" Valid: {', '.join(section.model_fields)}"
+        raise UsageError(f"{where}: {reason}") from error
 
 
 def parse_overrides(assignments: Iterable[str]) -> dict[str, Any]:
@@ -136,18 +131,14 @@ def _nest(overrides: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
-def _preset(name: str, beside: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Any], str]:
-    """Find a preset among those that a study spells out, else in the package or by path."""
-    if name in beside:
-        return copy.deepcopy(dict(beside[name])), name
-    return _find_yaml(name, "preset", *PRESETS, beside)
-
-
 def _resolved(name: str, beside: Mapping[str, Mapping[str, Any]], above: tuple[str, ...] = ()) -> dict[str, Any]:
     """Read a preset with all that it extends below it, and the recipe of another where it takes that."""
     if name in above:
         raise UsageError(f"preset {above[0]} extends itself, through {above[-1]}")
-    content, stem = _preset(name, beside)
+    if name in beside:
+        content, stem = copy.deepcopy(dict(beside[name])), name
+    else:
+        content, stem = _find_yaml(name, "preset", *PRESETS, beside)
     content.setdefault("name", stem)
     parent, recipe = content.pop("extends", None), content.pop("recipe", None)
     below = _resolved(str(parent), beside, (*above, name)) if parent else {}
