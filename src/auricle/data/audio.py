@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from auricle.data.media import MEDIA_FORMATS, Media, open_media
-from auricle.data.sndfile import SOUND_FORMATS, SoundFile, open_sound
+from auricle.data.decoders import MEDIA_FORMATS, SOUND_FORMATS, Media, SoundFile, open_media, open_sound
 from auricle.errors import RefusedError
 
 MAX_DURATION_S = 3600
@@ -164,23 +163,17 @@ def _decoder(path: Path, *, max_bytes: int = MAX_FILE_BYTES, max_s: int = MAX_DU
     """Open a recording for the decoder that its suffix asks for, and check its header."""
     open_decoder = open_media if path.suffix.lower() in MEDIA_FORMATS else open_sound
     with open_recording(path, max_bytes=max_bytes) as file, open_decoder(path, file) as sound:
-        _check_header(path, sound, max_s)
+        frames, rate_hz, channels = sound.num_frames, sound.rate_hz, sound.channels
+        if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+            raise RefusedError(f"{path}: a sample rate of {rate_hz} Hz; {MIN_RATE_HZ} to {MAX_RATE_HZ} are read")
+        if not 1 <= channels <= MAX_CHANNELS:
+            raise RefusedError(f"{path}: {channels} channels; at most {MAX_CHANNELS} are read")
+        if frames is not None and frames <= 0:
+            raise RefusedError(f"{path}: holds no sound (0 frames)")
+        if frames is not None and frames > _most_frames(rate_hz, max_s):
+            declared = "no length" if frames == 2**63 - 1 else f"{frames} frames"
+            raise RefusedError(f"{path}: its header declares {declared}; at most {_longest(max_s)} is read")
         yield sound
-
-
-def _check_header(path: Path, sound: OpenRecording, max_s: int) -> None:
-    frames, rate_hz, channels = sound.num_frames, sound.rate_hz, sound.channels
-    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
-        raise RefusedError(f"{path}: a sample rate of {rate_hz} Hz; {MIN_RATE_HZ} to {MAX_RATE_HZ} are read")
-    if not 1 <= channels <= MAX_CHANNELS:
-        raise RefusedError(f"{path}: {channels} channels; at most {MAX_CHANNELS} are read")
-    if frames is None:
-        return
-    if frames <= 0:
-        raise RefusedError(f"{path}: holds no sound (0 frames)")
-    if frames > _most_frames(rate_hz, max_s):
-        declared = "no length" if frames == 2**63 - 1 else f"{frames} frames"
-        raise RefusedError(f"{path}: its header declares {declared}; at most {_longest(max_s)} is read")
 
 
 def _most_frames(rate_hz: int, max_s: int) -> int:

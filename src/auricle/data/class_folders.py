@@ -37,7 +37,13 @@ def class_folder_clips(root: Path) -> tuple[list[Clip], list[str]]:
     for folder in folders:
         found = _recordings(folder, seen, ignored)
         ignored["folders without recordings"] += not found
-        clips += [_clip(root, folder.name, path) for path in found]
+        for path in found:
+            name = path.relative_to(root).as_posix()
+            try:
+                name.encode()
+            except UnicodeEncodeError as error:
+                raise RefusedError(f"{root}: the name {name!r} is not UTF-8; rename the file") from error
+            clips.append(Clip(path, name, folder.name, 0, name))
     sentence = f"Ignored: {', '.join(f'{kind} ({count})' for kind, count in sorted(ignored.items()) if count)}."
     notes = [sentence] if ignored.total() else []
     if not clips:
@@ -79,12 +85,3 @@ def _list(folder: Path, seen: set[tuple[int, int]], ignored: Counter[str]) -> tu
         else:
             ignored[f"{path.suffix.lower()} files" if path.suffix else "files without a suffix"] += 1
     return folders, recordings
-
-
-def _clip(root: Path, category: str, path: Path) -> Clip:
-    name = path.relative_to(root).as_posix()
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise RefusedError(f"{root}: the name {name!r} is not UTF-8; rename the file") from error
-    return Clip(path, name, category, 0, name)

@@ -1,4 +1,6 @@
-"""Map over files of unknown origin in processes: one that crashes, hangs or eats memory is one refused file.
+"""Map over recordings in threads; over files of unknown origin in processes.
+
+One that crashes, hangs or eats memory is one refused file.
 
     parent                       process
       (place, path)  ------->
@@ -16,18 +18,34 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import connection as channels
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic
+from typing import Any, Generic, TypeVar
 
-from auricle.data.threads import NUM_AHEAD, Result
 from auricle.errors import MachineError, RefusedError
 from auricle.system import limit_memory, num_cores
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+NUM_AHEAD = 256  # items under way at most, so that results do not pile up in memory
 TIME_LIMIT_S = 120.0  # for one file
 MEMORY_LIMIT_BYTES = 2 * 2**30  # of one process, beyond what it starts with; an hour of sound needs 1.6 GB
 _NUM_GIVEN = 2  # files that a process has at a time, so that it need not wait for the next
+
+
+def in_threads(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int | None = None
+) -> Iterator[Result]:
+    """Yield function(item) for each item, in order; `workers` None: a thread for each core this process may use."""
+    executor = ThreadPoolExecutor(workers or num_cores())
+    try:
+        for start in range(0, len(items), NUM_AHEAD):
+            yield from executor.map(function, items[start : start + NUM_AHEAD])
+    finally:
+        executor.shutdown(cancel_futures=True)
 
 
 def in_processes(

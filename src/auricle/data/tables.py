@@ -1,6 +1,7 @@
 """Datasets that are described by a CSV file: ESC-50's layout, UrbanSound8K's, and a person's own."""
 
 import csv
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,7 +118,15 @@ def read_table(path: Path, required: Sequence[str]) -> list[tuple[int, dict[str,
         )
     if len(set(header)) < len(header):
         raise RefusedError(f"{path}: its first line names a column twice: {','.join(header)[:80]!r}; keep one")
-    return [(line, _table_row(path, line, header, values, required)) for line, values in lines[1:]]
+    rows = []
+    for line, values in lines[1:]:
+        if len(values) != len(header):
+            raise RefusedError(f"{path}: line {line} has {len(values)} values, the header names {len(header)} columns")
+        row = dict(zip(header, map(str.strip, values), strict=True))
+        if empty := [column for column in required if not row[column]]:
+            raise RefusedError(f"{path}: line {line} has no {empty[0]}; fill it in or delete the line")
+        rows.append((line, row))
+    return rows
 
 
 def _table_lines(path: Path) -> list[tuple[int, list[str]]]:
@@ -136,16 +145,6 @@ def _table_lines(path: Path) -> list[tuple[int, list[str]]]:
         raise RefusedError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _table_row(path: Path, line: int, header: list[str], values: list[str], required: Sequence[str]) -> dict[str, str]:
-    if len(values) != len(header):
-        raise RefusedError(f"{path}: line {line} has {len(values)} values, the header names {len(header)} columns")
-    row = dict(zip(header, (value.strip() for value in values), strict=True))
-    for column in required:
-        if not row[column]:
-            raise RefusedError(f"{path}: line {line} has no {column}; fill it in or delete the line")
-    return row
-
-
 def find_recording(folder: Path, filename: str) -> Path:
     """Return the file of that name, or, where it does not exist, one of the same stem in another format or case."""
     path = folder / filename
@@ -156,10 +155,8 @@ def find_recording(folder: Path, filename: str) -> Path:
 
 
 def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # a name that no file can have, or a folder that may not be entered
-        return False
+    """Whether there is such a file; unlike a Path's own, without an error for a folder that may not be entered."""
+    return os.path.exists(path)  # noqa: PTH110
 
 
 def whole_number(text: str) -> int | None:
