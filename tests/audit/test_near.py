@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from auricle.audit import near
-from auricle.audit.fingerprint import Fingerprint, fingerprint
-from auricle.audit.near import FingerprintIndex, Pair
+from auricle.audit.near import Fingerprint, FingerprintIndex, Pair, fingerprint
 
 Noise = Callable[[int], np.ndarray]
 

@@ -11,9 +11,8 @@ import numpy as np
 from auricle.audit.classes import folder_findings, name_findings, size_findings
 from auricle.audit.copies import Copies, copy_findings
 from auricle.audit.finding_types import Finding, FindingType, finding_types
-from auricle.audit.meter import Measures
 from auricle.audit.near import FingerprintIndex
-from auricle.audit.recording import Examined, examine, refused
+from auricle.audit.recording import examine, refused
 from auricle.audit.shortcuts import FEATURES, Shortcuts, find_shortcuts
 from auricle.data.datasets import Survey
 from auricle.data.manifest import Clip, split_groups
@@ -88,8 +87,12 @@ def audit(
             examined = refused(clip.path, answer) if isinstance(answer, RefusedError) else answer
             findings += [replace(problem, clips=(clip.name,)) for problem in examined.problems]
             index.add(examined.fingerprint)
-            if examined.measures:
-                facts[place] = _fact(examined, examined.measures)
+            if found := examined.measures:
+                facts[place] = Fact(
+                    examined.format, examined.rate_hz, examined.num_channels, examined.duration_s,
+                    round(found.level_db, 2), round(found.bandwidth_hz), f"{examined.rate_hz} {found.content}",
+                    found.level_db < SILENT_DB,
+                )  # fmt: skip
             if on_progress:
                 on_progress(place + 1, len(clips))
         contents = {place: fact.content for place, fact in facts.items() if not fact.silent}
@@ -101,16 +104,9 @@ def audit(
         *_dataset_findings(survey, facts, shortcuts),
     ]
     order = {name: place for place, name in enumerate(finding_types())}
-    once = {(found.kind, found.clips, "" if found.clips else found.reason): found for found in reversed(findings)}
-    ordered = sorted(once.values(), key=lambda found: (order[found.kind], found.clips))
+    once = {(one.kind, one.clips, "" if one.clips else one.reason): one for one in reversed(findings)}
+    ordered = sorted(once.values(), key=lambda one: (order[one.kind], one.clips))
     return Audit(survey, facts, tuple(ordered), copies, shortcuts)
-
-
-def _fact(examined: Examined, found: Measures) -> Fact:
-    return Fact(
-        examined.format, examined.rate_hz, examined.num_channels, examined.duration_s, round(found.level_db, 2),
-        round(found.bandwidth_hz), f"{examined.rate_hz} {found.content}", found.level_db < SILENT_DB,
-    )  # fmt: skip
 
 
 def _relative_findings(survey: Survey, facts: Mapping[int, Fact]) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from auricle.audit.classes import plain
 from auricle.audit.finding_types import Finding
-from auricle.audit.near import Pair, root_of
+from auricle.audit.near import Pair
 from auricle.data.manifest import Clip
 
 
@@ -43,16 +43,14 @@ def connected(sets: Iterable[Sequence[int]]) -> list[tuple[int, ...]]:
     >>> connected([(1, 2), (4, 5), (2, 3)])
     [(1, 2, 3), (4, 5)]
     """
-    leads: dict[int, int] = {}
-    for members in sets:
-        for member in members:
-            leads.setdefault(member, member)
-            roots = root_of(leads, members[0]), root_of(leads, member)
-            leads[max(roots)] = min(roots)
-    joined: defaultdict[int, list[int]] = defaultdict(list)
-    for member in sorted(leads):
-        joined[root_of(leads, member)].append(member)
-    return list(map(tuple, joined.values()))  # each by its least member, which leads it
+    from scipy.cluster.hierarchy import DisjointSet
+
+    sets = list(sets)
+    joined = DisjointSet(sorted({member for members in sets for member in members}))
+    for first, *others in sets:
+        for other in others:
+            joined.merge(first, other)
+    return [tuple(sorted(members)) for members in joined.subsets()]  # by their least members
 
 
 def copy_findings(copies: Copies, clips: Sequence[Clip], *, has_folds: bool) -> Iterator[Finding]:

@@ -99,6 +99,7 @@ class Meter:
         first = self.num_samples if self._first_sound is None else self._first_sound
         flat, at_peak, near_peak = self._flat
         root = math.sqrt(self._mono_squares / num)
+        audible = np.flatnonzero(self._power > self._power.max() * 10 ** (-BANDWIDTH_DB / 10))
         return Measures(
             num_samples=self.num_samples,
             peak=self.peak,
@@ -110,13 +111,6 @@ class Meter:
             flat_share=flat / num,
             plateau=at_peak / max(1, near_peak),
             full_share=self.num_full / num,
-            bandwidth_hz=self._bandwidth_hz(),
+            bandwidth_hz=float(audible.max(initial=0) * self.rate_hz / SPECTRUM_SAMPLES),
             content=self._hash.hexdigest(),
         )
-
-    def _bandwidth_hz(self) -> float:
-        strongest = self._power.max()
-        if strongest <= 0:
-            return 0.0
-        audible = np.flatnonzero(self._power > strongest * 10 ** (-BANDWIDTH_DB / 10))
-        return float(audible[-1] * self.rate_hz / SPECTRUM_SAMPLES)

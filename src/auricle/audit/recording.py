@@ -1,15 +1,15 @@
 """One file: what is in it, and what is wrong with it."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from auricle.audit import formats
 from auricle.audit.finding_types import Finding, finding_types
-from auricle.audit.fingerprint import MAX_S, Fingerprint, fingerprint
 from auricle.audit.meter import Measures, Meter
+from auricle.audit.near import MAX_S, Fingerprint, fingerprint
 from auricle.data.audio import SILENT_PEAK, open_recording, refusal_reason, stream_channels
 from auricle.data.containers import mp3_damage, ogg_damage
 from auricle.errors import RefusedError
@@ -84,8 +84,8 @@ def examine(path: Path) -> Examined:
             Finding("wrong-suffix", f"it is {form.upper()}; rename it to {path.stem}{formats.FORMAT_SUFFIXES[form][0]}")
         )
     if errors := [problem for problem in problems if finding_types()[problem.kind].severity == "error"]:
-        return Examined(form, found.rate_hz, found.num_channels, None, None, tuple(errors))
-    return Examined(form, found.rate_hz, found.num_channels, found.measures, found.fingerprint, tuple(problems))
+        return replace(found, measures=None, fingerprint=None, problems=tuple(errors))
+    return replace(found, problems=tuple(problems))
 
 
 def refused(path: Path, error: RefusedError, form: str = "", head: bytes = b"") -> Examined:

@@ -1,17 +1,35 @@
-"""The verbs `data list` and `data get`; `data check` has a module of its own."""
+"""The verbs `data list`, `data get` and `data check`, and how findings look in a terminal."""
+
+from __future__ import annotations
 
 import json as json_format
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auricle.cli import check
 from auricle.cli.bar import bar
-from auricle.cli.check import Root
-from auricle.cli.options import Json, required
-from auricle.errors import UsageError
+from auricle.cli.options import Json, required, say
+from auricle.errors import RefusedError, UsageError, count
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from auricle.audit.audit import Audit
+    from auricle.audit.finding_types import Finding, FindingType
+
+GroupBy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN|PATTERN", help="What comes from one source: a column, or '{fold}-{source}-*' of names."
+    ),
+]
+Root = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Where named datasets lie.")]
+NUM_NAMED = 3  # findings of a kind that are spelt out
+MAX_FOLDS = 8  # columns for them in 80 characters
+STYLES = {"error": "red", "warning": "yellow", "note": "dim"}
 
 app = typer.Typer(help="See, get and check recordings.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -61,4 +79,162 @@ def get(
     print(folder)
 
 
-app.command("check", short_help="Say what is in a dataset, what is wrong with it, and mend it.")(check.check)
+@app.command(short_help="Say what is in a dataset, what is wrong with it, and mend it.")
+def check(
+    source: Annotated[
+        str | None,
+        typer.Argument(metavar="SOURCE|DIR|CSV", help="A dataset's name, a folder or a CSV.", show_default=False),
+    ] = None,
+    root: Root = None,
+    group_by: GroupBy = None,
+    json: Json = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="PAGE", help="Write a page with all findings and their spectrograms.")
+    ] = None,
+    fix: Annotated[
+        Path | None, typer.Option(metavar="NEW.csv", help="Write a new table, mended where that is safe.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Processes that decode. [default: one a core]")
+    ] = None,
+) -> None:
+    """Decode every recording, and say what there is, what is wrong and what to do.
+
+    Exit code 3 if anything must be mended.
+    """
+    from auricle.audit.audit import audit
+    from auricle.audit.mending import mend, require_new, write_manifest
+    from auricle.data.datasets import SOURCES, survey
+
+    name = required(source, "source", SOURCES)
+    if fix:
+        require_new(fix)
+    described = survey(name, root=root, group_by=group_by)
+    with bar("{task.completed}/{task.total}") as show:
+        found = audit(described, workers=workers, on_progress=lambda done, total: show("decoding", done, total))
+    if json:
+        print(json_format.dumps(_document(found), indent=1, ensure_ascii=False))
+    else:
+        print_audit(found)
+    if html:
+        from auricle.report.check_page import write_check_page
+
+        write_check_page(html, found)
+        say(f"auricle: the page is {html}")
+    if fix:
+        mended = mend(found)
+        write_manifest(fix, mended, has_folds=described.has_folds)
+        changes = "; ".join(f"{num} {words}" for words, num in mended.done.items()) or "nothing was to be mended"
+        say(f"auricle: {fix} lists {len(mended.clips)} clips: {changes}")
+    if found.num_errors:
+        remedy = f"train on {fix}" if fix else "--fix NEW.csv writes a table without what can be left out"
+        raise RefusedError(f"{count(found.num_errors, 'finding')} must be mended; {remedy}")
+
+
+def _document(found: Audit) -> dict[str, Any]:
+    manifest = found.survey.manifest
+    paths = {clip.name: str(clip.path) for clip in manifest.clips}
+    return {
+        "source": manifest.source,
+        "clips": len(manifest.clips),
+        "whole": len(found.facts),
+        "notes": manifest.notes,
+        "counts": found.counts,
+        "errors": found.num_errors,
+        "findings": [
+            {
+                "kind": kind.name,
+                "severity": kind.severity,
+                "title": kind.title,
+                "fix": kind.fix,
+                "cases": [
+                    {"clips": finding.clips, "paths": [paths[name] for name in finding.clips], "reason": finding.reason}
+                    for finding in findings
+                ],
+            }
+            for kind, findings in found.by_kind.items()
+        ],
+        "shortcuts": asdict(found.shortcuts) if found.shortcuts else None,
+    }
+
+
+def print_audit(found: Audit) -> None:
+    """Print how many clips there are, and each kind of finding with its first findings and what to do."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.print(_counts(found))
+    for line in _facts(found):
+        console.print(line, style="dim", markup=False)
+    if not found.findings:
+        console.print("Nothing is wrong with it that could be found.", markup=False)
+    for kind, findings in found.by_kind.items():
+        console.print()
+        _print_kind(console, kind, findings)
+
+
+def _counts(found: Audit) -> Any:
+    from rich.text import Text
+
+    from auricle.cli.results import plain_table
+
+    table = plain_table()
+    folds = sorted({fold for by_fold in found.counts.values() for fold in by_fold})
+    shown = folds if found.survey.has_folds and len(folds) <= MAX_FOLDS else []
+    table.add_column("clips a fold" if shown else "clips", overflow="fold")
+    for title in (*shown, "all"):
+        table.add_column(str(title), justify="right", no_wrap=True)
+    for category, counts in found.counts.items():
+        table.add_row(Text(_visible(category)), *(str(counts[fold]) for fold in shown), str(sum(counts.values())))
+    return table
+
+
+def _facts(found: Audit) -> list[str]:
+    """Say in a few lines what the recordings are like."""
+    from collections import Counter
+
+    manifest, facts = found.survey.manifest, found.facts.values()
+    sources = f" from {len(set(manifest.groups)):,} sources" if found.survey.has_groups else ""
+    lines = [f"{len(manifest.clips):,} clips{sources}, of which {len(facts):,} are whole."]
+    if facts:
+        rates = Counter(fact.rate_hz for fact in facts).most_common(4)
+        formats = Counter(fact.format or "other" for fact in facts).most_common(4)
+        lengths = sorted(fact.duration_s for fact in facts)
+        lines.append(
+            f"They last {lengths[0]:.2f} to {lengths[-1]:.2f} s, half of them "
+            f"{lengths[len(lengths) // 2]:.2f} s or more; "
+            f"{', '.join(f'{num:,} at {rate_hz:,} Hz' for rate_hz, num in rates)}; "
+            f"{', '.join(f'{num:,} {name.upper()}' for name, num in formats)}."
+        )
+    return [*lines, *map(_visible, manifest.notes)]
+
+
+def _print_kind(console: Console, kind: FindingType, findings: tuple[Finding, ...]) -> None:
+    from rich.text import Text
+
+    head = Text.assemble((kind.severity, STYLES[kind.severity]), f"  {kind.title}", (f"  {len(findings):,}", "bold"))
+    console.print(head)
+    for finding in findings[:NUM_NAMED]:
+        _print_indented(console, _named(finding), 4)
+    if len(findings) > NUM_NAMED:
+        _print_indented(console, f"and {len(findings) - NUM_NAMED:,} more", 4, "dim")
+    _print_indented(console, f"→ {kind.fix}", 2, "dim")
+
+
+def _print_indented(console: Console, words: str, indent: int, style: str = "") -> None:
+    from rich.text import Text
+
+    for line in Text(_visible(words), style).wrap(console, console.width - indent):
+        line.rstrip()
+        console.print(Text(" " * indent) + line)
+
+
+def _named(finding: Finding) -> str:
+    more = f" and {len(finding.clips) - NUM_NAMED} more" if len(finding.clips) > NUM_NAMED else ""
+    names = f"{', '.join(finding.clips[:NUM_NAMED])}{more}"
+    return f"{names}: {finding.reason}" if names else finding.reason
+
+
+def _visible(words: str) -> str:
+    """Return words that cannot move the cursor or turn a line around."""
+    return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in words)
