@@ -97,12 +97,7 @@ def _folds(clips: dict[int, Clip], groups: dict[str, str]) -> dict[str, int]:
 
 
 def write_manifest(path: Path, mended: Mended, *, has_folds: bool) -> None:
-    """Write the clips as a CSV that auricle reads; names are relative to its folder.
-
-    Raises:
-        UsageError: there is such a file, or its name does not end in .csv.
-        MachineError: the disk refuses.
-    """
+    """Write the clips as a CSV that auricle reads, names relative to its folder; errors as in `require_new`."""
     require_new(path)
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -114,11 +109,7 @@ def write_manifest(path: Path, mended: Mended, *, has_folds: bool) -> None:
 
 
 def require_new(path: Path) -> None:
-    """Check that a manifest may be written there.
-
-    Raises:
-        UsageError: there is such a file, or its name does not end in .csv.
-    """
+    """Raise a `UsageError` where a manifest is already, or where the name of one does not end in .csv."""
     if path.suffix.lower() != ".csv":
         raise UsageError(f"--fix writes a table and takes a name that ends in .csv, not {str(path)!r}")
     if path.exists():

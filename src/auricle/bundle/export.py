@@ -114,11 +114,7 @@ def _study_of(cell: Cell) -> StudyFolder:
 
 
 def read_cell(cell: Cell) -> tuple[Preset, Predictions]:
-    """Return the preset and the predictions of a finished cell.
-
-    Raises:
-        RefusedError: a file of the cell is damaged.
-    """
+    """Return the preset and the predictions of a finished cell; a `RefusedError` names a file that is damaged."""
     runs.read_metrics(cell, cell.config, cell.predictions, cell.weights)
     try:
         text = cell.config.read_text(encoding="utf-8")

@@ -36,11 +36,7 @@ def open_session(content: bytes, *, threads: int | None = None, **options: Any) 
 
 
 class Network:
-    """Frames to logits.
-
-    Raises:
-        RefusedError: it cannot be opened, or does not answer one window of silence as the bundle promises.
-    """
+    """Frames to logits; a `RefusedError` where it does not answer one window of silence as the bundle promises."""
 
     def __init__(
         self, content: bytes, path: Path, *, window_shape: tuple[int, int], num_classes: int, threads: int | None = 1

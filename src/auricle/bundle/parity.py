@@ -6,10 +6,9 @@ import numpy as np
 import torch
 
 from auricle.bundle.description import STANDALONE
-from auricle.bundle.model import BundleModel
+from auricle.bundle.model import BundleModel, Windowing
 from auricle.bundle.network import open_session
 from auricle.bundle.reading import Bundle
-from auricle.bundle.windows import Windowing
 from auricle.config import Preset
 from auricle.errors import RefusedError
 from auricle.model.classifier import Classifier as TorchClassifier
@@ -26,9 +25,7 @@ KINDS = ("silence", "noise", "faint noise", "clipping", "tone", "click")
 def check_parity(network: TorchClassifier, preset: Preset, bundle: Bundle, *, num_sounds: int = NUM_SOUNDS) -> None:
     """Compare PyTorch with model.onnx, and with what `BundleModel` (and so `Classifier.predict`) makes of network.onnx.
 
-    Raises:
-        RefusedError: a probability differs by more than 1e-4, or another class wins by more than that; the
-            message says on which sound.
+    A `RefusedError` names a sound on which a probability, or that of another winner, differs by more than 1e-4.
     """
     standalone = open_session((bundle.folder / STANDALONE).read_bytes())
     model = BundleModel(bundle)

@@ -25,7 +25,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from auricle.bundle.description import Description
-from auricle.bundle.windows import Windowing
+from auricle.bundle.model import Windowing
 from auricle.model.frames import FrameMaker
 
 OPSET = 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 import sys
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -191,8 +192,6 @@ def _counts(found: Audit) -> Any:
 
 def _facts(found: Audit) -> list[str]:
     """Say in a few lines what the recordings are like."""
-    from collections import Counter
-
     manifest, facts = found.survey.manifest, found.facts.values()
     sources = f" from {len(set(manifest.groups)):,} sources" if found.survey.has_groups else ""
     lines = [f"{len(manifest.clips):,} clips{sources}, of which {len(facts):,} are whole."]

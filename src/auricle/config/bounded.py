@@ -14,22 +14,13 @@ _ERRORS = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, A
 
 
 def read_bounded(path: Path) -> str:
-    """Read no more of a file than a configuration may have, and a byte.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is not UTF-8.
-    """
+    """Read no more of a file than a configuration may have, and a byte; a `ValueError` where it is not UTF-8."""
     with path.open("rb") as file:
         return file.read(MAX_YAML_BYTES + 1).decode()
 
 
 def load_yaml(text: str) -> Any:
-    """Read YAML; an alias counts as often as it is used.
-
-    Raises:
-        ValueError: not such YAML; the message says why, in one line.
-    """
+    """Read YAML, an alias as often as it is used; a `ValueError` says in one line why it is not such YAML."""
     if len(text) > MAX_YAML_BYTES:
         raise ValueError(f"longer than {MAX_YAML_BYTES} characters")
     try:

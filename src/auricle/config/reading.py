@@ -157,10 +157,8 @@ def load_preset(
 ) -> Preset:
     """Read a preset by name, or by the path of a YAML file, with `section.field: value` laid over it.
 
-    `beside` are presets that a study spells out, by name; one may extend another.
-
-    Raises:
-        UsageError: no such preset or field, or a value out of range.
+    `beside` are presets that a study spells out, by name; one may extend another. A `UsageError` names a preset or a
+    field that does not exist, or a value out of range; so do those of `load_study`, `load_section` and `revalidated`.
     """
     content = _resolved(name, beside or {})
     strangers = [field for field in overrides or {} if field.startswith("encoder.")]
@@ -170,11 +168,7 @@ def load_preset(
 
 
 def load_study(name: str) -> StudyConfig:
-    """Read a study by name, or by the path of a YAML file.
-
-    Raises:
-        UsageError: no such study or field, or a value out of range.
-    """
+    """Read a study by name, or by the path of a YAML file."""
     study = load_section(StudyConfig, "study", name, *STUDIES)
     if strangers := [model for model in study.only if model not in study.models]:
         raise choices(f"model of study {name} to limit", strangers[0], list(study.models))
@@ -185,9 +179,6 @@ def load_section(kind: type[SomeSection], word: str, name: str, package: str, fo
     """Read a section by the name of a YAML file in a folder of the package, or by path; its `name` defaults to that.
 
     `word` is what people call it, such as "space".
-
-    Raises:
-        UsageError: no such file or field, or a value out of range.
     """
     content, stem = _find_yaml(name, word, package, folder)
     content.setdefault("name", stem)
@@ -195,11 +186,7 @@ def load_section(kind: type[SomeSection], word: str, name: str, package: str, fo
 
 
 def revalidated(section: SomeSection, **changes: Any) -> SomeSection:
-    """Return a copy of a section with some fields changed, checked like new.
-
-    Raises:
-        UsageError: a value out of range.
-    """
+    """Return a copy of a section with some fields changed, checked like new."""
     return _validated(type(section), {**section.model_dump(), **changes}, type(section).__name__)
 
 
@@ -209,9 +196,5 @@ def to_yaml(section: Section) -> str:
 
 
 def preset_from_yaml(text: str, where: str) -> Preset:
-    """Read what `to_yaml` wrote.
-
-    Raises:
-        UsageError: not a preset; `where` names it in the message.
-    """
+    """Read what `to_yaml` wrote; `where` names it in the `UsageError` where it is no preset."""
     return _validated(Preset, _read_yaml(text, where), where)

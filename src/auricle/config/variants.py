@@ -5,10 +5,7 @@
     @OPTIMIZERS.of("adam")
     def build_adam(...)
 
-    OPTIMIZERS[config.optimizer](...)
-
-The variants of a table stand in its module. A program that is handed in copies those that its study chooses, and no
-others (`handin.assemble`).
+They stand in the module of their table. A program that is handed in copies those that its study chooses, and no others.
 """
 
 from collections.abc import Callable
@@ -20,7 +17,7 @@ Variant = TypeVar("Variant", bound=Callable[..., Any])
 class Variants(dict[Any, Callable[..., Any]]):
     """The functions or classes that a field of the configuration chooses from, by its value.
 
-    The field is dotted, `training.optimizer`; of a section, `augmentation`, values are the names of fields that are on.
+    Of a section, `augmentation`, the values are the names of fields that are on.
     """
 
     def __init__(self, field: str) -> None:

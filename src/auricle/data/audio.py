@@ -65,13 +65,9 @@ def at_rate(mono: np.ndarray, rate_hz: int, *, sample_rate_hz: int, duration_s: 
 
 
 def read_mono(path: Path, *, limit_s: float | None = None) -> tuple[np.ndarray, int]:
-    """Decode a recording to its end at its own rate, and return at most `limit_s` (and a second) of it.
+    """Decode a recording to its end at its own rate, and return at most `limit_s` (and a second) of it, and the rate.
 
-    Returns:
-        float32 of shape (T,), T >= 1, the mean of the channels; and the rate in Hz.
-
-    Raises:
-        RefusedError: as in `load_waveform`.
+    The mean of the channels, float32 (T,), T >= 1; errors as in `load_waveform`.
     """
     with _decoder(path) as sound:
         limit = MAX_FRAMES if limit_s is None else math.ceil((limit_s + _MARGIN_S) * sound.rate_hz)
@@ -81,52 +77,34 @@ def read_mono(path: Path, *, limit_s: float | None = None) -> tuple[np.ndarray, 
             if num_read < limit:
                 kept.append(frames[: limit - num_read].mean(axis=1))
             num_read += len(frames)
-        if reason := sound.damage(num_read):
-            raise RefusedError(f"{path}: {reason}")
         return np.concatenate(kept), sound.rate_hz
 
 
 def stream_mono(path: Path) -> Iterator[tuple[int, np.ndarray]]:
-    """Decode a recording of any length block by block, in bounded memory.
+    """Decode a recording of at most a week block by block, in bounded memory; that it is cut off shows at its end only.
 
-    Yields:
-        The rate in Hz, and the next samples: float32 (T,), T >= 1, the mean of the channels.
-
-    Raises:
-        RefusedError: as in `load_waveform`, but of a week at most; that a file is cut off shows at its end only.
+    Yields the rate, and the next samples: the mean of the channels, float32 (T,), T >= 1. Errors: `load_waveform`.
     """
     for rate_hz, frames in _stream(path, MAX_STREAM_BYTES, MAX_STREAM_S, _STREAM_SAMPLES):
         yield rate_hz, frames[:, 0].copy() if frames.shape[1] == 1 else frames.mean(axis=1)
 
 
 def stream_channels(path: Path) -> Iterator[tuple[int, np.ndarray]]:
-    """Decode a recording block by block, its channels as they are.
+    """Decode a recording block by block, its channels as they are; that it is cut off shows at its end only.
 
-    Yields:
-        The rate in Hz, and the next samples: float32 (T, channels), T >= 1, a view that the next one may overwrite.
-
-    Raises:
-        RefusedError: as in `load_waveform`; that a file is cut off shows at its end only.
+    Yields the rate, and the next samples: float32 (T, channels), T >= 1, a view that the next one may overwrite.
     """
     yield from _stream(path, MAX_FILE_BYTES, MAX_DURATION_S, _BLOCK_SAMPLES)
 
 
 def _stream(path: Path, max_bytes: int, max_s: int, block_samples: int) -> Iterator[tuple[int, np.ndarray]]:
     with _decoder(path, max_bytes=max_bytes, max_s=max_s) as sound:
-        num_read = 0
         for frames in _blocks(path, sound, block_samples, max_s):
-            num_read += len(frames)
             yield sound.rate_hz, frames
-        if reason := sound.damage(num_read):
-            raise RefusedError(f"{path}: {reason}")
 
 
 def header_duration_s(path: Path) -> float:
-    """Return how long a recording says it is, in seconds, without decoding it; one that says nothing is decoded.
-
-    Raises:
-        RefusedError: the header cannot be read or is absurd.
-    """
+    """Return how long a recording says it is, without decoding it; one that says nothing is decoded."""
     with _decoder(path) as sound:
         if sound.num_frames is not None:
             return sound.num_frames / sound.rate_hz
@@ -136,8 +114,7 @@ def header_duration_s(path: Path) -> float:
 def open_recording(path: Path, *, max_bytes: int = MAX_FILE_BYTES) -> BufferedReader:
     """Open a file to read its bytes; a pipe, a device or a folder is never opened.
 
-    Raises:
-        RefusedError: no such file, no ordinary file, empty, too large, or not ours to read.
+    A `RefusedError` where there is no such file, no ordinary one, or one that is empty, too large or not ours to read.
     """
     try:
         status = path.stat()
@@ -185,7 +162,7 @@ def _longest(max_s: int) -> str:
 
 
 def _blocks(path: Path, sound: OpenRecording, num_samples: int, max_s: int) -> Iterator[np.ndarray]:
-    """Yield what is decoded, (T, channels) each, which the next may overwrite; no more than the limit of its length."""
+    """Yield what is decoded, (T, channels) each, which the next may overwrite; refuse what is damaged or too long."""
     num_read = 0
     for frames in sound.blocks(num_samples):
         peak = float(np.abs(frames).max())
@@ -199,6 +176,8 @@ def _blocks(path: Path, sound: OpenRecording, num_samples: int, max_s: int) -> I
         yield frames
     if not num_read:
         raise RefusedError(f"{path}: holds no sound (0 of {sound.num_frames} frames could be decoded)")
+    if reason := sound.damage(num_read):
+        raise RefusedError(f"{path}: {reason}")
 
 
 def refusal_reason(path: Path, error: Exception) -> str:

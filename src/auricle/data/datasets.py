@@ -128,11 +128,8 @@ def find_dataset(name: str, root: Path | None = None) -> Path | None:
 
     `root` is the only place to look in, itself and below. None: `$AURICLE_DATA`, then the user's cache.
     """
-    if root is not None:
-        roots = [root]
-    else:
-        given = os.environ.get("AURICLE_DATA")
-        roots = [*([Path(given).expanduser()] if given else []), cache_folder() / "datasets"]
+    given = os.environ.get("AURICLE_DATA")
+    roots = [root] if root else [*([Path(given).expanduser()] if given else []), cache_folder() / "datasets"]
     places = [place for start in roots for place in (start, *(start / folder for folder in _FOLDERS[name]))]
     # os.path, unlike pathlib, says no where a folder on the way may not be entered
     return next((place for place in places if os.path.isfile(place / LAYOUTS[name].table)), None)  # noqa: PTH113

@@ -76,11 +76,7 @@ class SoundFile:
 
 @contextlib.contextmanager
 def open_sound(path: Path, file: BufferedReader) -> Iterator[SoundFile]:
-    """Open a recording for libsndfile, whose errors become refusals, here and inside the block.
-
-    Raises:
-        RefusedError: libsndfile cannot read it.
-    """
+    """Open a recording for libsndfile, whose errors become a `RefusedError`, here and inside the block."""
     try:
         with soundfile.SoundFile(path) as sound:
             yield SoundFile(file, sound)
@@ -148,12 +144,9 @@ class Media:
 
 @contextlib.contextmanager
 def open_media(path: Path, file: BufferedReader) -> Iterator[Media]:
-    """Open a recording for FFmpeg, whose errors become refusals, here and inside the block.
+    """Open a recording for FFmpeg, whose errors become a `RefusedError`, here and inside the block.
 
-    FFmpeg gets nothing to read but the open file.
-
-    Raises:
-        RefusedError: PyAV is not installed, FFmpeg cannot read the file, or it has no soundtrack.
+    FFmpeg gets nothing to read but the open file. Without PyAV or a soundtrack the recording is refused too.
     """
     suffix = path.suffix.lower()
     try:

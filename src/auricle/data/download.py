@@ -64,11 +64,7 @@ DOWNLOADABLE = {"esc10": "esc50", "esc50": "esc50", "urbansound8k": "urbansound8
 
 
 def archive_of(source: str) -> Archive:
-    """Return what `get` would download.
-
-    Raises:
-        UsageError: nothing to download has that name.
-    """
+    """Return what `get` would download; a `UsageError` lists what can be."""
     if source not in DOWNLOADABLE:
         raise choices("dataset to download", source, list(DOWNLOADABLE))
     return ARCHIVES[DOWNLOADABLE[source]]
@@ -161,11 +157,8 @@ def _unpacked(archive: Archive, packed: Path, to: Path, report: DownloadProgress
 def unpack(archive: Path, folder: Path, on_progress: Callable[[int, int | None], None]) -> None:
     """Unpack an archive into a folder; checksums are verified on the way.
 
-    `on_progress` is called after each file with the bytes unpacked and those in all, None where that is not known.
-
-    Raises:
-        RefusedError: no such archive, damaged, too large, or with a link or a path that leaves the folder.
-        OSError: the disk refuses.
+    `on_progress` is called after each file with the bytes unpacked and those in all, None where that is not known. A
+    `RefusedError` where it is none, damaged, too large, or holds a link or a path that leaves the folder.
     """
     try:
         files = _zip_files if zipfile.is_zipfile(archive) else _tar_files

@@ -39,8 +39,7 @@ def find_judgements(source: str, root: Path | None = None) -> Path | None:
 def read_judgements(table: Path, categories: Mapping[str, str]) -> list[Judgement]:
     """Read what people heard in the clips of a manifest, given clip to category; lines on other clips are left out.
 
-    Raises:
-        RefusedError: the table cannot be read, a count is no whole number from 1 on, or a clip is of another class.
+    A `RefusedError` where it cannot be read, a count is no whole number from 1 on, or a clip is of another class.
     """
     judgements = []
     for line, row in read_table(table, ("filename", "category", "heard_as", "count")):

@@ -19,6 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import connection as channels
 from pathlib import Path
 from types import ModuleType
@@ -73,12 +74,7 @@ def in_processes(
 
 
 def in_process(function: Callable[[Path], Result], path: Path) -> Result:
-    """Return function(path), called in a process of its own.
-
-    Raises:
-        RefusedError: the file is refused, or what it did to the process.
-        MachineError: no process can be started.
-    """
+    """Return function(path), called in a process of its own; what the file did to that refuses it."""
     (result,) = in_processes(function, [path])
     if isinstance(result, RefusedError):
         raise result
@@ -129,18 +125,18 @@ def _without_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
+@dataclass
 class _Pool(Generic[Result]):
     """The processes, the files that wait, and the results that wait for their turn."""
 
-    def __init__(
-        self, function: Callable[[Path], Result], paths: Sequence[Path], time_limit_s: float, memory_limit_bytes: int
-    ) -> None:
-        self.function = function
-        self.paths = paths
-        self.time_limit_s = time_limit_s
-        self.memory_limit_bytes = memory_limit_bytes
+    function: Callable[[Path], Result]
+    paths: Sequence[Path]
+    time_limit_s: float
+    memory_limit_bytes: int
+
+    def __post_init__(self) -> None:
         self.processes: list[_Process] = []
-        self.waiting = deque(range(len(paths)))
+        self.waiting = deque(range(len(self.paths)))
         self.found: dict[int, Result | RefusedError] = {}
 
     def results(self, num_processes: int) -> Iterator[Result | RefusedError]:

@@ -18,11 +18,7 @@ MAX_TABLE_BYTES = 2**28
 
 
 def esc50_clips(folder: Path, *, only_esc10: bool = False, group_column: str = ESC50_GROUP) -> list[Clip]:
-    """Read a dataset in ESC-50's layout: `meta/esc50.csv`, `audio/`; the group is the source recording, or a column.
-
-    Raises:
-        RefusedError: the table cannot be read or lacks a column.
-    """
+    """Read ESC-50's layout: `meta/esc50.csv`, `audio/`; the group is the source recording, or a column."""
     table = folder / ESC50_TABLE
     clips = []
     for line, row in read_table(table, ("filename", "fold", "category", "esc10", group_column)):
@@ -34,11 +30,7 @@ def esc50_clips(folder: Path, *, only_esc10: bool = False, group_column: str = E
 
 
 def urbansound8k_clips(folder: Path, *, group_column: str = URBANSOUND8K_GROUP) -> list[Clip]:
-    """Read UrbanSound8K: `metadata/UrbanSound8K.csv`, `audio/fold1` to `fold10`; the group is the Freesound id.
-
-    Raises:
-        RefusedError: the table cannot be read or lacks a column.
-    """
+    """Read UrbanSound8K: `metadata/UrbanSound8K.csv`, `audio/fold1` to `fold10`; the group is the Freesound id."""
     table = folder / URBANSOUND8K_TABLE
     clips = []
     for line, row in read_table(table, ("slice_file_name", "fsID", "fold", "class", group_column)):
@@ -68,14 +60,11 @@ def own_clips(
     """Read a person's CSV: `filename,category`, optionally `fold` and `group`; names are relative to the CSV.
 
     `group_column` says what belongs together and must be there; None: `group`, if that is there. `may_miss`: files need
-    not exist.
+    not exist. Errors: `read_table`.
 
     Returns:
         The clips (fold 0 where none is given; a clip without a group is its own), whether folds are given, and the
         column that gives groups, if one does.
-
-    Raises:
-        RefusedError: the table cannot be read, lacks a column or a value, or names a file that does not exist.
     """
     rows = read_table(table, ("filename", "category"))
     columns = rows[0][1].keys() if rows else ()
@@ -100,14 +89,9 @@ def own_clips(
 
 
 def read_table(path: Path, required: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """Read a CSV file in UTF-8 with a header.
+    """Read a CSV file in UTF-8 with a header: of each row its last line's number, and its stripped values by column.
 
-    Returns:
-        For each row the number of its last line, and its values by column, without blanks around them. Values of the
-        required columns are not empty.
-
-    Raises:
-        RefusedError: it cannot be read, a column is missing, or a row has an empty value or too many or too few.
+    A `RefusedError` where it cannot be read, a required column is missing or empty, or a row is too long or short.
     """
     lines = _table_lines(path)
     header = [column.strip() for column in (lines[0][1] if lines else [])]

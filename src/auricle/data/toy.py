@@ -145,11 +145,7 @@ def make_clip(category: str, source: int, take: int) -> np.ndarray:
 
 
 def toy_folder() -> Path:
-    """Return the folder of the toy set, in ESC-50's layout, made in the user's cache where it is not there.
-
-    Raises:
-        MachineError: the cache cannot be written.
-    """
+    """Return the folder of the toy set, in ESC-50's layout, made in the user's cache where it is not there."""
     folder = cache_folder() / f"toy-{VERSION}"
     with machine_errors(folder):
         if not (folder / ESC50_TABLE).is_file():

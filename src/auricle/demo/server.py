@@ -71,8 +71,7 @@ def warm_up(shown: Sequence[Shown]) -> None:
 def load_upload(path: Path) -> tuple[np.ndarray, int]:
     """Read an upload at its own rate: float32 mono of shape (T,), T >= 1, and Hz.
 
-    Raises:
-        RefusedError: not a sound, cut off, silent, or above the limits of size and duration.
+    A `RefusedError` where it is not a sound, cut off, silent, or above the limits of size and duration.
     """
     size_mb = path.stat().st_size / 1e6 if path.exists() else 0.0
     if size_mb > MAX_UPLOAD_MB:
@@ -145,11 +144,7 @@ class HomeOnly:
 
 
 def free_port(host: str, port: int) -> int:
-    """Return the port, or any free one for 0.
-
-    Raises:
-        MachineError: it is in use, or the host is no address of this machine.
-    """
+    """Return the port, or any free one for 0; a `MachineError` where it cannot be had."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -164,11 +159,7 @@ def free_port(host: str, port: int) -> int:
 
 @contextlib.contextmanager
 def serving(blocks: gradio.Blocks, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
-    """Serve the page for as long as the block runs, and give its address.
-
-    Raises:
-        MachineError: the port is in use.
-    """
+    """Serve the page for as long as the block runs, and give its address; a `MachineError` where the port is in use."""
     from starlette.middleware import Middleware
 
     port = free_port(host, port)

@@ -37,10 +37,7 @@ def load_models(paths: Sequence[Path], scratch: Path, say: Callable[[str], objec
     """Load the models of bundles and studies, in the order given; in a study each model in the colour of its report.
 
     Of a study one finished cell a model is exported if need be, into `scratch` where its folder cannot take that; `say`
-    is told what is done where it takes a while.
-
-    Raises:
-        RefusedError: a folder is neither, a bundle is refused, or a study has no finished cell.
+    is told what is done where it takes a while. A `RefusedError` where a folder is neither, or has no finished cell.
     """
     from auricle.predict.classifier import Classifier
 

@@ -80,8 +80,7 @@ def _size_and_time(path: Path) -> list[int]:
 def list_recordings(paths: Sequence[Path]) -> list[Path]:
     """Return the recordings that paths name: files as they are, folders with all sounds below them, each once.
 
-    Raises:
-        RefusedError: a folder holds none.
+    A `RefusedError` for a folder that holds none.
     """
     found: dict[Path, None] = {}
     for path in paths:

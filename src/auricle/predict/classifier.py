@@ -54,11 +54,7 @@ class Classifier:
 
     @classmethod
     def load(cls, path: Path | str, *, threads: int | None = 1) -> Classifier:
-        """Open the folder that `auricle export` made; `threads` None: one a core.
-
-        Raises:
-            RefusedError: no bundle, or a damaged or dangerous one.
-        """
+        """Open the folder that `auricle export` made; errors as in `load_bundle`. `threads` None: one a core."""
         return cls(load_bundle(Path(path)), threads=threads)
 
     def predict(self, waveform: np.ndarray, rate_hz: int) -> Prediction:

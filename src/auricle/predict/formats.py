@@ -125,9 +125,5 @@ def _one_line(text: str) -> str:
 
 
 def write_recordings(path: Path, recordings: Sequence[LabelledRecording], format: str, *, top: int = 1) -> None:
-    """Write a file in one of `FORMATS`, whole or not at all.
-
-    Raises:
-        MachineError: the disk refuses.
-    """
+    """Write a file in one of `FORMATS`, whole or not at all."""
     write_bytes(path, FORMATS[format](recordings, top=top).encode("utf-8", "surrogatepass"))  # of names not in UTF-8

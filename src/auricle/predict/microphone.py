@@ -17,8 +17,7 @@ def listen(
 ) -> Iterator[tuple[float, Prediction]]:
     """Yield the time since the start in seconds and what was heard in the last window, once a hop, without end.
 
-    Raises:
-        MachineError: no package `sounddevice`, no PortAudio, no such device, or it went away.
+    A `MachineError` where there is no package `sounddevice`, no PortAudio, no such device, or it went away.
     """
     try:
         import sounddevice

@@ -13,8 +13,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from auricle.bundle.model import Windowing
 from auricle.bundle.network import WINDOWS_AT_ONCE
-from auricle.bundle.windows import Windowing
 from auricle.data.audio import stream_mono
 from auricle.errors import RefusedError
 from auricle.predict.classifier import Classifier
@@ -43,10 +43,7 @@ def predict_windows(
 ) -> WindowProbabilities:
     """Run a model over a recording of any rate and number of channels; `hop_s` None: as the model was scored.
 
-    `on_progress` is told how many seconds have been heard.
-
-    Raises:
-        RefusedError: the recording cannot be read, or is silent; the message says why.
+    `on_progress` is told how many seconds have been heard. A `RefusedError` says why it cannot be read, or is silent.
     """
     model, rate_hz = classifier.model, classifier.sample_rate_hz
     windowing = Windowing.of(model.bundle.description.audio, model.maker.frames_per_s, hop_s)
