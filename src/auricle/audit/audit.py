@@ -31,7 +31,7 @@ class Fact:
 
     format: str
     rate_hz: int
-    num_channels: int
+
     duration_s: float
     level_db: float
     bandwidth_hz: float
@@ -89,7 +89,7 @@ def audit(
             index.add(examined.fingerprint)
             if found := examined.measures:
                 facts[place] = Fact(
-                    examined.format, examined.rate_hz, examined.num_channels, examined.duration_s,
+                    examined.format, examined.rate_hz, examined.duration_s,
                     round(found.level_db, 2), round(found.bandwidth_hz), f"{examined.rate_hz} {found.content}",
                     found.level_db < SILENT_DB,
                 )  # fmt: skip

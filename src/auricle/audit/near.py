@@ -18,7 +18,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import IO
 
 import numpy as np
@@ -50,10 +49,7 @@ class Fingerprint:
 
 
 def fingerprint(mono: np.ndarray, rate_hz: int) -> Fingerprint:
-    """Return the fingerprint of a recording's first 30 s, float32 (T,), padded to two frames if it is shorter.
-
-    F = (T' - 4096) // 128 words for T' samples at 8 kHz.
-    """
+    """Return the F = (T' - 4096) // 128 words of a recording's first 30 s: T' samples at 8 kHz, two frames at least."""
     mono = mono[: round(MAX_S * rate_hz)]
     if rate_hz != RATE_HZ:
         mono = soxr.resample(mono, rate_hz, RATE_HZ, quality="LQ")
@@ -106,9 +102,7 @@ class FingerprintIndex:
         self._num_pending = 0
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for file in (*self._bins, self._words):
             file.close()
         self._folder.cleanup()

@@ -50,7 +50,7 @@ class Examined:
 
     format: str  # of its bytes, "" where they are of none that is known
     rate_hz: int  # 0 where it cannot be decoded
-    num_channels: int  # likewise
+
     measures: Measures | None  # of its samples; None where it is not whole
     fingerprint: Fingerprint | None  # likewise, and where it is silent
     problems: tuple[Finding, ...]  # in the order in which they were found
@@ -89,7 +89,7 @@ def examine(path: Path) -> Examined:
 
 
 def refused(path: Path, error: RefusedError, form: str = "", head: bytes = b"") -> Examined:
-    """Return what is known of a file, of a form or none, that `data.audio` or the process that decoded it refused."""
+    """Return what is known of a file that `data.audio`, or the process that decoded it, refused."""
     reason = refusal_reason(path, error)
     kind = _kind_of(reason)
     if kind in ("damaged", "undecodable") and head and not form:
@@ -102,7 +102,7 @@ def refused(path: Path, error: RefusedError, form: str = "", head: bytes = b"") 
         kind, reason = "forged-header", words
     elif kind == "undecodable" and form == "flac":  # a format without codecs that a decoder may lack
         kind, reason = "damaged", f"damaged or cut off: {reason}"
-    return Examined(form, 0, 0, None, None, (Finding(kind, reason),))
+    return Examined(form, 0, None, None, (Finding(kind, reason),))
 
 
 def _kind_of(reason: str) -> str:
@@ -114,11 +114,10 @@ def _decoded(path: Path, form: str, head: bytes) -> Examined:
     hasher = checksum.hasher() if checksum else None
     meter: Meter | None = None
     kept: list[np.ndarray] = []
-    num_kept = rate_hz = num_channels = 0
+    num_kept = rate_hz = 0
     for rate_hz, frames in stream_channels(path):
         meter = meter or Meter(rate_hz)
-        num_channels = frames.shape[1]
-        mono = frames[:, 0] if num_channels == 1 else frames.mean(axis=1)
+        mono = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1)
         meter.add(frames, mono)
         if hasher and checksum:
             hasher.update(checksum.samples(frames))
@@ -131,7 +130,7 @@ def _decoded(path: Path, form: str, head: bytes) -> Examined:
     if hasher and checksum and hasher.digest() != checksum.md5:
         problems.insert(0, Finding("damaged", "its samples do not match their checksum"))
     sound = fingerprint(np.concatenate(kept), rate_hz) if measures.peak >= SILENT_PEAK else None
-    return Examined(form, rate_hz, num_channels, measures, sound, tuple(problems))
+    return Examined(form, rate_hz, measures, sound, tuple(problems))
 
 
 def _problems(found: Measures, rate_hz: int) -> list[Finding]:

@@ -70,11 +70,7 @@ class Windowing:
         return np.round(np.arange(num) * self.hop_s, 6)
 
     def cut(self, frames: np.ndarray, num: int, *, first: int = 0) -> np.ndarray:
-        """Cut windows from frames that begin with window `first`; what lies beyond them is zero.
-
-        Returns:
-            (T, bands) -> (num, bands, window_frames), contiguous.
-        """
+        """Cut windows from frames that begin with window `first`, (T, bands) -> (num, bands, frames), zero beyond."""
         windows = np.zeros((num, frames.shape[1], self.window_frames), np.float32)
         origin = self.start_frame(first)
         for index in range(num):

@@ -84,11 +84,9 @@ def settings(preset: Preset) -> tuple[Setting, ...]:
     >>> values["windows"], values["feature_frame_mask"]
     ('all that score a clip', 'up to 20 frames')
     """
-    found: list[Setting] = []
-    for name, section_field in Preset.model_fields.items():
-        if kind := section_within(section_field.annotation):
-            found += _section_settings(name, kind, getattr(preset, name), preset)
-    return tuple(found)
+    kinds = {name: section_within(info.annotation) for name, info in Preset.model_fields.items()}
+    found = [_section_settings(name, kind, getattr(preset, name), preset) for name, kind in kinds.items() if kind]
+    return tuple(itertools.chain.from_iterable(found))
 
 
 def _section_settings(name: str, kind: type[Section], section: Section | None, preset: Preset) -> Iterator[Setting]:
@@ -106,7 +104,13 @@ def _setting(section: str, key: str, info: FieldInfo, values: Iterable[tuple[Any
     shown, applies = shown_settings()[f"{section}.{key}"], APPLIES.get(f"{section}.{key}", lambda of: True)
     written = [_written(value, shown) if applies(of) else ABSENT for value, of in values]
     value = " / ".join(_runs(written)) or ABSENT
-    description = "; ".join([info.description or "", *filter(None, [_limits(info)])])
+    limits = ", ".join(
+        f"{words} {limit:g}"
+        for constraint in info.metadata
+        for name, words in LIMITS.items()
+        if (limit := getattr(constraint, name, None)) is not None
+    )
+    description = "; ".join([info.description or "", *([limits] if limits else [])])
     return Setting(section, key, shown.label, value, description, applies=any(one != ABSENT for one in written))
 
 
@@ -139,14 +143,3 @@ def _written(value: Any, shown: Shown) -> str:
     return shown.form.format(
         f"{value:g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
     )
-
-
-def _limits(info: FieldInfo) -> str:
-    """Return the range that a field allows, such as "at least 0, below 1"."""
-    found = [
-        f"{words} {limit:g}"
-        for constraint in info.metadata
-        for name, words in LIMITS.items()
-        if (limit := getattr(constraint, name, None)) is not None
-    ]
-    return ", ".join(found)

@@ -39,9 +39,8 @@ OpenRecording = SoundFile | Media
 def load_waveform(path: Path, *, sample_rate_hz: int, duration_s: float | None) -> np.ndarray:
     """Read a recording as mono at a rate (soxr, quality HQ), cut or padded with zeros to a length; None keeps it.
 
-    Returns:
-        float32, finite, shape (T,); T = round(duration_s * sample_rate_hz) where a duration is given.
-        Channels are averaged; full scale is 1, and nothing is clipped or normalised.
+    float32, finite, (T,), T = round(duration_s * sample_rate_hz) where a duration is given; channels are averaged, full
+    scale is 1, and nothing is clipped or normalised.
 
     Raises:
         RefusedError: missing, empty, undecodable, cut off, not finite, or beyond the limits of this module.

@@ -11,14 +11,11 @@ _SETS = {"train", "training", "val", "valid", "validation", "dev", "test", "test
 
 
 def class_folder_clips(root: Path) -> tuple[list[Clip], list[str]]:
-    """Find the recordings under each class folder.
+    """Find the recordings under each class folder, sorted by name (the path below the root); count what is ignored.
 
-    Hidden files, files that are no audio and recordings outside a class folder are ignored. A linked folder is
-    followed, but no folder is read twice.
-
-    Returns:
-        Clips sorted by name (the path below the root), fold 0, each its own group; and a sentence that counts what
-        was ignored, if anything was.
+    Ignored are hidden files, files that are no audio and recordings outside a class folder; the sentence that counts
+    them is absent if nothing was. A linked folder is followed, but no folder is read twice. Every clip has fold 0 and
+    is its own group.
 
     Raises:
         RefusedError: no recordings, a folder that cannot be listed, a name that is not UTF-8, or folders named like

@@ -95,11 +95,7 @@ class Survey:
 def survey(source: str, *, root: Path | None = None, group_by: str | None = None) -> Survey:
     """Describe a dataset to look at it, whether or not it can be trained on: files may be missing, classes too small.
 
-    The arguments are those of `load_manifest`.
-
-    Raises:
-        UsageError: no such source or pattern.
-        RefusedError: the dataset is not there, or its table or folders cannot be read.
+    Arguments and errors are those of `load_manifest`.
     """
     return Survey(*_described(source, root, 0.0, group_by, may_miss=True))
 

@@ -91,9 +91,6 @@ def build_demo(shown: Sequence[Shown], examples: Sequence[Example], folder: Path
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import gradio
 
-    def respond(upload: str | None) -> Iterator[str]:
-        yield from answer(shown, upload)
-
     with gradio.Blocks(title="auricle", analytics_enabled=False, delete_cache=(60, KEPT_S)) as blocks:
         gradio.HTML(page.render("introduction", shown, MAX_UPLOAD_MB, MAX_UPLOAD_S, is_local))
         with gradio.Row():
@@ -111,8 +108,8 @@ def build_demo(shown: Sequence[Shown], examples: Sequence[Example], folder: Path
                     )  # fmt: skip
         answers = gradio.HTML(page.render("placeholder"), elem_id="answer")
         sound.change(
-            respond, sound, answers, api_name="answer", show_progress="hidden", concurrency_limit=AT_ONCE,
-            trigger_mode="always_last",
+            partial(answer, shown), sound, answers, api_name="answer", show_progress="hidden",
+            concurrency_limit=AT_ONCE, trigger_mode="always_last",
         )  # fmt: skip
     return blocks
 

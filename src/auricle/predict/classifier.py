@@ -90,11 +90,9 @@ class Classifier:
         return occlusion_over_time(frames, num, model.windowing, model.probabilities, silence, duration_s)
 
     def spectrogram(self, waveform: np.ndarray, rate_hz: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return what the network hears as a picture.
+        """Return what the network hears as a picture; for a network that hears the raw waveform, 64 mel bands.
 
-        Returns:
-            Levels in dB, (bands, T), highest 0 and lowest -100; times of the frames in s, (T,); centres of the
-            bands in Hz, (bands,). For a network that hears the raw waveform, 64 mel bands.
+        Levels in dB, (bands, T), highest 0, lowest -100; times of frames in s, (T,); centres of bands in Hz, (bands,).
         """
         from auricle.config import AudioConfig, FrontendConfig
 

@@ -28,11 +28,9 @@ class Explanation:
 def rollout(maps: np.ndarray) -> np.ndarray:
     """Follow attention from the last layer to the input, the residual path as half of each step.
 
-    S. Abnar, W. Zuidema, arXiv:2005.00928: A = (A_L + I)/2 ... (A_1 + I)/2, A_l the mean over heads.
-
-    Returns:
-        Of maps (W, layers, heads, tokens, tokens), rows of sum 1: how much of each token reaches `<cls>`, itself left
-        out, (W, tokens - 1), sums of 1.
+    S. Abnar, W. Zuidema, arXiv:2005.00928: A = (A_L + I)/2 ... (A_1 + I)/2, A_l the mean over heads. Of maps (W,
+    layers, heads, tokens, tokens), rows of sum 1: how much of each token but itself reaches `<cls>`, (W, tokens - 1),
+    sums of 1.
     """
     identity = np.eye(maps.shape[-1])
     through = np.broadcast_to(identity, (len(maps), *identity.shape))
