@@ -114,18 +114,15 @@ class FingerprintIndex:
             num_words = len(clip.words)
             rows = np.stack([clip.words, clip.telling.astype(np.uint32)], axis=1)  # (F, 2)
             self._words.write(rows.astype("<u4").tobytes())
-            self._gather(clip)
+            frames = np.flatnonzero(clip.telling)
+            entries = np.empty((2, len(frames)), _ENTRY)
+            entries["word"] = clip.words[frames], clip.doubtful[frames]
+            entries["clip"], entries["frame"] = len(self._starts) - 1, frames
+            self._pending.append(entries.ravel())
+            self._num_pending += entries.size
+            if self._num_pending >= _PENDING:
+                self._write()
         self._starts.append(self._starts[-1] + num_words)
-
-    def _gather(self, clip: Fingerprint) -> None:
-        frames = np.flatnonzero(clip.telling)
-        entries = np.empty((2, len(frames)), _ENTRY)
-        entries["word"] = clip.words[frames], clip.doubtful[frames]
-        entries["clip"], entries["frame"] = len(self._starts) - 1, frames
-        self._pending.append(entries.ravel())
-        self._num_pending += entries.size
-        if self._num_pending >= _PENDING:
-            self._write()
 
     def _write(self) -> None:
         """Write what was gathered into its bins."""

@@ -176,10 +176,7 @@ def load_study(name: str) -> StudyConfig:
 
 
 def load_section(kind: type[SomeSection], word: str, name: str, package: str, folder: str) -> SomeSection:
-    """Read a section by the name of a YAML file in a folder of the package, or by path; its `name` defaults to that.
-
-    `word` is what people call it, such as "space".
-    """
+    """Read a section by the name of a YAML in a folder of the package (or by path), which its `name` defaults to."""
     content, stem = _find_yaml(name, word, package, folder)
     content.setdefault("name", stem)
     return _validated(kind, content, f"{word} {name}")

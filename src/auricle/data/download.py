@@ -27,10 +27,7 @@ from auricle.files import machine_errors, write_json
 from auricle.system import lock
 
 MAX_UNPACKED_BYTES = 20 * 10**9
-_NO_ARCHIVE = (
-    *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error),
-    *(EOFError, RuntimeError, ValueError),
-)
+_NO_ARCHIVE = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, RuntimeError, ValueError)
 # Called with what is going on ("downloading", "unpacking"), bytes done, and bytes in all where that is known.
 DownloadProgress = Callable[[str, int, int | None], None]
 

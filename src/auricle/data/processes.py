@@ -70,7 +70,8 @@ def in_processes(
     try:
         yield from pool.results(min(workers or num_cores(), len(paths)))
     finally:
-        pool.end()
+        for process in pool.processes:
+            process.end()
 
 
 def in_process(function: Callable[[Path], Result], path: Path) -> Result:
@@ -147,10 +148,6 @@ class _Pool(Generic[Result]):
                 self._give(place + NUM_AHEAD)
                 self._take_answers()
             yield self.found.pop(place)
-
-    def end(self) -> None:
-        for process in self.processes:
-            process.end()
 
     def _give(self, limit: int) -> None:
         """Give files that lie before a limit to the processes, evenly."""

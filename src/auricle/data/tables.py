@@ -59,12 +59,9 @@ def own_clips(
 ) -> tuple[list[Clip], bool, str | None]:
     """Read a person's CSV: `filename,category`, optionally `fold` and `group`; names are relative to the CSV.
 
-    `group_column` says what belongs together and must be there; None: `group`, if that is there. `may_miss`: files need
-    not exist. Errors: `read_table`.
-
-    Returns:
-        The clips (fold 0 where none is given; a clip without a group is its own), whether folds are given, and the
-        column that gives groups, if one does.
+    Returns the clips (fold 0 where none is given; a clip without a group is its own), whether folds are given, and the
+    column that gives groups, if one does: `group_column`, which must be there, or `group`. `may_miss`: files need not
+    exist. Errors are those of `read_table`.
     """
     rows = read_table(table, ("filename", "category"))
     columns = rows[0][1].keys() if rows else ()

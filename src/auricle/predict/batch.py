@@ -78,10 +78,7 @@ def _size_and_time(path: Path) -> list[int]:
 
 
 def list_recordings(paths: Sequence[Path]) -> list[Path]:
-    """Return the recordings that paths name: files as they are, folders with all sounds below them, each once.
-
-    A `RefusedError` for a folder that holds none.
-    """
+    """Return the recordings that paths name, each once: files, and folders with all sounds below them, one at least."""
     found: dict[Path, None] = {}
     for path in paths:
         if not os.path.isdir(path):  # noqa: PTH112 - unlike a Path's own, no error for a name that cannot be
