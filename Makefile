@@ -58,7 +58,7 @@ bench-serving: .venv/installed-dev  ## how fast a bundle is, into RESULTS.md: ma
 	@$(BIN)/python benchmarks/serving.py $(BUNDLE) $(if $(CELL),--cell $(CELL)) --results RESULTS.md
 
 bench-report: .venv/installed-dev  ## what a report costs, first and again, into RESULTS.md: STUDY=DIR
-	@$(BIN)/python benchmarks/report.py $(STUDY) --results RESULTS.md
+	@$(BIN)/python benchmarks/report_cost.py $(STUDY) --results RESULTS.md
 
 bench-robust: .venv/installed-dev  ## what checkpoints and failing trackers cost a training, into RESULTS.md
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/checkpoints.py --results RESULTS.md

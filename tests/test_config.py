@@ -17,7 +17,7 @@ from auricle.config import (
     study_names,
     to_yaml,
 )
-from auricle.config.reference import shown_settings
+from auricle.config.reference import SHOWN
 from auricle.config.sections import section_within
 from auricle.errors import UsageError
 
@@ -121,11 +121,7 @@ def test_sections_are_frozen() -> None:
 
 def test_a_preset_may_take_the_recipe_of_another_and_change_it() -> None:
     mine = {"extends": "report-b-cnn", "recipe": "cnn", "training": {"views": 9}}
-    preset, network, recipe = (
-        load_preset("mine", beside={"mine": mine}),
-        load_preset("report-b-cnn"),
-        load_preset("cnn"),
-    )
+    preset, network, recipe = (load_preset(name, beside={"mine": mine}) for name in ("mine", "report-b-cnn", "cnn"))
     assert (preset.base, preset.frontend, preset.name) == (network.base, network.frontend, "mine")
     assert preset.augmentation == recipe.augmentation
     assert preset.training == recipe.training.model_copy(update={"views": 9})
@@ -143,7 +139,7 @@ def test_every_field_of_a_preset_reaches_its_settings(name: str) -> None:
     found = settings(load_preset(name))
     paths = [(setting.section, *setting.field.split(".")) for setting in found]
     assert paths == [path for path in fields_below(Preset) if path[0] not in ("name", "about")]
-    assert shown_settings().keys() == {f"{setting.section}.{setting.field}" for setting in found}
+    assert SHOWN.keys() == {f"{setting.section}.{setting.field}" for setting in found}
     assert all(setting.label and setting.value and setting.description for setting in found)
     assert len({(setting.section, setting.label) for setting in found}) == len(found)
 

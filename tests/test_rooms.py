@@ -13,7 +13,6 @@ import auricle
 SOURCE = Path(auricle.__file__).parent
 ROOMS = (
     "errors", "files", "system", "config", "data", "model", "audit", "scoring", "runs", "training", "work", "study",
-    "errors", "files", "system", "config", "data", "model", "audit", "scoring", "runs", "training", "work", "study",
     "search", "tracking", "bundle", "predict", "probes", "findings", "report", "demo", "handin", "cli",
 )  # fmt: skip
 MODULES = sorted(SOURCE.rglob("*.py"))
@@ -90,6 +89,28 @@ def test_a_room_imports_only_from_itself_and_below(module):
 def test_importing_a_room_without_networks_imports_no_torch(module):
     if room_of(module) not in ("model", "training") and module not in NEED_TORCH:
         assert "torch" not in packages_reached(module)
+
+
+def floors(room: str = "") -> dict[Path, int]:
+    """Return on which floor of a room, or of all, each module stands: one above the highest that it imports."""
+    chosen = {path for path in MODULES if room in ("", room_of(path)) and path.name != "__init__.py"}
+    below = {
+        path: {BY_NAME[name] for name in imported_by_importing(path.read_text()) if name in BY_NAME} & chosen - {path}
+        for path in chosen
+    }
+    found: dict[Path, int] = {}
+    while ready := [path for path in chosen - found.keys() if below[path] <= found.keys()]:
+        found |= {path: 1 + max((found[other] for other in below[path]), default=0) for path in ready}
+    assert found.keys() == chosen, f"modules that import each other: {sorted(map(str, chosen - found.keys()))}"
+    return found
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    assert floors()
+
+
+def test_the_report_has_at_most_five_floors():
+    assert max(floors("report").values()) <= 5
 
 
 def test_an_upward_import_and_a_hasty_one_are_seen():

@@ -38,9 +38,7 @@ def machine_errors(path: Path, doing: str = "write", need_bytes: int | None = No
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object], need_bytes: int | None = None) -> None:
-    """Write a file whole or not at all: beside it, fsync, rename.
-
-    `need_bytes`: how much it will write, where that is known.
+    """Write a file whole or not at all: beside it, fsync, rename; `need_bytes` as far as that is known.
 
     Raises:
         MachineError: the disk refuses; what stood at `path` is unharmed.
@@ -91,10 +89,8 @@ def mark(content: bytes | memoryview) -> bytes:
 def read_marked(path: Path, *, required: bool = False) -> bytes:
     """Read a file without its first line, having compared that with the rest.
 
-    `required`: refuse a file that does not begin with its mark.
-
     Raises:
-        RefusedError: the content is not what was written.
+        RefusedError: the content is not what was written, or where it is `required` the mark is missing.
         OSError: the file cannot be read.
     """
     content = path.read_bytes()

@@ -16,9 +16,7 @@ NEVER = 2**31 - 1
 
 def num_cores() -> int:
     """Return how many processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def keep_freed_memory() -> None:
@@ -79,11 +77,7 @@ def lock(folder: Path) -> Iterator[None]:
 
 
 def check_free(folder: Path) -> None:
-    """Look whether a study folder is free, and change nothing; only `lock` makes sure.
-
-    Raises:
-        MachineError: another process owns it.
-    """
+    """Raise a MachineError if another process owns a study folder now, and change nothing; only `lock` makes sure."""
     with contextlib.suppress(OSError), (folder / ".lock").open("rb") as file:
         _take_lock(file, folder)
 
@@ -109,12 +103,9 @@ def owner(folder: Path) -> int | None:
         return process  # somebody else's, but alive
     except (OSError, ValueError):
         return None
-    held = Path(f"/proc/{process}/fd")
-    if not held.is_dir():  # not Linux: a process of this number is as much as can be known
-        return process
     try:
-        return process if any(_same_file(link, path) for link in held.iterdir()) else None
-    except OSError:
+        return process if any(_same_file(link, path) for link in Path(f"/proc/{process}/fd").iterdir()) else None
+    except OSError:  # not Linux: a process of this number is as much as can be known
         return process
 
 

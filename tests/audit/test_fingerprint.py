@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from auricle.audit.near import Fingerprint, fingerprint
+from auricle.audit.fingerprint import Fingerprint, fingerprint
 
 Noise = Callable[[int], np.ndarray]
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from auricle.audit.finding_types import finding_types
+from auricle.audit.finding_types import FINDING_TYPES
 from auricle.audit.recording import examine
 from defects import DEFECTS, FORMATS, encoded, good_sound
 
@@ -15,7 +15,7 @@ SOUND = good_sound(1)[1]
 
 def kinds(path: Path) -> list[str]:
     found = examine(path).problems
-    assert all(problem.kind in finding_types() for problem in found)
+    assert all(problem.kind in FINDING_TYPES for problem in found)
     assert all(problem.reason and "\n" not in problem.reason and str(path) not in problem.reason for problem in found)
     return [problem.kind for problem in found]
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auricle.bundle.model import Windowing
+from auricle.bundle.windows import Windowing
 from auricle.config import AudioConfig, FrontendConfig
 from auricle.model.frames import FrameMaker
 from auricle.model.frontend import build_frontend

@@ -157,7 +157,7 @@ def test_a_panel_is_drawn_again_only_where_what_it_is_made_of_has_changed(tmp_pa
         return results.confusion(matrix, ["cat", "dog"], SERIES[0]).draw()
 
     def build(matrix: np.ndarray):
-        with drawn_in(tmp_path):
+        with style(), drawn_in(tmp_path):
             made = panel(picture(matrix), "confusion", "a matrix")
         keep(tmp_path, [made])
         return made

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from auricle.findings.comparison import MOST_SHOWN
 from auricle.findings.findings import find
 from auricle.findings.study import load_study
 from auricle.report.build import compose
-from auricle.report.chapters.comparison import MOST_SHOWN
 from auricle.report.chapters.training import MOST_PANELS
 from auricle.report.document import Document, Figure, Report, blocks_of
 from auricle.report.numbering import numbered

@@ -1,7 +1,8 @@
 """What is in a dataset, and what is wrong with it."""
 
+import itertools
 import statistics
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,9 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from auricle.audit.classes import folder_findings, name_findings, size_findings
-from auricle.audit.copies import Copies, copy_findings
-from auricle.audit.finding_types import Finding, FindingType, finding_types
-from auricle.audit.near import FingerprintIndex
+from auricle.audit.copies import Copies, FingerprintIndex, copy_findings
+from auricle.audit.finding_types import FINDING_TYPES, SEVERITIES, Finding, FindingType
 from auricle.audit.recording import examine, refused
 from auricle.audit.shortcuts import FEATURES, Shortcuts, find_shortcuts
 from auricle.data.datasets import Survey
@@ -31,7 +31,6 @@ class Fact:
 
     format: str
     rate_hz: int
-
     duration_s: float
     level_db: float
     bandwidth_hz: float
@@ -47,20 +46,18 @@ class Audit:
     facts: Mapping[int, Fact]  # of the clips that are whole, by place in the manifest
     findings: tuple[Finding, ...]  # the gravest kinds first
     copies: Copies
-    shortcuts: Shortcuts | None  # how well classes are told apart without listening; None where there are too few clips
+    shortcuts: Shortcuts | None  # None where there are too few clips
 
     @property
     def by_kind(self) -> dict[FindingType, tuple[Finding, ...]]:
         """The findings by kind, the gravest kinds first."""
-        kinds: defaultdict[str, list[Finding]] = defaultdict(list)
-        for finding in self.findings:
-            kinds[finding.kind].append(finding)
-        return {finding_types()[name]: tuple(findings) for name, findings in kinds.items()}
+        kinds = itertools.groupby(self.findings, key=lambda finding: FINDING_TYPES[finding.kind])
+        return {kind: tuple(findings) for kind, findings in kinds}
 
     @property
     def num_errors(self) -> int:
         """How many findings must be mended."""
-        return sum(finding_types()[finding.kind].severity == "error" for finding in self.findings)
+        return sum(FINDING_TYPES[finding.kind].severity == "error" for finding in self.findings)
 
     @property
     def counts(self) -> dict[str, dict[int, int]]:
@@ -76,7 +73,8 @@ def audit(
 ) -> Audit:
     """Decode every clip of a dataset, each in a process that may fail, and say what is wrong.
 
-    `on_progress` is called with (clips examined, all clips) after each. `workers`: None is one for each core.
+    `on_progress` is called with (clips examined, all clips) after each; without `workers`, each core that this process
+    may use has one.
     """
     clips = survey.manifest.clips
     facts: dict[int, Fact] = {}
@@ -89,9 +87,8 @@ def audit(
             index.add(examined.fingerprint)
             if found := examined.measures:
                 facts[place] = Fact(
-                    examined.format, examined.rate_hz, examined.duration_s,
-                    round(found.level_db, 2), round(found.bandwidth_hz), f"{examined.rate_hz} {found.content}",
-                    found.level_db < SILENT_DB,
+                    examined.format, examined.rate_hz, found.num_samples / examined.rate_hz, round(found.level_db, 2),
+                    round(found.bandwidth_hz), f"{examined.rate_hz} {found.content}", found.level_db < SILENT_DB,
                 )  # fmt: skip
             if on_progress:
                 on_progress(place + 1, len(clips))
@@ -103,9 +100,9 @@ def audit(
         *copy_findings(copies, clips, has_folds=survey.has_folds),
         *_dataset_findings(survey, facts, shortcuts),
     ]
-    order = {name: place for place, name in enumerate(finding_types())}
+    order = {name: (SEVERITIES.index(kind.severity), place) for place, (name, kind) in enumerate(FINDING_TYPES.items())}
     once = {(one.kind, one.clips, "" if one.clips else one.reason): one for one in reversed(findings)}
-    ordered = sorted(once.values(), key=lambda one: (order[one.kind], one.clips))
+    ordered = sorted(once.values(), key=lambda finding: (order[finding.kind], finding.clips))
     return Audit(survey, facts, tuple(ordered), copies, shortcuts)
 
 

@@ -30,7 +30,7 @@ def plain(category: str) -> str:
 
 
 def spellings(counts: Mapping[str, int]) -> list[tuple[str, ...]]:
-    """Return names spelt alike but for case, accents and blanks, those of most clips first."""
+    """Return the names that are spelt alike but for case, accents and blanks, the most frequent of `counts` first."""
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for category in counts:
         alike[plain(category)].append(category)
@@ -39,7 +39,7 @@ def spellings(counts: Mapping[str, int]) -> list[tuple[str, ...]]:
 
 
 def name_findings(counts: Mapping[str, int]) -> Iterator[Finding]:
-    """Find classes, given with their clips, that are one class spelt in several ways, or may be."""
+    """Find classes that are one class spelt in several ways, or may be; `counts` are clips."""
     for first, *others in spellings(counts):
         written = " and ".join(f"{name!r} ({count(counts[name], 'clip')})" for name in (first, *others))
         yield Finding("label-spelling", f"{written} are one class")
@@ -47,9 +47,8 @@ def name_findings(counts: Mapping[str, int]) -> Iterator[Finding]:
         for one, other in itertools.combinations(sorted(counts), 2):
             rare, common = sorted((one, other), key=lambda name: (counts[name], name))
             if counts[rare] <= TYPO_MAX_SHARE * counts[common] and _a_slip(plain(rare), plain(common)):
-                yield Finding(
-                    "label-typo", f"{rare!r} ({count(counts[rare], 'clip')}) may be {common!r} ({counts[common]})"
-                )
+                words = f"{rare!r} ({count(counts[rare], 'clip')}) may be {common!r} ({counts[common]})"
+                yield Finding("label-typo", words)
 
 
 def _a_slip(one: str, other: str) -> bool:
@@ -66,10 +65,12 @@ def _a_slip(one: str, other: str) -> bool:
 
 
 def size_findings(counts: Mapping[str, int], num_folds: int) -> Iterator[Finding]:
-    """Find classes that are too small to learn, or much smaller than others; `num_folds` 0: auricle makes them."""
+    """Find classes that are too small to learn, or much smaller than others.
+
+    `counts` are usable clips; `num_folds` is 0 where auricle makes the folds.
+    """
     if len(counts) < 2:
-        found = count(len(counts), "class", "classes")
-        yield Finding("few-classes", f"{found}; a classifier tells two or more apart")
+        yield Finding("few-classes", f"{count(len(counts), 'class', 'classes')}; a classifier tells two or more apart")
         return
     needed = num_folds or NUM_FOLDS
     for category, num in counts.items():
@@ -77,8 +78,7 @@ def size_findings(counts: Mapping[str, int], num_folds: int) -> Iterator[Finding
             yield Finding("tiny-class", f"{category!r} has {count(num, 'clip')} that can be used, for {needed} folds")
         elif num < FEW_CLIPS:
             yield Finding("few-clips", f"{category!r} has {count(num, 'clip')}; a score of so few says little")
-    order = Counter(counts).most_common()
-    (largest, most), (smallest, fewest) = order[0], order[-1]
+    (largest, most), *_, (smallest, fewest) = Counter(counts).most_common()
     if most > MAX_IMBALANCE * fewest:
         yield Finding("imbalance", f"{largest!r} has {count(most, 'clip')}, {smallest!r} {fewest}")
 

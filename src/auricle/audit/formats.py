@@ -5,7 +5,6 @@ Only what no decoder tells: `data.audio` refuses what is cut off, and what its c
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,12 +58,10 @@ def stranger(head: bytes) -> str:
     >>> stranger(b"%PDF-1.7"), stranger(b"hello there"), stranger(bytes(9))
     ('a PDF document', 'text', 'zeros')
     """
-    for start, words in _STRANGERS:
-        if head.startswith(start):
-            return words
     if not any(head):
         return "zeros"
-    return "text" if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head) else "no format that is known"
+    other = "text" if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head) else "no format that is known"
+    return next((words for start, words in _STRANGERS if head.startswith(start)), other)
 
 
 def wav_contradiction(head: bytes) -> str | None:
@@ -107,10 +104,6 @@ class FlacChecksum:
         whole = np.rint(frames * 2.0 ** (self.bits - 1)).astype("<i4")
         num_bytes = -(-self.bits // 8)
         return np.ascontiguousarray(whole[..., None].view("u1")[..., :num_bytes]).tobytes()
-
-    def hasher(self) -> hashlib._Hash:
-        """Return an MD5 to feed; it guards against accidents here, not against people."""
-        return hashlib.md5(usedforsecurity=False)
 
 
 def mp3_contradiction(content: bytes) -> str | None:

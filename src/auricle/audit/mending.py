@@ -16,7 +16,7 @@ from auricle import files
 from auricle.audit.audit import Audit
 from auricle.audit.classes import spellings
 from auricle.audit.copies import connected
-from auricle.audit.finding_types import finding_types
+from auricle.audit.finding_types import FINDING_TYPES
 from auricle.data.manifest import Clip
 from auricle.errors import UsageError
 
@@ -40,12 +40,8 @@ def mend(audit: Audit) -> Mended:
     groups = _joined_groups(audit, clips)
     folds = _folds(clips, groups) if audit.survey.has_folds else {}
     for place, clip in clips.items():
-        mended = replace(
-            clip,
-            category=main.get(clip.category, clip.category),
-            group=groups[clip.group],
-            fold=folds.get(groups[clip.group], clip.fold),
-        )
+        category, group = main.get(clip.category, clip.category), groups[clip.group]
+        mended = replace(clip, category=category, group=group, fold=folds.get(group, clip.fold))
         done["class spelt like its others"] += mended.category != clip.category
         done["joined with a group of the same sound"] += mended.group != clip.group
         done["moved to the fold of its group"] += mended.fold != clip.fold
@@ -61,8 +57,8 @@ def _left_out(audit: Audit) -> dict[int, str]:
         places[clip.name].append(place)
     out: dict[int, str] = {}
     for finding in audit.findings:
-        if finding_types()[finding.kind].leaves_out:
-            words = f"left out: {finding_types()[finding.kind].title}"
+        if FINDING_TYPES[finding.kind].leaves_out:
+            words = f"left out: {FINDING_TYPES[finding.kind].title}"
             out |= {place: words for name in finding.clips for place in places[name] if place not in out}
     for same in audit.copies.exact:
         kept = [place for place in same if place not in out]
@@ -70,7 +66,7 @@ def _left_out(audit: Audit) -> dict[int, str]:
     for listed in places.values():
         kept = [place for place in listed if place not in out]
         out |= dict.fromkeys(kept[1:], "left out: listed before")
-    silent = {place for place, words in out.items() if words.endswith(finding_types()["silent"].title)}
+    silent = {place for place, words in out.items() if words.endswith(FINDING_TYPES["silent"].title)}
     members = Counter(clip.category for clip in clips)
     lost = Counter(clips[place].category for place in silent)
     for place in silent:  # a class that is silent on purpose stays
@@ -97,7 +93,12 @@ def _folds(clips: dict[int, Clip], groups: dict[str, str]) -> dict[str, int]:
 
 
 def write_manifest(path: Path, mended: Mended, *, has_folds: bool) -> None:
-    """Write the clips as a CSV that auricle reads, names relative to its folder; errors as in `require_new`."""
+    """Write the clips as a CSV that auricle reads; names are relative to its folder.
+
+    Raises:
+        UsageError: as `require_new`.
+        MachineError: the disk refuses.
+    """
     require_new(path)
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -109,7 +110,7 @@ def write_manifest(path: Path, mended: Mended, *, has_folds: bool) -> None:
 
 
 def require_new(path: Path) -> None:
-    """Raise a `UsageError` where a manifest is already, or where the name of one does not end in .csv."""
+    """Raise a UsageError if there is such a file, or its name does not end in .csv."""
     if path.suffix.lower() != ".csv":
         raise UsageError(f"--fix writes a table and takes a name that ends in .csv, not {str(path)!r}")
     if path.exists():

@@ -15,15 +15,15 @@ BANDWIDTH_DB = 70.0  # below the strongest
 
 @dataclass(frozen=True)
 class Measures:
-    """What was measured of a recording with C channels."""
+    """What was measured of a recording."""
 
     num_samples: int  # a channel
     peak: float  # of all channels, 1 is full scale
     level_db: float  # root mean square of the mean of the channels, full scale is 0; -200 where there is nothing
-    channel_levels: tuple[float, ...]  # root mean square of each channel, C values
+    channel_levels: tuple[float, ...]  # root mean square of each
     offset: float  # the mean of all samples
-    start_samples: int  # how many of the first and of the last are digital silence
-    end_samples: int
+    start_samples: int  # how many of the first are digital silence
+    end_samples: int  # likewise of the last
     flat_share: float  # of samples at the peak that follow another one
     plateau: float  # how many samples stand at the peak, for each within 2 % of it
     full_share: float  # of samples at full scale or beyond
@@ -32,7 +32,7 @@ class Measures:
 
 
 class Meter:
-    """Measures blocks of float32 samples, (T, C) each, as they come; the digest is of their mean."""
+    """Measures blocks of float32 samples as they come."""
 
     def __init__(self, rate_hz: int) -> None:
         self.rate_hz = rate_hz
@@ -49,7 +49,7 @@ class Meter:
         self._hash = hashlib.blake2b(digest_size=16)
 
     def add(self, frames: np.ndarray, mono: np.ndarray) -> None:
-        """Measure the next block: frames, finite (T, C) with T >= 1, and their mean over the channels, float32 (T,)."""
+        """Measure the next block: finite `frames`, (T, C) with T >= 1, and their mean over the channels, (T,)."""
         if not self.num_samples:
             self._sums, self._squares = np.zeros(frames.shape[1]), np.zeros(frames.shape[1])
         sizes = np.abs(frames).max(axis=1)  # (T,)

@@ -1,5 +1,6 @@
 """One file: what is in it, and what is wrong with it."""
 
+import hashlib
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from auricle.audit import formats
-from auricle.audit.finding_types import Finding, finding_types
+from auricle.audit.finding_types import FINDING_TYPES, Finding
+from auricle.audit.fingerprint import MAX_S, Fingerprint, fingerprint
 from auricle.audit.meter import Measures, Meter
-from auricle.audit.near import MAX_S, Fingerprint, fingerprint
 from auricle.data.audio import SILENT_PEAK, open_recording, refusal_reason, stream_channels
 from auricle.data.containers import mp3_damage, ogg_damage
 from auricle.errors import RefusedError
@@ -49,28 +50,20 @@ class Examined:
     """What was found in a file."""
 
     format: str  # of its bytes, "" where they are of none that is known
-    rate_hz: int  # 0 where it cannot be decoded
-
-    measures: Measures | None  # of its samples; None where it is not whole
-    fingerprint: Fingerprint | None  # likewise, and where it is silent
     problems: tuple[Finding, ...]  # in the order in which they were found
-
-    @property
-    def duration_s(self) -> float:
-        """Return how long it is, 0 where it is not whole."""
-        return self.measures.num_samples / self.rate_hz if self.measures else 0.0
+    rate_hz: int = 0  # where it cannot be decoded
+    measures: Measures | None = None  # where it is not whole
+    fingerprint: Fingerprint | None = None  # likewise, and where it is silent
 
 
 def examine(path: Path) -> Examined:
     """Decode a file to its end and say what is in it; whatever is wrong becomes a problem, not an error."""
+    form, head = "", b""
     try:
         with open_recording(path) as file:
             head = file.read(formats.HEAD_BYTES)
             form = formats.format_of(head) or ""
             rest = file.read(_MP3_BYTES) if form == "mp3" else b""
-    except RefusedError as error:
-        return refused(path, error)
-    try:
         found = _decoded(path, form, head)
     except RefusedError as error:
         return refused(path, error, form, head)
@@ -80,16 +73,18 @@ def examine(path: Path) -> Examined:
     if rest and (words := formats.mp3_contradiction(head + rest)):
         problems.append(Finding("damaged", words))
     if form and path.suffix.lower() not in formats.FORMAT_SUFFIXES[form]:
-        problems.append(
-            Finding("wrong-suffix", f"it is {form.upper()}; rename it to {path.stem}{formats.FORMAT_SUFFIXES[form][0]}")
-        )
-    if errors := [problem for problem in problems if finding_types()[problem.kind].severity == "error"]:
-        return replace(found, measures=None, fingerprint=None, problems=tuple(errors))
+        name = f"{path.stem}{formats.FORMAT_SUFFIXES[form][0]}"
+        problems.append(Finding("wrong-suffix", f"it is {form.upper()}; rename it to {name}"))
+    if errors := tuple(problem for problem in problems if FINDING_TYPES[problem.kind].severity == "error"):
+        return replace(found, measures=None, fingerprint=None, problems=errors)
     return replace(found, problems=tuple(problems))
 
 
 def refused(path: Path, error: RefusedError, form: str = "", head: bytes = b"") -> Examined:
-    """Return what is known of a file that `data.audio`, or the process that decoded it, refused."""
+    """Return what is known of a file that `data.audio`, or the process that decoded it, refused.
+
+    `form` is the format of its bytes, "" where it is not known; `head` its first bytes, if it could be opened.
+    """
     reason = refusal_reason(path, error)
     kind = _kind_of(reason)
     if kind in ("damaged", "undecodable") and head and not form:
@@ -102,7 +97,7 @@ def refused(path: Path, error: RefusedError, form: str = "", head: bytes = b"") 
         kind, reason = "forged-header", words
     elif kind == "undecodable" and form == "flac":  # a format without codecs that a decoder may lack
         kind, reason = "damaged", f"damaged or cut off: {reason}"
-    return Examined(form, 0, None, None, (Finding(kind, reason),))
+    return Examined(form, (Finding(kind, reason),))
 
 
 def _kind_of(reason: str) -> str:
@@ -111,7 +106,7 @@ def _kind_of(reason: str) -> str:
 
 def _decoded(path: Path, form: str, head: bytes) -> Examined:
     checksum = formats.FlacChecksum.read(head) if form == "flac" else None
-    hasher = checksum.hasher() if checksum else None
+    hasher = hashlib.md5(usedforsecurity=False)  # against accidents here, not against people
     meter: Meter | None = None
     kept: list[np.ndarray] = []
     num_kept = rate_hz = 0
@@ -119,7 +114,7 @@ def _decoded(path: Path, form: str, head: bytes) -> Examined:
         meter = meter or Meter(rate_hz)
         mono = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1)
         meter.add(frames, mono)
-        if hasher and checksum:
+        if checksum:
             hasher.update(checksum.samples(frames))
         if num_kept < MAX_S * rate_hz:
             kept.append(mono.copy())
@@ -127,10 +122,10 @@ def _decoded(path: Path, form: str, head: bytes) -> Examined:
     assert meter is not None  # a recording without samples is refused
     measures = meter.measures()
     problems = _problems(measures, rate_hz)
-    if hasher and checksum and hasher.digest() != checksum.md5:
+    if checksum and hasher.digest() != checksum.md5:
         problems.insert(0, Finding("damaged", "its samples do not match their checksum"))
     sound = fingerprint(np.concatenate(kept), rate_hz) if measures.peak >= SILENT_PEAK else None
-    return Examined(form, rate_hz, measures, sound, tuple(problems))
+    return Examined(form, tuple(problems), rate_hz, measures, sound)
 
 
 def _problems(found: Measures, rate_hz: int) -> list[Finding]:
@@ -158,12 +153,8 @@ def _problems(found: Measures, rate_hz: int) -> list[Finding]:
         problems.append(Finding("dc-offset", f"its mean is {found.offset:+.3f} of full scale"))
     padding_s = (found.start_samples + found.end_samples) / rate_hz
     if padding_s > max(MIN_PADDING_S, MIN_PADDING_SHARE * duration_s):
-        places = [
-            f"{samples / rate_hz:.2f} s at its {place}"
-            for samples, place in ((found.start_samples, "start"), (found.end_samples, "end"))
-            if samples > 0.01 * rate_hz
-        ]
-        problems.append(Finding("padded", " and ".join(places)))
+        ends = ((found.start_samples / rate_hz, "start"), (found.end_samples / rate_hz, "end"))
+        problems.append(Finding("padded", " and ".join(f"{s:.2f} s at its {end}" for s, end in ends if s > 0.01)))
     return problems
 
 

@@ -25,11 +25,11 @@ class Shortcuts:
     """What a small tree gets right, which is shown the five facts of a clip's file and nothing of its sound."""
 
     accuracy: float  # mean over classes of the share that it gets right, cross-validated
-    low: float  # 95 % interval of it, clips taken as independent
+    low: float  # to high: 95 % interval of it, clips taken as independent
     high: float
     chance: float  # one over the number of classes
     by_feature: dict[str, float]  # accuracy of a tree that sees one fact only
-    by_class: dict[str, float]  # share that it gets right of each class
+    by_class: dict[str, float]  # share that it gets right of each
 
     @property
     def striking(self) -> bool:
@@ -38,9 +38,15 @@ class Shortcuts:
 
 
 def find_shortcuts(facts: np.ndarray, categories: Sequence[str], groups: Sequence[str]) -> Shortcuts | None:
-    """Cross-validate a small tree on the five facts of N clips, folds by group; None where they are too few.
+    """Cross-validate a small tree on the five facts, folds by group.
 
-    The facts, (N, 5), are bandwidth in Hz, level in dB, length in s, rate in Hz and number of the format.
+    Args:
+        facts: bandwidth in Hz, level in dB, length in s, rate in Hz and number of the format, shape (N, 5).
+        categories: of each clip.
+        groups: of each clip; those of one group are never on both sides.
+
+    Returns:
+        None where there are too few clips, classes or groups to say anything.
     """
     names, labels = np.unique(np.array(categories), return_inverse=True)
     counts = np.bincount(labels)

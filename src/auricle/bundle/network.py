@@ -24,6 +24,7 @@ def open_session(content: bytes, *, threads: int | None = None, **options: Any) 
     """Return an `onnxruntime.InferenceSession` on the CPU; nothing else in auricle imports ONNX Runtime to run a model.
 
     From version 1.31 on ONNX Runtime reports to its maker, unless it is told not to before it is imported.
+    Without a number of threads there is one a core; the options are those of `InferenceSession`.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
@@ -36,7 +37,11 @@ def open_session(content: bytes, *, threads: int | None = None, **options: Any) 
 
 
 class Network:
-    """Frames to logits; a `RefusedError` where it does not answer one window of silence as the bundle promises."""
+    """Frames to logits.
+
+    Raises:
+        RefusedError: it cannot be opened, or does not answer one window of silence as the bundle promises.
+    """
 
     def __init__(
         self, content: bytes, path: Path, *, window_shape: tuple[int, int], num_classes: int, threads: int | None = 1

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from auricle.bundle.description import STANDALONE
-from auricle.bundle.model import BundleModel, Windowing
+from auricle.bundle.model import BundleModel
 from auricle.bundle.network import open_session
 from auricle.bundle.reading import Bundle
+from auricle.bundle.windows import Windowing
 from auricle.config import Preset
 from auricle.errors import RefusedError
 from auricle.model.classifier import Classifier as TorchClassifier

@@ -25,7 +25,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from auricle.bundle.description import Description
-from auricle.bundle.model import Windowing
+from auricle.bundle.windows import Windowing
 from auricle.model.frames import FrameMaker
 
 OPSET = 20
@@ -40,7 +40,10 @@ class Graph:
         self.constants: list[onnx.TensorProto] = []
 
     def __call__(self, operator: str, *inputs: Any, outputs: int = 1, **attributes: Any) -> Any:
-        """Add an operator and return the name of its output, or a list of them; inputs without a name are constants."""
+        """Add an operator and return the name of its output, or a list of them.
+
+        Inputs are names of outputs; everything else is a constant, whole numbers of 64 bits and arrays as they are.
+        """
         sources = [value if isinstance(value, str) else self.constant(value) for value in inputs]
         names = [f"front_{operator}_{len(self.nodes)}_{number}" for number in range(outputs)]
         self.nodes.append(helper.make_node(operator, sources, names, **attributes))
@@ -116,15 +119,11 @@ def _mel(graph: Graph, maker: FrameMaker, samples: str) -> str:
 
 def _filters_by_bin(filters: np.ndarray, N: int, N1: int, N2: int) -> np.ndarray:
     """Lay the rows of (bins, bands) out in the order (k1, k2) of the transform; a bin that comes twice counts once."""
-    placed = np.zeros((N1 // 2 + 1, N2, filters.shape[1]), np.float32)
-    seen = set()
-    for k1 in range(N1 // 2 + 1):
-        for k2 in range(N2):
-            k = k1 + N1 * k2
-            if (k := min(k, N - k)) not in seen:
-                seen.add(k)
-                placed[k1, k2] = filters[k]
-    return placed.reshape(-1, filters.shape[1])
+    k = np.arange(N1 // 2 + 1)[:, None] + N1 * np.arange(N2)
+    bins, first = np.unique(np.minimum(k, N - k), return_index=True)
+    placed = np.zeros((k.size, filters.shape[1]), np.float32)
+    placed[first] = filters[bins]
+    return placed
 
 
 def _pieces(graph: Graph, maker: FrameMaker, samples: str) -> str:
@@ -144,8 +143,7 @@ def _pieces(graph: Graph, maker: FrameMaker, samples: str) -> str:
 
 def _range(graph: Graph, end: str) -> str:
     """0, 1, ... end - 1; end has shape (1,)."""
-    scalar = graph("Squeeze", end, [0])
-    return graph("Range", 0, scalar, 1)
+    return graph("Range", 0, graph("Squeeze", end, [0]), 1)
 
 
 def _count(graph: Graph, windowing: Windowing, samples: str) -> str:

@@ -1,4 +1,4 @@
-"""The verbs `data list`, `data get` and `data check`, and how findings look in a terminal."""
+"""The verbs `data list`, `data get` and `data check`, and how the findings of a check look in a terminal."""
 
 from __future__ import annotations
 
@@ -21,17 +21,10 @@ if TYPE_CHECKING:
     from auricle.audit.audit import Audit
     from auricle.audit.finding_types import Finding, FindingType
 
-GroupBy = Annotated[
-    str | None,
-    typer.Option(
-        metavar="COLUMN|PATTERN", help="What comes from one source: a column, or '{fold}-{source}-*' of names."
-    ),
-]
 Root = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Where named datasets lie.")]
 NUM_NAMED = 3  # findings of a kind that are spelt out
 MAX_FOLDS = 8  # columns for them in 80 characters
 STYLES = {"error": "red", "warning": "yellow", "note": "dim"}
-
 app = typer.Typer(help="See, get and check recordings.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -42,10 +35,8 @@ def list_(root: Root = None, json: Json = False) -> None:
 
     found = {name: None if name == "toy" else find_dataset(name, root) for name in SOURCES}
     if json:
-        rows = [
-            {"name": name, "about": about, "folder": str(found[name]) if found[name] else None}
-            for name, about in SOURCES.items()
-        ]
+        folders = {name: str(folder) if folder else None for name, folder in found.items()}
+        rows = [{"name": name, "about": about, "folder": folders[name]} for name, about in SOURCES.items()]
         print(json_format.dumps(rows, indent=1, ensure_ascii=False))
         return
     for name, about in SOURCES.items():
@@ -87,7 +78,12 @@ def check(
         typer.Argument(metavar="SOURCE|DIR|CSV", help="A dataset's name, a folder or a CSV.", show_default=False),
     ] = None,
     root: Root = None,
-    group_by: GroupBy = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN|PATTERN", help="What comes from one source: a column, or '{fold}-{source}-*' of names."
+        ),
+    ] = None,
     json: Json = False,
     html: Annotated[
         Path | None, typer.Option(metavar="PAGE", help="Write a page with all findings and their spectrograms.")
@@ -144,10 +140,7 @@ def _document(found: Audit) -> dict[str, Any]:
         "errors": found.num_errors,
         "findings": [
             {
-                "kind": kind.name,
-                "severity": kind.severity,
-                "title": kind.title,
-                "fix": kind.fix,
+                **{"kind": kind.name, "severity": kind.severity, "title": kind.title, "fix": kind.fix},
                 "cases": [
                     {"clips": finding.clips, "paths": [paths[name] for name in finding.clips], "reason": finding.reason}
                     for finding in findings
@@ -211,21 +204,15 @@ def _facts(found: Audit) -> list[str]:
 def _print_kind(console: Console, kind: FindingType, findings: tuple[Finding, ...]) -> None:
     from rich.text import Text
 
-    head = Text.assemble((kind.severity, STYLES[kind.severity]), f"  {kind.title}", (f"  {len(findings):,}", "bold"))
-    console.print(head)
-    for finding in findings[:NUM_NAMED]:
-        _print_indented(console, _named(finding), 4)
+    head = (kind.severity, STYLES[kind.severity]), f"  {kind.title}", (f"  {len(findings):,}", "bold")
+    lines = [(_named(finding), 4, "") for finding in findings[:NUM_NAMED]]
     if len(findings) > NUM_NAMED:
-        _print_indented(console, f"and {len(findings) - NUM_NAMED:,} more", 4, "dim")
-    _print_indented(console, f"→ {kind.fix}", 2, "dim")
-
-
-def _print_indented(console: Console, words: str, indent: int, style: str = "") -> None:
-    from rich.text import Text
-
-    for line in Text(_visible(words), style).wrap(console, console.width - indent):
-        line.rstrip()
-        console.print(Text(" " * indent) + line)
+        lines.append((f"and {len(findings) - NUM_NAMED:,} more", 4, "dim"))
+    console.print(Text.assemble(*head))
+    for words, indent, style in (*lines, (f"→ {kind.fix}", 2, "dim")):
+        for line in Text(_visible(words), style).wrap(console, console.width - indent):
+            line.rstrip()
+            console.print(Text(" " * indent) + line)
 
 
 def _named(finding: Finding) -> str:

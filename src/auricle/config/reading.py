@@ -2,7 +2,7 @@
 
 A *preset* is one YAML file: a model and its training recipe. It may start from another with
 `extends: NAME` and then says only what differs; `recipe: NAME` trains its network as another preset does. A *study*
-names presets, protocols and seeds.
+names presets, protocols and seeds. What would break or flood the reader is refused.
 """
 
 import copy
@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from auricle.config.bounded import load_yaml, read_bounded, shown
 from auricle.config.sections import Preset, Section, StudyConfig, section_within
 from auricle.errors import UsageError, choices
 
@@ -22,6 +21,38 @@ SomeSection = TypeVar("SomeSection", bound=Section)
 RECIPE = ("training", "augmentation")  # the sections that `recipe: NAME` takes from another preset
 PRESETS = ("auricle.model", "presets")  # package, and folder in it
 STUDIES = ("auricle.study", "studies")
+MAX_YAML_BYTES = 2**16  # the longest of ours has 8,115; a parser in Python needs up to half a second for so many
+MAX_YAML_VALUES = 20_000
+MAX_YAML_DEPTH = 40
+# What PyYAML raises for what is no YAML, such as `!!bool x`, `2024-99-99` or a thousand brackets
+_ERRORS = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+
+
+def load_yaml(text: str) -> Any:
+    """Read YAML, or raise a ValueError that says in one line why not; an alias counts as often as it is used."""
+    if len(text) > MAX_YAML_BYTES:
+        raise ValueError(f"longer than {MAX_YAML_BYTES} characters")
+    try:
+        content = yaml.safe_load(text)
+    except _ERRORS as error:
+        raise ValueError(shown(str(error)) or type(error).__name__) from error
+    pending, num_values = [(content, 0)], 0
+    while pending:
+        value, depth = pending.pop()
+        num_values += 1
+        if num_values + len(pending) > MAX_YAML_VALUES or depth > MAX_YAML_DEPTH:
+            raise ValueError(f"more than {MAX_YAML_VALUES} values, or nested deeper than {MAX_YAML_DEPTH}")
+        if isinstance(value, str) and value.encode(errors="ignore").decode() != value:
+            raise ValueError("a text that is no Unicode (half a surrogate pair)")
+        inside = (*value.keys(), *value.values()) if isinstance(value, dict) else value
+        if isinstance(inside, list | tuple | set):
+            pending += [(part, depth + 1) for part in inside]
+    return content
+
+
+def shown(words: str) -> str:
+    """Return words from a file as a message may hold them: on one line, and not without end."""
+    return " ".join(words.split())[:300]
 
 
 def names_in(package: str, folder: str) -> list[str]:
@@ -56,13 +87,14 @@ def _find_yaml(
     """Find a YAML by name in the package, or by path where it looks like one."""
     if name.endswith((".yaml", ".yml")):
         try:
-            return _read_yaml(read_bounded(Path(name)), name), Path(name).stem
+            with Path(name).open("rb") as file:
+                return _read_yaml(file.read(MAX_YAML_BYTES + 1).decode(), name), Path(name).stem
         except (OSError, ValueError) as error:
             raise UsageError(f"cannot read {kind} file {name}: {error}") from error
     if name not in (known := names_in(package, folder)):
         raise choices(kind, name, [*beside, *known])
-    file = resources.files(package).joinpath(folder, f"{name}.yaml")
-    return _read_yaml(file.read_text(encoding="utf-8"), f"{kind} {name}"), name
+    text = resources.files(package).joinpath(folder, f"{name}.yaml").read_text(encoding="utf-8")
+    return _read_yaml(text, f"{kind} {name}"), name
 
 
 def merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,15 +111,19 @@ def _validated(kind: type[SomeSection], content: Mapping[str, Any], where: str) 
         return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        reason = f"{shown(field) or kind.__name__}: {shown(first['msg'].removeprefix('Value error, '))}."
-        if first["type"] == "extra_forbidden":
-            section: type[Section] = kind
-            for part in first["loc"][:-1]:
-                inner = section.model_fields.get(str(part))
-                section = (section_within(inner.annotation) if inner else None) or section
-            reason += f" Valid: {', '.join(section.model_fields)}"
-        raise UsageError(f"{where}: {reason}") from error
+        field = ".".join(map(str, first["loc"]))
+        reason = first["msg"].removeprefix("Value error, ")
+        forbidden = first["type"] == "extra_forbidden"
+        valid = f" Valid: {', '.join(_valid_fields(kind, first['loc'][:-1]))}" if forbidden else ""
+        raise UsageError(f"{where}: {shown(field) or kind.__name__}: {shown(reason)}.{valid}") from error
+
+
+def _valid_fields(kind: type[Section], path: Iterable[str | int]) -> list[str]:
+    """Name the fields of the section that a path such as ("training",) leads to."""
+    for part in path:
+        field = kind.model_fields.get(str(part))
+        kind = (section_within(field.annotation) if field else None) or kind
+    return list(kind.model_fields)
 
 
 def parse_overrides(assignments: Iterable[str]) -> dict[str, Any]:
@@ -135,30 +171,26 @@ def _resolved(name: str, beside: Mapping[str, Mapping[str, Any]], above: tuple[s
     """Read a preset with all that it extends below it, and the recipe of another where it takes that."""
     if name in above:
         raise UsageError(f"preset {above[0]} extends itself, through {above[-1]}")
-    if name in beside:
-        content, stem = copy.deepcopy(dict(beside[name])), name
-    else:
-        content, stem = _find_yaml(name, "preset", *PRESETS, beside)
+    content, stem = (dict(beside[name]), name) if name in beside else _find_yaml(name, "preset", *PRESETS, beside)
     content.setdefault("name", stem)
-    parent, recipe = content.pop("extends", None), content.pop("recipe", None)
-    below = _resolved(str(parent), beside, (*above, name)) if parent else {}
+    parent, recipe = (
+        _resolved(str(other), beside, (*above, name)) if other else {}
+        for other in (content.pop("extends", None), content.pop("recipe", None))
+    )
     if recipe:
-        taken = _resolved(str(recipe), beside, (*above, name))
-        below = {field: value for field, value in below.items() if field not in RECIPE}
-        below |= {field: value for field, value in taken.items() if field in RECIPE}
-    return merge(below, content)
+        parent = {field: value for field, value in parent.items() if field not in RECIPE}
+    return merge(parent | {field: recipe[field] for field in RECIPE if field in recipe}, content)
 
 
 def load_preset(
-    name: str,
-    overrides: Mapping[str, Any] | None = None,
-    *,
-    beside: Mapping[str, Mapping[str, Any]] | None = None,
+    name: str, overrides: Mapping[str, Any] | None = None, *, beside: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Preset:
     """Read a preset by name, or by the path of a YAML file, with `section.field: value` laid over it.
 
-    `beside` are presets that a study spells out, by name; one may extend another. A `UsageError` names a preset or a
-    field that does not exist, or a value out of range; so do those of `load_study`, `load_section` and `revalidated`.
+    It is one of the package, or of those `beside` it that a study spells out; one may extend another.
+
+    Raises:
+        UsageError: no such preset or field, or a value out of range.
     """
     content = _resolved(name, beside or {})
     strangers = [field for field in overrides or {} if field.startswith("encoder.")]
@@ -168,7 +200,11 @@ def load_preset(
 
 
 def load_study(name: str) -> StudyConfig:
-    """Read a study by name, or by the path of a YAML file."""
+    """Read a study by name, or by the path of a YAML file.
+
+    Raises:
+        UsageError: no such study or field, or a value out of range.
+    """
     study = load_section(StudyConfig, "study", name, *STUDIES)
     if strangers := [model for model in study.only if model not in study.models]:
         raise choices(f"model of study {name} to limit", strangers[0], list(study.models))
@@ -176,14 +212,20 @@ def load_study(name: str) -> StudyConfig:
 
 
 def load_section(kind: type[SomeSection], word: str, name: str, package: str, folder: str) -> SomeSection:
-    """Read a section by the name of a YAML in a folder of the package (or by path), which its `name` defaults to."""
+    """Read a section by the name of a YAML file in a folder of the package, or by path; its `name` defaults to that.
+
+    `word` is what people call it, such as "space".
+
+    Raises:
+        UsageError: no such file or field, or a value out of range.
+    """
     content, stem = _find_yaml(name, word, package, folder)
     content.setdefault("name", stem)
     return _validated(kind, content, f"{word} {name}")
 
 
 def revalidated(section: SomeSection, **changes: Any) -> SomeSection:
-    """Return a copy of a section with some fields changed, checked like new."""
+    """Return a copy of a section with some fields changed, or raise a UsageError if a value is out of range."""
     return _validated(type(section), {**section.model_dump(), **changes}, type(section).__name__)
 
 
@@ -193,5 +235,5 @@ def to_yaml(section: Section) -> str:
 
 
 def preset_from_yaml(text: str, where: str) -> Preset:
-    """Read what `to_yaml` wrote; `where` names it in the `UsageError` where it is no preset."""
+    """Read what `to_yaml` wrote, or raise a UsageError that names `where` it stands."""
     return _validated(Preset, _read_yaml(text, where), where)

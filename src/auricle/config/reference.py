@@ -3,27 +3,28 @@
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from importlib import resources
 from typing import Any
 
-import yaml
 from pydantic.fields import FieldInfo
 
-from auricle.config.sections import BlockConfig, Preset, Section, section_within
+from auricle.config.sections import BlockConfig, Preset, section_within
 
 LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 ABSENT = "–"  # stands for a value that takes no part
 SPOKEN = {None: "none", "relu": "ReLU", "gelu": "GELU"}
+OFF = {0: "off"}
+SHIFTS = {True: "cyclic", False: "off"}
+OPTIMISERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "muon": "Muon, with AdamW"}
 
 
 @dataclass(frozen=True)
 class Shown:
-    """How a field is called and its value printed, as settings.yaml says."""
+    """How a field is called and its value printed."""
 
     label: str
-    form: str = "{}"  # what stands around the value, such as "{} Hz"; with "%", a share is printed in percent
-    names: Mapping[Any, str] = field(default_factory=dict)  # what some values are called, such as 0: "off"
+    form: str = "{}"  # what stands around the value; with "%", a share is printed in percent
+    names: Mapping[Any, str] = field(default_factory=dict)  # of some values, such as 0: "off"
+    applies: Callable[[Any], bool] = lambda _: True  # whether it takes part, given preset or block
 
 
 def _has_bands(preset: Preset) -> bool:
@@ -34,44 +35,91 @@ def _pools(block: BlockConfig) -> bool:
     return block.pool != "none"
 
 
-# When a setting takes part, given the preset, or the block whose field it is; what is not named here always does.
-APPLIES: dict[str, Callable[[Any], bool]] = {
-    "frontend.num_bands": _has_bands,
-    "frontend.num_coefficients": lambda p: p.frontend.kind == "mfcc",
-    "frontend.transform_ms": _has_bands,
-    "frontend.hop_ms": _has_bands,
-    "frontend.min_hz": _has_bands,
-    "frontend.max_hz": _has_bands,
-    "frontend.floor": _has_bands,
-    "base.blocks.pool_size": _pools,
-    "base.blocks.dropout_before_pool": lambda b: _pools(b) and b.dropout > 0,
-    "encoder.activation": lambda p: p.encoder.mlp_width is not None,
-    "encoder.pad_heads": lambda p: p.encoder.width % p.encoder.num_heads > 0,
-    "head.pool": lambda p: p.encoder is None,
-    "training.matrix_learning_rate": lambda p: p.training.optimizer == "muon",
-    "training.momentum": lambda p: p.training.optimizer in ("sgd", "muon"),
-    "augmentation.shift": lambda p: not p.augmentation.stretch,
-    "augmentation.band_shift": _has_bands,
-    "augmentation.band_mask": _has_bands,
+SHOWN = {
+    "audio.sample_rate_hz": Shown("Sample rate", "{} Hz"),
+    "audio.window_s": Shown("Window", "{} s"),
+    "audio.window_hop_s": Shown("Window hop", "{} s"),
+    "frontend.kind": Shown("Features", names={"raw": "waveform", "mfcc": "MFCC"}),
+    "frontend.num_bands": Shown("Mel bands", applies=_has_bands),
+    "frontend.num_coefficients": Shown("MFCCs", applies=lambda p: p.frontend.kind == "mfcc"),
+    "frontend.transform_ms": Shown("Fourier window", "{} ms", applies=_has_bands),
+    "frontend.hop_ms": Shown("Frame hop", "{} ms", applies=_has_bands),
+    "frontend.min_hz": Shown("Lowest frequency", "{} Hz", applies=_has_bands),
+    "frontend.max_hz": Shown("Highest frequency", "{} Hz", names={None: "half the sample rate"}, applies=_has_bands),
+    "frontend.floor": Shown("Log floor", applies=_has_bands),
+    "base.layout": Shown("Layout of the features", names={"bands-as-channels": "bands as channels"}),
+    "base.blocks.axes": Shown("Convolution axes"),
+    "base.blocks.channels": Shown("Channels"),
+    "base.blocks.kernel": Shown("Kernel"),
+    "base.blocks.stride": Shown("Stride"),
+    "base.blocks.padding": Shown("Padding", names={None: "half the kernel"}),
+    "base.blocks.bias": Shown("Bias", names={None: "where no norm follows"}),
+    "base.blocks.norm": Shown("Norm"),
+    "base.blocks.activation": Shown("Activation"),
+    "base.blocks.residual": Shown("Residual"),
+    "base.blocks.pool": Shown("Pooling"),
+    "base.blocks.pool_size": Shown("Pool size", applies=_pools),
+    "base.blocks.dropout": Shown("Dropout", names=OFF),
+    "base.blocks.dropout_before_pool": Shown("Dropout before pooling", applies=lambda b: _pools(b) and b.dropout > 0),
+    "base.blocks.channels_to_rows": Shown("Channels to rows"),
+    "base.blocks.repeat": Shown("Repeats"),
+    "encoder.num_heads": Shown("Attention heads"),
+    "encoder.num_blocks": Shown("Encoder blocks"),
+    "encoder.width": Shown("Width"),
+    "encoder.mlp_width": Shown("MLP width", names={None: "no hidden layer"}),
+    "encoder.activation": Shown("Activation", applies=lambda p: p.encoder.mlp_width is not None),
+    "encoder.dropout": Shown("Dropout", names=OFF),
+    "encoder.pool_to_steps": Shown("Time steps pooled to", names={None: "off"}),
+    "encoder.tokens": Shown("Tokens", names={"time": "time steps", "map": "cells of the map"}),
+    "encoder.projection": Shown("Projection"),
+    "encoder.cls": Shown("<cls>"),
+    "encoder.positions": Shown("Positions"),
+    "encoder.norm": Shown("Norm"),
+    "encoder.final_norm": Shown("Final norm"),
+    "encoder.qkv_bias": Shown("Attention bias"),
+    "encoder.pad_heads": Shown("Padded heads", applies=lambda p: p.encoder.width % p.encoder.num_heads > 0),
+    "head.pool": Shown("Pooling", applies=lambda p: p.encoder is None),
+    "head.hidden": Shown("Hidden layers"),
+    "head.dropout": Shown("Dropout", names=OFF),
+    "training.epochs": Shown("Epochs"),
+    "training.max_steps": Shown("Maximum steps"),
+    "training.batch_size": Shown("Batch size", "{} windows"),
+    "training.windows": Shown("Windows", names={"random": "at random places", "grid": "all that score a clip"}),
+    "training.views": Shown("Passes over the clips per epoch"),
+    "training.optimizer": Shown("Optimiser", names=OPTIMISERS),
+    "training.learning_rate": Shown("Learning rate"),
+    "training.matrix_learning_rate": Shown(
+        "Learning rate of matrices", applies=lambda p: p.training.optimizer == "muon"
+    ),
+    "training.weight_decay": Shown("Weight decay", names=OFF),
+    "training.momentum": Shown("Momentum", applies=lambda p: p.training.optimizer in ("sgd", "muon")),
+    "training.schedule": Shown("Schedule"),
+    "training.warmup_epochs": Shown("Warm-up", "{} epochs", names=OFF),
+    "training.label_smoothing": Shown("Label smoothing", names=OFF),
+    "training.gradient_clip": Shown("Gradient clipping (norm)", names=OFF),
+    "training.weight_average": Shown("Weight averaging (decay)", names=OFF),
+    "training.precision": Shown("Precision"),
+    "augmentation.shift": Shown("Time shift", names=SHIFTS, applies=lambda p: not p.augmentation.stretch),
+    "augmentation.stretch": Shown("Time stretch", "up to {} %", names=OFF),
+    "augmentation.mix": Shown("Mixing", "{} % of windows", names=OFF),
+    "augmentation.gain_db": Shown("Gain", "up to ± {} dB", names=OFF),
+    "augmentation.band_shift": Shown("Frequency shift", "up to ± {} bands", names=OFF, applies=_has_bands),
+    "augmentation.filter_db": Shown("Random filter", "{} dB (standard deviation)", names=OFF),
+    "augmentation.time_mask_s": Shown("Time mask", "up to {} s", names=OFF),
+    "augmentation.band_mask": Shown("Frequency mask", "up to {} bands", names=OFF, applies=_has_bands),
+    "augmentation.feature_frame_mask": Shown("Time mask of features", "up to {} frames", names=OFF),
+    "augmentation.feature_row_mask": Shown("Row mask of features", "up to {} rows", names=OFF),
 }
-
-
-@cache
-def shown_settings() -> dict[str, Shown]:
-    """Return how each setting is shown, by section and field, from settings.yaml."""
-    sections = yaml.safe_load(resources.files("auricle.config").joinpath("settings.yaml").read_text(encoding="utf-8"))
-    return {f"{section}.{name}": Shown(**row) for section, fields in sections.items() for name, row in fields.items()}
 
 
 @dataclass(frozen=True)
 class Setting:
     """A field of a preset and its value, to be read."""
 
-    section: str  # of the preset, such as "training"; `Preset.model_fields[section].title` is its heading
+    section: str  # such as "training"; `Preset.model_fields[section].title` is its heading
     field: str  # in that section, such as "epochs"; "blocks.channels" for a field of the blocks
     label: str  # what people call it, such as "Gradient clipping (norm)"
-    # with its unit, "off" where it switches something off; of blocks, in turn, where they differ: 16 × 2 / 32
-    value: str
+    value: str  # with its unit, "off" where it switches something off; of blocks, where they differ: 16 × 2 / 32
     description: str  # what it means, and which values are allowed
     applies: bool  # whether it takes part in this preset; momentum does not where Adam trains
 
@@ -84,33 +132,31 @@ def settings(preset: Preset) -> tuple[Setting, ...]:
     >>> values["windows"], values["feature_frame_mask"]
     ('all that score a clip', 'up to 20 frames')
     """
-    kinds = {name: section_within(info.annotation) for name, info in Preset.model_fields.items()}
-    found = [_section_settings(name, kind, getattr(preset, name), preset) for name, kind in kinds.items() if kind]
-    return tuple(itertools.chain.from_iterable(found))
-
-
-def _section_settings(name: str, kind: type[Section], section: Section | None, preset: Preset) -> Iterator[Setting]:
-    for key, info in kind.model_fields.items():
-        if part := section_within(info.annotation):
-            for inner, inner_info in part.model_fields.items():
-                blocks = getattr(section, key)
-                yield _setting(name, f"{key}.{inner}", inner_info, [(getattr(b, inner), b) for b in blocks])
-        else:
-            yield _setting(name, key, info, [(getattr(section, key), preset)] if section else [])
+    found: list[Setting] = []
+    for name, section_field in Preset.model_fields.items():
+        kind, section = section_within(section_field.annotation), getattr(preset, name)
+        for key, info in kind.model_fields.items() if kind else ():
+            if part := section_within(info.annotation):
+                for inner, inner_info in part.model_fields.items():
+                    values = [(getattr(block, inner), block) for block in getattr(section, key)]
+                    found.append(_setting(name, f"{key}.{inner}", inner_info, values))
+            else:
+                found.append(_setting(name, key, info, [(getattr(section, key), preset)] if section else []))
+    return tuple(found)
 
 
 def _setting(section: str, key: str, info: FieldInfo, values: Iterable[tuple[Any, Any]]) -> Setting:
     """Return a setting of one or more values, each with what decides whether it takes part."""
-    shown, applies = shown_settings()[f"{section}.{key}"], APPLIES.get(f"{section}.{key}", lambda of: True)
-    written = [_written(value, shown) if applies(of) else ABSENT for value, of in values]
+    shown = SHOWN[f"{section}.{key}"]
+    written = [_written(value, shown) if shown.applies(of) else ABSENT for value, of in values]
     value = " / ".join(_runs(written)) or ABSENT
     limits = ", ".join(
-        f"{words} {limit:g}"
+        f"{words} {getattr(constraint, name):g}"
         for constraint in info.metadata
         for name, words in LIMITS.items()
-        if (limit := getattr(constraint, name, None)) is not None
+        if getattr(constraint, name, None) is not None
     )
-    description = "; ".join([info.description or "", *([limits] if limits else [])])
+    description = "; ".join(filter(None, (info.description, limits)))
     return Setting(section, key, shown.label, value, description, applies=any(one != ABSENT for one in written))
 
 
@@ -128,7 +174,7 @@ def _runs(written: list[str]) -> Iterator[str]:
 def _written(value: Any, shown: Shown) -> str:
     """Return one value as people read it.
 
-    >>> _written(0.25, Shown("Time stretch", "up to {} %")), _written((64, 32), Shown("Hidden layers"))
+    >>> _written(0.25, SHOWN["augmentation.stretch"]), _written((64, 32), SHOWN["head.hidden"])
     ('up to 25 %', '64, 32')
     """
     if isinstance(value, tuple):

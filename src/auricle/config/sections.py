@@ -21,10 +21,8 @@ class Section(BaseModel):
 
 def section_within(annotation: Any) -> type[Section] | None:
     """Return the section class inside an annotation such as `EncoderConfig | None` or `tuple[BlockConfig, ...]`."""
-    for part in (annotation, *get_args(annotation)):
-        if isinstance(part, type) and issubclass(part, Section):
-            return part
-    return None
+    parts = (annotation, *get_args(annotation))
+    return next((part for part in parts if isinstance(part, type) and issubclass(part, Section)), None)
 
 
 class AudioConfig(Section):
@@ -107,10 +105,8 @@ class EncoderConfig(Section):
     def _heads_divide_width(self) -> EncoderConfig:
         if self.width % self.num_heads and not self.pad_heads:
             valid = [h for h in range(1, min(self.width, 16) + 1) if self.width % h == 0]
-            raise ValueError(
-                f"encoder.width {self.width} is not divided by {self.num_heads} heads; valid: {valid}, or any with "
-                "encoder.pad_heads"
-            )
+            problem = f"encoder.width {self.width} is not divided by {self.num_heads} heads"
+            raise ValueError(f"{problem}; valid: {valid}, or any with encoder.pad_heads")
         return self
 
 

@@ -5,7 +5,10 @@
     @OPTIMIZERS.of("adam")
     def build_adam(...)
 
-They stand in the module of their table. A program that is handed in copies those that its study chooses, and no others.
+    OPTIMIZERS[config.optimizer](...)
+
+The variants of a table stand in its module. A program that is handed in copies those that its study chooses, and no
+others (`handin.assemble`).
 """
 
 from collections.abc import Callable
@@ -15,10 +18,7 @@ Variant = TypeVar("Variant", bound=Callable[..., Any])
 
 
 class Variants(dict[Any, Callable[..., Any]]):
-    """The functions or classes that a field of the configuration chooses from, by its value.
-
-    Of a section, `augmentation`, the values are the names of fields that are on.
-    """
+    """The functions or classes that a field chooses from, by its value; a section, by its fields that are on."""
 
     def __init__(self, field: str) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ import numpy as np
 
 from auricle.predict.classifier import NONE_OF_THESE
 from auricle.report.figures import tracks
-from auricle.report.render import page_environment
+from auricle.report.pages import page_environment
 
 if TYPE_CHECKING:
     from markupsafe import Markup

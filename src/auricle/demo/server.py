@@ -25,7 +25,7 @@ from auricle.demo import page
 from auricle.demo.page import Shown
 from auricle.demo.sources import Example
 from auricle.errors import MachineError, RefusedError
-from auricle.report.render import template
+from auricle.report.pages import template
 
 if TYPE_CHECKING:
     import gradio

@@ -1,6 +1,6 @@
 """Models against each other and against what needs no network, on the same clips: what the data show of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -12,6 +12,8 @@ from auricle.findings.scores import ComparativeRow, baseline_rows, network_rows
 from auricle.findings.study import Study, baseline_key
 from auricle.scoring.answers import Answers
 from auricle.scoring.difference import Difference, compare_all, detectable
+
+MOST_SHOWN = 8  # models with a column, a mark or a row for each other model: what a page holds
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,11 @@ class Comparison:
     def shown_of_one_training(self) -> bool:
         """Return whether a difference is shown of networks that were trained once, and so of these networks alone."""
         return any(pair.trainings == 1 for pair in self.pairs if pair.shown)
+
+    def foremost(self, models: Iterable[str]) -> list[str]:
+        """Return those models, in the order given, that are among the most accurate, `MOST_SHOWN` at most."""
+        best = set(self.ranked[:MOST_SHOWN])
+        return [model for model in models if model in best]
 
     def row_of(self, model: str) -> ComparativeRow:
         """Return the row of a network."""

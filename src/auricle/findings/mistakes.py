@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from auricle.bundle.model import Windowing
+from auricle.bundle.windows import Windowing
 from auricle.config import Preset
 from auricle.data.audio import load_waveform
 from auricle.findings.study import CellEvidence, Study

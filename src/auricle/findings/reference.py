@@ -120,6 +120,12 @@ def published_best(study: Study, protocol: str) -> float | None:
     return PUBLISHED_BEST if comparable else None
 
 
+def chance(study: Study, protocol: str) -> float:
+    """Return the accuracy of always giving the class that is commonest among a protocol's test clips."""
+    counts = np.bincount(study.answers[protocol].labels)
+    return float(counts.max() / counts.sum())
+
+
 def claims() -> list[Claim]:
     """Return every figure that the four reports print, a claim for each model, configuration and protocol."""
     text = resources.files("auricle.findings").joinpath("reported.yaml").read_text(encoding="utf-8")

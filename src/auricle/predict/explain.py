@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from auricle.bundle.description import AttentionLayout
-from auricle.bundle.model import Windowing
+from auricle.bundle.windows import Windowing
 
 OCCLUDED_S = 0.3
 MOST_MOMENTS = 80

@@ -13,8 +13,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from auricle.bundle.model import Windowing
 from auricle.bundle.network import WINDOWS_AT_ONCE
+from auricle.bundle.windows import Windowing
 from auricle.data.audio import stream_mono
 from auricle.errors import RefusedError
 from auricle.predict.classifier import Classifier

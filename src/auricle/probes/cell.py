@@ -13,7 +13,7 @@ from auricle.model.transformer import Encoder, attention_weights
 from auricle.probes.changes import band_edges_hz, blanked_bands, blanked_moments, moment_edges, networks, sounds
 from auricle.probes.record import AttentionReading, Blanked, Probe, ProbeAnswers
 from auricle.runs.reopen import Reopened
-from auricle.scoring.predictions import ClipPredictions, read_predictions
+from auricle.scoring.predictions import read_predictions
 from auricle.training.evaluate import cut_windows, window_probabilities
 from auricle.training.start import load_network
 
@@ -74,7 +74,7 @@ def probe_cell(found: Reopened, *, device: torch.device) -> Probe:
 
 def _check(found: Reopened, names: tuple[str, ...], subject: Subject) -> None:
     """Refuse weights that do not say what the cell's predictions say."""
-    recorded: ClipPredictions = read_predictions(found.cell.predictions).of("test").by_clip()
+    recorded = read_predictions(found.cell.predictions).of("test").by_clip()
     row_of = {clip: row for row, clip in enumerate(recorded.clips)}
     if any(name not in row_of for name in names):
         raise RefusedError(f"{found.cell.folder}: its predictions are of other test clips; run the study again")
@@ -177,9 +177,8 @@ def _by_class(moments: Tensor, labels: np.ndarray, num_classes: int) -> Tensor:
 
 def _levels(model: Classifier, windows: Tensor, num_moments: int) -> Tensor:
     """Return how loud each moment of each window is, (M, S): the logarithm of its power."""
-    power = (
-        windows.double().cpu().abs().pow(2 if model.frontend.spectrum is None else 1).mean(1, keepdim=True)
-    )  # (M, 1, T)
+    exponent = 2 if model.frontend.spectrum is None else 1
+    power = windows.double().cpu().abs().pow(exponent).mean(1, keepdim=True)  # (M, 1, T)
     return F.adaptive_avg_pool1d(power, num_moments)[:, 0].clamp(min=1e-10).log()
 
 

@@ -94,8 +94,7 @@ def _edges(length: int, most: int) -> list[int]:
 
 def blanked_moments(frames: Tensor, neutral: Tensor) -> Iterator[Tensor]:
     """Yield frames (N, F, T) with one moment after the other blanked."""
-    edges = moment_edges(frames.shape[2])
-    for first, last in pairwise(edges):
+    for first, last in pairwise(moment_edges(frames.shape[2])):
         blanked = frames.clone()
         blanked[:, :, first:last] = neutral
         yield blanked
@@ -128,8 +127,7 @@ def blanked_bands(
             yield frontend.frames(without_band(waveforms, sample_rate_hz, low_hz, high_hz))
         return
     frames = frontend.frames(waveforms)
-    edges = _edges(frames.shape[1], NUM_BANDS)
-    for first, last in pairwise(edges):
+    for first, last in pairwise(_edges(frames.shape[1], NUM_BANDS)):
         blanked = frames.clone()
         blanked[:, first:last] = frontend.neutral
         yield blanked

@@ -22,6 +22,7 @@ from auricle.report.chapters.tuning import tuning
 from auricle.report.chapters.why import why
 from auricle.report.document import Chapter, Document, Report, Section
 from auricle.report.figures.drawing import drawn_in, keep
+from auricle.report.figures.style import style
 from auricle.report.numbering import numbered
 from auricle.report.prose import sections_of
 from auricle.report.render import to_html, to_pdf
@@ -77,7 +78,7 @@ def compose(report: Report) -> Document:
     """Return the whole report of a study that has a finished cell."""
     study = report.study
     sections: list[Section] = []
-    with drawn_in(StudyFolder(study.folder).report / "figures"):
+    with style(), drawn_in(StudyFolder(study.folder).report / "figures"):
         for make in CHAPTERS:
             if (chapter := make(report)) is not None:
                 sections += sections_of(make.__name__, chapter.values, chapter.exhibits)

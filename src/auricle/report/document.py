@@ -10,12 +10,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from auricle.findings.comparison import MOST_SHOWN
 from auricle.findings.findings import Findings
+from auricle.findings.reference import chance, published_best
 from auricle.findings.study import Study
+from auricle.findings.trainings import Collapse
 from auricle.report.figures.drawing import Panel
 from auricle.report.figures.style import palette
 from auricle.report.table import Table
 from auricle.report.wording import Text, anchors, protocol_title
+from auricle.training.watch import MEANINGS
 
 
 @dataclass(frozen=True)
@@ -149,3 +153,28 @@ class Report:
     def title_of(self, protocol: str) -> str:
         """Return the name of a protocol, marked where it leaks."""
         return protocol_title(protocol, leaky=self.study.is_leaky(protocol))
+
+    @cached_property
+    def phrases(self) -> dict[str, Any]:
+        """Return what the phrases of several chapters need."""
+        study, findings = self.study, self.findings
+        published = {protocol: published_best(study, protocol) for protocol in study.protocols}
+        collapsed: dict[tuple[str, str], list[Collapse]] = {}
+        for one in findings.collapses:
+            collapsed.setdefault((one.cell.model, one.cell.protocol), []).append(one)
+        return {
+            "study": study,
+            "findings": findings,
+            "main": findings.main,
+            "stamped": self.title_of,
+            "published": {protocol: share for protocol, share in published.items() if share is not None},
+            "chance": {protocol: chance(study, protocol) for protocol in study.protocols},
+            "meanings": MEANINGS,
+            "collapsed_groups": [(*names, fallen, len(study.of(*names))) for names, fallen in collapsed.items()],
+        }
+
+    @property
+    def of_many(self) -> str:
+        """Return what a caption adds where `Comparison.foremost` leaves models out; nothing where it does not."""
+        num = len(self.findings.main.ranking)
+        return f", the {MOST_SHOWN} most accurate of {num} models" if num > MOST_SHOWN else ""

@@ -25,7 +25,7 @@ from auricle.report.chapters.closing import ERRORS_PAGE
 from auricle.report.figures.dataset import mel_levels
 from auricle.report.figures.style import palette
 from auricle.report.figures.tracks import Looked, axis_track, looked_tracks, spectrogram_track, waveform_track
-from auricle.report.render import page, template
+from auricle.report.pages import page, template
 from auricle.report.wording import visible
 from auricle.runs import StudyFolder
 from auricle.runs.reopen import find_recordings

@@ -22,7 +22,7 @@ from markupsafe import Markup
 
 from auricle.report import document, wording
 from auricle.report.document import Block, Exhibit, Figure, Section
-from auricle.report.render import page_environment
+from auricle.report.pages import page_environment
 from auricle.report.table import Table
 from auricle.report.wording import Beside, Code, Piece, Ref, Strong, Text
 

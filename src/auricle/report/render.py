@@ -3,21 +3,18 @@
 import json
 import tempfile
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from auricle.errors import AuricleError
 from auricle.files import machine_errors
 from auricle.report.figures.inline import inlined
-from auricle.report.numbering import Json
-from auricle.report.wording import confidence, spoken, visible
+from auricle.report.pages import page, template
 
 
-def to_html(content: Json, figures: Mapping[str, str]) -> str:
+def to_html(content: Mapping[str, Any], figures: Mapping[str, str]) -> str:
     """Return the report as one HTML file: style and figures (file name to SVG) inside, no script, no network."""
     glyphs, pictures = inlined({name.removesuffix(".svg"): svg for name, svg in figures.items()})
     values = {
@@ -25,29 +22,10 @@ def to_html(content: Json, figures: Mapping[str, str]) -> str:
         "glyphs": Markup(glyphs),
         "style": Markup(template("report.css")),
     }
-    return page("report.html.j2", content | values)
+    return page("report.html.j2", {**content, **values})
 
 
-def page(name: str, values: Mapping[str, Any]) -> str:
-    """Return an HTML page of report/templates; every value is escaped but what is markup already."""
-    return page_environment().get_template(name).render(values)
-
-
-def page_environment(folder: str = "templates", **options: Any) -> Environment:
-    """Return what templates of a folder of this room are filled in with; every name is escaped."""
-    environment = Environment(
-        loader=PackageLoader("auricle.report", folder),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        **options,
-    )
-    environment.filters |= {"confidence": confidence, "spoken": spoken, "visible": visible}
-    return environment
-
-
-def to_pdf(content: Json, figures: Mapping[str, str]) -> bytes:
+def to_pdf(content: Mapping[str, Any], figures: Mapping[str, str]) -> bytes:
     """Return the report as PDF, set by Typst with the fonts that it brings along.
 
     Fonts of the system are used only where the text has letters that those lack.
@@ -72,8 +50,3 @@ def to_pdf(content: Json, figures: Mapping[str, str]) -> bytes:
             return typst.compile(folder / "report.typ", root=folder, ignore_system_fonts=not needs_more)
         except RuntimeError as error:
             raise AuricleError(f"Typst cannot set report.pdf: {' '.join(str(error).split())}") from error
-
-
-def template(name: str) -> str:
-    """Return a page, a style sheet or a script of report/templates."""
-    return resources.files("auricle.report").joinpath("templates", name).read_text(encoding="utf-8")

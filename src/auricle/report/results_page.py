@@ -17,8 +17,8 @@ from auricle.findings.reference import ReferenceRow, beside_reports
 from auricle.findings.study import Study, load_study
 from auricle.report.chapters.reported import NO_BREAK_HYPHEN, reported_of
 from auricle.report.document import blocks_of
+from auricle.report.pages import page_environment
 from auricle.report.prose import sections_of
-from auricle.report.render import page_environment
 from auricle.report.table import Table, show
 from auricle.report.wording import NO_BREAK, anchors, count, visible
 

@@ -43,6 +43,7 @@ class Marked:
     meaning: str
 
 
+COLLAPSED, BASELINE = ("†", "collapsed"), ("‡", "free baseline")  # marks, and what they mean
 Value = str | int | float | Spread | Range | Marked | None
 Row = Sequence[Value]
 

@@ -1,7 +1,7 @@
 """A mean difference, and whether the data show that it is one: the only place that may say "shown"."""
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -179,3 +179,14 @@ def compare_all(values: Sequence[tuple[np.ndarray, str, str]], groups: np.ndarra
     """
     found = [difference(array, groups, first, second) for array, first, second in values]
     return list(adjusted(dict(enumerate(one for one in found if one))).values())
+
+
+def by_verdict(found: Iterable[Difference]) -> tuple[list[Difference], ...]:
+    """Divide differences by what is shown of them: above zero, below zero, neither."""
+    every = list(found)
+    shown = [one for one in every if one.shown]
+    return (
+        [one for one in shown if one.mean > 0],
+        [one for one in shown if one.mean < 0],
+        [one for one in every if not one.shown],
+    )

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from auricle.findings.calibration import ModelCalibration
-from auricle.report.chapters.summary import phrase_values
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures.calibration import reliability_diagram
 from auricle.report.figures.drawing import panel
@@ -26,7 +25,7 @@ def calibration(report: Report) -> Chapter:
     errors = [decimal(lucky([one.lucky_error for one in ranked]), 2) for lucky in (min, max)]
     clip_s = report.study.dataset.clip_s
     num_clips = len(report.study.of(ranked[0].model, report.findings.main_protocol)[0].clips.clips)
-    values = phrase_values(report) | {
+    values = report.phrases | {
         "ranked": ranked[:NUM_DRAWN],
         "more_models": len(ranked) > NUM_DRAWN,
         "fitted": fitted,

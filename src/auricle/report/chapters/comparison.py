@@ -1,17 +1,16 @@
 """Models against each other: the order and its ties, paired tests, baselines, heads, and what else the numbers say."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
 import numpy as np
 
 from auricle.findings.classes import class_f1, confused_pairs
-from auricle.findings.comparison import Comparison
+from auricle.findings.comparison import MOST_SHOWN
 from auricle.findings.head_count import head_counts, published_head_claim
 from auricle.findings.trainings import commonest_answer, diverged
-from auricle.report.chapters.summary import phrase_values
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures.drawing import panel
 from auricle.report.figures.ranking import ranking_bars
@@ -21,32 +20,8 @@ from auricle.report.wording import MOST_NAMED, decimal, listing, points, span
 from auricle.scoring.difference import Difference
 from auricle.scoring.statistics import wilson_interval
 
-MOST_SHOWN = 8  # models with a column, a mark or a row for each other model: what a page holds
 NUM_NAMED = 3
 SHORTEST_STEM = 3  # letters that names must begin with alike to be called by them
-
-
-def foremost(models: Sequence[str], comparison: Comparison) -> list[str]:
-    """Return those models, in the order given, that are among the most accurate of a protocol, `MOST_SHOWN` at most."""
-    best = set(comparison.ranked[:MOST_SHOWN])
-    return [model for model in models if model in best]
-
-
-def foremost_of_many(comparison: Comparison) -> str:
-    """Return what a caption adds where `foremost` leaves models out, after a comma; nothing where it does not."""
-    num = len(comparison.ranking)
-    return f", the {MOST_SHOWN} most accurate of {num} models" if num > MOST_SHOWN else ""
-
-
-def by_verdict(found: Iterable[Difference]) -> tuple[list[Difference], ...]:
-    """Divide differences by what is shown of them: above zero, below zero, neither."""
-    every = list(found)
-    shown = [one for one in every if one.shown]
-    return (
-        [one for one in shown if one.mean > 0],
-        [one for one in shown if one.mean < 0],
-        [one for one in every if not one.shown],
-    )
 
 
 def comparison(report: Report) -> Chapter:
@@ -57,7 +32,7 @@ def comparison(report: Report) -> Chapter:
     several = len({family_name(one.family) for one in found}) > 1
     heads = [(f"{family_name(one.family)}, " if several else "", one) for one in found]
     validated = [one for one in comparisons if one.validation_pairs]
-    values = phrase_values(report) | _observed(report) | {
+    values = report.phrases | _observed(report) | {
         "comparisons": comparisons,
         "has_ranking": any(len(one.ranking) > 1 for one in comparisons),
         "has_pairs": any(one.pairs for one in comparisons),
@@ -65,7 +40,7 @@ def comparison(report: Report) -> Chapter:
         "validation": validated[0] if validated else None,
         "pairs_head": "Every two models" if len(study.models) <= MOST_SHOWN
         else "The most accurate model and each other one",
-        "some": foremost_of_many(findings.main),
+        "some": report.of_many,
         "families": heads,
         "claim": published_head_claim(study),
     }  # fmt: skip
@@ -146,7 +121,7 @@ def _f1_by_model(report: Report) -> Figure:
         model: [
             float(np.mean(class_f1(report.study.of(model, protocol), category) or [0.0])) for category in categories
         ]
-        for model in foremost(report.study.models, report.findings.main)
+        for model in report.findings.main.foremost(report.study.models)
     }
     drawn = f1_by_model(means, categories, report.colours)
     return Figure((panel(drawn, "f1-models", "F1 of each class, one mark a model"),))

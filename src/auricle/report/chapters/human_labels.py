@@ -1,13 +1,13 @@
 """The models against people: what each mistakes for what, and which clips each misses."""
 
 from auricle.findings.human_labels import HumanComparison
-from auricle.report.chapters.comparison import by_verdict, foremost, foremost_of_many
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures.drawing import panel
 from auricle.report.figures.results import confusion
 from auricle.report.figures.style import MUTED
 from auricle.report.table import Column, Table, columns
 from auricle.report.wording import shortened, spoken, visible
+from auricle.scoring.difference import by_verdict
 
 MOST_CLIPS = 12  # that are missed by the same
 CLIP_NAME_LENGTH = 40
@@ -25,13 +25,13 @@ def human_labels(report: Report) -> Chapter | None:
         "found": found,
         "verdicts": dict(zip(("ahead", "behind", "open"), by_verdict(found.differences), strict=True)),
         "best": best,
-        "some": foremost_of_many(main),
+        "some": report.of_many,
         "missed": [(len(clips), MISSED_BY[whom]) for whom, clips in found.missed.items()],
         "most_clips": MOST_CLIPS if any(len(clips) > MOST_CLIPS for clips in found.missed.values()) else None,
     }
     exhibits: dict[str, Exhibit] = {
         "figure-people": _confusions(report, found, best),
-        "table-people-classes": _by_class(found, foremost(tuple(found.models), main)),
+        "table-people-classes": _by_class(found, main.foremost(tuple(found.models))),
         "table-people-clips": _missed(found),
     }
     return Chapter(values, exhibits)

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from auricle.config import TrainingConfig
 from auricle.findings.reference import Reason, ReferenceRow, Verdict
 from auricle.report.document import Chapter, Report
-from auricle.report.table import Marked, Row, Table, columns
+from auricle.report.table import COLLAPSED, Marked, Row, Table, columns
 from auricle.report.wording import NO_BREAK, count, decimal, protocol_title
 
-COLLAPSED = ("†", "collapsed")
 NO_BREAK_HYPHEN = "\N{NON-BREAKING HYPHEN}"
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "muon": "Muon"}
 

@@ -9,11 +9,10 @@ from auricle.findings.classes import class_f1, total_confusion
 from auricle.findings.scores import ComparativeRow
 from auricle.findings.study import CellEvidence
 from auricle.findings.trainings import Collapse
-from auricle.report.chapters.summary import COLLAPSED, phrase_values
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures.drawing import panel
 from auricle.report.figures.results import confusion, f1_bars, roc
-from auricle.report.table import Marked, Row, Table, columns
+from auricle.report.table import COLLAPSED, Marked, Row, Table, columns
 from auricle.report.wording import spoken
 from auricle.scoring.metrics import Curve, mean_curve, one_vs_rest
 
@@ -29,7 +28,7 @@ def results(report: Report) -> Chapter:
             fallen = [one for one in report.findings.collapses if one.cell in [cell.name for cell in cells]]
             models[protocol].append((name, row, fallen))
             exhibits |= _exhibits(report, name, row, cells)
-    return Chapter(phrase_values(report) | {"models": models}, exhibits)
+    return Chapter(report.phrases | {"models": models}, exhibits)
 
 
 def _cells(report: Report) -> Table:

@@ -1,22 +1,14 @@
 """The first page: the answer, how sure it is, and every configuration in one figure and one table."""
 
-from typing import Any
-
-import numpy as np
-
-from auricle.findings.reference import published_best
+from auricle.findings.reference import chance, published_best
 from auricle.findings.scores import ComparativeRow
-from auricle.findings.study import Study
-from auricle.findings.trainings import Collapse
 from auricle.report.document import Chapter, Figure, Report
 from auricle.report.figures.drawing import panel
 from auricle.report.figures.results import accuracies
-from auricle.report.table import Marked, Spread, Table, columns
+from auricle.report.table import BASELINE, COLLAPSED, Marked, Spread, Table, columns
 from auricle.report.wording import percent
-from auricle.training.watch import MEANINGS
 
 FEW_GROUPS = 6  # of test clips, below which an interval over groups is a guess
-COLLAPSED, BASELINE = ("†", "collapsed"), ("‡", "free baseline")
 
 
 def summary(report: Report) -> Chapter:
@@ -26,7 +18,7 @@ def summary(report: Report) -> Chapter:
     best = main.leaders[0]
     comparisons = list(findings.comparisons.values())
     leaders = [comparison.leaders[0] for comparison in comparisons]
-    values = phrase_values(report) | {
+    values = report.phrases | {
         "best": best,
         "references": _references(report, best),
         "leaky": [protocol for protocol in study.protocols if study.is_leaky(protocol)],
@@ -35,31 +27,6 @@ def summary(report: Report) -> Chapter:
         "unbeaten": [comparison for comparison in comparisons if comparison.unbeaten_baseline],
     }
     return Chapter(values, {"figure-accuracies": _accuracies(report), "table-comparative": _table(report)})
-
-
-def phrase_values(report: Report) -> dict[str, Any]:
-    """Return what the phrases of several chapters need."""
-    study, findings = report.study, report.findings
-    published = {protocol: published_best(study, protocol) for protocol in study.protocols}
-    collapsed: dict[tuple[str, str], list[Collapse]] = {}
-    for one in findings.collapses:
-        collapsed.setdefault((one.cell.model, one.cell.protocol), []).append(one)
-    return {
-        "study": study,
-        "findings": findings,
-        "main": findings.main,
-        "stamped": report.title_of,
-        "published": {protocol: share for protocol, share in published.items() if share is not None},
-        "chance": {protocol: chance(study, protocol) for protocol in study.protocols},
-        "meanings": MEANINGS,
-        "collapsed_groups": [(*names, fallen, len(study.of(*names))) for names, fallen in collapsed.items()],
-    }
-
-
-def chance(study: Study, protocol: str) -> float:
-    """Return the accuracy of always giving the class that is commonest among a protocol's test clips."""
-    counts = np.bincount(study.answers[protocol].labels)
-    return float(counts.max() / counts.sum())
 
 
 def _references(report: Report, best: ComparativeRow) -> dict[str, float]:

@@ -7,18 +7,17 @@ import numpy as np
 
 from auricle.findings import trainings
 from auricle.findings.classes import categories_of, hardest, leads, num_missed_by_most
+from auricle.findings.comparison import MOST_SHOWN
 from auricle.findings.human_labels import PEOPLE, read_human_labels
 from auricle.findings.trainings import CurveReading
 from auricle.findings.uses import ModelUses, PartsUse
-from auricle.report.chapters.comparison import MOST_SHOWN, by_verdict, foremost, foremost_of_many
-from auricle.report.chapters.summary import phrase_values
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures import why as draw
 from auricle.report.figures.drawing import Panel, panel
 from auricle.report.figures.style import MUTED, drawable
 from auricle.report.table import Range, Row, Table, columns
 from auricle.report.wording import count, decimal, listing, percent, points, shortened, spoken, visible
-from auricle.scoring.difference import Difference
+from auricle.scoring.difference import Difference, by_verdict
 
 MOST_ROWS = 28  # clips that are drawn
 NUM_NAMED = 4  # clips and classes of a lead
@@ -35,7 +34,7 @@ def why(report: Report) -> Chapter:
     """Return the chapter that says what the ranking rests on."""
     parts = [part(report) for part in (_differences, _readings, _uses)]
     return Chapter(
-        phrase_values(report) | {name: value for part in parts for name, value in part.values.items()},
+        report.phrases | {name: value for part in parts for name, value in part.values.items()},
         {name: exhibit for part in parts for name, exhibit in part.exhibits.items()},
     )
 
@@ -54,7 +53,7 @@ def _differences(report: Report) -> Chapter:
     }
     if not clips:
         return Chapter(values)
-    values |= {"num_drawn": min(len(clips), MOST_ROWS), "some": foremost_of_many(main), "num_named": NUM_NAMED,
+    values |= {"num_drawn": min(len(clips), MOST_ROWS), "some": report.of_many, "num_named": NUM_NAMED,
                "class_differences": found, "class_shown": [one for one in found if one.difference.shown]}  # fmt: skip
     figure, values["has_people"] = _missed(report, clips[:MOST_ROWS])
     rows = [
@@ -89,7 +88,7 @@ def _missed(report: Report, clips: Sequence[str]) -> tuple[Figure, bool]:
     columns = [answers.clips.index(clip) for clip in clips]
     missed = {
         model: (1 - answers.shares[answers.models.index(model), columns], report.colours[model])
-        for model in foremost(study.models, report.findings.main)
+        for model in report.findings.main.foremost(study.models)
     }
     if (people := read_human_labels(study, answers)) is not None:
         right = dict(zip(people.answers.clips, people.right.tolist(), strict=True))

@@ -26,10 +26,10 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from auricle import files
-from auricle.report.figures.style import MARGIN_IN, style
 
 P = ParamSpec("P")
 KEPT_FILE = "drawn.json"
+MARGIN_IN = 0.03
 _kept: ContextVar[tuple[Path, Mapping[str, Any]] | None] = ContextVar("kept", default=None)
 
 
@@ -88,14 +88,13 @@ def _add(hashed: Any, value: Any) -> None:
 
 @contextlib.contextmanager
 def drawn_in(folder: Path) -> Iterator[None]:
-    """Draw in the report's style for as long as the block runs, but for the panels that a folder holds already."""
+    """Draw, for as long as the block runs, only those panels that a folder does not hold already."""
     known: Mapping[str, Any] = {}
     with contextlib.suppress(OSError, ValueError):
         known = json.loads((folder / KEPT_FILE).read_text(encoding="utf-8"))
     token = _kept.set((folder, known if isinstance(known, dict) else {}))
     try:
-        with style():
-            yield
+        yield
     finally:
         _kept.reset(token)
 

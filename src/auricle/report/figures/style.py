@@ -20,7 +20,6 @@ from matplotlib.patches import Rectangle
 
 from auricle.report.wording import shortened, visible
 
-MARGIN_IN = 0.03
 SMALL_IN, HALF_IN, MEDIUM_IN = 2.7, 3.25, 4.9
 INK, MUTED, GRID = "#1f2328", "#667080", "#dfe3e8"
 # Okabe and Ito's set for all kinds of colour vision, without its yellow, which white paper swallows.

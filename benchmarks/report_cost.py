@@ -1,4 +1,4 @@
-"""What a report costs: `python benchmarks/report.py STUDY [--than SRC] [--results RESULTS.md]`.
+"""What a report costs: `python benchmarks/report_cost.py STUDY [--than SRC] [--results RESULTS.md]`.
 
 Processor time of whole processes that build the report of a copy of a study: for the first time, and again, when its
 panels stand there already; with `--than`, also by another source of auricle (the folder `src` of a checkout), in turn.

@@ -3,8 +3,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from auricle.audit import near
-from auricle.audit.near import Fingerprint, FingerprintIndex, Pair, fingerprint
+from auricle.audit import copies
+from auricle.audit.copies import FingerprintIndex, Pair
+from auricle.audit.fingerprint import Fingerprint, fingerprint
 
 Noise = Callable[[int], np.ndarray]
 
@@ -29,8 +30,7 @@ def test_different_sounds_have_no_pairs(noise: Noise) -> None:
 
 
 def test_many_copies_are_connected_by_few_pairs(noise: Noise) -> None:
-    copies = [noise(0)[100 * n :] for n in range(30)]
-    pairs = pairs_of(copies)
+    pairs = pairs_of([noise(0)[100 * n :] for n in range(30)])
     assert len(pairs) == 29
     assert {pair.one for pair in pairs} | {pair.other for pair in pairs} == set(range(30))
 
@@ -48,17 +48,17 @@ def test_an_empty_index_has_no_pairs() -> None:
 def test_writing_often_changes_nothing(noise: Noise, monkeypatch: pytest.MonkeyPatch) -> None:
     sounds = [noise(n % 6)[200 * n :] for n in range(12)]
     at_once = pairs_of(sounds)
-    monkeypatch.setattr(near, "_PENDING", 100)
+    monkeypatch.setattr(copies, "_PENDING", 100)
     assert pairs_of(sounds) == at_once
 
 
 def test_one_word_in_every_clip_makes_no_more_work_than_clips() -> None:
     generator = np.random.default_rng(0)
     for num_clips in (100, 200):
-        entries = np.zeros(num_clips * 10, near._ENTRY)
+        entries = np.zeros(num_clips * 10, copies._ENTRY)
         entries["clip"] = np.repeat(np.arange(num_clips), 10)
         entries["frame"] = generator.integers(0, 500, len(entries))
-        assert len(list(near._candidates(entries))) <= num_clips * near.NUM_NEIGHBOURS
+        assert len(list(copies._candidates(entries))) <= num_clips * copies.NUM_NEIGHBOURS
 
 
 def test_few_words_must_agree_better_than_many() -> None:
