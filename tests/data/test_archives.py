@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from auricle.data import archives
-from auricle.data.archives import unpack
+from auricle.data import download
+from auricle.data.download import unpack
 from auricle.errors import RefusedError
 
 FILES = {"set/audio/a.wav": b"sound" * 1_000, "set/é/b.wav": b"", "set/meta.csv": b"x,y\n"}
@@ -90,7 +90,7 @@ def test_what_is_damaged_or_no_archive_is_refused(pack: Callable[[dict[str, byte
 def test_an_archive_that_unpacks_to_too_much_is_refused(
     pack: Callable[[dict[str, bytes]], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archives, "MAX_UNPACKED_BYTES", 4_000)
+    monkeypatch.setattr(download, "MAX_UNPACKED_BYTES", 4_000)
     with pytest.raises(RefusedError, match="unpacks to more than 4000 bytes"):
         unpack(pack(FILES), tmp_path / "out", lambda done, total: None)
 

@@ -8,7 +8,7 @@ import pytest
 from auricle.data.audio import MAX_DURATION_S, SUFFIXES, header_duration_s, load_waveform, stream_mono
 from auricle.data.cache import prepare
 from auricle.data.datasets import load_manifest
-from auricle.data.media import MEDIA_FORMATS
+from auricle.data.decoders import MEDIA_FORMATS
 from auricle.errors import RefusedError
 
 av = pytest.importorskip("av", reason="needs the extra media")

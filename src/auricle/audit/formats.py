@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auricle.data.media import media_suffixes
-from auricle.data.sndfile import SOUND_FORMATS
+from auricle.data.decoders import SOUND_FORMATS, media_suffixes
 
 HEAD_BYTES = 64
 # The suffixes that a recording may have, by the format that its first bytes begin.

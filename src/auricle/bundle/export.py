@@ -5,14 +5,14 @@ Nothing is declared good unseen: PyTorch and ONNX Runtime must agree first (see 
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import resources
 from pathlib import Path
 
 import onnx
 
 from auricle import __version__, files, runs
 from auricle.bundle import description as names
-from auricle.bundle.card import LICENCES, card
 from auricle.bundle.convert import network_graph
 from auricle.bundle.description import Calibration, Description, Origin, Scores, StoredFile
 from auricle.bundle.layout import attention_layout
@@ -26,13 +26,22 @@ from auricle.model.classifier import Classifier as TorchClassifier
 from auricle.runs import Cell, CellName, StudyFolder
 from auricle.runs.record import read_description
 from auricle.runs.reopen import plainest_cells
-from auricle.scoring.calibration import fit, tempered
+from auricle.scoring.calibration import KEPT, fit, tempered
 from auricle.scoring.metrics import score
 from auricle.scoring.predictions import Predictions, read_predictions
 from auricle.scoring.statistics import wilson_interval
 from auricle.training.start import load_network
 
 Say = Callable[[str], object]
+
+LICENCES = {
+    "esc10": "ESC-10 (K. J. Piczak, 2015), Creative Commons Attribution; each clip's author stands in the dataset",
+    "esc50": "ESC-50 (K. J. Piczak, 2015), Creative Commons Attribution-NonCommercial 3.0",
+    "urbansound8k": "UrbanSound8K (J. Salamon, C. Jacoby, J. P. Bello, 2014), Creative Commons "
+    "Attribution-NonCommercial",
+    "toy": "synthetic sounds that auricle makes from a seed; free of rights",
+}
+ESCAPED = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]#|"} | {"<": "&lt;", ">": "&gt;"})
 
 
 def export_cell(
@@ -46,13 +55,9 @@ def export_cell(
 ) -> Bundle:
     """Make a bundle of a finished cell.
 
-    Args:
-        folder: of a cell; or of a study, whose first finished cell of `model` is taken (its plainest protocol).
-        to: the bundle's folder; one that holds a bundle is replaced whole, anything else is left alone.
-        model: which one, where a study has several.
-        int8: quantise to eight bits; the recordings are needed, to see what that costs.
-        data: where the study's recordings lie, for int8.
-        on_progress: told what is done, a few words each time.
+    `folder` is of a cell, or of a study, whose first finished cell of `model` is taken (its plainest protocol). A
+    folder `to` that holds a bundle is replaced whole, any other that holds something is left alone. `int8` quantises to
+    eight bits; that needs the study's recordings (in `data`), to see what it costs.
 
     Raises:
         UsageError: the study has several models and none is named, or not the one named.
@@ -109,11 +114,7 @@ def _study_of(cell: Cell) -> StudyFolder:
 
 
 def read_cell(cell: Cell) -> tuple[Preset, Predictions]:
-    """Return the preset and the predictions of a finished cell.
-
-    Raises:
-        RefusedError: a file of the cell is damaged.
-    """
+    """Return the preset and the predictions of a finished cell; a `RefusedError` names a file that is damaged."""
     runs.read_metrics(cell, cell.config, cell.predictions, cell.weights)
     try:
         text = cell.config.read_text(encoding="utf-8")
@@ -196,6 +197,18 @@ def _write_files(
     description = description.model_copy(update={"files": stored})
     (folder / names.DESCRIPTION).write_text(description.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return description
+
+
+def card(description: Description, sizes: Mapping[str, int], *, has_encoder: bool) -> str:
+    """Return README.md of a bundle, from templates/card.md.j2; no name in it becomes Markdown or HTML."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
+    environment.filters["plain"] = lambda name: name.translate(ESCAPED)
+    environment.filters["percent"] = lambda share, digits=1: f"{100 * share:.{digits}f} %"
+    environment.filters["megabytes"] = lambda num_bytes: f"{num_bytes / 1e6:.2f} MB"
+    template = resources.files("auricle.bundle").joinpath("templates", "card.md.j2").read_text(encoding="utf-8")
+    return environment.from_string(template).render(about=description, sizes=sizes, has_encoder=has_encoder, kept=KEPT)
 
 
 def _replace(made: Path, to: Path) -> None:

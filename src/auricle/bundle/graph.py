@@ -38,11 +38,7 @@ Fields = dict[int, list[Any]]  # of a message: the values of each field by its n
 
 
 def check_graph(content: bytes, path: Path) -> None:
-    """Refuse an ONNX model that could do anything but compute.
-
-    Raises:
-        RefusedError: the message names the file and what is wrong.
-    """
+    """Refuse an ONNX model that could do anything but compute; the `RefusedError` names the file and what is wrong."""
     try:
         reason = _model_reason(_fields(memoryview(content)))
     except (IndexError, ValueError, TypeError, OverflowError):

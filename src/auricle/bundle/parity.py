@@ -23,17 +23,15 @@ BATCHES = (1, 2, 7)
 KINDS = ("silence", "noise", "faint noise", "clipping", "tone", "click")
 
 
-def check_parity(network: TorchClassifier, preset: Preset, bundle: Bundle, *, num_sounds: int = NUM_SOUNDS) -> None:
+def check_parity(network: TorchClassifier, preset: Preset, bundle: Bundle) -> None:
     """Compare PyTorch with model.onnx, and with what `BundleModel` (and so `Classifier.predict`) makes of network.onnx.
 
-    Raises:
-        RefusedError: a probability differs by more than 1e-4, or another class wins by more than that; the
-            message says on which sound.
+    A `RefusedError` names a sound on which a probability, or that of another winner, differs by more than 1e-4.
     """
     standalone = open_session((bundle.folder / STANDALONE).read_bytes())
     model = BundleModel(bundle)
     temperature = bundle.description.calibration.temperature
-    for kind, waveforms in sounds(model.windowing, num_sounds):
+    for kind, waveforms in sounds(model.windowing, NUM_SOUNDS):
         truth = torch_probabilities(network, preset, model.windowing, waveforms, temperature)
         answers = {
             "model.onnx": softmax(standalone.run(["logits"], {"waveform": waveforms})[0]),

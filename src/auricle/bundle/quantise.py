@@ -23,8 +23,7 @@ def quantise(
 ) -> tuple[onnx.ModelProto, Int8]:
     """Return a network with eight-bit weights and activations, and what it costs on the test clips.
 
-    Raises:
-        RefusedError: the study's recordings cannot be found, or are others than those it was trained on.
+    A `RefusedError` where the study's recordings are not found, or are others than those it was trained on.
     """
     model = BundleModel(load_bundle(bundle))
     found = next(reopen_cells(study, [cell], root=data))

@@ -31,8 +31,7 @@ class Bundle:
 def load_bundle(folder: Path) -> Bundle:
     """Read a bundle and check everything about it that can be checked without running it.
 
-    Raises:
-        RefusedError: no bundle, or a damaged or a dangerous one; the message names the file and the reason.
+    The `RefusedError` of none, a damaged or a dangerous one names the file and the reason.
     """
     folder = Path(folder)
     try:

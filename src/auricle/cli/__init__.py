@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import typer
 
-from auricle.cli import data, demo, diagnose, export, listen, models, predict, report, search, study
+from auricle.cli import data, demo, diagnose, export, models, predict, report, search, study
 from auricle.cli.interrupts import interruptible
 from auricle.cli.options import Quiet, Verbose, Verbosity, say, verbosity
 from auricle.errors import AuricleError, MachineError
@@ -33,7 +33,7 @@ app.add_typer(data.app, name="data")
 app.command("report", short_help="Build a study's report again, from disk.")(report.report)
 app.command("export", short_help="Make a bundle of a trained model, to give away.")(export.export)
 app.command("predict", short_help="Detect classes in recordings, with start and end times.")(predict.predict)
-app.command("listen", short_help="Say live what the microphone hears.")(listen.listen)
+app.command("listen", short_help="Say live what the microphone hears.")(predict.listen)
 app.command("demo", short_help="Serve a web demo of trained models.")(demo.demo)
 
 

@@ -1,4 +1,4 @@
-"""The verb `predict`: recordings through a trained model."""
+"""The verbs `predict` and `listen`: recordings, or the microphone, through a trained model."""
 
 from __future__ import annotations
 
@@ -133,19 +133,12 @@ def _predict_all(classifier: Classifier, paths: list[Path], pooling: Pooling, ou
 
 @dataclass(frozen=True)
 class Output:
-    """Where the results go: to the terminal, into a file, or with `each` into a folder as the recordings lie in theirs.
+    """Where results go: to the terminal, a file, or with `each` into a folder as the recordings lie in theirs."""
 
-    Attributes:
-        format: one of `FORMAT_NAMES`.
-        path: of the file or the folder; None: the terminal.
-        each: one file for each recording.
-        roots: the files and folders that were asked for.
-    """
-
-    format: str
-    path: Path | None
-    each: bool
-    roots: tuple[Path, ...]
+    format: str  # one of `FORMAT_NAMES`
+    path: Path | None  # of the file or the folder; None: the terminal
+    each: bool  # one file for each recording
+    roots: tuple[Path, ...]  # the files and folders that were asked for
 
     @property
     def journal(self) -> Path | None:
@@ -194,3 +187,29 @@ def _is_long(path: Path) -> bool:
         return path.stat().st_size > LONG_BYTES
     except (OSError, ValueError):
         return False
+
+
+def listen(
+    context: typer.Context,
+    bundle: BundleFolder,
+    device: Annotated[str | None, typer.Option(help="A sound device's name or number.")] = None,
+    hop: Hop = None,
+    threshold: Threshold = None,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Say live what the microphone hears, one line a window, until Ctrl-C."""
+    level = verbosity(context, quiet, verbose)
+    from auricle.predict import microphone
+    from auricle.predict.classifier import NONE_OF_THESE, Classifier
+    from auricle.predict.formats import short_time
+
+    classifier = Classifier.load(bundle)
+    if level >= 0:
+        say(f"listening, {classifier.window_s:g} s at a time; Ctrl-C ends it")
+    for seconds, prediction in microphone.listen(classifier, device=device, hop_s=hop):
+        highest = float(prediction.probabilities.max())
+        is_none = highest < threshold if threshold is not None else prediction.none_of_these
+        bar = "█" * round(20 * highest)
+        label = NONE_OF_THESE if is_none else prediction.label
+        print(f"{short_time(seconds):>8}  {label:24.24} {highest:4.0%} {bar}", flush=True)

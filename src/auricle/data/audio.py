@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from auricle.data.media import MEDIA_FORMATS, Media, open_media
-from auricle.data.sndfile import SOUND_FORMATS, SoundFile, open_sound
+from auricle.data.decoders import MEDIA_FORMATS, SOUND_FORMATS, Media, SoundFile, open_media, open_sound
 from auricle.errors import RefusedError
 
 MAX_DURATION_S = 3600
@@ -38,16 +37,10 @@ OpenRecording = SoundFile | Media
 
 
 def load_waveform(path: Path, *, sample_rate_hz: int, duration_s: float | None) -> np.ndarray:
-    """Read a recording as mono at the wanted rate.
+    """Read a recording as mono at a rate (soxr, quality HQ), cut or padded with zeros to a length; None keeps it.
 
-    Args:
-        path: any file that libsndfile reads, or with the extra `media` FFmpeg.
-        sample_rate_hz: of the result; resampled by soxr, quality HQ.
-        duration_s: the result is cut, or padded with zeros at its end, to this; None keeps its length.
-
-    Returns:
-        float32, finite, shape (T,); T = round(duration_s * sample_rate_hz) where a duration is given.
-        Channels are averaged; full scale is 1, and nothing is clipped or normalised.
+    float32, finite, (T,), T = round(duration_s * sample_rate_hz) where a duration is given; channels are averaged, full
+    scale is 1, and nothing is clipped or normalised.
 
     Raises:
         RefusedError: missing, empty, undecodable, cut off, not finite, or beyond the limits of this module.
@@ -71,13 +64,9 @@ def at_rate(mono: np.ndarray, rate_hz: int, *, sample_rate_hz: int, duration_s: 
 
 
 def read_mono(path: Path, *, limit_s: float | None = None) -> tuple[np.ndarray, int]:
-    """Decode a recording to its end at its own rate, and return at most `limit_s` (and a second) of it.
+    """Decode a recording to its end at its own rate, and return at most `limit_s` (and a second) of it, and the rate.
 
-    Returns:
-        float32 of shape (T,), T >= 1, the mean of the channels; and the rate in Hz.
-
-    Raises:
-        RefusedError: as in `load_waveform`.
+    The mean of the channels, float32 (T,), T >= 1; errors as in `load_waveform`.
     """
     with _decoder(path) as sound:
         limit = MAX_FRAMES if limit_s is None else math.ceil((limit_s + _MARGIN_S) * sound.rate_hz)
@@ -87,52 +76,34 @@ def read_mono(path: Path, *, limit_s: float | None = None) -> tuple[np.ndarray, 
             if num_read < limit:
                 kept.append(frames[: limit - num_read].mean(axis=1))
             num_read += len(frames)
-        if reason := sound.damage(num_read):
-            raise RefusedError(f"{path}: {reason}")
         return np.concatenate(kept), sound.rate_hz
 
 
 def stream_mono(path: Path) -> Iterator[tuple[int, np.ndarray]]:
-    """Decode a recording of any length block by block, in bounded memory.
+    """Decode a recording of at most a week block by block, in bounded memory; that it is cut off shows at its end only.
 
-    Yields:
-        The rate in Hz, and the next samples: float32 (T,), T >= 1, the mean of the channels.
-
-    Raises:
-        RefusedError: as in `load_waveform`, but of a week at most; that a file is cut off shows at its end only.
+    Yields the rate, and the next samples: the mean of the channels, float32 (T,), T >= 1. Errors: `load_waveform`.
     """
     for rate_hz, frames in _stream(path, MAX_STREAM_BYTES, MAX_STREAM_S, _STREAM_SAMPLES):
         yield rate_hz, frames[:, 0].copy() if frames.shape[1] == 1 else frames.mean(axis=1)
 
 
 def stream_channels(path: Path) -> Iterator[tuple[int, np.ndarray]]:
-    """Decode a recording block by block, its channels as they are.
+    """Decode a recording block by block, its channels as they are; that it is cut off shows at its end only.
 
-    Yields:
-        The rate in Hz, and the next samples: float32 (T, channels), T >= 1, a view that the next one may overwrite.
-
-    Raises:
-        RefusedError: as in `load_waveform`; that a file is cut off shows at its end only.
+    Yields the rate, and the next samples: float32 (T, channels), T >= 1, a view that the next one may overwrite.
     """
     yield from _stream(path, MAX_FILE_BYTES, MAX_DURATION_S, _BLOCK_SAMPLES)
 
 
 def _stream(path: Path, max_bytes: int, max_s: int, block_samples: int) -> Iterator[tuple[int, np.ndarray]]:
     with _decoder(path, max_bytes=max_bytes, max_s=max_s) as sound:
-        num_read = 0
         for frames in _blocks(path, sound, block_samples, max_s):
-            num_read += len(frames)
             yield sound.rate_hz, frames
-        if reason := sound.damage(num_read):
-            raise RefusedError(f"{path}: {reason}")
 
 
 def header_duration_s(path: Path) -> float:
-    """Return how long a recording says it is, in seconds, without decoding it; one that says nothing is decoded.
-
-    Raises:
-        RefusedError: the header cannot be read or is absurd.
-    """
+    """Return how long a recording says it is, without decoding it; one that says nothing is decoded."""
     with _decoder(path) as sound:
         if sound.num_frames is not None:
             return sound.num_frames / sound.rate_hz
@@ -142,8 +113,7 @@ def header_duration_s(path: Path) -> float:
 def open_recording(path: Path, *, max_bytes: int = MAX_FILE_BYTES) -> BufferedReader:
     """Open a file to read its bytes; a pipe, a device or a folder is never opened.
 
-    Raises:
-        RefusedError: no such file, no ordinary file, empty, too large, or not ours to read.
+    A `RefusedError` where there is no such file, no ordinary one, or one that is empty, too large or not ours to read.
     """
     try:
         status = path.stat()
@@ -169,23 +139,17 @@ def _decoder(path: Path, *, max_bytes: int = MAX_FILE_BYTES, max_s: int = MAX_DU
     """Open a recording for the decoder that its suffix asks for, and check its header."""
     open_decoder = open_media if path.suffix.lower() in MEDIA_FORMATS else open_sound
     with open_recording(path, max_bytes=max_bytes) as file, open_decoder(path, file) as sound:
-        _check_header(path, sound, max_s)
+        frames, rate_hz, channels = sound.num_frames, sound.rate_hz, sound.channels
+        if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+            raise RefusedError(f"{path}: a sample rate of {rate_hz} Hz; {MIN_RATE_HZ} to {MAX_RATE_HZ} are read")
+        if not 1 <= channels <= MAX_CHANNELS:
+            raise RefusedError(f"{path}: {channels} channels; at most {MAX_CHANNELS} are read")
+        if frames is not None and frames <= 0:
+            raise RefusedError(f"{path}: holds no sound (0 frames)")
+        if frames is not None and frames > _most_frames(rate_hz, max_s):
+            declared = "no length" if frames == 2**63 - 1 else f"{frames} frames"
+            raise RefusedError(f"{path}: its header declares {declared}; at most {_longest(max_s)} is read")
         yield sound
-
-
-def _check_header(path: Path, sound: OpenRecording, max_s: int) -> None:
-    frames, rate_hz, channels = sound.num_frames, sound.rate_hz, sound.channels
-    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
-        raise RefusedError(f"{path}: a sample rate of {rate_hz} Hz; {MIN_RATE_HZ} to {MAX_RATE_HZ} are read")
-    if not 1 <= channels <= MAX_CHANNELS:
-        raise RefusedError(f"{path}: {channels} channels; at most {MAX_CHANNELS} are read")
-    if frames is None:
-        return
-    if frames <= 0:
-        raise RefusedError(f"{path}: holds no sound (0 frames)")
-    if frames > _most_frames(rate_hz, max_s):
-        declared = "no length" if frames == 2**63 - 1 else f"{frames} frames"
-        raise RefusedError(f"{path}: its header declares {declared}; at most {_longest(max_s)} is read")
 
 
 def _most_frames(rate_hz: int, max_s: int) -> int:
@@ -197,7 +161,7 @@ def _longest(max_s: int) -> str:
 
 
 def _blocks(path: Path, sound: OpenRecording, num_samples: int, max_s: int) -> Iterator[np.ndarray]:
-    """Yield what is decoded, (T, channels) each, which the next may overwrite; no more than the limit of its length."""
+    """Yield what is decoded, (T, channels) each, which the next may overwrite; refuse what is damaged or too long."""
     num_read = 0
     for frames in sound.blocks(num_samples):
         peak = float(np.abs(frames).max())
@@ -211,6 +175,8 @@ def _blocks(path: Path, sound: OpenRecording, num_samples: int, max_s: int) -> I
         yield frames
     if not num_read:
         raise RefusedError(f"{path}: holds no sound (0 of {sound.num_frames} frames could be decoded)")
+    if reason := sound.damage(num_read):
+        raise RefusedError(f"{path}: {reason}")
 
 
 def refusal_reason(path: Path, error: Exception) -> str:

@@ -17,12 +17,11 @@ import soundfile
 import soxr
 
 from auricle.data.audio import load_waveform, open_recording, refusal_reason
+from auricle.data.decoders import MEDIA_FORMATS, media_version
 from auricle.data.manifest import Clip, Manifest, require_enough
-from auricle.data.media import MEDIA_FORMATS, media_version
-from auricle.data.processes import in_processes
+from auricle.data.processes import in_processes, in_threads
 from auricle.data.store import LIMIT_BYTES, find_entry, prune_entries, write_entry
 from auricle.data.store import cache_folder as cache_folder
-from auricle.data.threads import Result, in_threads
 from auricle.errors import RefusedError
 
 FORMAT_VERSION = 1  # of the rows; raise it when decoding, mixing down or resampling changes
@@ -58,12 +57,9 @@ def prepare(
     Recordings of unknown origin are decoded in processes of their own, so that one that crashes the decoder, hangs it
     or eats memory is one that is refused.
 
-    Args:
-        manifest: what to prepare.
-        sample_rate_hz: of the rows.
-        skip_bad: leave refused files out and list them, instead of refusing all.
-        on_progress: called with (clips decoded, all clips) after each; not at all where the cache has them.
-        workers: threads or processes; None takes every core this process may use.
+    `skip_bad` leaves refused files out and lists them, instead of refusing all. `on_progress` is called with (clips
+    decoded, all clips) after each, not at all where the cache has them. `workers`: None takes every core that this
+    process may use.
 
     Raises:
         RefusedError: a file is refused and `skip_bad` is off, or too little is left.
@@ -76,15 +72,13 @@ def prepare(
         versions.append(media_version())
     key = _hash([content, *versions])
 
-    def load(clips: Sequence[Clip]) -> Iterator[np.ndarray | str]:
-        return _load(clips, sample_rate_hz, manifest.clip_s, isolated=manifest.untrusted, workers=workers)
-
+    load = partial(_load, sample_rate_hz, manifest.clip_s, manifest.untrusted, workers)
     entry = find_entry(key)
     if entry is None or any(
         not isinstance(row, str) for row in load([manifest.clips[place] for place in entry.refused])
     ):
-        counted = _counted(load(manifest.clips), len(manifest.clips), on_progress)
-        entry = write_entry(key, counted, num_samples, most_rows=len(manifest.clips))
+        rows = load(manifest.clips, on_progress)
+        entry = write_entry(key, rows, num_samples, most_rows=len(manifest.clips))
         prune_entries(LIMIT_BYTES)
     kept = _without(manifest, entry.refused, skip_bad)
     return Recordings(kept, entry.waveforms, sample_rate_hz, _digest(manifest, content))
@@ -134,7 +128,12 @@ def _without(manifest: Manifest, refused: dict[int, str], skip_bad: bool) -> Man
 
 
 def _load(
-    clips: Sequence[Clip], sample_rate_hz: int, duration_s: float, *, isolated: bool, workers: int | None
+    sample_rate_hz: int,
+    duration_s: float,
+    isolated: bool,
+    workers: int | None,
+    clips: Sequence[Clip],
+    on_progress: Progress | None = None,
 ) -> Iterator[np.ndarray | str]:
     """Yield the row of each clip, or why it is refused."""
     decode = partial(load_waveform, sample_rate_hz=sample_rate_hz, duration_s=duration_s)
@@ -144,8 +143,10 @@ def _load(
         if isolated
         else in_threads(partial(_or_refusal, decode), paths, workers)
     )
-    for clip, row in zip(clips, rows, strict=True):
+    for done, (clip, row) in enumerate(zip(clips, rows, strict=True), start=1):
         yield refusal_reason(clip.path, row) if isinstance(row, RefusedError) else row
+        if on_progress:
+            on_progress(done, len(clips))
 
 
 def _or_refusal(decode: Callable[[Path], np.ndarray], path: Path) -> np.ndarray | RefusedError:
@@ -166,10 +167,3 @@ def _content_hash(clip: Clip) -> str:
 
 def _hash(value: object) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()
-
-
-def _counted(rows: Iterator[Result], num_clips: int, on_progress: Progress | None) -> Iterator[Result]:
-    for done, row in enumerate(rows, start=1):
-        yield row
-        if on_progress:
-            on_progress(done, num_clips)

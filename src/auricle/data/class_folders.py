@@ -11,14 +11,11 @@ _SETS = {"train", "training", "val", "valid", "validation", "dev", "test", "test
 
 
 def class_folder_clips(root: Path) -> tuple[list[Clip], list[str]]:
-    """Find the recordings under each class folder.
+    """Find the recordings under each class folder, sorted by name (the path below the root); count what is ignored.
 
-    Hidden files, files that are no audio and recordings outside a class folder are ignored. A linked folder is
-    followed, but no folder is read twice.
-
-    Returns:
-        Clips sorted by name (the path below the root), fold 0, each its own group; and a sentence that counts what
-        was ignored, if anything was.
+    Ignored are hidden files, files that are no audio and recordings outside a class folder; the sentence that counts
+    them is absent if nothing was. A linked folder is followed, but no folder is read twice. Every clip has fold 0 and
+    is its own group.
 
     Raises:
         RefusedError: no recordings, a folder that cannot be listed, a name that is not UTF-8, or folders named like
@@ -37,7 +34,13 @@ def class_folder_clips(root: Path) -> tuple[list[Clip], list[str]]:
     for folder in folders:
         found = _recordings(folder, seen, ignored)
         ignored["folders without recordings"] += not found
-        clips += [_clip(root, folder.name, path) for path in found]
+        for path in found:
+            name = path.relative_to(root).as_posix()
+            try:
+                name.encode()
+            except UnicodeEncodeError as error:
+                raise RefusedError(f"{root}: the name {name!r} is not UTF-8; rename the file") from error
+            clips.append(Clip(path, name, folder.name, 0, name))
     sentence = f"Ignored: {', '.join(f'{kind} ({count})' for kind, count in sorted(ignored.items()) if count)}."
     notes = [sentence] if ignored.total() else []
     if not clips:
@@ -79,12 +82,3 @@ def _list(folder: Path, seen: set[tuple[int, int]], ignored: Counter[str]) -> tu
         else:
             ignored[f"{path.suffix.lower()} files" if path.suffix else "files without a suffix"] += 1
     return folders, recordings
-
-
-def _clip(root: Path, category: str, path: Path) -> Clip:
-    name = path.relative_to(root).as_posix()
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise RefusedError(f"{root}: the name {name!r} is not UTF-8; rename the file") from error
-    return Clip(path, name, category, 0, name)

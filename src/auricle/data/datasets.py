@@ -95,14 +95,7 @@ class Survey:
 def survey(source: str, *, root: Path | None = None, group_by: str | None = None) -> Survey:
     """Describe a dataset to look at it, whether or not it can be trained on: files may be missing, classes too small.
 
-    Args:
-        source: as in `load_manifest`.
-        root: likewise.
-        group_by: likewise.
-
-    Raises:
-        UsageError: no such source or pattern.
-        RefusedError: the dataset is not there, or its table or folders cannot be read.
+    Arguments and errors are those of `load_manifest`.
     """
     return Survey(*_described(source, root, 0.0, group_by, may_miss=True))
 
@@ -129,24 +122,13 @@ def _described(
 def find_dataset(name: str, root: Path | None = None) -> Path | None:
     """Return the folder in which a named dataset lies, or None.
 
-    Args:
-        name: esc10, esc50 or urbansound8k.
-        root: the only place to look in, itself and below. None: `$AURICLE_DATA`, then the user's cache.
+    `root` is the only place to look in, itself and below. None: `$AURICLE_DATA`, then the user's cache.
     """
-    if root is not None:
-        roots = [root]
-    else:
-        given = os.environ.get("AURICLE_DATA")
-        roots = [*([Path(given).expanduser()] if given else []), cache_folder() / "datasets"]
+    given = os.environ.get("AURICLE_DATA")
+    roots = [root] if root else [*([Path(given).expanduser()] if given else []), cache_folder() / "datasets"]
     places = [place for start in roots for place in (start, *(start / folder for folder in _FOLDERS[name]))]
-    return next((place for place in places if _is_file(place / LAYOUTS[name].table)), None)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a folder on the way may not be entered
-        return False
+    # os.path, unlike pathlib, says no where a folder on the way may not be entered
+    return next((place for place in places if os.path.isfile(place / LAYOUTS[name].table)), None)  # noqa: PTH113
 
 
 def _named_dataset(name: str, root: Path | None, clip_s: float | None, column: str | None) -> tuple[Manifest, bool]:
@@ -171,7 +153,7 @@ def _in_layout(
 
 
 def _own_recordings(source: str, clip_s: float | None, column: str | None, *, may_miss: bool) -> tuple[Manifest, bool]:
-    path = _expanded(source)
+    path = Path(os.path.expanduser(source))  # noqa: PTH111 - leaves ~somebody, who is nobody, as it is
     grouping = None
     if source and path.is_dir():
         for layout in (ESC50, URBANSOUND8K):
@@ -192,13 +174,6 @@ def _own_recordings(source: str, clip_s: float | None, column: str | None, *, ma
         clip_s, note = _common_length_s(clips)
         notes.append(note)
     return Manifest(source, tuple(clips), clip_s, tuple(notes), grouping=grouping, untrusted=True), has_folds
-
-
-def _expanded(source: str) -> Path:
-    try:
-        return Path(source).expanduser()
-    except RuntimeError:  # ~somebody, who is nobody
-        return Path(source)
 
 
 def _common_length_s(clips: Sequence[Clip]) -> tuple[float, str]:

@@ -4,16 +4,20 @@ PLACE/.NAME.download/     archive.part, unpacked/; gone when the dataset is whol
 PLACE/NAME/               the dataset, with `auricle.json`: from where, its hash, and what was verified
 """
 
+import gzip
 import hashlib
 import logging
 import shutil
+import stat
+import tarfile
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 
-from auricle.data.archives import unpack
 from auricle.data.datasets import find_dataset
 from auricle.data.store import cache_folder
 from auricle.data.tables import ESC50, URBANSOUND8K, Layout
@@ -22,6 +26,8 @@ from auricle.errors import MachineError, RefusedError, choices
 from auricle.files import machine_errors, write_json
 from auricle.system import lock
 
+MAX_UNPACKED_BYTES = 20 * 10**9
+_NO_ARCHIVE = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, RuntimeError, ValueError)
 # Called with what is going on ("downloading", "unpacking"), bytes done, and bytes in all where that is known.
 DownloadProgress = Callable[[str, int, int | None], None]
 
@@ -55,11 +61,7 @@ DOWNLOADABLE = {"esc10": "esc50", "esc50": "esc50", "urbansound8k": "urbansound8
 
 
 def archive_of(source: str) -> Archive:
-    """Return what `get` would download.
-
-    Raises:
-        UsageError: nothing to download has that name.
-    """
+    """Return what `get` would download; a `UsageError` lists what can be."""
     if source not in DOWNLOADABLE:
         raise choices("dataset to download", source, list(DOWNLOADABLE))
     return ARCHIVES[DOWNLOADABLE[source]]
@@ -70,11 +72,7 @@ def get(
 ) -> Path:
     """Download a dataset, unless it is there, and return its folder.
 
-    Args:
-        source: esc10, esc50 or urbansound8k; esc10 comes with the whole of esc50.
-        to: the folder in which the dataset's folder is made; None: the user's cache.
-        url: a mirror, instead of the published place.
-        on_progress: called often while it downloads and unpacks.
+    esc10 comes with the whole of esc50. `to` takes the dataset's folder, None: the user's cache; `url` is a mirror.
 
     Raises:
         UsageError: nothing to download has that name.
@@ -101,7 +99,11 @@ def get(
             except RefusedError:
                 packed.unlink()
                 raise
-            write_json(folder / "auricle.json", _download_record(url or archive.url, packed, verified))
+            with packed.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            when = datetime.now(UTC).isoformat(timespec="seconds")
+            origin = {"url": url or archive.url, "downloaded": when, "bytes": packed.stat().st_size, "sha256": digest}
+            write_json(folder / "auricle.json", {**origin, "verified": verified})
             folder.rename(final)
             shutil.rmtree(work, ignore_errors=True)
     return final
@@ -149,8 +151,51 @@ def _unpacked(archive: Archive, packed: Path, to: Path, report: DownloadProgress
     return folder, verified
 
 
-def _download_record(url: str, path: Path, verified: list[str]) -> dict[str, object]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    when = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"url": url, "downloaded": when, "bytes": path.stat().st_size, "sha256": digest, "verified": verified}
+def unpack(archive: Path, folder: Path, on_progress: Callable[[int, int | None], None]) -> None:
+    """Unpack an archive into a folder; checksums are verified on the way.
+
+    `on_progress` is called after each file with the bytes unpacked and those in all, None where that is not known. A
+    `RefusedError` where it is none, damaged, too large, or holds a link or a path that leaves the folder.
+    """
+    try:
+        files = _zip_files if zipfile.is_zipfile(archive) else _tar_files
+        done = 0
+        for name, num_bytes, total, extract in files(archive):
+            done += num_bytes
+            if done > MAX_UNPACKED_BYTES:
+                raise RefusedError(f"{archive} unpacks to more than {MAX_UNPACKED_BYTES} bytes; not unpacked")
+            if _leaves(name):
+                raise RefusedError(f"{archive} holds a path that leaves its folder, {name!r}; not unpacked")
+            extract(path=folder)
+            on_progress(done, total)
+    except _NO_ARCHIVE as error:
+        raise RefusedError(f"{archive} is damaged or no archive: {error}; run this again to get it anew") from error
+
+
+# For each file of an archive: its name, its bytes, those of all files where they are known, and what extracts it.
+_Files = Iterator[tuple[str, int, int | None, Callable[..., object]]]
+
+
+def _zip_files(archive: Path) -> _Files:
+    with zipfile.ZipFile(archive) as opened:
+        total = sum(info.file_size for info in opened.infolist())
+        for info in opened.infolist():
+            if stat.S_ISLNK(info.external_attr >> 16):
+                raise RefusedError(f"{archive} holds a link, {info.filename!r}; not unpacked")
+            if not info.is_dir():
+                yield info.filename, info.file_size, total, partial(opened.extract, info)
+
+
+def _tar_files(archive: Path) -> _Files:
+    with tarfile.open(archive) as opened:
+        for member in opened:
+            if not member.isreg() and not member.isdir():
+                raise RefusedError(f"{archive} holds a link or a device, {member.name!r}; not unpacked")
+            if member.isreg():
+                yield member.name, member.size, None, partial(opened.extract, member, filter="data")
+
+
+def _leaves(name: str) -> bool:
+    """Whether a name points outside a folder, on any system; the libraries would bend it until it does not."""
+    path = PurePosixPath(name)
+    return path.is_absolute() or ".." in path.parts or any(mark in name for mark in "\\:\0")

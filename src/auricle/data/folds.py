@@ -48,11 +48,7 @@ def make_splits(manifest: Manifest, protocol: str, *, seed: int = 0, allow_split
     - `official`: every fold tests once and names the split; there is no validation set.
     - `random`: four stratified folds of all clips, drawn from `seed`, groups ignored; each tests once.
 
-    Args:
-        manifest: the dataset.
-        protocol: as above.
-        seed: of `random`.
-        allow_split_groups: divide a dataset whose folds split a group all the same; its splits are leaky.
+    `allow_split_groups` divides a dataset whose folds split a group all the same; its splits are leaky.
 
     Raises:
         UsageError: no such protocol.
@@ -66,7 +62,12 @@ def make_splits(manifest: Manifest, protocol: str, *, seed: int = 0, allow_split
         _require_folds(manifest, protocol, allow_split_groups)
     splits = divide(manifest, protocol, seed=seed)
     for split in splits:
-        _require_every_class(manifest, split)
+        trained = set(manifest.labels[split.train].tolist())
+        if lost := [name for label, name in enumerate(manifest.categories) if label not in trained]:
+            raise RefusedError(
+                f"{manifest.source}: in {protocol}, fold {split.fold}, no clip of class {lost[0]!r} is left to "
+                "train on; add recordings from more sources or leave the class out"
+            )
     return splits
 
 
@@ -92,10 +93,6 @@ def _divide_by_test(manifest: Manifest, protocol: str, seed: int) -> list[Split]
 
 def answering(num_cells: Mapping[str, int], leaky: Collection[str]) -> str:
     """Return the protocol that answers a study's question: not leaky, then the one with most cells, then the first.
-
-    Args:
-        num_cells: protocol to its number of finished cells, one protocol at least.
-        leaky: the protocols that are.
 
     >>> answering({"test-split": 4, "random": 16, "k-fold": 16}, leaky={"random"})
     'k-fold'
@@ -150,30 +147,10 @@ def _split(manifest: Manifest, protocol: str, fold: int, tests: np.ndarray, vali
     return Split(protocol, fold, train, validation, test, leaky)
 
 
-def _require_every_class(manifest: Manifest, split: Split) -> None:
-    trained = set(manifest.labels[split.train].tolist())
-    for label, category in enumerate(manifest.categories):
-        if label not in trained:
-            raise RefusedError(
-                f"{manifest.source}: in {split.protocol}, fold {split.fold}, no clip of class {category!r} is left to "
-                "train on; add recordings from more sources or leave the class out"
-            )
-
-
 def assign_folds(labels: np.ndarray, groups: Sequence[str], num_folds: int, seed: int) -> np.ndarray:
-    """Deal clips into stratified folds that keep groups whole.
+    """Deal clips into stratified folds that keep groups whole: of each clip 1..num_folds, int64 (N,), no fold empty.
 
-    Args:
-        labels: the class of each clip, (N,).
-        groups: the group of each clip, N names.
-        num_folds: 2 or more.
-        seed: the same seed deals the same folds.
-
-    Returns:
-        The fold of each clip, 1..num_folds, int64 (N,); no fold is empty.
-
-    Raises:
-        RefusedError: clips and groups cannot fill that many folds.
+    A `RefusedError` where clips and groups cannot fill that many folds.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -196,9 +173,7 @@ def assign_folds(labels: np.ndarray, groups: Sequence[str], num_folds: int, seed
 def with_made_folds(manifest: Manifest, num_folds: int, seed: int) -> Manifest:
     """Return the manifest with folds made from a seed, and a note that says so.
 
-    Raises:
-        UsageError: fewer than two folds asked for.
-        RefusedError: too few clips, classes or groups for that many folds.
+    A `UsageError` for fewer than two folds, a `RefusedError` for too few clips, classes or groups.
     """
     if num_folds < 2:
         raise UsageError(f"{num_folds} folds cannot be made; ask for two or more")

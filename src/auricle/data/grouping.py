@@ -76,10 +76,8 @@ class NamePattern:
 def grouped_by_name(manifest: Manifest, pattern: NamePattern) -> Manifest:
     """Return the manifest with groups, and folds where the pattern has them, from the names of its clips.
 
-    A pattern with a `/` is held against the whole name, any other against its last part.
-
-    Raises:
-        RefusedError: a name that does not fit, or a fold that is no number.
+    A pattern with a `/` is held against the whole name, any other against its last part. A `RefusedError` tells of a
+    name that does not fit, or a fold that is no number.
     """
     clips, strangers = [], []
     for clip in manifest.clips:

@@ -25,12 +25,7 @@ class Judgement:
 
 
 def find_judgements(source: str, root: Path | None = None) -> Path | None:
-    """Return the table of a dataset, or None where there is none.
-
-    Args:
-        source: a named dataset, or a path, as for `load_manifest`.
-        root: where named datasets lie, as for `find_dataset`.
-    """
+    """Return the table of a dataset, or None; `source` is as for `load_manifest`, `root` as for `find_dataset`."""
     if source in SOURCES:
         folder = find_dataset(source, root) if source != "toy" else None
     else:
@@ -42,14 +37,9 @@ def find_judgements(source: str, root: Path | None = None) -> Path | None:
 
 
 def read_judgements(table: Path, categories: Mapping[str, str]) -> list[Judgement]:
-    """Read what people heard in the clips of a manifest; lines on other clips are left out.
+    """Read what people heard in the clips of a manifest, given clip to category; lines on other clips are left out.
 
-    Args:
-        table: with the columns filename, category, heard_as, count.
-        categories: clip to category, for every clip of the manifest.
-
-    Raises:
-        RefusedError: the table cannot be read, a count is no whole number from 1 on, or a clip is of another class.
+    A `RefusedError` where it cannot be read, a count is no whole number from 1 on, or a clip is of another class.
     """
     judgements = []
     for line, row in read_table(table, ("filename", "category", "heard_as", "count")):

@@ -66,8 +66,7 @@ class Manifest:
 def require_enough(manifest: Manifest, num_folds: int | None = None) -> None:
     """Check that there is something to learn and to divide into `num_folds`; None: into the folds it has.
 
-    Raises:
-        RefusedError: no clip, one class, one fold, two clips of one name, or a class with fewer clips than folds.
+    A `RefusedError` for no clip, one class, one fold, two clips of one name, or a class with fewer clips than folds.
     """
     where, clips = manifest.source, manifest.clips
     if not clips:

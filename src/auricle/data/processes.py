@@ -1,4 +1,6 @@
-"""Map over files of unknown origin in processes: one that crashes, hangs or eats memory is one refused file.
+"""Map over recordings in threads; over files of unknown origin in processes.
+
+One that crashes, hangs or eats memory is one refused file.
 
     parent                       process
       (place, path)  ------->
@@ -16,18 +18,35 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import connection as channels
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic
+from typing import Any, Generic, TypeVar
 
-from auricle.data.threads import NUM_AHEAD, Result
 from auricle.errors import MachineError, RefusedError
 from auricle.system import limit_memory, num_cores
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+NUM_AHEAD = 256  # items under way at most, so that results do not pile up in memory
 TIME_LIMIT_S = 120.0  # for one file
 MEMORY_LIMIT_BYTES = 2 * 2**30  # of one process, beyond what it starts with; an hour of sound needs 1.6 GB
 _NUM_GIVEN = 2  # files that a process has at a time, so that it need not wait for the next
+
+
+def in_threads(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int | None = None
+) -> Iterator[Result]:
+    """Yield function(item) for each item, in order; `workers` None: a thread for each core this process may use."""
+    executor = ThreadPoolExecutor(workers or num_cores())
+    try:
+        for start in range(0, len(items), NUM_AHEAD):
+            yield from executor.map(function, items[start : start + NUM_AHEAD])
+    finally:
+        executor.shutdown(cancel_futures=True)
 
 
 def in_processes(
@@ -40,12 +59,9 @@ def in_processes(
 ) -> Iterator[Result | RefusedError]:
     """Yield function(path), or the refusal of that file, for each path, in order.
 
-    Args:
-        function: importable, as processes get it by name; what it returns can be pickled.
-        paths: of the files.
-        workers: processes at a time; None: one for each core this process may use.
-        time_limit_s: after which a process is killed that has not finished a file.
-        memory_limit_bytes: that a process may take beyond what it starts with, where the system knows such a limit.
+    `function` is importable, as processes get it by name, and what it returns can be pickled. A process is killed that
+    has not finished a file in time; `memory_limit_bytes` is beyond what it starts with, where the system knows such a
+    limit. `workers`: None is one for each core.
 
     Raises:
         MachineError: no process can be started.
@@ -54,16 +70,12 @@ def in_processes(
     try:
         yield from pool.results(min(workers or num_cores(), len(paths)))
     finally:
-        pool.end()
+        for process in pool.processes:
+            process.end()
 
 
 def in_process(function: Callable[[Path], Result], path: Path) -> Result:
-    """Return function(path), called in a process of its own.
-
-    Raises:
-        RefusedError: the file is refused, or what it did to the process.
-        MachineError: no process can be started.
-    """
+    """Return function(path), called in a process of its own; what the file did to that refuses it."""
     (result,) = in_processes(function, [path])
     if isinstance(result, RefusedError):
         raise result
@@ -114,18 +126,18 @@ def _without_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
+@dataclass
 class _Pool(Generic[Result]):
     """The processes, the files that wait, and the results that wait for their turn."""
 
-    def __init__(
-        self, function: Callable[[Path], Result], paths: Sequence[Path], time_limit_s: float, memory_limit_bytes: int
-    ) -> None:
-        self.function = function
-        self.paths = paths
-        self.time_limit_s = time_limit_s
-        self.memory_limit_bytes = memory_limit_bytes
+    function: Callable[[Path], Result]
+    paths: Sequence[Path]
+    time_limit_s: float
+    memory_limit_bytes: int
+
+    def __post_init__(self) -> None:
         self.processes: list[_Process] = []
-        self.waiting = deque(range(len(paths)))
+        self.waiting = deque(range(len(self.paths)))
         self.found: dict[int, Result | RefusedError] = {}
 
     def results(self, num_processes: int) -> Iterator[Result | RefusedError]:
@@ -136,10 +148,6 @@ class _Pool(Generic[Result]):
                 self._give(place + NUM_AHEAD)
                 self._take_answers()
             yield self.found.pop(place)
-
-    def end(self) -> None:
-        for process in self.processes:
-            process.end()
 
     def _give(self, limit: int) -> None:
         """Give files that lie before a limit to the processes, evenly."""

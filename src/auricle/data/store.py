@@ -64,14 +64,7 @@ def write_entry(
 ) -> CacheEntry:
     """Write rows of (T,) as they come; a row that is a text is a refusal. Two processes may write at once.
 
-    Args:
-        key: of the entry.
-        rows: of num_samples each.
-        num_samples: T.
-        most_rows: how many there may be, for the message of a disk that is full.
-
-    Raises:
-        MachineError: the disk refuses; nothing is left behind.
+    `most_rows` is how many there may be, for the `MachineError` of a disk that is full; nothing is left behind then.
     """
     description = _entries_folder() / f"{key}.json"
     refused: dict[int, str] = {}

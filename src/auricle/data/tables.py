@@ -1,6 +1,7 @@
 """Datasets that are described by a CSV file: ESC-50's layout, UrbanSound8K's, and a person's own."""
 
 import csv
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,7 @@ MAX_TABLE_BYTES = 2**28
 
 
 def esc50_clips(folder: Path, *, only_esc10: bool = False, group_column: str = ESC50_GROUP) -> list[Clip]:
-    """Read a dataset in ESC-50's layout: `meta/esc50.csv`, `audio/`; the group is the source recording, or a column.
-
-    Raises:
-        RefusedError: the table cannot be read or lacks a column.
-    """
+    """Read ESC-50's layout: `meta/esc50.csv`, `audio/`; the group is the source recording, or a column."""
     table = folder / ESC50_TABLE
     clips = []
     for line, row in read_table(table, ("filename", "fold", "category", "esc10", group_column)):
@@ -33,11 +30,7 @@ def esc50_clips(folder: Path, *, only_esc10: bool = False, group_column: str = E
 
 
 def urbansound8k_clips(folder: Path, *, group_column: str = URBANSOUND8K_GROUP) -> list[Clip]:
-    """Read UrbanSound8K: `metadata/UrbanSound8K.csv`, `audio/fold1` to `fold10`; the group is the Freesound id.
-
-    Raises:
-        RefusedError: the table cannot be read or lacks a column.
-    """
+    """Read UrbanSound8K: `metadata/UrbanSound8K.csv`, `audio/fold1` to `fold10`; the group is the Freesound id."""
     table = folder / URBANSOUND8K_TABLE
     clips = []
     for line, row in read_table(table, ("slice_file_name", "fsID", "fold", "class", group_column)):
@@ -66,17 +59,9 @@ def own_clips(
 ) -> tuple[list[Clip], bool, str | None]:
     """Read a person's CSV: `filename,category`, optionally `fold` and `group`; names are relative to the CSV.
 
-    Args:
-        table: the CSV.
-        group_column: which column says what belongs together; it must be there. None: `group`, if that is there.
-        may_miss: files that it names need not exist.
-
-    Returns:
-        The clips (fold 0 where none is given; a clip without a group is its own), whether folds are given, and the
-        column that gives groups, if one does.
-
-    Raises:
-        RefusedError: the table cannot be read, lacks a column or a value, or names a file that does not exist.
+    Returns the clips (fold 0 where none is given; a clip without a group is its own), whether folds are given, and the
+    column that gives groups, if one does: `group_column`, which must be there, or `group`. `may_miss`: files need not
+    exist. Errors are those of `read_table`.
     """
     rows = read_table(table, ("filename", "category"))
     columns = rows[0][1].keys() if rows else ()
@@ -101,14 +86,9 @@ def own_clips(
 
 
 def read_table(path: Path, required: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """Read a CSV file in UTF-8 with a header.
+    """Read a CSV file in UTF-8 with a header: of each row its last line's number, and its stripped values by column.
 
-    Returns:
-        For each row the number of its last line, and its values by column, without blanks around them. Values of the
-        required columns are not empty.
-
-    Raises:
-        RefusedError: it cannot be read, a column is missing, or a row has an empty value or too many or too few.
+    A `RefusedError` where it cannot be read, a required column is missing or empty, or a row is too long or short.
     """
     lines = _table_lines(path)
     header = [column.strip() for column in (lines[0][1] if lines else [])]
@@ -119,7 +99,15 @@ def read_table(path: Path, required: Sequence[str]) -> list[tuple[int, dict[str,
         )
     if len(set(header)) < len(header):
         raise RefusedError(f"{path}: its first line names a column twice: {','.join(header)[:80]!r}; keep one")
-    return [(line, _table_row(path, line, header, values, required)) for line, values in lines[1:]]
+    rows = []
+    for line, values in lines[1:]:
+        if len(values) != len(header):
+            raise RefusedError(f"{path}: line {line} has {len(values)} values, the header names {len(header)} columns")
+        row = dict(zip(header, map(str.strip, values), strict=True))
+        if empty := [column for column in required if not row[column]]:
+            raise RefusedError(f"{path}: line {line} has no {empty[0]}; fill it in or delete the line")
+        rows.append((line, row))
+    return rows
 
 
 def _table_lines(path: Path) -> list[tuple[int, list[str]]]:
@@ -138,16 +126,6 @@ def _table_lines(path: Path) -> list[tuple[int, list[str]]]:
         raise RefusedError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _table_row(path: Path, line: int, header: list[str], values: list[str], required: Sequence[str]) -> dict[str, str]:
-    if len(values) != len(header):
-        raise RefusedError(f"{path}: line {line} has {len(values)} values, the header names {len(header)} columns")
-    row = dict(zip(header, (value.strip() for value in values), strict=True))
-    for column in required:
-        if not row[column]:
-            raise RefusedError(f"{path}: line {line} has no {column}; fill it in or delete the line")
-    return row
-
-
 def find_recording(folder: Path, filename: str) -> Path:
     """Return the file of that name, or, where it does not exist, one of the same stem in another format or case."""
     path = folder / filename
@@ -158,10 +136,8 @@ def find_recording(folder: Path, filename: str) -> Path:
 
 
 def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # a name that no file can have, or a folder that may not be entered
-        return False
+    """Whether there is such a file; unlike a Path's own, without an error for a folder that may not be entered."""
+    return os.path.exists(path)  # noqa: PTH110
 
 
 def whole_number(text: str) -> int | None:

@@ -120,8 +120,7 @@ CLASSES: dict[str, tuple[Synthesis, float]] = {
 def make_clip(category: str, source: int, take: int) -> np.ndarray:
     """Make one clip: the pitch and speed of a source; the onset, length, level and background of a take.
 
-    Returns:
-        int16, shape (32000,): 2 s at 16 kHz. The same on every machine.
+    int16, the same on every machine: 2 s at 16 kHz.
 
     >>> make_clip("siren", 3, 1).shape
     (32000,)
@@ -145,11 +144,7 @@ def make_clip(category: str, source: int, take: int) -> np.ndarray:
 
 
 def toy_folder() -> Path:
-    """Return the folder of the toy set, in ESC-50's layout, made in the user's cache where it is not there.
-
-    Raises:
-        MachineError: the cache cannot be written.
-    """
+    """Return the folder of the toy set, in ESC-50's layout, made in the user's cache where it is not there."""
     folder = cache_folder() / f"toy-{VERSION}"
     with machine_errors(folder):
         if not (folder / ESC50_TABLE).is_file():

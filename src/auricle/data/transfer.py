@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import requests
 
 from auricle.errors import MachineError
 from auricle.files import machine_errors
-
-if TYPE_CHECKING:
-    import requests
 
 CONNECT_S, SILENCE_S = 15, 60
 CHUNK_BYTES = 2**16  # what a broken connection loses at most
@@ -22,16 +20,12 @@ def fetch(url: str, part: Path, on_progress: Callable[[int, int | None], None]) 
 
     A server that does not know ranges, or whose file has changed since, sends it anew from the start.
 
-    Args:
-        url: http or https.
-        part: where the bytes go; beside it `part.version` remembers which version of the file they are of.
-        on_progress: called with the bytes in `part` and the bytes in all, None where the server does not say.
+    `on_progress` is called with the bytes in `part` and those in all, None where the server does not say; beside
+    `part`, `part.version` remembers of which version of the file they are.
 
     Raises:
         MachineError: the server or the network fails, or the disk; `part` keeps what came.
     """
-    import requests
-
     part.parent.mkdir(parents=True, exist_ok=True)
     for _ in range(NUM_ATTEMPTS):
         before = _size(part)
@@ -53,8 +47,6 @@ def fetch(url: str, part: Path, on_progress: Callable[[int, int | None], None]) 
 
 def _network_reason(error: requests.RequestException) -> str:
     """Say in a few words what went wrong; the whole chain of errors is a page."""
-    import requests
-
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"the server answers {error.response.status_code} {error.response.reason}"
     if isinstance(error, requests.Timeout):
@@ -66,8 +58,6 @@ def _network_reason(error: requests.RequestException) -> str:
 
 def _fetch_rest(url: str, part: Path, on_progress: Callable[[int, int | None], None]) -> bool:
     """Make one request for what is missing; return whether the file is whole now."""
-    import requests
-
     have = _size(part)
     headers = {"Accept-Encoding": "identity"}  # ranges count the bytes that are sent
     if have:
@@ -76,16 +66,15 @@ def _fetch_rest(url: str, part: Path, on_progress: Callable[[int, int | None], N
             headers["If-Range"] = version
     with requests.get(url, headers=headers, stream=True, timeout=(CONNECT_S, SILENCE_S)) as response:
         content_range = response.headers.get("Content-Range", "")
-        if response.status_code == requests.codes.requested_range_not_satisfiable:
-            if content_range == f"bytes */{have}":  # all of it came before
-                return True
+        not_satisfiable = response.status_code == requests.codes.requested_range_not_satisfiable
+        if not_satisfiable and content_range == f"bytes */{have}":  # all of it came before
+            return True
+        is_part = response.status_code == requests.codes.partial_content
+        resumed = is_part and content_range.startswith(f"bytes {have}-")
+        if not_satisfiable or (is_part and not resumed):
             part.unlink()
             return _fetch_rest(url, part, on_progress)
         response.raise_for_status()
-        resumed = response.status_code == requests.codes.partial_content and content_range.startswith(f"bytes {have}-")
-        if response.status_code == requests.codes.partial_content and not resumed:
-            part.unlink()
-            return _fetch_rest(url, part, on_progress)
         return _append(response, part, have if resumed else 0, on_progress)
 
 
@@ -96,7 +85,8 @@ def _append(response: requests.Response, part: Path, have: int, on_progress: Cal
     done = have
     with machine_errors(part):
         if not have:
-            _version(part).write_text(_version_of(response))
+            tag = response.headers.get("ETag", "")  # a weak one does not tell versions apart
+            _version(part).write_text(tag if tag.startswith('"') else response.headers.get("Last-Modified", ""))
         file = part.open("ab" if have else "wb")
     with file:
         for chunk in response.iter_content(CHUNK_BYTES):  # its errors are the network's
@@ -106,12 +96,6 @@ def _append(response: requests.Response, part: Path, have: int, on_progress: Cal
             done += len(chunk)
             on_progress(done, total)
     return total is None or done == total
-
-
-def _version_of(response: requests.Response) -> str:
-    """Return what tells this version of the file from others: a strong ETag, a date, or nothing."""
-    tag = response.headers.get("ETag", "")
-    return tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
 
 
 def _size(part: Path) -> int:

@@ -26,18 +26,13 @@ MOST_BARS = 10
 
 @dataclass(frozen=True)
 class Shown:
-    """A model on the page: its name, its colour in every figure of its study ("#rrggbb"), and itself.
-
-    Attributes:
-        about: how good it is, in a few words.
-        is_calibrated: its probabilities were fitted on clips that it had not learnt from.
-    """
+    """A model on the page: its name, its colour in every figure of its study ("#rrggbb"), and itself."""
 
     name: str
     colour: str
     classifier: Classifier
-    about: str = ""
-    is_calibrated: bool = True
+    about: str = ""  # how good it is, in a few words
+    is_calibrated: bool = True  # its probabilities were fitted on clips that it had not learnt from
 
 
 def render(macro: str, *values: Any, **options: Any) -> Markup:
@@ -86,14 +81,7 @@ def cards(shown: Sequence[Shown], predictions: Sequence[Prediction]) -> Markup:
 def pictures(
     waveform: np.ndarray, rate_hz: int, shown: Sequence[Shown], explanations: Sequence[Explanation] = ()
 ) -> Markup:
-    """Return the recording on one axis of time, and below it where each model looked, as far as that is known.
-
-    Args:
-        waveform: shape (T,).
-        rate_hz: of the waveform.
-        shown: the models; the spectrogram is what the first one hears.
-        explanations: one a model, or none yet.
-    """
+    """Return the recording on one axis of time, as the first model hears it, and where each looked, if known."""
     duration_s = len(waveform) / rate_hz
     axis = tracks.axis_track(duration_s)
     levels_db, _, centres_hz = shown[0].classifier.spectrogram(waveform, rate_hz)

@@ -41,14 +41,9 @@ POLICY = (
 
 
 def answer(shown: Sequence[Shown], upload: str | None) -> Iterator[str]:
-    """Answer a sound as HTML: first what was heard, then, a moment later, also where the models looked.
+    """Answer an upload as HTML, the whole each time: first what was heard, a moment later also where the models looked.
 
-    Args:
-        shown: the models.
-        upload: path of a sound; None where there is none any more.
-
-    Yields:
-        The whole answer each time; one message where the file cannot be used.
+    One message where the file cannot be used; a placeholder where there is none any more.
     """
     if upload is None:
         yield page.render("placeholder")
@@ -76,8 +71,7 @@ def warm_up(shown: Sequence[Shown]) -> None:
 def load_upload(path: Path) -> tuple[np.ndarray, int]:
     """Read an upload at its own rate: float32 mono of shape (T,), T >= 1, and Hz.
 
-    Raises:
-        RefusedError: not a sound, cut off, silent, or above the limits of size and duration.
+    A `RefusedError` where it is not a sound, cut off, silent, or above the limits of size and duration.
     """
     size_mb = path.stat().st_size / 1e6 if path.exists() else 0.0
     if size_mb > MAX_UPLOAD_MB:
@@ -92,20 +86,10 @@ def load_upload(path: Path) -> tuple[np.ndarray, int]:
 
 
 def build_demo(shown: Sequence[Shown], examples: Sequence[Example], folder: Path, *, is_local: bool = True) -> Any:
-    """Return the page as gradio.Blocks.
-
-    Args:
-        shown: the models, at least one.
-        examples: sounds to click.
-        folder: takes the examples and the uploads; the caller removes it.
-        is_local: whether only this computer can reach the page.
-    """
+    """Return the page as gradio.Blocks; `folder` takes the examples and the uploads, and the caller removes it."""
     os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")  # Gradio reads it while it builds and serves
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import gradio
-
-    def respond(upload: str | None) -> Iterator[str]:
-        yield from answer(shown, upload)
 
     with gradio.Blocks(title="auricle", analytics_enabled=False, delete_cache=(60, KEPT_S)) as blocks:
         gradio.HTML(page.render("introduction", shown, MAX_UPLOAD_MB, MAX_UPLOAD_S, is_local))
@@ -124,8 +108,8 @@ def build_demo(shown: Sequence[Shown], examples: Sequence[Example], folder: Path
                     )  # fmt: skip
         answers = gradio.HTML(page.render("placeholder"), elem_id="answer")
         sound.change(
-            respond, sound, answers, api_name="answer", show_progress="hidden", concurrency_limit=AT_ONCE,
-            trigger_mode="always_last",
+            partial(answer, shown), sound, answers, api_name="answer", show_progress="hidden",
+            concurrency_limit=AT_ONCE, trigger_mode="always_last",
         )  # fmt: skip
     return blocks
 
@@ -157,11 +141,7 @@ class HomeOnly:
 
 
 def free_port(host: str, port: int) -> int:
-    """Return the port, or any free one for 0.
-
-    Raises:
-        MachineError: it is in use, or the host is no address of this machine.
-    """
+    """Return the port, or any free one for 0; a `MachineError` where it cannot be had."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -176,11 +156,7 @@ def free_port(host: str, port: int) -> int:
 
 @contextlib.contextmanager
 def serving(blocks: gradio.Blocks, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
-    """Serve the page for as long as the block runs, and give its address.
-
-    Raises:
-        MachineError: the port is in use.
-    """
+    """Serve the page for as long as the block runs, and give its address; a `MachineError` where the port is in use."""
     from starlette.middleware import Middleware
 
     port = free_port(host, port)

@@ -19,7 +19,7 @@ from auricle.runs import Cell, StudyFolder
 from auricle.runs.reopen import models_of, plainest_cells
 
 if TYPE_CHECKING:
-    from auricle.predict.classifier import Classifier
+    pass
 
 MOST_EXAMPLES = 20
 
@@ -36,13 +36,8 @@ class Example:
 def load_models(paths: Sequence[Path], scratch: Path, say: Callable[[str], object]) -> list[Shown]:
     """Load the models of bundles and studies, in the order given; in a study each model in the colour of its report.
 
-    Args:
-        paths: folders of bundles, and of studies: of those one finished cell a model, exported if need be.
-        scratch: where bundles go that a study's folder cannot take.
-        say: told what is done where it takes a while.
-
-    Raises:
-        RefusedError: a folder is neither, a bundle is refused, or a study has no finished cell.
+    Of a study one finished cell a model is exported if need be, into `scratch` where its folder cannot take that; `say`
+    is told what is done where it takes a while. A `RefusedError` where a folder is neither, or has no finished cell.
     """
     from auricle.predict.classifier import Classifier
 
@@ -53,7 +48,14 @@ def load_models(paths: Sequence[Path], scratch: Path, say: Callable[[str], objec
     study = StudyFolder(paths[0])
     of_one_study = len(paths) == 1 and study.description.is_file()
     colours = palette(models_of(study) if of_one_study else list(bundles))
-    return [_shown(name, colours[name], Classifier.load(bundle)) for name, bundle in bundles.items()]
+    shown = []
+    for name, bundle in bundles.items():
+        classifier, about = Classifier.load(bundle), ""
+        description = classifier.model.bundle.description
+        if scores := description.scores:
+            about = f"{100 * scores.accuracy:.1f} % of {scores.num_clips} test clips right"
+        shown.append(Shown(name, colours[name], classifier, about, description.calibration.num_clips > 0))
+    return shown
 
 
 def _bundles_of(path: Path, scratch: Path, say: Callable[[str], object]) -> Iterator[tuple[str, Path]]:
@@ -65,14 +67,6 @@ def _bundles_of(path: Path, scratch: Path, say: Callable[[str], object]) -> Iter
             yield cell.name.model, study_bundle(path, cell, scratch, say)
     else:
         raise RefusedError(f"{path}: neither a bundle (no {DESCRIPTION}) nor a study (no study.yaml)")
-
-
-def _shown(name: str, colour: str, classifier: Classifier) -> Shown:
-    description = classifier.model.bundle.description
-    about = ""
-    if scores := description.scores:
-        about = f"{100 * scores.accuracy:.1f} % of {scores.num_clips} test clips right"
-    return Shown(name, colour, classifier, about, description.calibration.num_clips > 0)
 
 
 def unused(name: str, taken: Container[str]) -> str:
@@ -105,18 +99,11 @@ def load_examples(paths: Sequence[Path]) -> list[Example]:
     """Return one clip a class from the first study among the paths (or above a bundle); made sounds where none is."""
     for path in paths:
         for folder in (path, *path.resolve().parents[:2]):
-            if StudyFolder(folder).samples.is_file():
-                return _samples(StudyFolder(folder).samples)
+            if (file := StudyFolder(folder).samples).is_file():
+                with np.load(file, allow_pickle=False) as samples:
+                    rate_hz, names = int(samples["sample_rate_hz"]), samples["categories"].tolist()
+                    waveforms = samples["waveforms"][:MOST_EXAMPLES].astype(np.float32) / 32767
+                return [Example(name, sound, rate_hz) for name, sound in zip(names, waveforms, strict=False)]
     from auricle.data.toy import CLASSES, SAMPLE_RATE_HZ, make_clip
 
     return [Example(name, make_clip(name, 0, 0) / np.float32(32767), SAMPLE_RATE_HZ) for name in CLASSES]
-
-
-def _samples(file: Path) -> list[Example]:
-    with np.load(file, allow_pickle=False) as samples:
-        rate_hz = int(samples["sample_rate_hz"])
-        waveforms = samples["waveforms"][:MOST_EXAMPLES].astype(np.float32) / 32767
-        return [
-            Example(str(name), waveform, rate_hz)
-            for name, waveform in zip(samples["categories"], waveforms, strict=False)
-        ]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from auricle import __version__
-from auricle.data.media import MEDIA_FORMATS
+from auricle.data.decoders import MEDIA_FORMATS
 from auricle.errors import AuricleError, MachineError, UsageError
 from auricle.files import machine_errors, write_bytes, write_text
 from auricle.findings.study import Study, load_study

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -77,14 +78,10 @@ def _size_and_time(path: Path) -> list[int]:
 
 
 def list_recordings(paths: Sequence[Path]) -> list[Path]:
-    """Return the recordings that paths name: files as they are, folders with all sounds below them, each once.
-
-    Raises:
-        RefusedError: a folder holds none.
-    """
+    """Return the recordings that paths name, each once: files, and folders with all sounds below them, one at least."""
     found: dict[Path, None] = {}
     for path in paths:
-        if not _is_folder(path):
+        if not os.path.isdir(path):  # noqa: PTH112 - unlike a Path's own, no error for a name that cannot be
             found[path] = None
             continue
         inside = sorted(
@@ -98,13 +95,6 @@ def list_recordings(paths: Sequence[Path]) -> list[Path]:
     return list(found)
 
 
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
-
-
 def predict_files(
     classifier: Classifier,
     paths: Sequence[Path],
@@ -114,15 +104,9 @@ def predict_files(
     on_refused: Callable[[Path, str], object],
     on_progress: Callable[[int, float], object] | None = None,
 ) -> Iterator[LabelledRecording]:
-    """Yield what is heard in each file, in order; one that is refused is told of and left out.
+    """Yield what is heard in each file, in order; one that is refused is told of, with the reason, and left out.
 
-    Args:
-        classifier: the model.
-        paths: the recordings.
-        pooling: windows to stretches.
-        journal: what is done already.
-        on_refused: called with a file and the reason.
-        on_progress: called with the number of files done and the seconds heard in the present one.
+    `on_progress` is called with the number of files done and the seconds heard in the present one.
     """
     for num_done, path in enumerate(paths):
         on_seconds = partial(on_progress, num_done) if on_progress else None

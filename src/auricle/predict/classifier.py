@@ -20,32 +20,18 @@ NONE_OF_THESE = "none of these"  # what a person reads where no class reaches it
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a model hears in one recording.
+    """What a model hears in one recording."""
 
-    Attributes:
-        probabilities: calibrated, the mean over the windows, float64 (K,), in the order of `Classifier.categories`.
-        label: the most probable category.
-        starts_s: where the windows start, (W,).
-        window_probabilities: calibrated, (W, K).
-        none_of_these: the label is less probable than its threshold: most likely something else.
-    """
-
+    # calibrated, the mean over the windows, float64 (K,), in the order of `Classifier.categories`
     probabilities: np.ndarray
-    label: str
-    starts_s: np.ndarray
-    window_probabilities: np.ndarray
-    none_of_these: bool
+    label: str  # the most probable category
+    starts_s: np.ndarray  # where the windows start, (W,)
+    window_probabilities: np.ndarray  # calibrated, (W, K)
+    none_of_these: bool  # the label is less probable than its threshold: most likely something else
 
 
 class Classifier:
     """A bundle, ready to hear.
-
-    Attributes:
-        model: of the bundle.
-        categories: the K names.
-        thresholds: a category that wins with less is none of these, (K,).
-        sample_rate_hz: at which it hears; other rates are resampled.
-        window_s: how much it hears at once.
 
     Example::
 
@@ -61,30 +47,18 @@ class Classifier:
     def __init__(self, bundle: Bundle, *, threads: int | None = 1) -> None:
         description = bundle.description
         self.model = BundleModel(bundle, threads=threads)
-        self.categories = description.categories
-        self.thresholds = description.calibration.thresholds
-        self.sample_rate_hz = description.audio.sample_rate_hz
-        self.window_s = description.audio.window_s
+        self.categories = description.categories  # the K names
+        self.thresholds = description.calibration.thresholds  # a category that wins with less is none of these, (K,)
+        self.sample_rate_hz = description.audio.sample_rate_hz  # at which it hears; other rates are resampled
+        self.window_s = description.audio.window_s  # how much it hears at once
 
     @classmethod
     def load(cls, path: Path | str, *, threads: int | None = 1) -> Classifier:
-        """Open a bundle.
-
-        Args:
-            path: the folder that `auricle export` made.
-            threads: processor threads; None: one a core.
-
-        Raises:
-            RefusedError: no bundle, or a damaged or dangerous one.
-        """
+        """Open the folder that `auricle export` made; errors as in `load_bundle`. `threads` None: one a core."""
         return cls(load_bundle(Path(path)), threads=threads)
 
     def predict(self, waveform: np.ndarray, rate_hz: int) -> Prediction:
-        """Classify a waveform.
-
-        Args:
-            waveform: (T,) mono or (T, channels); floats with full scale 1, or integers; at least one sample.
-            rate_hz: its samples a second.
+        """Classify a waveform: (T,) mono or (T, channels), floats with full scale 1 or integers, at least one sample.
 
         Raises:
             UsageError: not such an array.
@@ -116,11 +90,9 @@ class Classifier:
         return occlusion_over_time(frames, num, model.windowing, model.probabilities, silence, duration_s)
 
     def spectrogram(self, waveform: np.ndarray, rate_hz: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return what the network hears as a picture.
+        """Return what the network hears as a picture; for a network that hears the raw waveform, 64 mel bands.
 
-        Returns:
-            Levels in dB, (bands, T), highest 0 and lowest -100; times of the frames in s, (T,); centres of the
-            bands in Hz, (bands,). For a network that hears the raw waveform, 64 mel bands.
+        Levels in dB, (bands, T), highest 0, lowest -100; times of frames in s, (T,); centres of bands in Hz, (bands,).
         """
         from auricle.config import AudioConfig, FrontendConfig
 

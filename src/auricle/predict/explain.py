@@ -14,32 +14,23 @@ MOST_MOMENTS = 80
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Where in time a model looked; a transformer shows its attention, a CNN what it loses when it hears less.
+    """Where in time a model looked; a transformer shows its attention, a CNN what it loses when it hears less."""
 
-    Attributes:
-        times_s: centres of the moments, (T,).
-        attention: how much `<cls>` reads from each moment, (layers, heads, T), sums of 1; None for a CNN.
-        rolled_out: the same through all layers (arXiv:2005.00928), (T,), sum 1; None for a CNN.
-        occlusion: by how much the label's probability falls when the moment is silenced, (T,), negative where it rises;
-            None for a transformer.
-    """
-
-    times_s: np.ndarray
+    times_s: np.ndarray  # centres of the moments, (T,)
+    # how much `<cls>` reads from each moment, (layers, heads, T), sums of 1; None for a CNN
     attention: np.ndarray | None = None
-    rolled_out: np.ndarray | None = None
+    rolled_out: np.ndarray | None = None  # the same through all layers (arXiv:2005.00928), (T,), sum 1; None for a CNN
+    # by how much the label's probability falls when the moment is silenced, (T,), negative where it rises; None for a
+    # transformer
     occlusion: np.ndarray | None = None
 
 
 def rollout(maps: np.ndarray) -> np.ndarray:
     """Follow attention from the last layer to the input, the residual path as half of each step.
 
-    S. Abnar, W. Zuidema, arXiv:2005.00928: A = (A_L + I)/2 ... (A_1 + I)/2, A_l the mean over heads.
-
-    Args:
-        maps: (W, layers, heads, tokens, tokens), rows sum to 1.
-
-    Returns:
-        How much of each token reaches `<cls>`, itself left out, (W, tokens - 1), sums of 1.
+    S. Abnar, W. Zuidema, arXiv:2005.00928: A = (A_L + I)/2 ... (A_1 + I)/2, A_l the mean over heads. Of maps (W,
+    layers, heads, tokens, tokens), rows of sum 1: how much of each token but itself reaches `<cls>`, (W, tokens - 1),
+    sums of 1.
     """
     identity = np.eye(maps.shape[-1])
     through = np.broadcast_to(identity, (len(maps), *identity.shape))
@@ -81,13 +72,8 @@ def occlusion_over_time(
 ) -> Explanation:
     """Silence one moment after the other and see how far the label's probability falls.
 
-    Args:
-        frames: of the whole recording, (T, bands).
-        num_windows: windows that hear it.
-        windowing: where they lie.
-        probabilities_of: windows (W, bands, T) -> (W, K).
-        silence: what a silenced frame holds.
-        duration_s: of the recording.
+    `frames` (T, bands) are of the whole recording, `silence` is what a silenced frame holds, and `probabilities_of`
+    maps windows (W, bands, T) to (W, K).
     """
     windows = windowing.cut(frames, num_windows)
     whole = probabilities_of(windows)

@@ -20,15 +20,9 @@ RAVEN_COLUMNS = (
 
 @dataclass(frozen=True)
 class LabelledRecording:
-    """What was heard in one file.
+    """What was heard in one file."""
 
-    Attributes:
-        path: the file, as it was named.
-        duration_s: its length.
-        stretches: in order.
-    """
-
-    path: Path
+    path: Path  # the file, as it was named
     duration_s: float
     stretches: tuple[Stretch, ...]
 
@@ -131,9 +125,5 @@ def _one_line(text: str) -> str:
 
 
 def write_recordings(path: Path, recordings: Sequence[LabelledRecording], format: str, *, top: int = 1) -> None:
-    """Write a file in one of `FORMATS`, whole or not at all.
-
-    Raises:
-        MachineError: the disk refuses.
-    """
+    """Write a file in one of `FORMATS`, whole or not at all."""
     write_bytes(path, FORMATS[format](recordings, top=top).encode("utf-8", "surrogatepass"))  # of names not in UTF-8

@@ -17,10 +17,14 @@ def listen(
 ) -> Iterator[tuple[float, Prediction]]:
     """Yield the time since the start in seconds and what was heard in the last window, once a hop, without end.
 
-    Raises:
-        MachineError: no package `sounddevice`, no PortAudio, no such device, or it went away.
+    A `MachineError` where there is no package `sounddevice`, no PortAudio, no such device, or it went away.
     """
-    sounddevice = _import_sounddevice()
+    try:
+        import sounddevice
+    except ImportError:
+        raise MachineError("listening needs the package sounddevice: pip install 'auricle[listen]'") from None
+    except OSError as error:
+        raise MachineError(f"listening needs PortAudio: {error}; on Debian: apt install libportaudio2") from error
     rate_hz, windowing = classifier.sample_rate_hz, classifier.model.windowing
     hop_samples = max(1, round((hop_s or windowing.hop_s) * rate_hz))
     blocks: queue.Queue[np.ndarray] = queue.Queue()
@@ -46,13 +50,3 @@ def listen(
         ) from error
     except queue.Empty:
         raise MachineError(f"the microphone has sent nothing for {TIMEOUT_S:g} s; is it still plugged in?") from None
-
-
-def _import_sounddevice() -> Any:
-    try:
-        import sounddevice
-    except ImportError:
-        raise MachineError("listening needs the package sounddevice: pip install 'auricle[listen]'") from None
-    except OSError as error:
-        raise MachineError(f"listening needs PortAudio: {error}; on Debian: apt install libportaudio2") from error
-    return sounddevice

@@ -27,17 +27,11 @@ BLOCKS_AHEAD = 3
 
 @dataclass(frozen=True, eq=False)
 class WindowProbabilities:
-    """What a model hears in each window of a recording.
-
-    Attributes:
-        duration_s: of the recording.
-        starts_s: where the windows start, (W,).
-        probabilities: calibrated, (W, K).
-    """
+    """What a model hears in each window of a recording."""
 
     duration_s: float
-    starts_s: np.ndarray
-    probabilities: np.ndarray
+    starts_s: np.ndarray  # where the windows start, (W,)
+    probabilities: np.ndarray  # calibrated, (W, K)
 
 
 def predict_windows(
@@ -47,16 +41,9 @@ def predict_windows(
     hop_s: float | None = None,
     on_progress: Callable[[float], object] | None = None,
 ) -> WindowProbabilities:
-    """Run a model over a recording.
+    """Run a model over a recording of any rate and number of channels; `hop_s` None: as the model was scored.
 
-    Args:
-        classifier: the model.
-        path: any file that libsndfile reads, of any rate, depth and number of channels.
-        hop_s: distance of two windows; None: as the model was scored.
-        on_progress: told how many seconds have been heard.
-
-    Raises:
-        RefusedError: the recording cannot be read, or is silent; the message says why.
+    `on_progress` is told how many seconds have been heard. A `RefusedError` says why it cannot be read, or is silent.
     """
     model, rate_hz = classifier.model, classifier.sample_rate_hz
     windowing = Windowing.of(model.bundle.description.audio, model.maker.frames_per_s, hop_s)

@@ -20,46 +20,27 @@ HEX_TIME_NAME = re.compile(r"[0-9A-F]{8}")
 
 @dataclass(frozen=True)
 class Stretch:
-    """A stretch of a recording in which one class wins.
-
-    Attributes:
-        start_s: where it begins.
-        end_s: where it ends.
-        label: the class; `none of these` where nothing is likely enough.
-        probability: of the most probable class, the mean over the stretch.
-        top: the most probable classes and their means, highest first.
-    """
+    """A stretch of a recording in which one class wins."""
 
     start_s: float
     end_s: float
-    label: str
-    probability: float
-    top: tuple[tuple[str, float], ...]
+    label: str  # the class; `none of these` where nothing is likely enough
+    probability: float  # of the most probable class, the mean over the stretch
+    top: tuple[tuple[str, float], ...]  # the most probable classes and their means, highest first
 
 
 @dataclass(frozen=True)
 class Pooling:
-    """How windows become stretches.
-
-    Attributes:
-        categories: the K names.
-        thresholds: a class that wins with less is none of these, (K,).
-        window_s: length of a window.
-        hop_s: distance of two windows.
-        merge_s: stretches of one class that are no further apart become one.
-        min_duration_s: shorter stretches are left out.
-        top: classes named for each stretch.
-        whole: one stretch for the whole recording.
-    """
+    """How windows become stretches."""
 
     categories: tuple[str, ...]
-    thresholds: tuple[float, ...]
+    thresholds: tuple[float, ...]  # a class that wins with less is none of these, (K,)
     window_s: float
-    hop_s: float
-    merge_s: float = 0.0
-    min_duration_s: float = 0.0
-    top: int = 1
-    whole: bool = False
+    hop_s: float  # distance of two windows
+    merge_s: float = 0.0  # stretches of one class that are no further apart become one
+    min_duration_s: float = 0.0  # shorter stretches are left out
+    top: int = 1  # classes named for each stretch
+    whole: bool = False  # one stretch for the whole recording
 
     def stretches(self, windows: WindowProbabilities) -> list[Stretch]:
         """Return the stretches of a recording in order; where nothing is likely enough, they say so."""

@@ -17,7 +17,7 @@ from auricle import files
 from auricle.config import AudioConfig, FrontendConfig
 from auricle.data.cache import Recordings
 from auricle.data.folds import Split
-from auricle.data.threads import in_threads
+from auricle.data.processes import in_threads
 from auricle.errors import MachineError
 from auricle.model.frames import FrameMaker
 from auricle.runs import Cell, CellName, StudyFolder

@@ -1,8 +1,12 @@
-"""Recordings that need FFmpeg: M4A, AAC, WMA and the soundtracks of videos, by PyAV (the extra `media`)."""
+"""The two decoders: libsndfile (WAV, FLAC, Ogg, MP3 and older formats), and FFmpeg by PyAV (the extra `media`).
+
+FFmpeg reads M4A, AAC, WMA and the soundtracks of videos.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from io import BufferedReader
@@ -11,12 +15,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import soundfile
 
+from auricle.data.containers import mp3_damage, mp3_declares_length, ogg_damage
 from auricle.errors import RefusedError
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
 
+SOUND_FORMATS = {  # and the suffixes of each
+    "wav": (".wav", ".wave", ".rf64"), "flac": (".flac",), "ogg": (".ogg", ".opus", ".oga"), "mp3": (".mp3",),
+    "aiff": (".aiff", ".aif", ".aifc"), "au": (".au", ".snd"), "caf": (".caf",), "w64": (".w64",),
+    "voc": (".voc",), "nist": (".nist", ".sph"),
+}  # fmt: skip
+
+_UNKNOWN_BYTES = 0x7FFF_F000  # a writer into a pipe declares at least this much, for "until the end"
+_CHUNK = re.compile(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
 # The demuxer is named, so that no file can ask for one that reads playlists, other files or the network.
 MEDIA_FORMATS = (
     dict.fromkeys((".m4a", ".mp4", ".m4v", ".m4b", ".mov", ".3gp"), "mov")
@@ -26,6 +40,53 @@ MEDIA_FORMATS = (
 )
 _SURE_FORMATS = ("mov", "matroska", "avi")  # whose lengths are written down and not guessed from the bitrate
 _MISSING_S = 0.25  # encoders pad, and containers round
+
+
+class SoundFile:
+    """An open recording: its header, its sound in blocks, and what is wrong with it."""
+
+    def __init__(self, file: BufferedReader, sound: soundfile.SoundFile) -> None:
+        self.rate_hz: int = sound.samplerate
+        self.channels: int = sound.channels
+        self.num_frames: int | None = sound.frames  # that the header declares
+        self._file = file
+        self._sound = sound
+
+    def blocks(self, num_samples: int) -> Iterator[np.ndarray]:
+        """Yield what is decoded, float32 (T, channels) of about so many samples, a view that the next overwrites."""
+        block = np.empty((num_samples // self.channels, self.channels), np.float32)
+        while len(frames := self._sound.read(out=block)):
+            yield frames
+
+    def damage(self, num_read: int) -> str | None:
+        """Say what is wrong with a file of which so many frames could be read, or None.
+
+        VOC, NIST and older formats are not checked. Inside an MP3 frame and inside a WAV nothing tells a wrong bit.
+        """
+        declared, sound = self._sound.frames, self._sound
+        if num_read < declared and not (sound.format == "MP3" and not mp3_declares_length(self._file)):
+            return f"cut off or damaged: {num_read} of {declared} frames could be decoded"
+        for there, found in _CHUNK.findall(sound.extra_info):
+            if int(found) < int(there) < _UNKNOWN_BYTES:
+                return f"cut off: {found} of {there} bytes of sound are there"
+        if sound.format == "OGG":
+            return ogg_damage(self._file)
+        return mp3_damage(self._file) if sound.format == "MP3" else None
+
+
+@contextlib.contextmanager
+def open_sound(path: Path, file: BufferedReader) -> Iterator[SoundFile]:
+    """Open a recording for libsndfile, whose errors become a `RefusedError`, here and inside the block."""
+    try:
+        with soundfile.SoundFile(path) as sound:
+            yield SoundFile(file, sound)
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string.strip().rstrip(".").removeprefix("Error : ")
+        if not reason or reason.startswith(("Internal error", "File does not exist")):  # it does exist
+            reason = "the file is damaged"
+        raise RefusedError(f"{path}: cannot be decoded: {reason}") from error
+    except (OSError, TypeError, UnicodeEncodeError) as error:  # TypeError: a .raw has no header
+        raise RefusedError(f"{path}: cannot be read: {error}") from error
 
 
 def media_suffixes(demuxer: str) -> tuple[str, ...]:
@@ -44,19 +105,13 @@ def media_version() -> str:
 
 
 class Media:
-    """An open recording: its first soundtrack in blocks, and what is wrong with it.
-
-    Attributes:
-        rate_hz: sample rate.
-        channels: their number.
-        num_frames: that the container declares, or guesses; None where it says nothing.
-    """
+    """An open recording: its first soundtrack in blocks, and what is wrong with it."""
 
     def __init__(self, container: Any, frames: Iterator[AudioFrame], first: AudioFrame) -> None:
         stream = container.streams.audio[0]
         self.rate_hz = int(first.sample_rate)
         self.channels = int(first.layout.nb_channels)
-        self.num_frames: int | None = None
+        self.num_frames: int | None = None  # that the container declares, or guesses; None where it says nothing
         if stream.duration is not None and stream.time_base:
             self.num_frames = round(stream.duration * Fraction(stream.time_base) * self.rate_hz)
         elif container.duration is not None:  # in microseconds
@@ -89,14 +144,9 @@ class Media:
 
 @contextlib.contextmanager
 def open_media(path: Path, file: BufferedReader) -> Iterator[Media]:
-    """Open a recording for FFmpeg, whose errors become refusals, here and inside the block.
+    """Open a recording for FFmpeg, whose errors become a `RefusedError`, here and inside the block.
 
-    Args:
-        path: of the recording; its suffix is one of `MEDIA_FORMATS`.
-        file: the same, open; FFmpeg gets nothing else to read.
-
-    Raises:
-        RefusedError: PyAV is not installed, FFmpeg cannot read the file, or it has no soundtrack.
+    FFmpeg gets nothing to read but the open file. Without PyAV or a soundtrack the recording is refused too.
     """
     suffix = path.suffix.lower()
     try:
