@@ -273,7 +273,7 @@ def test_a_browser_plays_filters_and_goes_on(study, page):
         tab.wait_for_function("!document.querySelector('.clip audio').paused")
         tab.keyboard.press("ArrowRight")
         tab.wait_for_function("!document.querySelectorAll('.clip audio')[1].paused")
-        assert tab.evaluate("document.querySelector('.clip audio').paused")
+        tab.wait_for_function("document.querySelector('.clip audio').paused")  # the event `play` pauses the others
         assert tab.evaluate("document.querySelectorAll('.clip')[1].classList.contains('current')")
         everything = tab.inner_text("#shown")
         tab.select_option("#by-model", "1")

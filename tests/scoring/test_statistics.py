@@ -104,7 +104,6 @@ def test_adjusted_p_values_are_never_smaller_and_keep_their_order(p_values: list
     order = np.argsort(p_values, kind="stable")
     assert (np.diff(np.array(adjusted)[order]) >= 0).all()
     assert min(adjusted) == pytest.approx(min(1.0, len(p_values) * min(p_values)))
-    assert adjusted == pytest.approx(multipletests(p_values, method="holm")[1].tolist())
 
 
 def test_with_one_training_and_no_groups_the_mean_test_is_student_s():
@@ -140,8 +139,10 @@ def test_one_group_proves_nothing_and_no_difference_is_none():
     assert mean_test(np.ones(9), np.arange(9), np.zeros(9, int)) < 1e-9
 
 
-@given(st.lists(st.floats(1e-9, 1), min_size=1, max_size=8))
-def test_the_adjustment_is_that_of_statsmodels(p_values: list[float]):
+@pytest.mark.parametrize("num", [1, 2, 3, 8, 20])
+def test_the_adjustment_is_that_of_statsmodels(num: int):
+    # A few sets, not hypothesis's hundred: each call of statsmodels collects garbage, half a second in a large process.
+    p_values = np.round(np.random.default_rng(num).uniform(0, 0.2, num), 2).tolist()  # rounded, so that some are equal
     assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1].tolist())
 
 
