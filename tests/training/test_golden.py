@@ -30,7 +30,7 @@ def steps(name: str, recordings, split) -> dict:
         logits = trainer.model.eval()(clips.frames[:2, :, : trainer.window_frames])
     trainer.model.train()
     losses = []
-    for batch in [batch for _ in range(4) for batch in trainer.batches(len(clips))][:20]:
+    for batch in [batch for _ in range(4) for batch in trainer.batches(clips)][:20]:
         loss = trainer.loss(clips.frames[batch], clips.targets[batch])
         losses.append(loss.item())
         trainer.step(loss)

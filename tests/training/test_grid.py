@@ -34,7 +34,7 @@ def test_an_epoch_sees_every_window_of_a_grid_and_of_random_ones_whole_batches(
     recordings, split, tiny, windows, num_seen
 ) -> None:
     trainer, _, seen = started(recordings, split, tiny(windows=windows, views=2, batch_size=7))
-    batches = trainer.batches(len(seen))
+    batches = trainer.batches(seen)
     places, counts = np.unique(torch.cat(batches).numpy(), return_counts=True)
     assert sum(map(len, batches)) == num_seen
     assert {len(batch) for batch in batches[:-1]} == {7}

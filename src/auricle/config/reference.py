@@ -85,6 +85,7 @@ SHOWN = {
     "training.max_steps": Shown("Maximum steps"),
     "training.batch_size": Shown("Batch size", "{} windows"),
     "training.windows": Shown("Windows", names={"random": "at random places", "grid": "all that score a clip"}),
+    "training.balance": Shown("Class balance", names={"sampling": "by sampling", "loss": "by the loss"}),
     "training.views": Shown("Passes over the clips per epoch"),
     "training.optimizer": Shown("Optimiser", names=OPTIMISERS),
     "training.learning_rate": Shown("Learning rate"),

@@ -125,6 +125,9 @@ class TrainingConfig(Section):
     max_steps: int | None = Field(None, ge=1, description="the training ends after so many; None: no limit")
     batch_size: int = Field(32, ge=2, description="windows in a step")
     windows: Literal["random", "grid"] = Field("random", description="at random places, or all that score a clip")
+    balance: Literal["none", "sampling", "loss"] = Field(
+        "none", description="of classes with unlike numbers of clips: draw all equally often, or weigh rare ones more"
+    )
     views: int = Field(4, ge=1, description="random: windows drawn from each clip in an epoch; grid: rounds of them")
     optimizer: Literal["adam", "adamw", "sgd", "muon"] = Field(
         "adamw", description="muon: AdamW moves the first and the last layer, norms and biases"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from auricle.data.folds import Split
 from auricle.model.classifier import Classifier
 
 DRAWN_FROM = Variants("training.windows")
+BALANCED = Variants("training.balance")
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Clips:
 
     frames: Tensor
     targets: Tensor
+    chances: Tensor | None = None  # of each to be drawn, on the CPU, (N,); None: all are drawn in turn
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -88,6 +90,35 @@ def _grid_windows(sets: Sets, window_frames: int) -> Clips:
     return sets.windows(sets.split.train, window_frames)
 
 
+@BALANCED.of("none")
+def _as_they_are(clips: Clips, *, drawn: bool) -> Clips:
+    return clips
+
+
+@BALANCED.of("sampling")
+def _drawn_evenly(clips: Clips, *, drawn: bool) -> Clips:
+    """Let each class be drawn equally often."""
+    if not drawn:
+        return _weighed_evenly(clips, drawn=False)
+    return replace(clips, chances=counted_evenly(clips.targets).sum(1).cpu())
+
+
+@BALANCED.of("loss")
+def _weighed_evenly(clips: Clips, *, drawn: bool) -> Clips:
+    """Let each class count the same in the loss: the targets of a clip sum up to what it counts."""
+    return replace(clips, targets=counted_evenly(clips.targets))
+
+
+def counted_evenly(targets: Tensor) -> Tensor:
+    """Scale one-hot targets so that all classes count the same, and a clip 1 on average: (N, K) -> (N, K).
+
+    >>> counted_evenly(torch.tensor([[1.0, 0], [1, 0], [1, 0], [0, 1]])).sum(1)
+    tensor([0.6667, 0.6667, 0.6667, 2.0000])
+    """
+    num = targets.sum(0)
+    return targets * len(targets) / ((num > 0).sum() * num.clamp(min=1))
+
+
 def cut_windows(frames: Tensor, starts: list[int], window_frames: int) -> Tensor:
     """Cut windows from clips, (N, F, T) -> (N, W, F, window_frames); what lies beyond a clip is zero."""
     frames = F.pad(frames, (0, max(0, max(starts) + window_frames - frames.shape[2])))
@@ -121,17 +152,20 @@ def window_probabilities(model: Classifier, windows: Tensor) -> Tensor:
 def curve_point(model: Classifier, clips: Clips, window_frames: int, precision: Precision) -> dict[str, float]:
     """Return a point of the learning curve, measured on the middle window of every clip.
 
+    A clip counts what its targets sum up to: 1, unless a training balances classes.
+
     Returns:
         `loss` (mean cross-entropy, nats), `accuracy` (share of right answers), `commonest` (share of the answer that is
         given most often) and `spread` (standard deviation over clips of a logit above the mean of the clip's logits,
         averaged over classes).
     """
     logits = window_logits(model, middle_windows(clips, window_frames), precision)
-    probabilities, labels = logits.softmax(1), clips.targets.argmax(1)
+    probabilities, labels, counts = logits.softmax(1), clips.targets.argmax(1), clips.targets.sum(1)
     answers = probabilities.argmax(1)
+    losses = F.nll_loss(probabilities.clamp(min=1e-12).log(), labels, reduction="none")
     return {
-        "loss": float(F.nll_loss(probabilities.clamp(min=1e-12).log(), labels)),
-        "accuracy": float((answers == labels).float().mean()),
+        "loss": float((counts * losses).mean()),
+        "accuracy": float((counts * (answers == labels)).mean()),
         "commonest": float(answers.bincount().max()) / len(answers),
         "spread": float((logits - logits.mean(1, keepdim=True)).std(0, correction=0).mean()),
     }

@@ -64,14 +64,17 @@ class Trainer:
         """The network that is scored: the average of the weights where there is one, else the last weights."""
         return self.average.model if self.average else self.model
 
-    def batches(self, num_clips: int) -> list[Tensor]:
-        """Draw the order of an epoch: every clip `views` times, each time in a new order.
+    def batches(self, clips: Clips) -> list[Tensor]:
+        """Draw the order of an epoch: every clip `views` times, each time in a new order; or as often as it should be.
 
         Of windows at random places whole batches only; of a grid every window, so the last batch may be smaller.
         """
         config = self.preset.training
-        orders = [torch.randperm(num_clips, generator=self.generator) for _ in range(config.views)]
-        order = torch.cat(orders).to(self.precision.device)
+        if clips.chances is None:
+            order = torch.cat([torch.randperm(len(clips), generator=self.generator) for _ in range(config.views)])
+        else:
+            order = torch.multinomial(clips.chances, config.views * len(clips), True, generator=self.generator)
+        order = order.to(self.precision.device)
         size = min(config.batch_size, len(order))
         num_seen = len(order) if config.windows == "grid" else len(order) // size * size
         return list(order[:num_seen].split(size))
@@ -79,8 +82,9 @@ class Trainer:
     def loss(self, clips: Tensor, targets: Tensor) -> Tensor:
         """Return the mean cross-entropy of augmented windows against smoothed targets; of our share, its part."""
         windows, targets = self.augmenter(clips, targets, self.window_frames)
-        smoothing = self.preset.training.label_smoothing
-        targets = targets * (1 - smoothing) + smoothing / targets.shape[1]
+        config, smoothing = self.preset.training, self.preset.training.label_smoothing
+        counts = targets.sum(1, keepdim=True) if config.balance == "loss" else 1.0  # what a window counts
+        targets = targets * (1 - smoothing) + smoothing * counts / targets.shape[1]
         with self.precision.autocast():
             features = self.model.frontend(windows)
             if self.preset.augmentation.feature_frame_mask or self.preset.augmentation.feature_row_mask:
@@ -127,7 +131,7 @@ def train_epoch(trainer: Trainer, clips: Clips, epoch: int) -> Iterator[Step]:
         DivergedError: a step was not finite; the message says which.
     """
     trainer.model.train()
-    config, batches = trainer.preset.training, trainer.batches(len(clips))
+    config, batches = trainer.preset.training, trainer.batches(clips)
     first = epoch * len(batches)
     allowed = len(batches) if config.max_steps is None else max(0, config.max_steps - first)
     for step, batch in enumerate(batches[:allowed], first):

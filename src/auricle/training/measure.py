@@ -79,7 +79,7 @@ def first_steps(trainer: Trainer, clips: Clips) -> FirstSteps:
             sizes.append(size)
     except DivergedError:
         diverged = True
-    return FirstSteps(tuple(losses), tuple(norms), tuple(sizes), len(trainer.batches(len(clips))), diverged)
+    return FirstSteps(tuple(losses), tuple(norms), tuple(sizes), len(trainer.batches(clips)), diverged)
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from auricle.errors import MachineError, RefusedError
 from auricle.model.classifier import Classifier, build_model, window_frames, window_starts_s
 from auricle.runs import Cell
 from auricle.training.augment import Augmenter
-from auricle.training.evaluate import DRAWN_FROM, Clips, Precision, Sets
+from auricle.training.evaluate import BALANCED, DRAWN_FROM, Clips, Precision, Sets
 from auricle.training.loop import Trainer
 from auricle.training.optimise import WeightAverage, build_optimizer
 
@@ -80,9 +80,15 @@ def prepare_training(
 
 
 def training_clips(trainer: Trainer, sets: Sets) -> tuple[Clips, dict[str, Clips]]:
-    """Return what windows are drawn from (the training clips, or a grid of windows), and the sets that have curves."""
-    drawn_from = DRAWN_FROM[trainer.preset.training.windows](sets, trainer.window_frames)
-    return drawn_from, {"train": sets.clips(sets.split.train), "validation": sets.clips(sets.split.validation)}
+    """Return what windows are drawn from (the training clips, or a grid of windows), and the sets that have curves.
+
+    Where classes are balanced, all of them count the same in the curves.
+    """
+    config, split = trainer.preset.training, sets.split
+    balanced = BALANCED[config.balance]
+    drawn_from = balanced(DRAWN_FROM[config.windows](sets, trainer.window_frames), drawn=True)
+    measured = {"train": split.train, "validation": split.validation}
+    return drawn_from, {name: balanced(sets.clips(indices), drawn=False) for name, indices in measured.items()}
 
 
 def load_network(cell: Cell, preset: Preset, num_classes: int) -> Classifier:

@@ -62,10 +62,12 @@ class Watch:
         """Return the watch over a training by this recipe; labels are those of its training clips, (N,)."""
         shares = np.bincount(labels) / len(labels)
         known = shares[shares > 0]
+        if config.balance != "none":  # all classes count the same in the curves
+            known = np.full(len(known), 1 / len(known))
         patient = max(STREAK, math.ceil(config.epochs / 10), math.ceil(config.warmup_epochs) + STREAK)
         return cls(
             num_clips=len(labels),
-            chance=float(shares.max()),
+            chance=float(known.max()),
             blank_loss=float(-(known * np.log(known)).sum()),
             first_epoch=max(STREAK, min(patient, config.epochs)),
         )
