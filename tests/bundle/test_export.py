@@ -16,7 +16,7 @@ def test_a_network_that_differs_is_refused_and_nothing_is_written(cell, tmp_path
         return honest(*arguments) + 2e-4  # type: ignore[arg-type]
 
     monkeypatch.setattr(parity, "torch_probabilities", differing)
-    with pytest.raises(RefusedError, match=r"model\.onnx and PyTorch part by 0\.0002 .* on .* samples in a batch of"):
+    with pytest.raises(RefusedError, match=r"model\.onnx and PyTorch differ by 0\.0002 .* on .* samples in a batch of"):
         export_cell(cell, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

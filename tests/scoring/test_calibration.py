@@ -88,6 +88,19 @@ def test_certainty_and_ignorance_have_a_temperature_within_bounds(confidence: fl
         assert 0.05 <= fit_temperature(windows) <= 20
 
 
+@pytest.mark.parametrize("num", [6, 80, 1000])
+def test_a_network_without_a_mistake_is_no_surer_than_its_validation_clips_allow(num: int):
+    logits = np.random.default_rng(0).normal(0, 1, (num, 3))
+    labels = logits.argmax(axis=1)
+    logits[np.arange(num), labels] += 4.0  # beyond doubt
+    names = tuple(map(str, range(num)))
+    windows = Predictions(names, ("validation",) * num, labels, np.zeros(num), softmax(logits), CATEGORIES)
+    temperature = fit_temperature(windows)
+    confidence = tempered(windows, temperature).by_clip().probabilities.max(axis=1)
+    assert confidence.mean() == pytest.approx((num + 1) / (num + 2), abs=0.3 / num)
+    assert confidence.mean() < (num + 1) / (num + 2)
+
+
 @given(st.floats(0.05, 20), st.integers(0, 1000))
 def test_a_temperature_changes_no_window_s_answer(temperature: float, seed: int):
     logits = np.random.default_rng(seed).normal(0, 3, (4, 3))
