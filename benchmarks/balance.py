@@ -1,9 +1,9 @@
 """Does balancing help? `python benchmarks/balance.py --out DIR [--results RESULTS.md]`; about 70 minutes of a core.
 
 ESC-10 made unbalanced: six of its classes become one of 240 clips, the other four keep 40, 20, 10 and 5, equally many
-in each fold: 48 to 1. `tiny` is trained on it with each value of `training.balance`, over five seeds. The validation folds
-of k-fold choose the default; the five folds of `official` say what it is worth on clips that had no say. A study that
-was stopped goes on.
+in each fold: 48 to 1. `tiny` is trained on it with each value of `training.balance`, over five seeds. The validation
+folds of k-fold choose the default; the five folds of `official` say what it is worth on clips that had no say. A study
+that was stopped goes on.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from auricle.demo import sources
+from auricle.errors import RefusedError, UsageError
 from auricle.files import write_json, write_text
 from auricle.runs import CellName, StudyFolder
 from auricle.runs.reopen import plainest_cells
@@ -112,3 +113,39 @@ def test_examples_are_the_clips_of_the_study_else_made_sounds(tmp_path):
         dog, rain = sources.load_examples([path])
         assert (dog.name, rain.name, dog.sample_rate_hz) == ("dog", "rain", 8_000)
         assert dog.waveform.tolist() == pytest.approx([0.5] * 100, abs=1e-4)
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """Bundles load as stand-ins, but for those of models that are named in the list."""
+    broken: list[str] = []
+
+    def load(bundle):
+        if bundle.name in broken:
+            raise RefusedError(f"{bundle.name} is damaged")
+        description = types.SimpleNamespace(scores=None, calibration=types.SimpleNamespace(num_clips=8))
+        return types.SimpleNamespace(model=types.SimpleNamespace(bundle=types.SimpleNamespace(description=description)))
+
+    monkeypatch.setattr(sources.Classifier, "load", load)
+    return broken
+
+
+def test_a_model_that_is_refused_leaves_the_others_on_the_page(tmp_path, exported, loads):
+    study = make_study(tmp_path / "study", ["cnn/test-split-2-0", "h1/test-split-2-0", "h2/test-split-2-0"])
+    loads.append("h1")
+    said: list[str] = []
+    shown = sources.load_models([study], tmp_path / "scratch", said.append)
+    assert [model.name for model in shown] == ["cnn", "h2"]
+    assert "h1 is left out: h1 is damaged" in said
+    loads += ["cnn", "h2"]
+    with pytest.raises(RefusedError, match="cnn is damaged"):
+        sources.load_models([study], tmp_path / "scratch", said.append)
+
+
+def test_only_the_models_that_are_named_are_shown(tmp_path, exported, loads):
+    study = make_study(tmp_path / "study", ["cnn/test-split-2-0", "h1/test-split-2-0", "h2/test-split-2-0"])
+    shown = sources.load_models([study], tmp_path / "scratch", print, ["h2", "cnn"])
+    assert [model.name for model in shown] == ["cnn", "h2"]
+    assert [place.name for place in exported] == ["cnn", "h2"]
+    with pytest.raises(UsageError, match="no finished model 'h3'"):
+        sources.load_models([study], tmp_path / "scratch", print, ["h3"])

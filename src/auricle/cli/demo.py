@@ -18,6 +18,9 @@ def demo(
     folders: Annotated[
         list[Path], typer.Argument(metavar="BUNDLE|STUDY ...", help="Bundles, or a study: each of its models.")
     ],
+    models: Annotated[
+        list[str] | None, typer.Option("--model", metavar="NAME", help="Only this model of a study; repeatable.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Listen on this address; 0.0.0.0 lets others on the network in.")] = (
         "127.0.0.1"
     ),
@@ -38,7 +41,7 @@ def demo(
     free_port(host, port)  # fail now rather than after the models are loaded
     tell = say if level >= 0 else lambda line: None
     with tempfile.TemporaryDirectory(prefix="auricle-demo-") as scratch:
-        shown = load_models(folders, Path(scratch), tell)
+        shown = load_models(folders, Path(scratch), tell, models or ())
         warm_up(shown)
         is_local = host in LOOPBACK
         blocks = build_demo(shown, load_examples(folders), Path(scratch), is_local=is_local)

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from auricle.bundle.description import DESCRIPTION
 from auricle.demo.page import Shown
-from auricle.errors import RefusedError
+from auricle.errors import RefusedError, choices
+from auricle.predict.classifier import Classifier
 from auricle.report.figures.style import palette
 from auricle.runs import Cell, StudyFolder
 from auricle.runs.reopen import models_of, plainest_cells
 
-if TYPE_CHECKING:
-    pass
-
+Say = Callable[[str], object]
 MOST_EXAMPLES = 20
 
 
@@ -33,24 +32,34 @@ class Example:
     sample_rate_hz: int
 
 
-def load_models(paths: Sequence[Path], scratch: Path, say: Callable[[str], object]) -> list[Shown]:
+def load_models(paths: Sequence[Path], scratch: Path, say: Say, models: Collection[str] = ()) -> list[Shown]:
     """Load the models of bundles and studies, in the order given; in a study each model in the colour of its report.
 
     Of a study one finished cell a model is exported if need be, into `scratch` where its folder cannot take that; `say`
-    is told what is done where it takes a while. A `RefusedError` where a folder is neither, or has no finished cell.
-    """
-    from auricle.predict.classifier import Classifier
+    is told what is done where it takes a while, and which model is refused, and why, while another is left. `models`:
+    only those of studies that have these names.
 
-    bundles: dict[str, Path] = {}
+    Raises:
+        RefusedError: a folder is neither bundle nor study, or no model is left.
+        UsageError: no study has a model of that name.
+    """
+    loaded: dict[str, Classifier] = {}
+    refusals: list[RefusedError] = []
     for path in paths:
-        for name, bundle in _bundles_of(path, scratch, say):
-            bundles[unused(name, bundles)] = bundle
+        for name, bundle in _bundles_of(path, models):
+            try:
+                loaded[unused(name, loaded)] = Classifier.load(bundle(scratch, say))
+            except RefusedError as error:
+                refusals.append(error)
+                say(f"{name} is left out: {error}")
+    if not loaded:
+        raise refusals[0]
     study = StudyFolder(paths[0])
     of_one_study = len(paths) == 1 and study.description.is_file()
-    colours = palette(models_of(study) if of_one_study else list(bundles))
+    colours = palette(models_of(study) if of_one_study else list(loaded))
     shown = []
-    for name, bundle in bundles.items():
-        classifier, about = Classifier.load(bundle), ""
+    for name, classifier in loaded.items():
+        about = ""
         description = classifier.model.bundle.description
         if scores := description.scores:
             about = f"{100 * scores.accuracy:.1f} % of {scores.num_clips} test clips right"
@@ -58,13 +67,17 @@ def load_models(paths: Sequence[Path], scratch: Path, say: Callable[[str], objec
     return shown
 
 
-def _bundles_of(path: Path, scratch: Path, say: Callable[[str], object]) -> Iterator[tuple[str, Path]]:
-    """Yield the name and the folder of the bundle that a path is, or of each model's where it is a study."""
+def _bundles_of(path: Path, models: Collection[str]) -> Iterator[tuple[str, Callable[[Path, Say], Path]]]:
+    """Yield a name and what gives the folder of the bundle: of the one that a path is, or of each model of a study."""
     if (path / DESCRIPTION).is_file():
-        yield path.resolve().name, path
+        yield path.resolve().name, lambda scratch, say: path
     elif StudyFolder(path).description.is_file():
-        for cell in plainest_cells(path).values():
-            yield cell.name.model, study_bundle(path, cell, scratch, say)
+        cells = plainest_cells(path)
+        if unknown := [model for model in models if model not in cells]:
+            raise choices("finished model", unknown[0], list(cells))
+        for model, cell in cells.items():
+            if not models or model in models:
+                yield model, partial(study_bundle, path, cell)
     else:
         raise RefusedError(f"{path}: neither a bundle (no {DESCRIPTION}) nor a study (no study.yaml)")
 
@@ -79,7 +92,7 @@ def unused(name: str, taken: Container[str]) -> str:
     return next(each for each in itertools.chain([name], numbered) if each not in taken)
 
 
-def study_bundle(study: Path, cell: Cell, scratch: Path, say: Callable[[str], object]) -> Path:
+def study_bundle(study: Path, cell: Cell, scratch: Path, say: Say) -> Path:
     """Return the bundle of a cell from STUDY/bundles/MODEL, exported now unless one as new as the cell is there."""
     kept = study / "bundles" / cell.name.model
     description = kept / DESCRIPTION
