@@ -71,11 +71,12 @@ class Scores(Section):
 
     num_clips: int = Field(..., ge=1)
     accuracy: float = Field(..., ge=0, le=1)
-    low: float = Field(..., ge=0, le=1, description="95 % interval of the accuracy (Wilson)")
+    low: float = Field(..., ge=0, le=1, description="95 % interval of the accuracy")
     high: float = Field(..., ge=0, le=1)
     macro_f1: float = Field(..., ge=0, le=1)
     calibration_error: float = Field(..., ge=0, le=1, description="with the temperature")
     recall: dict[str, float] = Field(default_factory=dict, description="of each class")
+    majority: float = Field(0.0, ge=0, le=1, description="accuracy of always giving the commonest class")
 
 
 class Origin(Section):
@@ -88,6 +89,8 @@ class Origin(Section):
     num_train: int = Field(0, ge=0)
     clip_s: float = Field(0.0, ge=0)
     leaky: bool = False
+    collapsed: bool = False
+    vouching: tuple[str, ...] = Field((), description="cells whose scores these are; none: its own")
     notes: tuple[str, ...] = ()
     auricle: str = Field("", max_length=100)
 

@@ -3,12 +3,14 @@
 Nothing is declared good unseen: PyTorch and ONNX Runtime must agree first (see `parity.py`).
 """
 
+import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
 import onnx
 
 from auricle import __version__, files, runs
@@ -21,15 +23,16 @@ from auricle.bundle.quantise import quantise
 from auricle.bundle.reading import Bundle, load_bundle
 from auricle.bundle.standalone import standalone_model
 from auricle.config import Preset, preset_from_yaml, to_yaml
-from auricle.errors import RefusedError, UsageError, choices
+from auricle.data.folds import ALL
+from auricle.errors import RefusedError, UsageError
 from auricle.model.classifier import Classifier as TorchClassifier
-from auricle.runs import Cell, CellName, StudyFolder
-from auricle.runs.record import read_description
-from auricle.runs.reopen import plainest_cells
+from auricle.runs import Cell
+from auricle.runs.record import read_clips, read_description
+from auricle.runs.reopen import find_cell, study_of, vouching_cells
+from auricle.scoring.answers import Answers
 from auricle.scoring.calibration import KEPT, fit, tempered
 from auricle.scoring.metrics import score
 from auricle.scoring.predictions import Predictions, read_predictions
-from auricle.scoring.statistics import wilson_interval
 from auricle.training.start import load_network
 
 Say = Callable[[str], object]
@@ -66,11 +69,15 @@ def export_cell(
     """
     say = on_progress or (lambda words: None)
     cell = find_cell(folder, model)
+    if folder != cell.folder:
+        say(f"taking {cell.name}, the model's first finished cell; --final trains one on all clips")
     if to.exists() and (not to.is_dir() or (any(to.iterdir()) and not (to / names.DESCRIPTION).is_file())):
         raise RefusedError(f"{to} holds something that is no bundle; name another folder with --to")
     preset, predictions = read_cell(cell)
     network = load_network(cell, preset, len(predictions.categories))
     description = _describe(cell, preset, network, predictions)
+    for warning in warnings_of(description):
+        say(f"warning: {warning}")
     say("writing ONNX")
     graph = network_graph(network, preset)
     with files.machine_errors(to), tempfile.TemporaryDirectory(prefix="auricle-") as scratch:
@@ -81,36 +88,13 @@ def export_cell(
         check_parity(network, preset, load_bundle(beside))
         if int8:
             say("quantising")
-            graph, cost = quantise(graph, beside, _study_of(cell), cell, data)
+            graph, cost = quantise(graph, beside, study_of(cell), cell, data)
             description = description.model_copy(update={"int8": cost})
             (beside / names.WEIGHTS).unlink()
             _write_files(beside, description, graph, preset, None)
         load_bundle(beside)
         _replace(beside, to)
     return load_bundle(to)
-
-
-def find_cell(folder: Path, model: str | None = None) -> Cell:
-    """Return the finished cell that a folder means; errors as in `export_cell`."""
-    if (folder / "study.yaml").is_file():
-        cells = plainest_cells(folder)
-        if model is None and len(cells) > 1:
-            raise UsageError(f"{folder} has several models; name one with --model. Valid: {', '.join(cells)}")
-        if model is not None and model not in cells:
-            raise choices("finished model", model, list(cells))
-        return cells[model or next(iter(cells))]
-    try:
-        resolved = folder.resolve()
-        cell = Cell(CellName.parse(f"{resolved.parent.name}/{resolved.name}"), folder)
-    except ValueError:
-        raise RefusedError(f"{folder}: neither a study nor a cell (STUDY/cells/MODEL/PROTOCOL-FOLD-SEED)") from None
-    if not cell.done:
-        raise RefusedError(f"{folder}: no finished cell (no metrics.json); run its study to the end")
-    return cell
-
-
-def _study_of(cell: Cell) -> StudyFolder:
-    return StudyFolder(cell.folder.resolve().parents[2])
 
 
 def read_cell(cell: Cell) -> tuple[Preset, Predictions]:
@@ -125,7 +109,7 @@ def read_cell(cell: Cell) -> tuple[Preset, Predictions]:
 
 
 def _describe(cell: Cell, preset: Preset, network: TorchClassifier, predictions: Predictions) -> Description:
-    calibration = Calibration(**vars(fit(predictions)))
+    vouching = vouching_cells(study_of(cell), cell.name.model) if cell.name.protocol == ALL else [cell]
     return Description(
         name=cell.name.model,
         categories=predictions.categories,
@@ -133,36 +117,69 @@ def _describe(cell: Cell, preset: Preset, network: TorchClassifier, predictions:
         frontend=preset.frontend,
         mean=float(network.frontend.mean),
         std=float(network.frontend.std),
-        calibration=calibration,
+        calibration=Calibration(**vars(fit(predictions))),
         attention=attention_layout(network, preset),
-        scores=_scores(predictions, calibration.temperature),
-        origin=_origin(cell),
+        scores=_scores(vouching),
+        origin=_origin(cell, vouching),
         files={name: StoredFile.of(b"unknown yet") for name in names.REQUIRED},
     )
 
 
-def _scores(predictions: Predictions, temperature: float) -> Scores | None:
-    windows = predictions.of("test")
-    if not windows.clips:
+def _scores(cells: Sequence[Cell]) -> Scores | None:
+    """Return what test clips say of the cells that vouch for a model, each with its own temperature; None without."""
+    tables, found = {}, []
+    for cell in cells:
+        predictions = read_predictions(cell.predictions)
+        windows = predictions.of("test")
+        if windows.clips:
+            clips = tempered(windows, fit(predictions).temperature).by_clip()
+            tables[cell.name.model, (cell.name.fold, cell.name.seed)] = clips
+            found.append(score(clips.probabilities, clips.labels, clips.categories))
+    if not found:
         return None
-    clips = tempered(windows, temperature).by_clip()
-    found = score(clips.probabilities, clips.labels, clips.categories)
-    low, high = wilson_interval(found["accuracy"], found["num"])
+    model, categories = cells[0].name.model, clips.categories
+    groups: dict[str, str] = {}
+    with contextlib.suppress(OSError):  # a cell that was carried off without its study
+        groups = {clip.name: clip.group for clip in read_clips(study_of(cells[0]))}
+    answers = Answers.of(tables, groups, categories)
+    low, high = answers.interval(model)
+
+    def mean(name: str) -> float:
+        return float(np.average([one[name] for one in found], weights=[one["num"] for one in found]))
+
+    recalls = (
+        [one["per_class"][name]["recall"] for one in found if one["per_class"][name]["support"]] for name in categories
+    )
     return Scores(
-        num_clips=found["num"],
-        accuracy=found["accuracy"],
+        num_clips=len(answers.clips),
+        accuracy=answers.accuracy(model),
         low=low,
         high=high,
-        macro_f1=found["macro_f1"],
-        calibration_error=found["calibration_error"],
-        recall={name: row["recall"] for name, row in found["per_class"].items()},
+        macro_f1=mean("macro_f1"),
+        calibration_error=mean("calibration_error"),
+        recall={name: float(np.mean(values or [0.0])) for name, values in zip(categories, recalls, strict=True)},
+        majority=float(np.bincount(answers.labels).max() / len(answers.labels)),
     )
 
 
-def _origin(cell: Cell) -> Origin:
+def warnings_of(description: Description) -> list[str]:
+    """Return what whoever uses a model should know first: that it collapsed, or is no better than no model."""
+    scores, found = description.scores, []
+    if description.origin.collapsed:
+        found.append("its training collapsed; `auricle diagnose CELL` says why")
+    if scores and scores.low <= scores.majority:
+        always = f"always giving the commonest class is right in {100 * scores.majority:.1f} %"
+        share = f"{100 * scores.accuracy:.1f} % ({100 * scores.low:.1f} to {100 * scores.high:.1f})"
+        found.append(
+            f"it is not shown to be better than no model: {always} of {scores.num_clips} test clips, it in {share}"
+        )
+    return found
+
+
+def _origin(cell: Cell, vouching: Sequence[Cell]) -> Origin:
     """Say what a cell was trained on, as far as its study's folder tells."""
     metrics = runs.read_metrics(cell)
-    description = read_description(_study_of(cell))
+    description = read_description(study_of(cell))
     dataset = description["dataset"] if description else {}
     source = str(dataset.get("source", "unknown"))
     return Origin(
@@ -172,7 +189,9 @@ def _origin(cell: Cell) -> Origin:
         licence=LICENCES.get(source, ""),
         num_train=metrics["num_train"],
         clip_s=float(dataset.get("clip_s", 0.0)),
-        leaky=metrics["leaky"],
+        leaky=any(runs.read_metrics(one)["leaky"] for one in vouching),
+        vouching=tuple(str(one.name) for one in vouching if one is not cell),
+        collapsed=bool(metrics.get("collapse")),
         notes=tuple(str(note) for note in dataset.get("notes", ())),
         auricle=__version__,
     )
@@ -208,7 +227,9 @@ def card(description: Description, sizes: Mapping[str, int], *, has_encoder: boo
     environment.filters["percent"] = lambda share, digits=1: f"{100 * share:.{digits}f} %"
     environment.filters["megabytes"] = lambda num_bytes: f"{num_bytes / 1e6:.2f} MB"
     template = resources.files("auricle.bundle").joinpath("templates", "card.md.j2").read_text(encoding="utf-8")
-    return environment.from_string(template).render(about=description, sizes=sizes, has_encoder=has_encoder, kept=KEPT)
+    return environment.from_string(template).render(
+        about=description, sizes=sizes, has_encoder=has_encoder, kept=KEPT, warnings=warnings_of(description)
+    )
 
 
 def _replace(made: Path, to: Path) -> None:

@@ -13,15 +13,25 @@ def export(
     cell: Annotated[Path, typer.Argument(metavar="CELL|STUDY", help="A finished cell's folder, or a study's.")],
     to: Annotated[Path, typer.Option(metavar="DIR", help="Where the bundle goes.")],
     model: Annotated[str | None, typer.Option(metavar="NAME", help="Which model of a study.")] = None,
+    final: Annotated[
+        bool, typer.Option("--final", help="Train on all clips first, by the study's recipe; its cells vouch for it.")
+    ] = False,
     int8: Annotated[bool, typer.Option("--int8", help="Quantise to eight bits, and measure what that costs.")] = False,
     data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the study's recordings lie, for --int8.")
+        Path | None, typer.Option(metavar="DIR", help="Where the study's recordings lie, for --final and --int8.")
     ] = None,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
     """Make a bundle of a trained model: ONNX, weights, calibration, model card; checked against PyTorch."""
     level = verbosity(context, quiet, verbose)
+    if final:
+        from auricle.cli.study import hint_when_stopped, watched
+        from auricle.study.final import train_final
+        from auricle.work.options import RunOptions
+
+        with watched(f"{cell}, on all clips", level) as listener, hint_when_stopped(cell):
+            cell = train_final(cell, model, RunOptions(root=data), listener=listener).folder
     from auricle.bundle.export import export_cell
 
     bundle = export_cell(cell, to, model=model, int8=int8, data=data, on_progress=say if level >= 0 else None)

@@ -16,6 +16,7 @@ from auricle.errors import RefusedError, UsageError, choices
 
 DIVISIONS = Variants("protocols")
 PROTOCOLS = ("test-split", "k-fold", "official", "random")
+ALL = "all"  # no protocol: every clip trains, as for a model that is given away
 NUM_FOLDS = 5  # that are made where a dataset has none
 NUM_RANDOM_FOLDS = 4
 

@@ -1,5 +1,6 @@
 """Cells that were trained before: which one stands for a model, and the recordings it was trained on."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,11 @@ import yaml
 from auricle.config import Preset, StudyConfig, preset_from_yaml
 from auricle.data.cache import Recordings, digest_of, prepare
 from auricle.data.datasets import load_manifest
-from auricle.data.folds import PROTOCOLS, Split, make_splits
+from auricle.data.folds import PROTOCOLS, Split, answering, make_splits
 from auricle.data.manifest import Manifest
-from auricle.errors import RefusedError, UsageError
+from auricle.errors import RefusedError, UsageError, choices
 from auricle.files import read_marked
-from auricle.runs.folder import Cell, CellName, StudyFolder
+from auricle.runs.folder import Cell, CellName, StudyFolder, read_metrics
 from auricle.runs.record import Description, read_description
 
 NOT_A_CELL = "no cell that was trained (STUDY/cells/MODEL/PROTOCOL-FOLD-SEED with its config.yaml)"
@@ -114,6 +115,54 @@ def _require_own_recordings(study: StudyFolder, description: Description, manife
         raise RefusedError(f"{manifest.source}: other recordings than those of {study.folder}; name theirs with --data")
 
 
+def study_of(cell: Cell) -> StudyFolder:
+    """Return the study that a cell is of."""
+    return StudyFolder(cell.folder.resolve().parents[2])
+
+
+def find_cell(folder: Path, model: str | None = None) -> Cell:
+    """Return the finished cell that a folder means: itself, or of a study the plainest one of a model.
+
+    Raises:
+        UsageError: the study has several models and none is named, or not the one named.
+        RefusedError: neither study nor finished cell.
+    """
+    if (folder / "study.yaml").is_file():
+        cells = plainest_cells(folder)
+        if model is None and len(cells) > 1:
+            raise UsageError(f"{folder} has several models; name one with --model. Valid: {', '.join(cells)}")
+        if model is not None and model not in cells:
+            raise choices("finished model", model, list(cells))
+        return cells[model or next(iter(cells))]
+    try:
+        resolved = folder.resolve()
+        cell = Cell(CellName.parse(f"{resolved.parent.name}/{resolved.name}"), folder)
+    except ValueError:
+        raise RefusedError(f"{folder}: neither a study nor a cell (STUDY/cells/MODEL/PROTOCOL-FOLD-SEED)") from None
+    if not cell.done:
+        raise RefusedError(f"{folder}: no finished cell (no metrics.json); run its study to the end")
+    return cell
+
+
+def vouching_cells(study: StudyFolder, model: str) -> list[Cell]:
+    """Return the cells that say how good a model's recipe is: of the protocol that answers a study, of its first seed.
+
+    Raises:
+        RefusedError: none is finished, or its metrics.json is damaged.
+    """
+    finished = [cell for cell in study.cells() if cell.done and cell.name.model == model]
+    if not finished:
+        raise RefusedError(f"{study.folder}: no cell of {model} is finished, so nothing says how good it is")
+    num_cells = Counter(cell.name.protocol for cell in sorted(finished, key=_plainness))
+    leaky = {cell.name.protocol for cell in finished if read_metrics(cell)["leaky"]}
+    chosen = [cell for cell in finished if cell.name.protocol == answering(num_cells, leaky)]
+    return [cell for cell in chosen if cell.name.seed == chosen[0].name.seed]
+
+
+def _plainness(cell: Cell) -> tuple[int, int, int]:
+    return PROTOCOLS.index(cell.name.protocol), cell.name.fold, cell.name.seed
+
+
 def plainest_cells(study: Path) -> dict[str, Cell]:
     """Return one finished cell a model, in the study's order: of the plainest protocol, its first fold and seed.
 
@@ -124,8 +173,7 @@ def plainest_cells(study: Path) -> dict[str, Cell]:
     finished = [cell for cell in folder.cells() if cell.done]
     if not finished:
         raise RefusedError(f"{study}: no finished cell; run the study until at least one is")
-    # the last one of a model stays
-    finished.sort(key=lambda cell: (PROTOCOLS.index(cell.name.protocol), cell.name.fold, cell.name.seed), reverse=True)
+    finished.sort(key=_plainness, reverse=True)  # the last one of a model stays
     by_model = {cell.name.model: cell for cell in finished}
     return {name: by_model[name] for name in (*models_of(folder), *by_model) if name in by_model}
 

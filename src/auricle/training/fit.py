@@ -107,7 +107,8 @@ def fit_cell(
     """Train and score one cell into its folder; a cell interrupted before goes on from its last epoch.
 
     The weights that are scored are those of the last epoch, or their average over the steps
-    (`training.weight_average`); no score chooses them. The test clips are predicted once, at the end.
+    (`training.weight_average`); no score chooses them. The test clips are predicted once, at the end. Where a split
+    leaves nobody to score, the predictions that stand in the folder are kept (`study.final`).
 
     Args:
         cell: where it is written; its seed is the seed of weights, order and augmentation.
@@ -140,9 +141,10 @@ def fit_cell(
         keep = EpochKeeper(cell, trainer, clips, Watch.over(sets.train_labels, preset.training), damage, on_epoch)
         history = run_training(trainer, clips, measured, history=before, on_epoch=keep)
         model = trainer.scored_model
-        probabilities = scored_probabilities(model, sets, trainer.window_frames)
-    starts_s = window_starts_s(preset, recordings.manifest.clip_s)
-    write_predictions(cell.predictions, predictions_of(recordings.manifest, split, starts_s, probabilities))
+        if len(split.scored):
+            probabilities = scored_probabilities(model, sets, trainer.window_frames)
+            starts_s = window_starts_s(preset, recordings.manifest.clip_s)
+            write_predictions(cell.predictions, predictions_of(recordings.manifest, split, starts_s, probabilities))
     predictions = read_predictions(cell.predictions)  # what stands in the file is what is scored
     weights = {name: value.contiguous() for name, value in model.state_dict().items()}
     write_bytes(cell.weights, to_safetensors(weights, {"preset": preset.name}))
