@@ -97,3 +97,17 @@ def test_attention_of_channels_is_not_taken_for_one_over_time(tmp_path):
     options = {"tokens": "channels", "width": 15, "pad_heads": True, "positions": "none", "mlp_width": None}
     bundle = export_cell(tiny_cells.write_cell(tmp_path, encoder=True, **options), tmp_path / "out")
     assert bundle.description.attention is None
+
+
+def test_a_model_that_is_no_better_than_none_is_exported_with_a_warning(cell, tmp_path):
+    from auricle.bundle.export import warnings_of
+
+    said: list[str] = []
+    description = export_cell(cell, tmp_path / "good", on_progress=said.append).description
+    assert not any("warning" in line for line in said)
+    scores = description.scores
+    poor = description.model_copy(update={"scores": scores.model_copy(update={"majority": scores.low + 0.01})})
+    (warning,) = warnings_of(poor)
+    assert "not shown to be better than no model" in warning
+    collapsed = description.model_copy(update={"origin": description.origin.model_copy(update={"collapsed": True})})
+    assert "collapsed" in warnings_of(collapsed)[0]

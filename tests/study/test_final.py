@@ -1,0 +1,87 @@
+"""The model to use is trained on all clips; what vouches for it are the cells of its study, each on its own clips."""
+
+import numpy as np
+import pytest
+
+from auricle import files, runs
+from auricle.config import load_preset
+from auricle.data.cache import Recordings
+from auricle.data.datasets import load_manifest
+from auricle.data.folds import ALL, Split
+from auricle.errors import RefusedError, UsageError
+from auricle.runs import CellName, StudyFolder
+from auricle.runs.reopen import vouching_cells
+from auricle.scoring.predictions import read_predictions, write_predictions
+from auricle.study.final import train_final
+from auricle.training.fit import fit_cell
+from tiny_cells import made_predictions
+
+
+@pytest.fixture
+def fit():
+    """A training that remembers what it was given and writes nothing but that it is done."""
+
+    def fit(cell, preset, recordings, split, **options):
+        fit.calls.append((cell.name, preset.name, recordings, split))
+        files.write_json(cell.metrics, {"cell": str(cell.name)})
+
+    fit.calls = []
+    return fit
+
+
+def test_all_clips_train_once_and_nobody_tests(run, tmp_path, fit):
+    run(models=("cnn",))
+    cell = train_final(tmp_path / "study", fit=fit)
+    (name, preset, recordings, split) = fit.calls[0]
+    assert (cell.name, preset) == (name, "cnn") == (CellName("cnn", "all", 0, 0), "cnn")
+    assert split.train.tolist() == list(range(len(recordings.manifest.clips)))
+    assert len(split.scored) == 0
+    assert train_final(tmp_path / "study", fit=fit).folder == cell.folder
+    assert len(fit.calls) == 1
+
+
+def test_every_validation_clip_of_the_vouching_protocol_has_one_say(run, tmp_path, fit):
+    run(models=("cnn",), seeds=(1, 2))
+    study = StudyFolder(tmp_path / "study")
+    assert [str(cell.name) for cell in vouching_cells(study, "cnn")] == [
+        f"cnn/k-fold-{fold}-1" for fold in (2, 3, 4, 5)
+    ]
+    predictions = read_predictions(train_final(study.folder, fit=fit).predictions)
+    assert set(predictions.sets) == {"validation"}
+    assert len(set(predictions.clips)) == len(predictions.clips) == 8  # of ten, two of which test
+    assert fit.calls[0][0].seed == 1
+
+
+def test_the_study_and_its_report_do_not_count_it_as_a_cell(run, tmp_path, fit, fakes):
+    run(models=("cnn",))
+    before = [str(cell.name) for cell in StudyFolder(tmp_path / "study").cells()]
+    train_final(tmp_path / "study", fit=fit)
+    assert [str(cell.name) for cell in StudyFolder(tmp_path / "study").cells()] == before
+    assert run(fakes.never_called, models=("cnn",)).num_ran == 0
+
+
+def test_a_model_that_is_not_there_or_not_named_or_not_finished_is_refused(run, tmp_path, fit):
+    run()
+    with pytest.raises(UsageError, match="several models"):
+        train_final(tmp_path / "study", fit=fit)
+    with pytest.raises(UsageError, match="'cnm'"):
+        train_final(tmp_path / "study", "cnm", fit=fit)
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(RefusedError, match="neither a study nor a cell"):
+        train_final(tmp_path / "nothing", fit=fit)
+    assert fit.calls == []
+
+
+def test_a_cell_without_anybody_to_score_keeps_the_predictions_that_stand_there(tmp_path):
+    manifest = load_manifest("toy")
+    waveforms = np.zeros((len(manifest.clips), 4_000), np.float32)
+    nobody, everybody = np.array([], np.int64), np.arange(len(manifest.clips))
+    preset = load_preset("tiny", {"audio.sample_rate_hz": 2_000, "training.epochs": 1, "training.views": 1})
+    name = CellName("tiny", ALL, 0, 0)
+    cell = runs.Cell(name, tmp_path / str(name))
+    cell.folder.mkdir(parents=True)
+    write_predictions(cell.predictions, made_predictions())
+    before = cell.predictions.read_bytes()
+    fit_cell(cell, preset, Recordings(manifest, waveforms, 2_000, ""), Split(ALL, 0, everybody, nobody, nobody, False))
+    assert cell.predictions.read_bytes() == before
+    assert runs.read_metrics(cell, cell.predictions, cell.weights)["num_train"] == len(manifest.clips)
