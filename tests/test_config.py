@@ -167,3 +167,13 @@ def test_settings_tell_what_a_preset_does_and_leave_out_what_takes_no_part() -> 
     assert cnn["base", "blocks.channels"] == "16 × 3 / 32 × 2 / 64 × 4"
     assert ("encoder", "dropout") not in cnn
     assert transformer["encoder", "activation"] == "GELU"
+
+
+@pytest.mark.parametrize(("epochs", "warmup"), [(4, 1.0), (1, 0.25), (20, 5.0), (400, 5.0)])
+def test_a_short_training_leaves_its_warm_up(epochs: int, warmup: float):
+    assert load_preset("cnn", {"training.epochs": epochs}).training.warmup_epochs == warmup
+
+
+def test_a_warm_up_that_is_asked_for_stays_as_it_is_asked():
+    assert load_preset("cnn", {"training.epochs": 4, "training.warmup_epochs": 3}).training.warmup_epochs == 3
+    assert load_preset("cnn").training.warmup_epochs == 5

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -163,8 +164,6 @@ def test_a_network_that_does_not_hear_has_no_spread(recordings, split, tiny) -> 
     ],
 )
 def test_the_cause_is_the_one_that_the_numbers_show(tiny, change, start, words, cure) -> None:
-    from dataclasses import replace
-
     preset = tiny(epochs=100, **change)
     found = likely_cause(Case(preset, replace(CALM, **start), AWAKE))
     assert words in found.words
@@ -179,8 +178,6 @@ def test_post_norm_without_warm_up_is_a_cause_and_pre_norm_its_cure(tiny) -> Non
 
 
 def test_with_muon_both_rates_are_lowered(tiny) -> None:
-    from dataclasses import replace
-
     preset = tiny(optimizer="muon", matrix_learning_rate=0.2, epochs=100)
     found = likely_cause(Case(preset, replace(CALM, step_sizes=(1.0,)), AWAKE))
     assert found.cures[0] == ("training.learning_rate=0.0001", "training.matrix_learning_rate=0.002")
@@ -225,3 +222,22 @@ def test_the_answers_of_a_curve_point_are_shares(recordings, split, tiny) -> Non
     assert 1 / 3 <= point["commonest"] <= 1
     assert point["spread"] > 0
     assert np.isfinite([point["loss"], point["spread"]]).all()
+
+
+def test_few_steps_are_named_before_a_rate_and_the_cure_is_more_of_them(tiny) -> None:
+    found = likely_cause(Case(tiny(epochs=4), replace(CALM, steps_per_epoch=3), AWAKE))
+    assert found.words.startswith("12 steps in all are too few to learn in")
+    assert found.cures[0] == ("training.epochs=67",)
+
+
+def test_a_rate_that_moves_the_weights_as_usual_is_never_called_too_low(tiny) -> None:
+    for steps_per_epoch in (1, 3, 100):
+        found = likely_cause(Case(tiny(epochs=4), replace(CALM, steps_per_epoch=steps_per_epoch), AWAKE))
+        assert "too low" not in found.words
+
+
+def test_more_epochs_as_a_cure_are_tried_as_many(recordings, split, tiny) -> None:
+    preset = tiny(epochs=2)
+    collapse = {"cause": "few steps", "cures": [["training.epochs=5"], ["training.learning_rate=0.1"]]}
+    found = diagnose(preset, recordings, split, seed=0, device="cpu", collapse=collapse)
+    assert [trial.epochs for trial in found.trials] == [1, 5, 1]

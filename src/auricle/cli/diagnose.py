@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from auricle.cli.options import Json, Quiet, Verbose, say, verbosity
+from auricle.errors import count
 
 if TYPE_CHECKING:
-    from auricle.training.diagnose import Diagnosis
+    from auricle.training.diagnose import Diagnosis, Trial
 
 
 def diagnose(
@@ -92,11 +93,14 @@ def _print(diagnosis: Diagnosis) -> None:
 def verdict(diagnosis: Diagnosis) -> str:
     """Say what the trials show."""
     as_it_is, *cures = diagnosis.trials
-    after = "after 1 epoch" if as_it_is.epochs == 1 else f"after {as_it_is.epochs} epochs"
     learning = [trial for trial in cures if trial.learns]
     if not diagnosis.cause:
-        return f"It learns as it is, {after} on the training clips: nothing to cure."
+        return f"It learns as it is, {_after(as_it_is)} on the training clips: nothing to cure."
     if not learning:
-        return f"None of these changes made it learn {after}; try more --epochs, or several changes at once."
+        return f"None of these changes made it learn {_after(as_it_is)}; try more --epochs, or several changes at once."
     best = min(learning, key=lambda trial: trial.loss or 0.0)
-    return f"Lowest loss {after}, on the training clips: {as_typed(best.change)}"
+    return f"Lowest loss {_after(best)}, on the training clips: {as_typed(best.change)}"
+
+
+def _after(trial: Trial) -> str:
+    return f"after {count(trial.epochs, 'epoch')}"

@@ -21,6 +21,7 @@ SomeSection = TypeVar("SomeSection", bound=Section)
 RECIPE = ("training", "augmentation")  # the sections that `recipe: NAME` takes from another preset
 PRESETS = ("auricle.model", "presets")  # package, and folder in it
 STUDIES = ("auricle.study", "studies")
+LONGEST_WARMUP = 0.25  # of a training that is shorter than the preset's
 MAX_YAML_BYTES = 2**16  # the longest of ours has 8,115; a parser in Python needs up to half a second for so many
 MAX_YAML_VALUES = 20_000
 MAX_YAML_DEPTH = 40
@@ -187,7 +188,8 @@ def load_preset(
 ) -> Preset:
     """Read a preset by name, or by the path of a YAML file, with `section.field: value` laid over it.
 
-    It is one of the package, or of those `beside` it that a study spells out; one may extend another.
+    It is one of the package, or of those `beside` it that a study spells out; one may extend another. With other epochs
+    laid over it, its warm-up lasts a quarter of them at most, unless that is laid over it too.
 
     Raises:
         UsageError: no such preset or field, or a value out of range.
@@ -196,7 +198,12 @@ def load_preset(
     strangers = [field for field in overrides or {} if field.startswith("encoder.")]
     if strangers and not content.get("encoder"):
         raise UsageError(f"preset {name} has no encoder to set {strangers[0]} in; set it on a transformer")
-    return _validated(Preset, merge(content, _nest(overrides or {})), f"preset {name}")
+    preset = _validated(Preset, merge(content, _nest(overrides or {})), f"preset {name}")
+    training = preset.training
+    if "training.epochs" not in (overrides or {}) or "training.warmup_epochs" in (overrides or {}):
+        return preset
+    warmup_epochs = min(training.warmup_epochs, LONGEST_WARMUP * training.epochs)  # a short training must leave it
+    return revalidated(preset, training=revalidated(training, warmup_epochs=warmup_epochs))
 
 
 def load_study(name: str) -> StudyConfig:

@@ -1,6 +1,7 @@
 """Why a training collapsed, most likely, and the changes that may cure it; from what was measured."""
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from auricle.training.measure import FirstSteps, Inside
 
 USUAL_STEP = 0.01  # of a matrix' own norm
 FAST_STEP = 0.05
+FEW_STEPS, ENOUGH_STEPS = 60, 200
 WHOLE_WAY = 0.5  # that all steps together must be able to go for a network to learn
 STEEP_NORM = 20.0
 FLAT_NORM = 1e-5
@@ -49,6 +51,12 @@ class Case:
         return max(self.start.gradient_norms, default=0.0)
 
     @property
+    def num_steps(self) -> int:
+        """Return the steps of the whole training."""
+        training = self.preset.training
+        return min(self.start.steps_per_epoch * training.epochs, training.max_steps or sys.maxsize)
+
+    @property
     def warmup(self) -> str:
         """Return what the warm-up is, as a part of a sentence."""
         epochs = self.preset.training.warmup_epochs
@@ -57,7 +65,7 @@ class Case:
     @property
     def longer_warmup(self) -> list[Cure]:
         """Return the change to a warm-up of the usual length, where this one is shorter."""
-        short = self.preset.training.warmup_epochs < WARMUP_EPOCHS
+        short = self.preset.training.warmup_epochs < WARMUP_EPOCHS <= self.preset.training.epochs / 4
         return [(f"training.warmup_epochs={WARMUP_EPOCHS}",)] if short else []
 
 
@@ -123,9 +131,17 @@ def _steep(case: Case) -> Cause | None:
     )
 
 
+def _too_few(case: Case) -> Cause | None:
+    if case.num_steps >= FEW_STEPS or case.step_size < USUAL_STEP:
+        return None
+    epochs = math.ceil(ENOUGH_STEPS / case.start.steps_per_epoch)
+    steps = "step in all is" if case.num_steps == 1 else "steps in all are"
+    return Cause(f"{case.num_steps} {steps} too few to learn in", ((f"training.epochs={epochs}",),))
+
+
 def _too_slow(case: Case) -> Cause | None:
-    training, steps = case.preset.training, case.start.steps_per_epoch * case.preset.training.epochs
-    if case.step_size * steps >= WHOLE_WAY or case.start.diverged:
+    training, steps = case.preset.training, case.num_steps
+    if case.step_size * steps >= WHOLE_WAY or case.step_size >= USUAL_STEP or case.start.diverged:
         return None
     return Cause(
         f"learning rate {training.learning_rate:g} is too low for {training.optimizer}: a step moves the typical "
@@ -156,7 +172,7 @@ def _flat(case: Case) -> Cause | None:
     return Cause(words, (_at_rate(case.preset.training, 10.0),))
 
 
-RULES: tuple[Callable[[Case], Cause | None], ...] = (_too_fast, _too_slow, _late_norm, _steep, _flat)
+RULES: tuple[Callable[[Case], Cause | None], ...] = (_too_fast, _too_few, _too_slow, _late_norm, _steep, _flat)
 
 
 def _unknown(case: Case) -> Cause:

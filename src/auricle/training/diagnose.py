@@ -112,7 +112,10 @@ def diagnose(
         else:
             found = likely_cause(Case(preset, *measure(trainer, training_clips(trainer, sets)[0], seed)))
             cause, cures = found.words, found.cures
-        trials += [_trial(cure, *begin(cure), num) for cure in cures]
+        for cure in cures:
+            trainer, sets = begin(cure)
+            is_longer = trainer.preset.training.epochs != preset.training.epochs  # then that is the cure
+            trials.append(_trial(cure, trainer, sets, trainer.preset.training.epochs if is_longer else num))
     return Diagnosis(cause, tuple(trials))
 
 
