@@ -106,11 +106,11 @@ def compare(study: Study, protocol: str) -> Comparison:
     answers = study.answers[protocol]
     pairs = compare_models(answers, models)
     ahead = answers.of_model(models[0]) - answers.of_model(models[min(1, len(models) - 1)])
-    beside = []
-    if baselines:
-        best = baselines[0].model
-        values = answers.of_model(baseline_key(best))
-        beside = compare_all([(answers.of_model(row.model) - values, row.model, best) for row in rows], answers.groups)
+    beside = [
+        (answers.of_model(row.model) - answers.of_model(baseline_key(best.model)), row.model, best.model)
+        for best in baselines[:1]
+        for row in rows
+    ]
     validated = study.validation_answers(protocol) if protocol == "k-fold" else None
     ranking = ranks(rows, pairs)
     return Comparison(
@@ -118,7 +118,7 @@ def compare(study: Study, protocol: str) -> Comparison:
         rows=tuple(rows),
         baselines=tuple(baselines),
         pairs=tuple(pairs),
-        against_baseline=tuple(beside),
+        against_baseline=tuple(compare_all(beside, answers.groups)),
         validation_pairs=tuple(compare_models(validated, models)) if validated else (),
         validation_clips=len(validated.clips) if validated else 0,
         detectable=detectable(ahead, answers.groups, len(pairs)) if pairs and not np.isnan(ahead).all() else None,

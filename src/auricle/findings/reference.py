@@ -261,19 +261,14 @@ def verdict_on(claim: Claim, found: Measured) -> Verdict:
 
 
 def _reasons(claim: Claim, found: Measured, leaky: bool, num_classes: int) -> list[Reason]:
-    known, too_high = [], claim.accuracy > found.high
-    if found.collapsed:
-        known.append(Reason.COLLAPSED_HERE)
-    elif claim.said.get("collapsed"):
-        known.append(Reason.COLLAPSED_THERE)
-    elif abs(claim.accuracy - 1 / num_classes) < CHANCE_REACH:
-        known.append(Reason.CHANCE)
-    if too_high and claim.said.get("leaky") and not leaky:
-        known.append(Reason.LEAKY_THERE)
-    if too_high and "best_test" in claim.said:
-        known.append(Reason.BEST_FOLD)
-        if found.best < claim.accuracy:
-            known.append(Reason.UNKNOWN)
-    if "elsewhere" in claim.said:
-        known.append(Reason.ELSEWHERE)
-    return known or [Reason.UNKNOWN]
+    said, learnt, too_high = claim.said, not found.collapsed, claim.accuracy > found.high
+    holds = {
+        Reason.COLLAPSED_HERE: not learnt,
+        Reason.COLLAPSED_THERE: learnt and "collapsed" in said,
+        Reason.CHANCE: learnt and "collapsed" not in said and abs(claim.accuracy - 1 / num_classes) < CHANCE_REACH,
+        Reason.LEAKY_THERE: too_high and "leaky" in said and not leaky,
+        Reason.BEST_FOLD: too_high and "best_test" in said,
+        Reason.UNKNOWN: too_high and "best_test" in said and found.best < claim.accuracy,
+        Reason.ELSEWHERE: "elsewhere" in said,
+    }
+    return [reason for reason, is_so in holds.items() if is_so] or [Reason.UNKNOWN]

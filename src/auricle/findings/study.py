@@ -85,9 +85,7 @@ class Study:
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """Return every (protocol, model) with a finished cell, in the order of the study."""
-        return tuple(
-            (protocol, model) for protocol in self.protocols for model in self.models if self.of(model, protocol)
-        )
+        return tuple(dict.fromkeys((cell.name.protocol, cell.name.model) for cell in self.cells))
 
     def baselines_of(self, protocol: str) -> dict[str, tuple[CellEvidence, ...]]:
         """Return the baselines of a protocol, by name, on the folds that a network has tested."""

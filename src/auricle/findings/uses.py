@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from auricle.findings.study import CellEvidence, Study
-from auricle.probes.record import AttentionReading, Blanked, Probe, ProbeAnswers, probe_key, read_probe
+from auricle.probes.record import AttentionReading, Blanked, Probe, probe_key, read_probe
 from auricle.runs import CellName, StudyFolder
 from auricle.scoring.answers import Answers
 from auricle.scoring.difference import Difference, adjusted, difference
@@ -59,8 +59,8 @@ def find_uses(study: Study, protocol: str) -> dict[str, ModelUses]:
     probed = {model: tuple(of_cells.values()) for model, of_cells in found.items() if of_cells}
     answers, num_classes = study.answers[protocol], len(study.dataset.categories)
     costs = change_costs(probed, answers)
-    bands = _measure(probed, answers, lambda probes: _drops(probes, [probe.bands.parts for probe in probes]))
-    moments = _measure(probed, answers, lambda probes: _drops(probes, [_by_loudness(probe) for probe in probes]))
+    bands = _measure(probed, answers, lambda probes: _by_part([_drops(probe, probe.bands) for probe in probes]))
+    moments = _measure(probed, answers, lambda probes: _by_part([_drops_by_loudness(probe) for probe in probes]))
     loudness = _measure(probed, answers, _loudness_followed)
     return {
         model: ModelUses(
@@ -106,10 +106,8 @@ def _measure(
             table = answers.laid_out(zip([probe.clips for probe in probes], of_cells, strict=True))
             if (one := difference(table, answers.groups, model)) is not None:
                 raw[model, name] = one
-    found: dict[str, dict[Key, Difference]] = {model: {} for model in probed}
-    for (model, name), one in adjusted(raw).items():
-        found[model][name] = one
-    return found
+    tested = adjusted(raw)
+    return {model: {name: one for (of, name), one in tested.items() if of == model} for model in probed}
 
 
 def _lost_by_change(probes: Sequence[Probe]) -> dict[str, list[np.ndarray]]:
@@ -124,31 +122,27 @@ def _lost_by_change(probes: Sequence[Probe]) -> dict[str, list[np.ndarray]]:
     }
 
 
-def _drops(probes: Sequence[Probe], parts: Sequence[Sequence[ProbeAnswers]]) -> dict[int, list[np.ndarray]]:
-    """Return part to what blanking it takes from the probability of the true class, by clip of each cell."""
-    return {
-        index: [probe.plain.truth - given.truth for probe, given in zip(probes, blanked, strict=True)]
-        for index, blanked in enumerate(zip(*parts, strict=False))
-    }
+def _drops(probe: Probe, blanked: Blanked) -> np.ndarray:
+    """Return what blanking each part of each clip takes from the probability of the true class, (P, N)."""
+    return np.asarray(probe.plain.truth - np.array([part.truth for part in blanked.parts]))
 
 
-def _by_loudness(probe: Probe) -> list[ProbeAnswers]:
-    """Return the answers when the loudest moment of each clip is blanked, the second loudest, and so on."""
+def _drops_by_loudness(probe: Probe) -> np.ndarray:
+    """Return the same of moments, from the loudest of each clip to its quietest, (P, N)."""
     order = np.argsort(-probe.loudness, axis=1, kind="stable").T  # (P, N)
-    classes, truth = (np.array([getattr(part, name) for part in probe.moments.parts]) for name in ("classes", "truth"))
-    ranked = [np.take_along_axis(values, order, axis=0) for values in (classes, truth)]
-    return [ProbeAnswers(*of_rank) for of_rank in zip(*ranked, strict=True)]
+    return np.take_along_axis(_drops(probe, probe.moments), order, axis=0)
+
+
+def _by_part(of_cells: Sequence[np.ndarray]) -> dict[int, tuple[np.ndarray, ...]]:
+    """Return part to the drops of each cell: (P, N) each -> P times (N,) each."""
+    return dict(enumerate(zip(*of_cells, strict=True)))
 
 
 def _parts_use(
     probes: Sequence[Probe], blanked: Sequence[Blanked], drops: Mapping[int, Difference], num_classes: int
 ) -> PartsUse:
     labels = np.concatenate([probe.labels for probe in probes])
-    lost = [
-        probe.plain.truth - np.array([part.truth for part in of.parts])
-        for probe, of in zip(probes, blanked, strict=True)
-    ]
-    drop = np.concatenate(lost, axis=1)  # (P, clips of all cells)
+    drop = np.concatenate([*map(_drops, probes, blanked)], axis=1)  # (P, clips of all cells)
     means = [
         drop[:, labels == label].mean(axis=1) if (labels == label).any() else np.full(len(drop), np.nan)
         for label in range(num_classes)
