@@ -93,7 +93,16 @@ def _probes_of(study: Study, cells: Sequence[CellEvidence]) -> dict[CellName, Pr
 
 def change_costs(probed: Probed, answers: Answers) -> dict[str, dict[str, Difference]]:
     """Return by model and change what it costs in accuracy, tests adjusted for all; what a cell lacks is left out."""
-    return _measure(probed, answers, _lost_by_change)
+
+    def lost(probe: Probe, change: str) -> np.ndarray:
+        right, still_right = (given.classes == probe.labels for given in (probe.plain, probe.changes[change]))
+        return np.asarray(right * 1.0 - still_right)
+
+    def lost_by_change(probes: Sequence[Probe]) -> dict[str, list[np.ndarray]]:
+        shared = [name for name in probes[0].changes if all(name in probe.changes for probe in probes)]
+        return {change: [lost(probe, change) for probe in probes] for change in shared}
+
+    return _measure(probed, answers, lost_by_change)
 
 
 def _measure(
@@ -108,18 +117,6 @@ def _measure(
                 raw[model, name] = one
     tested = adjusted(raw)
     return {model: {name: one for (of, name), one in tested.items() if of == model} for model in probed}
-
-
-def _lost_by_change(probes: Sequence[Probe]) -> dict[str, list[np.ndarray]]:
-    """Return change to whether an answer was right, less whether it is, by clip of each cell."""
-    return {
-        change: [
-            (probe.plain.classes == probe.labels) * 1.0 - (probe.changes[change].classes == probe.labels)
-            for probe in probes
-        ]
-        for change in probes[0].changes
-        if all(change in probe.changes for probe in probes)
-    }
 
 
 def _drops(probe: Probe, blanked: Blanked) -> np.ndarray:
