@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auricle.findings.ranking import ranks, ties
+from auricle.findings.comparison import ranks, ties
 from auricle.scoring.difference import Difference
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from auricle.findings.ranking import Rank
+from auricle.findings.comparison import Rank
 from auricle.findings.scores import ComparativeRow
 from auricle.report.figures import calibration, dataset, ranking, results, training
 from auricle.report.figures.drawing import drawing, drawn_in, keep, panel

@@ -7,7 +7,7 @@ import pytest
 
 from auricle import files, runs
 from auricle.findings.reference import Reason, Verdict, beside_reports, claims, measure
-from auricle.findings.scores import network_rows
+from auricle.findings.scores import ComparativeRow, network_rows
 from auricle.findings.study import Study
 from auricle.report.chapters.reported import reported
 from auricle.report.document import Bullets, Report, blocks_of
@@ -61,6 +61,10 @@ def rows_of(table: Table, group: str, **wanted: str) -> list[dict[str, str]]:
         for row in table.groups[title]
     ]
     return [row for row in shown if all(row[key] == value for key, value in wanted.items())]
+
+
+def row_of(report: Report, model: str) -> ComparativeRow:
+    return next(row for row in report.findings.main.rows if row.model == model)
 
 
 def test_every_figure_of_the_four_reports_is_there_as_printed():
@@ -155,14 +159,14 @@ def test_a_recipe_that_no_report_has_stands_without_reported_figures(table: Tabl
 
 
 def test_the_interval_is_that_of_the_comparison_for_clips(report: Report):
-    row = report.findings.main.row_of("report-a-cnn")
+    row = row_of(report, "report-a-cnn")
     found = measure(report.study, row, by_window=False)
     assert (found.accuracy, found.low, found.high) == (row.accuracy, row.accuracy_low, row.accuracy_high)
     assert (found.low, found.high) == report.study.answers["k-fold"].interval("report-a-cnn")
 
 
 def test_accuracy_per_window_is_that_of_the_windows_with_the_interval_of_their_clips(report: Report):
-    study, row = report.study, report.findings.main.row_of("report-a-cnn")
+    study, row = report.study, row_of(report, "report-a-cnn")
     found = measure(study, row, by_window=True)
     shares, right = [], {}
     for cell in study.of("report-a-cnn", "k-fold"):
@@ -208,4 +212,4 @@ def test_trainings_that_collapsed_for_a_while_are_counted(report: Report):
     first, *others = report.study.of(name, "k-fold")
     passed = replace(first, history=({**first.history[0], "recovered": True}, *first.history[1:]))
     study = replace(report.study, cells=(passed, *others))
-    assert measure(study, report.findings.main.row_of(name), by_window=True).recovered == 1
+    assert measure(study, row_of(report, name), by_window=True).recovered == 1

@@ -92,7 +92,7 @@ def test_the_best_set_is_set_beside_its_test_score(make_study):
     folder = make_study(models=("cnn", name), protocols=("test-split",), skill={name: 9.0}, epochs=1, clip_s=0.1)
     write_search(folder)
     report = report_of(folder)
-    row = report.findings.main.row_of(name)
+    row = next(row for row in report.findings.main.rows if row.model == name)
     told = words_of(sections(tuning, report))
     assert f"scored once on the test fold, as {name}: {100 * row.accuracy:.1f} % of test clips (95 % interval" in told
     assert [one.model for one in report.findings.tuning.tested] == [name]

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from auricle.findings.study import CellEvidence, Study
+from auricle.findings.study import Study
 from auricle.scoring.answers import Answers
-from auricle.scoring.calibration import Fit, Reliability, alarms, fit, losses, luck, reliability, tempered
+from auricle.scoring.calibration import Reliability, alarms, fit, losses, luck, reliability, tempered
 from auricle.scoring.difference import Difference, adjusted, difference
 from auricle.scoring.predictions import ClipPredictions, numbered
 from auricle.scoring.statistics import BOOTSTRAP_SEED, group_interval
@@ -42,16 +42,6 @@ class ModelCalibration:
         return self.gain is not None
 
 
-@dataclass(frozen=True, eq=False)
-class _Tempered:
-    """A cell, and its test clips at the temperature and thresholds of its validation clips."""
-
-    cell: CellEvidence
-    fit: Fit
-    clips: ClipPredictions
-    alarms: np.ndarray  # (N, K)
-
-
 def calibrations(study: Study, protocol: str) -> tuple[ModelCalibration, ...]:
     """Return the calibration of each model with a finished cell under a protocol, its tests adjusted (Holm)."""
     found = [_calibration(study, protocol, model) for model in study.models if study.of(model, protocol)]
@@ -61,25 +51,25 @@ def calibrations(study: Study, protocol: str) -> tuple[ModelCalibration, ...]:
 
 
 def _calibration(study: Study, protocol: str, model: str) -> ModelCalibration:
-    every = []
-    for cell in study.of(model, protocol):
-        found = fit(cell.windows)
-        windows = tempered(cell.windows.of("test"), found.temperature)
-        every.append(_Tempered(cell, found, windows.by_clip(), alarms(windows, found.thresholds)[1]))
-    before, after = [one.cell.clips for one in every], [one.clips for one in every]
+    cells = study.of(model, protocol)
+    fits = [fit(cell.windows) for cell in cells]
+    windows = [tempered(cell.windows.of("test"), one.temperature) for cell, one in zip(cells, fits, strict=True)]
+    before, after = [cell.clips for cell in cells], [one.by_clip() for one in windows]
+    counts = [alarms(one, found.thresholds)[1] for one, found in zip(windows, fits, strict=True)]  # (N, K) each
     losses_before, losses_after = ([losses(c.probabilities, c.labels) for c in clips] for clips in (before, after))
     answers = study.answers[protocol]
     surplus = _mean_of(answers, before, [_confidence(clips) - _right(clips) for clips in before])
     assert surplus
     gain = None
-    if all(one.fit.num_clips for one in every):
+    if all(one.num_clips for one in fits):
         gain = _mean_of(answers, before, [b - a for b, a in zip(losses_before, losses_after, strict=True)])
     generator = np.random.default_rng(BOOTSTRAP_SEED)
-    hits, by_class, of_clip = _alarm_rates(every, study.dataset.clip_s / HOUR_S)
+    labels = np.concatenate([clips.labels for clips in after])
+    hits, by_class, of_clip = _alarm_rates(labels, np.concatenate(counts), study.dataset.clip_s / HOUR_S)
     groups = numbered([study.dataset.groups.get(clip, clip) for clips in after for clip in clips.clips])
     return ModelCalibration(
         model=model,
-        temperatures=tuple(one.fit.temperature for one in every),
+        temperatures=tuple(one.temperature for one in fits),
         error=float(np.mean([_reliability([clips]).error for clips in before])),
         tempered_error=float(np.mean([_reliability([clips]).error for clips in after])),
         lucky_error=float(np.mean([luck(_confidence(clips), generator) for clips in after])),
@@ -89,7 +79,7 @@ def _calibration(study: Study, protocol: str, model: str) -> ModelCalibration:
         surplus=surplus,
         bins=_reliability(before),
         tempered_bins=_reliability(after),
-        thresholds=np.mean([one.fit.thresholds for one in every], axis=0),
+        thresholds=np.mean([one.thresholds for one in fits], axis=0),
         hit_rates=hits,
         alarm_rates=by_class,
         alarm_rate=float(of_clip.mean()),
@@ -115,9 +105,8 @@ def _reliability(every: Sequence[ClipPredictions]) -> Reliability:
     return reliability(np.concatenate([*map(_confidence, every)]), np.concatenate([*map(_right, every)]))
 
 
-def _alarm_rates(every: Sequence[_Tempered], clip_hours: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _alarm_rates(labels: np.ndarray, counts: np.ndarray, clip_hours: float) -> tuple[np.ndarray, ...]:
     """Return the share of hits by class, (K,), and false alarms an hour by class, (K,), and by clip, (N,)."""
-    labels, counts = np.concatenate([one.clips.labels for one in every]), np.concatenate([one.alarms for one in every])
     own = labels[:, None] == np.arange(counts.shape[1])
     false = np.where(own, 0, counts)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -1,7 +1,7 @@
 """Classes and clips: which are hard, which are confused, and where one model is ahead of another."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import NamedTuple
 
@@ -54,27 +54,28 @@ def class_differences(answers: Answers, ranked: Sequence[str]) -> list[ClassDiff
 
     `ranked`: the models, the most accurate first.
     """
-    pairs = [pair for pair in combinations(ranked, 2) if len(ranked) <= MOST_ALL_PAIRS or pair[0] == ranked[0]]
-    raw: dict[tuple[str, str, str], Difference] = {}
-    order: dict[tuple[str, str, str], tuple[tuple[str, ...], tuple[str, ...]]] = {}
-    for first, second in pairs:
+    found = []
+    for first, second in combinations(ranked, 2):
+        if len(ranked) > MOST_ALL_PAIRS and first != ranked[0]:
+            continue
         values = answers.of_model(first) - answers.of_model(second)
         for label, category in enumerate(answers.categories):
             of_class = answers.labels == label
-            found = difference(values[:, of_class], answers.groups[of_class], first, second)
-            if found and (found.wins or found.losses):
-                key = (first, second, category)
-                raw[key], order[key] = found, _won_and_lost(values[:, of_class], np.array(answers.clips)[of_class])
-    return [ClassDifference(key[2], one, *order[key]) for key, one in adjusted(raw).items()]
+            one = difference(values[:, of_class], answers.groups[of_class], first, second)
+            if one and (one.wins or one.losses):
+                clips = _won_and_lost(values[:, of_class], np.array(answers.clips)[of_class])
+                found.append(ClassDifference(category, one, *clips))
+    tests = adjusted({index: one.difference for index, one in enumerate(found)})
+    return [replace(one, difference=tests[index]) for index, one in enumerate(found)]
 
 
 def _won_and_lost(values: np.ndarray, clips: np.ndarray) -> tuple[tuple[str, ...], tuple[str, ...]]:
     known = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        means = np.nansum(values, axis=0) / known.sum(axis=0)
-    order = sorted(np.flatnonzero(known.any(axis=0)).tolist(), key=lambda clip: (-abs(means[clip]), clips[clip]))
-    won = tuple(str(clips[clip]) for clip in order if means[clip] > NOTHING)
-    return won, tuple(str(clips[clip]) for clip in order if means[clip] < -NOTHING)
+    sums, nums = np.nansum(values, axis=0), known.sum(axis=0)
+    means = [(str(clips[index]), sums[index] / nums[index]) for index in np.flatnonzero(nums)]
+    means.sort(key=lambda clip: (-abs(clip[1]), clip[0]))
+    won = tuple(clip for clip, mean in means if mean > NOTHING)
+    return won, tuple(clip for clip, mean in means if mean < -NOTHING)
 
 
 class Lead(NamedTuple):
@@ -102,15 +103,13 @@ def leads(found: Sequence[ClassDifference]) -> list[Lead]:
 
 def hardest(answers: Answers, models: Sequence[str]) -> list[str]:
     """Return the clips that any of some models misses in a cell, the most missed first."""
-    shares = answers.shares[[answers.models.index(model) for model in models]]
-    mean = np.nanmean(shares, axis=0)
-    missed = np.flatnonzero(mean < 1).tolist()
-    return [answers.clips[index] for index in sorted(missed, key=lambda index: (mean[index], answers.clips[index]))]
+    means = zip(mean_shares(answers, models).tolist(), answers.clips, strict=True)
+    return [clip for _, clip in sorted((mean, clip) for mean, clip in means if mean < 1)]
 
 
-def categories_of(answers: Answers) -> Mapping[str, str]:
-    """Return clip to its category."""
-    return {clip: answers.categories[label] for clip, label in zip(answers.clips, answers.labels.tolist(), strict=True)}
+def mean_shares(answers: Answers, models: Sequence[str]) -> np.ndarray:
+    """Return how often some models get each clip right, the mean over them, (N,)."""
+    return np.asarray(np.nanmean(answers.shares[[answers.models.index(model) for model in models]], axis=0))
 
 
 def num_missed_by_most(answers: Answers, models: Sequence[str]) -> int:

@@ -1,5 +1,6 @@
 """Models against each other and against what needs no network, on the same clips: what the data show of it."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -7,13 +8,26 @@ from itertools import combinations
 import numpy as np
 
 from auricle.data.folds import answering
-from auricle.findings.ranking import Rank, ranks, ties
 from auricle.findings.scores import ComparativeRow, baseline_rows, network_rows
 from auricle.findings.study import Study, baseline_key
 from auricle.scoring.answers import Answers
 from auricle.scoring.difference import Difference, compare_all, detectable
 
 MOST_SHOWN = 8  # models with a column, a mark or a row for each other model: what a page holds
+
+
+@dataclass(frozen=True)
+class Rank:
+    """A model in the ranking of a protocol."""
+
+    row: ComparativeRow
+    first: int  # the best rank that the data leave open to it: one more than the models shown to be better
+    last: int  # the worst: as many as there are models, less those shown to be worse
+
+    @property
+    def is_sure(self) -> bool:
+        """Return whether the data leave open one rank alone."""
+        return self.first == self.last
 
 
 @dataclass(frozen=True)
@@ -60,32 +74,19 @@ class Comparison:
     @property
     def beaten(self) -> list[str]:
         """Return the networks that every leader is shown to be better than, in the order of the study."""
-        shown = {(pair.better, pair.worse) for pair in self.pairs if pair.shown}
-        return [model for model in self._others if all((row.model, model) in shown for row in self.leaders)]
+        shown = {(pair.better, pair.worse) for pair in self.pairs}
+        return [row.model for row in self.rows if all((leader.model, row.model) in shown for leader in self.leaders)]
 
     @property
     def undecided(self) -> list[str]:
         """Return the networks below the leaders that these are not all shown to be better than."""
-        return [model for model in self._others if model not in self.beaten]
-
-    @property
-    def _others(self) -> list[str]:
-        top = {row.model for row in self.leaders}
-        return [row.model for row in self.rows if row.model not in top]
-
-    @property
-    def shown_of_one_training(self) -> bool:
-        """Return whether a difference is shown of networks that were trained once, and so of these networks alone."""
-        return any(pair.trainings == 1 for pair in self.pairs if pair.shown)
+        decided = {*self.beaten, *(leader.model for leader in self.leaders)}
+        return [row.model for row in self.rows if row.model not in decided]
 
     def foremost(self, models: Iterable[str]) -> list[str]:
         """Return those models, in the order given, that are among the most accurate, `MOST_SHOWN` at most."""
         best = set(self.ranked[:MOST_SHOWN])
         return [model for model in models if model in best]
-
-    def row_of(self, model: str) -> ComparativeRow:
-        """Return the row of a network."""
-        return next(row for row in self.rows if row.model == model)
 
     def pair_of(self, one: str, other: str) -> Difference | None:
         """Return the comparison of two networks, in whichever order."""
@@ -105,11 +106,11 @@ def compare(study: Study, protocol: str) -> Comparison:
     answers = study.answers[protocol]
     pairs = compare_models(answers, models)
     ahead = answers.of_model(models[0]) - answers.of_model(models[min(1, len(models) - 1)])
-    beside = []
-    if baselines:
-        best = baselines[0].model
-        values = answers.of_model(baseline_key(best))
-        beside = compare_all([(answers.of_model(row.model) - values, row.model, best) for row in rows], answers.groups)
+    beside = [
+        (answers.of_model(row.model) - answers.of_model(baseline_key(best.model)), row.model, best.model)
+        for best in baselines[:1]
+        for row in rows
+    ]
     validated = study.validation_answers(protocol) if protocol == "k-fold" else None
     ranking = ranks(rows, pairs)
     return Comparison(
@@ -117,13 +118,39 @@ def compare(study: Study, protocol: str) -> Comparison:
         rows=tuple(rows),
         baselines=tuple(baselines),
         pairs=tuple(pairs),
-        against_baseline=tuple(beside),
+        against_baseline=tuple(compare_all(beside, answers.groups)),
         validation_pairs=tuple(compare_models(validated, models)) if validated else (),
         validation_clips=len(validated.clips) if validated else 0,
         detectable=detectable(ahead, answers.groups, len(pairs)) if pairs and not np.isnan(ahead).all() else None,
         ranking=tuple(ranking),
         ties=tuple(ties(ranking, pairs)),
     )
+
+
+def ranks(rows: Sequence[ComparativeRow], pairs: Sequence[Difference]) -> list[Rank]:
+    """Return the models of a protocol, the most accurate first, with the ranks that the data leave open.
+
+    Two models that were not compared (`pairs`) are not told apart.
+    """
+    won, lost = [pair.better for pair in pairs], [pair.worse for pair in pairs]
+    ordered = sorted(rows, key=lambda row: -row.accuracy)
+    return [Rank(row, 1 + lost.count(row.model), len(rows) - won.count(row.model)) for row in ordered]
+
+
+def ties(ranking: Sequence[Rank], pairs: Sequence[Difference]) -> list[tuple[int, int]]:
+    """Return the longest stretches of a ranking in which no two models are told apart: index of the first and the last.
+
+    Each is of two models at least. They may overlap: a model may be told apart neither from a better nor from a worse
+    one, which are told apart from each other.
+    """
+    index_of = {rank.row.model: index for index, rank in enumerate(ranking)}
+    apart = [sorted((index_of[pair.first], index_of[pair.second])) for pair in pairs if pair.shown]
+    stretches = [(0, 0)]
+    for first in range(len(ranking)):
+        last = min((worse for better, worse in apart if better >= first), default=len(ranking)) - 1
+        if last > max(first, stretches[-1][1]):
+            stretches.append((first, last))
+    return stretches[1:]
 
 
 def compare_models(answers: Answers, models: Sequence[str]) -> list[Difference]:
@@ -136,5 +163,5 @@ def compare_models(answers: Answers, models: Sequence[str]) -> list[Difference]:
 
 def main_protocol(study: Study) -> str:
     """Return the protocol that answers the question, as `data.folds.answering` says."""
-    num_cells = {protocol: sum(cell.name.protocol == protocol for cell in study.cells) for protocol in study.protocols}
-    return answering(num_cells, {protocol for protocol in study.protocols if study.is_leaky(protocol)})
+    num_cells = Counter(cell.name.protocol for cell in study.cells)
+    return answering(num_cells, study.dataset.leaky_protocols)

@@ -1,7 +1,6 @@
 """What a study folder says of its recordings: classes, folds, groups, and one clip a class."""
 
 import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,8 +54,8 @@ def read_dataset(content: Mapping[str, Any], manifest: Path) -> Dataset:
     Raises:
         OSError, ValueError, KeyError: a file is missing or damaged.
     """
-    text = manifest.read_bytes().decode("utf-8", "surrogatepass")
-    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    with manifest.open(encoding="utf-8", errors="surrogatepass", newline="") as file:
+        rows = list(csv.DictReader(file))
     if not rows:
         raise ValueError(f"{manifest.name} lists no clips")
     categories = tuple(content["categories"])

@@ -1,12 +1,12 @@
 """What people answered to the clips of a study, and how the models stand to them."""
 
 import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from auricle.findings.classes import mean_shares
 from auricle.findings.study import Study
 from auricle.runs import StudyFolder
 from auricle.scoring.answers import Answers
@@ -113,35 +113,31 @@ def against_people(study: Study, protocol: str) -> HumanComparison | None:
 def read_human_labels(study: Study, answers: Answers) -> HumanLabels | None:
     """Read what people answered to the clips that are tested; None where nobody was asked, or the file is damaged."""
     try:
-        text = StudyFolder(study.folder).judgements.read_bytes().decode("utf-8", "surrogatepass")
-        rows = [
-            (row["clip"], row["heard_as"], int(row["count"])) for row in csv.DictReader(io.StringIO(text, newline=""))
-        ]
+        with StudyFolder(study.folder).judgements.open(encoding="utf-8", errors="surrogatepass", newline="") as file:
+            rows = [(row["clip"], row["heard_as"], int(row["count"])) for row in csv.DictReader(file)]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     columns = {clip: column for column, clip in enumerate(answers.clips)}
-    clips = sorted({clip for clip, _, count in rows if clip in columns and count > 0})
-    if not clips:
+    labelled = [row for row in rows if row[0] in columns and row[2] > 0]
+    if not labelled:
         return None
+    clips = sorted({clip for clip, _, _ in labelled})
     row_of = {clip: row for row, clip in enumerate(clips)}
     index_of = {category: index for index, category in enumerate(answers.categories)}
     counts = np.zeros((len(clips), len(index_of) + 1), np.int64)
-    for clip, category, count in rows:
-        if clip in row_of and count > 0:
-            counts[row_of[clip], index_of.get(category, len(index_of))] += count
+    for clip, category, count in labelled:
+        counts[row_of[clip], index_of.get(category, -1)] += count
     kept = [columns[clip] for clip in clips]
-    groups = numbered(answers.groups[kept].tolist())
-    given = answers.given[:, :, kept]
-    return HumanLabels(
-        replace(answers, clips=tuple(clips), labels=answers.labels[kept], groups=groups, given=given), counts
-    )
+    groups, given = numbered(answers.groups[kept].tolist()), answers.given[:, :, kept]
+    tested = replace(answers, clips=tuple(clips), labels=answers.labels[kept], groups=groups, given=given)
+    return HumanLabels(tested, counts)
 
 
 def compare_with_people(labels: HumanLabels, models: Sequence[str], *, num_test_clips: int) -> HumanComparison:
     """Compare models and people on the clips that people labelled."""
     answers, counts = labels.answers, labels.counts
     num_labels = counts.sum(axis=1)
-    among, agreement = labels.agreement_of_people, {model: labels.agreement(model) for model in models}
+    agreement = {model: labels.agreement(model) for model in models}
     return HumanComparison(
         num_labels=int(num_labels.sum()),
         median_labels=int(np.median(num_labels)),
@@ -152,7 +148,7 @@ def compare_with_people(labels: HumanLabels, models: Sequence[str], *, num_test_
         models={model: answers.accuracy(model) for model in models},
         differences=tuple(differences_from_people(labels, models)),
         agreement={model: _share(own, answers.groups) for model, own in agreement.items()},
-        agreement_of_people=_known_mean(among),
+        agreement_of_people=_known_mean(labels.agreement_of_people),
         classes=tuple(_classes(labels, agreement)),
         confusion=_by_class(answers, counts[:, :-1]),
         num_elsewhere=int(counts[:, -1].sum()),
@@ -203,7 +199,7 @@ def _classes(labels: HumanLabels, agreement: Mapping[str, np.ndarray]) -> list[L
 def _missed(labels: HumanLabels, models: Sequence[str]) -> dict[str, tuple[MissedClip, ...]]:
     """Return the clips of which less than half of the answers are right: of people, of the models, or of both."""
     answers, people = labels.answers, labels.right
-    trained = np.nanmean(answers.shares[[answers.models.index(model) for model in models]], axis=0)
+    trained = mean_shares(answers, models)
     given = np.sum([answers.counts(model) for model in models], axis=0)
 
     def missed_clip(row: int) -> MissedClip:

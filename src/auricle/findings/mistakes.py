@@ -4,7 +4,7 @@ torch is imported when there are weights to ask.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,27 +73,20 @@ def _mistakes(cells: Sequence[CellEvidence]) -> list[Mistake]:
 
 
 def explain_mistakes(
-    study: Study, mistakes: Iterable[Mistake], paths: Mapping[str, Path], duration_s: float
+    study: Study, mistakes: Sequence[Mistake], paths: Mapping[str, Path], duration_s: float
 ) -> dict[tuple[str, str], Explanation]:
     """Return where each model looked while it was mistaken, by model and clip, as far as its weights are there.
 
     Raises:
         RefusedError: weights that do not fit, or a recording that cannot be read.
     """
-    clips = defaultdict(list)
-    for mistake in mistakes:
-        clips[mistake.cell].append(mistake.clip)
-    return {
-        (name.model, clip): explanation
-        for name, asked in clips.items()
-        for clip, explanation in explanations(
-            StudyFolder(study.folder).cell(name),
-            study.presets[name.model],
-            len(study.dataset.categories),
-            {clip: paths[clip] for clip in asked},
-            duration_s,
-        ).items()
-    }
+    found: dict[tuple[str, str], Explanation] = {}
+    for name in dict.fromkeys(mistake.cell for mistake in mistakes):
+        clips = {mistake.clip: paths[mistake.clip] for mistake in mistakes if mistake.cell == name}
+        cell, preset = StudyFolder(study.folder).cell(name), study.presets[name.model]
+        looked = explanations(cell, preset, len(study.dataset.categories), clips, duration_s)
+        found |= {(name.model, clip): explanation for clip, explanation in looked.items()}
+    return found
 
 
 def explanations(

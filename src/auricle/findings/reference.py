@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib import resources
 from typing import Any
@@ -146,14 +146,12 @@ def beside_reports(study: Study, rows: Sequence[ComparativeRow]) -> tuple[Refere
     """
     if not any(model.startswith(PREFIX) for model in study.presets):
         return ()
-    known = claims()
+    claimed: list[tuple[Claim, str | None]] = [(claim, model_of(study, claim)) for claim in claims()]
     row_of = {(row.model, row.protocol): row for row in rows}
-    models = [model_of(study, claim) for claim in known]
-    found = [_reference_row(study, claim, model, row_of) for claim, model in zip(known, models, strict=True)]
-    covered = {(model, claim.protocol) for claim, model in zip(known, models, strict=True)}
-    for claim, model, protocol in _unclaimed(study, known, covered):
-        found.append(_reference_row(study, claim, model, row_of, protocol))
-    return tuple(found)
+    return tuple(
+        _reference_row(study, claim, model, row_of.get((model or "", claim.protocol)))
+        for claim, model in (*claimed, *_unclaimed(study, claimed))
+    )
 
 
 def model_of(study: Study, claim: Claim) -> str | None:
@@ -161,12 +159,14 @@ def model_of(study: Study, claim: Claim) -> str | None:
 
     One that is trained comes before one that is not: a variant of fewer epochs stands in for the preset.
     """
-    said, found = claim.said, []
-    for name, preset in study.presets.items():
-        training = preset.training
-        same_rate = "rate" not in said or training.learning_rate == said["rate"]
-        if _is_variant(name, claim.model) and training.optimizer == said.get("optimizer", "adam") and same_rate:
-            found.append(name)
+    said = claim.said
+    found = [
+        name
+        for name, preset in study.presets.items()
+        if _is_variant(name, claim.model)
+        and preset.training.optimizer == said.get("optimizer", "adam")
+        and preset.training.learning_rate == said.get("rate", preset.training.learning_rate)
+    ]
     return next((name for name in found if study.of(name, claim.protocol)), found[0] if found else None)
 
 
@@ -174,52 +174,41 @@ def _is_variant(name: str, model: str) -> bool:
     return name == model or name.startswith(f"{model}-")
 
 
-def _unclaimed(
-    study: Study, known: Sequence[Claim], covered: set[tuple[str | None, str]]
-) -> Iterator[tuple[Claim, str, str]]:
-    """Yield what was trained, or failed, in a way that no report has: a claim of the same model, model, protocol."""
+def _unclaimed(study: Study, known: Sequence[tuple[Claim, str | None]]) -> Iterator[tuple[Claim, str]]:
+    """Yield what was trained, or failed, in a way that no report has: a claim that says nothing, and the model."""
+    covered = {(model, claim.protocol) for claim, model in known}
     for model in study.presets:
-        claim = next((claim for claim in known if _is_variant(model, claim.model)), None)
-        for protocol in study.protocols if claim else ():
+        alike = [claim for claim, _ in known if _is_variant(model, claim.model)]
+        for protocol in study.protocols if alike else ():
             tried = study.of(model, protocol) or _absence(study, model, protocol) in FAILED
             if tried and (model, protocol) not in covered:
-                assert claim is not None
-                yield claim, model, protocol
+                yield replace(alike[0], model=model, protocol=protocol, said={}), model
 
 
-def _reference_row(
-    study: Study,
-    claim: Claim,
-    model: str | None,
-    row_of: Mapping[tuple[str, str], ComparativeRow],
-    unclaimed_under: str | None = None,
-) -> ReferenceRow:
-    """Return the row of a claim; or, under a protocol, that of a model of its report that no report has."""
-    protocol, said = unclaimed_under or claim.protocol, {} if unclaimed_under else claim.said
-    row = row_of.get((model, protocol)) if model else None
+def _reference_row(study: Study, claim: Claim, model: str | None, row: ComparativeRow | None) -> ReferenceRow:
+    """Return a claim, which may say nothing, beside the row of the study's model."""
+    protocol, leaky = claim.protocol, study.is_leaky(claim.protocol)
     found = measure(study, row, by_window=claim.by_window) if row else None
     verdict = Verdict.NOT_REPORTED if found else Verdict.NOT_MEASURED
-    reasons: tuple[Reason, ...] = ()
-    if found and not unclaimed_under:
-        verdict = verdict_on(claim, found)
-        reasons = tuple(_reasons(claim, found, study.is_leaky(protocol), len(study.dataset.categories)))
-    recipe = {"optimizer": said.get("optimizer"), "learning_rate": said.get("rate")}
+    reasons: list[Reason] = []
+    if found and claim.said:
+        verdict, reasons = verdict_on(claim, found), _reasons(claim, found, leaky, len(study.dataset.categories))
+    recipe = {"optimizer": claim.said.get("optimizer"), "learning_rate": claim.said.get("rate")}
     if model:
-        fields = {"optimizer", "learning_rate", "epochs", "max_steps"}
-        recipe = study.presets[model].training.model_dump(include=fields)
+        recipe = study.presets[model].training.model_dump(include={*recipe, "epochs", "max_steps"})
     return ReferenceRow(
         report=claim.report,
         by_window=claim.by_window,
-        preset=claim.model if not unclaimed_under else model or "",
+        preset=claim.model,
         model=model,
         protocol=protocol,
-        leaky=study.is_leaky(protocol),
+        leaky=leaky,
         recipe=recipe,
-        claim=None if unclaimed_under else claim,
+        claim=claim if claim.said else None,
         measured=found,
         absence=None if found else _absence(study, model, protocol),
         verdict=verdict,
-        reasons=reasons,
+        reasons=tuple(reasons),
     )
 
 
@@ -242,15 +231,13 @@ def measure(study: Study, row: ComparativeRow, *, by_window: bool) -> Measured:
 
 
 def _window_scores(study: Study, cells: Sequence[CellEvidence]) -> dict[str, Any]:
-    scores: list[dict[str, Any]] = []
-    right: dict[str, list[bool]] = {}
-    for cell in cells:
-        windows = cell.windows.of("test")
-        scores.append(score(windows.probabilities, windows.labels, windows.categories))
-        for clip, is_right in zip(windows.clips, windows.probabilities.argmax(axis=1) == windows.labels, strict=True):
-            right.setdefault(clip, []).append(bool(is_right))
-    groups = numbered([study.dataset.groups.get(clip, clip) for clip in right])
-    low, high = share_interval(np.array([np.mean(of_clip) for of_clip in right.values()]), groups)
+    tables = [cell.windows.of("test") for cell in cells]
+    scores = [score(windows.probabilities, windows.labels, windows.categories) for windows in tables]
+    clips = [clip for windows in tables for clip in windows.clips]
+    right = np.concatenate([windows.probabilities.argmax(axis=1) == windows.labels for windows in tables])
+    shares = np.bincount(numbered(clips), weights=right) / np.bincount(numbered(clips))
+    groups = numbered([study.dataset.groups.get(clip, clip) for clip in dict.fromkeys(clips)])
+    low, high = share_interval(shares, groups)
     weights = cell_weights(cells)
     names = ("accuracy", "macro_f1", "macro_auc")
     means = {name: weighted_mean([found[name] for found in scores], weights) for name in names}
@@ -260,10 +247,8 @@ def _window_scores(study: Study, cells: Sequence[CellEvidence]) -> dict[str, Any
 def _absence(study: Study, model: str | None, protocol: str) -> str:
     """Return why there is nothing to set beside a claim."""
     reasons = [cell.reason for cell in study.missing if (cell.name.model, cell.name.protocol) == (model, protocol)]
-    for word, start in FAILED.items():
-        if any(reason.startswith(start) for reason in reasons):
-            return word
-    return reasons[0] if reasons else "not run"
+    failed = [word for word, start in FAILED.items() if any(reason.startswith(start) for reason in reasons)]
+    return next(iter([*failed, *reasons]), "not run")
 
 
 def verdict_on(claim: Claim, found: Measured) -> Verdict:
@@ -276,19 +261,14 @@ def verdict_on(claim: Claim, found: Measured) -> Verdict:
 
 
 def _reasons(claim: Claim, found: Measured, leaky: bool, num_classes: int) -> list[Reason]:
-    known, too_high = [], claim.accuracy > found.high
-    if found.collapsed:
-        known.append(Reason.COLLAPSED_HERE)
-    elif claim.said.get("collapsed"):
-        known.append(Reason.COLLAPSED_THERE)
-    elif abs(claim.accuracy - 1 / num_classes) < CHANCE_REACH:
-        known.append(Reason.CHANCE)
-    if too_high and claim.said.get("leaky") and not leaky:
-        known.append(Reason.LEAKY_THERE)
-    if too_high and "best_test" in claim.said:
-        known.append(Reason.BEST_FOLD)
-        if found.best < claim.accuracy:
-            known.append(Reason.UNKNOWN)
-    if "elsewhere" in claim.said:
-        known.append(Reason.ELSEWHERE)
-    return known or [Reason.UNKNOWN]
+    said, learnt, too_high = claim.said, not found.collapsed, claim.accuracy > found.high
+    holds = {
+        Reason.COLLAPSED_HERE: not learnt,
+        Reason.COLLAPSED_THERE: learnt and "collapsed" in said,
+        Reason.CHANCE: learnt and "collapsed" not in said and abs(claim.accuracy - 1 / num_classes) < CHANCE_REACH,
+        Reason.LEAKY_THERE: too_high and "leaky" in said and not leaky,
+        Reason.BEST_FOLD: too_high and "best_test" in said,
+        Reason.UNKNOWN: too_high and "best_test" in said and found.best < claim.accuracy,
+        Reason.ELSEWHERE: "elsewhere" in said,
+    }
+    return [reason for reason, is_so in holds.items() if is_so] or [Reason.UNKNOWN]

@@ -1,9 +1,9 @@
 """The comparative table: one row a protocol and model, for the terminal, RESULTS.md and the report alike."""
 
 import statistics
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import numpy as np
 from auricle.findings.study import CellEvidence, Study, baseline_key, load_study
 from auricle.findings.trainings import collapses
 
-SCORES = ("macro_precision", "macro_recall", "macro_f1", "macro_auc", "loss", "calibration_error")
+SCORES = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "macro_auc", "loss", "calibration_error")
+SPREAD = ("accuracy", "window_accuracy", "validation_accuracy", "macro_f1", "macro_auc", "loss")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class ComparativeRow:
     train_loss: float | None = None  # of training clips after the last epoch, nats
     step_s: float | None = None  # median of seconds a step
     memory_gb: float | None = None  # the most that a process held
-    seeds: tuple[int, ...] = field(default=())
+    seeds: tuple[int, ...] = ()
     baseline: bool = False  # what needs no network
 
 
@@ -100,20 +101,21 @@ def comparative_row(
     answers, key = study.answers[protocol], baseline_key(model) if baseline else model
     tested, (low, high) = answers.tested_by(key), answers.interval(key)
     weights = cell_weights(cells)
-    scores: dict[str, Any] = {
-        name: weighted_mean([cell.test["clip"][name] for cell in cells], weights) for name in SCORES
+    scores = {name: [cell.test["clip"][name] for cell in cells] for name in SCORES} | {
+        "window_accuracy": [cell.test["window"]["accuracy"] for cell in cells],
+        "validation_accuracy": [cell.validation["clip"]["accuracy"] if cell.validation else None for cell in cells],
+        "train_loss": [cell.history[-1]["train_loss"] if cell.history else None for cell in cells],
     }
-    for name in ("macro_f1", "macro_auc", "loss"):
-        scores[f"{name}_sd"] = deviation([cell.test["clip"][name] for cell in cells])
-    windows = [cell.test["window"]["accuracy"] for cell in cells]
-    validation = [cell.validation["clip"]["accuracy"] if cell.validation else None for cell in cells]
-    accuracies = [cell.test["clip"]["accuracy"] for cell in cells]
+    found: dict[str, Any] = {name: weighted_mean(values, weights) for name, values in scores.items()}
+    found |= {f"{name}_sd": deviation(scores[name]) for name in SPREAD}
+    found |= {name: cells[0].costs[name] for name in ("parameters", "trainable_parameters", "multiply_adds")}
+    found["accuracy"] = answers.accuracy(key)
     steps_s = [record["step_seconds"] for cell in cells for record in cell.history if "step_seconds" in record]
     peaks_mb = [cell.costs["peak_memory_mb"] for cell in cells if cell.costs.get("peak_memory_mb")]
     cpu_s = [cell.costs["cpu_seconds"] for cell in cells if cell.costs.get("cpu_seconds") is not None]
     missing = sum((cell.name.model, cell.name.protocol) == (model, protocol) for cell in study.missing)
     return ComparativeRow(
-        **scores,
+        **found,
         model=model,
         protocol=protocol,
         leaky=study.is_leaky(protocol),
@@ -121,28 +123,20 @@ def comparative_row(
         cells_planned=len(cells) + missing,
         test_clips=int(tested.sum()),
         test_groups=len(np.unique(answers.groups[tested])),
-        accuracy=answers.accuracy(key),
-        accuracy_sd=deviation(accuracies),
-        accuracy_min=min(accuracies),
-        accuracy_max=max(accuracies),
+        accuracy_min=min(scores["accuracy"]),
+        accuracy_max=max(scores["accuracy"]),
         accuracy_low=low,
         accuracy_high=high,
         seed_sd=deviation(_mean_by(cells, weights, "seed")),
         fold_sd=deviation(_mean_by(cells, weights, "fold")),
         ensemble_accuracy=_ensemble_accuracy(cells),
-        window_accuracy=weighted_mean(windows, weights) or 0.0,
-        window_accuracy_sd=deviation(windows),
-        validation_accuracy=weighted_mean(validation, weights),
-        validation_accuracy_sd=deviation(validation),
         minutes=statistics.fmean(cell.costs["seconds"] for cell in cells) / 60,
         cpu_seconds=statistics.median(cpu_s) if cpu_s else None,
         collapsed=0 if baseline else len(collapses(cells)),
-        train_loss=weighted_mean([cell.history[-1]["train_loss"] if cell.history else None for cell in cells], weights),
         step_s=statistics.median(steps_s) if steps_s else None,
         memory_gb=max(peaks_mb) / 1000 if peaks_mb else None,
         seeds=tuple(sorted({cell.name.seed for cell in cells})),
         baseline=baseline,
-        **{name: cells[0].costs[name] for name in ("parameters", "trainable_parameters", "multiply_adds")},
     )
 
 
@@ -170,21 +164,20 @@ def deviation(values: Sequence[float | None]) -> float | None:
 
 def _mean_by(cells: Sequence[CellEvidence], weights: Sequence[float], what: str) -> list[float | None]:
     """Return the mean accuracy of the cells of each seed or fold."""
-    found: dict[int, list[tuple[float, float]]] = {}
+    found = defaultdict(list)
     for cell, weight in zip(cells, weights, strict=True):
-        found.setdefault(getattr(cell.name, what), []).append((cell.test["clip"]["accuracy"], weight))
+        found[getattr(cell.name, what)].append((cell.test["clip"]["accuracy"], weight))
     return [weighted_mean(*zip(*pairs, strict=True)) for pairs in found.values()]
 
 
 def _ensemble_accuracy(cells: Sequence[CellEvidence]) -> float:
     """Return the share of clips that the seeds of a fold get right together, over folds; a clip counts once."""
-    right: dict[str, list[float]] = {}
-    for fold in dict.fromkeys(cell.name.fold for cell in cells):
-        of_fold = [cell for cell in cells if cell.name.fold == fold]
-        total: dict[str, np.ndarray] = {}
-        for cell in of_fold:
-            for clip, probabilities in zip(cell.clips.clips, cell.clips.probabilities, strict=True):
-                total[clip] = total.get(clip, 0.0) + probabilities
-        for clip, label in zip(of_fold[0].clips.clips, of_fold[0].clips.labels.tolist(), strict=True):
-            right.setdefault(clip, []).append(float(total[clip].argmax() == label))
-    return statistics.fmean(statistics.fmean(values) for values in right.values())
+    totals: defaultdict[tuple[int, str, int], Any] = defaultdict(float)  # by fold, clip and its true class
+    for cell in cells:
+        clips = cell.clips
+        for clip, label, probabilities in zip(clips.clips, clips.labels.tolist(), clips.probabilities, strict=True):
+            totals[cell.name.fold, clip, label] += probabilities
+    right = defaultdict(list)
+    for (_, clip, label), total in totals.items():
+        right[clip].append(float(total.argmax() == label))
+    return statistics.fmean(map(statistics.fmean, right.values()))

@@ -79,24 +79,19 @@ class Study:
 
     def of(self, model: str, protocol: str) -> tuple[CellEvidence, ...]:
         """Return the finished cells of a model under a protocol, by fold and seed."""
-        wanted = (model, protocol)
-        return tuple(cell for cell in self.cells if (cell.name.model, cell.name.protocol) == wanted)
+        return tuple(cell for cell in self.cells if (cell.name.model, cell.name.protocol) == (model, protocol))
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """Return every (protocol, model) with a finished cell, in the order of the study."""
-        return tuple(
-            (protocol, model) for protocol in self.protocols for model in self.models if self.of(model, protocol)
-        )
+        return tuple(dict.fromkeys((cell.name.protocol, cell.name.model) for cell in self.cells))
 
     def baselines_of(self, protocol: str) -> dict[str, tuple[CellEvidence, ...]]:
         """Return the baselines of a protocol, by name, on the folds that a network has tested."""
-        folds = {cell.name.fold for cell in self.cells if cell.name.protocol == protocol}
-        found: dict[str, tuple[CellEvidence, ...]] = {}
-        for cell in self.baselines:
-            if cell.name.protocol == protocol and cell.name.fold in folds:
-                found[cell.name.model] = (*found.get(cell.name.model, ()), cell)
-        return found
+        tested = {(cell.name.protocol, cell.name.fold) for cell in self.cells if cell.name.protocol == protocol}
+        cells = [cell for cell in self.baselines if (cell.name.protocol, cell.name.fold) in tested]
+        names = dict.fromkeys(cell.name.model for cell in cells)
+        return {name: tuple(cell for cell in cells if cell.name.model == name) for name in names}
 
     @cached_property
     def answers(self) -> Mapping[str, Answers]:

@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from auricle.findings.study import CellEvidence, Study
-from auricle.probes.record import AttentionReading, Blanked, Probe, ProbeAnswers, probe_key, read_probe
+from auricle.probes.record import AttentionReading, Blanked, Probe, probe_key, read_probe
 from auricle.runs import CellName, StudyFolder
 from auricle.scoring.answers import Answers
 from auricle.scoring.difference import Difference, adjusted, difference
@@ -59,8 +59,8 @@ def find_uses(study: Study, protocol: str) -> dict[str, ModelUses]:
     probed = {model: tuple(of_cells.values()) for model, of_cells in found.items() if of_cells}
     answers, num_classes = study.answers[protocol], len(study.dataset.categories)
     costs = change_costs(probed, answers)
-    bands = _measure(probed, answers, lambda probes: _drops(probes, [probe.bands.parts for probe in probes]))
-    moments = _measure(probed, answers, lambda probes: _drops(probes, [_by_loudness(probe) for probe in probes]))
+    bands = _measure(probed, answers, lambda probes: _by_part([_drops(probe, probe.bands) for probe in probes]))
+    moments = _measure(probed, answers, lambda probes: _by_part([_drops_by_loudness(probe) for probe in probes]))
     loudness = _measure(probed, answers, _loudness_followed)
     return {
         model: ModelUses(
@@ -93,7 +93,16 @@ def _probes_of(study: Study, cells: Sequence[CellEvidence]) -> dict[CellName, Pr
 
 def change_costs(probed: Probed, answers: Answers) -> dict[str, dict[str, Difference]]:
     """Return by model and change what it costs in accuracy, tests adjusted for all; what a cell lacks is left out."""
-    return _measure(probed, answers, _lost_by_change)
+
+    def lost(probe: Probe, change: str) -> np.ndarray:
+        right, still_right = (given.classes == probe.labels for given in (probe.plain, probe.changes[change]))
+        return np.asarray(right * 1.0 - still_right)
+
+    def lost_by_change(probes: Sequence[Probe]) -> dict[str, list[np.ndarray]]:
+        shared = [name for name in probes[0].changes if all(name in probe.changes for probe in probes)]
+        return {change: [lost(probe, change) for probe in probes] for change in shared}
+
+    return _measure(probed, answers, lost_by_change)
 
 
 def _measure(
@@ -106,49 +115,31 @@ def _measure(
             table = answers.laid_out(zip([probe.clips for probe in probes], of_cells, strict=True))
             if (one := difference(table, answers.groups, model)) is not None:
                 raw[model, name] = one
-    found: dict[str, dict[Key, Difference]] = {model: {} for model in probed}
-    for (model, name), one in adjusted(raw).items():
-        found[model][name] = one
-    return found
+    tested = adjusted(raw)
+    return {model: {name: one for (of, name), one in tested.items() if of == model} for model in probed}
 
 
-def _lost_by_change(probes: Sequence[Probe]) -> dict[str, list[np.ndarray]]:
-    """Return change to whether an answer was right, less whether it is, by clip of each cell."""
-    return {
-        change: [
-            (probe.plain.classes == probe.labels) * 1.0 - (probe.changes[change].classes == probe.labels)
-            for probe in probes
-        ]
-        for change in probes[0].changes
-        if all(change in probe.changes for probe in probes)
-    }
+def _drops(probe: Probe, blanked: Blanked) -> np.ndarray:
+    """Return what blanking each part of each clip takes from the probability of the true class, (P, N)."""
+    return np.asarray(probe.plain.truth - np.array([part.truth for part in blanked.parts]))
 
 
-def _drops(probes: Sequence[Probe], parts: Sequence[Sequence[ProbeAnswers]]) -> dict[int, list[np.ndarray]]:
-    """Return part to what blanking it takes from the probability of the true class, by clip of each cell."""
-    return {
-        index: [probe.plain.truth - given.truth for probe, given in zip(probes, blanked, strict=True)]
-        for index, blanked in enumerate(zip(*parts, strict=False))
-    }
-
-
-def _by_loudness(probe: Probe) -> list[ProbeAnswers]:
-    """Return the answers when the loudest moment of each clip is blanked, the second loudest, and so on."""
+def _drops_by_loudness(probe: Probe) -> np.ndarray:
+    """Return the same of moments, from the loudest of each clip to its quietest, (P, N)."""
     order = np.argsort(-probe.loudness, axis=1, kind="stable").T  # (P, N)
-    classes, truth = (np.array([getattr(part, name) for part in probe.moments.parts]) for name in ("classes", "truth"))
-    ranked = [np.take_along_axis(values, order, axis=0) for values in (classes, truth)]
-    return [ProbeAnswers(*of_rank) for of_rank in zip(*ranked, strict=True)]
+    return np.take_along_axis(_drops(probe, probe.moments), order, axis=0)
+
+
+def _by_part(of_cells: Sequence[np.ndarray]) -> dict[int, tuple[np.ndarray, ...]]:
+    """Return part to the drops of each cell: (P, N) each -> P times (N,) each."""
+    return dict(enumerate(zip(*of_cells, strict=True)))
 
 
 def _parts_use(
     probes: Sequence[Probe], blanked: Sequence[Blanked], drops: Mapping[int, Difference], num_classes: int
 ) -> PartsUse:
     labels = np.concatenate([probe.labels for probe in probes])
-    lost = [
-        probe.plain.truth - np.array([part.truth for part in of.parts])
-        for probe, of in zip(probes, blanked, strict=True)
-    ]
-    drop = np.concatenate(lost, axis=1)  # (P, clips of all cells)
+    drop = np.concatenate([*map(_drops, probes, blanked)], axis=1)  # (P, clips of all cells)
     means = [
         drop[:, labels == label].mean(axis=1) if (labels == label).any() else np.full(len(drop), np.nan)
         for label in range(num_classes)

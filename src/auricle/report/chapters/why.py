@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from auricle.findings import trainings
-from auricle.findings.classes import categories_of, hardest, leads, num_missed_by_most
+from auricle.findings.classes import hardest, leads, num_missed_by_most
 from auricle.findings.comparison import MOST_SHOWN
 from auricle.findings.human_labels import PEOPLE, read_human_labels
 from auricle.findings.trainings import CurveReading
@@ -93,7 +93,7 @@ def _missed(report: Report, clips: Sequence[str]) -> tuple[Figure, bool]:
     if (people := read_human_labels(study, answers)) is not None:
         right = dict(zip(people.answers.clips, people.right.tolist(), strict=True))
         missed[PEOPLE] = (np.array([1 - right.get(clip, np.nan) for clip in clips]), MUTED)
-    categories = categories_of(answers)
+    categories = {clip: answers.categories[answers.labels[at]] for clip, at in zip(clips, columns, strict=True)}
     names = [f"{spoken(categories[clip])}  {drawable(clip_name(clip), row, 30)}" for row, clip in enumerate(clips)]
     shares, colours = zip(*missed.values(), strict=True)
     drawn = draw.missed(np.array(shares).T, names, list(missed), colours)

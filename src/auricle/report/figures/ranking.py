@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from auricle.findings.ranking import Rank
+from auricle.findings.comparison import Rank
 from auricle.report.figures.drawing import drawing
 from auricle.report.figures.style import HALF_IN, INK, MUTED, canvas, drawable
 from auricle.report.wording import span
@@ -20,7 +20,7 @@ def ranking_bars(
 
     Args:
         ranking: best first.
-        ties: as `findings.ranking.ties` gives them.
+        ties: as `findings.comparison.ties` gives them.
         colours: model to colour.
         title: of the panel.
     """
