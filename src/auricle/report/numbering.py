@@ -1,6 +1,7 @@
 """A document to plain values for the templates: sections, figures and tables numbered, links resolved."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from auricle.report.document import Block, Document, Figure, Section, blocks_of
@@ -16,8 +17,7 @@ def numbered(document: Document) -> Json:
     Raises:
         ValueError: two blocks share a name, or a link leads nowhere.
     """
-    labels = _labels(document)
-    write = _Writer(labels)
+    write = _Writer(_labels(document))
     return {
         "title": visible(document.title),
         "subtitle": visible(document.subtitle),
@@ -49,11 +49,11 @@ def _labels(document: Document) -> dict[str, str]:
     return labels
 
 
+@dataclass(frozen=True)
 class _Writer:
     """Blocks to plain values, given the labels."""
 
-    def __init__(self, labels: dict[str, str]) -> None:
-        self.labels = labels
+    labels: Mapping[str, str]
 
     def section(self, section: Section, level: int) -> Json:
         return {
@@ -120,12 +120,9 @@ def _cells(table: Table, rows: Sequence[Sequence[Value]]) -> list[list[Json]]:
     for column, values in zip(table.columns, columns, strict=True):
         means = [value.mean if isinstance(value, Spread) else value for value in values]
         numbers = [mean for mean in means if isinstance(mean, int | float)]
-        best_text = None
+        best = None
         if column.best and numbers and len(values) > 1:
-            best_text = show(max(numbers) if column.best == "high" else min(numbers), column.kind)
-        texts = [visible(show(value, column.kind)) for value in values]
-        sds = [show_sd(value, column.kind) for value in values]
-        written.append(
-            [{"text": text, "sd": sd, "best": text == best_text} for text, sd in zip(texts, sds, strict=True)]
-        )
+            best = show(max(numbers) if column.best == "high" else min(numbers), column.kind)
+        texts = [(visible(show(value, column.kind)), show_sd(value, column.kind)) for value in values]
+        written.append([{"text": text, "sd": sd, "best": text == best} for text, sd in texts])
     return [list(row) for row in zip(*written, strict=True)]
