@@ -70,7 +70,7 @@ def build_errors_page(
     *,
     source: str | None = None,
     root: Path | None = None,
-    on_progress: Callable[[str], None] | None = None,
+    on_progress: Callable[[str], None] = lambda message: None,
 ) -> Path | None:
     """Write STUDY/report/errors.html, or leave one that is still true.
 
@@ -91,15 +91,14 @@ def build_errors_page(
             return path
     with files.machine_errors(path):
         path.unlink(missing_ok=True)
-    tell = on_progress or (lambda message: None)
-    tell("looking for the recordings")
+    on_progress("looking for the recordings")
     found = find_recordings(folder, source=source, root=root).clips if by_clip else ()
     paths = {clip.name: clip.path for clip in found}
     duration_s = min(study.dataset.clip_s, MOST_S)
-    tell("asking the models where they looked")
+    on_progress("asking the models where they looked")
     every = [mistake for mistakes in by_clip for mistake in mistakes]
     explained = explain_mistakes(study, every, paths, duration_s)
-    tell("drawing the mistakes")
+    on_progress("drawing the mistakes")
     cards = [_card(study, mistakes, paths[mistakes[0].clip], explained, duration_s) for mistakes in by_clip]
     ends = np.cumsum([card.num_bytes for card in cards])
     fitting = [card for card, end in zip(cards, ends, strict=True) if end <= MAX_BYTES]

@@ -1,6 +1,7 @@
 """A document to plain values for the templates: sections, figures and tables numbered, links resolved."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,25 +29,21 @@ def numbered(document: Document) -> Json:
 
 def _labels(document: Document) -> dict[str, str]:
     """Give every section, figure and table its label, by name."""
-    labels: dict[str, str] = {}
-
-    def give(name: str, label: str) -> None:
-        if name in labels:
-            raise ValueError(f"two parts of the report are called {name!r}")
-        labels[name] = label
-
-    def give_sections(sections: Sequence[Section], prefix: str, start: int) -> None:
-        for place, section in enumerate(sections, start):
-            number = f"{prefix}{place}"
-            give(section.name, f"Section {number}" if place else "")
-            give_sections(section.sections, f"{number}.", 1)
-
-    give_sections(document.sections, "", 0)
+    labels = list(_section_labels(document.sections, "", 0))
     for kind in (Figure, Table):
         blocks = (block for block in blocks_of(document.sections) if isinstance(block, kind))
-        for place, block in enumerate(blocks, 1):
-            give(block.name, f"{kind.__name__} {place}")
-    return labels
+        labels += ((block.name, f"{kind.__name__} {place}") for place, block in enumerate(blocks, 1))
+    name, num = Counter(name for name, _ in labels).most_common(1)[0]
+    if num > 1:
+        raise ValueError(f"two parts of the report are called {name!r}")
+    return dict(labels)
+
+
+def _section_labels(sections: Sequence[Section], prefix: str, start: int) -> Iterator[tuple[str, str]]:
+    for place, section in enumerate(sections, start):
+        number = f"{prefix}{place}"
+        yield section.name, f"Section {number}" if place else ""
+        yield from _section_labels(section.sections, f"{number}.", 1)
 
 
 @dataclass(frozen=True)

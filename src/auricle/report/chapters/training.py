@@ -82,8 +82,7 @@ def _curves(report: Report, protocol: str) -> dict[str, Figure]:
     tops: dict[Quantity, float] = {"accuracy": 1.0, "loss": largest_loss(every)}
     panels = []
     for index, (model, cells) in enumerate(histories.items()):
-        of_model = [one for one in fallen if (one.cell.model, one.cell.protocol) == (model, protocol)]
-        marks = [one.epoch for one in of_model if one.epoch]
+        marks = [one.epoch for one in fallen if one.epoch and (one.cell.model, one.cell.protocol) == (model, protocol)]
         for quantity, top in tops.items() if cells else ():
             title = f"{drawable(model, index, 30)}: {quantity}"
             drawn = curves(cells, quantity, colour=report.colours[model], top=top, title=title, marks=marks)

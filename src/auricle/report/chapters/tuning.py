@@ -1,6 +1,5 @@
 """Hyper-parameter tuning: what was tried on the validation folds, what decided, and which set was best."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -56,7 +55,9 @@ def setting(value: Any) -> str:
     >>> setting(0.0012345), setting("adam"), setting(True), setting(None)
     ('0.001234', 'adam', 'true', 'null')
     """
-    return f"{value:.4g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def tried(described: Mapping[str, Any]) -> str:

@@ -119,8 +119,7 @@ def reads_as(one: CurveReading) -> str:
 
 def _uses(report: Report) -> Chapter:
     """Return what the models use; nothing where no cell was probed."""
-    uses = report.findings.uses
-    if not uses:
+    if not (uses := report.findings.uses):
         return Chapter()
     changes = dict.fromkeys(change for one in uses.values() for change in one.costs)
     costs = {
