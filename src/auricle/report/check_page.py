@@ -1,6 +1,7 @@
 """What `auricle data check` found, as one page that stands alone: tables, what to do, and what the clips look like."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from auricle import files
 from auricle.audit.audit import Audit
-from auricle.audit.finding_types import SEVERITIES, Finding, FindingType, Severity
+from auricle.audit.finding_types import SEVERITIES
 from auricle.data.audio import read_mono
 from auricle.data.manifest import Clip
 from auricle.data.processes import in_processes
@@ -45,12 +46,13 @@ def write_check_page(path: Path, audit: Audit) -> None:
 def compose_check(audit: Audit) -> Document:
     """Return the page as a document; the caller has set the style of its figures."""
     manifest = audit.survey.manifest
-    found = {
-        severity: of_severity
-        for severity in SEVERITIES
-        if (of_severity := [(kind, cases) for kind, cases in audit.by_kind.items() if kind.severity == severity])
+    kinds = itertools.groupby(audit.by_kind.items(), key=lambda of_kind: of_kind[0].severity)
+    found = {severity: list(of_severity) for severity, of_severity in kinds}
+    overview = {
+        TITLES[severity]: [(kind.title, len(cases), kind.fix) for kind, cases in of_severity]
+        for severity, of_severity in found.items()
     }
-    exhibits = _exhibits(audit, found)
+    exhibits = {"findings": Table(columns("check-findings"), overview), **_exhibits(audit)}
     values = {
         "audit": audit,
         "numbers": {name: sum(len(cases) for _, cases in found.get(name, ())) for name in SEVERITIES},
@@ -65,32 +67,20 @@ def compose_check(audit: Audit) -> Document:
     return Document(f"What is wrong with {spoken(name)}?", subtitle, head, sections_of("check", values, exhibits))
 
 
-def _exhibits(
-    audit: Audit, found: Mapping[Severity, Sequence[tuple[FindingType, Sequence[Finding]]]]
-) -> dict[str, Exhibit]:
+def _exhibits(audit: Audit) -> dict[str, Exhibit]:
     """Return the tables, and the pictures of those clips that can be decoded."""
     clips = {clip.name: clip for clip in audit.survey.manifest.clips}
-    overview = {
-        TITLES[severity]: [(kind.title, len(cases), kind.fix) for kind, cases in of_severity]
-        for severity, of_severity in found.items()
-    }
-    exhibits: dict[str, Exhibit] = {
-        "findings": Table(columns("check-findings"), overview),
-        "classes": _class_table(audit),
-    }
-    num_drawn = 0
-    for kind, cases in ((kind, cases) for of_severity in found.values() for kind, cases in of_severity):
+    exhibits: dict[str, Exhibit] = {"classes": _class_table(audit)}
+    numbers = itertools.count(1)
+    for kind, cases in audit.by_kind.items():
         if any(case.clips for case in cases):
             rows = [(shortened(", ".join(case.clips), 120), visible(case.reason)) for case in cases[:MAX_ROWS]]
             exhibits[f"{kind.name}-clips"] = Table(columns("check-clips"), {"": rows})
         names = list(dict.fromkeys(name for case in cases[:MAX_PICTURES] for name in case.clips))[:MAX_PICTURES]
-        titles = [shortened(name, 36) for name in names]
-        if panels := tuple(_drawn([clips[name] for name in names], titles, num_drawn)):
-            exhibits[f"{kind.name}-sounds"] = Figure(panels)
-            num_drawn += len(panels)
-    if panels := tuple(_typical(audit, num_drawn)):
-        exhibits["class-sounds"] = Figure(panels)
-    return exhibits
+        shown = [(clips[name], shortened(name, 36)) for name in names]
+        exhibits[f"{kind.name}-sounds"] = Figure(tuple(_drawn(shown, numbers)))
+    exhibits["class-sounds"] = Figure(tuple(_drawn(_typical(audit), numbers)))
+    return {name: exhibit for name, exhibit in exhibits.items() if isinstance(exhibit, Table) or exhibit.panels}
 
 
 def _whole_clips(audit: Audit) -> dict[str, list[int]]:
@@ -114,24 +104,21 @@ def _class_table(audit: Audit) -> Table:
     return Table(columns("check-classes"), {"": rows})
 
 
-def _typical(audit: Audit, num_drawn: int) -> Iterator[Panel]:
-    """Draw the clip of middle level of each class, as one that is typical."""
-    chosen, titles = [], []
+def _typical(audit: Audit) -> Iterator[tuple[Clip, str]]:
+    """Yield the clip of middle level of each class, as one that is typical, with its title."""
     for number, (name, indices) in enumerate(list(_whole_clips(audit).items())[:MAX_CLASSES]):
         if indices:
             order = sorted(indices, key=lambda index: audit.facts[index].level_db)
-            chosen.append(audit.survey.manifest.clips[order[len(order) // 2]])
-            titles.append(drawable(name, number))
-    yield from _drawn(chosen, titles, num_drawn)
+            yield audit.survey.manifest.clips[order[len(order) // 2]], drawable(name, number)
 
 
-def _drawn(clips: Sequence[Clip], titles: Sequence[str], num_drawn: int) -> Iterator[Panel]:
-    """Draw those of the clips that can be decoded; the panels are numbered after those that were drawn before."""
-    decoded = in_processes(partial(read_mono, limit_s=PICTURE_S), [clip.path for clip in clips])
-    for clip, title, sound in zip(clips, titles, decoded, strict=True):
+def _drawn(titled: Iterable[tuple[Clip, str]], numbers: Iterator[int]) -> Iterator[Panel]:
+    """Draw those of some clips that can be decoded, each under its title."""
+    titled = list(titled)
+    decoded = in_processes(partial(read_mono, limit_s=PICTURE_S), [clip.path for clip, _ in titled])
+    for (clip, title), sound in zip(titled, decoded, strict=True):
         if not isinstance(sound, RefusedError):
-            num_drawn += 1
             mono, rate_hz = sound
             drawn = sample(mono[: round(PICTURE_S * rate_hz)], rate_hz, title)
             alt = f"Waveform and mel spectrogram of {visible(clip.name)}, {visible(clip.category)}"
-            yield panel(drawn, f"sound-{num_drawn}", alt)
+            yield panel(drawn, f"sound-{next(numbers)}", alt)

@@ -157,8 +157,8 @@ class Report:
     @cached_property
     def phrases(self) -> dict[str, Any]:
         """Return what the phrases of several chapters need."""
-        study, findings = self.study, self.findings
-        published = {protocol: published_best(study, protocol) for protocol in study.protocols}
+        study, findings, num = self.study, self.findings, len(self.findings.main.ranking)
+        published = ((protocol, published_best(study, protocol)) for protocol in study.protocols)
         collapsed: dict[tuple[str, str], list[Collapse]] = {}
         for one in findings.collapses:
             collapsed.setdefault((one.cell.model, one.cell.protocol), []).append(one)
@@ -166,15 +166,11 @@ class Report:
             "study": study,
             "findings": findings,
             "main": findings.main,
+            # what a caption adds where `Comparison.foremost` leaves models out
+            "of_many": f", the {MOST_SHOWN} most accurate of {num} models" if num > MOST_SHOWN else "",
             "stamped": self.title_of,
-            "published": {protocol: share for protocol, share in published.items() if share is not None},
+            "published": {protocol: share for protocol, share in published if share is not None},
             "chance": {protocol: chance(study, protocol) for protocol in study.protocols},
             "meanings": MEANINGS,
             "collapsed_groups": [(*names, fallen, len(study.of(*names))) for names, fallen in collapsed.items()],
         }
-
-    @property
-    def of_many(self) -> str:
-        """Return what a caption adds where `Comparison.foremost` leaves models out; nothing where it does not."""
-        num = len(self.findings.main.ranking)
-        return f", the {MOST_SHOWN} most accurate of {num} models" if num > MOST_SHOWN else ""

@@ -4,6 +4,7 @@ The template escapes every name; only what `figures.tracks` draws passes as mark
 """
 
 import base64
+import contextlib
 import hashlib
 import io
 import json
@@ -35,6 +36,7 @@ MAX_BYTES = 7_500_000  # of the page
 MOST_S = 20.0  # of a clip
 NUM_BARS = 3  # likeliest categories of an answer, besides the true one
 PLAYED_HZ = 16_000
+Explained = Mapping[tuple[str, str], Explanation]  # by model and clip
 COMPRESSION = 0.5  # of MP3, 0 to 1: about 40 kbit/s for a mono sound
 
 
@@ -68,7 +70,7 @@ def build_errors_page(
     *,
     source: str | None = None,
     root: Path | None = None,
-    on_progress: Callable[[str], None] | None = None,
+    on_progress: Callable[[str], None] = lambda message: None,
 ) -> Path | None:
     """Write STUDY/report/errors.html, or leave one that is still true.
 
@@ -84,19 +86,19 @@ def build_errors_page(
     by_clip = most_confident(study)
     folder = StudyFolder(study.folder)
     path, made_of = folder.report / ERRORS_PAGE, _made_of(study, by_clip)
-    if _is_of(path, made_of):
-        return path
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        if made_of.encode() in file.read(4096):
+            return path
     with files.machine_errors(path):
         path.unlink(missing_ok=True)
-    tell = on_progress or (lambda message: None)
-    tell("looking for the recordings")
+    on_progress("looking for the recordings")
     found = find_recordings(folder, source=source, root=root).clips if by_clip else ()
     paths = {clip.name: clip.path for clip in found}
     duration_s = min(study.dataset.clip_s, MOST_S)
-    tell("asking the models where they looked")
+    on_progress("asking the models where they looked")
     every = [mistake for mistakes in by_clip for mistake in mistakes]
     explained = explain_mistakes(study, every, paths, duration_s)
-    tell("drawing the mistakes")
+    on_progress("drawing the mistakes")
     cards = [_card(study, mistakes, paths[mistakes[0].clip], explained, duration_s) for mistakes in by_clip]
     ends = np.cumsum([card.num_bytes for card in cards])
     fitting = [card for card, end in zip(cards, ends, strict=True) if end <= MAX_BYTES]
@@ -115,22 +117,7 @@ def _made_of(study: Study, by_clip: Sequence[Sequence[Mistake]]) -> str:
     return files.digest(json.dumps([names, answers, hashes, form]).encode())
 
 
-def _is_of(path: Path, made_of: str) -> bool:
-    """Return whether a page is there and says that it is made of this."""
-    try:
-        with path.open("rb") as file:
-            return made_of.encode() in file.read(4096)
-    except OSError:
-        return False
-
-
-def _card(
-    study: Study,
-    mistakes: Sequence[Mistake],
-    path: Path,
-    explained: Mapping[tuple[str, str], Explanation],
-    duration_s: float,
-) -> Card:
+def _card(study: Study, mistakes: Sequence[Mistake], path: Path, explained: Explained, duration_s: float) -> Card:
     """Return the card of one clip; a recording that cannot be read is refused."""
     waveform = load_waveform(path, sample_rate_hz=PLAYED_HZ, duration_s=duration_s)
     pictures = {
@@ -138,13 +125,13 @@ def _card(
         "spectrum": spectrogram_track(*mel_levels(waveform, PLAYED_HZ)),
         "axis": axis_track(duration_s),
     }
-    answers = []
+    answers, colours = [], palette(tuple(study.presets))
     for mistake in mistakes:
         model = mistake.cell.model
         likeliest = np.argsort(mistake.probabilities)[::-1][:NUM_BARS].tolist()
         bars = likeliest if mistake.truth in likeliest else [*likeliest, mistake.truth]
         explanation = explained.get((model, mistake.clip))
-        looked = looked_tracks(explanation, duration_s, palette(tuple(study.presets))[model]) if explanation else None
+        looked = looked_tracks(explanation, duration_s, colours[model]) if explanation else None
         answers.append(Answer(mistake, study.models.index(model), tuple(bars), looked))
     return Card(playable(waveform), pictures, tuple(answers))
 

@@ -1,6 +1,8 @@
 """A document to plain values for the templates: sections, figures and tables numbered, links resolved."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from auricle.report.document import Block, Document, Figure, Section, blocks_of
@@ -16,8 +18,7 @@ def numbered(document: Document) -> Json:
     Raises:
         ValueError: two blocks share a name, or a link leads nowhere.
     """
-    labels = _labels(document)
-    write = _Writer(labels)
+    write = _Writer(_labels(document))
     return {
         "title": visible(document.title),
         "subtitle": visible(document.subtitle),
@@ -28,32 +29,28 @@ def numbered(document: Document) -> Json:
 
 def _labels(document: Document) -> dict[str, str]:
     """Give every section, figure and table its label, by name."""
-    labels: dict[str, str] = {}
-
-    def give(name: str, label: str) -> None:
-        if name in labels:
-            raise ValueError(f"two parts of the report are called {name!r}")
-        labels[name] = label
-
-    def give_sections(sections: Sequence[Section], prefix: str, start: int) -> None:
-        for place, section in enumerate(sections, start):
-            number = f"{prefix}{place}"
-            give(section.name, f"Section {number}" if place else "")
-            give_sections(section.sections, f"{number}.", 1)
-
-    give_sections(document.sections, "", 0)
+    labels = list(_section_labels(document.sections, "", 0))
     for kind in (Figure, Table):
         blocks = (block for block in blocks_of(document.sections) if isinstance(block, kind))
-        for place, block in enumerate(blocks, 1):
-            give(block.name, f"{kind.__name__} {place}")
-    return labels
+        labels += ((block.name, f"{kind.__name__} {place}") for place, block in enumerate(blocks, 1))
+    name, num = Counter(name for name, _ in labels).most_common(1)[0]
+    if num > 1:
+        raise ValueError(f"two parts of the report are called {name!r}")
+    return dict(labels)
 
 
+def _section_labels(sections: Sequence[Section], prefix: str, start: int) -> Iterator[tuple[str, str]]:
+    for place, section in enumerate(sections, start):
+        number = f"{prefix}{place}"
+        yield section.name, f"Section {number}" if place else ""
+        yield from _section_labels(section.sections, f"{number}.", 1)
+
+
+@dataclass(frozen=True)
 class _Writer:
     """Blocks to plain values, given the labels."""
 
-    def __init__(self, labels: dict[str, str]) -> None:
-        self.labels = labels
+    labels: Mapping[str, str]
 
     def section(self, section: Section, level: int) -> Json:
         return {
@@ -120,12 +117,9 @@ def _cells(table: Table, rows: Sequence[Sequence[Value]]) -> list[list[Json]]:
     for column, values in zip(table.columns, columns, strict=True):
         means = [value.mean if isinstance(value, Spread) else value for value in values]
         numbers = [mean for mean in means if isinstance(mean, int | float)]
-        best_text = None
+        best = None
         if column.best and numbers and len(values) > 1:
-            best_text = show(max(numbers) if column.best == "high" else min(numbers), column.kind)
-        texts = [visible(show(value, column.kind)) for value in values]
-        sds = [show_sd(value, column.kind) for value in values]
-        written.append(
-            [{"text": text, "sd": sd, "best": text == best_text} for text, sd in zip(texts, sds, strict=True)]
-        )
+            best = show(max(numbers) if column.best == "high" else min(numbers), column.kind)
+        texts = [(visible(show(value, column.kind)), show_sd(value, column.kind)) for value in values]
+        written.append([{"text": text, "sd": sd, "best": text == best} for text, sd in texts])
     return [list(row) for row in zip(*written, strict=True)]

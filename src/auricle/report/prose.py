@@ -12,8 +12,8 @@ Values are inserted after the Markdown is read, so a name from the data is never
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -29,9 +29,7 @@ from auricle.report.wording import Beside, Code, Piece, Ref, Strong, Text
 
 def between(loop: Any, mark: str = "") -> str:
     """Return what stands before an item of a loop: nothing, then a mark; without one, a comma or `and` as `listing`."""
-    if loop.first:
-        return ""
-    return mark or (" and " if loop.last else ", ")
+    return "" if loop.first else mark or (" and " if loop.last else ", ")
 
 
 SHOWN = (wording.count, wording.decimal, wording.percent, wording.points, wording.probability, wording.signed,
@@ -65,11 +63,12 @@ def sections_of(name: str, values: Mapping[str, Any], exhibits: Mapping[str, Exh
     return tuple(_Reader(inserted, exhibits).sections(list(nodes), level=1))
 
 
+@dataclass(frozen=True)
 class _Reader:
     """Nodes of Markdown to blocks."""
 
-    def __init__(self, inserted: Sequence[str], exhibits: Mapping[str, Exhibit]) -> None:
-        self.inserted, self.exhibits = inserted, exhibits
+    inserted: Sequence[str]
+    exhibits: Mapping[str, Exhibit]
 
     def sections(self, nodes: list[SyntaxTreeNode], level: int) -> Iterator[Section]:
         starts = [index for index, node in enumerate(nodes) if node.tag == f"h{level}"]
@@ -93,7 +92,7 @@ class _Reader:
         if node.type == "paragraph":
             yield self._paragraph(node)
         elif node.type == "bullet_list":
-            yield document.Bullets(tuple(self.text(item.children[0].children[0].children) for item in node.children))
+            yield document.Bullets(tuple(self._line(item.children[0]) for item in node.children))
         elif node.type == "blockquote":
             yield self._box(node)
         elif node.type == "fence":
@@ -104,11 +103,9 @@ class _Reader:
     def _paragraph(self, node: SyntaxTreeNode) -> Block:
         inline = [child for child in node.children[0].children if child.type != "softbreak"]
         if not all(child.type == "image" for child in inline):
-            return document.Paragraph(self.text(node.children[0].children))
+            return document.Paragraph(self._line(node))
         placed = [self._exhibit(child) for child in inline]
-        if len(placed) == 1:
-            return placed[0]
-        return document.Pair(*placed)
+        return placed[0] if len(placed) == 1 else document.Pair(*placed)
 
     def _exhibit(self, image: SyntaxTreeNode) -> Figure | Table:
         name = self.plain(str(image.attrs["src"]))
@@ -117,17 +114,19 @@ class _Reader:
         return replace(self.exhibits[name], name=name, caption=self.text(image.children))
 
     def _box(self, node: SyntaxTreeNode) -> Block:
-        title, *text = self.text(node.children[0].children[0].children)
+        title, *text = self._line(node.children[0])
         if not isinstance(title, Strong):
             raise ValueError(f"a box begins with its title in bold: {node.content}")
         name = title.text.removesuffix(".")
-        rest = _stripped(tuple(text))
+        rest = _stripped(text)
         if name != "Answer":
             return document.Callout(name, rest)
-        numbers = [self.text(item.children[0].children[0].children) for item in node.children[1].children]
-        return document.Answer(
-            rest, tuple(document.KeyNumber(_plain(number), _plain(*about).strip()) for number, *about in numbers)
-        )
+        numbers = [self._line(item.children[0]) for item in node.children[1].children]
+        keys = (document.KeyNumber(_plain(number), _plain(*about).strip()) for number, *about in numbers)
+        return document.Answer(rest, tuple(keys))
+
+    def _line(self, paragraph: SyntaxTreeNode) -> Text:
+        return self.text(paragraph.children[0].children)
 
     def text(self, nodes: Sequence[SyntaxTreeNode]) -> Text:
         """Return inline nodes as pieces."""
@@ -156,15 +155,13 @@ def _plain(*pieces: Piece) -> str:
 def _merged(pieces: Sequence[Piece]) -> Text:
     """Join plain strings that stand side by side, and strip both ends."""
     merged: list[Piece] = []
-    for piece in pieces:
-        if isinstance(piece, str) and merged and isinstance(merged[-1], str):
-            merged[-1] += piece
-        elif piece != "":
-            merged.append(piece)
-    return _stripped(tuple(merged))
+    for plain, run in groupby(pieces, key=lambda piece: isinstance(piece, str)):
+        alike = list(run)
+        merged += ["".join(map(str, alike))] if plain else alike
+    return _stripped(merged)
 
 
-def _stripped(text: Text) -> Text:
+def _stripped(text: Sequence[Piece]) -> Text:
     """Leave out blanks at the start and the end."""
     pieces = list(text)
     if pieces and isinstance(pieces[0], str):

@@ -36,18 +36,8 @@ def write_results_section(study_folder: Path, results_md: Path) -> None:
     if not study.cells:
         raise AuricleError(f"no cell of {study_folder} is finished, so there is no result to write")
     name = anchors([study.config.name])[study.config.name]
-    write_section(results_md, name, _section(study))
-
-
-def write_section(results_md: Path, name: str, text: str) -> None:
-    """Write a named section of a Markdown page, in the place of the one that is there, else at the end.
-
-    Raises:
-        UsageError: the file holds one marker of the section without the other.
-        MachineError: the disk refuses.
-    """
     start, end = f"<!-- auricle:{name} -->", f"<!-- /auricle:{name} -->"
-    section = f"{start}\n{text}\n{end}"
+    section = f"{start}\n{_section(study)}\n{end}"
     with files.machine_errors(results_md, "read"):
         page = results_md.read_text(encoding="utf-8") if results_md.exists() else "# Results\n"
     if (page.count(start), page.count(end)) not in ((0, 0), (1, 1)) or page.find(end) < page.find(start):
@@ -62,9 +52,8 @@ def write_section(results_md: Path, name: str, text: str) -> None:
 def _section(study: Study) -> str:
     """Return heading, tables and circumstances, in Markdown."""
     comparisons = [compare(study, protocol) for protocol in study.protocols]
-    networks = [row for comparison in comparisons for row in comparison.rows]
+    reference = beside_reports(study, [row for comparison in comparisons for row in comparison.rows])
     first = study.models[0]
-    reference = beside_reports(study, networks)
     environment = page_environment()
     environment.autoescape = False  # it is Markdown: `plain` escapes its marks
     environment.filters |= {"count": count, "plain": _plain, "bare": _bare, "show": show}

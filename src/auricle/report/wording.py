@@ -81,15 +81,18 @@ def spoken(category: str, length: int = 48) -> str:
     return shortened(visible(category).replace("_", " "), length)
 
 
+def clip_name(clip: str) -> str:
+    """Return the name of a clip as a person reads it: visible and short."""
+    return shortened(visible(clip), 40)
+
+
 def decimal(number: float | None, digits: int) -> str:
     """Write a number with a fixed number of digits after the point; an unknown one is a dash.
 
     >>> decimal(-0.5, 2), decimal(None, 1), decimal(12345.6, 0)
     ('−0.50', '–', '12,346')
     """
-    if number is None:
-        return "–"
-    return f"{number + 0.0:,.{digits}f}".replace("-", MINUS)
+    return "–" if number is None else f"{number + 0.0:,.{digits}f}".replace("-", MINUS)
 
 
 def percent(share: float | None, digits: int = 1) -> str:

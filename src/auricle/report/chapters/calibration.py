@@ -1,13 +1,13 @@
 """Calibration: reliability, temperature, thresholds, false alarms."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from auricle.findings.calibration import ModelCalibration
-from auricle.report.document import Chapter, Exhibit, Figure, Report
+from auricle.report.document import Chapter, Figure, Report
 from auricle.report.figures.calibration import reliability_diagram
-from auricle.report.figures.drawing import panel
+from auricle.report.figures.drawing import Panel, panel
 from auricle.report.figures.style import drawable
 from auricle.report.table import Row, Table, columns
 from auricle.report.wording import decimal, spoken
@@ -21,32 +21,19 @@ def calibration(report: Report) -> Chapter:
     """Return the chapter on the probabilities, of the protocol that answers the question."""
     found = report.findings.calibrations
     ranked = sorted(found, key=lambda one: report.findings.main.ranked.index(one.model))
-    fitted = [one for one in ranked if one.gain]
     errors = [decimal(lucky([one.lucky_error for one in ranked]), 2) for lucky in (min, max)]
-    clip_s = report.study.dataset.clip_s
-    num_clips = len(report.study.of(ranked[0].model, report.findings.main_protocol)[0].clips.clips)
     values = report.phrases | {
-        "ranked": ranked[:NUM_DRAWN],
-        "more_models": len(ranked) > NUM_DRAWN,
-        "fitted": fitted,
-        "too_sure": [one for one in ranked if one.surplus.shown and one.surplus.mean > 0],
-        "too_cautious": [one for one in ranked if one.surplus.shown and one.surplus.mean < 0],
-        "sure_enough": [one.model for one in ranked if not one.surplus.shown],
-        "lowered": [one for one in fitted if _verdict(one.gain) == "better"],
-        "raised": [one for one in fitted if _verdict(one.gain) == "worse"],
-        "unchanged": [one.model for one in fitted if _verdict(one.gain) == "no difference"],
+        "ranked": ranked,
+        "drawn": ranked[:NUM_DRAWN],
         "luck": " to ".join(dict.fromkeys(errors)),
-        "clips_each": num_clips,
-        "clip_s": f"{clip_s:g}",
-        "minutes_each": num_clips * clip_s / 60,
+        "clips_each": len(report.study.of(ranked[0].model, report.findings.main_protocol)[0].clips.clips),
         "hit_rate": lambda one: float(np.nanmean(one.hit_rates)),
     }
-    exhibits: dict[str, Exhibit] = {
+    return Chapter(values, {
         "table-calibration": Table(columns("calibration"), {"": list(map(_model_row, found))}),
-        "figure-reliability": _diagrams(report, ranked[:NUM_DRAWN]),
+        "figure-reliability": Figure(tuple(_diagrams(report, ranked[:NUM_DRAWN]))),
         "table-thresholds": _thresholds(report, ranked),
-    }
-    return Chapter(values, exhibits)
+    })  # fmt: skip
 
 
 def _verdict(gain: Difference | None) -> str:
@@ -63,17 +50,14 @@ def _model_row(one: ModelCalibration) -> Row:
     )  # fmt: skip
 
 
-def _diagrams(report: Report, models: Sequence[ModelCalibration]) -> Figure:
-    panels = []
+def _diagrams(report: Report, models: Sequence[ModelCalibration]) -> Iterator[Panel]:
     for index, one in enumerate(models):
         after = one.tempered_bins if one.is_fitted else None
         title = drawable(one.model, index, 30)
         drawn = reliability_diagram(one.bins, after, len(one.temperatures), report.colours[one.model], title)
-        alt = f"Reliability of {one.model}: calibration error {one.error:.3f}"
-        if one.is_fitted:
-            alt += f", tempered {one.tempered_error:.3f}"
-        panels.append(panel(drawn, f"reliability-{report.anchors[one.model]}", alt))
-    return Figure(tuple(panels))
+        tempered = f", tempered {one.tempered_error:.3f}" if one.is_fitted else ""
+        alt = f"Reliability of {one.model}: calibration error {one.error:.3f}{tempered}"
+        yield panel(drawn, f"reliability-{report.anchors[one.model]}", alt)
 
 
 def _thresholds(report: Report, ranked: Sequence[ModelCalibration]) -> Table:

@@ -1,13 +1,12 @@
 """Where the mistakes can be heard, assumptions, resources, how to reproduce the report, and what is missing."""
 
 from auricle.findings.study import Study
-from auricle.report.document import Chapter, Exhibit, Report
+from auricle.report.document import Chapter, Report
 from auricle.report.table import Table, columns
 from auricle.report.wording import decimal, shortened
 from auricle.runs import StudyFolder
 
 ERRORS_PAGE = "errors.html"  # beside the report, where the recordings were there
-UNKNOWN = "unknown"
 
 
 def listening(report: Report) -> Chapter | None:
@@ -27,24 +26,23 @@ def assumptions(report: Report) -> Chapter:
 def resources(report: Report) -> Chapter:
     """Return what it took: machine, minutes, memory; and what it was made with."""
     versions = [(name, str(version)) for name, version in report.study.versions.items()]
-    exhibits: dict[str, Exhibit] = {
+    return Chapter({"versions": versions}, {
         "table-resources": Table(columns("resources"), {"": list(_resources(report.study).items())}),
         "table-versions": Table(columns("versions"), {"": versions}),
-    }
-    return Chapter({"versions": versions}, exhibits)
+    })  # fmt: skip
 
 
 def _resources(study: Study) -> dict[str, str]:
     machine = study.machine
     trained = [cell for cell in study.cells if "same_as" not in cell.costs]
-    known = {name: str(machine.get(name) or UNKNOWN) for name in ("processor", "cores", "system", "device")}
-    found = {
-        "Processor": known["processor"],
-        "Cores": known["cores"],
-        "Memory": f"{machine['memory_gb']:g} GB" if machine.get("memory_gb") else UNKNOWN,
-        "System": known["system"],
-        "Device of training": known["device"],
+    described = {
+        "Processor": machine.get("processor"),
+        "Cores": machine.get("cores"),
+        "Memory": f"{machine['memory_gb']:g} GB" if machine.get("memory_gb") else None,
+        "System": machine.get("system"),
+        "Device of training": machine.get("device"),
     }
+    found = {what: str(value or "unknown") for what, value in described.items()}
     if machine.get("cluster"):
         found["Cluster"] = f"{machine['cluster']}, of which this machine is one"
     found |= {"Cells": f"{len(study.cells):,}", "Trainings": f"{len(trained):,}"}

@@ -1,8 +1,8 @@
 """Models against each other: the order and its ties, paired tests, baselines, heads, and what else the numbers say."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from itertools import takewhile
+from collections.abc import Iterator, Mapping
+from os.path import commonprefix
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,12 @@ from auricle.findings.classes import class_f1, confused_pairs
 from auricle.findings.comparison import MOST_SHOWN
 from auricle.findings.head_count import head_counts, published_head_claim
 from auricle.findings.trainings import commonest_answer, diverged
-from auricle.report.document import Chapter, Exhibit, Figure, Report
-from auricle.report.figures.drawing import panel
+from auricle.report.document import Chapter, Figure, Report
+from auricle.report.figures.drawing import Panel, panel
 from auricle.report.figures.ranking import ranking_bars
 from auricle.report.figures.results import f1_by_model
 from auricle.report.table import Range, Table, columns
 from auricle.report.wording import MOST_NAMED, decimal, listing, points, span
-from auricle.scoring.difference import Difference
 from auricle.scoring.statistics import wilson_interval
 
 NUM_NAMED = 3
@@ -27,32 +26,22 @@ SHORTEST_STEM = 3  # letters that names must begin with alike to be called by th
 def comparison(report: Report) -> Chapter:
     """Return the chapter that compares the models."""
     study, findings = report.study, report.findings
-    comparisons = list(findings.comparisons.values())
     found = head_counts(study, findings.comparisons)
     several = len({family_name(one.family) for one in found}) > 1
-    heads = [(f"{family_name(one.family)}, " if several else "", one) for one in found]
-    validated = [one for one in comparisons if one.validation_pairs]
     values = report.phrases | _observed(report) | {
-        "comparisons": comparisons,
-        "has_ranking": any(len(one.ranking) > 1 for one in comparisons),
-        "has_pairs": any(one.pairs for one in comparisons),
-        "has_baselines": any(one.against_baseline for one in comparisons),
-        "validation": validated[0] if validated else None,
-        "pairs_head": "Every two models" if len(study.models) <= MOST_SHOWN
-        else "The most accurate model and each other one",
-        "some": report.of_many,
-        "families": heads,
+        "validation": next((one for one in findings.comparisons.values() if one.validation_pairs), None),
+        "all_pairs": len(study.models) <= MOST_SHOWN,
+        "families": [(f"{family_name(one.family)}, " if several else "", one) for one in found],
         "claim": published_head_claim(study),
     }  # fmt: skip
-    exhibits: dict[str, Exhibit] = {
-        "figure-ranking": _ranking(report),
+    return Chapter(values, {
+        "figure-ranking": Figure(tuple(_ranking(report))),
         "table-spread": _spreads(report),
-        "table-pairs": _pairs(report, {one.protocol: one.pairs for one in comparisons}),
-        "table-validation-pairs": _pairs(report, {one.protocol: one.validation_pairs for one in validated}),
-        "table-baselines": _pairs(report, {one.protocol: one.against_baseline for one in comparisons}, all_rows=True),
+        "table-pairs": _pairs(report, "pairs"),
+        "table-validation-pairs": _pairs(report, "validation_pairs"),
+        "table-baselines": _pairs(report, "against_baseline", all_rows=True),
         "figure-f1-models": _f1_by_model(report),
-    }
-    return Chapter(values, exhibits)
+    })  # fmt: skip
 
 
 def family_name(family: Mapping[int, str]) -> str:
@@ -62,26 +51,18 @@ def family_name(family: Mapping[int, str]) -> str:
     ('small-h…-slow', 'one and four')
     """
     names = list(family.values())
-    head = _alike(names)
-    tail = _alike([name[len(head) :][::-1] for name in names])[::-1]
+    head = commonprefix(names)  # noqa: RUF071 - letters, not folders
+    tail = commonprefix([name[len(head) :][::-1] for name in names])[::-1]  # noqa: RUF071
     return f"{head}…{tail}" if len(head) >= SHORTEST_STEM else listing(names)
 
 
-def _alike(names: Sequence[str]) -> str:
-    """Return the letters with which all names begin."""
-    same = takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
-    return "".join(letters[0] for letters in same)
-
-
-def _ranking(report: Report) -> Figure:
+def _ranking(report: Report) -> Iterator[Panel]:
     """Draw the ranking under each protocol with several models."""
-    panels = []
     for protocol, one in report.findings.comparisons.items():
         if len(one.ranking) > 1:
             drawn = ranking_bars(one.ranking, one.ties, report.colours, report.title_of(protocol))
             alt = "; ".join(f"{rank.row.model} {span(rank.first, rank.last)}" for rank in one.ranking)
-            panels.append(panel(drawn, f"ranking-{protocol}", f"Ranks under {protocol}: {alt}"))
-    return Figure(tuple(panels))
+            yield panel(drawn, f"ranking-{protocol}", f"Ranks under {protocol}: {alt}")
 
 
 def _spreads(report: Report) -> Table:
@@ -97,17 +78,17 @@ def _spreads(report: Report) -> Table:
     return Table(columns("spread"), groups)
 
 
-def _pairs(report: Report, pairs: Mapping[str, Sequence[Difference]], *, all_rows: bool = False) -> Table:
+def _pairs(report: Report, which: str, *, all_rows: bool = False) -> Table:
     """Return comparisons by protocol; of very many models the report shows those of the most accurate one."""
     groups = {
         report.title_of(protocol): [
             (pair.first, pair.second, pair.mean, Range(pair.low, pair.high), pair.wins, pair.losses,
              f"{pair.trainings_won} of {pair.trainings}", pair.p_groups, pair.p_trainings, pair.p_adjusted,
              "yes" if pair.shown else "no")
-            for pair in own
+            for pair in getattr(comparison, which)
         ]
-        for protocol, own in pairs.items()
-        if own
+        for protocol, comparison in report.findings.comparisons.items()
+        if getattr(comparison, which)
     }  # fmt: skip
     shown: dict[str, int] = {}
     if len(report.study.models) > MOST_SHOWN and not all_rows:
@@ -132,43 +113,30 @@ def _observed(report: Report) -> dict[str, Any]:
     study, main = report.study, report.findings.main
     cells = [cell for cell in study.cells if cell.name.protocol == main.protocol]
     several = [row for row in main.rows if row.cells > 1]
-    accuracies = [row.accuracy for row in main.rows]
     rows = [row for one in report.findings.comparisons.values() for row in one.rows]
     validated = [row for row in rows if row.validation_accuracy is not None]
     means = {category: class_f1(cells, category) for category in study.dataset.categories}
     gains = [row.accuracy - row.window_accuracy for row in main.rows]
-    gain_span = [points(min(gains), signed=True), points(max(gains), signed=True)]
-    validation = test = same_interval = None
-    few = min((row.test_clips for row in validated), default=0)
+    gaps = []  # model, training and validation accuracy at the last epoch, means over cells
+    for model in study.models:
+        last = [cell.history[-1] for cell in study.of(model, main.protocol) if cell.history]
+        ends = [(end["train_accuracy"], end["validation_accuracy"]) for end in last if "validation_accuracy" in end]
+        if ends:
+            gaps.append((model, *np.mean(ends, axis=0).tolist()))
+    validation = None
     if validated:
-        validation = float(np.mean([row.validation_accuracy for row in validated]))
-        test = float(np.mean([row.accuracy for row in validated]))
-        low, high = wilson_interval(test, few)
-        same_interval = (low, high) if low <= validation <= high else None
-    gaps = [(model, *found) for model in study.models if (found := _last_accuracies(report, model)) is not None]
+        few, test = min(row.test_clips for row in validated), float(np.mean([row.accuracy for row in validated]))
+        mean = float(np.mean([row.validation_accuracy for row in validated]))
+        validation = {"mean": mean, "test": test, "few": few, "interval": wilson_interval(test, few)}
     return {
         "widest": max(several, key=lambda row: row.accuracy_max - row.accuracy_min, default=None),
-        "spread_of_means": max(accuracies) - min(accuracies),
         "class_order": sorted((float(np.mean(found)), category) for category, found in means.items() if found),
         "fewest_clips": min(Counter(study.answers[main.protocol].labels.tolist()).values()),
         "confusions": confused_pairs(cells, study.dataset.categories),
         "gaps": sorted(gaps, key=lambda gap: gap[2] - gap[1])[:NUM_NAMED] if len(gaps) > MOST_NAMED else gaps,
         "num_gaps": len(gaps),
-        "validation_mean": validation,
-        "test_mean": test,
-        "fewest_test_clips": few,
-        "same_interval": same_interval,
-        "window_gain": " to ".join(dict.fromkeys(gain_span)),
+        "validated": validation,
+        "window_gain": " to ".join(dict.fromkeys(points(gain(gains), signed=True) for gain in (min, max))),
         "commonest_share": max(commonest_answer(cell)[1] for cell in study.cells),
         "diverged": diverged(study),
     }
-
-
-def _last_accuracies(report: Report, model: str) -> tuple[float, float] | None:
-    """Return training and validation accuracy at the last epoch, means over cells; None without validation."""
-    cells = report.study.of(model, report.findings.main_protocol)
-    ends = [cell.history[-1] for cell in cells if cell.history and "validation_accuracy" in cell.history[-1]]
-    if not ends:
-        return None
-    train, validation = np.mean([(end["train_accuracy"], end["validation_accuracy"]) for end in ends], axis=0).tolist()
-    return train, validation

@@ -1,7 +1,7 @@
 """The dataset: what it is, how it is divided, what it looks like, what was left out."""
 
 from auricle.findings.dataset import Dataset, Samples
-from auricle.report.document import Chapter, Exhibit, Figure, Report
+from auricle.report.document import Chapter, Figure, Report
 from auricle.report.figures.dataset import class_counts, sample
 from auricle.report.figures.drawing import panel
 from auricle.report.figures.style import drawable
@@ -16,24 +16,23 @@ MOST_FOLDS_BESIDE = 5  # folds of which the table leaves room for the figure
 
 def dataset(report: Report) -> Chapter:
     """Return the chapter on the dataset."""
-    study = report.study
-    data, samples = study.dataset, _samples(study.samples)
+    data, samples = report.study.dataset, _samples(report.study.samples)
     skipped = [(shortened(name, 60), shortened(reason, 160)) for name, reason in data.skipped]
     values = {
         "data": data,
         "sizes": [sum(by_fold.values()) for by_fold in data.counts.values()],
-        "num_groups": len(set(data.groups.values())),
         "beside": len(data.folds) <= MOST_FOLDS_BESIDE,
         "samples": list(samples),
         "num_drawn": sum(len(figure.panels) for figure in samples.values()),
         "skipped": skipped,
     }
-    exhibits: dict[str, Exhibit] = {
+    alt = f"Bars of the number of clips of {count(len(data.categories), 'class', 'classes')}, divided by fold"
+    return Chapter(values, {
         "table-classes": _classes(data),
-        "figure-classes": _class_figure(data),
+        "figure-classes": Figure((panel(class_counts(data.counts, data.folds), "classes", alt),)),
         "table-skipped": Table(columns("skipped"), {"": skipped}),
-    }
-    return Chapter(values, exhibits | samples)
+        **samples,
+    })  # fmt: skip
 
 
 def _classes(data: Dataset) -> Table:
@@ -50,11 +49,6 @@ def _classes(data: Dataset) -> Table:
     ]
     totals = [sum(by_fold[fold] for by_fold in data.counts.values()) for fold in folds]
     return Table(columns, {"": [*rows, ("", "all", *totals, data.num_clips)]}, totals=True)
-
-
-def _class_figure(data: Dataset) -> Figure:
-    alt = f"Bars of the number of clips of {count(len(data.categories), 'class', 'classes')}, divided by fold"
-    return Figure((panel(class_counts(data.counts, data.folds), "classes", alt),))
 
 
 def _samples(samples: Samples | None) -> dict[str, Figure]:

@@ -1,40 +1,34 @@
 """The models against people: what each mistakes for what, and which clips each misses."""
 
 from auricle.findings.human_labels import HumanComparison
-from auricle.report.document import Chapter, Exhibit, Figure, Report
+from auricle.report.document import Chapter, Figure, Report
 from auricle.report.figures.drawing import panel
 from auricle.report.figures.results import confusion
 from auricle.report.figures.style import MUTED
 from auricle.report.table import Column, Table, columns
-from auricle.report.wording import shortened, spoken, visible
+from auricle.report.wording import clip_name, spoken
 from auricle.scoring.difference import by_verdict
 
 MOST_CLIPS = 12  # that are missed by the same
-CLIP_NAME_LENGTH = 40
 MISSED_BY = {"both": "people and models", "models": "the models only", "people": "people only"}
 
 
 def human_labels(report: Report) -> Chapter | None:
     """Return the chapter; None where nobody was asked about the test clips."""
-    main = report.findings.main
     if (found := report.findings.human_labels) is None:
         return None
-    best = main.ranked[0]
-    values = {
-        "protocol": report.title_of(main.protocol),
+    main = report.findings.main
+    values = report.phrases | {
         "found": found,
         "verdicts": dict(zip(("ahead", "behind", "open"), by_verdict(found.differences), strict=True)),
-        "best": best,
-        "some": report.of_many,
         "missed": [(len(clips), MISSED_BY[whom]) for whom, clips in found.missed.items()],
-        "most_clips": MOST_CLIPS if any(len(clips) > MOST_CLIPS for clips in found.missed.values()) else None,
+        "most_clips": MOST_CLIPS,
     }
-    exhibits: dict[str, Exhibit] = {
-        "figure-people": _confusions(report, found, best),
+    return Chapter(values, {
+        "figure-people": _confusions(report, found, main.ranked[0]),
         "table-people-classes": _by_class(found, main.foremost(tuple(found.models))),
         "table-people-clips": _missed(found),
-    }
-    return Chapter(values, exhibits)
+    })  # fmt: skip
 
 
 def _confusions(report: Report, found: HumanComparison, best: str) -> Figure:
@@ -42,11 +36,10 @@ def _confusions(report: Report, found: HumanComparison, best: str) -> Figure:
     categories = report.study.dataset.categories
     of_people = confusion(found.confusion, categories, MUTED, "people", "named")
     of_best = confusion(found.model_confusions[best], categories, report.colours[best], best)
-    panels = (
+    return Figure((
         panel(of_people, "confusion-people", "Confusion matrix of people"),
         panel(of_best, "confusion-beside-people", f"Confusion matrix of {best} on the clips that people labelled"),
-    )
-    return Figure(panels)
+    ))  # fmt: skip
 
 
 def _by_class(found: HumanComparison, models: list[str]) -> Table:
@@ -68,7 +61,7 @@ def _missed(found: HumanComparison) -> Table:
     """List the clips that people, the models or both miss."""
     groups = {
         f"Missed by {MISSED_BY[whom]} ({len(clips)})": [
-            (shortened(visible(one.clip), CLIP_NAME_LENGTH), spoken(one.category), one.right, one.num_labels,
+            (clip_name(one.clip), spoken(one.category), one.right, one.num_labels,
              one.named_instead and spoken(one.named_instead), one.models_right,
              one.answered_instead and spoken(one.answered_instead))
             for one in clips[:MOST_CLIPS]

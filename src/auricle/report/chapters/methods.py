@@ -18,8 +18,7 @@ def methods(report: Report) -> Chapter:
         test = next(cell.test for cell in study.cells if cell.name.model == model)
         num_windows = round(test["window"]["num"] / test["clip"]["num"])  # that score a clip
         alike.setdefault((preset.audio, preset.frontend, preset.training.windows, num_windows), []).append(model)
-    inputs = [(models, *key) for key, models in alike.items()]
-    return Chapter({"study": study, "folds": study.dataset.folds, "inputs": inputs})
+    return Chapter({"study": study, "inputs": [(models, *key) for key, models in alike.items()]})
 
 
 def architectures(report: Report) -> Chapter:

@@ -26,7 +26,7 @@ def reported_of(rows: Sequence[ReferenceRow]) -> Chapter:
         if row.claim and row.measured
         and not (row.verdict == Verdict.AGREE and row.measured.parameters == row.claim.parameters)
     ]  # fmt: skip
-    values = {"differing": differing, "Reason": Reason, "Verdict": Verdict, "title_of": _title_of}
+    values = {"differing": differing, "Reason": Reason, "Verdict": Verdict, "protocol_title": protocol_title}
     groups: dict[str, list[Row]] = {}
     for row in rows:
         heading = f"Report {row.report}, scored per {'window' if row.by_window else 'clip'}"
@@ -34,16 +34,12 @@ def reported_of(rows: Sequence[ReferenceRow]) -> Chapter:
     return Chapter(values, {"table-reported": Table(columns("reported"), groups)})
 
 
-def _title_of(row: ReferenceRow) -> str:
-    return protocol_title(row.protocol, leaky=row.leaky)
-
-
 def _reference_values(row: ReferenceRow) -> Row:
     claim, found, recipe = row.claim, row.measured, row.recipe
     optimizer, rate = recipe["optimizer"], recipe["learning_rate"]
     return (
         _model(row),
-        _unbroken(_title_of(row)),
+        _unbroken(protocol_title(row.protocol, leaky=row.leaky)),
         f"{OPTIMIZERS[optimizer]}{NO_BREAK}{rate:g}" if optimizer and rate else None,
         claim.test if claim else None,
         found.accuracy if found else None,

@@ -80,8 +80,7 @@ def _class_scores(categories: Sequence[str], cells: Sequence[CellEvidence], row:
     for category in categories:
         scores = [cell.test["clip"]["per_class"][category] for cell in cells]
         present = [score for score in scores if score["support"]]
-        of_cells = [[score[key] for score in present] for key in ("precision", "recall", "f1", "auc")]
-        known = [[value for value in values if value is not None] for values in of_cells]
+        known = [[one[key] for one in present if one[key] is not None] for key in ("precision", "recall", "f1", "auc")]
         means = [statistics.fmean(values) if values else None for values in known]
         rows.append((spoken(category), *means, sum(score["support"] for score in scores)))
     num = sum(cell.test["clip"]["num"] for cell in cells)

@@ -1,9 +1,11 @@
 """The first page: the answer, how sure it is, and every configuration in one figure and one table."""
 
+from collections.abc import Iterator
+
 from auricle.findings.reference import chance, published_best
 from auricle.findings.scores import ComparativeRow
 from auricle.report.document import Chapter, Figure, Report
-from auricle.report.figures.drawing import panel
+from auricle.report.figures.drawing import Panel, panel
 from auricle.report.figures.results import accuracies
 from auricle.report.table import BASELINE, COLLAPSED, Marked, Spread, Table, columns
 from auricle.report.wording import percent
@@ -14,19 +16,18 @@ FEW_GROUPS = 6  # of test clips, below which an interval over groups is a guess
 def summary(report: Report) -> Chapter:
     """Return the first page."""
     study, findings = report.study, report.findings
-    main = findings.main
-    best = main.leaders[0]
-    comparisons = list(findings.comparisons.values())
-    leaders = [comparison.leaders[0] for comparison in comparisons]
+    best = findings.main.leaders[0]
+    leaders = [comparison.leaders[0] for comparison in findings.comparisons.values()]
     values = report.phrases | {
         "best": best,
         "references": _references(report, best),
-        "leaky": [protocol for protocol in study.protocols if study.is_leaky(protocol)],
+        "leaky": list(filter(study.is_leaky, study.protocols)),
         "few_groups": [row.protocol for row in leaders if row.test_groups < FEW_GROUPS],
         "grouped": any(row.test_groups < row.test_clips for row in leaders),
-        "unbeaten": [comparison for comparison in comparisons if comparison.unbeaten_baseline],
     }
-    return Chapter(values, {"figure-accuracies": _accuracies(report), "table-comparative": _table(report)})
+    return Chapter(
+        values, {"figure-accuracies": Figure(tuple(_accuracies(report))), "table-comparative": _table(report)}
+    )
 
 
 def _references(report: Report, best: ComparativeRow) -> dict[str, float]:
@@ -40,8 +41,7 @@ def _references(report: Report, best: ComparativeRow) -> dict[str, float]:
     return marks
 
 
-def _accuracies(report: Report) -> Figure:
-    panels = []
+def _accuracies(report: Report) -> Iterator[Panel]:
     for protocol, comparison in report.findings.comparisons.items():
         cells = {
             row.model: [cell.test["clip"]["accuracy"] for cell in report.study.of(row.model, protocol)]
@@ -51,8 +51,7 @@ def _accuracies(report: Report) -> Figure:
         marks = {} if published is None else {"best published": published, "chance": chance(report.study, protocol)}
         drawn = accuracies(comparison.rows, cells, report.colours, marks, report.title_of(protocol))
         alt = "; ".join(f"{row.model} {percent(row.accuracy)}" for row in comparison.rows)
-        panels.append(panel(drawn, f"accuracies-{protocol}", f"Test accuracy under {protocol}: {alt}"))
-    return Figure(tuple(panels))
+        yield panel(drawn, f"accuracies-{protocol}", f"Test accuracy under {protocol}: {alt}")
 
 
 def _table(report: Report) -> Table:

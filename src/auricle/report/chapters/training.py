@@ -22,10 +22,9 @@ Field = tuple[str, str]  # a section of the configuration, and the label of one 
 def training(report: Report) -> Chapter:
     """Return the chapter on the recipe, a column for the models that share it, and the curves."""
     study = report.study
-    recipes: dict[str, Mapping[Field, str]] = {model: recipe(study, model) for model in study.models}
     alike: dict[tuple[tuple[Field, str], ...], list[str]] = {}
-    for model, values in recipes.items():
-        alike.setdefault(tuple(values.items()), []).append(model)
+    for model in study.models:
+        alike.setdefault(tuple(recipe(study, model).items()), []).append(model)
     titles = [listing(models) for models in alike.values()] if len(alike) > 1 else ["All models"]
     numbered = max(map(len, titles)) > LONGEST_TITLE or len(titles) > MOST_RECIPES
     if numbered:
@@ -36,21 +35,16 @@ def training(report: Report) -> Chapter:
         for number, start in enumerate(range(0, len(columns), MOST_RECIPES), 1)
     }
     drawn = {protocol: figures for protocol in study.protocols if (figures := _curves(report, protocol))}
-    return Chapter(
-        {
-            "study": study,
-            "recipes": list(tables),
-            "named": list(zip(titles, alike.values(), strict=True)) if numbered else [],
-            "muon": any(study.presets[model].training.optimizer == "muon" for model in study.models),
-            "averaged": any(preset.training.weight_average for preset in study.presets.values()),
-            "curves": {protocol: list(figures) for protocol, figures in drawn.items()},
-            "validated": {
-                cell.name.protocol for cell in study.cells if "validation_loss" in (cell.history or [{}])[-1]
-            },
-            "marked": {fallen.cell.protocol for fallen in report.findings.collapses if fallen.epoch},
-        },
-        tables | {name: figure for figures in drawn.values() for name, figure in figures.items()},
-    )
+    values = {
+        "study": study,
+        "recipes": list(tables),
+        "named": list(zip(titles, alike.values(), strict=True)) if numbered else [],
+        "muon": any(study.presets[model].training.optimizer == "muon" for model in study.models),
+        "curves": {protocol: list(figures) for protocol, figures in drawn.items()},
+        "validated": {cell.name.protocol for cell in study.cells if "validation_loss" in (cell.history or [{}])[-1]},
+        "marked": {fallen.cell.protocol for fallen in report.findings.collapses if fallen.epoch},
+    }
+    return Chapter(values, tables | {name: figure for figures in drawn.values() for name, figure in figures.items()})
 
 
 def _part(number: int) -> str:
@@ -88,8 +82,7 @@ def _curves(report: Report, protocol: str) -> dict[str, Figure]:
     tops: dict[Quantity, float] = {"accuracy": 1.0, "loss": largest_loss(every)}
     panels = []
     for index, (model, cells) in enumerate(histories.items()):
-        of_model = [one for one in fallen if (one.cell.model, one.cell.protocol) == (model, protocol)]
-        marks = [one.epoch for one in of_model if one.epoch]
+        marks = [one.epoch for one in fallen if one.epoch and (one.cell.model, one.cell.protocol) == (model, protocol)]
         for quantity, top in tops.items() if cells else ():
             title = f"{drawable(model, index, 30)}: {quantity}"
             drawn = curves(cells, quantity, colour=report.colours[model], top=top, title=title, marks=marks)

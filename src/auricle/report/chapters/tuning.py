@@ -1,11 +1,11 @@
 """Hyper-parameter tuning: what was tried on the validation folds, what decided, and which set was best."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from auricle.findings.tuning import Tuning
-from auricle.report.document import Chapter, Exhibit, Figure, Report
-from auricle.report.figures.drawing import panel
+from auricle.report.document import Chapter, Figure, Report
+from auricle.report.figures.drawing import Panel, panel
 from auricle.report.figures.tuning import importance_bars, parallel, progress, short_names
 from auricle.report.table import Table, columns
 from auricle.report.wording import listing
@@ -31,7 +31,6 @@ def tuning(report: Report) -> Chapter | None:
     values = {
         "found": found,
         "endings": [f"{found.states[state]} {words}" for state, words in ENDINGS.items() if found.states.get(state)],
-        "num_tried": sum(found.states.values()),
         "num_listed": num_listed,
         "num_shown": len(listed),
     }
@@ -40,13 +39,14 @@ def tuning(report: Report) -> Chapter | None:
         (name, tried(described), setting(best[name]) if name in best else None, found.importance.get(name))
         for name, described in found.parameters.items()
     ]
-    exhibits: dict[str, Exhibit] = {
+    drawn = parallel(found.parameters, found.done)
+    alt = "Values of each trial as a line to its validation loss"
+    return Chapter(values, {
         "table-best-set": Table(columns("best-set"), {"": rows}),
-        "figure-search": _history(found),
-        "figure-parallel": _parallel(found),
+        "figure-search": Figure(tuple(_history(found))),
+        "figure-parallel": Figure((panel(drawn, "search-parallel", alt),)),
         "table-trials": _trials(found, listed),
-    }
-    return Chapter(values, exhibits)
+    })  # fmt: skip
 
 
 def setting(value: Any) -> str:
@@ -72,18 +72,12 @@ def tried(described: Mapping[str, Any]) -> str:
     return f"{setting(described['low'])} to {setting(described['high'])}{spread}"
 
 
-def _history(found: Tuning) -> Figure:
+def _history(found: Tuning) -> Iterator[Panel]:
     drawn = progress(found.done, found.pruned, found.num_trials)
-    panels = [panel(drawn, "search-history", "Validation loss by trial, best so far")]
+    yield panel(drawn, "search-history", "Validation loss by trial, best so far")
     if found.importance:
-        alt = f"Importance of {listing(found.importance)}"
-        panels.append(panel(importance_bars(found.importance), "search-importance", alt))
-    return Figure(tuple(panels))
-
-
-def _parallel(found: Tuning) -> Figure:
-    drawn = parallel(found.parameters, found.done)
-    return Figure((panel(drawn, "search-parallel", "Values of each trial as a line to its validation loss"),))
+        drawn = importance_bars(found.importance)
+        yield panel(drawn, "search-importance", f"Importance of {listing(found.importance)}")
 
 
 def _trials(found: Tuning, listed: Sequence[Entry]) -> Table:

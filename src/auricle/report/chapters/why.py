@@ -1,7 +1,6 @@
 """Why: where the models differ, how their curves read, and what they use."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -11,12 +10,12 @@ from auricle.findings.comparison import MOST_SHOWN
 from auricle.findings.human_labels import PEOPLE, read_human_labels
 from auricle.findings.trainings import CurveReading
 from auricle.findings.uses import ModelUses, PartsUse
-from auricle.report.document import Chapter, Exhibit, Figure, Report
+from auricle.report.document import Chapter, Figure, Report
 from auricle.report.figures import why as draw
 from auricle.report.figures.drawing import Panel, panel
 from auricle.report.figures.style import MUTED, drawable
 from auricle.report.table import Range, Row, Table, columns
-from auricle.report.wording import count, decimal, listing, percent, points, shortened, spoken, visible
+from auricle.report.wording import clip_name, count, decimal, percent, points, spoken
 from auricle.scoring.difference import Difference, by_verdict
 
 MOST_ROWS = 28  # clips that are drawn
@@ -32,37 +31,35 @@ TITLES = {
 
 def why(report: Report) -> Chapter:
     """Return the chapter that says what the ranking rests on."""
-    parts = [part(report) for part in (_differences, _readings, _uses)]
+    differences, uses = _differences(report), _uses(report)
     return Chapter(
-        report.phrases | {name: value for part in parts for name, value in part.values.items()},
-        {name: exhibit for part in parts for name, exhibit in part.exhibits.items()},
+        {**report.phrases, **differences.values, "limits": trainings, **uses.values},
+        {**differences.exhibits, "table-readings": _readings(report), **uses.exhibits},
     )
 
 
 def _differences(report: Report) -> Chapter:
     """Return which clips are missed, and in which classes one model is ahead of another."""
-    main, found = report.findings.main, report.findings.class_differences
+    main = report.findings.main
     answers = report.study.answers[main.protocol]
     models = [model for model in report.study.models if model in main.ranked]
     clips = hardest(answers, models)
-    values: dict[str, Any] = {
-        "models": models,
-        "num_missed": len(clips),
-        "num_clips": len(answers.clips),
-        "num_missed_by_most": num_missed_by_most(answers, models),
-    }
     if not clips:
-        return Chapter(values)
-    values |= {"num_drawn": min(len(clips), MOST_ROWS), "some": report.of_many, "num_named": NUM_NAMED,
-               "class_differences": found, "class_shown": [one for one in found if one.difference.shown]}  # fmt: skip
-    figure, values["has_people"] = _missed(report, clips[:MOST_ROWS])
+        return Chapter({"num_missed": 0})
     rows = [
         (lead.ahead, lead.behind, _named(f"{spoken(name)} {decimal(100 * share, 1)}" for name, share in lead.classes),
          _named(map(clip_name, lead.clips)))
-        for lead in leads(found)
+        for lead in leads(report.findings.class_differences)
     ]  # fmt: skip
+    values = {
+        "num_missed": len(clips),
+        "num_missed_by_most": num_missed_by_most(answers, models),
+        "num_clips": len(answers.clips),
+        "num_drawn": min(len(clips), MOST_ROWS),
+        "num_named": NUM_NAMED,
+    }
     table = Table(columns("differences"), {"": rows}, shown={"": 2 * MOST_SHOWN})
-    return Chapter(values, {"figure-missed": figure, "table-differences": table})
+    return Chapter(values, {"figure-missed": _missed(report, clips[:MOST_ROWS]), "table-differences": table})
 
 
 def _named(names: Iterable[str]) -> str:
@@ -76,42 +73,34 @@ def _named(names: Iterable[str]) -> str:
     return f"{', '.join(some[:NUM_NAMED])} and {rest} more" if rest > 0 else ", ".join(some) or "–"
 
 
-def clip_name(clip: str) -> str:
-    """Return the name of a clip as a person reads it: visible and short."""
-    return shortened(visible(clip), 40)
-
-
-def _missed(report: Report, clips: Sequence[str]) -> tuple[Figure, bool]:
-    """Draw who misses some clips, and return whether that is known of people."""
-    study, protocol = report.study, report.findings.main_protocol
-    answers = study.answers[protocol]
+def _missed(report: Report, clips: Sequence[str]) -> Figure:
+    """Draw who misses some clips: the models, and people where they were asked."""
+    answers = report.study.answers[report.findings.main_protocol]
     columns = [answers.clips.index(clip) for clip in clips]
     missed = {
         model: (1 - answers.shares[answers.models.index(model), columns], report.colours[model])
-        for model in report.findings.main.foremost(study.models)
+        for model in report.findings.main.foremost(report.study.models)
     }
-    if (people := read_human_labels(study, answers)) is not None:
+    if (people := read_human_labels(report.study, answers)) is not None:
         right = dict(zip(people.answers.clips, people.right.tolist(), strict=True))
         missed[PEOPLE] = (np.array([1 - right.get(clip, np.nan) for clip in clips]), MUTED)
     categories = {clip: answers.categories[answers.labels[at]] for clip, at in zip(clips, columns, strict=True)}
     names = [f"{spoken(categories[clip])}  {drawable(clip_name(clip), row, 30)}" for row, clip in enumerate(clips)]
     shares, colours = zip(*missed.values(), strict=True)
     drawn = draw.missed(np.array(shares).T, names, list(missed), colours)
-    return Figure((panel(drawn, "missed", "Clips that are missed, by model"),)), people is not None
+    return Figure((panel(drawn, "missed", "Clips that are missed, by model"),))
 
 
-def _readings(report: Report) -> Chapter:
-    """Return the learning curves, read; nothing where there is no validation set."""
+def _readings(report: Report) -> Table:
+    """Return the learning curves, read."""
     found = report.findings.curves
-    names = ("SMOOTHED", "FITS", "GAP", "PAST", "EARLY", "FALLING")
-    limits = {name.lower(): getattr(trainings, name) for name in names}
     has_intervals = any(one.interval for one in found.values())
     shown = tuple(column for column in columns("readings") if has_intervals or column.key != "interval")
     rows: list[Row] = []
     for model, one in found.items():
         interval = (Range(*one.interval) if one.interval else None,) if has_intervals else ()
         rows.append((model, one.train, one.validation, one.gap, *interval, one.lowest, reads_as(one)))
-    return Chapter({"curves": found, "limits": limits}, {"table-readings": Table(shown, {"": rows})} if found else {})
+    return Table(shown, {"": rows})
 
 
 def reads_as(one: CurveReading) -> str:
@@ -130,21 +119,12 @@ def reads_as(one: CurveReading) -> str:
 
 def _uses(report: Report) -> Chapter:
     """Return what the models use; nothing where no cell was probed."""
-    uses = report.findings.uses
-    if not uses:
-        return Chapter({"uses": uses})
-    costs: dict[str, dict[str, Difference]] = {}
-    for model, of_model in uses.items():
-        for change, one in of_model.costs.items():
-            costs.setdefault(change, {})[model] = one
-    cost_rows = {
-        title(change): [
-            (model, one.num_clips, one.mean, Range(one.low, one.high), one.p_adjusted,
-             "no difference" if not one.shown else "a loss" if one.mean > 0 else "a gain")
-            for model, one in row.items()
-        ]
-        for change, row in costs.items()
-    }  # fmt: skip
+    if not (uses := report.findings.uses):
+        return Chapter()
+    changes = dict.fromkeys(change for one in uses.values() for change in one.costs)
+    costs = {
+        change: {model: one.costs[change] for model, one in uses.items() if change in one.costs} for change in changes
+    }
     lower = [change for change in costs if change.startswith("low-pass-")][1:]
     first = next(iter(uses.values()))
     alike = {  # in the parts that were blanked, so that they can be drawn on one axis
@@ -153,36 +133,54 @@ def _uses(report: Report) -> Chapter:
         if np.array_equal(one.bands.edges, first.bands.edges) and len(one.moments.drops) == len(first.moments.drops)
     }
     best = _best_of_each(report)
-    readers = {model: one for model, one in uses.items() if one.blocks}
+    of_time = [model for model in report.findings.main.ranked if model in uses and uses[model].attention is not None]
+    drawn = [model for model in report.study.presets if model in of_time[:MOST_DRAWN]]
     values = {
         "uses": uses,
-        "cells_each": listing(dict.fromkeys(count(len(one.cells), "cell") for one in uses.values()), "or"),
-        "most_clips": max(one.num_clips for one in uses.values()),
-        "changes": costs,
+        "first": first,
+        "cells_each": dict.fromkeys(count(len(one.cells), "cell") for one in uses.values()),
+        "costs": costs,
         "described": [
             (title(change), *by_verdict(row.values())) for change, row in costs.items() if change not in lower
         ],
-        "skips_blocks": any(change.startswith("block-") for change in costs),
-        "num_bands": len(first.bands.drops),
-        "num_moments": len(first.moments.drops),
-        "moment_s": f"{first.moments.edges[1] - first.moments.edges[0]:.2g}",
         "unlike": [model for model in uses if model not in alike],
         "best_of_each": best,
-        "readers": readers,
+        "attention_drawn": drawn,
+        "drawn_cells": dict.fromkeys(str(uses[model].cells[0]).split("/")[1] for model in drawn),
+        "num_of_time": len(of_time),
     }
-    exhibits: dict[str, Exhibit] = {
-        "figure-costs": _costs_figure(report, costs),
-        "table-costs": Table(columns("costs"), cost_rows),
-        "figure-blanked": _blanked(report, alike),
-        "figure-blanked-classes": _blanked_by_class(report, best),
-    }
-    if readers:
-        exhibits["table-heads"] = Table(columns("heads"), {"": _head_rows(readers)})
-    of_time = [one for one in report.findings.main.ranked if one in readers and readers[one].attention is not None]
-    if drawn := [model for model in report.study.presets if model in of_time[:MOST_DRAWN]]:
-        exhibits["figure-attention"] = Figure(tuple(_attention(report, model) for model in drawn))
-        values["drawn_cells"] = listing(dict.fromkeys(str(uses[one].cells[0]).split("/")[1] for one in drawn), "or")
-    return Chapter(values | {"attention_drawn": drawn, "num_of_time": len(of_time)}, exhibits)
+    colours = {model: colour for model, colour in report.colours.items() if model in uses}
+    drawn_costs = draw.costs(costs, {change: title(change) for change in costs}, colours)
+    return Chapter(values, {
+        "figure-costs": Figure((panel(drawn_costs, "costs", "Accuracy lost by change and model"),)),
+        "table-costs": _costs(costs),
+        "figure-blanked": Figure(tuple(_blanked(alike, report.colours))),
+        "figure-blanked-classes": Figure(tuple(_blanked_by_class(report, best))),
+        "table-heads": _heads(uses),
+        "figure-attention": Figure(tuple(_attention(report, drawn))),
+    })  # fmt: skip
+
+
+def _costs(costs: Mapping[str, Mapping[str, Difference]]) -> Table:
+    rows = {
+        title(change): [
+            (model, one.num_clips, one.mean, Range(one.low, one.high), one.p_adjusted,
+             "no difference" if not one.shown else "a loss" if one.mean > 0 else "a gain")
+            for model, one in row.items()
+        ]
+        for change, row in costs.items()
+    }  # fmt: skip
+    return Table(columns("costs"), rows)
+
+
+def _heads(uses: Mapping[str, ModelUses]) -> Table:
+    rows = [
+        (model, number, block.heads, block.tokens, block.read, block.fewest, block.most, block.own, block.overlap,
+         *((block.loudness.mean, Range(block.loudness.low, block.loudness.high)) if block.loudness else (None, None)))
+        for model, one in uses.items()
+        for number, block in enumerate(one.blocks, 1)
+    ]  # fmt: skip
+    return Table(columns("heads"), {"": rows})
 
 
 def title(change: str) -> str:
@@ -196,32 +194,18 @@ def title(change: str) -> str:
     return TITLES.get(change, change.replace("-", " ").capitalize())
 
 
-def _costs_figure(report: Report, costs: Mapping[str, Mapping[str, Difference]]) -> Figure:
-    colours = {model: colour for model, colour in report.colours.items() if model in report.findings.uses}
-    drawn = draw.costs(costs, {change: title(change) for change in costs}, colours)
-    return Figure((panel(drawn, "costs", "Accuracy lost by change and model"),))
-
-
-def _blanked(report: Report, alike: Mapping[str, ModelUses]) -> Figure:
+def _blanked(alike: Mapping[str, ModelUses], colours: Mapping[str, str]) -> Iterator[Panel]:
     """Draw what blanking a band, or the n-th loudest moment, costs."""
     first = next(iter(alike.values()))
-    bands, moments = (
-        {model: getattr(one, kind).drops for model, one in alike.items()} for kind in ("bands", "moments")
-    )
     ranks = [str(rank) for rank in range(1, len(first.moments.drops) + 1)]
-    panels = (
-        panel(
-            draw.blanked(bands, _part_names(first.bands, 1000), report.colours, "A band blanked",
-                         "band blanked, from kHz"),
-            "blanked-bands", "Probability of the true class lost when a band is blanked, by model",
-        ),
-        panel(
-            draw.blanked(moments, ranks, report.colours, "A moment blanked",
-                         "moment blanked, by loudness (1: the loudest)"),
-            "blanked-moments", "Probability of the true class lost when a moment is blanked, by model",
-        ),
-    )  # fmt: skip
-    return Figure(panels)
+    for kind, names, axis_label in (
+        ("band", _part_names(first.bands, 1000), "band blanked, from kHz"),
+        ("moment", ranks, "moment blanked, by loudness (1: the loudest)"),
+    ):
+        drops = {model: getattr(one, f"{kind}s").drops for model, one in alike.items()}
+        drawn = draw.blanked(drops, names, colours, f"A {kind} blanked", axis_label)
+        alt = f"Probability of the true class lost when a {kind} is blanked, by model"
+        yield panel(drawn, f"blanked-{kind}s", alt)
 
 
 def _part_names(parts: PartsUse, unit: float) -> list[str]:
@@ -235,38 +219,26 @@ def _best_of_each(report: Report) -> list[str]:
     return [model for model in presets if model in best.values()]
 
 
-def _blanked_by_class(report: Report, models: Sequence[str]) -> Figure:
+def _blanked_by_class(report: Report, models: Sequence[str]) -> Iterator[Panel]:
     """Draw, class by class, what bands and moments are worth to some models."""
     parts = [
         (model, kind, getattr(report.findings.uses[model], kind)) for model in models for kind in ("bands", "moments")
     ]
     deepest = max(0.3, max(float(np.nanmax(of.by_class)) for _, _, of in parts))
-    panels = []
     for model, kind, of in parts:
-        names = _part_names(of, 1000 if kind == "bands" else 1)
+        unit, axis_label = {"bands": (1000, "band blanked, from kHz"), "moments": (1, "moment blanked, from s")}[kind]
         drawn = draw.blanked_by_class(
-            of.by_class, report.study.dataset.categories, names, report.colours[model], deepest,
-            drawable(model, 0, 30), "band blanked, from kHz" if kind == "bands" else "moment blanked, from s",
+            of.by_class, report.study.dataset.categories, _part_names(of, unit), report.colours[model], deepest,
+            drawable(model, 0, 30), axis_label,
         )  # fmt: skip
         alt = f"Probability of the true class lost by class when one of the {kind} is blanked, {model}"
-        panels.append(panel(drawn, f"blanked-{kind}-{report.anchors[model]}", alt))
-    return Figure(tuple(panels))
+        yield panel(drawn, f"blanked-{kind}-{report.anchors[model]}", alt)
 
 
-def _head_rows(readers: Mapping[str, ModelUses]) -> list[Row]:
-    return [
-        (model, number, block.heads, block.tokens, block.read, block.fewest, block.most, block.own, block.overlap,
-         block.loudness.mean if block.loudness else None,
-         Range(block.loudness.low, block.loudness.high) if block.loudness else None)
-        for model, one in readers.items()
-        for number, block in enumerate(one.blocks, 1)
-    ]  # fmt: skip
-
-
-def _attention(report: Report, model: str) -> Panel:
-    one = report.findings.uses[model]
-    assert one.attention is not None
-    drawn = draw.attention(
-        one.attention, report.study.dataset.categories, one.window_s, report.colours[model], drawable(model, 0, 30)
-    )
-    return panel(drawn, f"attention-{report.anchors[model]}", f"Attention of <cls> over time, {model}")
+def _attention(report: Report, models: Sequence[str]) -> Iterator[Panel]:
+    for model in models:
+        one, colour = report.findings.uses[model], report.colours[model]
+        assert one.attention is not None
+        categories, name = report.study.dataset.categories, drawable(model, 0, 30)
+        drawn = draw.attention(one.attention, categories, one.window_s, colour, name)
+        yield panel(drawn, f"attention-{report.anchors[model]}", f"Attention of <cls> over time, {model}")
