@@ -36,6 +36,7 @@ SHOWN = (wording.count, wording.decimal, wording.percent, wording.points, wordin
          wording.listing, wording.shortened, wording.spoken, between)  # fmt: skip
 OPEN, CLOSE = "\ue000", "\ue001"  # of Unicode's private use; they enclose the number of a value
 VALUE = re.compile(f"{OPEN}([0-9]+){CLOSE}")
+BREAKS = ("softbreak", "hardbreak")  # lines of a template end where they are written
 NAME = re.compile(r"\s*\{#(.+)\}$")
 
 
@@ -101,7 +102,7 @@ class _Reader:
             raise ValueError(f"a template of the report cannot have a {node.type}")
 
     def _paragraph(self, node: SyntaxTreeNode) -> Block:
-        inline = [child for child in node.children[0].children if child.type != "softbreak"]
+        inline = [child for child in node.children[0].children if child.type not in BREAKS]
         if not all(child.type == "image" for child in inline):
             return document.Paragraph(self._line(node))
         placed = [self._exhibit(child) for child in inline]
@@ -135,7 +136,7 @@ class _Reader:
     def _pieces(self, node: SyntaxTreeNode) -> Iterator[Piece]:
         if node.type == "text":
             yield self.plain(re.sub(" +", " ", node.content))
-        elif node.type == "softbreak":
+        elif node.type in BREAKS:
             yield " "
         elif node.type == "code_inline":
             yield Code(self.plain(node.content))
