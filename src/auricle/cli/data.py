@@ -120,6 +120,8 @@ def check(
         say(f"auricle: the page is {html}")
     if fix:
         mended = mend(found)
+        if mended.warning:
+            say(f"auricle: warning: {mended.warning}")
         write_manifest(fix, mended, has_folds=described.has_folds)
         changes = "; ".join(f"{num} {words}" for words, num in mended.done.items()) or "nothing was to be mended"
         say(f"auricle: {fix} lists {len(mended.clips)} clips: {changes}")

@@ -58,6 +58,10 @@ class TrainingOptions:
             help="What a split keeps together: a column, or a pattern over names such as '{fold}-{source}-*'.",
         ),
     ] = None
+    clip_s: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="Length to which clips are cut or padded. [default: as the data suggest]"),
+    ] = None
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that train at a time. [default: one a core; on a GPU one]")
     ] = None

@@ -51,7 +51,11 @@ def search(
     config = load_space(required(space, "space", space_names()))
     source, root = find_data(asked.data, config.data)
     overrides = config.overrides | parse_overrides(asked.assignments or ())
-    changes = {"trials": trials or config.trials, "group_by": asked.group_by or config.group_by}
+    changes = {
+        "trials": trials or config.trials,
+        "group_by": asked.group_by or config.group_by,
+        "clip_s": asked.clip_s or config.clip_s,
+    }
     config = revalidated(config, data=source, overrides=overrides, **changes)
     folder = out or Path("runs") / f"search-{config.name}"
     command = studies.typed_command()

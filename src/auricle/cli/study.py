@@ -116,7 +116,12 @@ def _train_as_asked(
         raise UsageError(f"--gpus {asked.gpus:g} is a share of the GPUs of a cluster; name that with --ray")
     source, root = find_data(asked.data, config.data)
     overrides = config.overrides | parse_overrides(asked.assignments or ())
-    changes = {**changes, "group_by": asked.group_by, "allow_split_groups": asked.allow_split_groups or None}
+    changes = {
+        **changes,
+        "group_by": asked.group_by,
+        "clip_s": asked.clip_s,
+        "allow_split_groups": asked.allow_split_groups or None,
+    }
     changes = {field: value for field, value in changes.items() if value is not None}
     config = revalidated(config, data=source, overrides=overrides, **changes)
     options = RunOptions(root, asked.skip_bad, workers, asked.threads, asked.device, on_ray, typed_command())

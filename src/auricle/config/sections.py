@@ -194,6 +194,12 @@ class StudyConfig(Section):
     group_by: str | None = Field(
         None, description="a column, or a pattern over names; None: the groups that the dataset has"
     )
+    clip_s: float | None = Field(
+        None,
+        ge=0.05,
+        le=3600,
+        description="to which clips are cut or padded; None: that of the dataset, or of most clips",
+    )
     allow_split_groups: bool = Field(False, description="score what leaks, stamped, where the folds split a group")
     overrides: dict[str, Any] = Field(default_factory=dict, description="section.field: value, for every model")
     presets: dict[str, dict[str, Any]] = Field(

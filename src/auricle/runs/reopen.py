@@ -9,7 +9,7 @@ import yaml
 
 from auricle.config import Preset, StudyConfig, preset_from_yaml
 from auricle.data.cache import Recordings, digest_of, prepare
-from auricle.data.datasets import load_manifest
+from auricle.data.datasets import asked_manifest
 from auricle.data.folds import PROTOCOLS, Split, answering, make_splits
 from auricle.data.manifest import Manifest
 from auricle.errors import RefusedError, UsageError, choices
@@ -63,7 +63,7 @@ def reopen_cells(
         preset = _preset_of(cell)
         rate_hz = preset.audio.sample_rate_hz
         if rate_hz not in found:
-            manifest = load_manifest(source or config.data, root=root, group_by=config.group_by)
+            manifest = asked_manifest(config, source=source, root=root)
             found[rate_hz] = prepare(manifest, sample_rate_hz=rate_hz, skip_bad=True)
             _require_own_recordings(study, description, manifest, found[rate_hz].digest)
         manifest = found[rate_hz].manifest
@@ -88,7 +88,7 @@ def find_recordings(study: StudyFolder, *, source: str | None = None, root: Path
         RefusedError: no study, or the recordings are not there, or are others.
     """
     description, config = _require_description(study), study_config(study)
-    manifest = load_manifest(source or config.data, root=root, group_by=config.group_by)
+    manifest = asked_manifest(config, source=source, root=root)
     rate_hz = description["dataset"]["sample_rate_hz"]
     _require_own_recordings(study, description, manifest, digest_of(manifest, sample_rate_hz=rate_hz))
     return manifest
