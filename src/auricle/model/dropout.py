@@ -11,13 +11,11 @@ LEVELS = 256  # of a byte
 
 @DROPOUTS.of("dropout")
 class Dropout(nn.Module):
-    """Set values to zero with a probability and scale up the others, arXiv:1207.0580, while training.
+    """Set values to zero with a probability below 1 and scale up the others, arXiv:1207.0580, while training.
 
     On a CPU, PyTorch's own draws one random number a value, which takes a third of a step of a network of four
-    convolutions along a waveform; a byte is enough, and takes a quarter of the time.
-
-    Args:
-        probability: of zero, 0 <= probability < 1; rounded to a multiple of 1/256.
+    convolutions along a waveform; a byte is enough, and takes a quarter of the time:
+    the probability is rounded to a multiple of 1/256.
     """
 
     def __init__(self, probability: float) -> None:

@@ -22,32 +22,20 @@ NONE = -1  # none of the classes
 
 @dataclass(frozen=True)
 class Fit:
-    """What validation clips say about the probabilities of a training.
+    """What validation clips say about the probabilities of a training."""
 
-    Attributes:
-        temperature: logits are divided by it; 1 where nothing was fitted.
-        thresholds: a class that wins with less is none of these, K of them in 0..0.5.
-        num_clips: validation clips; 0 where there are none.
-    """
-
-    temperature: float
-    thresholds: tuple[float, ...]
-    num_clips: int
+    temperature: float  # logits are divided by it; 1 where nothing was fitted
+    thresholds: tuple[float, ...]  # a class that wins with less is none of these, K of them in 0..0.5
+    num_clips: int  # validation clips; 0 where there are none
 
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Confidence (the highest probability) against accuracy, in 15 equal bins of confidence; shape (15,) each.
+    """Confidence (the highest probability) against accuracy, in 15 equal bins of confidence; shape (15,) each."""
 
-    Attributes:
-        confidence: mean in the bin; NaN in an empty one.
-        accuracy: share of right answers in the bin; NaN in an empty one.
-        num: rows in the bin.
-    """
-
-    confidence: np.ndarray
-    accuracy: np.ndarray
-    num: np.ndarray
+    confidence: np.ndarray  # mean in the bin; NaN in an empty one
+    accuracy: np.ndarray  # share of right answers in the bin; NaN in an empty one
+    num: np.ndarray  # rows in the bin
 
     @property
     def error(self) -> float:
