@@ -70,11 +70,6 @@ class Answers:
         with np.errstate(invalid="ignore"):
             return np.asarray(np.nansum(self.right, axis=1) / (self.given != NOT_TESTED).sum(axis=1))
 
-    @property
-    def num_groups(self) -> int:
-        """Return how many groups the clips are of."""
-        return int(self.groups.max()) + 1
-
     def of_model(self, model: str) -> np.ndarray:
         """Return whether each training of a model is right, (T, N); NaN where it did not test the clip."""
         return np.asarray(self.right[self.models.index(model)])

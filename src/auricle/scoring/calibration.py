@@ -150,11 +150,8 @@ def alarms(windows: Predictions, thresholds: tuple[float, ...]) -> tuple[tuple[s
     """Count how often each class is named in each clip: windows in a row that name one class are one alarm.
 
     Windows have tempered probabilities, and stand in any order. A class that wins one with less than its threshold is
-    not named (`named`).
-
-    Returns:
-        The N clips, and the alarms in each by class, int64, shape (N, K); those of other classes than the clip's
-        are false.
+    not named (`named`). Returns the N clips, and the alarms in each by class, int64, (N, K); those of other classes
+    than the clip's are false.
     """
     clips, clip_of_row = tuple(dict.fromkeys(windows.clips)), numbered(windows.clips)
     order = np.lexsort((windows.starts_s, clip_of_row))

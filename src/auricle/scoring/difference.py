@@ -38,7 +38,6 @@ class Difference:
     low: float  # to high: 95 % interval of the mean
     high: float
     num_clips: int  # that were scored
-    num_groups: int  # that they are of
     wins: int  # clips with a difference above zero
     losses: int  # clips with one below
     trainings: int  # how many
@@ -100,7 +99,6 @@ def difference(
         low=mean - math.hypot(mean - low, reach),
         high=mean + math.hypot(high - mean, reach),
         num_clips=int(clips.sum()),
-        num_groups=len(np.unique(groups[clips])),
         wins=int((means > NOTHING).sum()),
         losses=int((means < -NOTHING).sum()),
         trainings=num_trainings,
