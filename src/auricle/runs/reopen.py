@@ -57,7 +57,7 @@ def reopen_cells(
     Raises:
         RefusedError: as `reopen`.
     """
-    description, config = _require_description(study), study_config(study)
+    description, config = _description_and_config(study)
     found: dict[int, Recordings] = {}
     for cell in cells:
         preset = _preset_of(cell)
@@ -87,7 +87,7 @@ def find_recordings(study: StudyFolder, *, source: str | None = None, root: Path
         UsageError: there is no such source.
         RefusedError: no study, or the recordings are not there, or are others.
     """
-    description, config = _require_description(study), study_config(study)
+    description, config = _description_and_config(study)
     manifest = asked_manifest(config, source=source, root=root)
     rate_hz = description["dataset"]["sample_rate_hz"]
     _require_own_recordings(study, description, manifest, digest_of(manifest, sample_rate_hz=rate_hz))
@@ -100,14 +100,14 @@ def study_config(study: StudyFolder) -> StudyConfig:
     Raises:
         RefusedError: no study.
     """
-    return StudyConfig.model_validate(_require_description(study)["study"])
+    return _description_and_config(study)[1]
 
 
-def _require_description(study: StudyFolder) -> Description:
+def _description_and_config(study: StudyFolder) -> tuple[Description, StudyConfig]:
     description = read_description(study)
     if description is None:
         raise RefusedError(f"{study.folder}: its study.yaml is missing, so that its recordings are not known")
-    return description
+    return description, StudyConfig.model_validate(description["study"])
 
 
 def _require_own_recordings(study: StudyFolder, description: Description, manifest: Manifest, digest: str) -> None:
