@@ -50,14 +50,15 @@ def export_cell(
     *,
     model: str | None = None,
     int8: bool = False,
-    data: Path | None = None,
+    source: str | None = None,
+    root: Path | None = None,
     on_progress: Say | None = None,
 ) -> Bundle:
     """Make a bundle of a finished cell.
 
     `folder` is of a cell, or of a study, whose first finished cell of `model` is taken (its plainest protocol). A
     folder `to` that holds a bundle is replaced whole, any other that holds something is left alone. `int8` quantises to
-    eight bits; that needs the study's recordings (in `data`), to see what it costs.
+    eight bits; that needs the study's recordings (`source` and `root` are as for `reopen_cells`), to see what it costs.
 
     Raises:
         UsageError: the study has several models and none is named, or not the one named.
@@ -81,7 +82,7 @@ def export_cell(
         check_parity(network, preset, load_bundle(beside))
         if int8:
             say("quantising")
-            graph, cost = quantise(graph, beside, _study_of(cell), cell, data)
+            graph, cost = quantise(graph, beside, _study_of(cell), cell, source=source, root=root)
             description = description.model_copy(update={"int8": cost})
             (beside / names.WEIGHTS).unlink()
             _write_files(beside, description, graph, preset, None)

@@ -1,11 +1,12 @@
 """The verb `export`: a trained model to a bundle."""
 
+import json as json_format
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from auricle.cli.options import Quiet, Verbose, say, verbosity
+from auricle.cli.options import Data, Json, Quiet, Verbose, data_of, say, verbosity
 
 
 def export(
@@ -14,9 +15,8 @@ def export(
     to: Annotated[Path, typer.Option(metavar="DIR", help="Where the bundle goes.")],
     model: Annotated[str | None, typer.Option(metavar="NAME", help="Which model of a study.")] = None,
     int8: Annotated[bool, typer.Option("--int8", help="Quantise to eight bits, and measure what that costs.")] = False,
-    data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the study's recordings lie, for --int8.")
-    ] = None,
+    data: Data = None,
+    json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
@@ -24,7 +24,13 @@ def export(
     level = verbosity(context, quiet, verbose)
     from auricle.bundle.export import export_cell
 
-    bundle = export_cell(cell, to, model=model, int8=int8, data=data, on_progress=say if level >= 0 else None)
+    source, root = data_of(cell, data)
+    tell = say if level >= 0 else None
+    bundle = export_cell(cell, to, model=model, int8=int8, source=source, root=root, on_progress=tell)
+    if json:
+        document = {"bundle": str(to), "num_bytes": bundle.num_bytes, **bundle.description.model_dump(mode="json")}
+        print(json_format.dumps(document, indent=1, ensure_ascii=False))
+        return
     print(f"{to}  {bundle.num_bytes / 1e6:.2f} MB, checked: PyTorch and ONNX Runtime agree")
     if (cost := bundle.description.int8) is not None:
         assert cost.accuracy_float is not None
