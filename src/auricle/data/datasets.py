@@ -1,5 +1,6 @@
 """A source to a manifest: a named dataset, a folder or a CSV file."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ _NO_GROUPS = (
     "No groups are given, so each file is its own group: clips cut from one recording may stand on both sides "
     "of a split."
 )
+NUM_CLIPS = {"esc50": 2_000, "urbansound8k": 8_732, "esc10": 400}
 LAYOUTS = {"esc10": ESC50, "esc50": ESC50, "urbansound8k": URBANSOUND8K}
 _FOLDERS = {
     "esc10": ("esc10", "ESC-10", "esc50", "ESC-50", "ESC-50-master"),
@@ -158,6 +160,21 @@ def find_dataset(name: str, root: Path | None = None) -> Path | None:
     places = [place for start in roots for place in (start, *(start / folder for folder in _FOLDERS[name]))]
     # os.path, unlike pathlib, says no where a folder on the way may not be entered
     return next((place for place in places if os.path.isfile(place / LAYOUTS[name].table)), None)  # noqa: PTH113
+
+
+def dataset_in(folder: Path, *, first: str = "") -> str | None:
+    """Name the dataset whose files lie in a folder, or in a folder of its name below; None where it is another.
+
+    It is a named dataset if its table lists as many clips as that has (`NUM_CLIPS`). ESC-50 is ESC-10 too, where
+    `first` asks for that.
+    """
+    for name in sorted(NUM_CLIPS, key=lambda name: name != first):
+        if place := find_dataset(name, folder):
+            options = {"only_esc10": True} if name == "esc10" else {}
+            with contextlib.suppress(RefusedError):  # who loads it says what is wrong with it
+                if len(LAYOUTS[name].read(place, **options)) == NUM_CLIPS[name]:
+                    return name
+    return None
 
 
 def _named_dataset(name: str, root: Path | None, clip_s: float | None, column: str | None) -> tuple[Manifest, bool]:

@@ -30,10 +30,18 @@ class Reopened:
     split: Split
 
 
-def reopen(folder: Path, *, root: Path | None = None) -> Reopened:
+def study_of(folder: Path) -> StudyFolder:
+    """Return the study that a folder is, or that it is a cell of."""
+    resolved = folder.resolve()
+    is_study = StudyFolder(folder).description.exists() or len(resolved.parents) <= 2
+    return StudyFolder(folder if is_study else resolved.parents[2])
+
+
+def reopen(folder: Path, *, source: str | None = None, root: Path | None = None) -> Reopened:
     """Read a cell's preset and find its recordings; it need not be finished.
 
-    `root`: where the study's named dataset lies, as `load_manifest` says.
+    `source`: where a person's own recordings lie now; None: where they lay. `root`: where the study's named dataset
+    lies, as `load_manifest` says.
 
     Raises:
         RefusedError: the folder is no cell of a study, or the recordings are not those of the study.
@@ -43,8 +51,7 @@ def reopen(folder: Path, *, root: Path | None = None) -> Reopened:
         cell = Cell(CellName.parse(f"{resolved.parent.name}/{resolved.name}"), folder)
     except ValueError as error:
         raise RefusedError(f"{folder}: {NOT_A_CELL}") from error
-    study = StudyFolder(resolved.parents[2] if len(resolved.parents) > 2 else resolved)
-    return next(reopen_cells(study, [cell], root=root))
+    return next(reopen_cells(study_of(folder), [cell], source=source, root=root))
 
 
 def reopen_cells(
@@ -52,7 +59,7 @@ def reopen_cells(
 ) -> Iterator[Reopened]:
     """Reopen several cells of a study one after the other; recordings are read once for each sample rate.
 
-    `source`: where a person's own recordings lie now; None: where they lay. The rest is as for `reopen`.
+    The rest is as for `reopen`.
 
     Raises:
         RefusedError: as `reopen`.
@@ -113,11 +120,6 @@ def _description_and_config(study: StudyFolder) -> tuple[Description, StudyConfi
 def _require_own_recordings(study: StudyFolder, description: Description, manifest: Manifest, digest: str) -> None:
     if digest not in {description["dataset"]["digest"], *description["dataset"]["digests"].values()}:
         raise RefusedError(f"{manifest.source}: other recordings than those of {study.folder}; name theirs with --data")
-
-
-def study_of(cell: Cell) -> StudyFolder:
-    """Return the study that a cell is of."""
-    return StudyFolder(cell.folder.resolve().parents[2])
 
 
 def find_cell(folder: Path, model: str | None = None) -> Cell:
