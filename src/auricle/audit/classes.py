@@ -2,7 +2,7 @@
 
 import itertools
 import unicodedata
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -10,10 +10,10 @@ from pathlib import Path
 from auricle.audit.finding_types import Finding
 from auricle.data.audio import SUFFIXES
 from auricle.data.folds import NUM_FOLDS
+from auricle.data.manifest import imbalance
 from auricle.errors import count
 
 FEW_CLIPS = 10
-MAX_IMBALANCE = 3.0
 TYPO_MIN_LETTERS, TYPO_MAX_SHARE = 5, 1 / 3
 MAX_LOOKED_AT = 10_000  # entries of a hidden folder
 _MAX_CLASSES = 2_000  # of which the names are compared two by two
@@ -78,9 +78,8 @@ def size_findings(counts: Mapping[str, int], num_folds: int) -> Iterator[Finding
             yield Finding("tiny-class", f"{category!r} has {count(num, 'clip')} that can be used, for {needed} folds")
         elif num < FEW_CLIPS:
             yield Finding("few-clips", f"{category!r} has {count(num, 'clip')}; a score of so few says little")
-    (largest, most), *_, (smallest, fewest) = Counter(counts).most_common()
-    if most > MAX_IMBALANCE * fewest:
-        yield Finding("imbalance", f"{largest!r} has {count(most, 'clip')}, {smallest!r} {fewest}")
+    if unequal := imbalance(counts):
+        yield Finding("imbalance", unequal)
 
 
 def folder_findings(root: Path, categories: Sequence[str]) -> Iterator[Finding]:

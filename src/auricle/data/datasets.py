@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from auricle.data.class_folders import class_folder_clips
 from auricle.data.folds import NUM_FOLDS, with_made_folds
 from auricle.data.grouping import EXAMPLE, FOLD, NamePattern, grouped_by_name, pattern_in_names
 from auricle.data.manifest import Clip as Clip
-from auricle.data.manifest import Manifest, require_enough
+from auricle.data.manifest import Manifest, imbalance, require_enough
 from auricle.data.processes import in_processes
 from auricle.data.store import cache_folder
 from auricle.data.tables import ESC50, URBANSOUND8K, Layout, own_clips
@@ -28,6 +29,7 @@ SOURCES = {
     "toy": "200 synthetic sounds, 10 classes, 2 s, made on the spot",
 }
 MAX_MEASURED_S = 10.0  # clips of unlike lengths are cut to this, unless the person says otherwise
+BALANCED_MEASURE = "Accuracy means balanced accuracy here: the mean over classes of the share that is right."
 NOT_LONGER = 0.95  # of the recordings
 
 _NO_GROUPS = (
@@ -79,6 +81,8 @@ def load_manifest(
             notes.append(str(hint))
     elif group_by is not None:
         notes.append(f"Groups are taken from {manifest.grouping}: {len(set(manifest.groups))} of them.")
+    if unequal := imbalance(Counter(clip.category for clip in manifest.clips)):
+        notes.append(f"Classes are of unequal size: {unequal}. {BALANCED_MEASURE}")
     manifest = replace(manifest, notes=tuple(notes))
     if not has_folds:
         return with_made_folds(manifest, num_folds, seed)

@@ -1,12 +1,15 @@
 """The table of clips: everything that a dataset is."""
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from auricle.errors import RefusedError, count
+
+MAX_IMBALANCE = 3.0  # clips of the largest class to one of the smallest, beyond which accuracy says little
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,18 @@ class Manifest:
     def groups(self) -> tuple[str, ...]:
         """The group of each clip, N names."""
         return tuple(clip.group for clip in self.clips)
+
+
+def imbalance(counts: Mapping[str, int]) -> str:
+    """Say which classes are how unequal in size; nothing where the largest is at most three times the smallest.
+
+    >>> imbalance({"hungry": 382, "burping": 8})
+    "'hungry' has 382 clips, 'burping' 8"
+    """
+    (largest, most), *_, (smallest, fewest) = Counter(counts).most_common()
+    if most <= MAX_IMBALANCE * fewest:
+        return ""
+    return f"{largest!r} has {count(most, 'clip')}, {smallest!r} {fewest}"
 
 
 def require_enough(manifest: Manifest, num_folds: int | None = None) -> None:

@@ -105,9 +105,9 @@ def compare(study: Study, protocol: str) -> Comparison:
     models = [row.model for row in sorted(rows, key=lambda row: -row.accuracy)]
     answers = study.answers[protocol]
     pairs = compare_models(answers, models)
-    ahead = answers.of_model(models[0]) - answers.of_model(models[min(1, len(models) - 1)])
+    ahead = answers.credit(models[0]) - answers.credit(models[min(1, len(models) - 1)])
     beside = [
-        (answers.of_model(row.model) - answers.of_model(baseline_key(best.model)), row.model, best.model)
+        (answers.credit(row.model) - answers.credit(baseline_key(best.model)), row.model, best.model)
         for best in baselines[:1]
         for row in rows
     ]
@@ -157,7 +157,7 @@ def compare_models(answers: Answers, models: Sequence[str]) -> list[Difference]:
     """Compare every two models on the clips and trainings that both have; tests adjusted for the number of pairs."""
     known = [model for model in models if model in answers.models]
     return compare_all(
-        [(answers.of_model(a) - answers.of_model(b), a, b) for a, b in combinations(known, 2)], answers.groups
+        [(answers.credit(a) - answers.credit(b), a, b) for a, b in combinations(known, 2)], answers.groups
     )
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from auricle.data.manifest import imbalance
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -31,6 +33,16 @@ class Dataset:
     def name(self) -> str:
         """Return what to call it: its name, or the last part of its path."""
         return Path(self.source).name or self.source
+
+    @property
+    def imbalance(self) -> str:
+        """Return which classes are how unequal in size; nothing where they are not (`data.manifest.imbalance`)."""
+        return imbalance({category: sum(by_fold.values()) for category, by_fold in self.counts.items()})
+
+    @property
+    def measure(self) -> str:
+        """Return what accuracy is here: "accuracy", or "balanced accuracy" where classes are of unequal size."""
+        return "balanced accuracy" if self.imbalance else "accuracy"
 
     @property
     def num_clips(self) -> int:

@@ -129,7 +129,9 @@ def read_human_labels(study: Study, answers: Answers) -> HumanLabels | None:
         counts[row_of[clip], index_of.get(category, -1)] += count
     kept = [columns[clip] for clip in clips]
     groups, given = numbered(answers.groups[kept].tolist()), answers.given[:, :, kept]
-    tested = replace(answers, clips=tuple(clips), labels=answers.labels[kept], groups=groups, given=given)
+    tested = replace(
+        answers, clips=tuple(clips), labels=answers.labels[kept], groups=groups, given=given, balanced=False
+    )
     return HumanLabels(tested, counts)
 
 

@@ -122,8 +122,8 @@ def published_best(study: Study, protocol: str) -> float | None:
 
 def chance(study: Study, protocol: str) -> float:
     """Return the accuracy of always giving the class that is commonest among a protocol's test clips."""
-    counts = np.bincount(study.answers[protocol].labels)
-    return float(counts.max() / counts.sum())
+    answers = study.answers[protocol]
+    return float(np.bincount(answers.labels, weights=answers.weights).max() / answers.weights.sum())
 
 
 def claims() -> list[Claim]:

@@ -2,7 +2,7 @@
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class ComparativeRow:
     cells_planned: int
     test_clips: int
     test_groups: int
+    measure: str  # what accuracy is: "accuracy", or "balanced accuracy" where the classes are of unequal size
     accuracy: float  # share of test clips right; a clip that several trainings test counts once, by their mean
     accuracy_sd: float | None
     accuracy_min: float
@@ -102,8 +103,9 @@ def comparative_row(
     tested, (low, high) = answers.tested_by(key), answers.interval(key)
     weights = cell_weights(cells)
     scores = {name: [cell.test["clip"][name] for cell in cells] for name in SCORES} | {
+        "accuracy": [accuracy_of(cell.test, study) for cell in cells],
         "window_accuracy": [cell.test["window"]["accuracy"] for cell in cells],
-        "validation_accuracy": [cell.validation["clip"]["accuracy"] if cell.validation else None for cell in cells],
+        "validation_accuracy": [cell.validation and accuracy_of(cell.validation, study) for cell in cells],
         "train_loss": [cell.history[-1]["train_loss"] if cell.history else None for cell in cells],
     }
     found: dict[str, Any] = {name: weighted_mean(values, weights) for name, values in scores.items()}
@@ -119,6 +121,7 @@ def comparative_row(
         model=model,
         protocol=protocol,
         leaky=study.is_leaky(protocol),
+        measure=study.dataset.measure,
         cells=len(cells),
         cells_planned=len(cells) + missing,
         test_clips=int(tested.sum()),
@@ -127,9 +130,9 @@ def comparative_row(
         accuracy_max=max(scores["accuracy"]),
         accuracy_low=low,
         accuracy_high=high,
-        seed_sd=deviation(_mean_by(cells, weights, "seed")),
-        fold_sd=deviation(_mean_by(cells, weights, "fold")),
-        ensemble_accuracy=_ensemble_accuracy(cells),
+        seed_sd=deviation(_mean_by(cells, scores["accuracy"], weights, "seed")),
+        fold_sd=deviation(_mean_by(cells, scores["accuracy"], weights, "fold")),
+        ensemble_accuracy=_ensemble_accuracy(cells, answers.balanced),
         minutes=statistics.fmean(cell.costs["seconds"] for cell in cells) / 60,
         cpu_seconds=statistics.median(cpu_s) if cpu_s else None,
         collapsed=0 if baseline else len(collapses(cells)),
@@ -138,6 +141,11 @@ def comparative_row(
         seeds=tuple(sorted({cell.name.seed for cell in cells})),
         baseline=baseline,
     )
+
+
+def accuracy_of(scores: Mapping[str, Any], study: Study) -> float:
+    """Return the accuracy of the clips of a set; balanced accuracy where the classes are of unequal size."""
+    return float(scores["clip"]["macro_recall" if study.dataset.imbalance else "accuracy"])
 
 
 def cell_weights(cells: Sequence[CellEvidence]) -> list[float]:
@@ -162,22 +170,27 @@ def deviation(values: Sequence[float | None]) -> float | None:
     return statistics.stdev(known) if len(known) > 1 else None
 
 
-def _mean_by(cells: Sequence[CellEvidence], weights: Sequence[float], what: str) -> list[float | None]:
+def _mean_by(
+    cells: Sequence[CellEvidence], accuracies: Sequence[float], weights: Sequence[float], what: str
+) -> list[float | None]:
     """Return the mean accuracy of the cells of each seed or fold."""
     found = defaultdict(list)
-    for cell, weight in zip(cells, weights, strict=True):
-        found[getattr(cell.name, what)].append((cell.test["clip"]["accuracy"], weight))
+    for cell, accuracy, weight in zip(cells, accuracies, weights, strict=True):
+        found[getattr(cell.name, what)].append((accuracy, weight))
     return [weighted_mean(*zip(*pairs, strict=True)) for pairs in found.values()]
 
 
-def _ensemble_accuracy(cells: Sequence[CellEvidence]) -> float:
+def _ensemble_accuracy(cells: Sequence[CellEvidence], balanced: bool) -> float:
     """Return the share of clips that the seeds of a fold get right together, over folds; a clip counts once."""
     totals: defaultdict[tuple[int, str, int], Any] = defaultdict(float)  # by fold, clip and its true class
     for cell in cells:
         clips = cell.clips
         for clip, label, probabilities in zip(clips.clips, clips.labels.tolist(), clips.probabilities, strict=True):
             totals[cell.name.fold, clip, label] += probabilities
-    right = defaultdict(list)
+    right: defaultdict[tuple[int, str], list[float]] = defaultdict(list)
     for (_, clip, label), total in totals.items():
-        right[clip].append(float(total.argmax() == label))
-    return statistics.fmean(map(statistics.fmean, right.values()))
+        right[label if balanced else 0, clip].append(float(total.argmax() == label))
+    shares: defaultdict[int, list[float]] = defaultdict(list)  # by class, or of all as one
+    for (label, _), of_clip in right.items():
+        shares[label].append(statistics.fmean(of_clip))
+    return statistics.fmean(map(statistics.fmean, shares.values()))

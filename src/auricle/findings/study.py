@@ -20,7 +20,7 @@ from auricle.files import read_marked
 from auricle.findings.dataset import Dataset, Samples, read_dataset, read_samples
 from auricle.runs import Cell, CellName, StudyFolder, commands_of, read_history, read_metrics
 from auricle.runs.plan import cells_by_model
-from auricle.scoring.answers import Answers
+from auricle.scoring.answers import Answers, Training
 from auricle.scoring.metrics import score_predictions
 from auricle.scoring.predictions import ClipPredictions, Predictions, read_predictions
 
@@ -108,7 +108,7 @@ class Study:
                     tables |= {
                         (baseline_key(name), training): cell.clips for cell in of_name if cell.name.fold == training[0]
                     }
-            found[protocol] = Answers.of(tables, self.dataset.groups, self.dataset.categories)
+            found[protocol] = self._answers(tables)
         return found
 
     def validation_answers(self, protocol: str) -> Answers | None:
@@ -118,7 +118,11 @@ class Study:
             for cell in self.cells
             if cell.name.protocol == protocol and cell.validation is not None
         }
-        return Answers.of(tables, self.dataset.groups, self.dataset.categories) if tables else None
+        return self._answers(tables) if tables else None
+
+    def _answers(self, tables: Mapping[tuple[str, Training], ClipPredictions]) -> Answers:
+        data = self.dataset
+        return Answers.of(tables, data.groups, data.categories, balanced=bool(data.imbalance))
 
     def is_leaky(self, protocol: str) -> bool:
         """Return whether clips of one group stand on both sides of training and test."""

@@ -20,7 +20,8 @@ class Answers:
     """The answers of M models, each trained up to T times, to N clips.
 
     Under k-fold each training answers to all clips, under official to those of its own fold. A clip counts once: by the
-    mean over the trainings that tested it. So an accuracy is a share of clips, however unequal the folds are.
+    mean over the trainings that tested it. So an accuracy is a share of clips, however unequal the folds are; or, where
+    it is to be balanced, the mean over classes of such shares: a clip counts the more, the rarer its class is.
     """
 
     models: tuple[str, ...]  # M names
@@ -30,6 +31,7 @@ class Answers:
     groups: np.ndarray  # index of the group of each clip, int64, (N,)
     given: np.ndarray  # index of the answered category, int64, (M, T, N); -1 where a training did not test the clip
     categories: tuple[str, ...]  # K names
+    balanced: bool = False  # whether accuracy is balanced accuracy
 
     @classmethod
     def of(
@@ -37,6 +39,8 @@ class Answers:
         tables: Mapping[tuple[str, Training], ClipPredictions],
         groups: Mapping[str, str],
         categories: tuple[str, ...],
+        *,
+        balanced: bool = False,
     ) -> Answers:
         """Gather the tables of trainings; a clip without a group is its own."""
         models = tuple(dict.fromkeys(model for model, _ in tables))
@@ -57,6 +61,7 @@ class Answers:
             numbered([groups.get(clip, clip) for clip in label_of]),
             given,
             categories,
+            balanced,
         )
 
     @cached_property
@@ -70,6 +75,16 @@ class Answers:
         with np.errstate(invalid="ignore"):
             return np.asarray(np.nansum(self.right, axis=1) / (self.given != NOT_TESTED).sum(axis=1))
 
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """What each clip counts in an accuracy, 1 on average, (N,)."""
+        _, index, num = np.unique(self.labels, return_inverse=True, return_counts=True)
+        return len(self.labels) / (len(num) * num[index]) if self.balanced else np.ones(len(self.labels))
+
+    def credit(self, model: str) -> np.ndarray:
+        """Return what each training of a model adds to its accuracy for each clip, (T, N): `of_model`, weighted."""
+        return self.of_model(model) * self.weights
+
     def of_model(self, model: str) -> np.ndarray:
         """Return whether each training of a model is right, (T, N); NaN where it did not test the clip."""
         return np.asarray(self.right[self.models.index(model)])
@@ -80,12 +95,14 @@ class Answers:
 
     def accuracy(self, model: str) -> float:
         """Return the share of the tested clips that a model gets right, each clip by the mean over its trainings."""
-        return float(np.nanmean(self.shares[self.models.index(model)]))
+        tested = self.tested_by(model)
+        return float(np.average(self.shares[self.models.index(model)][tested], weights=self.weights[tested]))
 
     def interval(self, model: str) -> tuple[float, float]:
         """Return the 95 % interval of a model's accuracy for other clips (`statistics.share_interval`)."""
         tested = self.tested_by(model)
-        return share_interval(self.shares[self.models.index(model)][tested], self.groups[tested])
+        weights = self.weights[tested] if self.balanced else None
+        return share_interval(self.shares[self.models.index(model)][tested], self.groups[tested], weights)
 
     def laid_out(self, trainings: Iterable[tuple[Sequence[str], np.ndarray]]) -> np.ndarray:
         """Lay values of the clips of each training out for `difference`: (T, N); NaN where a training has none."""

@@ -33,14 +33,16 @@ def wilson_interval(share: float, num: int) -> tuple[float, float]:
     return float(np.clip(low, 0.0, share)), float(np.clip(high, share, 1.0))
 
 
-def group_interval(values: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
+def group_interval(values: np.ndarray, groups: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, float]:
     """Return the 95 % bootstrap interval of a mean of values, one a clip, drawing whole groups: (N,), (N,) of indices.
+
+    `weights` of the clips in the mean, (N,); None: all count alike.
 
     Bias-corrected and accelerated (B. Efron, J. Am. Stat. Assoc. 82 (1987) 171): the percentile interval of few skewed
     groups is too narrow. Where no draw changes the mean, the interval is that mean.
     """
-    sums = np.bincount(groups, weights=values)
-    counts = np.bincount(groups).astype(float)
+    weights = np.ones(len(values)) if weights is None else weights
+    sums, counts = np.bincount(groups, weights=values * weights), np.bincount(groups, weights=weights)
     sums, counts = sums[counts > 0], counts[counts > 0]
     mean = float(sums.sum() / counts.sum())
     if np.ptp(sums / counts) < 1e-12:
@@ -64,16 +66,17 @@ def group_interval(values: np.ndarray, groups: np.ndarray) -> tuple[float, float
     return min(float(low), mean), max(float(high), mean)
 
 
-def share_interval(shares: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
+def share_interval(shares: np.ndarray, groups: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, float]:
     """Return the 95 % interval of an accuracy: of groups where clips share them, else Wilson's for single clips.
 
     Where every clip is right, or none, no draw of groups differs; then it is Wilson's, for as many trials as groups.
-    Shares are those of the trainings that get each clip right, (N,), 0..1.
+    Shares are those of the trainings that get each clip right, (N,), 0..1; with weights, clips that are groups of their
+    own are drawn too.
     """
     mean, num_groups = float(shares.mean()), len(np.unique(groups))
-    if num_groups == len(shares) or mean in (0.0, 1.0):
+    if mean in (0.0, 1.0) or (weights is None and num_groups == len(shares)):
         return wilson_interval(mean, num_groups)
-    return group_interval(shares, groups)
+    return group_interval(shares, groups, weights)
 
 
 def interval_over(values: Sequence[float]) -> tuple[float, float] | None:
@@ -114,8 +117,10 @@ def mean_test(values: np.ndarray, groups: np.ndarray, trainings: np.ndarray) -> 
 
         mean^2 = t(p; groups - 1)^2 V_g + t(p; trainings - 1)^2 V_t
 
-    With one training this is Student's t-test over groups, and speaks of that training alone. Values are one for each
-    clip and training, (M,); for two models, the difference of their scores. Groups and trainings are indices, (M,).
+    With one training this is Student's t-test over groups, and speaks of that training alone. It is never below what the
+    sign test says where all G groups agree, 2 / 2^G: the variance of a few groups may be near zero by chance. Values are
+    one for each clip and training, (M,); for two models, the difference of their scores. Groups and trainings are
+    indices, (M,).
     """
     mean = float(values.mean())
     (groups_variance, groups_df), (trainings_variance, trainings_df) = (
@@ -132,8 +137,8 @@ def mean_test(values: np.ndarray, groups: np.ndarray, trainings: np.ndarray) -> 
             reach += stdtrit(trainings_df, half) ** 2 * trainings_variance
         return float(mean**2 - reach)
 
-    lowest = float(np.log(SMALLEST_P))
-    return SMALLEST_P if surplus(lowest) >= 0 else float(np.exp(brentq(surplus, lowest, 0.0, xtol=1e-6)))
+    lowest = float(np.log(max(SMALLEST_P, 0.5**groups_df)))
+    return float(np.exp(lowest if surplus(lowest) >= 0 else brentq(surplus, lowest, 0.0, xtol=1e-6)))
 
 
 def training_reach(values: np.ndarray, trainings: np.ndarray) -> float:

@@ -1,0 +1,54 @@
+"""Where classes are of unequal size, an answer that is always the commonest class is worth one class of K."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score
+
+from auricle.scoring.answers import Answers
+from auricle.scoring.difference import compare_all
+from auricle.scoring.predictions import ClipPredictions
+
+CATEGORIES = ("burping", "cold", "hungry")
+
+
+def table(labels: np.ndarray, answers: np.ndarray) -> ClipPredictions:
+    clips = tuple(f"{number}.wav" for number in range(len(labels)))
+    return ClipPredictions(clips, labels, np.eye(3)[answers], CATEGORIES)
+
+
+def made(balanced: bool) -> tuple[Answers, np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], [4, 12, 200])
+    answers = np.where(generator.random(len(labels)) < 0.6, labels, generator.integers(0, 3, len(labels)))
+    tables = {("always", (1, 0)): table(labels, np.full(len(labels), 2)), ("some", (1, 0)): table(labels, answers)}
+    return Answers.of(tables, {}, CATEGORIES, balanced=balanced), labels, answers
+
+
+def test_it_is_that_of_scikit_learn():
+    answers, labels, given = made(balanced=True)
+    assert answers.accuracy("some") == pytest.approx(balanced_accuracy_score(labels, given))
+    assert answers.accuracy("always") == pytest.approx(1 / 3)
+    assert made(balanced=False)[0].accuracy("always") == pytest.approx(200 / 216)
+
+
+def test_always_answering_the_commonest_class_wins_by_accuracy_and_loses_by_balanced_accuracy():
+    for balanced, better in ((False, "always"), (True, "some")):
+        answers, _, _ = made(balanced)
+        credit = answers.credit("always") - answers.credit("some")
+        (found,) = compare_all([(credit, "always", "some")], answers.groups)
+        assert found.mean == pytest.approx(answers.accuracy("always") - answers.accuracy("some"))
+        assert ("always" if found.mean > 0 else "some") == better
+
+
+def test_its_interval_holds_it_stays_a_share_and_is_wide_for_few_clips_of_a_class():
+    (low, high), (narrow_low, narrow_high) = (made(balanced)[0].interval("some") for balanced in (True, False))
+    assert 0 <= low < made(balanced=True)[0].accuracy("some") < high <= 1
+    assert high - low > 1.5 * (narrow_high - narrow_low)
+
+
+def test_equal_classes_are_scored_alike():
+    labels = np.repeat([0, 1, 2], 20)
+    given = np.random.default_rng(1).integers(0, 3, 60)
+    one, other = (Answers.of({("m", (1, 0)): table(labels, given)}, {}, CATEGORIES, balanced=b) for b in (True, False))
+    assert one.accuracy("m") == pytest.approx(other.accuracy("m"))
+    assert np.allclose(one.credit("m"), other.credit("m"))
