@@ -135,6 +135,9 @@ def _fit(figure: Figure) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.transforms import Bbox
 
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        if not axis.get_label_text():
+            axis.set_label_coords(0, 0)  # else all tick labels are measured four times, to place nothing beside them
     renderer = FigureCanvasAgg(figure).get_renderer()
     axes = [part.get_window_extent() for part in figure.axes]
     inner, outer = Bbox.union(axes), Bbox.union([part.get_tightbbox(renderer) or part.bbox for part in figure.axes])

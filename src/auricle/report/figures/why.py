@@ -140,7 +140,8 @@ def attention(moments: np.ndarray, categories: Sequence[str], window_s: float, c
         axes.set_xticks([-0.5, S - 0.5], ["0", f"{window_s:g} s"], fontsize=6)
         for label, side in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
             label.set_horizontalalignment(side)
-        axes.set_yticks(range(K), names if K <= 60 and not index % 4 else [""] * K, fontsize=5.8 if K <= MANY else 3.2)
+        named = names if K <= 60 and not index % 4 else []
+        axes.set_yticks(range(len(named)), named, fontsize=5.8 if K <= MANY else 3.2)
     above = {"xycoords": "axes fraction", "textcoords": "offset points"}
     grid[0, 0].annotate(title, (0, 1), (0, 15), fontsize=8.5, weight="bold", **above)
     return figure
