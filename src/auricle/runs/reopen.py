@@ -52,10 +52,8 @@ def reopen_cells(
 ) -> Iterator[Reopened]:
     """Reopen several cells of a study one after the other; recordings are read once for each sample rate.
 
-    `source`: where a person's own recordings lie now; None: where they lay. The rest is as for `reopen`.
-
-    Raises:
-        RefusedError: as `reopen`.
+    `source`: where a person's own recordings lie now; None: where they lay. The rest, and what is refused, is as for
+    `reopen`.
     """
     description, config = _description_and_config(study)
     found: dict[int, Recordings] = {}

@@ -102,13 +102,10 @@ def mean_curve(curves: Sequence[Curve | None]) -> Curve | None:
 
 
 def roc(probabilities: np.ndarray, labels: np.ndarray, categories: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Compute one-vs-rest ROC curves from what `score` takes, ready for JSON.
+    """Compute one-vs-rest ROC curves from what `score` takes, and refuses, ready for JSON.
 
     Category to `{"fpr": [...], "tpr": [...], "auc": float}`, and their mean under `macro`. A class without a curve
     (absent from the labels, or alone in them) is left out.
-
-    Raises:
-        ValueError: as `score`.
     """
     probabilities, labels = _checked(probabilities, labels, categories)
     curves = one_vs_rest(probabilities, labels)

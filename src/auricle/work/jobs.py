@@ -63,8 +63,7 @@ def train_job(job: Job, fit: Fit, on_epoch: OnEpoch) -> str | None:
     cell = job.cell
     clear_cell(cell)
     try:
-        on: dict[str, Any] = {"device": job.device, "threads": job.threads}
-        fit(cell, job.preset, job.recordings, job.split, **on, on_epoch=on_epoch)
+        fit(cell, job.preset, job.recordings, job.split, device=job.device, threads=job.threads, on_epoch=on_epoch)
     except MachineError:
         raise
     except Exception as error:  # whatever it is, the other cells go on
