@@ -27,8 +27,7 @@ from auricle.runs.plan import num_epochs
 from auricle.search.storage import TrialStorage, open_storage, storage_errors, trials_in
 from auricle.search.trials import Begun, Trials
 from auricle.study.listener import Listener
-from auricle.work.jobs import Fit, Job, OnEpoch
-from auricle.work.loop import Source, Task
+from auricle.work.jobs import Fit, Job, OnEpoch, Source, Task
 
 
 @dataclass(frozen=True)

@@ -61,10 +61,7 @@ class FinalSync:
 
 
 def ask_server(timeout_s: float) -> str:
-    """Ask the server of W&B who we are; return what is wrong with its answer, or nothing.
-
-    The time holds for the whole answer: one that trickles is none.
-    """
+    """Ask the server of W&B who we are; return what is wrong with its answer, or nothing. One that trickles is none."""
     answers: SimpleQueue[str] = SimpleQueue()
     threading.Thread(target=lambda: answers.put(_ask(timeout_s)), daemon=True).start()
     try:
