@@ -28,8 +28,7 @@ from auricle.data.folds import make_splits
 from auricle.data.manifest import Manifest
 from auricle.runs import CellName, StudyFolder
 from auricle.training.fit import fit_cell
-from auricle.work.jobs import Job
-from auricle.work.loop import JobQueue, Pool, WorkListener, run_jobs
+from auricle.work.jobs import Job, JobQueue, Pool, WorkListener, run_jobs
 from auricle.work.ray.cluster import RayOptions, connected
 from auricle.work.workers import Workers
 from measure import in_turn, publish, ratio, recordings_here, seconds, table

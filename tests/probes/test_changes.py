@@ -12,8 +12,8 @@ from auricle.probes.changes import (
     band_edges_hz,
     blanked_bands,
     blanked_moments,
-    moment_edges,
     networks,
+    part_edges,
     sounds,
     without_band,
 )
@@ -76,7 +76,7 @@ def test_every_moment_is_blanked_once():
     frames = torch.rand(2, 3, 23) + 1
     parts = list(blanked_moments(frames, torch.zeros(())))
     assert (torch.stack([(part == 0).all(1)[0] for part in parts]).sum(0) == 1).all()
-    assert moment_edges(4) == [0, 1, 2, 3, 4]
+    assert part_edges(4) == [0, 1, 2, 3, 4]
 
 
 def test_a_network_without_an_encoder_has_no_parts_to_change():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from auricle.errors import MachineError
-from auricle.work.loop import JobQueue, run_jobs
+from auricle.work.jobs import JobQueue, run_jobs
 from auricle.work.workers import InProcess, Workers
 from made_jobs import make_jobs
 from waiting import is_gone, wait_until
@@ -129,7 +129,7 @@ ENDLESS = """
     sys.path.insert(0, {here!r})
     from pathlib import Path
     import fake_fits
-    from auricle.work.loop import JobQueue, WorkListener, run_jobs
+    from auricle.work.jobs import JobQueue, WorkListener, run_jobs
     from auricle.work.workers import Workers
     from made_jobs import make_jobs
     if __name__ == "__main__":

@@ -16,7 +16,7 @@ from auricle.config import revalidated
 from auricle.errors import MachineError
 from auricle.runs import StudyFolder, read_history
 from auricle.study.study import run_study
-from auricle.work.loop import JobQueue, WorkListener, run_jobs
+from auricle.work.jobs import JobQueue, WorkListener, run_jobs
 from auricle.work.options import RunOptions
 from auricle.work.ray.cluster import RayOptions, connected
 from made_jobs import make_jobs
@@ -157,7 +157,7 @@ STUDY = """
     from made_jobs import make_jobs
     from auricle import cli
     from auricle.work.ray.cluster import RayOptions, connected
-    from auricle.work.loop import JobQueue, WorkListener, run_jobs
+    from auricle.work.jobs import JobQueue, WorkListener, run_jobs
     from auricle.work.ray.pool import RayPool
 
     class Loud(WorkListener):

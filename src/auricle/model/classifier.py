@@ -7,7 +7,7 @@ from auricle.config import BaseConfig, HeadConfig, Preset
 from auricle.config.variants import Variants
 from auricle.errors import UsageError
 from auricle.model.cnn import Base, Block
-from auricle.model.frontend import Frontend, build_frontend
+from auricle.model.frontend import FRONTENDS, Frontend
 from auricle.model.transformer import Encoder
 
 SUMMARIES = Variants("encoder.tokens")  # None: Architecture 1, which has no encoder
@@ -109,7 +109,7 @@ def build_model(preset: Preset, num_classes: int) -> Classifier:
         UsageError: the sections do not fit together; the message says which.
     """
     try:
-        frontend = build_frontend(preset.audio, preset.frontend)
+        frontend = FRONTENDS[preset.frontend.kind](preset.audio, preset.frontend)
         base = build_base(preset.base, frontend.num_rows)
         with torch.no_grad():
             map = base.eval()(torch.zeros(1, frontend.num_rows, window_frames(preset, frontend)))

@@ -14,7 +14,7 @@ from auricle.config import AudioConfig, FrontendConfig
 from auricle.config.variants import Variants
 from auricle.model.frames import band_options, mel_filters
 
-FRONTENDS = Variants("frontend.kind")
+FRONTENDS = Variants("frontend.kind")  # (audio, frontend) -> Frontend; a ValueError: the fields do not fit together
 
 
 def cosine_transform(num_coefficients: int, num_bands: int) -> Tensor:
@@ -98,15 +98,6 @@ class Frontend(nn.Module):
         """Frames (B, bands, T) -> features (B, rows, T): mean 0 and spread 1 over the training clips."""
         features = (self._scale(frames) - self.mean) / self.std
         return features if self.transform is None else self.transform @ features
-
-
-def build_frontend(audio: AudioConfig, frontend: FrontendConfig) -> Frontend:
-    """Return the frontend that a configuration describes.
-
-    Raises:
-        ValueError: its fields do not fit together.
-    """
-    return FRONTENDS[frontend.kind](audio, frontend)
 
 
 @FRONTENDS.of("raw")

@@ -10,7 +10,7 @@ from torch import Tensor
 from auricle.errors import RefusedError
 from auricle.model.classifier import Classifier, window_frames, window_starts_s
 from auricle.model.transformer import Encoder, attention_weights
-from auricle.probes.changes import band_edges_hz, blanked_bands, blanked_moments, moment_edges, networks, sounds
+from auricle.probes.changes import band_edges_hz, blanked_bands, blanked_moments, networks, part_edges, sounds
 from auricle.probes.record import AttentionReading, Blanked, Probe, ProbeAnswers
 from auricle.runs.reopen import Reopened
 from auricle.scoring.predictions import read_predictions
@@ -98,7 +98,7 @@ def _probe(found: Reopened, names: tuple[str, ...], subject: Subject) -> Probe:
     changes |= {name: subject.answers(frames, changed) for name, changed in networks(subject.model, generator)}
     bands = tuple(map(subject.answers, blanked_bands(subject.waveforms, frontend, preset.frontend, rate_hz)))
     moments = tuple(map(subject.answers, blanked_moments(frames, frontend.neutral)))
-    edges = moment_edges(frames.shape[2])
+    edges = part_edges(frames.shape[2])
     num_classes = len(found.recordings.manifest.categories)
     return Probe(
         clips=names,

@@ -57,20 +57,16 @@ def networks(model: Classifier, generator: torch.Generator) -> Iterator[tuple[st
         order = torch.cat([torch.zeros(1, dtype=torch.int64), order]).to(encoder.positions.device)
         changed.summary.positions.data = encoder.positions.data[:, order]
         yield "positions-shuffled", changed
-    yield "even-attention", _with_even_attention(model)
-    num = len(encoder.blocks)
-    for index in range(num if 1 < num <= MOST_BLOCKS else 0):
-        yield f"block-{index + 1}-skipped", _without_blocks(model, range(index, index + 1))
-    yield "encoder-skipped", _without_blocks(model, range(num))
-
-
-def _with_even_attention(model: Classifier) -> Classifier:
     changed = copy.deepcopy(model)
     for block in changed.modules():
         if isinstance(block, EncoderBlock):
             for parameter in block.attention.query.parameters():
                 nn.init.zeros_(parameter)
-    return changed
+    yield "even-attention", changed
+    num = len(encoder.blocks)
+    for index in range(num if 1 < num <= MOST_BLOCKS else 0):
+        yield f"block-{index + 1}-skipped", _without_blocks(model, range(index, index + 1))
+    yield "encoder-skipped", _without_blocks(model, range(num))
 
 
 def _without_blocks(model: Classifier, indices: range) -> Classifier:
@@ -81,20 +77,15 @@ def _without_blocks(model: Classifier, indices: range) -> Classifier:
     return changed
 
 
-def moment_edges(num_frames: int) -> list[int]:
-    """Divide a clip into moments of equal length; return where they begin and end, in frames."""
-    return _edges(num_frames, NUM_MOMENTS)
-
-
-def _edges(length: int, most: int) -> list[int]:
-    """Divide a length into equal parts, `most` at most."""
+def part_edges(length: int, most: int = NUM_MOMENTS) -> list[int]:
+    """Divide a length, such as that of a clip in frames, into equal parts, `most` at most; return their edges."""
     num = min(most, length)
     return [index * length // num for index in range(num + 1)]
 
 
 def blanked_moments(frames: Tensor, neutral: Tensor) -> Iterator[Tensor]:
     """Yield frames (N, F, T) with one moment after the other blanked."""
-    for first, last in pairwise(moment_edges(frames.shape[2])):
+    for first, last in pairwise(part_edges(frames.shape[2])):
         blanked = frames.clone()
         blanked[:, :, first:last] = neutral
         yield blanked
@@ -110,7 +101,7 @@ def band_edges_hz(config: FrontendConfig, sample_rate_hz: int) -> list[float]:
         return [mel_to_hz(hz_to_mel(top_hz) * index / NUM_BANDS) for index in range(NUM_BANDS + 1)]
     low, high = hz_to_mel(config.min_hz), hz_to_mel(top_hz)
     step = (high - low) / (config.num_bands + 1)
-    return [mel_to_hz(low + step * (edge + 0.5)) for edge in _edges(config.num_bands, NUM_BANDS)]
+    return [mel_to_hz(low + step * (edge + 0.5)) for edge in part_edges(config.num_bands, NUM_BANDS)]
 
 
 def blanked_bands(
@@ -127,7 +118,7 @@ def blanked_bands(
             yield frontend.frames(without_band(waveforms, sample_rate_hz, low_hz, high_hz))
         return
     frames = frontend.frames(waveforms)
-    for first, last in pairwise(_edges(frames.shape[1], NUM_BANDS)):
+    for first, last in pairwise(part_edges(frames.shape[1], NUM_BANDS)):
         blanked = frames.clone()
         blanked[:, first:last] = frontend.neutral
         yield blanked

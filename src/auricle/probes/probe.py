@@ -20,13 +20,13 @@ def cells_to_probe(study: StudyFolder, description: Description) -> list[Cell]:
 
     Those of the first seed come first, as they differ in their clips or in what they were trained on.
     """
+    protocols = description["study"]["protocols"]
     done = [cell for cell in study.cells() if cell.done and cell.weights.exists()]
-    asked = [cell for cell in done if cell.name.protocol in description["study"]["protocols"]]
+    asked = [cell for protocol in protocols for cell in done if cell.name.protocol == protocol]
     if not asked:
         return []
     num_cells = Counter(cell.name.protocol for cell in asked)
-    order = [protocol for protocol in description["study"]["protocols"] if protocol in num_cells]
-    protocol = answering({name: num_cells[name] for name in order}, description["dataset"]["leaky_protocols"])
+    protocol = answering(num_cells, description["dataset"]["leaky_protocols"])
     of_protocol = sorted(
         (cell for cell in asked if cell.name.protocol == protocol), key=lambda cell: (cell.name.seed, cell.name.fold)
     )

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ def write_probe(path: Path, probe: Probe, key: str) -> None:
     Raises:
         MachineError: the disk refuses.
     """
-    files.write_json(path, {"key": key, **_plain(probe)})
+    files.write_json(path, {"key": key, **asdict(probe, dict_factory=_plain)})
 
 
 def read_probe(path: Path, key: str | None = None) -> Probe | None:
@@ -89,17 +89,11 @@ def read_probe(path: Path, key: str | None = None) -> Probe | None:
         return None
 
 
-def _plain(value: Any) -> Any:
-    """Return a record as plain values, numbers to five digits."""
-    if isinstance(value, Probe | AttentionReading | Blanked | ProbeAnswers):
-        return {name: _plain(part) for name, part in vars(value).items()}
-    if isinstance(value, Mapping):
-        return {name: _plain(part) for name, part in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(part) for part in value]
-    if isinstance(value, np.ndarray):
-        return value.tolist() if value.dtype.kind == "i" else np.round(value, 5).tolist()
-    return value
+def _plain(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the fields of a record with arrays as lists, numbers to five digits."""
+    arrays = {name: value for name, value in fields if isinstance(value, np.ndarray)}
+    digits = {name: 0 if array.dtype.kind == "i" else 5 for name, array in arrays.items()}
+    return dict(fields) | {name: np.round(array, digits[name]).tolist() for name, array in arrays.items()}
 
 
 def _probe(content: Any) -> Probe:

@@ -15,9 +15,8 @@ from auricle.runs.folder import CellName
 def planned_cells(config: StudyConfig, models: Iterable[str], folds: Sequence[int]) -> tuple[CellName, ...]:
     """Return the cells that a study asks for, in the order in which they are trained.
 
-    All models come once before any comes again, so that a study which is cut short can still be compared.
-
-    Models come in the order given, folds ascending.
+    All models come once before any comes again, so that a study which is cut short can still be compared. Models come
+    in the order given, folds ascending.
     """
     models = tuple(models)
     return tuple(
@@ -65,9 +64,7 @@ def same_trainings(cells: Mapping[CellName, Split], done: Collection[CellName]) 
     """Return the cells that need no training of their own, and of each the one whose results it takes.
 
     Two cells are one training where model, seed and all three sets of clips are the same, as `test-split` is a fold
-    of `k-fold`.
-
-    The cells are in the plan's order; those that are done come before those that are not.
+    of `k-fold`. The cells are in the plan's order; those that are done come before those that are not.
     """
     trained: dict[tuple[object, ...], CellName] = {}
     same = {}

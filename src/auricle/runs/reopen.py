@@ -59,10 +59,7 @@ def reopen_cells(
 ) -> Iterator[Reopened]:
     """Reopen several cells of a study one after the other; recordings are read once for each sample rate.
 
-    The rest is as for `reopen`.
-
-    Raises:
-        RefusedError: as `reopen`.
+    The rest, and what is refused, is as for `reopen`.
     """
     description, config = _description_and_config(study)
     found: dict[int, Recordings] = {}

@@ -13,7 +13,7 @@ from sklearn.metrics import auc, confusion_matrix, precision_recall_fscore_suppo
 from auricle.scoring.calibration import calibration_error, losses
 from auricle.scoring.predictions import Predictions
 
-Curve = tuple[np.ndarray, np.ndarray, float]
+Curve = tuple[np.ndarray, np.ndarray, float]  # false positive rates, true positive rates, the area under them
 
 
 def score(
@@ -76,10 +76,7 @@ def score_predictions(predictions: Predictions, set_name: str, *, with_auc: bool
 
 
 def one_vs_rest(probabilities: np.ndarray, labels: np.ndarray) -> list[Curve | None]:
-    """Return each class's ROC curve: false positive rates, true positive rates, and the area under them.
-
-    A class that is absent from the labels, or alone in them, has none.
-    """
+    """Return each class's ROC curve; a class that is absent from the labels, or alone in them, has none."""
     curves: list[Curve | None] = []
     for index in range(probabilities.shape[1]):
         positive = labels == index
@@ -102,13 +99,10 @@ def mean_curve(curves: Sequence[Curve | None]) -> Curve | None:
 
 
 def roc(probabilities: np.ndarray, labels: np.ndarray, categories: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Compute one-vs-rest ROC curves from what `score` takes, ready for JSON.
+    """Compute one-vs-rest ROC curves from what `score` takes, and refuses, ready for JSON.
 
     Category to `{"fpr": [...], "tpr": [...], "auc": float}`, and their mean under `macro`. A class without a curve
     (absent from the labels, or alone in them) is left out.
-
-    Raises:
-        ValueError: as `score`.
     """
     probabilities, labels = _checked(probabilities, labels, categories)
     curves = one_vs_rest(probabilities, labels)

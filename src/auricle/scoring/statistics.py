@@ -117,9 +117,9 @@ def mean_test(values: np.ndarray, groups: np.ndarray, trainings: np.ndarray) -> 
 
         mean^2 = t(p; groups - 1)^2 V_g + t(p; trainings - 1)^2 V_t
 
-    With one training this is Student's t-test over groups, and speaks of that training alone. It is never below what the
-    sign test says where all G groups agree, 2 / 2^G: the variance of a few groups may be near zero by chance. Values are
-    one for each clip and training, (M,); for two models, the difference of their scores. Groups and trainings are
+    With one training this is Student's t-test over groups, and speaks of that training alone. It is never below what
+    the sign test says where all G groups agree, 2 / 2^G: the variance of few groups may be near zero by chance. Values
+    are one for each clip and training, (M,); for two models, the difference of their scores. Groups and trainings are
     indices, (M,).
     """
     mean = float(values.mean())

@@ -33,8 +33,7 @@ from auricle.search.storage import TrialStorage
 from auricle.search.trials import Begun, Trials
 from auricle.study.listener import Listener
 from auricle.study.study import check_folder
-from auricle.work.jobs import Fit, Job, real_fit
-from auricle.work.loop import run_jobs
+from auricle.work.jobs import Fit, Job, real_fit, run_jobs
 from auricle.work.options import RunOptions, divide, find_device
 from auricle.work.workers import Workers
 

@@ -27,8 +27,7 @@ from auricle.runs.plan import num_epochs
 from auricle.search.storage import TrialStorage, open_storage, storage_errors, trials_in
 from auricle.search.trials import Begun, Trials
 from auricle.study.listener import Listener
-from auricle.work.jobs import Fit, Job, OnEpoch
-from auricle.work.loop import Source, Task
+from auricle.work.jobs import Fit, Job, OnEpoch, Source, Task
 
 
 @dataclass(frozen=True)
@@ -154,11 +153,16 @@ class TrialSource(Source):
         elif kind == "WorkerDied":
             self.trials.died(begun, cause)
         elif kind in (PrunedError.__name__, "DivergedError"):
-            self.trials.end(begun, "pruned", cause, **_costs_so_far(cells))
+            epochs = [record for cell in cells for record in runs.read_history(cell)]
+            seconds = sum(record["seconds"] for record in epochs)
+            self.trials.end(begun, "pruned", cause, epochs=len(epochs), seconds=seconds)
         else:
             self.trials.end(begun, "failed", cause)
         if kind != "WorkerDied":
-            _remove_weights(cells)
+            for cell in cells:  # the best set is trained again, with its test
+                with files.machine_errors(cell.folder):
+                    cell.weights.unlink(missing_ok=True)
+                    cell.checkpoint.unlink(missing_ok=True)
         self._report(begun.number)
 
     def _report(self, number: int) -> None:
@@ -172,20 +176,6 @@ def _mean_scores(cells: Sequence[Cell]) -> dict[str, Any]:
     scores = [each["validation"]["clip"] for each in metrics]
     means = {name: statistics.fmean(each[name] for each in scores) for name in ("loss", "accuracy")}
     return means | {name: sum(each[name] for each in metrics) for name in ("epochs", "seconds")}
-
-
-def _costs_so_far(cells: Sequence[Cell]) -> dict[str, Any]:
-    """Return the epochs and seconds of a trial that ended early."""
-    epochs = [record for cell in cells for record in runs.read_history(cell)]
-    return {"epochs": len(epochs), "seconds": sum(record["seconds"] for record in epochs)}
-
-
-def _remove_weights(cells: Sequence[Cell]) -> None:
-    """Remove the weights of a trial that has ended: the best set is trained again, with its test."""
-    for cell in cells:
-        with files.machine_errors(cell.folder):
-            for path in (cell.weights, cell.checkpoint):
-                path.unlink(missing_ok=True)
 
 
 class PrunedError(AuricleError):

@@ -168,10 +168,7 @@ class Trials:
             return [_entry(trial) for trial in self._all() if not _given_back(trial)]
 
     def importance(self) -> dict[str, float]:
-        """Return how much each parameter decides (PED-ANOVA, arXiv:2304.10255), shares of 1, largest first.
-
-        Empty where too few trials are done to say.
-        """
+        """Return how much each parameter decides (PED-ANOVA, arXiv:2304.10255), largest first; empty below 4 trials."""
         with storage_errors(self.storage):
             if len(_of(self._all(), TrialState.COMPLETE)) < 4:
                 return {}

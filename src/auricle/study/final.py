@@ -20,8 +20,7 @@ from auricle.runs import Cell, CellName, StudyFolder
 from auricle.runs.reopen import find_cell, reopen_cells, vouching_cells
 from auricle.scoring.predictions import Predictions, read_predictions, write_predictions
 from auricle.study.listener import Listener
-from auricle.work.jobs import Fit, Job, real_fit
-from auricle.work.loop import JobQueue, run_jobs
+from auricle.work.jobs import Fit, Job, JobQueue, real_fit, run_jobs
 from auricle.work.options import RunOptions, find_device
 from auricle.work.workers import InProcess
 

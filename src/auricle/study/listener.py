@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from auricle.runs import CellName
-from auricle.work.loop import WorkListener
+from auricle.work.jobs import WorkListener
 
 if TYPE_CHECKING:
     from auricle.study.estimate import Estimate

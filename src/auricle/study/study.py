@@ -23,8 +23,7 @@ from auricle.study.baselines import run_baselines
 from auricle.study.estimate import ModelWork, estimate_costs
 from auricle.study.listener import Listener
 from auricle.study.plan import Plan, make_plan, resolve_presets, write_record
-from auricle.work.jobs import Failures, Fit, Job, clear_cell, real_fit
-from auricle.work.loop import JobQueue, Pool, run_jobs
+from auricle.work.jobs import Failures, Fit, Job, JobQueue, Pool, clear_cell, real_fit, run_jobs
 from auricle.work.options import RunOptions, divide, find_device
 from auricle.work.ray.cluster import Cluster, connected
 from auricle.work.workers import InProcess, Workers

@@ -24,18 +24,14 @@ class FinalSync:
 
     def __init__(self, *, online: bool, over: bool = False) -> None:
         self.online = online
-        self._over = threading.Event()
+        self.over = threading.Event()
         if over:
-            self._over.set()
+            self.over.set()
         self._start = time.monotonic()
-
-    def wait(self, timeout_s: float) -> bool:
-        """Wait at most so long, and return whether the study is over."""
-        return self._over.wait(timeout_s)
 
     def listen(self) -> None:
         """Begin to read standard input, in a thread, unless the study is over."""
-        if not self._over.is_set():
+        if not self.over.is_set():
             threading.Thread(target=self._finish_in_time, daemon=True).start()
 
     def first_answer(self) -> str:
@@ -45,7 +41,7 @@ class FinalSync:
         meanwhile, `_finish_in_time` decides.
         """
         end, trouble = time.monotonic() + FIRST_S, ""
-        while not self.wait(PAUSE_S if trouble else 0.0):
+        while not self.over.wait(PAUSE_S if trouble else 0.0):
             trouble = ask_server(max(end - time.monotonic(), PAUSE_S))
             if not trouble or time.monotonic() > end:
                 return trouble
@@ -54,7 +50,7 @@ class FinalSync:
     def _finish_in_time(self) -> None:
         if not sys.stdin.buffer.readline():  # the study died
             os.killpg(0, signal.SIGKILL)
-        self._over.set()
+        self.over.set()
         patience_s = min(max(SHARE * (time.monotonic() - self._start), LEAST_S), MOST_S)
         while self.online:
             if trouble := ask_server(patience_s):
@@ -65,10 +61,7 @@ class FinalSync:
 
 
 def ask_server(timeout_s: float) -> str:
-    """Ask the server of W&B who we are; return what is wrong with its answer, or nothing.
-
-    The time holds for the whole answer: one that trickles is none.
-    """
+    """Ask the server of W&B who we are; return what is wrong with its answer, or nothing. One that trickles is none."""
     answers: SimpleQueue[str] = SimpleQueue()
     threading.Thread(target=lambda: answers.put(_ask(timeout_s)), daemon=True).start()
     try:

@@ -183,7 +183,7 @@ def follow(study: StudyFolder, mode: SendMode, final_sync: FinalSync) -> int:
     failed: set[str] = set()
     ended = False
     while not ended:
-        ended = final_sync.wait(POLL_S)
+        ended = final_sync.over.wait(POLL_S)
         for cell in study.cells():
             name = str(cell.name)
             if name in failed:
@@ -195,7 +195,7 @@ def follow(study: StudyFolder, mode: SendMode, final_sync: FinalSync) -> int:
             except NotOnline:
                 raise
             except Exception:  # a cell that cannot be sent does not keep the others from it
-                _log(traceback.format_exc())
+                traceback.print_exc()  # to standard error, which is the log
                 failed.add(name)
     for mirror in cells.values():
         mirror.leave()
@@ -209,14 +209,14 @@ def main(study: StudyFolder, mode: SendMode, final_sync: FinalSync) -> int:
     wandb.setup()
     final_sync.listen()
     if mode == "online" and (trouble := final_sync.first_answer()):
-        _log(f"not online, so all is written offline: {trouble}")
+        sys.stderr.write(f"not online, so all is written offline: {trouble}\n")
         mode, final_sync.online = "offline", False
     import auricle.scoring.metrics  # noqa: F401, so that nobody waits for scikit-learn when the last cell ends
 
     try:
         return 1 if follow(study, mode, final_sync) else 0
     except NotOnline as error:
-        _log(f"not online, so the rest is written offline: {error}")
+        sys.stderr.write(f"not online, so the rest is written offline: {error}\n")
         return _start_again("offline", final_sync)
 
 
@@ -224,7 +224,7 @@ def _start_again(mode: SendMode, final_sync: FinalSync) -> int:
     """Become a new mirror of the same study, without what W&B has left undone, hanging or broken in this one."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.killpg(0, signal.SIGTERM)  # W&B's own process
-    arguments = [mode, "over"] if final_sync.wait(0) else [mode]
+    arguments = [mode, "over"] if final_sync.over.is_set() else [mode]
     os.execv(sys.executable, [sys.executable, "-m", "auricle.tracking.mirror", sys.argv[1], *arguments])
 
 
@@ -233,12 +233,6 @@ def _give_way() -> None:
     os.nice(19)
     with contextlib.suppress(OSError):
         Path("/proc/self/autogroup").write_text("10")
-
-
-def _log(text: str) -> None:
-    """Write to the log, which standard error is."""
-    sys.stderr.write(f"{text.rstrip()}\n")
-    sys.stderr.flush()
 
 
 if __name__ == "__main__":

@@ -118,10 +118,7 @@ class Mirror:
             self.failure = f"the mirror failed, the study did not: {error}"
 
     def finish(self, timeout_s: float = WAIT_S) -> str:
-        """Let the process send what is left, at most so many seconds, and return one line for a person.
-
-        The line is empty where the process was never asked for.
-        """
+        """Let the process send what is left, and return one line for a person, empty where there is no process."""
         if self.process is not None:
             try:
                 self._end(timeout_s)

@@ -33,8 +33,7 @@ from typing_extensions import override
 
 from auricle.data.cache import Recordings
 from auricle.errors import MachineError
-from auricle.work.jobs import Fit, Job, train_job
-from auricle.work.loop import Kind, OnEvent, Pool
+from auricle.work.jobs import Fit, Job, Kind, OnEvent, Pool, train_job
 
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 PR_SET_PDEATHSIG = 1  # sys/prctl.h

@@ -66,10 +66,8 @@ def train_on_node(remote: RemoteJob, waveforms: np.ndarray | None, mailbox: Any)
 
 
 def post(mailbox: Any, remote: RemoteJob, kind: str, content: Any) -> None:
-    """Put a message into the mailbox of the study and wait until it is there.
-
-    Awaited, because Ray gives the core of a task that waits in its own `get` to the next task.
-    """
+    """Put a message into the mailbox of the study and wait until it is there."""
+    # Awaited, because Ray gives the core of a task that waits in its own `get` to the next task.
     asyncio.run(mailbox.put_async((remote.job.cell.name, remote.number, kind, content)))
 
 

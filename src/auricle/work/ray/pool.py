@@ -14,8 +14,7 @@ from typing_extensions import override
 
 from auricle.errors import MachineError
 from auricle.runs import CellName
-from auricle.work.jobs import Fit, Job, clear_cell, record_failure
-from auricle.work.loop import OnEvent, Pool, Task
+from auricle.work.jobs import Fit, Job, OnEvent, Pool, Task, clear_cell, record_failure
 from auricle.work.ray.cluster import Cluster
 from auricle.work.ray.node import Attempts, RemoteJob, train_on_node
 from auricle.work.workers import without_waveforms
