@@ -18,7 +18,7 @@ from auricle.errors import AuricleError, MachineError
 
 app = typer.Typer(
     help="Train small sound classifiers from scratch, and know honestly how good they are.",
-    epilog="The whole way in two minutes, on built-in sounds: auricle study quickstart",
+    epilog="The whole way in about a minute, on built-in sounds: auricle study quickstart",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
