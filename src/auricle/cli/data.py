@@ -1,4 +1,4 @@
-"""The verbs `data list`, `data get` and `data check`, and how the findings of a check look in a terminal."""
+"""The verbs `check`, `data list` and `data get`, and how the findings of a check look in a terminal."""
 
 from __future__ import annotations
 
