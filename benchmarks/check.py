@@ -1,4 +1,4 @@
-"""What `auricle data check` finds and what it costs: `python benchmarks/check.py [--results RESULTS.md]`.
+"""What `auricle check` finds and what it costs: `python benchmarks/check.py [--results RESULTS.md]`.
 
 defects   54 kinds of defect, 25 files of each, among 1,000 good recordings (defects.py): how many are named rightly
 copies    100 copies planted among the recordings (duplicates.py): how many are found, and what else is called a copy
@@ -142,7 +142,7 @@ def main() -> None:
         *scale_rows(asked.numbers),
     ]
     about = (
-        f"What `auricle data check` finds among made recordings and among {name}, and what it costs. Copies are exact, "
+        f"What `auricle check` finds among made recordings and among {name}, and what it costs. Copies are exact, "
         f"coded again as MP3 or Ogg, trimmed by up to half a second at each end, or 20 dB softer to 6 dB louder. "
         f"Memory is the peak of the process that gathers; those that decode hold one recording each. The machine may "
         f"have had other work."

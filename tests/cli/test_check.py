@@ -22,7 +22,8 @@ def noises(tmp_path: Path) -> Path:
 
 
 def test_warnings_are_told_with_what_to_do_in_80_columns_and_exit_code_0(auricle, noises):
-    answer = auricle("data", "check", "sounds", "--workers", "1")
+    answer = auricle("check", "sounds", "--workers", "1")
+    assert answer == auricle("data", "check", "--data", "sounds", "--workers", "1")
     assert answer.code == 0
     assert answer.err == ""
     assert re.search(r"cat +12\n +dog +13\n|cat +12\ndog +13\n", answer.out)
@@ -35,7 +36,7 @@ def test_warnings_are_told_with_what_to_do_in_80_columns_and_exit_code_0(auricle
 def test_errors_are_told_with_exit_code_3(auricle, noises):
     for n in range(5):
         (noises / "dog" / f"empty {n}.wav").touch()
-    answer = auricle("data", "check", "sounds", "--workers", "1")
+    answer = auricle("check", "sounds", "--workers", "1")
     assert answer.code == 3
     assert re.search(r"error +empty, 0 bytes +5\n( +dog/empty \d.wav: .*\n){3} +and 2 more\n", answer.out)
     assert answer.err.splitlines() == [
@@ -45,7 +46,7 @@ def test_errors_are_told_with_exit_code_3(auricle, noises):
 
 def test_json_has_every_finding_with_its_path_and_nothing_else_is_printed(auricle, noises):
     (noises / "dog" / "empty.wav").touch()
-    answer = auricle("data", "check", "sounds", "--json", "--workers", "1")
+    answer = auricle("check", "sounds", "--json", "--workers", "1")
     document = json.loads(answer.out)
     assert (document["clips"], document["whole"], document["errors"]) == (26, 25, 1)
     found = {finding["kind"]: finding for finding in document["findings"]}
@@ -57,7 +58,7 @@ def test_json_has_every_finding_with_its_path_and_nothing_else_is_printed(auricl
 
 def test_a_mended_table_and_a_page_are_written(auricle, noises):
     (noises / "dog" / "empty.wav").touch()
-    answer = auricle("data", "check", "sounds", "--fix", "new.csv", "--html", "page.html", "--workers", "1")
+    answer = auricle("check", "sounds", "--fix", "new.csv", "--html", "page.html", "--workers", "1")
     assert answer.code == 3
     assert "new.csv lists 24 clips: 1 left out: empty, 0 bytes; 1 left out: an exact copy of another" in answer.err
     with Path("new.csv").open(newline="") as file:
@@ -67,14 +68,14 @@ def test_a_mended_table_and_a_page_are_written(auricle, noises):
     page = Path("page.html").read_text()
     assert "dog/empty.wav" in page
     assert "<script" not in page
-    again = auricle("data", "check", "new.csv", "--workers", "1")
+    again = auricle("check", "new.csv", "--workers", "1")
     assert again.code == 0
 
 
 def test_a_table_is_not_written_over_and_nothing_is_decoded_before_that_is_said(auricle, noises, monkeypatch):
     monkeypatch.setattr("auricle.audit.audit.audit", lambda *_, **__: pytest.fail("it was decoded"))
     Path("old.csv").write_text("mine")
-    answer = auricle("data", "check", "sounds", "--fix", "old.csv")
+    answer = auricle("check", "sounds", "--fix", "old.csv")
     assert answer.code == 2
     assert "old.csv exists and is not written over" in answer.err
     assert Path("old.csv").read_text() == "mine"
@@ -82,19 +83,19 @@ def test_a_table_is_not_written_over_and_nothing_is_decoded_before_that_is_said(
 
 def test_files_that_a_table_names_and_that_are_not_there_are_findings(auricle, noises):
     Path("table.csv").write_text("filename,category\nsounds/cat/cat 1.wav,cat\nsounds/gone.wav,dog\n")
-    answer = auricle("data", "check", "table.csv", "--workers", "1")
+    answer = auricle("check", "table.csv", "--workers", "1")
     assert answer.code == 3
     assert re.search(r"error +no such file +1\n +sounds/gone.wav: no such file\n", answer.out)
 
 
 def test_names_that_move_the_cursor_are_shown_as_what_they_are(auricle, noises):
     (noises / "dog" / "a\x1b[2Jb\n.wav").touch()
-    answer = auricle("data", "check", "sounds", "--workers", "1")
+    answer = auricle("check", "sounds", "--workers", "1")
     assert "\x1b" not in answer.out
     assert r"a\x1b[2Jb\n.wav" in answer.out
 
 
 def test_groups_come_from_a_pattern_over_names(auricle, noises):
     (noises / "dog" / "dog 3b.wav").write_bytes((noises / "dog/dog 3.wav").read_bytes())
-    answer = auricle("data", "check", "sounds", "--group-by", "*/{group}.*", "--workers", "1")
+    answer = auricle("check", "sounds", "--group-by", "*/{group}.*", "--workers", "1")
     assert "no groups are known" not in answer.out

@@ -208,6 +208,7 @@ def test_a_model_is_shown_layer_by_layer_and_changed_by_set(auricle):
 def test_data_list_says_where_each_dataset_lies(auricle):
     answer = auricle("data", "list")
     assert "auricle data get esc10" in answer.out
+    assert max(map(len, lines(answer.out))) <= 80
     assert {row["name"] for row in json.loads(auricle("data", "list", "--json").out)} >= {"esc10", "toy"}
 
 

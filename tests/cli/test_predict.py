@@ -1,3 +1,4 @@
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -64,6 +65,13 @@ def test_each_recording_gets_a_file_of_its_own(auricle, bundle, night, kind, nam
     assert auricle("predict", bundle, "night", "--each", "--out", "labels", "--format", kind).code == 0
     assert (Path("labels/late") / name).exists()
     assert len([path for path in Path("labels").rglob("*") if path.is_file()]) == 3
+
+
+def test_json_is_a_line_for_each_stretch_and_no_other_format(auricle, bundle, night):
+    lines = auricle("predict", bundle, "night", "--json").out
+    assert lines == auricle("predict", bundle, "night", "--format", "jsonl").out
+    assert all(Path(json.loads(line)["file"]).is_file() for line in lines.splitlines())
+    assert "--json is --format jsonl, not csv" in auricle("predict", bundle, "night", "--json", "--format", "csv").err
 
 
 def test_a_broken_file_is_named_and_the_rest_goes_on(auricle, bundle, night):

@@ -76,12 +76,13 @@ def test_a_password_in_the_storage_stands_in_no_record(auricle, mine, monkeypatc
 
 def test_status_of_a_search_says_what_is_done_and_what_is_best(auricle, mine):
     auricle(*WORDS)
-    answer = auricle("study", "--status", "search-mine")
+    answer = auricle("status", "search-mine")
     assert answer.code == 0
     assert "search mine, finished: 3 of 3 trials ended: 3 done" in answer.out
     assert re.search(r"best: trial-\d, validation loss", answer.out)
     assert "study mine, finished: 1 of 1 cells done" in answer.out
-    document = json.loads(auricle("study", "--status", "runs/search-mine", "--json").out)
+    assert auricle("study", "--status", "search-mine") == answer
+    document = json.loads(auricle("status", "runs/search-mine", "--json").out)
     assert document["search"]["counts"]["done"] == 3
     assert document["study"]["cells"][0]["state"] == "done"
 
@@ -123,7 +124,7 @@ def test_an_empty_space_is_exit_code_2(auricle, mine):
         ((*WORDS, "--storage", "postgresql://nobody:secret@127.0.0.1:1/x"), 5, "storage postgresql://127.0.0.1:1/x"),
         ((*WORDS, "--storage", "sqlight:///x.db"), 2, "is no storage"),
         ((*WORDS, "--device", "gpu"), 2, "Valid: auto, cpu"),
-        (("study", "--status", "nowhere"), 3, "holds no study and no search"),
+        (("status", "nowhere"), 3, "holds no study and no search"),
     ],
 )
 def test_wrong_words_are_one_line_with_their_exit_code(auricle, mine, words, code, says):
@@ -149,7 +150,7 @@ def test_status_tells_running_stopped_failed_and_waiting_cells_apart(auricle, so
     for path in (cells / "k-fold-5-0").iterdir():
         path.unlink()
     (cells / "k-fold-5-0").rmdir()
-    answer = auricle("study", "--status", "runs/quickstart")
+    answer = auricle("status", "runs/quickstart")
     assert "study quickstart, not running: 2 of 8 cells done; 1 stopped, 4 failed, 1 waiting" in answer.out
     assert re.search(r"^cnn +· +· +· +4 +·", answer.out, re.MULTILINE)
     assert re.search(r"^transformer-h1 +2 +· +1 +· +1", answer.out, re.MULTILINE)
@@ -166,10 +167,10 @@ def test_status_reads_a_study_that_runs_without_disturbing_it(auricle, sounds, t
     (cell / "metrics.json").unlink()
     records = [{"epoch": epoch, "seconds": 30.0, "train_accuracy": 0.5} for epoch in (1, 2)]
     (cell / "history.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
-    assert "not running" in auricle("study", "--status", "runs/quickstart").out
+    assert "not running" in auricle("status", "runs/quickstart").out
     with runs.lock(Path("runs/quickstart")):
         before = sorted((path, path.stat().st_mtime_ns) for path in Path("runs/quickstart").rglob("*"))
-        answer = auricle("study", "--status", "runs/quickstart")
+        answer = auricle("status", "runs/quickstart")
         assert before == sorted((path, path.stat().st_mtime_ns) for path in Path("runs/quickstart").rglob("*"))
         assert runs.owner(Path("runs/quickstart")) == os.getpid()
     assert "study quickstart, running: 1 of 2 cells done; 1 running; about 1 min 00 s left" in answer.out

@@ -101,6 +101,12 @@ def test_a_study_without_their_models_has_no_such_chapter(esc10: Study, esc10_st
     assert reported(report_of(esc10_study)) is None
 
 
+def test_figures_of_the_reports_stand_beside_no_other_recordings(study: Study):
+    rows = network_rows(study, "k-fold")
+    assert beside_reports(study, rows)
+    assert beside_reports(replace(study, dataset=replace(study.dataset, source="birds")), rows) == ()
+
+
 def test_a_variant_is_found_by_its_optimiser_and_rate(table: Table):
     (low,) = rows_of(table, "Report A", model="CNN, 3 epochs", optimiser="Adam 0.001", protocol="k-fold")
     (high,) = rows_of(table, "Report A", model="CNN, 3 epochs †", optimiser="Adam 0.05", protocol="k-fold")

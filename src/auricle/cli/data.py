@@ -1,9 +1,10 @@
-"""The verbs `data list`, `data get` and `data check`, and how the findings of a check look in a terminal."""
+"""The verbs `check`, `data list` and `data get`, and how the findings of a check look in a terminal."""
 
 from __future__ import annotations
 
 import json as json_format
 import sys
+import textwrap
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -45,7 +46,7 @@ def list_(
         return
     for name, about in SOURCES.items():
         where = "built in" if name == "toy" else found[name] or f"not here; get it: auricle data get {name}"
-        print(f"{name:14}{about}\n{'':14}{where}")
+        print(textwrap.fill(f"{name:14}{about}", 80, subsequent_indent=" " * 14), f"\n{'':14}{where}", sep="")
 
 
 @app.command(short_help="Download a dataset.", epilog=examples("auricle data get esc10 --yes"))

@@ -61,6 +61,7 @@ def predict(
     threads: Annotated[
         int, typer.Option(min=1, metavar="N", help="Threads of the network; decoding has one of its own.")
     ] = 1,
+    json: Annotated[bool, typer.Option("--json", help="--format jsonl: a line of JSON for each stretch.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
@@ -71,7 +72,9 @@ def predict(
     """
     level = verbosity(context, quiet, verbose)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's own threads take the cores from decoding and network
-    output = Output(_format(format, out, each), out, each, tuple(recordings))
+    if json and format not in (None, "jsonl"):
+        raise UsageError(f"--json is --format jsonl, not {format}; give one of them")
+    output = Output(_format("jsonl" if json else format, out, each), out, each, tuple(recordings))
     from auricle.predict.batch import list_recordings
     from auricle.predict.classifier import Classifier
     from auricle.predict.stretches import Pooling

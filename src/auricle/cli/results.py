@@ -1,4 +1,4 @@
-"""What stands on standard output when a study is over, and what `auricle study --status DIR` says before."""
+"""What stands on standard output when a study is over, and what `auricle status DIR` says before."""
 
 from __future__ import annotations
 

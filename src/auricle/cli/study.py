@@ -1,4 +1,4 @@
-"""The verbs that train: `study` and `train`."""
+"""The verbs that train, `study` and `train`, and `status`, which says how far they are."""
 
 from __future__ import annotations
 
@@ -71,9 +71,19 @@ def study(
         how_far(status, asked.json)
         return
     if name is not None and Path(name).is_dir() and name not in study_names():
-        raise UsageError(f"{name} is a folder, not a study; for your own recordings: auricle study --data {name}")
-    config = load_study(required(name, "study", study_names())) if name or not asked.data else _own(asked.data, level)
-    changes = {"models": words(models), "protocols": protocol_names(protocols), "seeds": numbers(seeds, "--seeds")}
+        raise UsageError(
+            f"{name} is a folder, not a study; for your own recordings: auricle study --data {shlex.quote(name)}"
+        )
+    config = (
+        load_study(required(name, "study", (*study_names(), "--data DIR")))
+        if name or not asked.data
+        else _own(asked.data)
+    )
+    chosen = words(models) or config.models, protocol_names(protocols) or config.protocols
+    changes = {"models": chosen[0], "protocols": chosen[1], "seeds": numbers(seeds, "--seeds")}
+    if name is None and level >= 0:
+        listed = " under ".join(map(" and ".join, chosen))
+        say(f"study {config.name}: {listed}; --models and --protocols choose others")
     _train_as_asked(config, changes, asked, level, numbers(folds, "--folds"))
 
 
@@ -92,16 +102,13 @@ def how_far(
     print_status(folder, json)
 
 
-def _own(data: str, level: int) -> StudyConfig:
+def _own(data: str) -> StudyConfig:
     """Return the study of the package on a named dataset; of other data one that is named as they are."""
     from auricle.config import StudyConfig, load_study, study_names
 
     source, _ = find_data(data)
     if source in study_names():
         return load_study(source)
-    if level >= 0:
-        listed = f"{' and '.join(OWN_MODELS)} under {' and '.join(OWN_PROTOCOLS)}"
-        say(f"study {name_of(source)}: {listed}; --models and --protocols choose others")
     return StudyConfig(name=name_of(source), data=source, models=OWN_MODELS, protocols=OWN_PROTOCOLS)
 
 

@@ -26,7 +26,8 @@ def usage_line(error: typer.TyperException) -> str:
 
 def _options_like(error: Any, context: Any) -> list[str]:
     """Return the options that a wrong one may mean; where fields can be set, those of its name."""
-    meant = list(error.possibilities or ())[:1]
+    options = [option for each in context.command.params for option in each.opts if option.startswith("--")]
+    meant = [f"--{near}" for near in get_close_matches(error.option_name.strip("-"), [o[2:] for o in options], n=1)]
     if not any("--set" in parameter.opts for parameter in context.command.params):
         return meant
     from auricle.config import fields_like

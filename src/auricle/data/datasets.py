@@ -18,7 +18,7 @@ from auricle.data.manifest import Clip as Clip
 from auricle.data.manifest import Manifest, imbalance, require_enough
 from auricle.data.processes import in_processes
 from auricle.data.store import cache_folder
-from auricle.data.tables import ESC50, URBANSOUND8K, Layout, own_clips
+from auricle.data.tables import ESC50, URBANSOUND8K, Layout, is_esc10, own_clips, read_table
 from auricle.data.toy import CLIP_S, toy_folder
 from auricle.errors import RefusedError, UsageError, choices
 
@@ -174,9 +174,9 @@ def dataset_in(folder: Path, *, first: str = "") -> str | None:
     """
     for name in sorted(NUM_CLIPS, key=lambda name: name != first):
         if place := find_dataset(name, folder):
-            options = {"only_esc10": True} if name == "esc10" else {}
             with contextlib.suppress(RefusedError):  # who loads it says what is wrong with it
-                if len(LAYOUTS[name].read(place, **options)) == NUM_CLIPS[name]:
+                rows = read_table(place / LAYOUTS[name].table, ())
+                if sum(name != "esc10" or is_esc10(row) for _, row in rows) == NUM_CLIPS[name]:
                     return name
     return None
 

@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +17,17 @@ MAX_DIGITS = 9  # of a fold or a count
 MAX_TABLE_BYTES = 2**28
 
 
+def is_esc10(row: Mapping[str, str]) -> bool:
+    """Return whether a row of ESC-50's table is of ESC-10 too."""
+    return row.get("esc10", "").lower() in ("true", "1")
+
+
 def esc50_clips(folder: Path, *, only_esc10: bool = False, group_column: str = ESC50_GROUP) -> list[Clip]:
     """Read ESC-50's layout: `meta/esc50.csv`, `audio/`; the group is the source recording, or a column."""
     table = folder / ESC50_TABLE
     clips = []
     for line, row in read_table(table, ("filename", "fold", "category", "esc10", group_column)):
-        if not only_esc10 or row["esc10"].lower() in ("true", "1"):
+        if not only_esc10 or is_esc10(row):
             path = find_recording(folder / "audio", row["filename"])
             fold = _fold(table, line, row["fold"])
             clips.append(Clip(path, row["filename"], row["category"], fold, row[group_column]))

@@ -140,11 +140,13 @@ def claims() -> list[Claim]:
 
 
 def beside_reports(study: Study, rows: Sequence[ComparativeRow]) -> tuple[ReferenceRow, ...]:
-    """Return every claim of the reports, then what the study trained in ways that none has; none without their models.
+    """Return every claim of the reports, then what the study trained in ways that none has.
+
+    None without their models, or on other data than theirs.
 
     `rows`: of its networks, under all protocols.
     """
-    if not any(model.startswith(PREFIX) for model in study.presets):
+    if study.dataset.source != PUBLISHED_SOURCE or not any(model.startswith(PREFIX) for model in study.presets):
         return ()
     claimed: list[tuple[Claim, str | None]] = [(claim, model_of(study, claim)) for claim in claims()]
     row_of = {(row.model, row.protocol): row for row in rows}

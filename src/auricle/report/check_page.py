@@ -1,4 +1,4 @@
-"""What `auricle data check` found, as one page that stands alone: tables, what to do, and what the clips look like."""
+"""What `auricle check` found, as one page that stands alone: tables, what to do, and what the clips look like."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -63,7 +63,7 @@ def compose_check(audit: Audit) -> Document:
     }
     name = Path(manifest.source).name or manifest.source
     subtitle = f"{count(len(manifest.clips), 'clip')} of {count(len(manifest.categories), 'class', 'classes')}"
-    head = f"auricle data check {visible(name)}"
+    head = f"auricle check {visible(name)}"
     return Document(f"What is wrong with {spoken(name)}?", subtitle, head, sections_of("check", values, exhibits))
 
 

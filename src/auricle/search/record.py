@@ -1,4 +1,4 @@
-"""The record of a search, trials.json, and how far the search is by it: what reports and `--status` read. No Optuna."""
+"""The record of a search, trials.json, and how far it is by that: for reports and `auricle status`. No Optuna."""
 
 import json
 import statistics
