@@ -1,7 +1,7 @@
 import pytest
 
+from auricle.findings.comparison import head_counts, head_families, published_head_claim
 from auricle.findings.findings import find
-from auricle.findings.head_count import head_counts, head_families, published_head_claim
 from auricle.findings.study import Study, load_study
 from auricle.report.chapters.comparison import comparison
 from report_text import chapter_sections, texts

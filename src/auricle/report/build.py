@@ -11,14 +11,10 @@ from auricle.findings.study import Study, load_study
 from auricle.report.chapters.calibration import calibration
 from auricle.report.chapters.closing import assumptions, listening, missing, reproduce, resources
 from auricle.report.chapters.comparison import comparison
-from auricle.report.chapters.dataset import dataset
-from auricle.report.chapters.human_labels import human_labels
-from auricle.report.chapters.methods import architectures, methods
-from auricle.report.chapters.reported import reported
-from auricle.report.chapters.results import results
-from auricle.report.chapters.summary import summary
-from auricle.report.chapters.training import training
-from auricle.report.chapters.tuning import tuning
+from auricle.report.chapters.methods import architectures, dataset, methods
+from auricle.report.chapters.others import human_labels, reported
+from auricle.report.chapters.results import results, summary
+from auricle.report.chapters.training import training, tuning
 from auricle.report.chapters.why import why
 from auricle.report.document import Chapter, Document, Report, Section
 from auricle.report.figures.drawing import drawn_in, keep

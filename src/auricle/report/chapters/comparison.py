@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from auricle.findings.classes import class_f1, confused_pairs
-from auricle.findings.comparison import MOST_SHOWN
-from auricle.findings.head_count import head_counts, published_head_claim
+from auricle.findings.comparison import MOST_SHOWN, head_counts, published_head_claim
 from auricle.findings.trainings import commonest_answer, diverged
 from auricle.report.document import Chapter, Figure, Report
 from auricle.report.figures.drawing import Panel, panel

@@ -1,20 +1,23 @@
-"""Scores of every model under every protocol: confusion, F1, ROC, classification report; and every cell."""
+"""The first page with the answer; scores of every model under every protocol, and of every cell."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from auricle.findings.classes import class_f1, total_confusion
+from auricle.findings.reference import chance, published_best
 from auricle.findings.scores import ComparativeRow
 from auricle.findings.study import CellEvidence
 from auricle.findings.trainings import Collapse
 from auricle.report.document import Chapter, Exhibit, Figure, Report
-from auricle.report.figures.drawing import panel
-from auricle.report.figures.results import confusion, f1_bars, roc
-from auricle.report.table import COLLAPSED, Marked, Row, Table, columns
-from auricle.report.wording import spoken
+from auricle.report.figures.drawing import Panel, panel
+from auricle.report.figures.results import accuracies, confusion, f1_bars, roc
+from auricle.report.table import BASELINE, COLLAPSED, Marked, Row, Spread, Table, columns
+from auricle.report.wording import percent, spoken
 from auricle.scoring.metrics import Curve, mean_curve, one_vs_rest
+
+FEW_GROUPS = 6  # of test clips, below which an interval over groups is a guess
 
 
 def results(report: Report) -> Chapter:
@@ -86,3 +89,64 @@ def _class_scores(categories: Sequence[str], cells: Sequence[CellEvidence], row:
     num = sum(cell.test["clip"]["num"] for cell in cells)
     rows.append(("macro mean", row.macro_precision, row.macro_recall, row.macro_f1, row.macro_auc, num))
     return Table(columns("classes"), {"": rows}, totals=True)
+
+
+def summary(report: Report) -> Chapter:
+    """Return the first page."""
+    study, findings = report.study, report.findings
+    best = findings.main.leaders[0]
+    leaders = [comparison.leaders[0] for comparison in findings.comparisons.values()]
+    values = report.phrases | {
+        "best": best,
+        "references": _references(report, best),
+        "leaky": list(filter(study.is_leaky, study.protocols)),
+        "few_groups": [row.protocol for row in leaders if row.test_groups < FEW_GROUPS],
+        "grouped": any(row.test_groups < row.test_clips for row in leaders),
+    }
+    return Chapter(
+        values, {"figure-accuracies": Figure(tuple(_accuracies(report))), "table-comparative": _table(report)}
+    )
+
+
+def _references(report: Report, best: ComparativeRow) -> dict[str, float]:
+    """Return what to measure the best accuracy against on the first page, by its name."""
+    published, baseline = published_best(report.study, best.protocol), report.findings.main.best_baseline
+    marks = {} if published is None else {"best published": published}
+    if baseline:
+        marks[f"best free baseline, {baseline.model}"] = baseline.accuracy
+    elif published is not None:
+        marks["chance"] = chance(report.study, best.protocol)
+    return marks
+
+
+def _accuracies(report: Report) -> Iterator[Panel]:
+    for protocol, comparison in report.findings.comparisons.items():
+        cells = {
+            row.model: [cell.test["clip"]["accuracy"] for cell in report.study.of(row.model, protocol)]
+            for row in comparison.rows
+        }
+        published = published_best(report.study, protocol)
+        marks = {} if published is None else {"best published": published, "chance": chance(report.study, protocol)}
+        drawn = accuracies(comparison.rows, cells, report.colours, marks, report.title_of(protocol))
+        alt = "; ".join(f"{row.model} {percent(row.accuracy)}" for row in comparison.rows)
+        yield panel(drawn, f"accuracies-{protocol}", f"Test accuracy under {protocol}: {alt}")
+
+
+def _table(report: Report) -> Table:
+    """Return the table of all configurations: one row a model and baseline, grouped by protocol."""
+    shown = columns("comparative")
+    groups = {
+        report.title_of(protocol): [
+            (_marked(row), row.cells, Spread(row.accuracy, row.accuracy_sd),
+             *(getattr(row, column.key) for column in shown[3:]))
+            for row in (*comparison.rows, *comparison.baselines)
+        ]
+        for protocol, comparison in report.findings.comparisons.items()
+    }  # fmt: skip
+    return Table(shown, groups)
+
+
+def _marked(row: ComparativeRow) -> str | Marked:
+    if row.baseline:
+        return Marked(row.model, *BASELINE)
+    return Marked(row.model, *COLLAPSED) if row.collapsed else row.model
