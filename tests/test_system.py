@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from auricle.system import num_cores
+from auricle.system import num_cores, num_threads
+from auricle.work.options import divide
 
 STEPS = """
 import resource, sys
@@ -45,3 +46,13 @@ def test_cores_are_those_that_this_process_may_use():
     if hasattr(os, "sched_setaffinity") and 0 in os.sched_getaffinity(0):
         assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "1\n"
     assert num_cores() >= 1
+
+
+@pytest.mark.parametrize(("given", "threads"), [(None, 1), ("", 1), ("3", 3), ("0", 1), ("many", 1)])
+def test_a_process_computes_with_one_thread_unless_told_otherwise(monkeypatch, given, threads):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if given is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    assert num_threads() == threads
+    assert divide(1, "cpu", None, 9) == (1, threads)
+    assert divide(1, "cpu", 7, 9) == (1, 7)

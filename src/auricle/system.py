@@ -19,6 +19,16 @@ def num_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def num_threads() -> int:
+    """Return how many threads a process computes with unless told otherwise: as OMP_NUM_THREADS says, else one.
+
+    Networks this small gain little from more (two cost 1.4 times the processor time for 0.7 of the time), and where
+    another process is at work, threads that wait for each other are ten times slower than one.
+    """
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdigit() and int(given) else 1
+
+
 def keep_freed_memory() -> None:
     """Let this process keep the memory that it frees, for its next step, where the C library is glibc.
 

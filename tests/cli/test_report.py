@@ -12,7 +12,7 @@ def calls(monkeypatch, tmp_path) -> list[tuple]:
 
     def probe_study(folder, *, source, root, on_progress):
         seen.append(("probe", folder))
-        on_progress("probing cnn/k-fold-2-0 (1 of 1)")
+        on_progress("probing cnn/k-fold-2-0", 0, 1)
         return ["what cnn uses is not measured: no recordings"]
 
     def build_report(folder, *, on_progress):

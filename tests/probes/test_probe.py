@@ -27,10 +27,10 @@ def probed(trained) -> StudyFolder:
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("AURICLE_CACHE", str(trained / "cache"))
         shutil.copytree(trained / "study", trained / "probed")
-        messages: list[str] = []
-        assert probe_study(trained / "probed", on_progress=messages.append) == []
-        assert messages[0] == "reading the recordings"
-        assert messages[-1] == "probing tiny-h2/k-fold-5-0 (8 of 8)"
+        messages: list[tuple[str, ...]] = []
+        assert probe_study(trained / "probed", on_progress=lambda *message: messages.append(message)) == []
+        assert messages[0] == ("reading the recordings",)
+        assert messages[-1] == ("probing tiny-h2/k-fold-5-0", 7, 8)
     return StudyFolder(trained / "probed")
 
 

@@ -15,6 +15,7 @@ from auricle.cli import data, demo, diagnose, export, models, predict, report, s
 from auricle.cli.interrupts import interruptible
 from auricle.cli.options import Quiet, Verbose, Verbosity, say, verbosity
 from auricle.errors import AuricleError, MachineError
+from auricle.system import num_threads
 
 app = typer.Typer(
     help="Train small sound classifiers from scratch, and know honestly how good they are.",
@@ -68,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # names of files need not be UTF-8
+    os.environ.setdefault("OMP_NUM_THREADS", str(num_threads()))  # before numpy and PyTorch are loaded
     said = Verbosity()
     try:
         code = app(args=arguments, prog_name="auricle", standalone_mode=False, obj=said) or 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from auricle.cli.options import Json, Quiet, Verbose, say, verbosity
+from auricle.cli.options import Json, Quiet, Threads, Verbose, say, verbosity
 from auricle.errors import count
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def diagnose(
         int | None, typer.Option(min=1, help="Epochs per trial. [default: a fifth of the cell's, 10 at most]")
     ] = None,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Device.")] = "auto",
+    threads: Threads = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,

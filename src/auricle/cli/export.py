@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from auricle.cli.options import Quiet, Verbose, say, verbosity
+from auricle.cli.options import Quiet, Threads, Verbose, say, verbosity
 
 
 def export(
@@ -20,6 +20,7 @@ def export(
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where the study's recordings lie, for --final and --int8.")
     ] = None,
+    threads: Threads = None,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:

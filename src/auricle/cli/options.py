@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import inspect
+import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
@@ -18,6 +19,19 @@ Verbose = Annotated[
     int, typer.Option("--verbose", "-v", count=True, show_default=False, help="Say more; -vv shows tracebacks.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for programs.")]
+
+
+def _use_threads(threads: int | None) -> int | None:
+    """Let this process and those that it starts compute with so many threads; numpy and PyTorch are not loaded yet."""
+    if threads:
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+    return threads
+
+
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, callback=_use_threads, help="CPU threads per process. [default: $OMP_NUM_THREADS, else 1]"),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Change a field of every model; repeatable."),
@@ -47,6 +61,7 @@ class TrainingOptions:
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that train at a time. [default: one a core; on a GPU one]")
     ] = None
+    threads: Threads = None
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Device.")] = "auto"
     wandb: Annotated[
         str | None,
@@ -55,6 +70,7 @@ class TrainingOptions:
         ),
     ] = None
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out recordings that cannot be read.")] = False
+    no_probes: Annotated[bool, typer.Option("--no-probes", help="Do not measure what the trained models use.")] = False
     no_report: Annotated[bool, typer.Option("--no-report", help="Do not write the report.")] = False
     json: Json = False
     quiet: Quiet = False
@@ -69,9 +85,6 @@ class ClusterOptions:
     allow_split_groups: Annotated[
         bool, typer.Option("--allow-split-groups", help="Allow folds that split a group; results are marked as leaky.")
     ] = False
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads per worker. [default: the cores divided; with --ray 1]")
-    ] = None
     ray: Annotated[
         str | None, typer.Option(metavar="auto|HOST:PORT", help="Train on a Ray cluster (pip install 'auricle[ray]').")
     ] = None

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from auricle.cli.options import Json, Quiet, Verbose, find_data, say, verbosity
+from auricle.cli.bar import bar
+from auricle.cli.options import Json, Quiet, Threads, Verbose, find_data, say, verbosity
 
 if TYPE_CHECKING:
     from auricle.runs import StudyFolder
@@ -35,6 +36,7 @@ def report(
         Path | None,
         typer.Option("--hand-in", metavar="NAME", help="Also write NAME.pdf, and the study as one program, NAME.py."),
     ] = None,
+    threads: Threads = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
@@ -109,14 +111,12 @@ def _there(study: StudyFolder, data: str) -> tuple[str, Path | None]:
 
 
 @contextlib.contextmanager
-def _told(level: int) -> Iterator[Callable[[str], None]]:
-    """Give what says in a few words what comes next: a status line on a terminal, lines elsewhere, or nothing."""
+def _told(level: int) -> Iterator[Callable[..., None]]:
+    """Give what says in a few words what comes next, and how much of it is done: a bar, lines elsewhere, or nothing."""
     if level < 0:
-        yield lambda words: None
+        yield lambda words, done=0, total=None: None
     elif not sys.stderr.isatty():
-        yield say
+        yield lambda words, done=0, total=None: say(f"{words} ({done + 1} of {total})" if total else words)
     else:
-        from rich.console import Console
-
-        with Console(stderr=True).status("reading the study") as status:
-            yield status.update
+        with bar("{task.completed}/{task.total}") as draw:
+            yield lambda words, done=0, total=None: draw(words, done, total)

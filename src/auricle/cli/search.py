@@ -57,7 +57,7 @@ def search(
     command = studies.typed_command()
     if storage:  # a password in it is for nobody's record
         command = command.replace(shlex.quote(storage), shlex.quote(TrialStorage(storage, "").shown))
-    options = RunOptions(root, asked.skip_bad, asked.workers, device=asked.device, command=command)
+    options = RunOptions(root, asked.skip_bad, asked.workers, asked.threads, device=asked.device, command=command)
     with _watched(config.name, level) as listener, studies.hint_when_stopped(folder):
         result = run_search(config, folder, options, storage=storage, listener=listener)
     if not asked.json:

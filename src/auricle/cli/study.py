@@ -154,7 +154,9 @@ def train_and_report(
     if not asked.json:
         print_results(result)
         sys.stdout.flush()
-    files = {} if asked.no_report or not result.done else build(result.folder, level, root=options.root)
+    files = {}
+    if result.done and not asked.no_report:
+        files = build(result.folder, level, root=options.root, probes=not asked.no_probes)
     if asked.json:
         print_json(result, files, more)
     else:

@@ -4,7 +4,7 @@ torch is imported when there are weights to ask.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,15 +73,23 @@ def _mistakes(cells: Sequence[CellEvidence]) -> list[Mistake]:
 
 
 def explain_mistakes(
-    study: Study, mistakes: Sequence[Mistake], paths: Mapping[str, Path], duration_s: float
+    study: Study,
+    mistakes: Sequence[Mistake],
+    paths: Mapping[str, Path],
+    duration_s: float,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[tuple[str, str], Explanation]:
     """Return where each model looked while it was mistaken, by model and clip, as far as its weights are there.
+
+    `on_progress` is told how many of the cells have been asked, and of how many.
 
     Raises:
         RefusedError: weights that do not fit, or a recording that cannot be read.
     """
     found: dict[tuple[str, str], Explanation] = {}
-    for name in dict.fromkeys(mistake.cell for mistake in mistakes):
+    names = list(dict.fromkeys(mistake.cell for mistake in mistakes))
+    for number, name in enumerate(names):
+        on_progress(number, len(names))
         clips = {mistake.clip: paths[mistake.clip] for mistake in mistakes if mistake.cell == name}
         cell, preset = StudyFolder(study.folder).cell(name), study.presets[name.model]
         looked = explanations(cell, preset, len(study.dataset.categories), clips, duration_s)

@@ -40,12 +40,12 @@ def probe_study(
     source: str | None = None,
     root: Path | None = None,
     device: str = "auto",
-    on_progress: Callable[[str], None] | None = None,
+    on_progress: Callable[..., None] | None = None,
 ) -> list[str]:
     """Measure what the models of a study use, and keep it under STUDY/insight; what is known is not measured again.
 
     Recordings are looked for as `runs.reopen.find_recordings` says. The lines that are returned say what could not be
-    measured, and why.
+    measured, and why. `on_progress` is told what is done, how much of it, and of how much.
 
     Raises:
         RefusedError: study.yaml is damaged.
@@ -62,11 +62,11 @@ def probe_study(
         if read_probe(study.insight(cell.name), key) is None:
             left[cell] = key
     where = {"source": source, "root": root}
-    return _probe_cells(study, left, where, device, on_progress or (lambda message: None)) if left else []
+    return _probe_cells(study, left, where, device, on_progress or (lambda *message: None)) if left else []
 
 
 def _probe_cells(
-    study: StudyFolder, left: dict[Cell, str], where: dict[str, Any], device: str, report: Callable[[str], None]
+    study: StudyFolder, left: dict[Cell, str], where: dict[str, Any], device: str, report: Callable[..., None]
 ) -> list[str]:
     from auricle.probes.cell import probe_cell
     from auricle.runs.reopen import reopen_cells
@@ -76,8 +76,8 @@ def _probe_cells(
     chosen_device = choose_device(device)
     notes: list[str] = []
     with _noted(notes, f"what the models of {study.folder} use is not measured"):
-        for number, found in enumerate(reopen_cells(study, list(left), **where), start=1):
-            report(f"probing {found.cell.name} ({number} of {len(left)})")
+        for number, found in enumerate(reopen_cells(study, list(left), **where)):
+            report(f"probing {found.cell.name}", number, len(left))
             with _noted(notes, f"what {found.cell.name} uses is not measured"):
                 write_probe(study.insight(found.cell.name), probe_cell(found, device=chosen_device), left[found.cell])
     return notes

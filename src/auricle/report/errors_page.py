@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,7 @@ def build_errors_page(
     *,
     source: str | None = None,
     root: Path | None = None,
-    on_progress: Callable[[str], None] = lambda message: None,
+    on_progress: Callable[..., None] = lambda *message: None,
 ) -> Path | None:
     """Write STUDY/report/errors.html, or leave one that is still true.
 
@@ -95,9 +96,10 @@ def build_errors_page(
     found = find_recordings(folder, source=source, root=root).clips if by_clip else ()
     paths = {clip.name: clip.path for clip in found}
     duration_s = min(study.dataset.clip_s, MOST_S)
-    on_progress("asking the models where they looked")
     every = [mistake for mistakes in by_clip for mistake in mistakes]
-    explained = explain_mistakes(study, every, paths, duration_s)
+    explained = explain_mistakes(
+        study, every, paths, duration_s, partial(on_progress, "asking the models where they looked")
+    )
     on_progress("drawing the mistakes")
     cards = [_card(study, mistakes, paths[mistakes[0].clip], explained, duration_s) for mistakes in by_clip]
     ends = np.cumsum([card.num_bytes for card in cards])

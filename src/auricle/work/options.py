@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auricle.errors import UsageError, choices
-from auricle.system import num_cores
+from auricle.system import num_cores, num_threads
 from auricle.work.ray.cluster import RayOptions
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -18,7 +18,7 @@ class RunOptions:
         root: where named datasets lie; None: as `load_manifest` says.
         skip_bad: leave out recordings that cannot be read, instead of refusing the dataset.
         workers: processes at a time; None: one a core on the CPU, one on an accelerator; on a cluster, what it holds.
-        threads: processor threads of each process; None: the cores divided; on a cluster, one.
+        threads: processor threads of each process; None: as `system.num_threads` says.
         device: auto, cpu, cuda or mps.
         ray: the cluster that trains; None: this machine.
         command: what a person typed, for the record.
@@ -62,7 +62,7 @@ def find_device(name: str) -> str:
 def divide(workers: int | None, device: str, threads: int | None, num_jobs: int) -> tuple[int, int]:
     """Return how many processes train at a time on this machine, and the processor threads of each.
 
-    None: one worker a core on the CPU, one on an accelerator; the cores divided among them as threads.
+    None: one worker a core on the CPU, one on an accelerator; threads as `system.num_threads` says.
     """
     num_workers = max(1, min(workers or (num_cores() if device == "cpu" else 1), num_jobs))
-    return num_workers, threads or max(1, num_cores() // num_workers)
+    return num_workers, threads or num_threads()

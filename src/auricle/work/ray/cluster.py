@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from auricle.errors import MachineError, UsageError, count
+from auricle.system import num_threads
 
 ANSWER_S = 20.0  # for a cluster to answer; a busy one takes three
 CONNECTION_S = 3.0
@@ -98,7 +99,7 @@ class Cluster:
         Raises:
             MachineError: not one fits.
         """
-        threads, together = threads or 1, self.asked.together
+        threads, together = threads or num_threads(), self.asked.together
         needs = self.needs(device, threads)
         room = sum(int(min(node.get(name, 0.0) / need for name, need in needs.items()) + 1e-9) for node in self.nodes)
         if room < together:
