@@ -63,6 +63,6 @@ def test_the_published_claim_does_not_stand_by_its_own_interval(esc10: Study):
     claim = published_head_claim(esc10)
     assert claim is not None
     assert claim.accuracies == pytest.approx({1: 0.5375, 2: 0.60, 4: 0.575}, abs=0.001)
-    assert claim.holds_all
+    assert min(claim.accuracies.values()) >= claim.low  # so the others do not carry the claim
     assert (claim.low, claim.high) == pytest.approx((0.49, 0.70), abs=0.005)
     assert any("they do not carry the conclusion" in text for text in heads_texts(esc10))

@@ -201,21 +201,15 @@ class HeadClaim:
     low: float  # lower end of the 95 % interval (Wilson) of the best
     high: float
 
-    @property
-    def holds_all(self) -> bool:
-        """Return whether the interval of the best holds the others, so that they do not carry the claim."""
-        return min(self.accuracies.values()) >= self.low
-
 
 def head_families(study: Study) -> list[dict[int, str]]:
     """Return the models that differ in the number of heads alone: for each family, heads to model, ascending."""
     found: dict[str, dict[int, str]] = {}
     for model in study.models:
-        preset = study.presets[model]
-        if preset.encoder is not None:
-            encoder = preset.encoder.model_copy(update={"num_heads": 1})
-            alike = preset.model_copy(update={"name": "", "about": "", "encoder": encoder})
-            found.setdefault(alike.model_dump_json(), {})[preset.encoder.num_heads] = model
+        if encoder := study.presets[model].encoder:
+            one_head = {"name": "", "about": "", "encoder": encoder.model_copy(update={"num_heads": 1})}
+            alike = study.presets[model].model_copy(update=one_head)
+            found.setdefault(alike.model_dump_json(), {})[encoder.num_heads] = model
     return [dict(sorted(family.items())) for family in found.values() if len(family) > 1]
 
 
