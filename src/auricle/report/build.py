@@ -19,9 +19,8 @@ from auricle.report.chapters.why import why
 from auricle.report.document import Chapter, Document, Report, Section
 from auricle.report.figures.drawing import drawn_in, keep
 from auricle.report.figures.style import style
-from auricle.report.numbering import numbered
 from auricle.report.prose import sections_of
-from auricle.report.render import to_html, to_pdf
+from auricle.report.render import numbered, to_html, to_pdf
 from auricle.report.table import write_csv
 from auricle.report.wording import count, listing
 from auricle.runs import StudyFolder

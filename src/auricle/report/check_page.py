@@ -18,9 +18,8 @@ from auricle.report.document import Document, Exhibit, Figure
 from auricle.report.figures.dataset import sample
 from auricle.report.figures.drawing import Panel, panel
 from auricle.report.figures.style import drawable, style
-from auricle.report.numbering import numbered
 from auricle.report.prose import sections_of
-from auricle.report.render import to_html
+from auricle.report.render import numbered, to_html
 from auricle.report.table import Row, Table, columns
 from auricle.report.wording import count, decimal, shortened, spoken, visible
 

@@ -11,7 +11,6 @@ from auricle.report.figures.drawing import Panel, panel
 from auricle.report.figures.style import drawable
 from auricle.report.table import Row, Table, columns
 from auricle.report.wording import decimal, spoken
-from auricle.scoring.difference import Difference
 
 NUM_DRAWN = 6  # models with a diagram: the most accurate ones
 MOST_ROWS = 36  # of the table of classes, which has as many models as fit, but one at least
@@ -36,17 +35,13 @@ def calibration(report: Report) -> Chapter:
     })  # fmt: skip
 
 
-def _verdict(gain: Difference | None) -> str:
-    """Return what the data show of a temperature, in a cell of a table."""
-    return "no difference" if not gain or not gain.shown else "better" if gain.mean > 0 else "worse"
-
-
 def _model_row(one: ModelCalibration) -> Row:
     if one.gain is None:
         return one.model, None, one.error, None, one.lucky_error, one.loss, None, None, "not fitted"
+    verdict = "no difference" if not one.gain.shown else "better" if one.gain.mean > 0 else "worse"
     return (
         one.model, float(np.mean(one.temperatures)), one.error, one.tempered_error, one.lucky_error, one.loss,
-        one.tempered_loss, one.gain.p_adjusted, _verdict(one.gain),
+        one.tempered_loss, one.gain.p_adjusted, verdict,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from auricle.report.figures.drawing import Panel, panel
 from auricle.report.figures.ranking import ranking_bars
 from auricle.report.figures.results import f1_by_model
 from auricle.report.table import Range, Table, columns
-from auricle.report.wording import MOST_NAMED, decimal, listing, points, span
+from auricle.report.wording import MOST_NAMED, decimal, listing, signed, span
 from auricle.scoring.statistics import wilson_interval
 
 NUM_NAMED = 3
@@ -135,7 +135,7 @@ def _observed(report: Report) -> dict[str, Any]:
         "gaps": sorted(gaps, key=lambda gap: gap[2] - gap[1])[:NUM_NAMED] if len(gaps) > MOST_NAMED else gaps,
         "num_gaps": len(gaps),
         "validated": validation,
-        "window_gain": " to ".join(dict.fromkeys(points(gain(gains), signed=True) for gain in (min, max))),
+        "window_gain": " to ".join(dict.fromkeys(f"{signed(100 * gain(gains))} points" for gain in (min, max))),
         "commonest_share": max(commonest_answer(cell)[1] for cell in study.cells),
         "diverged": diverged(study),
     }
