@@ -98,8 +98,7 @@ def _class_table(audit: Audit) -> Table:
         facts = [audit.facts[index] for index in indices]
         known = [(fact.duration_s, fact.level_db, fact.bandwidth_hz / 1000) for fact in facts]
         medians = np.median(known, axis=0).tolist() if facts else [None] * 3
-        shown = [decimal(value, digits) for value, digits in zip(medians, (2, 1, 1), strict=True)]
-        rows.append((spoken(name), len(facts), *shown, by_class.get(name)))
+        rows.append((spoken(name), len(facts), *map(decimal, medians, (2, 1, 1)), by_class.get(name)))
     return Table(columns("check-classes"), {"": rows})
 
 

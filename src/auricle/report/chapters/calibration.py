@@ -10,7 +10,7 @@ from auricle.report.figures.calibration import reliability_diagram
 from auricle.report.figures.drawing import Panel, panel
 from auricle.report.figures.style import drawable
 from auricle.report.table import Row, Table, columns
-from auricle.report.wording import decimal, spoken
+from auricle.report.wording import spoken
 
 NUM_DRAWN = 6  # models with a diagram: the most accurate ones
 MOST_ROWS = 36  # of the table of classes, which has as many models as fit, but one at least
@@ -20,11 +20,9 @@ def calibration(report: Report) -> Chapter:
     """Return the chapter on the probabilities, of the protocol that answers the question."""
     found = report.findings.calibrations
     ranked = sorted(found, key=lambda one: report.findings.main.ranked.index(one.model))
-    errors = [decimal(lucky([one.lucky_error for one in ranked]), 2) for lucky in (min, max)]
     values = report.phrases | {
         "ranked": ranked,
         "drawn": ranked[:NUM_DRAWN],
-        "luck": " to ".join(dict.fromkeys(errors)),
         "clips_each": len(report.study.of(ranked[0].model, report.findings.main_protocol)[0].clips.clips),
         "hit_rate": lambda one: float(np.nanmean(one.hit_rates)),
     }

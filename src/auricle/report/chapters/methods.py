@@ -64,10 +64,8 @@ def _differences(networks: Sequence[Sequence[Layers]]) -> dict[tuple[str, ...], 
     """Return how the kinds of layers differ between networks of one shape, each way once, with the first such layer."""
     found: dict[tuple[str, ...], str] = {}
     for layers in zip(*networks, strict=True):
-        kinds = tuple(layer["kind"] for layer in layers)
-        if len(set(kinds)) > 1:
-            found.setdefault(kinds, layers[0]["name"])
-    return found
+        found.setdefault(tuple(layer["kind"] for layer in layers), layers[0]["name"])
+    return {kinds: name for kinds, name in found.items() if len(set(kinds)) > 1}
 
 
 def dataset(report: Report) -> Chapter:

@@ -55,18 +55,17 @@ def _exhibits(report: Report, name: str, row: ComparativeRow, cells: Sequence[Ce
     of_classes = mean_curves(cells, len(categories))
     f1 = [class_f1(cells, category) for category in categories]
     means = [float(np.mean(values)) if values else 0.0 for values in f1]
-    matrix = confusion(total_confusion(cells), categories, colour)
+    matrix = panel(
+        confusion(total_confusion(cells), categories, colour), f"confusion-{name}", f"Confusion matrix, {name}"
+    )
+    drawn = roc(of_classes, mean_curve(of_classes), categories)
+    curves = panel(drawn, f"roc-{name}", f"One-vs-rest ROC curves by class, {name}")
+    bars = panel(f1_bars(means, f1, categories, colour), f"f1-{name}", f"F1 of each class, {name}")
     return {
-        f"figure-confusion-{name}": Figure((
-            panel(matrix, f"confusion-{name}", f"Confusion matrix, {name}"),
-            panel(roc(of_classes, mean_curve(of_classes), categories), f"roc-{name}",
-                  f"One-vs-rest ROC curves by class, {name}"),
-        )),
-        f"figure-f1-{name}": Figure(
-            (panel(f1_bars(means, f1, categories, colour), f"f1-{name}", f"F1 of each class, {name}"),)
-        ),
+        f"figure-confusion-{name}": Figure((matrix, curves)),
+        f"figure-f1-{name}": Figure((bars,)),
         f"table-classes-{name}": _class_scores(categories, cells, row),
-    }  # fmt: skip
+    }
 
 
 def mean_curves(cells: Sequence[CellEvidence], num_classes: int) -> list[Curve | None]:
