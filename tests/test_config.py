@@ -55,8 +55,15 @@ def test_an_override_changes_one_field() -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"training.epoch": 3}, "no field of section training 'epoch': did you mean 'epochs'"),
-        ({"trainning.epochs": 3}, "did you mean 'training'"),
+        ({"training.epoch": 3}, "no field 'training.epoch': did you mean 'training.epochs'"),
+        ({"trainning.epochs": 3}, "did you mean 'training.epochs'"),
+        ({"epochs": 3}, "no field 'epochs': did you mean 'training.epochs'"),
+        ({"epoch": 3}, "did you mean 'training.epochs'"),
+        ({"batch-size": 3}, "did you mean 'training.batch_size'"),
+        ({"dropout": 0.5}, "did you mean 'encoder.dropout' or 'head.dropout'"),
+        ({"training.num_heads": 2}, "did you mean 'encoder.num_heads'"),
+        ({"nothing": 2}, "no field 'nothing'; `auricle config` lists them all"),
+        ({"base.blocks.kernel": 5}, "base.blocks is a value that is set whole"),
         ({"training.epochs": 0}, "training.epochs"),
         ({"training.epochs": "many"}, "training.epochs"),
         ({"training.learning_rate": float("nan")}, "training.learning_rate"),
@@ -102,6 +109,28 @@ def test_a_broken_preset_file_is_refused_in_one_line(tmp_path, text: str) -> Non
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("extends: cnn\nepochs: 3", "no field 'epochs': did you mean 'training.epochs'"),
+        ("extends: cnn\ntraining: {epoch: 3}", "no field 'training.epoch': did you mean 'training.epochs'"),
+        ("base: {blocks: [{chanels: 3}]}", "no field in base.blocks.0 'chanels': did you mean 'channels'"),
+    ],
+)
+def test_a_wrong_field_of_a_file_names_the_right_one(tmp_path, text: str, message: str) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        load_preset(str(file))
+
+
+def test_a_wrong_field_of_a_study_names_the_right_one(tmp_path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("models: [cnn]\nprotocol: [k-fold]")
+    with pytest.raises(UsageError, match="no field 'protocol': did you mean 'protocols'"):
+        load_study(str(file))
+
+
 def test_an_absent_file_is_a_usage_error(tmp_path) -> None:
     with pytest.raises(UsageError, match="cannot read"):
         load_preset(str(tmp_path / "absent.yaml"))
@@ -142,6 +171,24 @@ def test_every_field_of_a_preset_reaches_its_settings(name: str) -> None:
     assert SHOWN.keys() == {f"{setting.section}.{setting.field}" for setting in found}
     assert all(setting.label and setting.value and setting.description for setting in found)
     assert len({(setting.section, setting.label) for setting in found}) == len(found)
+
+
+def test_settings_say_what_may_be_typed() -> None:
+    found = {f"{s.section}.{s.field}": s for s in settings(load_preset("cnn", {"training.epochs": 4}))}
+    epochs, kind, clip = (found[name] for name in ("training.epochs", "frontend.kind", "training.gradient_clip"))
+    assert (epochs.typed, epochs.default, epochs.allowed) == ("4", "100", "at least 1")
+    assert (kind.typed, kind.default, kind.allowed) == ("log-mel", "log-mel", "raw | log-mel | mfcc")
+    assert (clip.typed, clip.allowed) == ("2.0", "at least 0")
+    assert found["augmentation.shift"].allowed == "true | false"
+    assert found["frontend.max_hz"].typed == "null"
+
+
+@pytest.mark.parametrize("name", ["cnn", "transformer-h4", "report-b-cnn"])
+def test_every_setting_that_may_be_typed_is_read_as_it_stands(name: str) -> None:
+    preset = load_preset(name)
+    shown = {f"{s.section}.{s.field}": s.typed for s in settings(preset) if s.typed and ".blocks." not in f".{s.field}"}
+    shown = {field: value for field, value in shown.items() if not field.startswith("base.blocks")}
+    assert load_preset(name, parse_overrides(f"{field}={value}" for field, value in shown.items())) == preset
 
 
 OF_PRESETS = [kind for kind in Section.__subclasses__() if kind.__module__ == Section.__module__]

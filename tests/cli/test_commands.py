@@ -22,12 +22,13 @@ def lines(text: str) -> list[str]:
     ("words", "valid"),
     [
         (["study", "quickstrat"], "did you mean 'quickstart'? Valid: ablations, esc10"),
-        (["study"], "Valid: ablations, esc10, esc10-official, quickstart"),
+        (["study"], "missing STUDY; available: ablations, esc10, esc10-official, quickstart"),
+        (["study", "."], "is a folder, not a study; for your own recordings: auricle study --data ."),
         (["study", "quickstart", "--data", "esc1O"], "Valid: esc10, esc50, urbansound8k, toy"),
         (["study", "quickstart", "--models", "cnm"], "did you mean 'cnn'?"),
         (["study", "quickstart", "--protocols", "kfold"], "did you mean 'k-fold'? Valid: test-split, k-fold"),
-        (["study", "quickstart", "--set", "trainin.epochs=1"], "did you mean 'training'?"),
-        (["study", "quickstart", "--set", "training.epoch=1"], "did you mean 'epochs'?"),
+        (["study", "quickstart", "--set", "trainin.epochs=1"], "did you mean 'training.epochs'?"),
+        (["study", "quickstart", "--set", "training.epoch=1"], "did you mean 'training.epochs'?"),
         (["study", "quickstart", "--set", "training.epochs"], "section.field=value"),
         (["study", "quickstart", "--set", "training.epochs=many"], "training.epochs"),
         (["study", "quickstart", "--seeds", "one"], "--seeds takes whole numbers"),
@@ -36,13 +37,14 @@ def lines(text: str) -> list[str]:
         (["study", "quickstart", "--worker", "1"], "--workers"),
         (["study", "no/such.yaml"], "cannot read study file no/such.yaml"),
         (["train", "cnm"], "did you mean 'cnn'?"),
-        (["train"], "Valid: cnn, raw-cnn"),
+        (["train"], "missing MODEL; available: cnn, raw-cnn"),
         (["train", "cnn", "--protocol", "kfold"], "did you mean 'k-fold'?"),
         (["study", "quickstart", "--folds", "second"], "--folds takes whole numbers from 0 on"),
         (["models", "cnm"], "did you mean 'cnn'?"),
         (["models", "cnn", "--set", "encoder.num_heads=2"], "has no encoder"),
         (["data", "check", "esc1O"], "did you mean 'esc10'?"),
-        (["data", "check"], "Valid: esc10"),
+        (["data", "check"], "available: esc10"),
+        (["check", "esc1O"], "did you mean 'esc10'?"),
         (["stduy"], "did you mean 'study'?"),
     ],
 )
@@ -163,19 +165,6 @@ def test_an_error_of_ours_shows_no_traceback_unless_asked(auricle, sounds, train
     answer = auricle("study", "quickstrat")
     assert answer.code == 2
     assert "Traceback" in answer.err
-
-
-def test_the_study_s_own_dataset_is_found_in_the_folder_given(auricle, tmp_path, training, monkeypatch):
-    """`--data DIR` is where esc10 lies, itself or its parent; other folders are a person's own recordings."""
-    from auricle.cli.options import find_data
-
-    (tmp_path / "all" / "esc10" / "meta").mkdir(parents=True)
-    (tmp_path / "all" / "esc10" / "meta" / "esc50.csv").write_text("")
-    assert find_data(str(tmp_path / "all"), "esc10") == ("esc10", tmp_path / "all")
-    assert find_data(str(tmp_path / "all" / "esc10"), "esc10") == ("esc10", tmp_path / "all" / "esc10")
-    assert find_data(str(tmp_path / "all"), "toy") == (str(tmp_path / "all"), None)
-    assert find_data("esc50", "esc10") == ("esc50", None)
-    assert find_data(None, "esc10") == ("esc10", None)
 
 
 def test_train_is_a_study_of_one_model_and_one_split(auricle, sounds, training):

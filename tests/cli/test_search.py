@@ -89,11 +89,11 @@ def test_status_of_a_search_says_what_is_done_and_what_is_best(auricle, mine):
 @pytest.mark.parametrize(
     ("change", "words", "code", "says"),
     [
-        ("training.batch_size: [16, 32, 64]", "training.batchsize: [16]", 2, "did you mean 'batch_size'?"),
+        ("training.batch_size: [16, 32, 64]", "training.batchsize: [16]", 2, "did you mean 'training.batch_size'?"),
         ("low: 1e-4, high: 1.0", "low: 1.0, high: 1e-4", 2, "upside down"),
         ("training.batch_size: [16, 32, 64]", "encoder.num_heads: [1, 2]", 2, "none of cnn has an encoder"),
         ("models: [cnn]", "models: [cnm]", 2, "did you mean 'cnn'?"),
-        ("trials: 3", "trails: 3", 2, "trails"),
+        ("trials: 3", "trails: 3", 2, "no field 'trails': did you mean 'trials'?"),
         ("trials: 3", "trials: 0", 2, "trials: Input should be greater than or equal to 1"),
     ],
 )  # fmt: skip
@@ -116,7 +116,7 @@ def test_an_empty_space_is_exit_code_2(auricle, mine):
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (("search",), 2, "Valid: assignment, wide"),
+        (("search",), 2, "available: assignment, wide"),
         (("search", "wied"), 2, "did you mean 'wide'?"),
         ((*WORDS, "--set", "training.batch_size=16"), 2, "is searched, so it cannot be set"),
         ((*WORDS, "--storage", "sqlite:////no/such/folder/x.db"), 5, "cannot use the storage sqlite:////no/such"),

@@ -74,7 +74,7 @@ def test_a_folder_of_class_folders_gets_folds_and_says_so(class_folders: Path) -
     assert sorted(set(manifest.folds.tolist())) == [1, 2, 3, 4, 5]
     assert manifest.clip_s == 0.5
     assert manifest.notes == (
-        "Every clip is cut or padded with silence to 0.5 s; the longest recording has 0.50 s.",
+        "Clips have 0.5 s: none is cut or padded (recordings of 0.50 to 0.50 s); --clip-s sets another length.",
         "No groups are given, so each file is its own group: clips cut from one recording may stand on both sides "
         "of a split.",
         "Folds were made by auricle from seed 3: 5 stratified folds that keep groups whole.",
@@ -93,7 +93,17 @@ def test_the_length_is_the_longest_recordings_in_half_seconds_up_to_ten(
     write_sound(class_folders / "dog" / "0.wav", duration_s=longest_s)
     manifest = load_manifest(str(class_folders))
     assert manifest.clip_s == clip_s
-    assert ("1 of 15 are longer and lose their ends." in manifest.notes[0]) == (longest_s > 10)
+    assert ("1 of 15 are cut" in manifest.notes[0]) == (longest_s > 10)
+
+
+def test_one_long_recording_pads_no_other(tmp_path: Path, write_sound: WriteSound) -> None:
+    for number in range(40):
+        write_sound(tmp_path / "set" / "ab"[number % 2] / f"{number}.wav", duration_s=8.0 if number == 7 else 1.0)
+    manifest = load_manifest(str(tmp_path / "set"))
+    assert manifest.clip_s == 1.0
+    assert manifest.notes[0].startswith("Clips have 1 s: 1 of 40 are cut (recordings of 1.00 to 8.00 s)")
+    longer = load_manifest(str(tmp_path / "set"), clip_s=2.0)
+    assert longer.notes[0].startswith("Clips have 2 s: 1 of 40 are cut and 39 of 40 are padded with silence")
 
 
 def test_the_length_may_be_given(class_folders: Path, esc50_layout: Path) -> None:

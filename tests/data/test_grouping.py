@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from auricle.data.datasets import load_manifest
 from auricle.data.folds import make_splits
-from auricle.data.grouping import NamePattern
+from auricle.data.grouping import NamePattern, grouped_by_name, pattern_in_names
 from auricle.data.manifest import Clip, Manifest, split_groups
 from auricle.errors import RefusedError, UsageError
 
@@ -170,3 +170,33 @@ def test_grouping_changes_nothing_else(make_manifest: Callable[..., Manifest]) -
     grouped = grouped_by_name(manifest, NamePattern.parse("{n}.wav"))
     assert grouped.clips[0] == Clip(manifest.clips[0].path, "0.wav", "a", 1, "0")
     assert (grouped.notes, grouped.source, grouped.clip_s) == (("kept",), manifest.source, manifest.clip_s)
+
+
+def named(names: list[str], categories: list[str]) -> Manifest:
+    clips = (Clip(Path(name), name, category, 1, name) for name, category in zip(names, categories, strict=True))
+    return Manifest("", tuple(clips), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("names", "categories", "pattern", "num_sources"),
+    [
+        ([f"{digit}_{who}_{take}.wav" for digit in "01" for who in ("ann", "bob") for take in range(5)],
+         ["0"] * 10 + ["1"] * 10, "*_{source}_*", 2),
+        ([f"patient{number % 3:02}-cough-{number}.wav" for number in range(30)], ["a", "b"] * 15, "{source}-*", 3),
+        ([f"site {number % 4}_rec{number // 8}_seg{number}.wav" for number in range(40)], ["a", "b"] * 20,
+         "* {source1}_{source2}_*", 20),
+        ([f"{kind}/{number:03}.wav" for kind in ("cat", "dog") for number in range(9)], ["cat"] * 9 + ["dog"] * 9,
+         None, 0),
+        ([f"cat_{number:03}.wav" for number in range(9)] + [f"dog_{number:03}.wav" for number in range(9)],
+         ["cat"] * 9 + ["dog"] * 9, None, 0),
+        ([f"{number}.wav" for number in range(9)], ["cat"] * 9, None, 0),
+        ([f"unique{number}-of-its-kind-{number}.wav" for number in range(9)], ["cat"] * 9, None, 0),
+        ([], [], None, 0),
+    ],
+)  # fmt: skip
+def test_names_that_look_like_sources_give_a_pattern_that_groups_them(names, categories, pattern, num_sources):
+    hint = pattern_in_names(named(names, categories))
+    assert (hint.pattern if hint else None) == pattern
+    if hint:
+        assert hint.num_sources == num_sources
+        assert len(set(grouped_by_name(named(names, categories), NamePattern.parse(pattern)).groups)) == num_sources

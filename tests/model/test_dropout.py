@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from auricle.model.dropout import Dropout
+from auricle.model.cnn import Dropout
 
 NUM = 40_001  # not a multiple of eight
 

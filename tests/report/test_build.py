@@ -11,6 +11,7 @@ from pypdf import PdfReader
 
 from auricle.errors import AuricleError
 from auricle.findings.study import load_study
+from auricle.report import build
 from auricle.report.build import build_report, subtitle
 from auricle.runs import StudyFolder
 
@@ -143,6 +144,41 @@ def test_a_rebuild_gives_the_same_bytes_and_clears_what_is_stale(hostile_study: 
     (report / "tables" / "old.csv").write_text("a,b")
     build_report(hostile_study)
     assert {path: path.read_bytes() for path in report.rglob("*") if path.is_file()} == before
+
+
+def test_the_pdf_is_set_again_only_where_it_or_what_it_says_has_changed(
+    make_study: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+):
+    folder = make_study(
+        categories=("cat", "dog"), models=("cnn",), protocols=("test-split",), epochs=1, clip_s=0.1,
+        clips_per_class_and_fold=2,
+    )  # fmt: skip
+    made = []
+    monkeypatch.setattr(build, "to_pdf", lambda *_: made.append(1) or f"PDF {len(made)}".encode())
+    pdf = build_report(folder)["pdf"]
+    build_report(folder)
+    assert len(made) == 1
+    for change in (lambda: pdf.write_bytes(b"%PDF by hand"), pdf.unlink, StudyFolder(folder).samples.unlink):
+        change()
+        build_report(folder)
+        assert pdf.read_bytes() == f"PDF {len(made)}".encode()
+    assert len(made) == 4
+    (pdf.parent / "figures" / "set.json").write_text("{")
+    build_report(folder)
+    assert len(made) == 5
+    monkeypatch.setattr(build, "subtitle", lambda study: "狗")  # is set with fonts of the system, which can change
+    build_report(folder)
+    build_report(folder)
+    assert len(made) == 7
+
+
+def test_a_rebuild_of_what_has_not_changed_needs_no_matplotlib(esc10_report: dict[str, Path]):
+    code = (
+        "import sys; from pathlib import Path; from auricle.report.build import build_report; "
+        "build_report(Path(sys.argv[1])); sys.exit('matplotlib' in sys.modules)"
+    )
+    study = esc10_report["html"].parents[1]
+    assert subprocess.run([sys.executable, "-c", code, str(study)], check=False).returncode == 0
 
 
 def test_hostile_names_are_shown_as_text_and_do_nothing(hostile_study: Path, hostile_pdf: str):

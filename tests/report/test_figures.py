@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from auricle.findings.comparison import Rank
 from auricle.findings.scores import ComparativeRow
-from auricle.report.figures import calibration, dataset, ranking, results, training
+from auricle.report.figures import calibration, dataset, results, training
 from auricle.report.figures.drawing import drawing, drawn_in, keep, panel
 from auricle.report.figures.inline import inlined
 from auricle.report.figures.style import GRID, INK, SERIES, drawable, palette, style
@@ -50,7 +50,7 @@ def drawings(num: int) -> dict[str, Callable[[], Figure]]:
         "f1-models": lambda: results.f1_by_model({"cnn": f1, "b": f1}, categories, palette(["cnn", "b"])),
         "roc": lambda: results.roc(curves, mean_curve(curves), categories),
         "curves": lambda: training.curves([history] * 2, "loss", colour=SERIES[2], top=2.0, title="cnn"),
-        "ranking": lambda: ranking.ranking_bars(
+        "ranking": lambda: results.ranking_bars(
             [Rank(row("cnn"), 1, 2), Rank(row("my $\\frac$"), 1, 3), Rank(row("c"), 2, 3)], [(0, 1), (1, 2)],
             palette(["cnn", "my $\\frac$", "c"]), "k-fold",
         ),
@@ -157,7 +157,7 @@ def test_a_panel_is_drawn_again_only_where_what_it_is_made_of_has_changed(tmp_pa
         return results.confusion(matrix, ["cat", "dog"], SERIES[0]).draw()
 
     def build(matrix: np.ndarray):
-        with style(), drawn_in(tmp_path):
+        with drawn_in(tmp_path, style):
             made = panel(picture(matrix), "confusion", "a matrix")
         keep(tmp_path, [made])
         return made

@@ -40,7 +40,6 @@ def test_a_clip_that_many_trainings_tested_counts_once():
 def test_groups_are_those_named_and_else_each_clip():
     found = answers(cnn={(1, 0): table("abcd", [1, 1, 0, 0])})
     assert found.groups.tolist() == [0, 0, 1, 2]
-    assert found.num_groups == 3
     assert found.interval("cnn") == share_interval(np.array([1.0, 1, 0, 0]), np.array([0, 0, 1, 2]))
 
 

@@ -65,8 +65,8 @@ def test_heads_and_widths_that_go_together_pass_though_one_would_not_with_the_pr
 
 
 WRONG = {
-    "training.learnin_rate: did you mean": {"parameters": {"training.learnin_rate": [1]}},
-    "did you mean 'training'": {"parameters": {"trainin.epochs": [1]}},
+    "'training.learnin_rate': did you mean 'training.learning_rate'": {"parameters": {"training.learnin_rate": [1]}},
+    "did you mean 'training.epochs'": {"parameters": {"trainin.epochs": [1]}},
     "is upside down: low 0.1 is not below high 0.001": {
         "parameters": {"training.learning_rate": {"low": 0.1, "high": 0.001}}
     },
@@ -98,7 +98,7 @@ WRONG = {
 
 @pytest.mark.parametrize("message", WRONG)
 def test_what_is_wrong_is_said_in_one_line(message):
-    with pytest.raises(UsageError, match=re.escape(message.replace("training.learnin_rate: did", "did"))) as caught:
+    with pytest.raises(UsageError, match=re.escape(message)) as caught:
         space(**WRONG[message])
     assert "\n" not in str(caught.value)
 

@@ -15,6 +15,7 @@ from auricle.audit.finding_types import FINDING_TYPES, SEVERITIES, Finding, Find
 from auricle.audit.recording import examine, refused
 from auricle.audit.shortcuts import FEATURES, Shortcuts, find_shortcuts
 from auricle.data.datasets import Survey
+from auricle.data.grouping import pattern_in_names
 from auricle.data.manifest import Clip, split_groups
 from auricle.data.processes import in_processes
 from auricle.errors import RefusedError
@@ -137,7 +138,9 @@ def _dataset_findings(survey: Survey, facts: Mapping[int, Fact], shortcuts: Shor
             members = tuple(clip.name for clip in clips if clip.group == group)
             where = f"{', '.join(map(str, folds[:-1]))} and {folds[-1]}"
             yield Finding("split-group", f"source {group!r} stands in folds {where}", members)
-    if not survey.has_groups:
+    if not survey.has_groups and (hint := pattern_in_names(survey.manifest)):
+        yield Finding("grouped-names", str(hint))
+    elif not survey.has_groups:
         yield Finding("no-groups", "each file is its own source, so clips cut from one recording may be on both sides")
     used = Counter(dict.fromkeys(survey.manifest.categories, 0))
     used.update(clips[place].category for place in facts)

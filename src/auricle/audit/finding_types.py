@@ -91,6 +91,10 @@ _ALL: dict[Severity, tuple[tuple[str, str, str, bool], ...]] = {
         ("few-clips", "class with few clips", "record more before you trust its scores", False),
         ("imbalance", "classes of unequal size", "record more of the small; read macro F1, not accuracy", False),
         (
+            "grouped-names", "names that look like sources, and no groups",
+            "give --group-by PATTERN, or name the sources in a column 'group'", False,
+        ),
+        (
             "shortcut", "classes told apart without listening",
             "record all classes alike, or trim, level and band-limit them alike", False,
         ),

@@ -20,6 +20,8 @@ from auricle.audit.finding_types import FINDING_TYPES
 from auricle.data.manifest import Clip
 from auricle.errors import UsageError
 
+JOINED = "joined with a group of the same sound"
+
 
 @dataclass(frozen=True)
 class Mended:
@@ -27,6 +29,17 @@ class Mended:
 
     clips: tuple[Clip, ...]
     done: dict[str, int]
+
+    @property
+    def warning(self) -> str:
+        """Return what to look at first, where half of the clips or more are now of one group; else nothing."""
+        group, num = Counter(clip.group for clip in self.clips).most_common(1)[0]
+        if not self.done.get(JOINED) or 2 * num < len(self.clips):
+            return ""
+        return (
+            f"{num} of {len(self.clips)} clips sound nearly the same and become one group, {group!r}, which stays on "
+            "one side of every split: are they one recording? If not, set their group in the table"
+        )
 
 
 def mend(audit: Audit) -> Mended:
@@ -43,7 +56,7 @@ def mend(audit: Audit) -> Mended:
         category, group = main.get(clip.category, clip.category), groups[clip.group]
         mended = replace(clip, category=category, group=group, fold=folds.get(group, clip.fold))
         done["class spelt like its others"] += mended.category != clip.category
-        done["joined with a group of the same sound"] += mended.group != clip.group
+        done[JOINED] += mended.group != clip.group
         done["moved to the fold of its group"] += mended.fold != clip.fold
         clips[place] = mended
     return Mended(tuple(clips.values()), {words: count for words, count in done.items() if count})

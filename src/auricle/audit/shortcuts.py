@@ -38,15 +38,10 @@ class Shortcuts:
 
 
 def find_shortcuts(facts: np.ndarray, categories: Sequence[str], groups: Sequence[str]) -> Shortcuts | None:
-    """Cross-validate a small tree on the five facts, folds by group.
+    """Cross-validate a small tree on the five facts, folds by group; None of too few clips, classes or groups.
 
-    Args:
-        facts: bandwidth in Hz, level in dB, length in s, rate in Hz and number of the format, shape (N, 5).
-        categories: of each clip.
-        groups: of each clip; those of one group are never on both sides.
-
-    Returns:
-        None where there are too few clips, classes or groups to say anything.
+    The facts are bandwidth in Hz, level in dB, length in s, rate in Hz and number of the format, (N, 5). Clips of one
+    group are never on both sides.
     """
     names, labels = np.unique(np.array(categories), return_inverse=True)
     counts = np.bincount(labels)

@@ -53,14 +53,15 @@ def export_cell(
     *,
     model: str | None = None,
     int8: bool = False,
-    data: Path | None = None,
+    source: str | None = None,
+    root: Path | None = None,
     on_progress: Say | None = None,
 ) -> Bundle:
     """Make a bundle of a finished cell.
 
     `folder` is of a cell, or of a study, whose first finished cell of `model` is taken (its plainest protocol). A
     folder `to` that holds a bundle is replaced whole, any other that holds something is left alone. `int8` quantises to
-    eight bits; that needs the study's recordings (in `data`), to see what it costs.
+    eight bits; that needs the study's recordings (`source` and `root` are as for `reopen_cells`), to see what it costs.
 
     Raises:
         UsageError: the study has several models and none is named, or not the one named.
@@ -88,7 +89,7 @@ def export_cell(
         check_parity(network, preset, load_bundle(beside))
         if int8:
             say("quantising")
-            graph, cost = quantise(graph, beside, study_of(cell), cell, data)
+            graph, cost = quantise(graph, beside, study_of(cell.folder), cell, source=source, root=root)
             description = description.model_copy(update={"int8": cost})
             (beside / names.WEIGHTS).unlink()
             _write_files(beside, description, graph, preset, None)
@@ -109,7 +110,7 @@ def read_cell(cell: Cell) -> tuple[Preset, Predictions]:
 
 
 def _describe(cell: Cell, preset: Preset, network: TorchClassifier, predictions: Predictions) -> Description:
-    vouching = vouching_cells(study_of(cell), cell.name.model) if cell.name.protocol == ALL else [cell]
+    vouching = vouching_cells(study_of(cell.folder), cell.name.model) if cell.name.protocol == ALL else [cell]
     return Description(
         name=cell.name.model,
         categories=predictions.categories,
@@ -140,7 +141,7 @@ def _scores(cells: Sequence[Cell]) -> Scores | None:
     model, categories = cells[0].name.model, clips.categories
     groups: dict[str, str] = {}
     with contextlib.suppress(OSError):  # a cell that was carried off without its study
-        groups = {clip.name: clip.group for clip in read_clips(study_of(cells[0]))}
+        groups = {clip.name: clip.group for clip in read_clips(study_of(cells[0].folder))}
     answers = Answers.of(tables, groups, categories)
     low, high = answers.interval(model)
 
@@ -179,7 +180,7 @@ def warnings_of(description: Description) -> list[str]:
 def _origin(cell: Cell, vouching: Sequence[Cell]) -> Origin:
     """Say what a cell was trained on, as far as its study's folder tells."""
     metrics = runs.read_metrics(cell)
-    description = read_description(study_of(cell))
+    description = read_description(study_of(cell.folder))
     dataset = description["dataset"] if description else {}
     source = str(dataset.get("source", "unknown"))
     return Origin(

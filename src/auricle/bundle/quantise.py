@@ -19,14 +19,14 @@ METHOD = "static, a scale a channel; ranges from training clips"
 
 
 def quantise(
-    graph: onnx.ModelProto, bundle: Path, study: StudyFolder, cell: Cell, data: Path | None
+    graph: onnx.ModelProto, bundle: Path, study: StudyFolder, cell: Cell, *, source: str | None, root: Path | None
 ) -> tuple[onnx.ModelProto, Int8]:
     """Return a network with eight-bit weights and activations, and what it costs on the test clips.
 
     A `RefusedError` where the study's recordings are not found, or are others than those it was trained on.
     """
     model = BundleModel(load_bundle(bundle))
-    found = next(reopen_cells(study, [cell], root=data))
+    found = next(reopen_cells(study, [cell], source=source, root=root))
     train, test = found.split.train, found.split.test
     train = train[:: max(1, len(train) // MOST_CLIPS)][:MOST_CLIPS]
     windows = np.concatenate([model.windows(waveform) for waveform in found.recordings.waveforms[train]])

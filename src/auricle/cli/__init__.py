@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 import typer
 
-from auricle.cli import data, demo, diagnose, export, models, predict, report, search, study
+from auricle.cli import config, data, demo, diagnose, export, models, predict, report, search, study
 from auricle.cli.interrupts import interruptible
-from auricle.cli.options import Quiet, Verbose, Verbosity, say, verbosity
+from auricle.cli.options import Quiet, Verbose, Verbosity, examples, say, verbosity
+from auricle.cli.usage import usage_line
 from auricle.errors import AuricleError, MachineError
 from auricle.system import num_threads
 
@@ -21,21 +22,40 @@ app = typer.Typer(
     help="Train small sound classifiers from scratch, and know honestly how good they are.",
     epilog="The whole way in two minutes, on built-in sounds: auricle study quickstart",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("study", short_help="Train models under protocols, and write the report.")(study.study)
-app.command("train", short_help="Train one model.")(study.train)
-app.command("search", short_help="Tune hyper-parameters, and score the best set once.")(search.search)
-app.command("models", short_help="List the models, or show one layer by layer.")(models.models)
-app.command("diagnose", short_help="Say why a training does not learn, and try cures.")(diagnose.diagnose)
+VERBS = (
+    (study.study, "study", "Train models under protocols, and write the report.",
+     ("auricle study quickstart", "auricle study --data ~/recordings --epochs 30")),
+    (study.train, "train", "Train one model.",
+     ("auricle train tiny --data ~/recordings", "auricle train cnn --data esc10 --protocol k-fold --fold 2")),
+    (search.search, "search", "Tune hyper-parameters, and score the best set once.",
+     ("auricle search wide --data ~/recordings --trials 20",)),
+    (study.how_far, "status", "Say how far a study or a search is.",
+     ("auricle status runs/esc10",)),
+    (models.models, "models", "List the models, or show one layer by layer.",
+     ("auricle models", "auricle models transformer-h4 --set encoder.num_blocks=4")),
+    (config.config, "config", "List every field of a model, with range and meaning.",
+     ("auricle config transformer-h4", "auricle config cnn --set training.epochs=20 --json")),
+    (diagnose.diagnose, "diagnose", "Say why a training does not learn, and try cures.",
+     ("auricle diagnose runs/esc10/cells/cnn/test-split-2-0 --epochs 5",)),
+    (report.report, "report", "Rebuild a study's report, from disk.",
+     ("auricle report runs/esc10", "auricle report runs/mine --data ~/recordings")),
+    (export.export, "export", "Make a bundle of a trained model, to give away.",
+     ("auricle export runs/esc10 --model cnn --to bird-box",)),
+    (predict.predict, "predict", "Detect classes in recordings, with start and end times.",
+     ("auricle predict bird-box night.wav", "auricle predict bird-box recordings/ --out detections.csv")),
+    (predict.listen, "listen", "Say live what the microphone hears.",
+     ("auricle listen bird-box --threshold 0.7",)),
+    (demo.demo, "demo", "Serve a web demo of trained models.",
+     ("auricle demo runs/esc10 --model cnn",)),
+    (data.check, "check", "Say what is in recordings, what is wrong with them, and mend it.",
+     data.CHECKED),
+)  # fmt: skip
+for verb, name, about, commands in VERBS:
+    app.command(name, short_help=about, epilog=examples(*commands))(verb)
 app.add_typer(data.app, name="data")
-app.command("report", short_help="Build a study's report again, from disk.")(report.report)
-app.command("export", short_help="Make a bundle of a trained model, to give away.")(export.export)
-app.command("predict", short_help="Detect classes in recordings, with start and end times.")(predict.predict)
-app.command("listen", short_help="Say live what the microphone hears.")(predict.listen)
-app.command("demo", short_help="Serve a web demo of trained models.")(demo.demo)
 
 
 def _print_version(asked: bool) -> None:
@@ -90,7 +110,7 @@ def _explain(error: Exception) -> tuple[str, int]:
     """Return one line that says what happened, and the exit code for it."""
     line = " ".join(str(error).split())
     if isinstance(error, typer.TyperException):
-        return _usage(error), error.exit_code
+        return usage_line(error), error.exit_code
     if isinstance(error, AuricleError):
         code = error.exit_code
     elif isinstance(error, typer.Abort):
@@ -103,12 +123,3 @@ def _explain(error: Exception) -> tuple[str, int]:
         what = f"{type(error).__name__}: {line}"
         line, code = f"internal error: {what} (AURICLE_DEBUG=1 shows where; please report it)", 1
     return f"auricle: {line}", code
-
-
-def _usage(error: typer.TyperException) -> str:
-    """Return what is wrong with the words of a command; the help, where there are no words at all."""
-    message = error.format_message().strip()
-    if "\n" in message:
-        return message
-    context = getattr(error, "ctx", None)
-    return f"auricle: {message.rstrip('.')}; see {context.command_path if context else 'auricle'} --help"

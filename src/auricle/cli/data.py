@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auricle.cli.bar import bar
-from auricle.cli.options import Json, required, say
+from auricle.cli.options import Data, Json, examples, find_data, required, say, source_words
 from auricle.errors import RefusedError, UsageError, count
 
 if TYPE_CHECKING:
@@ -21,15 +21,19 @@ if TYPE_CHECKING:
     from auricle.audit.audit import Audit
     from auricle.audit.finding_types import Finding, FindingType
 
-Root = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Where named datasets lie.")]
 NUM_NAMED = 3  # findings of a kind that are spelt out
 MAX_FOLDS = 8  # columns for them in 80 characters
 STYLES = {"error": "red", "warning": "yellow", "note": "dim"}
-app = typer.Typer(help="See, get and check recordings.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="See and get datasets.", no_args_is_help=True, rich_markup_mode=None, epilog=examples("auricle data list")
+)
 
 
-@app.command("list", short_help="List the datasets that have a name.")
-def list_(root: Root = None, json: Json = False) -> None:
+@app.command("list", short_help="List the datasets that have a name.", epilog=examples("auricle data list"))
+def list_(
+    root: Annotated[Path | None, typer.Option("--in", metavar="DIR", help="Look for them in this folder.")] = None,
+    json: Json = False,
+) -> None:
     """List the datasets that have a name, and where they lie on this machine."""
     from auricle.data.datasets import SOURCES, find_dataset
 
@@ -44,10 +48,13 @@ def list_(root: Root = None, json: Json = False) -> None:
         print(f"{name:14}{about}\n{'':14}{where}")
 
 
-@app.command(short_help="Download a dataset.")
+@app.command(short_help="Download a dataset.", epilog=examples("auricle data get esc10 --yes"))
 def get(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="esc10, esc50 or urbansound8k.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="NAME", help="esc10, esc50 or urbansound8k.", show_default=False, autocompletion=source_words
+        ),
     ] = None,
     to: Annotated[
         Path | None, typer.Option("--to", metavar="DIR", help="Where to put it. [default: the user's cache]")
@@ -71,13 +78,17 @@ def get(
     print(folder)
 
 
-@app.command(short_help="Say what is in a dataset, what is wrong with it, and mend it.")
 def check(
     source: Annotated[
         str | None,
-        typer.Argument(metavar="SOURCE|DIR|CSV", help="A dataset's name, a folder or a CSV.", show_default=False),
+        typer.Argument(
+            metavar="NAME|DIR|CSV",
+            help="A dataset's name; or your own recordings: a folder, or a CSV.",
+            show_default=False,
+            autocompletion=source_words,
+        ),
     ] = None,
-    root: Root = None,
+    data: Data = None,
     group_by: Annotated[
         str | None,
         typer.Option(
@@ -97,13 +108,13 @@ def check(
 ) -> None:
     """Decode every recording, and say what there is, what is wrong and what to do.
 
-    Exit code 3 if anything must be mended.
+    Exit code 3 if anything must be mended. `auricle data check` does the same.
     """
     from auricle.audit.audit import audit
     from auricle.audit.mending import mend, require_new, write_manifest
     from auricle.data.datasets import SOURCES, survey
 
-    name = required(source, "source", SOURCES)
+    name, root = find_data(data or required(source, "source", SOURCES), source or "")
     if fix:
         require_new(fix)
     described = survey(name, root=root, group_by=group_by)
@@ -120,12 +131,18 @@ def check(
         say(f"auricle: the page is {html}")
     if fix:
         mended = mend(found)
+        if mended.warning:
+            say(f"auricle: warning: {mended.warning}")
         write_manifest(fix, mended, has_folds=described.has_folds)
         changes = "; ".join(f"{num} {words}" for words, num in mended.done.items()) or "nothing was to be mended"
         say(f"auricle: {fix} lists {len(mended.clips)} clips: {changes}")
     if found.num_errors:
         remedy = f"train on {fix}" if fix else "--fix NEW.csv writes a table without what can be left out"
         raise RefusedError(f"{count(found.num_errors, 'finding')} must be mended; {remedy}")
+
+
+CHECKED = ("auricle check esc10", "auricle check ~/recordings --html page.html --fix new.csv")
+app.command("check", hidden=True, epilog=examples(*CHECKED))(check)  # of old; now a verb of its own
 
 
 def _document(found: Audit) -> dict[str, Any]:

@@ -24,7 +24,9 @@ def demo(
     host: Annotated[str, typer.Option(help="Listen on this address; 0.0.0.0 lets others on the network in.")] = (
         "127.0.0.1"
     ),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Listen on this port; 0 takes any free one.")] = 7860,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="N", help="Listen on this port; 0 takes any free one.")
+    ] = 7860,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:

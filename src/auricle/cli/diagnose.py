@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from auricle.cli.options import Json, Quiet, Threads, Verbose, say, verbosity
+from auricle.cli.options import Data, Json, Quiet, Threads, Verbose, data_of, say, verbosity
 from auricle.errors import count
 
 if TYPE_CHECKING:
@@ -22,11 +22,10 @@ def diagnose(
     cell: Annotated[
         Path, typer.Argument(metavar="CELL", help="A cell's folder: STUDY/cells/MODEL/PROTOCOL-FOLD-SEED.")
     ],
-    data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The folder in which the study's dataset lies.")
-    ] = None,
+    data: Data = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Epochs per trial. [default: a fifth of the cell's, 10 at most]")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Epochs per trial. [default: a fifth of the cell's, 10 at most]"),
     ] = None,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Device.")] = "auto",
     threads: Threads = None,
@@ -39,7 +38,8 @@ def diagnose(
     from auricle.runs import read_history
     from auricle.runs.reopen import reopen
 
-    found = reopen(cell, root=data)  # a wrong folder is refused before torch is imported
+    source, root = data_of(cell, data)
+    found = reopen(cell, source=source, root=root)  # a wrong folder is refused before torch is imported
     from auricle.training.diagnose import diagnose as try_cures
     from auricle.training.watch import standing
 

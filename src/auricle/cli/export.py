@@ -1,11 +1,12 @@
 """The verb `export`: a trained model to a bundle."""
 
+import json as json_format
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from auricle.cli.options import Quiet, Threads, Verbose, say, verbosity
+from auricle.cli.options import Data, Json, Quiet, Threads, Verbose, data_of, say, verbosity
 
 
 def export(
@@ -17,25 +18,31 @@ def export(
         bool, typer.Option("--final", help="Train on all clips first, by the study's recipe; its cells vouch for it.")
     ] = False,
     int8: Annotated[bool, typer.Option("--int8", help="Quantise to eight bits, and measure what that costs.")] = False,
-    data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the study's recordings lie, for --final and --int8.")
-    ] = None,
+    data: Data = None,
     threads: Threads = None,
+    json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
     """Make a bundle of a trained model: ONNX, weights, calibration, model card; checked against PyTorch."""
     level = verbosity(context, quiet, verbose)
+    source, root = data_of(cell, data)
     if final:
         from auricle.cli.study import hint_when_stopped, watched
         from auricle.study.final import train_final
         from auricle.work.options import RunOptions
 
         with watched(f"{cell}, on all clips", level) as listener, hint_when_stopped(cell):
-            cell = train_final(cell, model, RunOptions(root=data), listener=listener).folder
+            options = RunOptions(root, threads=threads)
+            cell = train_final(cell, model, options, source=source, listener=listener).folder
     from auricle.bundle.export import export_cell
 
-    bundle = export_cell(cell, to, model=model, int8=int8, data=data, on_progress=say if level >= 0 else None)
+    tell = say if level >= 0 else None
+    bundle = export_cell(cell, to, model=model, int8=int8, source=source, root=root, on_progress=tell)
+    if json:
+        document = {"bundle": str(to), "num_bytes": bundle.num_bytes, **bundle.description.model_dump(mode="json")}
+        print(json_format.dumps(document, indent=1, ensure_ascii=False))
+        return
     print(f"{to}  {bundle.num_bytes / 1e6:.2f} MB, checked: PyTorch and ONNX Runtime agree")
     if (cost := bundle.description.int8) is not None:
         assert cost.accuracy_float is not None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auricle.cli.options import Json, Set
+from auricle.cli.options import Json, Set, preset_words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,11 +18,16 @@ WIDE = 110  # columns from which the names of layers fit in
 
 def models(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A model, or a YAML file; none: list them all.")
+        str | None,
+        typer.Argument(
+            metavar="MODEL", help="A model, or a YAML file; none: list them all.", autocompletion=preset_words
+        ),
     ] = None,
     assignments: Set = None,
-    classes: Annotated[int, typer.Option(min=2, help="Classes to tell apart.")] = 10,
-    clip_s: Annotated[float, typer.Option("--clip-s", min=0.05, help="Length of a clip in seconds.")] = 5.0,
+    classes: Annotated[int, typer.Option(min=2, metavar="N", help="Classes to tell apart.")] = 10,
+    clip_s: Annotated[
+        float, typer.Option("--clip-s", min=0.05, metavar="S", help="Length of a clip in seconds.")
+    ] = 5.0,
     json: Json = False,
 ) -> None:
     """List the models, or show one layer by layer: shapes, parameters, multiply-adds."""

@@ -4,16 +4,22 @@ import contextlib
 import functools
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hints
 
 import typer
 
 from auricle.errors import UsageError, choices
 
+if TYPE_CHECKING:
+    from auricle.config import StudyConfig
+    from auricle.search.space import SpaceConfig
+
+SomeConfig = TypeVar("SomeConfig", "StudyConfig", "SpaceConfig")
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
 Verbose = Annotated[
     int, typer.Option("--verbose", "-v", count=True, show_default=False, help="Say more; -vv shows tracebacks.")
@@ -30,25 +36,65 @@ def _use_threads(threads: int | None) -> int | None:
 
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, callback=_use_threads, help="CPU threads per process. [default: $OMP_NUM_THREADS, else 1]"),
+    typer.Option(
+        min=1, metavar="N", callback=_use_threads, help="CPU threads per process. [default: $OMP_NUM_THREADS, else 1]"
+    ),
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Change a field of every model; repeatable."),
+    typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Change a field; repeatable. auricle config lists them."),
 ]
+
+
+def examples(*commands: str) -> str:
+    """Return the end of a verb's help, which no wrapping changes: commands that work as they stand."""
+    title = "Example:" if len(commands) == 1 else "Examples:"
+    return "\n  ".join((f"\b\n{title}", *commands))
+
+
+def preset_words() -> list[str]:
+    """Return what a shell may complete a model's name to."""
+    from auricle.config import preset_names
+
+    return preset_names()
+
+
+def study_words() -> list[str]:
+    """Return what a shell may complete a study's name to."""
+    from auricle.config import study_names
+
+    return study_names()
+
+
+def source_words() -> list[str]:
+    """Return what a shell may complete a dataset's name to."""
+    from auricle.data.datasets import SOURCES
+
+    return list(SOURCES)
+
+
+Data = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="NAME|DIR|CSV",
+        help="A dataset's name; or your own recordings: a folder, or a CSV. A folder whose table lists the clips of a "
+        "named dataset is that dataset.",
+        autocompletion=source_words,
+    ),
+]
+SHORT = {"epochs": "training.epochs", "batch_size": "training.batch_size", "learning_rate": "training.learning_rate"}
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
     """What every verb that trains takes."""
 
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SOURCE|DIR",
-            help="A dataset's name; or a folder of class folders, or a CSV; "
-            "or the folder that holds the study's dataset.",
-        ),
+    data: Data = None
+    epochs: Annotated[int | None, typer.Option(metavar="N", help="Passes over the training clips.")] = None
+    batch_size: Annotated[int | None, typer.Option(metavar="N", help="Windows in a step.")] = None
+    learning_rate: Annotated[
+        float | None, typer.Option(metavar="RATE", help="Learning rate; Muon has a second one: auricle config.")
     ] = None
     assignments: Set = None
     group_by: Annotated[
@@ -58,8 +104,13 @@ class TrainingOptions:
             help="What a split keeps together: a column, or a pattern over names such as '{fold}-{source}-*'.",
         ),
     ] = None
+    clip_s: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="Length to which clips are cut or padded. [default: as the data suggest]"),
+    ] = None
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes that train at a time. [default: one a core; on a GPU one]")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Processes that train at a time. [default: one a core; on a GPU one]"),
     ] = None
     threads: Threads = None
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Device.")] = "auto"
@@ -75,6 +126,22 @@ class TrainingOptions:
     json: Json = False
     quiet: Quiet = False
     verbose: Verbose = 0
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """Return the fields that the options set, by `section.field`.
+
+        Raises:
+            UsageError: one is set twice, or not as `--set` takes it.
+        """
+        from auricle.config import parse_overrides
+
+        assigned = parse_overrides(self.assignments or ())
+        short = {field: value for name, field in SHORT.items() if (value := getattr(self, name)) is not None}
+        if twice := [field for field in short if field in assigned]:
+            option = twice[0].partition(".")[2].replace("_", "-")
+            raise UsageError(f"--{option} and --set {twice[0]} are the same; give one of them")
+        return assigned | short
 
 
 @dataclass(frozen=True)
@@ -166,7 +233,7 @@ def required(value: str | None, kind: str, valid: Iterable[str]) -> str:
         UsageError: it is missing; the message lists the valid names.
     """
     if value is None:
-        raise UsageError(f"name a {kind}. Valid: {', '.join(valid)}")
+        raise UsageError(f"missing {kind.upper()}; available: {', '.join(valid)}")
     return value
 
 
@@ -191,17 +258,55 @@ def protocol_names(text: str | None) -> tuple[str, ...] | None:
     return asked
 
 
-def find_data(asked: str | None, own: str) -> tuple[str, Path | None]:
+def find_data(asked: str | None, own: str = "") -> tuple[str, Path | None]:
     """Return the source that `--data` means, and the folder of named datasets if it means that.
 
-    A name is a name. A folder in which the study's own dataset lies, itself or below, is where to look for it.
-    Everything else is a person's own recordings.
+    A name is a name. A folder whose table lists the clips of a named dataset is that dataset, of several the study's
+    `own`. Everything else is a person's own recordings.
     """
-    from auricle.data.datasets import SOURCES, find_dataset
+    from auricle.data.datasets import SOURCES, dataset_in
 
     if asked is None or asked in SOURCES:
         return asked or own, None
-    named = own in SOURCES and own != "toy"
-    if named and Path(asked).expanduser().is_dir() and find_dataset(own, Path(asked).expanduser()):
-        return own, Path(asked).expanduser()
+    folder = Path(asked).expanduser()
+    if asked and folder.is_dir() and (name := dataset_in(folder, first=own)):
+        return name, folder
     return asked, None
+
+
+def data_of(folder: Path, asked: str | None) -> tuple[str | None, Path | None]:
+    """Return what `--data` means for a study or a cell that exists, as `find_data` does; twice None without it.
+
+    Raises:
+        RefusedError: the folder is of no study.
+    """
+    from auricle.runs.reopen import study_config, study_of
+
+    return (None, None) if asked is None else find_data(asked, study_config(study_of(folder)).data)
+
+
+def name_of(source: str) -> str:
+    """Return a name for a study of some recordings, which no named dataset has unless it is that.
+
+    >>> name_of("esc10"), name_of("/home/me/My birds (2026)/"), name_of("data/esc10"), name_of("birds.csv")
+    ('esc10', 'My-birds-2026', 'own-esc10', 'birds')
+    """
+    from auricle.data.datasets import SOURCES
+
+    if source in SOURCES:
+        return source
+    path = Path(source).expanduser().absolute()
+    name = re.sub(r"[^\w]+", "-", path.stem if path.suffix.lower() == ".csv" else path.name).strip("-") or "recordings"
+    return f"own-{name}" if name.lower() in SOURCES else name
+
+
+def renamed(config: SomeConfig, source: str) -> SomeConfig:
+    """Return a study or a space on other data: without what it says of its own dataset, in its name too.
+
+    `esc10-official` on a folder `birds` is `birds-official`; `quickstart` stays what it is.
+    """
+    from auricle.config import revalidated
+
+    if source == config.data:
+        return config
+    return revalidated(config, data=source, about="", name=config.name.replace(config.data, name_of(source)))

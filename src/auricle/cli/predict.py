@@ -52,13 +52,15 @@ def predict(
     ] = False,
     hop: Hop = None,
     threshold: Threshold = None,
-    top: Annotated[int, typer.Option(min=1, help="Top classes per stretch.")] = 1,
+    top: Annotated[int, typer.Option(min=1, metavar="N", help="Top classes per stretch.")] = 1,
     merge: Annotated[
         float, typer.Option(min=0.0, metavar="S", help="Join stretches of a class with gaps up to this.")
     ] = 0.0,
     min_duration: Annotated[float, typer.Option(min=0.0, metavar="S", help="Leave out shorter stretches.")] = 0.0,
     whole: Annotated[bool, typer.Option("--whole", help="One answer for each recording as a whole.")] = False,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of the network; decoding has one of its own.")] = 1,
+    threads: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Threads of the network; decoding has one of its own.")
+    ] = 1,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:

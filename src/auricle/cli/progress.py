@@ -59,6 +59,11 @@ class Progress(Listener):
         self.started_s = clock()
 
     @override
+    def assumed(self, notes: Sequence[str]) -> None:
+        for note in notes:
+            self.note(note)
+
+    @override
     def planned(self, epochs: Mapping[CellName, int], num_done: int, num_workers: int) -> None:
         self.epochs = dict(epochs)
         self.num_cells, self.num_ended = len(epochs) + num_done, num_done

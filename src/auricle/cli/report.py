@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from auricle.cli.bar import bar
-from auricle.cli.options import Json, Quiet, Threads, Verbose, find_data, say, verbosity
+from auricle.cli.options import Data, Json, Quiet, Threads, Verbose, data_of, say, verbosity
 
 if TYPE_CHECKING:
     from auricle.runs import StudyFolder
@@ -24,10 +24,7 @@ def report(
     results: Annotated[
         Path | None, typer.Option(metavar="RESULTS.md", help="Also write the study's section of this page.")
     ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(metavar="DIR", help="Where the study's recordings lie, to ask the models and play the mistakes."),
-    ] = None,
+    data: Data = None,
     no_probes: Annotated[
         bool,
         typer.Option("--no-probes", help="Do not measure what the models use; what is known is shown all the same."),
@@ -101,11 +98,11 @@ def build(
     return files
 
 
-def _there(study: StudyFolder, data: str) -> tuple[str, Path | None]:
+def _there(study: StudyFolder, data: str) -> tuple[str | None, Path | None]:
     """Return the source that `--data` means, and the folder of named datasets if it means that; refuse other data."""
-    from auricle.runs.reopen import find_recordings, study_config
+    from auricle.runs.reopen import find_recordings
 
-    source, root = find_data(data, study_config(study).data)
+    source, root = data_of(study.folder, data)
     find_recordings(study, source=source, root=root)
     return source, root
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from auricle.cli import study as studies
-from auricle.cli.options import TrainingOptions, find_data, required, say, verbosity, with_options
+from auricle.cli.options import TrainingOptions, find_data, renamed, required, say, verbosity, with_options
 
 if TYPE_CHECKING:
     from auricle.search.search import SearchResult
@@ -27,7 +27,9 @@ def search(
         typer.Argument(metavar="SPACE|FILE", help="A space of the package, or a YAML file.", show_default=False),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="The folder. [default: runs/search-NAME]")] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="Number of trials. [default: as the space says]")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Number of trials. [default: as the space says]")
+    ] = None,
     storage: Annotated[
         str | None,
         typer.Option(
@@ -41,7 +43,7 @@ def search(
 
     A search that was stopped goes on where it stood. The test fold is not even loaded before the best set is known.
     """
-    from auricle.config import parse_overrides, revalidated
+    from auricle.config import revalidated
     from auricle.search.search import run_search
     from auricle.search.space import load_space, space_names
     from auricle.search.storage import TrialStorage
@@ -50,9 +52,14 @@ def search(
     level = verbosity(context, asked.quiet, asked.verbose)
     config = load_space(required(space, "space", space_names()))
     source, root = find_data(asked.data, config.data)
-    overrides = config.overrides | parse_overrides(asked.assignments or ())
-    changes = {"trials": trials or config.trials, "group_by": asked.group_by or config.group_by}
-    config = revalidated(config, data=source, overrides=overrides, **changes)
+    config = renamed(config, source)
+    overrides = config.overrides | asked.overrides
+    changes = {
+        "trials": trials or config.trials,
+        "group_by": asked.group_by or config.group_by,
+        "clip_s": asked.clip_s or config.clip_s,
+    }
+    config = revalidated(config, overrides=overrides, **changes)
     folder = out or Path("runs") / f"search-{config.name}"
     command = studies.typed_command()
     if storage:  # a password in it is for nobody's record

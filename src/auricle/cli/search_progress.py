@@ -58,6 +58,11 @@ class SearchLines(Listener):
         self.show(what)
 
     @override
+    def assumed(self, notes: Sequence[str]) -> None:
+        for note in notes:
+            self.note(note)
+
+    @override
     def decoding(self, num_done: int, num_clips: int) -> None:
         self.show(f"decoded {num_done} of {num_clips} recordings")
 

@@ -12,13 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auricle.cli.options import (
+    Json,
     StudyOptions,
     TrainingOptions,
     find_data,
+    name_of,
     numbers,
+    preset_words,
     protocol_names,
+    renamed,
     required,
     say,
+    study_words,
     verbosity,
     with_options,
     words,
@@ -26,9 +31,13 @@ from auricle.cli.options import (
 from auricle.errors import UsageError
 
 if TYPE_CHECKING:
-    from auricle.config import StudyConfig
+    from auricle.config import ProtocolName, StudyConfig
     from auricle.study.listener import Listener
     from auricle.work.options import RunOptions
+
+
+OWN_MODELS = ("cnn", "transformer-h4")  # of a study that has no name: one of each architecture
+OWN_PROTOCOLS: tuple[ProtocolName, ...] = ("test-split", "official")  # a model to export, and a score on every clip
 
 
 @with_options
@@ -36,15 +45,18 @@ def study(
     context: typer.Context,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME|FILE", help="A study of the package, or a YAML file.", show_default=False),
+        typer.Argument(
+            metavar="NAME|FILE",
+            help="A study of the package, or a YAML file; none, with --data: a study of those recordings.",
+            show_default=False,
+            autocompletion=study_words,
+        ),
     ] = None,
     models: Annotated[str | None, typer.Option(metavar="A,B", help="Only these models.")] = None,
     protocols: Annotated[str | None, typer.Option(metavar="A,B", help="test-split, k-fold, official, random.")] = None,
     folds: Annotated[str | None, typer.Option(metavar="2,3,...", help="Only these folds of the protocols.")] = None,
     seeds: Annotated[str | None, typer.Option(metavar="0,1,...", help="Train with each of these seeds.")] = None,
-    status: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Only say how far the study or the search in this folder is.")
-    ] = None,
+    status: Annotated[Path | None, typer.Option(metavar="DIR", hidden=True)] = None,  # what `auricle status` was
     *,
     asked: StudyOptions,
 ) -> None:
@@ -56,24 +68,58 @@ def study(
 
     level = verbosity(context, asked.quiet, asked.verbose)
     if status is not None:
-        from auricle.cli.results import print_status
-
-        print_status(status, asked.json)
+        how_far(status, asked.json)
         return
-    config = load_study(required(name, "study", study_names()))
+    if name is not None and Path(name).is_dir() and name not in study_names():
+        raise UsageError(f"{name} is a folder, not a study; for your own recordings: auricle study --data {name}")
+    config = load_study(required(name, "study", study_names())) if name or not asked.data else _own(asked.data, level)
     changes = {"models": words(models), "protocols": protocol_names(protocols), "seeds": numbers(seeds, "--seeds")}
     _train_as_asked(config, changes, asked, level, numbers(folds, "--folds"))
+
+
+def how_far(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder of a study or a search, or its name in runs/.")
+    ],
+    json: Json = False,
+) -> None:
+    """Say how far a study or a search is: what is done, running, stopped and failed, and the time left.
+
+    `auricle study --status DIR` does the same.
+    """
+    from auricle.cli.results import print_status
+
+    print_status(folder, json)
+
+
+def _own(data: str, level: int) -> StudyConfig:
+    """Return the study of the package on a named dataset; of other data one that is named as they are."""
+    from auricle.config import StudyConfig, load_study, study_names
+
+    source, _ = find_data(data)
+    if source in study_names():
+        return load_study(source)
+    if level >= 0:
+        listed = f"{' and '.join(OWN_MODELS)} under {' and '.join(OWN_PROTOCOLS)}"
+        say(f"study {name_of(source)}: {listed}; --models and --protocols choose others")
+    return StudyConfig(name=name_of(source), data=source, models=OWN_MODELS, protocols=OWN_PROTOCOLS)
 
 
 @with_options
 def train(
     context: typer.Context,
     preset: Annotated[
-        str | None, typer.Argument(metavar="PRESET", help="A model of the package, or a YAML file.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="A model of the package, or a YAML file.",
+            show_default=False,
+            autocompletion=preset_words,
+        ),
     ] = None,
     protocol: Annotated[str, typer.Option(help="How the folds are used.")] = "test-split",
-    fold: Annotated[int | None, typer.Option(min=0, help="One fold of the protocol only.")] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    fold: Annotated[int | None, typer.Option(min=0, metavar="N", help="One fold of the protocol only.")] = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of every random number.")] = 0,
     *,
     asked: StudyOptions,
 ) -> None:
@@ -104,7 +150,7 @@ def _train_as_asked(
     Raises:
         UsageError: an option is wrong, or asks for a share of GPUs without a cluster.
     """
-    from auricle.config import parse_overrides, revalidated
+    from auricle.config import revalidated
     from auricle.work.options import RunOptions
     from auricle.work.ray.cluster import RayOptions
 
@@ -115,10 +161,18 @@ def _train_as_asked(
     elif asked.gpus is not None:
         raise UsageError(f"--gpus {asked.gpus:g} is a share of the GPUs of a cluster; name that with --ray")
     source, root = find_data(asked.data, config.data)
-    overrides = config.overrides | parse_overrides(asked.assignments or ())
-    changes = {**changes, "group_by": asked.group_by, "allow_split_groups": asked.allow_split_groups or None}
+    before, config = config, renamed(config, source)
+    if config.name != before.name and level >= 0:
+        say(f"these data are not {before.data}: the study is named {config.name}")
+    overrides = config.overrides | asked.overrides
+    changes = {
+        **changes,
+        "group_by": asked.group_by,
+        "clip_s": asked.clip_s,
+        "allow_split_groups": asked.allow_split_groups or None,
+    }
     changes = {field: value for field, value in changes.items() if value is not None}
-    config = revalidated(config, data=source, overrides=overrides, **changes)
+    config = revalidated(config, overrides=overrides, **changes)
     options = RunOptions(root, asked.skip_bad, workers, asked.threads, asked.device, on_ray, typed_command())
     train_and_report(config, asked.out, options, asked, level, folds=folds)
 

@@ -1,11 +1,13 @@
 """What a model, a training and a study are (`sections`), and how they are read (`reading`) and shown (`reference`)."""
 
 from auricle.config.reading import (
+    fields_like,
     load_preset,
     load_section,
     load_study,
     merge,
     names_in,
+    no_field,
     parse_overrides,
     preset_from_yaml,
     preset_names,

@@ -6,7 +6,9 @@ names presets, protocols and seeds. What would break or flood the reader is refu
 """
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +16,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from auricle.config.sections import Preset, Section, StudyConfig, section_within
+from auricle.config.sections import Preset, Section, StudyConfig, section_below, section_within
 from auricle.errors import UsageError, choices
 
 SomeSection = TypeVar("SomeSection", bound=Section)
@@ -111,20 +113,63 @@ def _validated(kind: type[SomeSection], content: Mapping[str, Any], where: str) 
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
+        errors = error.errors()
+        first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])  # a typo, not its gap
         field = ".".join(map(str, first["loc"]))
         reason = first["msg"].removeprefix("Value error, ")
-        forbidden = first["type"] == "extra_forbidden"
-        valid = f" Valid: {', '.join(_valid_fields(kind, first['loc'][:-1]))}" if forbidden else ""
-        raise UsageError(f"{where}: {shown(field) or kind.__name__}: {shown(reason)}.{valid}") from error
+        if first["type"] == "extra_forbidden":
+            raise UsageError(f"{where}: {_stranger(kind, first['loc'])}") from error
+        raise UsageError(f"{where}: {shown(field) or kind.__name__}: {shown(reason)}.") from error
 
 
-def _valid_fields(kind: type[Section], path: Iterable[str | int]) -> list[str]:
-    """Name the fields of the section that a path such as ("training",) leads to."""
-    for part in path:
-        field = kind.model_fields.get(str(part))
-        kind = (section_within(field.annotation) if field else None) or kind
-    return list(kind.model_fields)
+def _stranger(kind: type[Section], path: tuple[str | int, ...]) -> UsageError:
+    """Return the error for a path such as ("training", "epoch") whose last part no section has."""
+    field = ".".join(map(str, path))
+    if kind is Preset and all(isinstance(part, str) for part in path):
+        return no_field(field)
+    for part in path[:-1]:
+        info = kind.model_fields.get(str(part))
+        kind = (section_within(info.annotation) if info else None) or kind
+    above = f" in {shown('.'.join(map(str, path[:-1])))}" if path[:-1] else ""
+    return choices(f"field{above}", shown(str(path[-1])), list(kind.model_fields))
+
+
+def field_names(kind: type[Section] = Preset, above: str = "") -> Iterator[str]:
+    """Yield every name that `section.field=value` may set; what a list of sections holds is set as one.
+
+    >>> [name for name in field_names() if name.endswith(("epochs", "blocks"))]
+    ['base.blocks', 'encoder.num_blocks', 'training.epochs', 'training.warmup_epochs']
+    """
+    for name, info in kind.model_fields.items():
+        inner = section_below(info.annotation)
+        yield from field_names(inner, f"{above}{name}.") if inner else [above + name]
+
+
+def fields_like(name: str) -> list[str]:
+    """Return the fields that a wrong name may mean: the nearest one, or all of the name that it ends with.
+
+    >>> fields_like("training.epoch"), fields_like("dropout"), fields_like("batch-size")
+    (['training.epochs'], ['encoder.dropout', 'head.dropout'], ['training.batch_size'])
+    """
+    known = list(field_names())
+    if near := get_close_matches(name, known, n=1, cutoff=0.85):
+        return near
+    by_last = defaultdict(list)
+    for field in known:
+        by_last[field.rpartition(".")[2]].append(field)
+    last = name.rpartition(".")[2].replace("-", "_")
+    return by_last[last if last in by_last else next(iter(get_close_matches(last, by_last, n=1)), "")]
+
+
+def no_field(name: str) -> UsageError:
+    """Return the error for a `section.field` that no section has, with what may be meant.
+
+    >>> str(no_field("epochs"))
+    "no field 'epochs': did you mean 'training.epochs'? `auricle config` lists them all"
+    """
+    meant = " or ".join(map(repr, fields_like(name)))
+    hint = f": did you mean {meant}?" if meant else ";"
+    return UsageError(f"no field {name[:100]!r}{hint} `auricle config` lists them all")
 
 
 def parse_overrides(assignments: Iterable[str]) -> dict[str, Any]:
@@ -157,12 +202,12 @@ def _nest(overrides: Mapping[str, Any]) -> dict[str, Any]:
         place = nested
         for depth, part in enumerate(parts):
             if part not in kind.model_fields:
-                at = f"section {'.'.join(parts[:depth])}" if depth else "preset"
-                raise choices(f"field of {at}", part, list(kind.model_fields))
+                raise no_field(dotted)
             if depth < len(parts) - 1:
-                inner = section_within(kind.model_fields[part].annotation)
+                inner = section_below(kind.model_fields[part].annotation)
                 if inner is None:
-                    raise UsageError(f"{'.'.join(parts[: depth + 1])} is a value, it has no field {parts[depth + 1]!r}")
+                    whole = ".".join(parts[: depth + 1])
+                    raise UsageError(f"{whole} is a value that is set whole, it has no field {parts[depth + 1]!r}")
                 kind, place = inner, place.setdefault(part, {})
         place[parts[-1]] = value
     return nested

@@ -1,9 +1,10 @@
 """Every setting of a preset as people read it: what it is called, its value with its unit, whether it takes part."""
 
 import itertools
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -121,7 +122,10 @@ class Setting:
     field: str  # in that section, such as "epochs"; "blocks.channels" for a field of the blocks
     label: str  # what people call it, such as "Gradient clipping (norm)"
     value: str  # with its unit, "off" where it switches something off; of blocks, where they differ: 16 × 2 / 32
-    description: str  # what it means, and which values are allowed
+    typed: str  # the value as it is typed after `=`
+    default: str  # the same of a preset that does not say it; empty where each must
+    allowed: str  # which values are, such as "at least 1" or "random | grid"; empty where no rule is
+    description: str  # what it means
     applies: bool  # whether it takes part in this preset; momentum does not where Adam trains
 
 
@@ -151,14 +155,46 @@ def _setting(section: str, key: str, info: FieldInfo, values: Iterable[tuple[Any
     shown = SHOWN[f"{section}.{key}"]
     written = [_written(value, shown) if shown.applies(of) else ABSENT for value, of in values]
     value = " / ".join(_runs(written)) or ABSENT
-    limits = ", ".join(
-        f"{words} {getattr(constraint, name):g}"
-        for constraint in info.metadata
-        for name, words in LIMITS.items()
-        if getattr(constraint, name, None) is not None
+    return Setting(
+        section=section,
+        field=key,
+        label=shown.label,
+        value=value,
+        typed=" / ".join(_runs([_typed(value) for value, _ in values])),
+        default="" if info.is_required() else _typed(info.default),
+        allowed=_allowed(info),
+        description=info.description or "",
+        applies=any(one != ABSENT for one in written),
     )
-    description = "; ".join(filter(None, (info.description, limits)))
-    return Setting(section, key, shown.label, value, description, applies=any(one != ABSENT for one in written))
+
+
+def _typed(value: Any) -> str:
+    """Write a value as YAML on one line.
+
+    >>> _typed(None), _typed("muon"), _typed((64, 32))
+    ('null', 'muon', '[64, 32]')
+    """
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_typed, value))}]"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _allowed(info: FieldInfo) -> str:
+    """Say which values a field takes."""
+    parts = (info.annotation, *get_args(info.annotation))
+    if named := next((get_args(part) for part in parts if get_origin(part) is Literal), ()):
+        return " | ".join(named)
+    if info.annotation is bool:
+        return "true | false"
+    found = {
+        name: f"{getattr(constraint, name):g}"
+        for constraint in info.metadata
+        for name in LIMITS
+        if getattr(constraint, name, None) is not None
+    }
+    if found.keys() == {"ge", "le"}:
+        return f"{found['ge']} to {found['le']}"
+    return ", ".join(f"{LIMITS[name]} {limit}" for name, limit in found.items())
 
 
 def _runs(written: list[str]) -> Iterator[str]:

@@ -5,7 +5,7 @@ How people read the fields stands in `auricle.config.reference`.
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -25,6 +25,11 @@ def section_within(annotation: Any) -> type[Section] | None:
     return next((part for part in parts if isinstance(part, type) and issubclass(part, Section)), None)
 
 
+def section_below(annotation: Any) -> type[Section] | None:
+    """Return the section class inside an annotation such as `EncoderConfig | None`; None for a list of sections."""
+    return None if get_origin(annotation) is tuple else section_within(annotation)
+
+
 class AudioConfig(Section):
     """What the network hears at once."""
 
@@ -42,7 +47,7 @@ class FrontendConfig(Section):
     transform_ms: float = Field(64.0, gt=0, description="length of the Fourier transform")
     hop_ms: float = Field(40.0, gt=0, description="distance of two frames")
     min_hz: float = Field(50.0, ge=0, description="lower edge of the mel bands")
-    max_hz: float | None = Field(None, description="upper edge of the mel bands; None: half the sample rate")
+    max_hz: float | None = Field(None, description="upper edge of the mel bands; null: half the sample rate")
     floor: float = Field(1e-5, gt=0, description="power added before the logarithm")
 
 
@@ -53,8 +58,8 @@ class BlockConfig(Section):
     channels: int = Field(..., ge=1, description="output channels")
     kernel: int = Field(3, ge=1, description="kernel size of its convolutions")
     stride: int = Field(1, ge=1, description="of each of its convolutions, along that one's axis")
-    padding: int | None = Field(None, ge=0, description="on both sides; None: kernel // 2")
-    bias: bool | None = Field(None, description="of the convolutions; None: only where no norm follows")
+    padding: int | None = Field(None, ge=0, description="on both sides; null: kernel // 2")
+    bias: bool | None = Field(None, description="of the convolutions; null: only where no norm follows")
     norm: Literal["batch", "none"] = Field("batch", description="after each convolution")
     activation: Literal["relu", "gelu", "none"] = Field("relu", description="after each norm")
     residual: bool = Field(False, description="the input is added before the last activation")
@@ -85,10 +90,10 @@ class EncoderConfig(Section):
     num_heads: int = Field(4, ge=1, description="heads in each block")
     num_blocks: int = Field(2, ge=1, description="number of blocks")
     width: int = Field(128, ge=1, description="length of a token")
-    mlp_width: int | None = Field(256, ge=1, description="width of the hidden layer; None: one linear layer alone")
+    mlp_width: int | None = Field(256, ge=1, description="width of the hidden layer; null: one linear layer alone")
     activation: Literal["gelu", "relu"] = Field("gelu", description="of the hidden layer")
     dropout: float = Field(0.1, ge=0, lt=1, description="probability that a value is set to zero, in attention and MLP")
-    pool_to_steps: int | None = Field(None, ge=1, description="time steps that the map is averaged to first; None: all")
+    pool_to_steps: int | None = Field(None, ge=1, description="time steps that the map is averaged to first; null: all")
     tokens: Literal["time", "map", "channels"] = Field(
         "time",
         description="time steps, every cell of the map, or (as time, mean over bands) every channel's row over time",
@@ -122,7 +127,7 @@ class TrainingConfig(Section):
     """The recipe."""
 
     epochs: int = Field(100, ge=1, description="passes over the training clips")
-    max_steps: int | None = Field(None, ge=1, description="the training ends after so many; None: no limit")
+    max_steps: int | None = Field(None, ge=1, description="the training ends after so many; null: no limit")
     batch_size: int = Field(32, ge=2, description="windows in a step")
     windows: Literal["random", "grid"] = Field("random", description="at random places, or all that score a clip")
     balance: Literal["none", "sampling", "loss"] = Field(
@@ -169,7 +174,7 @@ class Preset(Section):
     audio: AudioConfig = Field(AudioConfig(), title="Audio", description="sample rate and windows")
     frontend: FrontendConfig = Field(FrontendConfig(), title="Frontend", description="waveform to features")
     base: BaseConfig = Field(..., title="Base", description="1D convolutions")
-    encoder: EncoderConfig | None = Field(None, title="Encoder", description="transformer; None: Architecture 1")
+    encoder: EncoderConfig | None = Field(None, title="Encoder", description="transformer; null: Architecture 1")
     head: HeadConfig = Field(HeadConfig(), title="Head", description="pooled features to logits")
     training: TrainingConfig = Field(TrainingConfig(), title="Training", description="the recipe")
     augmentation: AugmentationConfig = Field(
@@ -192,7 +197,13 @@ class StudyConfig(Section):
     )
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="one training for each")
     group_by: str | None = Field(
-        None, description="a column, or a pattern over names; None: the groups that the dataset has"
+        None, description="a column, or a pattern over names; null: the groups that the dataset has"
+    )
+    clip_s: float | None = Field(
+        None,
+        ge=0.05,
+        le=3600,
+        description="to which clips are cut or padded; None: that of the dataset, or of most clips",
     )
     allow_split_groups: bool = Field(False, description="score what leaks, stamped, where the folds split a group")
     overrides: dict[str, Any] = Field(default_factory=dict, description="section.field: value, for every model")

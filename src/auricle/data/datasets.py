@@ -1,15 +1,18 @@
 """A source to a manifest: a named dataset, a folder or a CSV file."""
 
-import math
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
+
+import numpy as np
 
 from auricle.data.audio import MAX_DURATION_S, header_duration_s
 from auricle.data.class_folders import class_folder_clips
 from auricle.data.folds import NUM_FOLDS, with_made_folds
-from auricle.data.grouping import EXAMPLE, FOLD, NamePattern, grouped_by_name
+from auricle.data.grouping import EXAMPLE, FOLD, NamePattern, grouped_by_name, pattern_in_names
 from auricle.data.manifest import Clip as Clip
 from auricle.data.manifest import Manifest, require_enough
 from auricle.data.processes import in_processes
@@ -24,12 +27,14 @@ SOURCES = {
     "urbansound8k": "8,732 sounds of a city, 10 classes, up to 4 s (CC BY-NC 3.0)",
     "toy": "200 synthetic sounds, 10 classes, 2 s, made on the spot",
 }
-MAX_MEASURED_S = 10.0  # a folder's clips are cut to this, unless the person says otherwise
+MAX_MEASURED_S = 10.0  # clips of unlike lengths are cut to this, unless the person says otherwise
+NOT_LONGER = 0.95  # of the recordings
 
 _NO_GROUPS = (
     "No groups are given, so each file is its own group: clips cut from one recording may stand on both sides "
     "of a split."
 )
+NUM_CLIPS = {"esc50": 2_000, "urbansound8k": 8_732, "esc10": 400}
 LAYOUTS = {"esc10": ESC50, "esc50": ESC50, "urbansound8k": URBANSOUND8K}
 _FOLDERS = {
     "esc10": ("esc10", "ESC-10", "esc50", "ESC-50", "ESC-50-master"),
@@ -55,8 +60,8 @@ def load_manifest(
         root: where named datasets lie, or the folder of the one named. None: `$AURICLE_DATA`, then the user's cache.
         num_folds: how many folds to make where the source has none.
         seed: of the folds that are made.
-        clip_s: the length of every clip in seconds. None: that of the dataset; for a folder of class folders and a
-            CSV the longest recording's, at most `MAX_MEASURED_S`.
+        clip_s: the length of every clip in seconds. None: that of the dataset; for a person's own recordings one that
+            95 % of them do not exceed, at most `MAX_MEASURED_S`.
         group_by: a column of the source's table, or a pattern over names (`grouping.py`), that says which clips belong
             together. None: that of the dataset; for a CSV the column group, if there is one.
 
@@ -70,6 +75,8 @@ def load_manifest(
     notes = [*manifest.notes]
     if manifest.grouping is None:
         notes.append(_NO_GROUPS)
+        if hint := pattern_in_names(manifest):
+            notes.append(str(hint))
     elif group_by is not None:
         notes.append(f"Groups are taken from {manifest.grouping}: {len(set(manifest.groups))} of them.")
     manifest = replace(manifest, notes=tuple(notes))
@@ -77,6 +84,30 @@ def load_manifest(
         return with_made_folds(manifest, num_folds, seed)
     require_enough(manifest)
     return manifest
+
+
+class Asked(Protocol):
+    """What a study and a search say of their data."""
+
+    @property
+    def data(self) -> str:
+        """A dataset by name, a folder, or a CSV."""
+
+    @property
+    def group_by(self) -> str | None:
+        """A column, or a pattern over names."""
+
+    @property
+    def clip_s(self) -> float | None:
+        """The length of clips in seconds."""
+
+
+def asked_manifest(asked: Asked, *, source: str | None = None, root: Path | None = None) -> Manifest:
+    """Describe the dataset of a study or a search; `source`: where a person's own recordings lie now.
+
+    The rest, and the errors, are those of `load_manifest`.
+    """
+    return load_manifest(source or asked.data, root=root, clip_s=asked.clip_s, group_by=asked.group_by)
 
 
 @dataclass(frozen=True)
@@ -131,6 +162,21 @@ def find_dataset(name: str, root: Path | None = None) -> Path | None:
     return next((place for place in places if os.path.isfile(place / LAYOUTS[name].table)), None)  # noqa: PTH113
 
 
+def dataset_in(folder: Path, *, first: str = "") -> str | None:
+    """Name the dataset whose files lie in a folder, or in a folder of its name below; None where it is another.
+
+    It is a named dataset if its table lists as many clips as that has (`NUM_CLIPS`). ESC-50 is ESC-10 too, where
+    `first` asks for that.
+    """
+    for name in sorted(NUM_CLIPS, key=lambda name: name != first):
+        if place := find_dataset(name, folder):
+            options = {"only_esc10": True} if name == "esc10" else {}
+            with contextlib.suppress(RefusedError):  # who loads it says what is wrong with it
+                if len(LAYOUTS[name].read(place, **options)) == NUM_CLIPS[name]:
+                    return name
+    return None
+
+
 def _named_dataset(name: str, root: Path | None, clip_s: float | None, column: str | None) -> tuple[Manifest, bool]:
     if name == "toy":
         return _in_layout(ESC50, name, toy_folder(), clip_s or CLIP_S, column), True
@@ -170,20 +216,25 @@ def _own_recordings(source: str, clip_s: float | None, column: str | None, *, ma
         grouping, notes = given and f"the column {given}", []
     else:
         raise choices("source", source, [*SOURCES, "a folder of class folders", "a CSV file"])
-    if clip_s is None:
-        clip_s, note = _common_length_s(clips)
+    if clip_s != 0:
+        clip_s, note = _common_length_s(clips, clip_s)
         notes.append(note)
     return Manifest(source, tuple(clips), clip_s, tuple(notes), grouping=grouping, untrusted=True), has_folds
 
 
-def _common_length_s(clips: Sequence[Clip]) -> tuple[float, str]:
-    """Return the longest recording's length in half seconds, at most `MAX_MEASURED_S`, and a sentence about it."""
+def _common_length_s(clips: Sequence[Clip], clip_s: float | None) -> tuple[float, str]:
+    """Return a length in seconds for all clips, and a sentence about it; without one, a length that few exceed.
+
+    That is in half seconds, at most `MAX_MEASURED_S`. 50 ms more, as an MP3 has, do not lengthen all clips.
+    """
     headers = in_processes(header_duration_s, [clip.path for clip in clips])
-    durations_s = [each for each in headers if not isinstance(each, RefusedError)]  # named when they are decoded
-    longest_s = max(durations_s, default=0.0)
-    # 50 ms more, as an MP3 has, do not lengthen all clips by half a second
-    clip_s = min(max(math.ceil(2 * (longest_s - 0.05)) / 2, 0.5), MAX_MEASURED_S)
-    note = f"Every clip is cut or padded with silence to {clip_s:g} s; the longest recording has {longest_s:.2f} s."
-    if num_longer := sum(duration_s > clip_s + 0.05 for duration_s in durations_s):
-        note += f" {num_longer} of {len(clips)} are longer and lose their ends."
-    return clip_s, note
+    found = [each for each in headers if not isinstance(each, RefusedError)]  # named when they are decoded
+    durations_s = np.array(found or [0.0])
+    if clip_s is None:
+        usual_s = float(np.quantile(durations_s, NOT_LONGER, method="higher"))
+        clip_s = min(max(float(np.ceil(2 * (usual_s - 0.05))) / 2, 0.5), MAX_MEASURED_S)
+    cut, padded = int((durations_s > clip_s + 0.05).sum()), int((durations_s < clip_s - 0.05).sum())
+    done = [f"{num} of {len(clips)} are {what}" for num, what in ((cut, "cut"), (padded, "padded with silence")) if num]
+    note = f"Clips have {clip_s:g} s: {' and '.join(done) or 'none is cut or padded'}"
+    lengths = f"{durations_s.min():.2f} to {durations_s.max():.2f} s"
+    return clip_s, f"{note} (recordings of {lengths}); --clip-s sets another length."

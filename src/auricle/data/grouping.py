@@ -8,6 +8,7 @@ fold, all other fields together are its group.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -71,6 +72,63 @@ class NamePattern:
             if field:
                 taken[field] = piece
         return taken
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A pattern that names of clips seem to follow: how many sources it tells apart, and one of the names."""
+
+    pattern: str
+    num_sources: int
+    example: str
+
+    def __str__(self) -> str:
+        """Say what to do."""
+        return (
+            f"Names such as {self.example!r} look as if {self.num_sources} sources were recorded: --group-by "
+            f"'{self.pattern}' keeps the clips of each together."
+        )
+
+
+_SPLIT = re.compile(r"([-_ .]+)")
+_CUT = re.compile(
+    r"[0-9]+|[A-Za-z]|(?:clip|seg|segment|part|chunk|cut|take|slice|frame|win|window)[0-9]*", re.IGNORECASE
+)
+FOLLOWED = 0.9  # of the names have the same separators
+
+
+def pattern_in_names(manifest: Manifest) -> Hint | None:
+    """Return what names such as `3_george_12.wav` say of their sources; None where they say nothing.
+
+    Left out of the pattern: what is the same in all names, what the class decides, and a last piece that counts cuts.
+
+    >>> from pathlib import Path
+    >>> from auricle.data.manifest import Clip
+    >>> clips = [Clip(Path(), f"{who}_{cut}.wav", "bark", 1, "") for who in ("rex", "bello") for cut in range(3)]
+    >>> pattern_in_names(Manifest("", tuple(clips), 1.0)).pattern
+    '{source}_*'
+    """
+    stems = [PurePosixPath(clip.name).stem for clip in manifest.clips]
+    pieces = [_SPLIT.split(stem) for stem in stems]
+    separators = Counter(tuple(piece[1::2]) for piece in pieces).most_common(1)[0][0] if pieces else ()
+    rows = [(clip, piece[::2]) for clip, piece in zip(manifest.clips, pieces, strict=True)]
+    rows = [(clip, row) for (clip, row), piece in zip(rows, pieces, strict=True) if tuple(piece[1::2]) == separators]
+    if not separators or len(rows) < FOLLOWED * len(pieces):
+        return None
+    columns = list(zip(*(row for _, row in rows), strict=True))
+    categories = [clip.category for clip, _ in rows]
+    by_class = [len(set(zip(categories, column, strict=True))) == len(set(categories)) for column in columns]
+    kept = [place for place, column in enumerate(columns) if len(set(column)) > 1 and not by_class[place]]
+    if kept and all(_CUT.fullmatch(piece) for piece in columns[kept[-1]]):
+        kept.pop()
+    sources = {tuple(row[place] for place in kept) for _, row in rows}
+    if not kept or not 1 < len(sources) <= FOLLOWED * len(rows):
+        return None
+    names = iter(["source"] if len(kept) == 1 else [f"source{number}" for number in range(1, len(kept) + 1)])
+    fields = [f"{{{next(names)}}}" if place in kept else "*" for place in range(max(kept) + 1)]
+    pattern = "".join(part for field, after in zip(fields, (*separators, ""), strict=False) for part in (field, after))
+    pattern += "*" if max(kept) < len(columns) - 1 else ""
+    return Hint(pattern, len(sources), manifest.clips[0].name)
 
 
 def grouped_by_name(manifest: Manifest, pattern: NamePattern) -> Manifest:

@@ -61,21 +61,12 @@ def mel_filters(
 
 
 class FrameMaker:
-    """Mel power of a waveform, whole or block by block; or the waveform itself, for the frontend `raw`.
-
-    Attributes:
-        num_bands: rows of a frame; 1 for the raw waveform.
-        frames_per_s: rate of the frames.
-        hop_samples: distance of two frames.
-        window: of the Fourier transform, (transform_samples,).
-        filters: bins to bands, (transform_samples // 2 + 1, bands).
-        centres_hz: of the bands.
-    """
+    """Mel power of a waveform, whole or block by block; or the waveform itself, for the frontend `raw`."""
 
     def __init__(self, audio: AudioConfig, frontend: FrontendConfig) -> None:
         rate_hz = audio.sample_rate_hz
         self.raw = frontend.kind == "raw"
-        self.num_bands = 1 if self.raw else frontend.num_bands
+        self.num_bands = 1 if self.raw else frontend.num_bands  # rows of a frame
         self.transform_samples = 1 if self.raw else round(rate_hz * frontend.transform_ms / 1000)
         self.hop_samples = 1 if self.raw else round(rate_hz * frontend.hop_ms / 1000)
         self.frames_per_s = rate_hz / self.hop_samples

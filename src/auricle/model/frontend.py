@@ -48,14 +48,10 @@ class MelSpectrum(nn.Module):
 
 
 class Frontend(nn.Module):
-    """Waveform to frames to features.
+    """Waveform to frames to features: `num_rows` are 1 for the raw waveform, else bands or coefficients.
 
-    Args:
-        frames_per_s: rate of the frames.
-        num_rows: rows of the features: 1 for the raw waveform, else bands or coefficients.
-        spectrum: None: the frames are the waveform.
-        floor: power added before the logarithm.
-        transform: of the rows of the normalised logarithm, (num_rows, bands) (MFCC); None: all bands as they are.
+    Without a spectrum, the frames are the waveform. `floor` is the power added before the logarithm, `transform` that
+    of the rows of the normalised logarithm, (num_rows, bands) (MFCC); None: all bands as they are.
     """
 
     mean: Tensor

@@ -39,7 +39,6 @@ def probe_study(
     *,
     source: str | None = None,
     root: Path | None = None,
-    device: str = "auto",
     on_progress: Callable[..., None] | None = None,
 ) -> list[str]:
     """Measure what the models of a study use, and keep it under STUDY/insight; what is known is not measured again.
@@ -49,7 +48,7 @@ def probe_study(
 
     Raises:
         RefusedError: study.yaml is damaged.
-        MachineError: no such device, or the disk refuses.
+        MachineError: the disk refuses.
     """
     study = StudyFolder(folder)
     description = read_description(study)
@@ -62,24 +61,24 @@ def probe_study(
         if read_probe(study.insight(cell.name), key) is None:
             left[cell] = key
     where = {"source": source, "root": root}
-    return _probe_cells(study, left, where, device, on_progress or (lambda *message: None)) if left else []
+    return _probe_cells(study, left, where, on_progress or (lambda *message: None)) if left else []
 
 
 def _probe_cells(
-    study: StudyFolder, left: dict[Cell, str], where: dict[str, Any], device: str, report: Callable[..., None]
+    study: StudyFolder, left: dict[Cell, str], where: dict[str, Any], report: Callable[..., None]
 ) -> list[str]:
     from auricle.probes.cell import probe_cell
     from auricle.runs.reopen import reopen_cells
     from auricle.training.start import choose_device
 
     report("reading the recordings")
-    chosen_device = choose_device(device)
+    device = choose_device("auto")
     notes: list[str] = []
     with _noted(notes, f"what the models of {study.folder} use is not measured"):
         for number, found in enumerate(reopen_cells(study, list(left), **where)):
             report(f"probing {found.cell.name}", number, len(left))
             with _noted(notes, f"what {found.cell.name} uses is not measured"):
-                write_probe(study.insight(found.cell.name), probe_cell(found, device=chosen_device), left[found.cell])
+                write_probe(study.insight(found.cell.name), probe_cell(found, device=device), left[found.cell])
     return notes
 
 

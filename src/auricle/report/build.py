@@ -1,8 +1,11 @@
 """The report of a study: evidence, chapters, and one HTML and one PDF file from them. No torch."""
 
 import contextlib
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from auricle import files
 from auricle.errors import AuricleError
@@ -19,8 +22,9 @@ from auricle.report.chapters.why import why
 from auricle.report.document import Chapter, Document, Report, Section
 from auricle.report.figures.drawing import drawn_in, keep
 from auricle.report.figures.style import style
+from auricle.report.pages import template
 from auricle.report.prose import sections_of
-from auricle.report.render import numbered, to_html, to_pdf
+from auricle.report.render import needs_system_fonts, numbered, to_html, to_pdf
 from auricle.report.table import write_csv
 from auricle.report.wording import count, listing
 from auricle.runs import StudyFolder
@@ -65,15 +69,29 @@ def build_report(study_folder: Path, *, on_progress: Callable[[str], None] | Non
     tell("writing report.html")
     files.write_text(folder / "report.html", to_html(content, figures))
     tell("writing report.pdf")
-    files.write_bytes(folder / "report.pdf", to_pdf(content, figures))
+    _write_pdf(folder, content, figures)
     return {"html": folder / "report.html", "pdf": folder / "report.pdf"}
+
+
+def _write_pdf(folder: Path, content: Mapping[str, Any], figures: Mapping[str, str]) -> None:
+    """Write report.pdf, unless one stands there, unharmed, that was set of the same; its hash is beside the figures."""
+    source = json.dumps([content, figures, template("report.typ"), version("typst")], ensure_ascii=False)
+    path, kept = folder / "report.pdf", folder / "figures" / "set.json"
+    if not needs_system_fonts(source):  # those can change
+        with contextlib.suppress(OSError, ValueError):
+            set_before = json.loads(kept.read_text(encoding="utf-8"))
+            if set_before == [files.digest(source.encode()), files.digest(path.read_bytes())]:
+                return
+    pdf = to_pdf(content, figures)
+    files.write_bytes(path, pdf)
+    files.write_json(kept, [files.digest(source.encode()), files.digest(pdf)])
 
 
 def compose(report: Report) -> Document:
     """Return the whole report of a study that has a finished cell."""
     study = report.study
     sections: list[Section] = []
-    with style(), drawn_in(StudyFolder(study.folder).report / "figures"):
+    with drawn_in(StudyFolder(study.folder).report / "figures", style):
         for make in CHAPTERS:
             if (chapter := make(report)) is not None:
                 sections += sections_of(make.__name__, chapter.values, chapter.exhibits)

@@ -1,6 +1,7 @@
 """A document, numbered once, to HTML and PDF. Names from the data reach the templates as strings, never as markup."""
 
 import json
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -157,8 +158,6 @@ def to_pdf(content: Mapping[str, Any], figures: Mapping[str, str]) -> bytes:
     import typst
 
     text = json.dumps(content, ensure_ascii=False)
-    # letters beyond Latin, Greek, Cyrillic and common signs
-    needs_more = any(0x0530 <= ord(mark) < 0x1E00 or ord(mark) >= 0x2E80 for mark in text)
     with tempfile.TemporaryDirectory(prefix="auricle-") as name:
         folder = Path(name)
         with machine_errors(folder, need_bytes=len(text) + sum(map(len, figures.values()))):
@@ -167,6 +166,11 @@ def to_pdf(content: Mapping[str, Any], figures: Mapping[str, str]) -> bytes:
             for file_name, svg in figures.items():
                 (folder / file_name).write_text(svg, encoding="utf-8")
         try:
-            return typst.compile(folder / "report.typ", root=folder, ignore_system_fonts=not needs_more)
+            return typst.compile(folder / "report.typ", root=folder, ignore_system_fonts=not needs_system_fonts(text))
         except RuntimeError as error:
             raise AuricleError(f"Typst cannot set report.pdf: {' '.join(str(error).split())}") from error
+
+
+def needs_system_fonts(text: str) -> bool:
+    """Return whether a text has letters beyond Latin, Greek, Cyrillic and common signs."""
+    return bool(re.search("[\u0530-\u1dff\u2e80-\U0010ffff]", text))

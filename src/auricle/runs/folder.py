@@ -57,46 +57,29 @@ class CellName:
 
 
 @dataclass(frozen=True)
+class _PathInside:
+    """A path inside the folder of whatever has it as an attribute."""
+
+    name: str
+
+    def __get__(self, owner: Cell | StudyFolder, kind: type) -> Path:
+        return owner.folder / self.name
+
+
+@dataclass(frozen=True)
 class Cell:
     """The folder of a cell."""
 
     name: CellName
     folder: Path
 
-    @property
-    def config(self) -> Path:
-        """The resolved preset, YAML."""
-        return self.folder / "config.yaml"
-
-    @property
-    def history(self) -> Path:
-        """One JSON object an epoch, a line each."""
-        return self.folder / "history.jsonl"
-
-    @property
-    def predictions(self) -> Path:
-        """One row a window that was scored."""
-        return self.folder / "predictions.csv"
-
-    @property
-    def weights(self) -> Path:
-        """The scored weights, safetensors."""
-        return self.folder / "model.safetensors"
-
-    @property
-    def checkpoint(self) -> Path:
-        """Where an unfinished training goes on from."""
-        return self.folder / "checkpoint.pt"
-
-    @property
-    def metrics(self) -> Path:
-        """Scores and costs; written last."""
-        return self.folder / "metrics.json"
-
-    @property
-    def error(self) -> Path:
-        """Why the cell failed, if it did."""
-        return self.folder / "error.json"
+    config = _PathInside("config.yaml")  # the resolved preset, YAML
+    history = _PathInside("history.jsonl")  # one JSON object an epoch, a line each
+    predictions = _PathInside("predictions.csv")  # one row a window that was scored
+    weights = _PathInside("model.safetensors")  # the scored weights, safetensors
+    checkpoint = _PathInside("checkpoint.pt")  # where an unfinished training goes on from
+    metrics = _PathInside("metrics.json")  # scores and costs; written last
+    error = _PathInside("error.json")  # why the cell failed, if it did
 
     @property
     def done(self) -> bool:
@@ -110,35 +93,13 @@ class StudyFolder:
 
     folder: Path
 
-    @property
-    def description(self) -> Path:
-        """What was asked, of which data, on which machine: study.yaml."""
-        return self.folder / "study.yaml"
-
-    @property
-    def results(self) -> Path:
-        """One row a finished cell, and one a baseline: results.csv."""
-        return self.folder / "results.csv"
-
-    @property
-    def report(self) -> Path:
-        """The folder of the report."""
-        return self.folder / "report"
-
-    @property
-    def manifest(self) -> Path:
-        """The table of clips."""
-        return self.folder / "dataset" / "manifest.csv"
-
-    @property
-    def samples(self) -> Path:
-        """One clip a class, for the report: arrays `waveforms` (int16), `names`, `categories`, `sample_rate_hz`."""
-        return self.folder / "dataset" / "samples.npz"
-
-    @property
-    def judgements(self) -> Path:
-        """What people heard in the clips, where the dataset brings that: clip, heard_as, count."""
-        return self.folder / "dataset" / "human.csv"
+    description = _PathInside("study.yaml")  # what was asked, of which data, on which machine
+    results = _PathInside("results.csv")  # one row a finished cell, and one a baseline
+    report = _PathInside("report")  # the folder of the report
+    manifest = _PathInside("dataset/manifest.csv")  # the table of clips
+    # one clip a class, for the report: arrays `waveforms` (int16), `names`, `categories`, `sample_rate_hz`
+    samples = _PathInside("dataset/samples.npz")
+    judgements = _PathInside("dataset/human.csv")  # what people heard, where that is known: clip, heard_as, count
 
     def model(self, name: str) -> Path:
         """Layers, shapes and counts of a model: JSON."""
@@ -166,7 +127,7 @@ class StudyFolder:
 
     def _named(self, kind: str) -> list[Cell]:
         found = []
-        for folder in sorted(self.folder.glob(f"{kind}/*/*")):
+        for folder in self.folder.glob(f"{kind}/*/*"):
             with contextlib.suppress(ValueError):
                 found.append(Cell(CellName.parse(f"{folder.parent.name}/{folder.name}"), folder))
         return sorted(found, key=lambda cell: cell.name)

@@ -179,10 +179,7 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
 def keep_human_labels(study: StudyFolder, *, source: str | None = None, root: Path | None = None) -> str | None:
     """Write dataset/human.csv where the study's dataset is found and brings it, and it is not there yet.
 
-    `source` and `root` are as for `reopen_cells`.
-
-    Returns:
-        Why it was left out, for a person to read; None where there is nothing to say.
+    `source` and `root` are as for `reopen_cells`. Returns why it was left out, for people; None where it was not.
 
     Raises:
         RefusedError: study.yaml is damaged.

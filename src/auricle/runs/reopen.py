@@ -9,7 +9,7 @@ import yaml
 
 from auricle.config import Preset, StudyConfig, preset_from_yaml
 from auricle.data.cache import Recordings, digest_of, prepare
-from auricle.data.datasets import load_manifest
+from auricle.data.datasets import asked_manifest
 from auricle.data.folds import PROTOCOLS, Split, answering, make_splits
 from auricle.data.manifest import Manifest
 from auricle.errors import RefusedError, UsageError, choices
@@ -30,10 +30,18 @@ class Reopened:
     split: Split
 
 
-def reopen(folder: Path, *, root: Path | None = None) -> Reopened:
+def study_of(folder: Path) -> StudyFolder:
+    """Return the study that a folder is, or that it is a cell of."""
+    resolved = folder.resolve()
+    is_study = StudyFolder(folder).description.exists() or len(resolved.parents) <= 2
+    return StudyFolder(folder if is_study else resolved.parents[2])
+
+
+def reopen(folder: Path, *, source: str | None = None, root: Path | None = None) -> Reopened:
     """Read a cell's preset and find its recordings; it need not be finished.
 
-    `root`: where the study's named dataset lies, as `load_manifest` says.
+    `source`: where a person's own recordings lie now; None: where they lay. `root`: where the study's named dataset
+    lies, as `load_manifest` says.
 
     Raises:
         RefusedError: the folder is no cell of a study, or the recordings are not those of the study.
@@ -43,8 +51,7 @@ def reopen(folder: Path, *, root: Path | None = None) -> Reopened:
         cell = Cell(CellName.parse(f"{resolved.parent.name}/{resolved.name}"), folder)
     except ValueError as error:
         raise RefusedError(f"{folder}: {NOT_A_CELL}") from error
-    study = StudyFolder(resolved.parents[2] if len(resolved.parents) > 2 else resolved)
-    return next(reopen_cells(study, [cell], root=root))
+    return next(reopen_cells(study_of(folder), [cell], source=source, root=root))
 
 
 def reopen_cells(
@@ -52,18 +59,18 @@ def reopen_cells(
 ) -> Iterator[Reopened]:
     """Reopen several cells of a study one after the other; recordings are read once for each sample rate.
 
-    `source`: where a person's own recordings lie now; None: where they lay. The rest is as for `reopen`.
+    The rest is as for `reopen`.
 
     Raises:
         RefusedError: as `reopen`.
     """
-    description, config = _require_description(study), study_config(study)
+    description, config = _description_and_config(study)
     found: dict[int, Recordings] = {}
     for cell in cells:
         preset = _preset_of(cell)
         rate_hz = preset.audio.sample_rate_hz
         if rate_hz not in found:
-            manifest = load_manifest(source or config.data, root=root, group_by=config.group_by)
+            manifest = asked_manifest(config, source=source, root=root)
             found[rate_hz] = prepare(manifest, sample_rate_hz=rate_hz, skip_bad=True)
             _require_own_recordings(study, description, manifest, found[rate_hz].digest)
         manifest = found[rate_hz].manifest
@@ -87,8 +94,8 @@ def find_recordings(study: StudyFolder, *, source: str | None = None, root: Path
         UsageError: there is no such source.
         RefusedError: no study, or the recordings are not there, or are others.
     """
-    description, config = _require_description(study), study_config(study)
-    manifest = load_manifest(source or config.data, root=root, group_by=config.group_by)
+    description, config = _description_and_config(study)
+    manifest = asked_manifest(config, source=source, root=root)
     rate_hz = description["dataset"]["sample_rate_hz"]
     _require_own_recordings(study, description, manifest, digest_of(manifest, sample_rate_hz=rate_hz))
     return manifest
@@ -100,24 +107,19 @@ def study_config(study: StudyFolder) -> StudyConfig:
     Raises:
         RefusedError: no study.
     """
-    return StudyConfig.model_validate(_require_description(study)["study"])
+    return _description_and_config(study)[1]
 
 
-def _require_description(study: StudyFolder) -> Description:
+def _description_and_config(study: StudyFolder) -> tuple[Description, StudyConfig]:
     description = read_description(study)
     if description is None:
         raise RefusedError(f"{study.folder}: its study.yaml is missing, so that its recordings are not known")
-    return description
+    return description, StudyConfig.model_validate(description["study"])
 
 
 def _require_own_recordings(study: StudyFolder, description: Description, manifest: Manifest, digest: str) -> None:
     if digest not in {description["dataset"]["digest"], *description["dataset"]["digests"].values()}:
         raise RefusedError(f"{manifest.source}: other recordings than those of {study.folder}; name theirs with --data")
-
-
-def study_of(cell: Cell) -> StudyFolder:
-    """Return the study that a cell is of."""
-    return StudyFolder(cell.folder.resolve().parents[2])
 
 
 def find_cell(folder: Path, model: str | None = None) -> Cell:

@@ -21,24 +21,15 @@ class Answers:
 
     Under k-fold each training answers to all clips, under official to those of its own fold. A clip counts once: by the
     mean over the trainings that tested it. So an accuracy is a share of clips, however unequal the folds are.
-
-    Attributes:
-        models: M names.
-        trainings: fold and seed of each training, T of them.
-        clips: N names.
-        labels: index of the true category of each clip, int64, (N,).
-        groups: index of the group of each clip, int64, (N,).
-        given: index of the answered category, int64, (M, T, N); -1 where a training did not test the clip.
-        categories: K names.
     """
 
-    models: tuple[str, ...]
-    trainings: tuple[Training, ...]
-    clips: tuple[str, ...]
-    labels: np.ndarray
-    groups: np.ndarray
-    given: np.ndarray
-    categories: tuple[str, ...]
+    models: tuple[str, ...]  # M names
+    trainings: tuple[Training, ...]  # T of them
+    clips: tuple[str, ...]  # N names
+    labels: np.ndarray  # index of the true category of each clip, int64, (N,)
+    groups: np.ndarray  # index of the group of each clip, int64, (N,)
+    given: np.ndarray  # index of the answered category, int64, (M, T, N); -1 where a training did not test the clip
+    categories: tuple[str, ...]  # K names
 
     @classmethod
     def of(
@@ -78,11 +69,6 @@ class Answers:
         """The share of each model's trainings that get a clip right, (M, N); NaN where none tested it."""
         with np.errstate(invalid="ignore"):
             return np.asarray(np.nansum(self.right, axis=1) / (self.given != NOT_TESTED).sum(axis=1))
-
-    @property
-    def num_groups(self) -> int:
-        """Return how many groups the clips are of."""
-        return int(self.groups.max()) + 1
 
     def of_model(self, model: str) -> np.ndarray:
         """Return whether each training of a model is right, (T, N); NaN where it did not test the clip."""

@@ -22,32 +22,20 @@ NONE = -1  # none of the classes
 
 @dataclass(frozen=True)
 class Fit:
-    """What validation clips say about the probabilities of a training.
+    """What validation clips say about the probabilities of a training."""
 
-    Attributes:
-        temperature: logits are divided by it; 1 where nothing was fitted.
-        thresholds: a class that wins with less is none of these, K of them in 0..0.5.
-        num_clips: validation clips; 0 where there are none.
-    """
-
-    temperature: float
-    thresholds: tuple[float, ...]
-    num_clips: int
+    temperature: float  # logits are divided by it; 1 where nothing was fitted
+    thresholds: tuple[float, ...]  # a class that wins with less is none of these, K of them in 0..0.5
+    num_clips: int  # validation clips; 0 where there are none
 
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Confidence (the highest probability) against accuracy, in 15 equal bins of confidence; shape (15,) each.
+    """Confidence (the highest probability) against accuracy, in 15 equal bins of confidence; shape (15,) each."""
 
-    Attributes:
-        confidence: mean in the bin; NaN in an empty one.
-        accuracy: share of right answers in the bin; NaN in an empty one.
-        num: rows in the bin.
-    """
-
-    confidence: np.ndarray
-    accuracy: np.ndarray
-    num: np.ndarray
+    confidence: np.ndarray  # mean in the bin; NaN in an empty one
+    accuracy: np.ndarray  # share of right answers in the bin; NaN in an empty one
+    num: np.ndarray  # rows in the bin
 
     @property
     def error(self) -> float:
@@ -162,11 +150,8 @@ def alarms(windows: Predictions, thresholds: tuple[float, ...]) -> tuple[tuple[s
     """Count how often each class is named in each clip: windows in a row that name one class are one alarm.
 
     Windows have tempered probabilities, and stand in any order. A class that wins one with less than its threshold is
-    not named (`named`).
-
-    Returns:
-        The N clips, and the alarms in each by class, int64, shape (N, K); those of other classes than the clip's
-        are false.
+    not named (`named`). Returns the N clips, and the alarms in each by class, int64, (N, K); those of other classes
+    than the clip's are false.
     """
     clips, clip_of_row = tuple(dict.fromkeys(windows.clips)), numbered(windows.clips)
     order = np.lexsort((windows.starts_s, clip_of_row))

@@ -24,44 +24,28 @@ class Difference:
     k-fold tests the same clips with every training, so its cells are no new clips: clips count by the mean over
     trainings, and whether another training would give the same is a second question with a test of its own.
 
-    Attributes:
-        first: what the difference speaks for where it is positive.
-        second: what for where it is negative.
-        mean: over clips, -1..1 for accuracies.
-        low: lower end of its 95 % interval: bootstrap over groups, widened where there are several trainings by what
-            they differ (`statistics.training_reach`; both reaches squared and added).
-        high: upper end.
-        num_clips: that were scored.
-        num_groups: that they are of.
-        wins: clips with a difference above zero.
-        losses: clips with one below.
-        trainings: how many.
-        trainings_won: those with a mean above zero.
-        p_groups: exact two-sided sign test over groups: McNemar's exact test where each clip is its own group and
-            scored once. Of these trainings; 1 where groups and clips disagree. Of values other than -1, 0 and 1, whose
-            signs say little of their mean where they are skewed, the larger of this and Student's t-test over groups;
-            of values that are not mirrored (see `difference`), the latter.
-        p_trainings: that the difference is none for other clips and other trainings (`statistics.mean_test`); None
-            where there is one training.
-        p_adjusted: the larger of the two, adjusted for the number of comparisons (`adjusted`); 1 until that is done.
-        detectable: smallest true difference that such a study finds four times in five; None where it was not asked.
+    The interval is a bootstrap over groups, widened where there are several trainings by what they differ
+    (`statistics.training_reach`; both reaches squared and added). `p_groups` is an exact two-sided sign test over
+    groups: McNemar's exact test where each clip is its own group and scored once. It is of these trainings; 1 where
+    groups and clips disagree. Of values other than -1, 0 and 1, whose signs say little of their mean where they are
+    skewed, it is the larger of this and Student's t-test over groups; of values that are not mirrored (see
+    `difference`), the latter.
     """
 
-    first: str
-    second: str
-    mean: float
-    low: float
+    first: str  # what the difference speaks for where it is positive
+    second: str  # what for where it is negative
+    mean: float  # over clips, -1..1 for accuracies
+    low: float  # to high: 95 % interval of the mean
     high: float
-    num_clips: int
-    num_groups: int
-    wins: int
-    losses: int
-    trainings: int
-    trainings_won: int
+    num_clips: int  # that were scored
+    wins: int  # clips with a difference above zero
+    losses: int  # clips with one below
+    trainings: int  # how many
+    trainings_won: int  # those with a mean above zero
     p_groups: float
-    p_trainings: float | None
-    p_adjusted: float = 1.0
-    detectable: float | None = None
+    p_trainings: float | None  # by `statistics.mean_test`: none for other clips and trainings; None of one training
+    p_adjusted: float = 1.0  # the larger of the two, adjusted for the number of comparisons; 1 until that is done
+    detectable: float | None = None  # smallest true difference found four times in five; None where it was not asked
 
     @property
     def p(self) -> float:
@@ -91,14 +75,10 @@ def difference(
 ) -> Difference | None:
     """Measure a difference; None where no training scored a clip.
 
-    Args:
-        values: of each training and clip, (T, N); NaN where there is none.
-        groups: index of the group of each clip, int64, (N,).
-        first: what it speaks for where it is positive.
-        second: what for where it is negative.
-        mirrored: whether values above and below zero are as likely where there is no difference, as those of two equal
-            models are. A confidence less whether it was right is not: it is seldom above zero, and far. Then the mean
-            is tested over groups by Student's t instead of its signs.
+    Values are of each training and clip, (T, N), NaN where there is none; groups are indices of each clip, int64, (N,).
+    `mirrored`: values above and below zero are as likely where there is no difference, as those of two equal models
+    are. A confidence less whether it was right is not: it is seldom above zero, and far. Then the mean is tested over
+    groups by Student's t instead of its signs.
     """
     known = ~np.isnan(values)
     if not known.any():
@@ -119,7 +99,6 @@ def difference(
         low=mean - math.hypot(mean - low, reach),
         high=mean + math.hypot(high - mean, reach),
         num_clips=int(clips.sum()),
-        num_groups=len(np.unique(groups[clips])),
         wins=int((means > NOTHING).sum()),
         losses=int((means < -NOTHING).sum()),
         trainings=num_trainings,

@@ -21,11 +21,8 @@ def score(
 ) -> dict[str, Any]:
     """Compute every score of one set, ready for JSON.
 
-    Args:
-        probabilities: shape (N, K), finite, rows that sum to 1 within rounding, N >= 1.
-        labels: index of the true class, 0..K-1, shape (N,).
-        categories: the K names.
-        with_auc: False leaves every AUC None; they take nearly all of the time.
+    Probabilities are (N, K), finite, N >= 1, rows that sum to 1 within rounding; labels are indices of the true
+    classes, 0..K-1, (N,). Not `with_auc` leaves every AUC None; they take nearly all of the time.
 
     Returns:
         `num`, `accuracy`, `loss` (mean negative log-likelihood, nats), `macro_precision`, `macro_recall`,
@@ -63,11 +60,7 @@ def score(
 
 
 def score_predictions(predictions: Predictions, set_name: str, *, with_auc: bool = True) -> dict[str, Any] | None:
-    """Score the clips and the windows of one set.
-
-    Returns:
-        `{"clip": score(...), "window": {"accuracy", "loss", "num"}}`; None where the set is empty.
-    """
+    """Score one set: `{"clip": score(...), "window": {"accuracy", "loss", "num"}}`; None where it is empty."""
     windows = predictions.of(set_name)
     if not windows.clips:
         return None
@@ -104,18 +97,15 @@ def mean_curve(curves: Sequence[Curve | None]) -> Curve | None:
     if not known:
         return None
     grid = np.linspace(0.0, 1.0, 201)
-    mean = np.mean(
-        [np.interp(grid, false_positive, true_positive) for false_positive, true_positive, _ in known], axis=0
-    )
-    return np.r_[0.0, grid], np.r_[0.0, mean], float(np.mean([curve[2] for curve in known]))
+    rates, areas = zip(*((np.interp(grid, *curve[:2]), curve[2]) for curve in known), strict=True)
+    return np.r_[0.0, grid], np.r_[0.0, np.mean(rates, axis=0)], float(np.mean(areas))
 
 
 def roc(probabilities: np.ndarray, labels: np.ndarray, categories: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Compute one-vs-rest ROC curves from what `score` takes, ready for JSON.
 
-    Returns:
-        Category to `{"fpr": [...], "tpr": [...], "auc": float}`, and their mean under `macro`. A class
-        without a curve (absent from the labels, or alone in them) is left out.
+    Category to `{"fpr": [...], "tpr": [...], "auc": float}`, and their mean under `macro`. A class without a curve
+    (absent from the labels, or alone in them) is left out.
 
     Raises:
         ValueError: as `score`.

@@ -24,19 +24,12 @@ LEADING_COLUMNS = ("clip", "set", "label", "start_s")
 
 @dataclass(frozen=True, eq=False)
 class ClipPredictions:
-    """What a model says about N clips: one row a clip.
+    """What a model says about N clips: one row a clip."""
 
-    Attributes:
-        clips: names, each once.
-        labels: index of the true category, int64, shape (N,).
-        probabilities: float64, shape (N, K).
-        categories: the K names, in the order of the columns.
-    """
-
-    clips: tuple[str, ...]
-    labels: np.ndarray
-    probabilities: np.ndarray
-    categories: tuple[str, ...]
+    clips: tuple[str, ...]  # names, each once
+    labels: np.ndarray  # index of the true category, int64, shape (N,)
+    probabilities: np.ndarray  # float64, shape (N, K)
+    categories: tuple[str, ...]  # the K names, in the order of the columns
 
     @property
     def answers(self) -> np.ndarray:
@@ -46,23 +39,14 @@ class ClipPredictions:
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a model says about R windows: one row a window.
+    """What a model says about R windows: one row a window."""
 
-    Attributes:
-        clips: name of the clip that each window is cut from.
-        sets: "validation" or "test", for each row.
-        labels: index of the true category, int64, shape (R,).
-        starts_s: where the window starts in its clip, float64, shape (R,).
-        probabilities: float64, shape (R, K).
-        categories: the K names, in the order of the columns.
-    """
-
-    clips: tuple[str, ...]
-    sets: tuple[str, ...]
-    labels: np.ndarray
-    starts_s: np.ndarray
-    probabilities: np.ndarray
-    categories: tuple[str, ...]
+    clips: tuple[str, ...]  # name of the clip that each window is cut from
+    sets: tuple[str, ...]  # "validation" or "test", for each row
+    labels: np.ndarray  # index of the true category, int64, shape (R,)
+    starts_s: np.ndarray  # where the window starts in its clip, float64, shape (R,)
+    probabilities: np.ndarray  # float64, shape (R, K)
+    categories: tuple[str, ...]  # the K names, in the order of the columns
 
     def __post_init__(self) -> None:
         rows = len(self.clips)

@@ -114,12 +114,8 @@ def mean_test(values: np.ndarray, groups: np.ndarray, trainings: np.ndarray) -> 
 
         mean^2 = t(p; groups - 1)^2 V_g + t(p; trainings - 1)^2 V_t
 
-    With one training this is Student's t-test over groups, and speaks of that training alone.
-
-    Args:
-        values: one for each clip and training, shape (M,); for two models, the difference of their scores.
-        groups: index of the group of each value, (M,).
-        trainings: index of the training of each value, (M,).
+    With one training this is Student's t-test over groups, and speaks of that training alone. Values are one for each
+    clip and training, (M,); for two models, the difference of their scores. Groups and trainings are indices, (M,).
     """
     mean = float(values.mean())
     (groups_variance, groups_df), (trainings_variance, trainings_df) = (

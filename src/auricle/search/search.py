@@ -23,7 +23,7 @@ import yaml
 from auricle import files, runs
 from auricle.config import StudyConfig
 from auricle.data.cache import Recordings, prepare
-from auricle.data.datasets import load_manifest
+from auricle.data.datasets import asked_manifest
 from auricle.errors import AuricleError, RefusedError, UsageError
 from auricle.runs import CellName, StudyFolder
 from auricle.search.record import FILE, Entry, best_of, describe_parameters
@@ -77,7 +77,7 @@ def run_search(
         raise UsageError("a search trains on this machine; leave the cluster out")
     space = check_space(config)
     listener.doing("reading the recordings")
-    clips = without_test(load_manifest(config.data, root=options.root, group_by=config.group_by), config.protocol)
+    clips = without_test(asked_manifest(config, root=options.root), config.protocol)
     check_folder(out)
     folder = out / "search"
     with runs.lock(folder):
@@ -172,7 +172,7 @@ def _best_study(space: Space, best: Entry) -> StudyConfig:
     about = f"{start} with the best of {space.num_trials} sets of the search {space.config.name}"
     preset = space.preset(best["values"]).model_dump(mode="json") | {"name": name, "about": about}
     return StudyConfig(
-        **space.config.model_dump(include={"name", "about", "data", "group_by"}),
+        **space.config.model_dump(include={"name", "about", "data", "group_by", "clip_s"}),
         models=(name,),
         protocols=(space.config.protocol,),
         seeds=(space.config.seed,),

@@ -30,8 +30,6 @@ from auricle.study.listener import Listener
 from auricle.work.jobs import Fit, Job, OnEpoch
 from auricle.work.loop import Source, Task
 
-MakeJobs = Callable[[Begun], Sequence[Job]]
-
 
 @dataclass(frozen=True)
 class SearchClips:
@@ -75,6 +73,7 @@ class TrialJobs:
     ending: tuple[str, str] | None = None  # the type of the error, and the cause
 
 
+@dataclass(eq=False)
 class TrialSource(Source):
     """Trials are begun as workers become free, until none is left.
 
@@ -82,15 +81,12 @@ class TrialSource(Source):
     called after a trial has begun or ended.
     """
 
-    def __init__(
-        self, trials: Trials, make_jobs: MakeJobs, fit: Fit, listener: Listener, on_change: Callable[[], None]
-    ) -> None:
-        self.trials = trials
-        self.make_jobs = make_jobs
-        self.fit = fit
-        self.listener = listener
-        self.on_change = on_change
-        self._open: list[TrialJobs] = []
+    trials: Trials
+    make_jobs: Callable[[Begun], Sequence[Job]]
+    fit: Fit
+    listener: Listener
+    on_change: Callable[[], None]
+    _open: list[TrialJobs] = field(default_factory=list)
 
     @override
     def is_over(self) -> bool:

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args
 
 from pydantic import Field
 
-from auricle.config import Preset, Section, StudyConfig, load_section, names_in, revalidated
-from auricle.errors import UsageError, choices
+from auricle.config import Preset, Section, StudyConfig, load_section, names_in, no_field, revalidated
+from auricle.errors import UsageError
 from auricle.study.plan import resolve_presets
 
 MODEL = "model"  # the parameter that says from which preset a trial starts, where there are several
@@ -24,6 +24,7 @@ class SpaceConfig(Section):
     about: str = ""
     data: str = "toy"
     group_by: str | None = Field(None, description="a column, or a pattern over names, as in a study")
+    clip_s: float | None = Field(None, ge=0.05, le=3600, description="to which clips are cut or padded, as in a study")
     models: tuple[str, ...] = Field(..., min_length=1, description="presets to start from")
     protocol: Literal["test-split", "k-fold"] = Field("test-split", description="whose validation folds are seen")
     sampler: Literal["tpe", "grid"] = Field("tpe", description="grid: every combination once")
@@ -149,7 +150,7 @@ def _holder(where: str, presets: Mapping[str, Preset], name: str) -> Section:
     section, _, field = name.partition(".")
     sections = [name for name, info in Preset.model_fields.items() if name not in ("name", "about")]
     if section not in sections:
-        raise UsageError(f"{where}: {choices('section', section, sections)}")
+        raise UsageError(f"{where}: {no_field(name)}")
     if name == "audio.sample_rate_hz":
         raise UsageError(f"{where}: {name} is not searched; name `models` that differ in it")
     found = next((held for preset in presets.values() if (held := _section(preset, name))), None)
@@ -157,7 +158,7 @@ def _holder(where: str, presets: Mapping[str, Preset], name: str) -> Section:
         models = ", ".join(presets)
         raise UsageError(f"{where}: none of {models} has an {section} to search {name} in; start from a transformer")
     if field not in type(found).model_fields:
-        raise UsageError(f"{where}: {choices(f'field of section {section}', field, list(type(found).model_fields))}")
+        raise UsageError(f"{where}: {no_field(name)}")
     return found
 
 

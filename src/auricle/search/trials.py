@@ -26,19 +26,13 @@ ENDINGS = {"done": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": T
 
 @dataclass(frozen=True)
 class Begun:
-    """A trial in training.
-
-    Attributes:
-        trial_id: its number in the storage, which other searches share.
-        folder: the number in the name of its cells; that of the trial whose set it takes over, if it does.
-        tries: how often its set was begun, this time included.
-    """
+    """A trial in training."""
 
     number: int
-    trial_id: int
+    trial_id: int  # its number in the storage, which other searches share
     values: Mapping[str, Value]
-    folder: int
-    tries: int
+    folder: int  # the number in the name of its cells; that of the trial whose set it takes over, if it does
+    tries: int  # how often its set was begun, this time included
 
 
 class Trials:

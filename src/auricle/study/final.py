@@ -31,12 +31,14 @@ def train_final(
     model: str | None = None,
     options: RunOptions | None = None,
     *,
+    source: str | None = None,
     listener: Listener | None = None,
     fit: Fit | None = None,
 ) -> Cell:
     """Train a model of a study on all of its clips, by its recipe and first seed, unless that was done already.
 
-    Of `options` count where the recordings lie, the device and the threads; `fit` is as for `run_study`.
+    Of `options` count where named datasets lie, the device and the threads; `source`: where a person's own recordings
+    lie now; `fit` is as for `run_study`.
 
     Raises:
         UsageError: no such model, or several and none is named.
@@ -52,7 +54,7 @@ def train_final(
         return final
     with runs.lock(folder):
         listener.doing("reading the recordings")
-        found = next(reopen_cells(study, cells[:1], root=options.root))
+        found = next(reopen_cells(study, cells[:1], source=source, root=options.root))
         nobody, everybody = np.array([], np.int64), np.arange(len(found.recordings.manifest.clips))
         final.folder.mkdir(parents=True, exist_ok=True)
         write_predictions(final.predictions, _validation(cells))

@@ -18,6 +18,9 @@ class Listener(WorkListener):
     def doing(self, what: str) -> None:
         """Receive what is being done before the first cell starts, such as "reading the recordings"."""
 
+    def assumed(self, notes: Sequence[str]) -> None:
+        """Receive sentences about the recordings: how long clips are, where folds and groups come from."""
+
     def decoding(self, num_done: int, num_clips: int) -> None:
         """So many of the recordings are decoded."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from auricle import files, runs
 from auricle.config import StudyConfig
-from auricle.data.datasets import load_manifest
+from auricle.data.datasets import asked_manifest
 from auricle.data.folds import Split
 from auricle.errors import AuricleError, UsageError
 from auricle.runs import CellName, StudyFolder
@@ -75,7 +75,7 @@ def run_study(
     presets = resolve_presets(config)
     runs.check_free(out)  # before anything that takes long
     listener.doing("reading the recordings")
-    manifest = load_manifest(config.data, root=options.root, group_by=config.group_by)
+    manifest = asked_manifest(config, root=options.root)
     check_folder(out)
     if options.ray:
         listener.doing("reaching the cluster")
@@ -84,6 +84,7 @@ def run_study(
         study = StudyFolder(out)
         runs.sweep(study)
         plan = make_plan(config, presets, manifest, folds=folds, skip_bad=options.skip_bad, listener=listener)
+        listener.assumed(plan.manifest.notes)
         listener.doing("building the models")
         session = _begin(study, plan, options, cluster)
         _prepare(session, listener, estimates=fit is None)

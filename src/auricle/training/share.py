@@ -18,7 +18,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from auricle.errors import UsageError
-from auricle.model.dropout import Dropout
+from auricle.model.cnn import Dropout
 from auricle.model.transformer import NUM_SCORES, MultiHeadAttention
 from auricle.training.loop import WholeBatch
 

@@ -49,16 +49,11 @@ class WorkListener:
 
 
 class Pool:
-    """Where jobs are trained; it has room while fewer than `most` tasks are open.
-
-    Attributes:
-        most: tasks at a time; None: as many as there are.
-        tasks: those that have not ended, by what the pool knows them by.
-    """
+    """Where jobs are trained; it has room while fewer than `most` tasks are open, None: always."""
 
     def __init__(self, most: int | None) -> None:
         self.most = most
-        self.tasks: dict[Any, Task] = {}
+        self.tasks: dict[Any, Task] = {}  # those that have not ended, by what the pool knows them by
 
     def has_room(self) -> bool:
         """Return whether another job may be given."""

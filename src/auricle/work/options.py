@@ -12,25 +12,15 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a study or a search is run; nothing of it changes what is asked.
+    """How a study or a search is run; nothing of it changes what is asked."""
 
-    Attributes:
-        root: where named datasets lie; None: as `load_manifest` says.
-        skip_bad: leave out recordings that cannot be read, instead of refusing the dataset.
-        workers: processes at a time; None: one a core on the CPU, one on an accelerator; on a cluster, what it holds.
-        threads: processor threads of each process; None: as `system.num_threads` says.
-        device: auto, cpu, cuda or mps.
-        ray: the cluster that trains; None: this machine.
-        command: what a person typed, for the record.
-    """
-
-    root: Path | None = None
-    skip_bad: bool = False
-    workers: int | None = None
-    threads: int | None = None
-    device: str = "auto"
-    ray: RayOptions | None = None
-    command: str = ""
+    root: Path | None = None  # where named datasets lie; None: as `load_manifest` says
+    skip_bad: bool = False  # leave out recordings that cannot be read, instead of refusing the dataset
+    workers: int | None = None  # None: one a core on the CPU, one on an accelerator; on a cluster, what it holds
+    threads: int | None = None  # of each worker; None: as `system.num_threads` says
+    device: str = "auto"  # one of `DEVICES`
+    ray: RayOptions | None = None  # the cluster that trains; None: this machine
+    command: str = ""  # what a person typed, for the record
 
     def check(self) -> None:
         """Refuse what cannot be meant, before anything is read.

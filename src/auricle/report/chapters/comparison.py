@@ -12,8 +12,7 @@ from auricle.findings.comparison import MOST_SHOWN, head_counts, published_head_
 from auricle.findings.trainings import commonest_answer, diverged
 from auricle.report.document import Chapter, Figure, Report
 from auricle.report.figures.drawing import Panel, panel
-from auricle.report.figures.ranking import ranking_bars
-from auricle.report.figures.results import f1_by_model
+from auricle.report.figures.results import f1_by_model, ranking_bars
 from auricle.report.table import Range, Table, columns
 from auricle.report.wording import MOST_NAMED, decimal, listing, signed, span
 from auricle.scoring.statistics import wilson_interval

@@ -1,12 +1,18 @@
 """Reliability diagrams: confidence against accuracy."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
-from matplotlib.figure import Figure
 
 from auricle.report.figures.drawing import drawing
 from auricle.report.figures.style import HALF_IN, MUTED, canvas
 from auricle.scoring.calibration import Reliability
 from auricle.scoring.statistics import wilson_interval
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LARGEST = 70.0  # area of the fullest bin's mark, square points
 
@@ -15,14 +21,9 @@ LARGEST = 70.0  # area of the fullest bin's mark, square points
 def reliability_diagram(
     bins: Reliability, tempered: Reliability | None, num_cells: int, colour: str, title: str
 ) -> Figure:
-    """Draw accuracy against confidence by bin; a mark is as large as the bin is full.
+    """Draw accuracy against confidence by bin, of the answers of all cells; a mark is as large as the bin is full.
 
-    Args:
-        bins: as trained, the answers of all cells together.
-        tempered: at the fitted temperatures; None where nothing was fitted.
-        num_cells: whose answers they are; the interval of a bin counts each clip once.
-        colour: of the model.
-        title: of the panel.
+    As trained, and tempered at the fitted temperatures where any were; the interval of a bin counts each clip once.
     """
     figure, axes = canvas(HALF_IN, HALF_IN * 0.74)
     axes.plot([0, 100], [0, 100], color=MUTED, lw=0.8, ls=(0, (3, 2)))

@@ -1,14 +1,18 @@
 """Figures of recordings: how many, and what they look like."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
-from scipy.signal import ShortTimeFFT
-from scipy.signal.windows import hann
 
+from auricle.report.figures import style
 from auricle.report.figures.drawing import drawing
-from auricle.report.figures.style import HALF_IN, INK, MUTED, SERIES, canvas, drawable
+from auricle.report.figures.style import HALF_IN, INK, MUTED, SERIES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 RANGE_DB = 70.0
 LOWEST_HZ = 50.0
@@ -21,39 +25,27 @@ ENVELOPE_COLUMNS = 300
 @drawing
 def class_counts(counts: Mapping[str, Mapping[int, int]], folds: Sequence[int]) -> Figure:
     """Draw the clips of each class, one shade a fold."""
-    row_in = 0.17 if len(counts) <= 12 else 0.15
-    figure, axes = canvas(HALF_IN, 0.85 + row_in * len(counts))
+    figure, axes = style.canvas(HALF_IN, 0.85 + style.class_row_in(len(counts)) * len(counts))
     left = np.zeros(len(counts))
     for place, fold in enumerate(folds):
         widths = np.array([by_fold[fold] for by_fold in counts.values()])
         shade = 0.95 - 0.75 * place / max(1, len(folds) - 1)
-        bars = axes.barh(
-            range(len(counts)), widths, left=left, color=SERIES[0], alpha=shade, height=0.72, label=f"{fold}"
-        )
+        bars = axes.barh(range(len(counts)), widths, 0.72, left, color=SERIES[0], alpha=shade, label=f"{fold}")
         if len(folds) * len(counts) <= 150:
             inks = "#ffffff" if shade > 0.6 else INK
             axes.bar_label(bars, [str(w) if w else "" for w in widths], label_type="center", fontsize=6, color=inks)
         left += widths
-    names = [drawable(name, place) for place, name in enumerate(counts)]
-    axes.set_yticks(range(len(counts)), names, fontsize=7 if len(counts) <= 12 else 5.8)
-    axes.set(ylim=(len(counts) - 0.4, -0.6), xlabel="clips")
-    axes.legend(
-        title="fold", ncols=min(10, len(folds)), loc="lower center", bbox_to_anchor=(0.45, 1.0), title_fontsize=6.8
-    )
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
+    style.name_classes(axes, list(counts), grid=False)
+    axes.set_xlabel("clips")
+    axes.legend(**style.ABOVE, title="fold", ncols=min(10, len(folds)), title_fontsize=6.8)
     return figure
 
 
 @drawing
 def sample(waveform: np.ndarray, sample_rate_hz: int, title: str) -> Figure:
-    """Draw a clip: its waveform above, its mel spectrogram below, on one axis of time.
+    """Draw a clip, shape (T,) in [-1, 1]: its waveform above, its mel spectrogram below, on one axis of time."""
+    from matplotlib.figure import Figure
 
-    Args:
-        waveform: in [-1, 1], shape (T,).
-        sample_rate_hz: of the waveform.
-        title: of the panel.
-    """
     figure = Figure(figsize=(HALF_IN, 1.2))
     above, below = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": (1, 2.2), "hspace": 0.05})
     duration_s = len(waveform) / sample_rate_hz
@@ -78,17 +70,13 @@ def sample(waveform: np.ndarray, sample_rate_hz: int, title: str) -> Figure:
 
 
 def mel_levels(waveform: np.ndarray, sample_rate_hz: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a mel spectrogram for the eye: levels in decibels below the loudest, and the bands' centres.
+    """Return a mel spectrogram for the eye: levels in [-70, 0] dB, (64, frames), and the bands' centres in Hz, (64,).
 
-    Hann windows of 64 ms, 16 ms apart; farther apart in clips too long for 240 of them.
-
-    Args:
-        waveform: in [-1, 1], shape (T,).
-        sample_rate_hz: of the waveform.
-
-    Returns:
-        Levels, shape (64, frames), in [-70, 0]; centres in Hz, shape (64,).
+    Hann windows of 64 ms, 16 ms apart; farther apart in clips, shape (T,), too long for 240 of them.
     """
+    from scipy.signal import ShortTimeFFT
+    from scipy.signal.windows import hann
+
     window = hann(round(0.064 * sample_rate_hz), sym=False)
     waveform = np.pad(np.asarray(waveform, dtype=np.float64), (0, max(0, len(window) - len(waveform))))
     hop = max(round(0.016 * sample_rate_hz), -(-len(waveform) // MOST_FRAMES))
@@ -108,7 +96,6 @@ def _mel_weights(bins_hz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     low, centre, high = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
     weights = np.clip(np.minimum((bins_hz - low) / (centre - low), (high - bins_hz) / (high - centre)), 0, None)
     rows, nearest = np.arange(NUM_BANDS), np.abs(bins_hz - centre).argmin(axis=1)
-    weights[rows, nearest] = np.maximum(
-        weights[rows, nearest], 1e-3
-    )  # a triangle narrower than a bin takes the nearest
+    # a triangle narrower than a bin takes the nearest
+    weights[rows, nearest] = np.maximum(weights[rows, nearest], 1e-3)
     return weights / weights.sum(axis=1, keepdims=True), edges_hz[1:-1]

@@ -8,29 +8,28 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
 
 from auricle import files
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 P = ParamSpec("P")
 KEPT_FILE = "drawn.json"
 MARGIN_IN = 0.03
-_kept: ContextVar[tuple[Path, Mapping[str, Any]] | None] = ContextVar("kept", default=None)
+Style = Callable[[], contextlib.AbstractContextManager[None]]
+_kept: ContextVar[tuple[Path, Mapping[str, Any], Style] | None] = ContextVar("kept", default=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +47,8 @@ class Drawing:
     @property
     def made_of(self) -> str:
         """Return a hash of what would be drawn, and of the code that would draw it."""
-        hashed = hashlib.sha256(_code().encode())
-        _add(hashed, (self.function.__module__, self.function.__qualname__, self.args, self.named))
-        return hashed.hexdigest()
+        what = (_code(), self.function.__module__, self.function.__qualname__, self.args, self.named)
+        return files.digest(json.dumps(what, default=_plain).encode())
 
 
 def drawing(function: Callable[P, Figure]) -> Callable[P, Drawing]:
@@ -67,32 +65,25 @@ def drawing(function: Callable[P, Figure]) -> Callable[P, Drawing]:
 def _code() -> str:
     """Return a hash of the modules that draw, and of matplotlib's version."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
-    return files.digest(b"".join([mpl.__version__.encode(), *(path.read_bytes() for path in sources)]))
+    return files.digest(b"".join([version("matplotlib").encode(), *(path.read_bytes() for path in sources)]))
 
 
-def _add(hashed: Any, value: Any) -> None:
-    """Add a value to a hash: records by their fields, arrays by their bytes, all else as it is written."""
+def _plain(value: Any) -> Any:
+    """Return what JSON cannot write as what it can: arrays as a hash of their bytes, records as their fields."""
     if isinstance(value, np.ndarray):
-        hashed.update(f"{value.dtype}{value.shape}".encode() + np.ascontiguousarray(value).tobytes())
-    elif is_dataclass(value):
-        _add(hashed, [type(value).__qualname__, *(getattr(value, item.name) for item in fields(value))])
-    elif isinstance(value, Mapping):
-        _add(hashed, [*value.items()])
-    elif isinstance(value, list | tuple):
-        hashed.update(f"{len(value)}[".encode())
-        for item in value:
-            _add(hashed, item)
-    else:
-        hashed.update(f"{value!r};".encode("utf-8", "surrogatepass"))
+        return [str(value.dtype), value.shape, files.digest(value.tobytes())]
+    if is_dataclass(value):
+        return [type(value).__qualname__, *(getattr(value, item.name) for item in fields(value))]
+    return [*value.items()] if isinstance(value, Mapping) else repr(value)
 
 
 @contextlib.contextmanager
-def drawn_in(folder: Path) -> Iterator[None]:
-    """Draw, for as long as the block runs, only those panels that a folder does not hold already."""
+def drawn_in(folder: Path, style: Style) -> Iterator[None]:
+    """Draw in a style, for as long as the block runs, only those panels that a folder does not hold already."""
     known: Mapping[str, Any] = {}
     with contextlib.suppress(OSError, ValueError):
         known = json.loads((folder / KEPT_FILE).read_text(encoding="utf-8"))
-    token = _kept.set((folder, known if isinstance(known, dict) else {}))
+    token = _kept.set((folder, known if isinstance(known, dict) else {}, style))
     try:
         yield
     finally:
@@ -125,20 +116,25 @@ class Panel:
 def panel(picture: Drawing, name: str, alt: str) -> Panel:
     """Turn a drawing into a panel of this name; inside `drawn_in`, only if its folder has no such panel."""
     made_of = picture.made_of
+    style: Style = contextlib.nullcontext
     if (kept := _kept.get()) is not None:
-        folder, known = kept
+        folder, known, style = kept
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             was_made_of, digest, width_in = known[name]
             svg = (folder / f"{name}.svg").read_text(encoding="utf-8")
             if was_made_of == made_of and files.digest(svg.encode()) == digest:
                 return Panel(name, svg, float(width_in), alt, made_of)
-    figure = picture.draw()
-    _fit(figure)
-    return Panel(name, _to_svg(figure), float(figure.get_figwidth()), alt, made_of)
+    with style():
+        figure = picture.draw()
+        _fit(figure)
+        return Panel(name, _to_svg(figure), float(figure.get_figwidth()), alt, made_of)
 
 
 def _fit(figure: Figure) -> None:
     """Give the axes all the room that their labels leave; one measurement, where matplotlib's own layout takes four."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.transforms import Bbox
+
     renderer = FigureCanvasAgg(figure).get_renderer()
     axes = [part.get_window_extent() for part in figure.axes]
     inner, outer = Bbox.union(axes), Bbox.union([part.get_tightbbox(renderer) or part.bbox for part in figure.axes])
@@ -154,6 +150,8 @@ def _fit(figure: Figure) -> None:
 
 def _to_svg(figure: Figure) -> str:
     """Return a figure as SVG without metadata, comments, needless digits and ids that nothing refers to."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     file = io.StringIO()
     FigureCanvasSVG(figure).print_svg(file)
     svg = file.getvalue()

@@ -1,30 +1,33 @@
 """How every figure looks: colours, type, sizes; and from matplotlib to a clean SVG.
 
 Text is drawn as paths, so a figure looks the same everywhere. Colours come from the fixed sets below; in the HTML
-report they become CSS variables, which is how a figure follows a dark page.
+report they become CSS variables, which is how a figure follows a dark page. Matplotlib is imported where it draws, so a
+report whose panels are all kept does without it.
 """
+
+from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.collections import PatchCollection
-from matplotlib.figure import Figure
-from matplotlib.font_manager import get_font
-from matplotlib.ft2font import FT2Font
-from matplotlib.patches import Rectangle
 
 from auricle.report.wording import shortened, visible
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SMALL_IN, HALF_IN, MEDIUM_IN = 2.7, 3.25, 4.9
 INK, MUTED, GRID = "#1f2328", "#667080", "#dfe3e8"
 # Okabe and Ito's set for all kinds of colour vision, without its yellow, which white paper swallows.
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8f98")
 DASHES = ("solid", (0, (4, 1.6)), (0, (1, 1.4)), (0, (6, 1.5, 1, 1.5)))
+MARKS = "oDs^vPX"
+MANY = 12  # classes; above it, rows are narrower, and figures name only what stands out
+ABOVE: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.45, 1.0), "columnspacing": 1.2}  # of a legend
 
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans", "font.size": 7.5, "text.color": INK, "text.parse_math": False,
@@ -49,14 +52,11 @@ def palette(names: Sequence[str]) -> dict[str, str]:
     return {name: SERIES[place % len(SERIES)] for place, name in enumerate(names)}
 
 
-def dashes(names: Sequence[str]) -> dict[str, str | tuple]:
-    """Give each name a line style, a new one each time the colours begin again."""
-    return {name: DASHES[place // len(SERIES) % len(DASHES)] for place, name in enumerate(names)}
-
-
 @contextlib.contextmanager
 def style() -> Iterator[None]:
     """Draw in the report's style for as long as the block runs."""
+    import matplotlib as mpl
+
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
@@ -64,23 +64,69 @@ def style() -> Iterator[None]:
 
 def canvas(width_in: float, height_in: float) -> tuple[Figure, Axes]:
     """Return a figure with one pair of axes that fill it."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width_in, height_in))
     return figure, figure.subplots()
 
 
-def squares(axes: Axes, depths: np.ndarray, colours: Sequence[str]) -> None:
-    """Fill a square for each depth above zero, shape (rows, columns), up to 1 for the full colour of its column."""
+def name_rows(axes: Axes, names: Sequence[str], *, grid: bool = True, fontsize: float = 7) -> None:
+    """Name the rows of a figure, the first on top; a grid goes down from the horizontal axis."""
+    axes.set_yticks(range(len(names)), names, fontsize=fontsize)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.grid(grid, axis="x")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+
+
+def name_classes(axes: Axes, categories: Sequence[str], *, grid: bool = True) -> None:
+    """Name the rows by classes; they are `class_row_in` high."""
+    names = [drawable(name, place) for place, name in enumerate(categories)]
+    name_rows(axes, names, grid=grid, fontsize=7 if len(names) <= MANY else 5.8)
+
+
+def class_row_in(num: int) -> float:
+    """Return the height of each of so many rows that classes name, in inches."""
+    return 0.17 if num <= MANY else 0.15
+
+
+def squares(
+    axes: Axes,
+    depths: np.ndarray,
+    colours: Sequence[str],
+    texts: Mapping[tuple[int, int], str] | None = None,
+    *,
+    fontsize: float = 6,
+    grid: bool = True,
+) -> None:
+    """Fill the axes with squares, the first row on top, each as deep in the colour of its column as its value.
+
+    Depths, (rows, columns), go from 0 for nothing to 1; texts are written into the squares of their (row, column).
+    """
+    from matplotlib.collections import PatchCollection
+    from matplotlib.patches import Rectangle
+
     places = np.argwhere(depths > 0)
-    if not len(places):
-        return
-    axes.add_collection(
-        PatchCollection(
-            [Rectangle((column - 0.5, row - 0.5), 1, 1) for row, column in places],
-            facecolor=[colours[column] for _, column in places],
-            alpha=[min(1.0, float(depths[row, column])) for row, column in places],
-            edgecolor="none",
+    if len(places):
+        axes.add_collection(
+            PatchCollection(
+                [Rectangle((column - 0.5, row - 0.5), 1, 1) for row, column in places],
+                facecolor=[colours[column] for _, column in places],
+                alpha=[min(1.0, float(depths[row, column])) for row, column in places],
+                edgecolor="none",
+            )
         )
-    )
+    for (row, column), text in (texts or {}).items():
+        depth = depths[row, column]
+        ink = "#ffffff" if depth > 0.6 else INK if depth > 0 else MUTED
+        axes.text(float(column), float(row), text, ha="center", va="center", color=ink, fontsize=fontsize)
+    num_rows, num_columns = depths.shape
+    axes.set(xlim=(-0.5, num_columns - 0.5), ylim=(num_rows - 0.5, -0.5))
+    if grid:
+        axes.hlines(np.arange(1, num_rows) - 0.5, -0.5, num_columns - 0.5, color=GRID, lw=0.4)
+        axes.vlines(np.arange(1, num_columns) - 0.5, -0.5, num_rows - 0.5, color=GRID, lw=0.4)
+    axes.spines[:].set(visible=True, color=GRID)
+    axes.tick_params(length=0)
 
 
 def drawable(name: str, place: int, length: int = 22) -> str:
@@ -92,11 +138,11 @@ def drawable(name: str, place: int, length: int = 22) -> str:
     '#5'
     """
     words = visible(name).replace("_", " ")
-    known = "".join(mark for mark in words if _font().get_char_index(ord(mark)))
-    if len(known) < len(words):
-        known = f"#{place + 1} {known.strip()}".strip()
-    return shortened(known, length)
+    if not words.isascii():  # of which every letter has a glyph
+        from matplotlib.font_manager import findfont, get_font
 
-
-def _font() -> FT2Font:
-    return get_font(mpl.font_manager.findfont("DejaVu Sans"))
+        font = get_font(findfont("DejaVu Sans"))
+        known = "".join(mark for mark in words if font.get_char_index(ord(mark)))
+        if len(known) < len(words):
+            words = f"#{place + 1} {known.strip()}".strip()
+    return shortened(words, length)

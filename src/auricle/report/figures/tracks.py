@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup
-from matplotlib import colormaps
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -44,16 +43,12 @@ def waveform_track(waveform: np.ndarray) -> Markup:
 def curve_track(times_s: np.ndarray, values: np.ndarray, duration_s: float) -> Markup:
     """Draw a filled curve from zero up to its own maximum; what is below zero is drawn as zero.
 
-    Args:
-        times_s: rising, shape (T,), T >= 1.
-        values: shape (T,).
-        duration_s: where the track ends.
+    Times are rising, values are theirs, both (T,), T >= 1; the track ends at `duration_s`.
     """
-    heights = relative(values)
-    outline = [(0.0, 0.0), (0.0, heights[0])]
-    outline += zip(np.clip(times_s / duration_s, 0, 1), heights, strict=True)
-    outline += [(1.0, heights[-1]), (1.0, 0.0)]
-    return _drawing([(x, -y) for x, y in outline], bottom=0.0, top=-1.05)
+    heights = -relative(values)
+    inside = zip(np.clip(times_s / duration_s, 0, 1), heights, strict=True)
+    outline = [(0.0, 0.0), (0.0, heights[0]), *inside, (1.0, heights[-1]), (1.0, 0.0)]
+    return _drawing(outline, bottom=0.0, top=-1.05)
 
 
 def _drawing(outline: Sequence[tuple[float, float]], *, bottom: float, top: float) -> Markup:
@@ -65,12 +60,9 @@ def _drawing(outline: Sequence[tuple[float, float]], *, bottom: float, top: floa
 
 
 def spectrogram_track(levels_db: np.ndarray, centres_hz: np.ndarray) -> Markup:
-    """Draw a spectrogram, 70 dB below its loudest point upwards, lowest band at the bottom.
+    """Draw a spectrogram, (bands, T), 70 dB below its loudest point upwards, lowest band at the bottom."""
+    from matplotlib import colormaps
 
-    Args:
-        levels_db: shape (bands, T).
-        centres_hz: rising, shape (bands,).
-    """
     step = -(-levels_db.shape[1] // MOST_SPECTRA)
     levels = np.clip((levels_db[::-1, ::step] - levels_db.max()) / RANGE_DB + 1, 0, 1)  # top band first
     colours = colormaps["magma"](levels, bytes=True)[..., :3]  # (bands, T, 3)
@@ -84,13 +76,9 @@ def spectrogram_track(levels_db: np.ndarray, centres_hz: np.ndarray) -> Markup:
 
 
 def strip_track(times_s: np.ndarray, values: np.ndarray, duration_s: float, colour: str) -> Markup:
-    """Draw values as the depth of a colour along time, each holding until half way to its neighbours.
+    """Draw values as the depth of a colour ("#rrggbb") along time, each holding until half way to its neighbours.
 
-    Args:
-        times_s: rising, shape (T,), T >= 1.
-        values: shape (T,); what is below zero is drawn as zero, the largest in full colour.
-        duration_s: where the track ends.
-        colour: "#rrggbb".
+    As `curve_track`; the largest value is in full colour.
     """
     columns_s = (np.arange(STRIP_COLUMNS) + 0.5) / STRIP_COLUMNS * duration_s
     nearest = np.searchsorted((times_s[1:] + times_s[:-1]) / 2, columns_s)  # (columns,)

@@ -1,14 +1,17 @@
 """Learning curves."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from auricle.report.figures.drawing import drawing
 from auricle.report.figures.style import HALF_IN, INK, MUTED, canvas
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 History = Sequence[Mapping[str, Any]]
 Quantity = Literal["accuracy", "loss"]
@@ -20,14 +23,10 @@ def curves(
 ) -> Figure:
     """Draw accuracy or loss by epoch: thin lines are cells, thick ones their mean; training is dashed.
 
-    Args:
-        histories: one a cell, at least one with an epoch.
-        quantity: accuracy is drawn in percent.
-        colour: of the model.
-        top: of the vertical axis, the same for all models.
-        title: of the panel.
-        marks: epochs at which a training was found to have collapsed.
+    The axis ends at `top`, the same for all models; at the epochs of `marks`, trainings were found to have collapsed.
     """
+    from matplotlib.ticker import MaxNLocator
+
     figure, axes = canvas(HALF_IN, 1.3)
     for set_name, ink, line in (("training", MUTED, (0, (3, 1.5))), ("validation", colour, "solid")):
         key = f"{'train' if set_name == 'training' else set_name}_{quantity}"
@@ -40,10 +39,11 @@ def curves(
         shared = min(len(points) for points in lines)
         mean = np.mean([points[:shared] for points in lines], axis=0)
         axes.plot(mean[:, 0], mean[:, 1], color=ink, ls=line, lw=1.6, label=set_name)
-    for place, epoch in enumerate(sorted(set(marks))):
+    for epoch in sorted(set(marks)):
         axes.axvline(epoch, color=INK, lw=0.8, ls=(0, (1, 1.4)))
-        if not place:
-            axes.annotate("collapse", (epoch, 0.97 * top), (3, 0), textcoords="offset points", va="top", fontsize=6.8)
+    if marks:
+        first = (min(marks), 0.97 * top)
+        axes.annotate("collapse", first, (3, 0), textcoords="offset points", va="top", fontsize=6.8)
     axes.set(xlabel="epoch", ylim=(0, top), title=title)
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))

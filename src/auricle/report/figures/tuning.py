@@ -1,16 +1,19 @@
 """Figures of a search: how it went, what decided, which values went together."""
 
+from __future__ import annotations
+
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator
 
 from auricle.report.figures.drawing import drawing
-from auricle.report.figures.style import HALF_IN, INK, MUTED, SERIES, canvas
+from auricle.report.figures.style import HALF_IN, INK, MUTED, SERIES, canvas, name_rows
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WIDE_IN = 6.6
 Entry = Mapping[str, Any]
@@ -19,13 +22,12 @@ Described = Mapping[str, Any]  # of a parameter: {choices} or {low, high, log, w
 
 @drawing
 def progress(done: Sequence[Entry], pruned: Sequence[Entry], num_trials: int) -> Figure:
-    """Draw the validation loss of every trial in the order of the search, and the best so far.
+    """Draw the validation loss of every trial that came to its end, in the order of the search, and the best so far.
 
-    Args:
-        done: trials that came to their end, at least one.
-        pruned: those that ended early: marks on the axis.
-        num_trials: where the axis ends.
+    Those that ended early, `pruned`, are marks on the axis, which ends at `num_trials`.
     """
+    from matplotlib.ticker import MaxNLocator, NullLocator
+
     figure, axes = canvas(HALF_IN, 2.1)
     ordered = sorted(done, key=lambda entry: entry["number"])
     numbers = np.array([entry["number"] for entry in ordered])
@@ -36,10 +38,9 @@ def progress(done: Sequence[Entry], pruned: Sequence[Entry], num_trials: int) ->
         places = [entry["number"] for entry in pruned]
         axes.plot(places, np.full(len(places), 0.015), "|", ms=5, mew=0.8, color=MUTED, label="ended early",
                   transform=axes.get_xaxis_transform())  # fmt: skip
-    log = bool(losses.min() > 0 and losses.max() > 4 * losses.min())
-    ticks = (
-        np.geomspace(losses.min(), losses.max(), 4) if log else MaxNLocator(4).tick_values(losses.min(), losses.max())
-    )
+    log = bool(losses.max() > 4 * losses.min() > 0)
+    ends = losses.min(), losses.max()
+    ticks = np.geomspace(*ends, 4) if log else MaxNLocator(4).tick_values(*ends)
     axes.set_yscale("log" if log else "linear")
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set_yticks(ticks, [f"{tick:.3g}" for tick in ticks])
@@ -63,11 +64,8 @@ def importance_bars(shares: Mapping[str, float]) -> Figure:
     axes.barh(places, 100 * values, color=SERIES[0], alpha=0.75, height=0.66)
     for place, value in enumerate(values):
         axes.text(100 * value + 1.5, place, f"{100 * value:.0f}", va="center", fontsize=6.5)
-    axes.set_yticks(places, list(shares))
-    axes.set(xlim=(0, 106 * values.max() + 6), ylim=(len(shares) - 0.4, -0.6), xlabel="importance, %")
-    axes.set_title("What decided")
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
+    name_rows(axes, list(shares), grid=False)
+    axes.set(xlim=(0, 106 * values.max() + 6), xlabel="importance, %", title="What decided")
     return figure
 
 
@@ -75,9 +73,7 @@ def importance_bars(shares: Mapping[str, float]) -> Figure:
 def parallel(parameters: Mapping[str, Described], done: Sequence[Entry]) -> Figure:
     """Draw each trial as a line through its values to its validation loss; the better, the darker, the best in colour.
 
-    Args:
-        parameters: name to what may be tried, at least one.
-        done: trials that came to their end, best first, at least one.
+    Of each parameter, what may be tried; the trials are those that came to their end, best first.
     """
     figure, axes = canvas(WIDE_IN, 2.5)
     columns = [_Scale(each) for each in parameters.values()]
@@ -102,8 +98,7 @@ def parallel(parameters: Mapping[str, Described], done: Sequence[Entry]) -> Figu
     axes.set_yticks([])
     axes.set(xlim=(-0.1, len(columns) - 0.55), ylim=(-0.06, 1.1))
     axes.tick_params(axis="x", length=0)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_visible(False)
+    axes.spines[["left", "bottom"]].set_visible(False)
     return figure
 
 

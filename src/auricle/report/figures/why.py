@@ -1,43 +1,38 @@
 """Figures of why: which clips are missed, what a change costs, what a blanked part costs, what `<cls>` reads."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from auricle.report.figures import style
 from auricle.report.figures.drawing import drawing
-from auricle.report.figures.style import GRID, HALF_IN, INK, MEDIUM_IN, MUTED, canvas, drawable, squares
+from auricle.report.figures.style import GRID, HALF_IN, MANY, MARKS, MEDIUM_IN, MUTED, canvas, drawable, squares
 from auricle.scoring.difference import Difference
 
-MARKS = "oDs^vPX"
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 UNKNOWN = "·"
 
 
 @drawing
 def missed(shares: np.ndarray, row_names: Sequence[str], column_names: Sequence[str], colours: Sequence[str]) -> Figure:
-    """Draw which clips are missed: a row a clip, a column a model, deeper the more of its cells miss it.
+    """Draw which clips are missed: a row a clip, a column a model or people, deeper the more of its cells miss it.
 
-    Args:
-        shares: of the cells that miss the clip, (rows, columns); NaN, drawn as a dot, where that is not known.
-        row_names: of the clips.
-        column_names: of the models, and of people.
-        colours: of the columns.
+    Shares are those of the cells that miss the clip, (rows, columns); NaN, drawn as a dot, where that is not known.
     """
     figure, axes = canvas(MEDIUM_IN, 0.75 + 0.165 * len(row_names))
-    squares(axes, np.nan_to_num(shares), colours)
-    for row, column in np.argwhere(np.isnan(shares)):
-        axes.text(float(column), float(row), UNKNOWN, ha="center", va="center", color=MUTED, fontsize=6.3)
-    for row, column in np.argwhere(np.nan_to_num(shares) > 0):
-        ink = "#ffffff" if shares[row, column] > 0.6 else INK
-        text = f"{100 * shares[row, column]:.0f}"
-        axes.text(float(column), float(row), text, ha="center", va="center", color=ink, fontsize=6)
+    texts = {
+        place: UNKNOWN if np.isnan(share) else f"{100 * share:.0f}" for place, share in np.ndenumerate(shares) if share
+    }
+    squares(axes, np.nan_to_num(shares), colours, texts)
     axes.set_yticks(range(len(row_names)), list(row_names), fontsize=6.3)
     names = [drawable(name, index, 16) for index, name in enumerate(column_names)]
     axes.set_xticks(range(len(names)), names, fontsize=6.8, rotation=25, ha="left")
     axes.xaxis.tick_top()
-    axes.set(xlim=(-0.5, len(names) - 0.5), ylim=(len(row_names) - 0.5, -0.5))
-    _grid_frame(axes, *shares.shape)
     return figure
 
 
@@ -45,13 +40,7 @@ def missed(shares: np.ndarray, row_names: Sequence[str], column_names: Sequence[
 def costs(
     costs_of: Mapping[str, Mapping[str, Difference]], titles: Mapping[str, str], colours: Mapping[str, str]
 ) -> Figure:
-    """Draw what changes cost in accuracy: a row a change, a mark and its 95 % interval for each model.
-
-    Args:
-        costs_of: change to model to what it costs it.
-        titles: change to what to call it.
-        colours: model to colour.
-    """
+    """Draw what changes cost in accuracy: a row a change, a mark and its 95 % interval for each model."""
     models = [model for model in colours if any(model in row for row in costs_of.values())]
     step = 0.72 / max(1, len(models))
     figure, axes = canvas(MEDIUM_IN, 0.75 + (0.16 + 0.085 * len(models)) * len(costs_of))
@@ -68,12 +57,9 @@ def costs(
     for order, model in enumerate(models):
         axes.plot([], [], MARKS[order % len(MARKS)], ms=4, color=colours[model], label=drawable(model, order))
     axes.axvline(0, color=MUTED, lw=0.8)
-    axes.set_yticks(range(len(costs_of)), [titles[change] for change in costs_of])
-    axes.set(ylim=(len(costs_of) - 0.5, -0.5), xlabel="points of test accuracy lost")
-    axes.grid(axis="x")
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=min(4, len(models)), columnspacing=1.2)
+    style.name_rows(axes, [titles[change] for change in costs_of])
+    axes.set_xlabel("points of test accuracy lost")
+    axes.legend(**style.ABOVE, ncols=min(4, len(models)))
     return figure
 
 
@@ -85,15 +71,7 @@ def blanked(
     title: str,
     axis_label: str,
 ) -> Figure:
-    """Draw by how much the probability of the true class falls when a part is blanked: a line a model.
-
-    Args:
-        drops: model to its drop for each part.
-        part_names: of the parts.
-        colours: model to colour.
-        title: of the panel.
-        axis_label: what the parts are.
-    """
+    """Draw by how much the probability of the true class falls when a part is blanked: a line a model."""
     figure, axes = canvas(HALF_IN, 2.0)
     x = np.arange(len(part_names))
     for order, (model, of_parts) in enumerate(drops.items()):
@@ -122,29 +100,17 @@ def blanked_by_class(
 ) -> Figure:
     """Draw by how much the probability of the true class falls, by class and blanked part.
 
-    Args:
-        drops: (K, P); NaN where a class has no clips; what is below zero is drawn as zero.
-        categories: K names.
-        part_names: P names.
-        colour: of the model.
-        deepest: the drop that is drawn at full depth, the same for all panels.
-        title: of the panel.
-        axis_label: what the parts are.
+    Drops are (K, P), NaN where a class has no clips, below zero drawn as zero, and at full depth from `deepest` on.
     """
-    num = len(categories)
-    figure, axes = canvas(HALF_IN, 0.85 + (0.17 if num <= 12 else 0.1) * num)
+    num, few = len(categories), len(categories) <= 2 * MANY
+    figure, axes = canvas(HALF_IN, 0.85 + (0.17 if num <= MANY else 0.1) * num)
+    texts = {place: f"{drop:.1f}".removeprefix("0") for place, drop in np.ndenumerate(drops) if few and drop >= 0.1}
     depths = np.clip(np.nan_to_num(drops) / max(deepest, 1e-9), 0, 1)
-    squares(axes, depths, [colour] * len(part_names))
-    if num <= 24:
-        for row, column in np.argwhere(np.nan_to_num(drops) >= 0.1):
-            ink = "#ffffff" if depths[row, column] > 0.6 else INK
-            text = f"{drops[row, column]:.1f}".removeprefix("0")
-            axes.text(float(column), float(row), text, ha="center", va="center", color=ink, fontsize=6)
+    squares(axes, depths, [colour] * len(part_names), texts)
     names = [drawable(name, index, 16) for index, name in enumerate(categories)]
-    axes.set_yticks(range(num), names, fontsize=6.5 if num <= 24 else 4.6)
+    axes.set_yticks(range(num), names, fontsize=6.5 if few else 4.6)
     axes.set_xticks(range(len(part_names)), list(part_names), fontsize=6.2)
-    axes.set(xlim=(-0.5, len(part_names) - 0.5), ylim=(num - 0.5, -0.5), xlabel=axis_label, title=title)
-    _grid_frame(axes, num, len(part_names))
+    axes.set(xlabel=axis_label, title=title)
     return figure
 
 
@@ -152,17 +118,14 @@ def blanked_by_class(
 def attention(moments: np.ndarray, categories: Sequence[str], window_s: float, colour: str, title: str) -> Figure:
     """Draw what `<cls>` reads: for each block and head, classes over the moments of a window.
 
-    Args:
-        moments: attention, (L, H, K, S), sums of 1 over S.
-        categories: K names.
-        window_s: length of a window.
-        colour: of the model.
-        title: of the panel.
+    Moments are its attention, (L, H, K, S), with sums of 1 over S.
     """
+    from matplotlib.figure import Figure
+
     L, H, K, S = moments.shape
     num_columns = min(4, L * H)
     num_rows = -(-L * H // num_columns)
-    row_in = 0.1 if K <= 12 else 0.05
+    row_in = 0.1 if K <= MANY else 0.05
     figure = Figure(figsize=(2 * HALF_IN, 0.45 + num_rows * (0.3 + row_in * K)))
     grid = figure.subplots(num_rows, 4, squeeze=False, gridspec_kw={"wspace": 0.08, "hspace": 0.32})
     top = max(float(moments.max()), 2 / S)
@@ -177,18 +140,7 @@ def attention(moments: np.ndarray, categories: Sequence[str], window_s: float, c
         axes.set_xticks([-0.5, S - 0.5], ["0", f"{window_s:g} s"], fontsize=6)
         for label, side in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
             label.set_horizontalalignment(side)
-        axes.set_yticks(range(K), names if K <= 60 and not index % 4 else [""] * K, fontsize=5.8 if K <= 12 else 3.2)
-        axes.set(xlim=(-0.5, S - 0.5), ylim=(K - 0.5, -0.5))
-        _grid_frame(axes, K, S)
+        axes.set_yticks(range(K), names if K <= 60 and not index % 4 else [""] * K, fontsize=5.8 if K <= MANY else 3.2)
     above = {"xycoords": "axes fraction", "textcoords": "offset points"}
     grid[0, 0].annotate(title, (0, 1), (0, 15), fontsize=8.5, weight="bold", **above)
     return figure
-
-
-def _grid_frame(axes: Axes, num_rows: int, num_columns: int) -> None:
-    axes.hlines(np.arange(1, num_rows) - 0.5, -0.5, num_columns - 0.5, color=GRID, lw=0.4)
-    axes.vlines(np.arange(1, num_columns) - 0.5, -0.5, num_rows - 0.5, color=GRID, lw=0.4)
-    for spine in axes.spines.values():
-        spine.set_visible(True)
-        spine.set_color(GRID)
-    axes.tick_params(length=0)

@@ -22,17 +22,11 @@ PROBE = "import sys, ray; ray.init(sys.argv[1], logging_level='ERROR', log_to_dr
 
 @dataclass(frozen=True)
 class RayOptions:
-    """How a cluster is asked for.
+    """How a cluster is asked for."""
 
-    Attributes:
-        address: HOST:PORT of its head, or "auto": the one that this machine belongs to.
-        gpus: share of a GPU that a cell takes where it trains on one, above 0, at most 1.
-        together: how many workers train one cell together.
-    """
-
-    address: str
-    gpus: float = 1.0
-    together: int = 1
+    address: str  # HOST:PORT of its head, or "auto": the one that this machine belongs to
+    gpus: float = 1.0  # share of a GPU that a cell takes where it trains on one, above 0, at most 1
+    together: int = 1  # how many workers train one cell together
 
     def check(self) -> None:
         """Refuse what cannot be meant, before anything is read.

@@ -41,19 +41,13 @@ def same_versions() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class RemoteJob:
-    """One attempt at a cell.
-
-    Attributes:
-        job: what to train; its folder is the study's, and its recordings say where their memory map is.
-        files: of the cell, that the attempt goes on from.
-        versions: of what shapes a result, where the study is.
-    """
+    """One attempt at a cell."""
 
     number: int
-    job: Job
+    job: Job  # its folder is the study's, and its recordings say where their memory map is
     fit: Fit
-    files: Mapping[str, bytes]
-    versions: Mapping[str, str] = field(default_factory=same_versions)
+    files: Mapping[str, bytes]  # of the cell, that the attempt goes on from
+    versions: Mapping[str, str] = field(default_factory=same_versions)  # where the study is
 
 
 def train_on_node(remote: RemoteJob, waveforms: np.ndarray | None, mailbox: Any) -> None:

@@ -1,0 +1,84 @@
+"""The verb `config`: every field of a model, its value, and which values it may have."""
+
+from __future__ import annotations
+
+import itertools
+import json as json_format
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from auricle.cli.options import Json, Set, preset_words
+
+if TYPE_CHECKING:
+    from auricle.config import Preset, Setting
+
+WIDTHS = (22, 18, 17, 20)  # columns of field, value, default and range
+
+
+def config(
+    name: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A model, or a YAML file.", autocompletion=preset_words)
+    ] = "cnn",
+    assignments: Set = None,
+    json: Json = False,
+) -> None:
+    """List every field of a model: its value, what it means, which values it may have, and its default.
+
+    With --set, the values are those after the change. What takes no part in the model is dim.
+    """
+    from auricle.config import load_preset, parse_overrides, settings
+
+    preset = load_preset(name, parse_overrides(assignments or ()))
+    if json:
+        values = preset.model_dump(mode="json", include={"name", "about"})
+        print(json_format.dumps(values | {"settings": _rows(settings(preset))}, indent=1, ensure_ascii=False))
+    else:
+        _print(preset, settings(preset))
+
+
+def _rows(found: Sequence[Setting]) -> list[dict[str, object]]:
+    return [
+        {
+            "field": f"{each.section}.{each.field}",
+            **{"label": each.label, "value": each.typed, "default": each.default, "allowed": each.allowed},
+            **{"description": each.description, "applies": each.applies},
+        }
+        for each in found
+    ]
+
+
+def _print(preset: Preset, found: Sequence[Setting]) -> None:
+    """Print a heading for each section; for each field its value, default and range, and below what it means."""
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+
+    def line(*cells: str | Text, style: str = "") -> None:
+        grid = Table.grid(padding=(0, 1, 0, 0))
+        for width in WIDTHS:
+            grid.add_column(width=width, overflow="fold")
+        grid.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells), style=style)
+        console.print(grid)
+
+    console.print(Text.assemble((preset.name, "bold"), f": {preset.about}\n"))
+    line("field", "value", "default", "allowed", style="dim")
+    for section, field in type(preset).model_fields.items():
+        own = [each for each in found if each.section == section]
+        if own and getattr(preset, section) is None:
+            console.print(Text.assemble((f"{section} = null", "bold"), f"  no {section} in this model"))
+        elif own:
+            console.print(Text.assemble((section, "bold"), f"  {field.description}"))
+            for part, fields in itertools.groupby(own, key=lambda each: each.field.rpartition(".")[0]):
+                if part:
+                    console.print(Text(f"{section}.{part}, one after the other", "bold"))
+                for each in fields:
+                    is_own = each.applies and bool(each.default) and each.typed != each.default
+                    cells = (f"  {each.field.removeprefix(f'{part}.')}", Text(each.typed, "bold" if is_own else ""))
+                    line(*cells, each.default, each.allowed, style="" if each.applies else "dim")
+                    console.print(Padding(Text(each.description, "dim"), (0, 0, 0, 4)))
+    console.print(Text("\nChange a field with --set, as in --set training.epochs=20; blocks in a YAML file."))

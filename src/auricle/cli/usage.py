@@ -1,0 +1,37 @@
+"""What is wrong with the words of a command, and which were meant."""
+
+import re
+from difflib import get_close_matches
+from typing import Any
+
+import typer
+
+
+def usage_line(error: typer.TyperException) -> str:
+    """Return one line with what is wrong and what may be meant; the help, where there are no words at all."""
+    message = error.format_message().strip()
+    if "\n" in message:
+        return message
+    context: Any = getattr(error, "ctx", None)
+    option = getattr(error, "option_name", "")
+    meant: list[str] = []
+    if hasattr(error, "possibilities") and context:
+        message, meant = f"no option {option}", _options_like(error, context)
+    elif context and (wrong := re.match("No such command '(.*?)'", message)):
+        message = f"no command {wrong[1]!r}"
+        meant = [repr(each) for each in get_close_matches(wrong[1], context.command.commands, n=1)]
+    ending = f": did you mean {' or '.join(meant)}? See" if meant else "; see"
+    return f"auricle: {message.rstrip('.')}{ending} {context.command_path if context else 'auricle'} --help"
+
+
+def _options_like(error: Any, context: Any) -> list[str]:
+    """Return the options that a wrong one may mean; where fields can be set, those of its name."""
+    meant = list(error.possibilities or ())[:1]
+    if not any("--set" in parameter.opts for parameter in context.command.params):
+        return meant
+    from auricle.config import fields_like
+
+    name = error.option_name.lstrip("-").replace("-", "_")
+    fields = fields_like(name)
+    is_field = any(field.endswith(f".{name}") for field in fields)
+    return [f"--set {field}=..." for field in fields] if is_field or not meant else meant
