@@ -24,6 +24,10 @@ from auricle.scoring.answers import Answers
 from auricle.scoring.metrics import score_predictions
 from auricle.scoring.predictions import ClipPredictions, Predictions, read_predictions
 
+COSTS = ("seconds", "parameters", "trainable_parameters", "multiply_adds")  # that metrics.json of a finished cell has
+WITH_VALUE = ("--out", "--wandb", "--workers", "--storage")  # options that change no number, and take a value
+ALONE = ("--no-report", "--json", "-q", "--quiet", "-v", "-vv", "--verbose")  # and those that take none
+
 
 @dataclass(frozen=True, eq=False)
 class CellEvidence:
@@ -127,9 +131,6 @@ def baseline_key(name: str) -> str:
     return f"baseline/{name}"
 
 
-COSTS = ("seconds", "parameters", "trainable_parameters", "multiply_adds")
-
-
 def load_study(folder: Path) -> Study:
     """Read a study folder; cells that cannot be read are listed as missing, with the reason.
 
@@ -170,10 +171,6 @@ def _read_study(place: StudyFolder) -> Study:
         commands=tuple(dict.fromkeys(map(_scientific, commands_of(content)))),
         started=str(content.get("started") or ""),
     )
-
-
-WITH_VALUE = ("--out", "--wandb", "--workers", "--storage")  # options that change no number, and take a value
-ALONE = ("--no-report", "--json", "-q", "--quiet", "-v", "-vv", "--verbose")  # and those that take none
 
 
 def _scientific(command: str) -> str:

@@ -11,12 +11,11 @@ from auricle import files
 from auricle.errors import AuricleError
 from auricle.findings.findings import find, write_findings
 from auricle.findings.study import Study, load_study
-from auricle.report.chapters.calibration import calibration
 from auricle.report.chapters.closing import assumptions, listening, missing, reproduce, resources
 from auricle.report.chapters.comparison import comparison
 from auricle.report.chapters.methods import architectures, dataset, methods
 from auricle.report.chapters.others import human_labels, reported
-from auricle.report.chapters.results import results, summary
+from auricle.report.chapters.results import calibration, results, summary
 from auricle.report.chapters.training import training, tuning
 from auricle.report.chapters.why import why
 from auricle.report.document import Chapter, Document, Report, Section
