@@ -8,7 +8,7 @@ from auricle.findings.findings import find
 from auricle.findings.scores import comparative
 from auricle.findings.study import Study, load_study
 from auricle.report.build import compose
-from auricle.report.chapters.summary import summary
+from auricle.report.chapters.results import summary
 from auricle.report.document import Report, blocks_of
 from auricle.report.results_page import write_results_section
 from auricle.report.table import Marked

@@ -1,7 +1,7 @@
 import pytest
 
+from auricle.findings.comparison import head_counts, head_families, published_head_claim
 from auricle.findings.findings import find
-from auricle.findings.head_count import head_counts, head_families, published_head_claim
 from auricle.findings.study import Study, load_study
 from auricle.report.chapters.comparison import comparison
 from report_text import chapter_sections, texts
@@ -63,6 +63,6 @@ def test_the_published_claim_does_not_stand_by_its_own_interval(esc10: Study):
     claim = published_head_claim(esc10)
     assert claim is not None
     assert claim.accuracies == pytest.approx({1: 0.5375, 2: 0.60, 4: 0.575}, abs=0.001)
-    assert claim.holds_all
+    assert min(claim.accuracies.values()) >= claim.low  # so the others do not carry the claim
     assert (claim.low, claim.high) == pytest.approx((0.49, 0.70), abs=0.005)
     assert any("they do not carry the conclusion" in text for text in heads_texts(esc10))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from auricle.findings.study import Study, load_study
-from auricle.report.chapters.calibration import calibration
+from auricle.report.chapters.results import calibration
 from auricle.report.document import Table, blocks_of
 from auricle.scoring.calibration import softmax
 from report_text import chapter_sections, texts

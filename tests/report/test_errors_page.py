@@ -28,8 +28,8 @@ from auricle.report import errors_page
 from auricle.report.chapters.closing import listening
 from auricle.report.document import Document, Report
 from auricle.report.errors_page import PLAYED_HZ, build_errors_page, playable
-from auricle.report.numbering import numbered
 from auricle.report.prose import sections_of
+from auricle.report.render import numbered
 from auricle.runs import StudyFolder
 from auricle.runs.reopen import find_recordings
 from auricle.scoring.predictions import Predictions, read_predictions, write_predictions

@@ -13,7 +13,7 @@ from auricle.findings.study import load_study
 from auricle.report.build import compose
 from auricle.report.chapters.training import MOST_PANELS
 from auricle.report.document import Document, Figure, Report, blocks_of
-from auricle.report.numbering import numbered
+from auricle.report.render import numbered
 from auricle.report.table import Table, write_csv
 from auricle.runs import StudyFolder
 

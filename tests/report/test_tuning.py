@@ -8,7 +8,7 @@ import pytest
 
 from auricle.errors import RefusedError
 from auricle.findings.findings import find
-from auricle.report.chapters.tuning import tuning
+from auricle.report.chapters.training import tuning
 from auricle.report.document import Callout, Figure, blocks_of
 from auricle.report.figures.tuning import importance_bars, parallel, progress
 from auricle.search.record import describe_parameters

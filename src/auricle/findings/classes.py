@@ -41,10 +41,9 @@ def confused_pairs(cells: Sequence[CellEvidence], categories: Sequence[str]) -> 
     total = total_confusion(cells)
     wrong = total - np.diag(np.diag(total))
     order = np.argsort(-wrong, axis=None, kind="stable")[:NUM_CONFUSED]
-    pairs = [divmod(int(index), len(categories)) for index in order]
     return [
         (categories[true], categories[answer], int(wrong[true, answer]), int(total[true].sum()))
-        for true, answer in pairs
+        for true, answer in zip(*np.unravel_index(order, total.shape), strict=True)
         if wrong[true, answer]
     ]
 
@@ -70,8 +69,7 @@ def class_differences(answers: Answers, ranked: Sequence[str]) -> list[ClassDiff
 
 
 def _won_and_lost(values: np.ndarray, clips: np.ndarray) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    known = ~np.isnan(values)
-    sums, nums = np.nansum(values, axis=0), known.sum(axis=0)
+    sums, nums = np.nansum(values, axis=0), (~np.isnan(values)).sum(axis=0)
     means = [(str(clips[index]), sums[index] / nums[index]) for index in np.flatnonzero(nums)]
     means.sort(key=lambda clip: (-abs(clip[1]), clip[0]))
     won = tuple(clip for clip, mean in means if mean > NOTHING)
@@ -94,9 +92,8 @@ def leads(found: Sequence[ClassDifference]) -> list[Lead]:
     for first, second in dict.fromkeys((one.difference.first, one.difference.second) for one in found):
         of_pair = [one for one in clearest if (one.difference.first, one.difference.second) == (first, second)]
         for sign, sides, clips in ((1, (first, second), "won"), (-1, (second, first), "lost")):
-            classes = tuple(
-                (one.category, abs(one.difference.mean)) for one in of_pair if sign * one.difference.mean > 0
-            )
+            ahead = [one for one in of_pair if sign * one.difference.mean > 0]
+            classes = tuple((one.category, abs(one.difference.mean)) for one in ahead)
             summed.append(Lead(*sides, classes, tuple(clip for one in of_pair for clip in getattr(one, clips))))
     return summed
 

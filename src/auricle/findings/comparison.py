@@ -1,19 +1,24 @@
-"""Models against each other and against what needs no network, on the same clips: what the data show of it."""
+"""Models against each other and against what needs no network, on the same clips; how many heads are best."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
 from auricle.data.folds import answering
+from auricle.findings.reference import PUBLISHED_SOURCE, claims
 from auricle.findings.scores import ComparativeRow, baseline_rows, network_rows
 from auricle.findings.study import Study, baseline_key
 from auricle.scoring.answers import Answers
 from auricle.scoring.difference import Difference, compare_all, detectable
+from auricle.scoring.statistics import wilson_interval
 
 MOST_SHOWN = 8  # models with a column, a mark or a row for each other model: what a page holds
+PUBLISHED_MODEL = "report-a-transformer-h"  # the one report whose heads differ, each trained once with this recipe:
+PUBLISHED_RECIPE = {"optimizer": "adam", "rate": 0.001}
+PUBLISHED_CLIPS = 80
 
 
 @dataclass(frozen=True)
@@ -165,3 +170,69 @@ def main_protocol(study: Study) -> str:
     """Return the protocol that answers the question, as `data.folds.answering` says."""
     num_cells = Counter(cell.name.protocol for cell in study.cells)
     return answering(num_cells, study.dataset.leaky_protocols)
+
+
+@dataclass(frozen=True)
+class HeadCount:
+    """What a protocol shows about the number of heads of one network."""
+
+    protocol: str
+    family: Mapping[int, str]  # number of heads to model, ascending: of all models that differ in that alone
+    rows: Mapping[int, ComparativeRow]  # number of heads to row, of those that the protocol trained; two at least
+    pairs: tuple[Difference, ...]
+
+    @property
+    def widest(self) -> Difference | None:
+        """Return, of the pairs that are not told apart, the one with the widest interval."""
+        open_ = [pair for pair in self.pairs if not pair.shown]
+        return max(open_, key=lambda pair: pair.high - pair.low, default=None)
+
+    def heads_of(self, model: str) -> int:
+        """Return the number of heads of a model of the family."""
+        return next(heads for heads, name in self.family.items() if name == model)
+
+
+@dataclass(frozen=True)
+class HeadClaim:
+    """What was published about the number of heads."""
+
+    accuracies: Mapping[int, float]  # number of heads to the printed accuracy, 0..1
+    num_clips: int
+    low: float  # lower end of the 95 % interval (Wilson) of the best
+    high: float
+
+
+def head_families(study: Study) -> list[dict[int, str]]:
+    """Return the models that differ in the number of heads alone: for each family, heads to model, ascending."""
+    found: dict[str, dict[int, str]] = {}
+    for model in study.models:
+        if encoder := study.presets[model].encoder:
+            one_head = {"name": "", "about": "", "encoder": encoder.model_copy(update={"num_heads": 1})}
+            alike = study.presets[model].model_copy(update=one_head)
+            found.setdefault(alike.model_dump_json(), {})[encoder.num_heads] = model
+    return [dict(sorted(family.items())) for family in found.values() if len(family) > 1]
+
+
+def head_counts(study: Study, comparisons: Mapping[str, Comparison]) -> list[HeadCount]:
+    """Return what each protocol shows about each family of which it trained two numbers of heads."""
+    found = []
+    for family in head_families(study):
+        for protocol, comparison in comparisons.items():
+            of_model = {row.model: row for row in comparison.rows}
+            rows = {heads: of_model[model] for heads, model in family.items() if model in of_model}
+            pairs = [comparison.pair_of(family[a], family[b]) for a, b in combinations(rows, 2)]
+            if len(rows) > 1:
+                found.append(HeadCount(protocol, family, rows, tuple(pair for pair in pairs if pair)))
+    return found
+
+
+def published_head_claim(study: Study) -> HeadClaim | None:
+    """Return what was published about heads, and how much carried it; None where it is of other recordings."""
+    if study.dataset.source != PUBLISHED_SOURCE:
+        return None
+    accuracies = {
+        int(claim.model.removeprefix(PUBLISHED_MODEL)): float(claim.test) / 100
+        for claim in claims()
+        if claim.model.startswith(PUBLISHED_MODEL) and claim.said.items() >= PUBLISHED_RECIPE.items()
+    }
+    return HeadClaim(accuracies, PUBLISHED_CLIPS, *wilson_interval(max(accuracies.values()), PUBLISHED_CLIPS))

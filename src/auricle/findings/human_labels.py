@@ -118,21 +118,20 @@ def read_human_labels(study: Study, answers: Answers) -> HumanLabels | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     columns = {clip: column for column, clip in enumerate(answers.clips)}
-    labelled = [row for row in rows if row[0] in columns and row[2] > 0]
-    if not labelled:
-        return None
-    clips = sorted({clip for clip, _, _ in labelled})
-    row_of = {clip: row for row, clip in enumerate(clips)}
     index_of = {category: index for index, category in enumerate(answers.categories)}
-    counts = np.zeros((len(clips), len(index_of) + 1), np.int64)
-    for clip, category, count in labelled:
-        counts[row_of[clip], index_of.get(category, -1)] += count
+    table = np.zeros((len(columns), len(index_of) + 1), np.int64)
+    for clip, category, count in rows:
+        if clip in columns and count > 0:
+            table[columns[clip], index_of.get(category, -1)] += count
+    clips = sorted(clip for clip, column in columns.items() if table[column].any())
+    if not clips:
+        return None
     kept = [columns[clip] for clip in clips]
     groups, given = numbered(answers.groups[kept].tolist()), answers.given[:, :, kept]
     tested = replace(
         answers, clips=tuple(clips), labels=answers.labels[kept], groups=groups, given=given, balanced=False
     )
-    return HumanLabels(tested, counts)
+    return HumanLabels(tested, table[kept])
 
 
 def compare_with_people(labels: HumanLabels, models: Sequence[str], *, num_test_clips: int) -> HumanComparison:

@@ -240,10 +240,9 @@ def _window_scores(study: Study, cells: Sequence[CellEvidence]) -> dict[str, Any
     shares = np.bincount(numbered(clips), weights=right) / np.bincount(numbered(clips))
     groups = numbered([study.dataset.groups.get(clip, clip) for clip in dict.fromkeys(clips)])
     low, high = share_interval(shares, groups)
-    weights = cell_weights(cells)
-    names = ("accuracy", "macro_f1", "macro_auc")
-    means = {name: weighted_mean([found[name] for found in scores], weights) for name in names}
-    return {**means, "low": low, "high": high, "best": max(found["accuracy"] for found in scores)}
+    found = {name: [of_cell[name] for of_cell in scores] for name in ("accuracy", "macro_f1", "macro_auc")}
+    means = {name: weighted_mean(values, cell_weights(cells)) for name, values in found.items()}
+    return {**means, "low": low, "high": high, "best": max(found["accuracy"])}
 
 
 def _absence(study: Study, model: str | None, protocol: str) -> str:

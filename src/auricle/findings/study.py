@@ -24,6 +24,10 @@ from auricle.scoring.answers import Answers, Training
 from auricle.scoring.metrics import score_predictions
 from auricle.scoring.predictions import ClipPredictions, Predictions, read_predictions
 
+COSTS = ("seconds", "parameters", "trainable_parameters", "multiply_adds")  # that metrics.json of a finished cell has
+WITH_VALUE = ("--out", "--wandb", "--workers", "--storage")  # options that change no number, and take a value
+ALONE = ("--no-report", "--json", "-q", "--quiet", "-v", "-vv", "--verbose")  # and those that take none
+
 
 @dataclass(frozen=True, eq=False)
 class CellEvidence:
@@ -81,11 +85,6 @@ class Study:
         """Return the finished cells of a model under a protocol, by fold and seed."""
         return tuple(cell for cell in self.cells if (cell.name.model, cell.name.protocol) == (model, protocol))
 
-    @property
-    def pairs(self) -> tuple[tuple[str, str], ...]:
-        """Return every (protocol, model) with a finished cell, in the order of the study."""
-        return tuple(dict.fromkeys((cell.name.protocol, cell.name.model) for cell in self.cells))
-
     def baselines_of(self, protocol: str) -> dict[str, tuple[CellEvidence, ...]]:
         """Return the baselines of a protocol, by name, on the folds that a network has tested."""
         tested = {(cell.name.protocol, cell.name.fold) for cell in self.cells if cell.name.protocol == protocol}
@@ -103,11 +102,13 @@ class Study:
         for protocol in self.protocols:
             cells = [cell for cell in self.cells if cell.name.protocol == protocol]
             tables = {(cell.name.model, (cell.name.fold, cell.name.seed)): cell.clips for cell in cells}
-            for training in dict.fromkeys(training for _, training in tables):
-                for name, of_name in self.baselines_of(protocol).items():
-                    tables |= {
-                        (baseline_key(name), training): cell.clips for cell in of_name if cell.name.fold == training[0]
-                    }
+            tables |= {
+                (baseline_key(name), (fold, seed)): cell.clips
+                for fold, seed in dict.fromkeys(training for _, training in tables)
+                for name, of_name in self.baselines_of(protocol).items()
+                for cell in of_name
+                if cell.name.fold == fold
+            }
             found[protocol] = self._answers(tables)
         return found
 
@@ -132,9 +133,6 @@ class Study:
 def baseline_key(name: str) -> str:
     """Return the name of a baseline among answers; no model can have it."""
     return f"baseline/{name}"
-
-
-COSTS = ("seconds", "parameters", "trainable_parameters", "multiply_adds")
 
 
 def load_study(folder: Path) -> Study:
@@ -179,10 +177,6 @@ def _read_study(place: StudyFolder) -> Study:
     )
 
 
-WITH_VALUE = ("--out", "--wandb", "--workers", "--storage")  # options that change no number, and take a value
-ALONE = ("--no-report", "--json", "-q", "--quiet", "-v", "-vv", "--verbose")  # and those that take none
-
-
 def _scientific(command: str) -> str:
     """Leave out of a command what changes no number: where it writes, and what it shows.
 
@@ -205,34 +199,29 @@ def _read_cells(
     cells: Iterable[Cell], categories: tuple[str, ...]
 ) -> tuple[tuple[CellEvidence, ...], tuple[MissingCell, ...]]:
     """Read cells: the finished ones, and why the others are not."""
-    finished, missing = [], []
-    for cell in cells:
-        try:
-            found = _read_cell(cell, categories)
-        except (RefusedError, OSError, ValueError) as error:
-            found = f"cannot be read: {' '.join(str(error).split())}"
-        if isinstance(found, CellEvidence):
-            finished.append(found)
-        else:
-            missing.append(MissingCell(cell.name, found))
-    return tuple(finished), tuple(missing)
+    found = [(cell.name, _read_cell(cell, categories)) for cell in cells]
+    missing = tuple(MissingCell(name, reason) for name, reason in found if isinstance(reason, str))
+    return tuple(cell for _, cell in found if isinstance(cell, CellEvidence)), missing
 
 
 def _read_cell(cell: Cell, categories: tuple[str, ...]) -> CellEvidence | str:
     """Return a finished cell, or why it is none."""
-    if not cell.done:
-        if not cell.error.exists():
+    try:
+        if not cell.done and cell.error.exists():
+            failure = json.loads(cell.error.read_text(encoding="utf-8"))
+            return f"failed: {failure.get('cause') or 'for an unknown cause'}"
+        if not cell.done:
             return "not finished" if cell.folder.exists() else "not started"
-        return f"failed: {json.loads(cell.error.read_text(encoding='utf-8')).get('cause') or 'for an unknown cause'}"
-    costs = read_metrics(cell, cell.predictions, cell.history)
-    if lacking := [name for name in COSTS if name not in costs]:
-        return f"its metrics.json lacks {', '.join(lacking)}"
-    predictions = read_predictions(cell.predictions)
-    if predictions.categories != categories:
-        return "its predictions are of other classes than the study's"
-    test = score_predictions(predictions, "test")
-    if test is None:
-        return "its predictions hold no test clips"
-    validation = score_predictions(predictions, "validation", with_auc=False)
-    clips = predictions.of("test").by_clip()
-    return CellEvidence(cell.name, predictions, clips, test, validation, tuple(read_history(cell)), costs)
+        costs = read_metrics(cell, cell.predictions, cell.history)
+        if lacking := [name for name in COSTS if name not in costs]:
+            return f"its metrics.json lacks {', '.join(lacking)}"
+        predictions = read_predictions(cell.predictions)
+        if predictions.categories != categories:
+            return "its predictions are of other classes than the study's"
+        if (test := score_predictions(predictions, "test")) is None:
+            return "its predictions hold no test clips"
+        validation = score_predictions(predictions, "validation", with_auc=False)
+        clips = predictions.of("test").by_clip()
+        return CellEvidence(cell.name, predictions, clips, test, validation, tuple(read_history(cell)), costs)
+    except (RefusedError, OSError, ValueError) as error:
+        return f"cannot be read: {' '.join(str(error).split())}"

@@ -1,5 +1,6 @@
 """What the models use: what changes cost, what blanked parts cost, what `<cls>` reads; from probes of their cells."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -78,14 +79,12 @@ def find_uses(study: Study, protocol: str) -> dict[str, ModelUses]:
 
 
 def _probes_of(study: Study, cells: Sequence[CellEvidence]) -> dict[CellName, Probe]:
-    folder, found = StudyFolder(study.folder), {}
+    folder, num_classes, found = StudyFolder(study.folder), len(study.dataset.categories), {}
     for cell in cells:
-        try:
+        key = None  # where the weights are gone, whatever was measured is believed
+        with contextlib.suppress(OSError):
             key = probe_key(folder.cell(cell.name), study.dataset.digest)
-        except OSError:
-            key = None  # the weights are gone: whatever was measured is believed
         probe = read_probe(folder.insight(cell.name), key)
-        num_classes = len(study.dataset.categories)
         if probe and set(probe.clips) <= set(cell.clips.clips) and int(probe.labels.max()) < num_classes:
             found[cell.name] = probe
     return found

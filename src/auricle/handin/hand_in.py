@@ -122,7 +122,7 @@ def _to_convert(study: Study) -> list[str]:
 
 def _accuracies(study: Study) -> list[str]:
     rows = []
-    for protocol, model in study.pairs:
+    for protocol, model in dict.fromkeys((cell.name.protocol, cell.name.model) for cell in study.cells):
         accuracies = [cell.test["clip"]["accuracy"] for cell in study.of(model, protocol)]
         rows.append(f"    {protocol:12}{model:24}{np.mean(accuracies):7.2%}   of {count(len(accuracies), 'training')}")
     return rows

@@ -11,25 +11,19 @@ from auricle import files
 from auricle.errors import AuricleError
 from auricle.findings.findings import find, write_findings
 from auricle.findings.study import Study, load_study
-from auricle.report.chapters.calibration import calibration
+from auricle.report.chapters.against_others import human_labels, reported
 from auricle.report.chapters.closing import assumptions, listening, missing, reproduce, resources
 from auricle.report.chapters.comparison import comparison
-from auricle.report.chapters.dataset import dataset
-from auricle.report.chapters.human_labels import human_labels
-from auricle.report.chapters.methods import architectures, methods
-from auricle.report.chapters.reported import reported
-from auricle.report.chapters.results import results
-from auricle.report.chapters.summary import summary
-from auricle.report.chapters.training import training
-from auricle.report.chapters.tuning import tuning
+from auricle.report.chapters.methods import architectures, dataset, methods
+from auricle.report.chapters.results import calibration, results, summary
+from auricle.report.chapters.training import training, tuning
 from auricle.report.chapters.why import why
 from auricle.report.document import Chapter, Document, Report, Section
 from auricle.report.figures.drawing import drawn_in, keep
 from auricle.report.figures.style import style
-from auricle.report.numbering import numbered
 from auricle.report.pages import template
 from auricle.report.prose import sections_of
-from auricle.report.render import needs_system_fonts, to_html, to_pdf
+from auricle.report.render import needs_system_fonts, numbered, to_html, to_pdf
 from auricle.report.table import write_csv
 from auricle.report.wording import count, listing
 from auricle.runs import StudyFolder

@@ -18,9 +18,8 @@ from auricle.report.document import Document, Exhibit, Figure
 from auricle.report.figures.dataset import sample
 from auricle.report.figures.drawing import Panel, panel
 from auricle.report.figures.style import drawable, style
-from auricle.report.numbering import numbered
 from auricle.report.prose import sections_of
-from auricle.report.render import to_html
+from auricle.report.render import numbered, to_html
 from auricle.report.table import Row, Table, columns
 from auricle.report.wording import count, decimal, shortened, spoken, visible
 
@@ -99,8 +98,7 @@ def _class_table(audit: Audit) -> Table:
         facts = [audit.facts[index] for index in indices]
         known = [(fact.duration_s, fact.level_db, fact.bandwidth_hz / 1000) for fact in facts]
         medians = np.median(known, axis=0).tolist() if facts else [None] * 3
-        shown = [decimal(value, digits) for value, digits in zip(medians, (2, 1, 1), strict=True)]
-        rows.append((spoken(name), len(facts), *shown, by_class.get(name)))
+        rows.append((spoken(name), len(facts), *map(decimal, medians, (2, 1, 1)), by_class.get(name)))
     return Table(columns("check-classes"), {"": rows})
 
 

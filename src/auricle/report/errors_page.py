@@ -28,7 +28,6 @@ from auricle.report.figures.dataset import mel_levels
 from auricle.report.figures.style import palette
 from auricle.report.figures.tracks import Looked, axis_track, looked_tracks, spectrogram_track, waveform_track
 from auricle.report.pages import page, template
-from auricle.report.wording import visible
 from auricle.runs import StudyFolder
 from auricle.runs.reopen import find_recordings
 
@@ -42,27 +41,18 @@ COMPRESSION = 0.5  # of MP3, 0 to 1: about 40 kbit/s for a mono sound
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A model's wrong answer on the page."""
-
-    mistake: Mistake
-    model: int  # its index among the models of the page
-    bars: tuple[int, ...]  # the likeliest categories and the true one
-    looked: Looked | None  # where it looked; None where that is not known
-
-
-@dataclass(frozen=True)
 class Card:
     """A clip on the page: its sound, pictures of it by the name of their style, and each model's wrong answer."""
 
     sound: str
     pictures: Mapping[str, Markup]
-    answers: tuple[Answer, ...]
+    mistakes: Sequence[Mistake]
+    looked: Mapping[str, Looked]  # model to where it looked, as far as that is known
 
     @property
     def num_bytes(self) -> int:
         """Return how much of the page it takes, but for a few words."""
-        looked = sum(answer.looked.num_bytes for answer in self.answers if answer.looked)
+        looked = sum(looked.num_bytes for looked in self.looked.values())
         return len(self.sound) + sum(map(len, self.pictures.values())) + looked
 
 
@@ -127,27 +117,25 @@ def _card(study: Study, mistakes: Sequence[Mistake], path: Path, explained: Expl
         "spectrum": spectrogram_track(*mel_levels(waveform, PLAYED_HZ)),
         "axis": axis_track(duration_s),
     }
-    answers, colours = [], palette(tuple(study.presets))
-    for mistake in mistakes:
-        model = mistake.cell.model
-        likeliest = np.argsort(mistake.probabilities)[::-1][:NUM_BARS].tolist()
-        bars = likeliest if mistake.truth in likeliest else [*likeliest, mistake.truth]
-        explanation = explained.get((model, mistake.clip))
-        looked = looked_tracks(explanation, duration_s, colours[model]) if explanation else None
-        answers.append(Answer(mistake, study.models.index(model), tuple(bars), looked))
-    return Card(playable(waveform), pictures, tuple(answers))
+    explanations = {mistake.cell.model: explained.get((mistake.cell.model, mistake.clip)) for mistake in mistakes}
+    colours = palette(tuple(study.presets))
+    looked = {model: looked_tracks(one, duration_s, colours[model]) for model, one in explanations.items() if one}
+    return Card(playable(waveform), pictures, mistakes, looked)
+
+
+def _bars(mistake: Mistake) -> list[int]:
+    """Return the categories that a wrong answer is shown with: the likeliest and the true one."""
+    likeliest: list[int] = np.argsort(mistake.probabilities)[::-1][:NUM_BARS].tolist()
+    return likeliest if mistake.truth in likeliest else [*likeliest, mistake.truth]
 
 
 def _page(study: Study, cards: Sequence[Card], duration_s: float, made_of: str) -> str:
     script = template("errors.js")
     values = {
-        "name": study.dataset.name,
-        "study": study.config.name,
+        "study": study,
         "cards": cards,
-        "models": [visible(model) for model in study.models],
-        "colours": [palette(tuple(study.presets))[model] for model in study.models],
-        "categories": study.dataset.categories,
-        "several_seeds": len(study.config.seeds) > 1,
+        "colours": palette(tuple(study.presets)),
+        "bars": _bars,
         "most": MOST,
         "cut_s": f"{duration_s:g}" if duration_s < study.dataset.clip_s else "",
         "made_of": made_of,

@@ -91,7 +91,12 @@ class _Reader:
 
     def blocks(self, node: SyntaxTreeNode) -> Iterator[Block]:
         if node.type == "paragraph":
-            yield self._paragraph(node)
+            inline = [child for child in node.children[0].children if child.type not in BREAKS]
+            if all(child.type == "image" for child in inline):
+                placed = [self._exhibit(child) for child in inline]
+                yield placed[0] if len(placed) == 1 else document.Pair(*placed)
+            else:
+                yield document.Paragraph(self._line(node))
         elif node.type == "bullet_list":
             yield document.Bullets(tuple(self._line(item.children[0]) for item in node.children))
         elif node.type == "blockquote":
@@ -100,13 +105,6 @@ class _Reader:
             yield from (document.Command(self.plain(line)) for line in node.content.splitlines())
         else:
             raise ValueError(f"a template of the report cannot have a {node.type}")
-
-    def _paragraph(self, node: SyntaxTreeNode) -> Block:
-        inline = [child for child in node.children[0].children if child.type not in BREAKS]
-        if not all(child.type == "image" for child in inline):
-            return document.Paragraph(self._line(node))
-        placed = [self._exhibit(child) for child in inline]
-        return placed[0] if len(placed) == 1 else document.Pair(*placed)
 
     def _exhibit(self, image: SyntaxTreeNode) -> Figure | Table:
         name = self.plain(str(image.attrs["src"]))
@@ -118,8 +116,7 @@ class _Reader:
         title, *text = self._line(node.children[0])
         if not isinstance(title, Strong):
             raise ValueError(f"a box begins with its title in bold: {node.content}")
-        name = title.text.removesuffix(".")
-        rest = _stripped(text)
+        name, rest = title.text.removesuffix("."), _merged(text)
         if name != "Answer":
             return document.Callout(name, rest)
         numbers = [self._line(item.children[0]) for item in node.children[1].children]
@@ -159,14 +156,8 @@ def _merged(pieces: Sequence[Piece]) -> Text:
     for plain, run in groupby(pieces, key=lambda piece: isinstance(piece, str)):
         alike = list(run)
         merged += ["".join(map(str, alike))] if plain else alike
-    return _stripped(merged)
-
-
-def _stripped(text: Sequence[Piece]) -> Text:
-    """Leave out blanks at the start and the end."""
-    pieces = list(text)
-    if pieces and isinstance(pieces[0], str):
-        pieces[0] = pieces[0].lstrip(" ")
-    if pieces and isinstance(pieces[-1], str):
-        pieces[-1] = pieces[-1].rstrip(" ")
-    return tuple(piece for piece in pieces if piece != "")
+    if merged and isinstance(merged[0], str):
+        merged[0] = merged[0].lstrip(" ")
+    if merged and isinstance(merged[-1], str):
+        merged[-1] = merged[-1].rstrip(" ")
+    return tuple(piece for piece in merged if piece != "")

@@ -1,9 +1,11 @@
-"""A numbered document to HTML and to PDF. Names from the data reach the templates as strings, never as markup."""
+"""A document, numbered once, to HTML and PDF. Names from the data reach the templates as strings, never as markup."""
 
 import json
 import re
 import tempfile
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,126 @@ from markupsafe import Markup
 
 from auricle.errors import AuricleError
 from auricle.files import machine_errors
+from auricle.report.document import Block, Document, Figure, Section, blocks_of
 from auricle.report.figures.inline import inlined
 from auricle.report.pages import page, template
+from auricle.report.table import Spread, Table, Value, show, show_sd
+from auricle.report.wording import Beside, Ref, Text, count, visible
+
+Json = dict[str, Any]
+
+
+def numbered(document: Document) -> Json:
+    """Number sections, figures and tables, resolve the links, and return plain values for the templates.
+
+    Raises:
+        ValueError: two blocks share a name, or a link leads nowhere.
+    """
+    write = _Writer(_labels(document))
+    return {
+        "title": visible(document.title),
+        "subtitle": visible(document.subtitle),
+        "running_head": visible(document.running_head),
+        "sections": [write.section(section, level=1) for section in document.sections],
+    }
+
+
+def _labels(document: Document) -> dict[str, str]:
+    """Give every section, figure and table its label, by name."""
+    labels = list(_section_labels(document.sections, "", 0))
+    for kind in (Figure, Table):
+        blocks = (block for block in blocks_of(document.sections) if isinstance(block, kind))
+        labels += ((block.name, f"{kind.__name__} {place}") for place, block in enumerate(blocks, 1))
+    name, num = Counter(name for name, _ in labels).most_common(1)[0]
+    if num > 1:
+        raise ValueError(f"two parts of the report are called {name!r}")
+    return dict(labels)
+
+
+def _section_labels(sections: Sequence[Section], prefix: str, start: int) -> Iterator[tuple[str, str]]:
+    for place, section in enumerate(sections, start):
+        number = f"{prefix}{place}"
+        yield section.name, f"Section {number}" if place else ""
+        yield from _section_labels(section.sections, f"{number}.", 1)
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """Blocks to plain values, given the labels."""
+
+    labels: Mapping[str, str]
+
+    def section(self, section: Section, level: int) -> Json:
+        return {
+            "id": section.name,
+            "level": level,
+            "number": self.labels[section.name].removeprefix("Section "),
+            "title": visible(section.title),
+            "blocks": [self.block(block) for block in section.blocks],
+            "sections": [self.section(inner, level + 1) for inner in section.sections],
+        }
+
+    def block(self, block: Block) -> Json:
+        if isinstance(block, Table):
+            return {"kind": "table", **self._table(block)}
+        if isinstance(block, Figure):
+            panels = [{"name": one.name, "width_in": one.width_in, "alt": visible(one.alt)} for one in block.panels]
+            return {"kind": "figure", **self._head(block.name, block.caption), "panels": panels}
+        return dict(self._plain(block))
+
+    def _plain(self, value: Any) -> Any:
+        """Return a block, a piece of a text or a field of either as the templates have it."""
+        if isinstance(value, Figure | Table):
+            return self.block(value)
+        if isinstance(value, Ref):
+            if value.target not in self.labels:
+                raise ValueError(f"the report links to {value.target!r}, which is not in it")
+            return {"kind": "ref", "target": value.target, "text": self.labels[value.target]}
+        if isinstance(value, tuple):
+            return [{"kind": "plain", "text": visible(v)} if isinstance(v, str) else self._plain(v) for v in value]
+        if isinstance(value, str):
+            return visible(value)
+        parts = {name: self._plain(part) for name, part in vars(value).items()}
+        return {"kind": type(value).__name__.lower(), **parts}
+
+    def _table(self, table: Table) -> Json:
+        rows = [row for group in table.groups.values() for row in group]
+        columns = [
+            {
+                "title": visible(column.title),
+                "left": column.kind in ("text", "code"),
+                "code": column.kind == "code",
+                "grows": column.grows,
+                "spread": any(show_sd(row[place], column.kind) for row in rows),
+            }
+            for place, column in enumerate(table.columns)
+        ]
+        groups = [
+            {"title": visible(title), "rows": _cells(table, group)[: table.shown.get(title)]}
+            for title, group in table.groups.items()
+        ]
+        caption, hidden = table.caption, len(rows) - sum(len(group["rows"]) for group in groups)
+        if hidden:
+            caption = (*caption, f" {count(hidden, 'more row')}: ", Beside(f"tables/{table.name}.csv"), ".")
+        return {**self._head(table.name, caption), "columns": columns, "groups": groups, "totals": table.totals}
+
+    def _head(self, name: str, caption: Text) -> Json:
+        return {"id": name, "label": self.labels[name], "caption": self._plain(caption)}
+
+
+def _cells(table: Table, rows: Sequence[Sequence[Value]]) -> list[list[Json]]:
+    """Return the cells of the rows under one heading; the best of a column are those that read the same as it."""
+    columns = list(zip(*rows, strict=True)) or [()] * len(table.columns)
+    written = []
+    for column, values in zip(table.columns, columns, strict=True):
+        means = [value.mean if isinstance(value, Spread) else value for value in values]
+        numbers = [mean for mean in means if isinstance(mean, int | float)]
+        best = None
+        if column.best and numbers and len(values) > 1:
+            best = show(max(numbers) if column.best == "high" else min(numbers), column.kind)
+        texts = [(visible(show(value, column.kind)), show_sd(value, column.kind)) for value in values]
+        written.append([{"text": text, "sd": sd, "best": text == best} for text, sd in texts])
+    return [list(row) for row in zip(*written, strict=True)]
 
 
 def to_html(content: Mapping[str, Any], figures: Mapping[str, str]) -> str:

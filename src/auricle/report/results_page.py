@@ -7,15 +7,14 @@
 """
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 from auricle import files
 from auricle.errors import AuricleError, UsageError
 from auricle.findings.comparison import Comparison, compare
-from auricle.findings.reference import ReferenceRow, beside_reports
+from auricle.findings.reference import beside_reports
 from auricle.findings.study import Study, load_study
-from auricle.report.chapters.reported import NO_BREAK_HYPHEN, reported_of
+from auricle.report.chapters.others import NO_BREAK_HYPHEN, reported_of
 from auricle.report.document import blocks_of
 from auricle.report.pages import page_environment
 from auricle.report.prose import sections_of
@@ -53,7 +52,8 @@ def _section(study: Study) -> str:
     """Return heading, tables and circumstances, in Markdown."""
     comparisons = [compare(study, protocol) for protocol in study.protocols]
     reference = beside_reports(study, [row for comparison in comparisons for row in comparison.rows])
-    first = study.models[0]
+    chapter, first = reported_of(reference), study.models[0]  # the report's table of them stands here too
+    blocks = blocks_of(sections_of("reported", chapter.values, chapter.exhibits) if reference else ())
     environment = page_environment()
     environment.autoescape = False  # it is Markdown: `plain` escapes its marks
     environment.filters |= {"count": count, "plain": _plain, "bare": _bare, "show": show}
@@ -66,16 +66,9 @@ def _section(study: Study) -> str:
         "against_first": [
             (row, _difference(comparison, row.model, first)) for comparison in comparisons for row in comparison.rows
         ],
-        "reported": _reported(reference) if reference else None,
+        "reported": next((block for block in blocks if isinstance(block, Table)), None),
     }
     return environment.get_template("results.md.j2").render(values)
-
-
-def _reported(rows: Sequence[ReferenceRow]) -> Table:
-    """Return the report's table of what published reports say of the models beside what was measured."""
-    chapter = reported_of(rows)
-    sections = sections_of("reported", chapter.values, chapter.exhibits)
-    return next(block for block in blocks_of(sections) if isinstance(block, Table))
 
 
 def _difference(comparison: Comparison, model: str, other: str) -> list[str] | None:

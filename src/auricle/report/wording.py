@@ -115,14 +115,13 @@ def confidence(share: float) -> str:
     return "<1 %" if share < 0.01 else ">99 %"
 
 
-def points(difference: float, *, signed: bool = False) -> str:
+def points(difference: float) -> str:
     """Write a difference of two shares in percentage points.
 
-    >>> points(0.05), points(0.013, signed=True)
-    ('5.0 points', '+1.3 points')
+    >>> points(0.05)
+    '5.0 points'
     """
-    sign = "+" if signed and round(difference, 3) > 0 else ""
-    return f"{sign}{decimal(100 * difference, 1)} points"
+    return f"{decimal(100 * difference, 1)} points"
 
 
 def signed(number: float, digits: int = 1) -> str:

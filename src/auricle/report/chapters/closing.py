@@ -35,14 +35,13 @@ def resources(report: Report) -> Chapter:
 def _resources(study: Study) -> dict[str, str]:
     machine = study.machine
     trained = [cell for cell in study.cells if "same_as" not in cell.costs]
-    described = {
-        "Processor": machine.get("processor"),
-        "Cores": machine.get("cores"),
-        "Memory": f"{machine['memory_gb']:g} GB" if machine.get("memory_gb") else None,
-        "System": machine.get("system"),
-        "Device of training": machine.get("device"),
+    found = {
+        "Processor": str(machine.get("processor") or "unknown"),
+        "Cores": str(machine.get("cores") or "unknown"),
+        "Memory": f"{machine['memory_gb']:g} GB" if machine.get("memory_gb") else "unknown",
+        "System": str(machine.get("system") or "unknown"),
+        "Device of training": str(machine.get("device") or "unknown"),
     }
-    found = {what: str(value or "unknown") for what, value in described.items()}
     if machine.get("cluster"):
         found["Cluster"] = f"{machine['cluster']}, of which this machine is one"
     found |= {"Cells": f"{len(study.cells):,}", "Trainings": f"{len(trained):,}"}

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from auricle.findings.classes import class_f1, confused_pairs
-from auricle.findings.comparison import MOST_SHOWN
-from auricle.findings.head_count import head_counts, published_head_claim
+from auricle.findings.comparison import MOST_SHOWN, head_counts, published_head_claim
 from auricle.findings.trainings import commonest_answer, diverged
 from auricle.report.document import Chapter, Figure, Report
 from auricle.report.figures.drawing import Panel, panel
 from auricle.report.figures.results import f1_by_model, ranking_bars
 from auricle.report.table import Range, Table, columns
-from auricle.report.wording import MOST_NAMED, decimal, listing, points, span
+from auricle.report.wording import MOST_NAMED, decimal, listing, signed, span
 from auricle.scoring.statistics import wilson_interval
 
 NUM_NAMED = 3
@@ -135,7 +134,7 @@ def _observed(report: Report) -> dict[str, Any]:
         "gaps": sorted(gaps, key=lambda gap: gap[2] - gap[1])[:NUM_NAMED] if len(gaps) > MOST_NAMED else gaps,
         "num_gaps": len(gaps),
         "validated": validation,
-        "window_gain": " to ".join(dict.fromkeys(points(gain(gains), signed=True) for gain in (min, max))),
+        "window_gain": " to ".join(dict.fromkeys(f"{signed(100 * gain(gains))} points" for gain in (min, max))),
         "commonest_share": max(commonest_answer(cell)[1] for cell in study.cells),
         "diverged": diverged(study),
     }

@@ -1,20 +1,28 @@
-"""Scores of every model under every protocol: confusion, F1, ROC, classification report; and every cell."""
+"""How good the models are: the first page; scores by protocol, model and cell; calibration of the probabilities."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from auricle.findings.calibration import ModelCalibration
 from auricle.findings.classes import class_f1, total_confusion
+from auricle.findings.reference import chance, published_best
 from auricle.findings.scores import ComparativeRow
 from auricle.findings.study import CellEvidence
 from auricle.findings.trainings import Collapse
 from auricle.report.document import Chapter, Exhibit, Figure, Report
-from auricle.report.figures.drawing import panel
-from auricle.report.figures.results import confusion, f1_bars, roc
-from auricle.report.table import COLLAPSED, Marked, Row, Table, columns
-from auricle.report.wording import spoken
+from auricle.report.figures.calibration import reliability_diagram
+from auricle.report.figures.drawing import Panel, panel
+from auricle.report.figures.results import accuracies, confusion, f1_bars, roc
+from auricle.report.figures.style import drawable
+from auricle.report.table import BASELINE, COLLAPSED, Marked, Row, Spread, Table, columns
+from auricle.report.wording import percent, spoken
 from auricle.scoring.metrics import Curve, mean_curve, one_vs_rest
+
+FEW_GROUPS = 6  # of test clips, below which an interval over groups is a guess
+NUM_DRAWN = 6  # models with a diagram: the most accurate ones
+MOST_ROWS = 36  # of the table of classes, which has as many models as fit, but one at least
 
 
 def results(report: Report) -> Chapter:
@@ -52,18 +60,17 @@ def _exhibits(report: Report, name: str, row: ComparativeRow, cells: Sequence[Ce
     of_classes = mean_curves(cells, len(categories))
     f1 = [class_f1(cells, category) for category in categories]
     means = [float(np.mean(values)) if values else 0.0 for values in f1]
-    matrix = confusion(total_confusion(cells), categories, colour)
+    matrix = panel(
+        confusion(total_confusion(cells), categories, colour), f"confusion-{name}", f"Confusion matrix, {name}"
+    )
+    drawn = roc(of_classes, mean_curve(of_classes), categories)
+    curves = panel(drawn, f"roc-{name}", f"One-vs-rest ROC curves by class, {name}")
+    bars = panel(f1_bars(means, f1, categories, colour), f"f1-{name}", f"F1 of each class, {name}")
     return {
-        f"figure-confusion-{name}": Figure((
-            panel(matrix, f"confusion-{name}", f"Confusion matrix, {name}"),
-            panel(roc(of_classes, mean_curve(of_classes), categories), f"roc-{name}",
-                  f"One-vs-rest ROC curves by class, {name}"),
-        )),
-        f"figure-f1-{name}": Figure(
-            (panel(f1_bars(means, f1, categories, colour), f"f1-{name}", f"F1 of each class, {name}"),)
-        ),
+        f"figure-confusion-{name}": Figure((matrix, curves)),
+        f"figure-f1-{name}": Figure((bars,)),
         f"table-classes-{name}": _class_scores(categories, cells, row),
-    }  # fmt: skip
+    }
 
 
 def mean_curves(cells: Sequence[CellEvidence], num_classes: int) -> list[Curve | None]:
@@ -86,3 +93,113 @@ def _class_scores(categories: Sequence[str], cells: Sequence[CellEvidence], row:
     num = sum(cell.test["clip"]["num"] for cell in cells)
     rows.append(("macro mean", row.macro_precision, row.macro_recall, row.macro_f1, row.macro_auc, num))
     return Table(columns("classes"), {"": rows}, totals=True)
+
+
+def summary(report: Report) -> Chapter:
+    """Return the first page."""
+    study, findings = report.study, report.findings
+    best = findings.main.leaders[0]
+    leaders = [comparison.leaders[0] for comparison in findings.comparisons.values()]
+    values = report.phrases | {
+        "best": best,
+        "references": _references(report, best),
+        "leaky": list(filter(study.is_leaky, study.protocols)),
+        "few_groups": [row.protocol for row in leaders if row.test_groups < FEW_GROUPS],
+        "grouped": any(row.test_groups < row.test_clips for row in leaders),
+    }
+    return Chapter(
+        values, {"figure-accuracies": Figure(tuple(_accuracies(report))), "table-comparative": _table(report)}
+    )
+
+
+def _references(report: Report, best: ComparativeRow) -> dict[str, float]:
+    """Return what to measure the best accuracy against on the first page, by its name."""
+    published, baseline = published_best(report.study, best.protocol), report.findings.main.best_baseline
+    marks = {} if published is None else {"best published": published}
+    if baseline:
+        marks[f"best free baseline, {baseline.model}"] = baseline.accuracy
+    elif published is not None:
+        marks["chance"] = chance(report.study, best.protocol)
+    return marks
+
+
+def _accuracies(report: Report) -> Iterator[Panel]:
+    for protocol, comparison in report.findings.comparisons.items():
+        cells = {
+            row.model: [cell.test["clip"]["accuracy"] for cell in report.study.of(row.model, protocol)]
+            for row in comparison.rows
+        }
+        published = published_best(report.study, protocol)
+        marks = {} if published is None else {"best published": published, "chance": chance(report.study, protocol)}
+        drawn = accuracies(comparison.rows, cells, report.colours, marks, report.title_of(protocol))
+        alt = "; ".join(f"{row.model} {percent(row.accuracy)}" for row in comparison.rows)
+        yield panel(drawn, f"accuracies-{protocol}", f"Test accuracy under {protocol}: {alt}")
+
+
+def _table(report: Report) -> Table:
+    """Return the table of all configurations: one row a model and baseline, grouped by protocol."""
+    shown = columns("comparative")
+    groups = {
+        report.title_of(protocol): [
+            (_marked(row), row.cells, Spread(row.accuracy, row.accuracy_sd),
+             *(getattr(row, column.key) for column in shown[3:]))
+            for row in (*comparison.rows, *comparison.baselines)
+        ]
+        for protocol, comparison in report.findings.comparisons.items()
+    }  # fmt: skip
+    return Table(shown, groups)
+
+
+def _marked(row: ComparativeRow) -> str | Marked:
+    if row.baseline:
+        return Marked(row.model, *BASELINE)
+    return Marked(row.model, *COLLAPSED) if row.collapsed else row.model
+
+
+def calibration(report: Report) -> Chapter:
+    """Return the chapter on the probabilities, of the protocol that answers the question."""
+    found = report.findings.calibrations
+    ranked = sorted(found, key=lambda one: report.findings.main.ranked.index(one.model))
+    values = report.phrases | {
+        "ranked": ranked,
+        "drawn": ranked[:NUM_DRAWN],
+        "clips_each": len(report.study.of(ranked[0].model, report.findings.main_protocol)[0].clips.clips),
+        "hit_rate": lambda one: float(np.nanmean(one.hit_rates)),
+    }
+    return Chapter(values, {
+        "table-calibration": Table(columns("calibration"), {"": list(map(_model_row, found))}),
+        "figure-reliability": Figure(tuple(_diagrams(report, ranked[:NUM_DRAWN]))),
+        "table-thresholds": _thresholds(report, ranked),
+    })  # fmt: skip
+
+
+def _model_row(one: ModelCalibration) -> Row:
+    if one.gain is None:
+        return one.model, None, one.error, None, one.lucky_error, one.loss, None, None, "not fitted"
+    verdict = "no difference" if not one.gain.shown else "better" if one.gain.mean > 0 else "worse"
+    return (
+        one.model, float(np.mean(one.temperatures)), one.error, one.tempered_error, one.lucky_error, one.loss,
+        one.tempered_loss, one.gain.p_adjusted, verdict,
+    )  # fmt: skip
+
+
+def _diagrams(report: Report, models: Sequence[ModelCalibration]) -> Iterator[Panel]:
+    for index, one in enumerate(models):
+        after = one.tempered_bins if one.is_fitted else None
+        title = drawable(one.model, index, 30)
+        drawn = reliability_diagram(one.bins, after, len(one.temperatures), report.colours[one.model], title)
+        tempered = f", tempered {one.tempered_error:.3f}" if one.is_fitted else ""
+        alt = f"Reliability of {one.model}: calibration error {one.error:.3f}{tempered}"
+        yield panel(drawn, f"reliability-{report.anchors[one.model]}", alt)
+
+
+def _thresholds(report: Report, ranked: Sequence[ModelCalibration]) -> Table:
+    categories = report.study.dataset.categories
+    groups = {
+        one.model: [
+            (spoken(category), *(None if np.isnan(value) else float(value) for value in values))
+            for category, *values in zip(categories, one.thresholds, one.hit_rates, one.alarm_rates, strict=True)
+        ]
+        for one in ranked[: max(1, MOST_ROWS // len(categories))]
+    }
+    return Table(columns("thresholds"), groups)

@@ -14,7 +14,7 @@ from auricle.report.document import Chapter, Figure, Report
 from auricle.report.figures import why as draw
 from auricle.report.figures.drawing import Panel, panel
 from auricle.report.figures.style import MUTED, drawable
-from auricle.report.table import Range, Row, Table, columns
+from auricle.report.table import Range, Table, columns
 from auricle.report.wording import clip_name, count, decimal, percent, points, spoken
 from auricle.scoring.difference import Difference, by_verdict
 
@@ -96,10 +96,11 @@ def _readings(report: Report) -> Table:
     found = report.findings.curves
     has_intervals = any(one.interval for one in found.values())
     shown = tuple(column for column in columns("readings") if has_intervals or column.key != "interval")
-    rows: list[Row] = []
-    for model, one in found.items():
-        interval = (Range(*one.interval) if one.interval else None,) if has_intervals else ()
-        rows.append((model, one.train, one.validation, one.gap, *interval, one.lowest, reads_as(one)))
+    rows = [
+        (model, one.train, one.validation, one.gap,
+         *([one.interval and Range(*one.interval)] if has_intervals else []), one.lowest, reads_as(one))
+        for model, one in found.items()
+    ]  # fmt: skip
     return Table(shown, {"": rows})
 
 
@@ -137,7 +138,6 @@ def _uses(report: Report) -> Chapter:
     drawn = [model for model in report.study.presets if model in of_time[:MOST_DRAWN]]
     values = {
         "uses": uses,
-        "first": first,
         "cells_each": dict.fromkeys(count(len(one.cells), "cell") for one in uses.values()),
         "costs": costs,
         "described": [

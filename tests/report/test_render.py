@@ -4,7 +4,7 @@ import pytest
 
 from auricle.report.document import Bullets, Document, Figure, Pair, Paragraph, Section
 from auricle.report.figures.drawing import Panel
-from auricle.report.numbering import numbered
+from auricle.report.render import numbered
 from auricle.report.table import Column, Spread, Table
 from auricle.report.wording import Code, Ref, Strong
 
