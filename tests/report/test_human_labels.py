@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from auricle.findings.study import load_study
-from auricle.report.chapters.others import human_labels
+from auricle.report.chapters.against_others import human_labels
 from auricle.report.document import Report
 from auricle.report.table import write_csv
 from auricle.runs import StudyFolder

@@ -9,7 +9,7 @@ from auricle import files, runs
 from auricle.findings.reference import Reason, Verdict, beside_reports, claims, measure
 from auricle.findings.scores import ComparativeRow, network_rows
 from auricle.findings.study import Study
-from auricle.report.chapters.others import reported
+from auricle.report.chapters.against_others import reported
 from auricle.report.document import Bullets, Report, blocks_of
 from auricle.report.results_page import write_results_section
 from auricle.report.table import Table, show

@@ -14,7 +14,7 @@ from auricle.errors import AuricleError, UsageError
 from auricle.findings.comparison import Comparison, compare
 from auricle.findings.reference import beside_reports
 from auricle.findings.study import Study, load_study
-from auricle.report.chapters.others import NO_BREAK_HYPHEN, reported_of
+from auricle.report.chapters.against_others import NO_BREAK_HYPHEN, reported_of
 from auricle.report.document import blocks_of
 from auricle.report.pages import page_environment
 from auricle.report.prose import sections_of
