@@ -76,6 +76,7 @@ class Scores(Section):
     macro_f1: float = Field(..., ge=0, le=1)
     calibration_error: float = Field(..., ge=0, le=1, description="with the temperature")
     recall: dict[str, float] = Field(default_factory=dict, description="of each class")
+    measure: Literal["accuracy", "balanced accuracy"] = Field("accuracy", description="what `accuracy` is")
     majority: float = Field(0.0, ge=0, le=1, description="accuracy of always giving the commonest class")
 
 

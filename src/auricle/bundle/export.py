@@ -6,6 +6,7 @@ Nothing is declared good unseen: PyTorch and ONNX Runtime must agree first (see 
 import contextlib
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -24,6 +25,7 @@ from auricle.bundle.reading import Bundle, load_bundle
 from auricle.bundle.standalone import standalone_model
 from auricle.config import Preset, preset_from_yaml, to_yaml
 from auricle.data.folds import ALL
+from auricle.data.manifest import Clip, imbalance
 from auricle.errors import RefusedError, UsageError
 from auricle.model.classifier import Classifier as TorchClassifier
 from auricle.runs import Cell
@@ -139,10 +141,11 @@ def _scores(cells: Sequence[Cell]) -> Scores | None:
     if not found:
         return None
     model, categories = cells[0].name.model, clips.categories
-    groups: dict[str, str] = {}
+    known: tuple[Clip, ...] = ()
     with contextlib.suppress(OSError):  # a cell that was carried off without its study
-        groups = {clip.name: clip.group for clip in read_clips(study_of(cells[0].folder))}
-    answers = Answers.of(tables, groups, categories)
+        known = read_clips(study_of(cells[0].folder))
+    is_unequal = bool(known and imbalance(Counter(clip.category for clip in known)))
+    answers = Answers.of(tables, {clip.name: clip.group for clip in known}, categories, balanced=is_unequal)
     low, high = answers.interval(model)
 
     def mean(name: str) -> float:
@@ -159,7 +162,8 @@ def _scores(cells: Sequence[Cell]) -> Scores | None:
         macro_f1=mean("macro_f1"),
         calibration_error=mean("calibration_error"),
         recall={name: float(np.mean(values or [0.0])) for name, values in zip(categories, recalls, strict=True)},
-        majority=float(np.bincount(answers.labels).max() / len(answers.labels)),
+        majority=float(np.bincount(answers.labels, weights=answers.weights).max() / answers.weights.sum()),
+        measure="balanced accuracy" if is_unequal else "accuracy",
     )
 
 
@@ -169,10 +173,11 @@ def warnings_of(description: Description) -> list[str]:
     if description.origin.collapsed:
         found.append("its training collapsed; `auricle diagnose CELL` says why")
     if scores and scores.low <= scores.majority:
-        always = f"always giving the commonest class is right in {100 * scores.majority:.1f} %"
+        always = f"always giving the commonest class has {100 * scores.majority:.1f} %"
         share = f"{100 * scores.accuracy:.1f} % ({100 * scores.low:.1f} to {100 * scores.high:.1f})"
         found.append(
-            f"it is not shown to be better than no model: {always} of {scores.num_clips} test clips, it in {share}"
+            f"it is not shown to be better than no model: {scores.measure} of {share} on {scores.num_clips} test "
+            f"clips, while {always}"
         )
     return found
 

@@ -53,13 +53,14 @@ def print_results(result: StudyResult) -> None:
         console = Console(highlight=False)
         rows = comparative(result.folder)
         console.print(results_table(rows))
-        console.print(Text("Test clips: accuracy ± deviation of cells; macro F1, AUC. Minutes a cell.", "dim"))
+        titles = f"Test clips: {rows[0].measure} ± deviation of cells; macro F1, AUC. Minutes a cell."
+        console.print(Text(titles, "dim"))
         if any(row.baseline for row in rows):
             console.print(Text("Dim: free baselines, which need no network, on the same folds.", "dim"))
         for protocol, group in itertools.groupby(rows, key=lambda row: row.protocol):
             members = list(group)
             console.print(Text(interval_line(protocol, members), "dim"))
-            if line := unbeaten_line(protocol, members):
+            for line in filter(None, (unbeaten_line(protocol, members), few_groups_line(protocol, members))):
                 console.print(Text(line, "bold"))
         if any(row.collapsed for row in rows):
             console.print(Text("* collapsed, at least once: `auricle diagnose CELL` says why, and tries cures.", "dim"))
@@ -81,7 +82,7 @@ def print_places(result: StudyResult, files: Mapping[str, Path]) -> None:
 
 def results_table(rows: Sequence[ComparativeRow]) -> Table:
     """Return one row a model under each protocol: means over its cells of the test clips, and standard deviations."""
-    table = plain_table("", "cells", "test %", "valid %", "F1", "AUC", "params", "min")
+    table = plain_table("", "cells", "clips", "test %", "valid %", "F1", "AUC", "params", "min")
     for protocol, group in itertools.groupby(rows, key=lambda row: row.protocol):
         members = list(group)
         best = max(row.accuracy for row in members)
@@ -103,6 +104,15 @@ def interval_line(protocol: str, rows: Sequence[ComparativeRow]) -> str:
     return f"{protocol}: {best.model}, 95 % interval {interval} ({clips})."
 
 
+def few_groups_line(protocol: str, rows: Sequence[ComparativeRow]) -> str:
+    """Say that a protocol tests on few groups, and which would test on all; nothing where it does, or has many."""
+    from auricle.findings.scores import FEW_GROUPS
+
+    if protocol in ("official", "random") or rows[0].test_groups >= FEW_GROUPS:
+        return ""
+    return f"{protocol}: tested on {count(rows[0].test_groups, 'group')} only; official folds test on all in turn."
+
+
 def unbeaten_line(protocol: str, rows: Sequence[ComparativeRow]) -> str:
     """Say which networks of a protocol are no better than its best baseline; nothing where every one is."""
     from auricle.findings.comparison import not_above_baseline
@@ -115,6 +125,7 @@ def unbeaten_line(protocol: str, rows: Sequence[ComparativeRow]) -> str:
 def _values(row: ComparativeRow) -> tuple[str, ...]:
     return (
         str(row.cells) if row.cells == row.cells_planned else f"{row.cells} of {row.cells_planned}",
+        f"{row.test_clips:,}",
         percent(row.accuracy) + ("" if row.accuracy_sd is None else f" ± {percent(row.accuracy_sd)}"),
         percent(row.validation_accuracy),
         f"{row.macro_f1:.3f}",

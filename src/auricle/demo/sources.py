@@ -62,7 +62,7 @@ def load_models(paths: Sequence[Path], scratch: Path, say: Say, models: Collecti
         about = ""
         description = classifier.model.bundle.description
         if scores := description.scores:
-            about = f"{100 * scores.accuracy:.1f} % of {scores.num_clips} test clips right"
+            about = f"{scores.measure} {100 * scores.accuracy:.1f} % on {scores.num_clips} test clips"
         shown.append(Shown(name, colours[name], classifier, about, description.calibration.num_clips > 0))
     return shown
 

@@ -13,6 +13,7 @@ from auricle.findings.study import CellEvidence, Study, baseline_key, load_study
 from auricle.findings.trainings import collapses
 
 SCORES = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "macro_auc", "loss", "calibration_error")
+FEW_GROUPS = 6  # of test clips, below which an interval over groups is a guess
 SPREAD = ("accuracy", "window_accuracy", "validation_accuracy", "macro_f1", "macro_auc", "loss")
 
 

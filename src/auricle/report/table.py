@@ -59,9 +59,10 @@ class Column:
     grows: bool = False
 
 
-def columns(name: str) -> tuple[Column, ...]:
-    """Return the columns of a table of chapters/columns.yaml."""
-    return tuple(Column(key, **about) for key, about in _known_columns()[name].items())
+def columns(name: str, **titles: str) -> tuple[Column, ...]:
+    """Return the columns of a table of chapters/columns.yaml; some by their key under other titles."""
+    known = _known_columns()[name]
+    return tuple(Column(key, **about | {"title": titles.get(key, about["title"])}) for key, about in known.items())
 
 
 @cache

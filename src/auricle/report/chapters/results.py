@@ -8,7 +8,7 @@ import numpy as np
 from auricle.findings.calibration import ModelCalibration
 from auricle.findings.classes import class_f1, total_confusion
 from auricle.findings.reference import chance, published_best
-from auricle.findings.scores import ComparativeRow
+from auricle.findings.scores import FEW_GROUPS, ComparativeRow, accuracy_of
 from auricle.findings.study import CellEvidence
 from auricle.findings.trainings import Collapse
 from auricle.report.document import Chapter, Exhibit, Figure, Report
@@ -20,7 +20,6 @@ from auricle.report.table import BASELINE, COLLAPSED, Marked, Row, Spread, Table
 from auricle.report.wording import percent, spoken
 from auricle.scoring.metrics import Curve, mean_curve, one_vs_rest
 
-FEW_GROUPS = 6  # of test clips, below which an interval over groups is a guess
 NUM_DRAWN = 6  # models with a diagram: the most accurate ones
 MOST_ROWS = 36  # of the table of classes, which has as many models as fit, but one at least
 
@@ -45,10 +44,11 @@ def _cells(report: Report) -> Table:
     groups: dict[str, list[Row]] = {}
     for cell in report.study.cells:
         clip, name = cell.test["clip"], cell.name
-        validation = cell.validation["clip"]["accuracy"] if cell.validation else None
+        test = accuracy_of(cell.test, report.study)
+        validation = accuracy_of(cell.validation, report.study) if cell.validation else None
         model = Marked(name.model, *COLLAPSED) if name in collapsed else name.model
         groups.setdefault(report.title_of(name.protocol), []).append(
-            (model, name.fold, name.seed, clip["accuracy"], cell.test["window"]["accuracy"], validation,
+            (model, name.fold, name.seed, test, cell.test["window"]["accuracy"], validation,
              clip["macro_f1"], clip["macro_auc"], clip["loss"], cell.costs["seconds"] / 60)
         )  # fmt: skip
     return Table(columns("cells"), groups)
@@ -126,7 +126,7 @@ def _references(report: Report, best: ComparativeRow) -> dict[str, float]:
 def _accuracies(report: Report) -> Iterator[Panel]:
     for protocol, comparison in report.findings.comparisons.items():
         cells = {
-            row.model: [cell.test["clip"]["accuracy"] for cell in report.study.of(row.model, protocol)]
+            row.model: [accuracy_of(cell.test, report.study) for cell in report.study.of(row.model, protocol)]
             for row in comparison.rows
         }
         published = published_best(report.study, protocol)
@@ -138,7 +138,7 @@ def _accuracies(report: Report) -> Iterator[Panel]:
 
 def _table(report: Report) -> Table:
     """Return the table of all configurations: one row a model and baseline, grouped by protocol."""
-    shown = columns("comparative")
+    shown = columns("comparative", **({"clip_accuracy": "Balanced acc., %"} if report.study.dataset.imbalance else {}))
     groups = {
         report.title_of(protocol): [
             (_marked(row), row.cells, Spread(row.accuracy, row.accuracy_sd),

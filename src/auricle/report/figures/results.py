@@ -83,7 +83,7 @@ def _intervals(axes: Axes, rows: Sequence[ComparativeRow], colours: Mapping[str,
         axes.hlines(place, 100 * row.accuracy_low, 100 * row.accuracy_high, color=colour, lw=5, alpha=0.25)
         axes.plot(100 * row.accuracy, place, "D", ms=4.5, color=colour, mew=0, zorder=2.1)  # above the cells
     style.name_rows(axes, [drawable(row.model, place, 24) for place, row in enumerate(rows)])
-    axes.set_xlabel("test accuracy, %")
+    axes.set_xlabel(f"test {rows[0].measure}, %")
 
 
 @drawing
