@@ -109,8 +109,14 @@ def test_chance_is_the_exact_binomial_test():
         assert watch().p_chance(right / 240) == pytest.approx(expected)
 
 
-def test_where_nearly_all_clips_are_of_one_class_one_answer_is_no_collapse():
+def test_where_classes_are_balanced_one_answer_is_a_collapse_however_common_its_class():
     over = Watch.over(np.array([0] * 99 + [1]), TrainingConfig(epochs=10))
+    assert (over.chance, over.blank_loss) == (0.5, pytest.approx(np.log(2)))
+    assert "one-class" in over.signs(epoch(commonest=1.0))
+
+
+def test_where_nearly_all_clips_are_of_one_class_one_answer_is_no_collapse():
+    over = Watch.over(np.array([0] * 99 + [1]), TrainingConfig(epochs=10, balance="none"))
     assert "one-class" not in over.signs(epoch(commonest=1.0))
 
 

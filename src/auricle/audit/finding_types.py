@@ -89,7 +89,7 @@ _ALL: dict[Severity, tuple[tuple[str, str, str, bool], ...]] = {
         ("hidden-folder", "hidden folder with recordings", "rename it without the dot, or move it away", False),
         ("empty-class", "class folder without recordings", "add recordings, or delete the folder", False),
         ("few-clips", "class with few clips", "record more before you trust its scores", False),
-        ("imbalance", "classes of unequal size", "record more of the small; try --set training.balance=loss", False),
+        ("imbalance", "classes of unequal size", "record more of the small; training draws all equally often", False),
         (
             "grouped-names", "names that look like sources, and no groups",
             "give --group-by PATTERN, or name the sources in a column 'group'", False,

@@ -131,7 +131,8 @@ class TrainingConfig(Section):
     batch_size: int = Field(32, ge=2, description="windows in a step")
     windows: Literal["random", "grid"] = Field("random", description="at random places, or all that score a clip")
     balance: Literal["none", "sampling", "loss"] = Field(
-        "none", description="of classes with unlike numbers of clips: draw all equally often, or weigh rare ones more"
+        "sampling",
+        description="where classes differ by over three to one: draw all equally often, or weigh the rare more",
     )
     views: int = Field(4, ge=1, description="random: windows drawn from each clip in an epoch; grid: rounds of them")
     optimizer: Literal["adam", "adamw", "sgd", "muon"] = Field(

@@ -1,7 +1,7 @@
 """The table of clips: everything that a dataset is."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,15 +66,21 @@ class Manifest:
         return tuple(clip.group for clip in self.clips)
 
 
+def is_unequal(counts: Iterable[float]) -> bool:
+    """Return whether the largest class has more than three times the clips of the smallest that has any."""
+    known = [num for num in counts if num > 0]
+    return max(known, default=0) > MAX_IMBALANCE * min(known, default=0)
+
+
 def imbalance(counts: Mapping[str, int]) -> str:
     """Say which classes are how unequal in size; nothing where the largest is at most three times the smallest.
 
     >>> imbalance({"hungry": 382, "burping": 8})
     "'hungry' has 382 clips, 'burping' 8"
     """
-    (largest, most), *_, (smallest, fewest) = Counter(counts).most_common()
-    if most <= MAX_IMBALANCE * fewest:
+    if not is_unequal(counts.values()):
         return ""
+    (largest, most), *_, (smallest, fewest) = Counter(counts).most_common()
     return f"{largest!r} has {count(most, 'clip')}, {smallest!r} {fewest}"
 
 

@@ -1,11 +1,13 @@
 """A finished study to hand in: its report as NAME.pdf, and the whole of it as one Python file, NAME.py."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from auricle import __version__
+from auricle.config import Preset, merge
 from auricle.data.decoders import MEDIA_FORMATS
 from auricle.errors import AuricleError, MachineError, UsageError
 from auricle.files import machine_errors, write_bytes, write_text
@@ -17,6 +19,7 @@ from auricle.report.wording import count, listing, visible
 from auricle.runs.provenance import commit
 from auricle.search.record import best_of, read_record
 
+NOT_BALANCED = {"training": {"balance": "none"}}
 NEEDS = "numpy, torch, soundfile, soxr, scikit-learn, matplotlib and pyyaml"
 
 
@@ -63,6 +66,9 @@ def program_text(study: Study, file_name: str) -> str:
         raise AuricleError(
             f"no cell of {study.folder} is finished, so there is nothing to hand in; run the study again"
         )
+    if not study.dataset.imbalance:  # then there is nothing to balance, and no code for it
+        presets = {name: merge(preset.model_dump(), NOT_BALANCED) for name, preset in study.presets.items()}
+        study = replace(study, presets={name: Preset.model_validate(preset) for name, preset in presets.items()})
     configuration = parse_module("auricle.config", configuration_text(study))
     roots = [
         parse_module("auricle.data.this_study", recordings_text(study)),

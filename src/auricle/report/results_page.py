@@ -35,8 +35,18 @@ def write_results_section(study_folder: Path, results_md: Path) -> None:
     if not study.cells:
         raise AuricleError(f"no cell of {study_folder} is finished, so there is no result to write")
     name = anchors([study.config.name])[study.config.name]
+    write_section(results_md, name, _section(study))
+
+
+def write_section(results_md: Path, name: str, text: str) -> None:
+    """Write a named section of a Markdown page, in the place of the one that is there, else at the end.
+
+    Raises:
+        UsageError: the file holds one marker of the section without the other.
+        MachineError: the disk refuses.
+    """
     start, end = f"<!-- auricle:{name} -->", f"<!-- /auricle:{name} -->"
-    section = f"{start}\n{_section(study)}\n{end}"
+    section = f"{start}\n{text}\n{end}"
     with files.machine_errors(results_md, "read"):
         page = results_md.read_text(encoding="utf-8") if results_md.exists() else "# Results\n"
     if (page.count(start), page.count(end)) not in ((0, 0), (1, 1)) or page.find(end) < page.find(start):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from auricle.config.variants import Variants
 from auricle.data.folds import Split
+from auricle.data.manifest import is_unequal
 from auricle.model.classifier import Classifier
 
 DRAWN_FROM = Variants("training.windows")
@@ -97,16 +98,17 @@ def _as_they_are(clips: Clips, *, drawn: bool) -> Clips:
 
 @BALANCED.of("sampling")
 def _drawn_evenly(clips: Clips, *, drawn: bool) -> Clips:
-    """Let each class be drawn equally often."""
-    if not drawn:
+    """Let each class be drawn equally often, where their sizes are unequal."""
+    if not drawn or not is_unequal(clips.targets.sum(0).tolist()):
         return _weighed_evenly(clips, drawn=False)
     return replace(clips, chances=counted_evenly(clips.targets).sum(1).cpu())
 
 
 @BALANCED.of("loss")
 def _weighed_evenly(clips: Clips, *, drawn: bool) -> Clips:
-    """Let each class count the same in the loss: the targets of a clip sum up to what it counts."""
-    return replace(clips, targets=counted_evenly(clips.targets))
+    """Let each class count the same, where their sizes are unequal: the targets of a clip sum up to what it counts."""
+    is_equal = not is_unequal(clips.targets.sum(0).tolist())
+    return clips if is_equal else replace(clips, targets=counted_evenly(clips.targets))
 
 
 def counted_evenly(targets: Tensor) -> Tensor:

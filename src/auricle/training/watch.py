@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from auricle.config import TrainingConfig
+from auricle.data.manifest import is_unequal
 
 STREAK = 5  # epochs in a row
 SPREAD = 0.05  # of logits; the clips' probabilities then differ by a twentieth of themselves
@@ -62,7 +63,7 @@ class Watch:
         """Return the watch over a training by this recipe; labels are those of its training clips, (N,)."""
         shares = np.bincount(labels) / len(labels)
         known = shares[shares > 0]
-        if config.balance != "none":  # all classes count the same in the curves
+        if config.balance != "none" and is_unequal(known):  # all classes count the same in the curves
             known = np.full(len(known), 1 / len(known))
         patient = max(STREAK, math.ceil(config.epochs / 10), math.ceil(config.warmup_epochs) + STREAK)
         return cls(
