@@ -200,3 +200,18 @@ def test_names_that_look_like_sources_give_a_pattern_that_groups_them(names, cat
     if hint:
         assert hint.num_sources == num_sources
         assert len(set(grouped_by_name(named(names, categories), NamePattern.parse(pattern)).groups)) == num_sources
+
+
+def test_a_flat_folder_takes_its_classes_and_groups_from_names(tmp_path: Path, write_sound: WriteSound) -> None:
+    for digit in "012":
+        for who in ("ann", "bob", "cyd", "dan", "eve"):
+            for take in range(2):
+                write_sound(tmp_path / "flat" / f"{digit}_{who}_{take}.wav", duration_s=0.1)
+    with pytest.raises(RefusedError, match=r"--group-by '\{class\}_\{source\}_\*' takes classes from names"):
+        load_manifest(str(tmp_path / "flat"))
+    manifest = load_manifest(str(tmp_path / "flat"), group_by="{class}_{who}_*")
+    assert manifest.categories == ("0", "1", "2")
+    assert set(manifest.groups) == {"ann", "bob", "cyd", "dan", "eve"}
+    assert not split_groups(manifest)
+    alone = load_manifest(str(tmp_path / "flat"), group_by="{class}_*")
+    assert (alone.categories, alone.grouping, len(set(alone.groups))) == (("0", "1", "2"), None, 30)

@@ -13,7 +13,7 @@ import numpy as np
 from auricle.data.audio import MAX_DURATION_S, header_duration_s
 from auricle.data.class_folders import class_folder_clips
 from auricle.data.folds import NUM_FOLDS, with_made_folds
-from auricle.data.grouping import EXAMPLE, FOLD, NamePattern, grouped_by_name, pattern_in_names
+from auricle.data.grouping import CLASS, EXAMPLE, FOLD, NamePattern, grouped_by_name, pattern_in_names
 from auricle.data.manifest import Clip as Clip
 from auricle.data.manifest import Manifest, imbalance, require_enough
 from auricle.data.processes import in_processes
@@ -145,13 +145,13 @@ def _described(
         if source in SOURCES:
             found = _named_dataset(source, root, clip_s, column)
         else:
-            found = _own_recordings(source, clip_s, column, may_miss=may_miss)
+            found = _own_recordings(source, clip_s, column, may_miss=may_miss, pattern=pattern)
     except OSError as error:  # a folder on the way may not be entered
         raise RefusedError(f"{error.filename or source} cannot be read: {error.strerror}") from error
     if pattern is None:
         return found
     manifest, has_folds = found
-    return grouped_by_name(manifest, pattern), has_folds or any(field == FOLD for field, _ in pattern.fields)
+    return grouped_by_name(manifest, pattern), has_folds or pattern.has(FOLD)
 
 
 def find_dataset(name: str, root: Path | None = None) -> Path | None:
@@ -202,7 +202,9 @@ def _in_layout(
     return Manifest(source, tuple(clips), clip_s or layout.clip_s, grouping=f"the column {column}")
 
 
-def _own_recordings(source: str, clip_s: float | None, column: str | None, *, may_miss: bool) -> tuple[Manifest, bool]:
+def _own_recordings(
+    source: str, clip_s: float | None, column: str | None, *, may_miss: bool, pattern: NamePattern | None
+) -> tuple[Manifest, bool]:
     path = Path(os.path.expanduser(source))  # noqa: PTH111 - leaves ~somebody, who is nobody, as it is
     grouping = None
     if source and path.is_dir():
@@ -213,7 +215,7 @@ def _own_recordings(source: str, clip_s: float | None, column: str | None, *, ma
             raise UsageError(
                 f"--group-by {column}: a folder has no columns; give a pattern such as '{EXAMPLE}', or a CSV"
             )
-        clips, notes = class_folder_clips(path)
+        clips, notes = class_folder_clips(path, classes_in_names=bool(pattern and pattern.has(CLASS)))
         has_folds = False
     elif path.is_file() and path.suffix.lower() == ".csv":
         clips, has_folds, given = own_clips(path, group_column=column, may_miss=may_miss)

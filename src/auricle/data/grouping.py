@@ -2,7 +2,7 @@
 
 A field in braces takes a piece of the name, `*` takes a piece that does not matter, everything else stands for
 itself. Each takes as little as it can, from left to right; only the last one takes the rest. `{fold}` is the clip's
-fold, all other fields together are its group.
+fold, `{class}` its class, all other fields together are its group.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from auricle.data.tables import whole_number
 from auricle.errors import RefusedError, UsageError
 
 EXAMPLE = "{fold}-{source}-*"
-FOLD = "fold"
+FOLD, CLASS = "fold", "class"
 _PART = re.compile(r"(\{[^{}]*\}|\*)")
 
 
@@ -44,7 +44,7 @@ class NamePattern:
         named = [name for name in names if name is not None]
         problem = None
         if not set(named) - {FOLD}:
-            problem = "needs a {field} for the group"
+            problem = "needs a {field} for the group, or {class}"
         elif any(not name.isidentifier() for name in named) or "{" in start + "".join(rest[1::2]):
             problem = "names its fields with letters, digits and _"
         elif len(set(named)) < len(named):
@@ -54,6 +54,10 @@ class NamePattern:
         if problem:
             raise UsageError(f"--group-by {text!r} {problem}, as in '{EXAMPLE}'; a word without braces names a column")
         return cls(text, start, tuple(zip(names, rest[1::2], strict=True)))
+
+    def has(self, field: str) -> bool:
+        """Return whether the pattern has a field."""
+        return any(name == field for name, _ in self.fields)
 
     def match(self, name: str) -> dict[str, str] | None:
         """Return what each field takes of a name; None where the name does not fit. Fields are not empty."""
@@ -132,7 +136,7 @@ def pattern_in_names(manifest: Manifest) -> Hint | None:
 
 
 def grouped_by_name(manifest: Manifest, pattern: NamePattern) -> Manifest:
-    """Return the manifest with groups, and folds where the pattern has them, from the names of its clips.
+    """Return the manifest with groups, folds and classes from the names of its clips, those that the pattern has.
 
     A pattern with a `/` is held against the whole name, any other against its last part. A `RefusedError` tells of a
     name that does not fit, or a fold that is no number.
@@ -147,10 +151,13 @@ def grouped_by_name(manifest: Manifest, pattern: NamePattern) -> Manifest:
         fold = clip.fold if text is None else whole_number(text)
         if fold is None:
             raise RefusedError(f"{manifest.source}: in {clip.name!r}, {{fold}} is {text!r} and no whole number from 0")
-        clips.append(replace(clip, group="-".join(taken.values()), fold=fold))
+        category = taken.pop(CLASS, clip.category)
+        group = "-".join(taken.values()) or clip.group
+        clips.append(replace(clip, category=category, group=group, fold=fold))
     if strangers:
         raise RefusedError(
             f"{manifest.source}: {len(strangers)} of {len(manifest.clips)} names do not fit {pattern.text!r}, first "
             f"{strangers[0]!r}; rename them or mend the pattern"
         )
-    return replace(manifest, clips=tuple(clips), grouping=f"the names, as {pattern.text}")
+    groups_too = any(name not in (None, FOLD, CLASS) for name, _ in pattern.fields)
+    return replace(manifest, clips=tuple(clips), grouping=f"the names, as {pattern.text}" if groups_too else None)
