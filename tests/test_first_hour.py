@@ -1,6 +1,6 @@
-"""A first hour with one's own recordings, as it is typed: check, study, report, export, predict, demo; exit code 0 each.
+"""A first hour with one's own recordings, as it is typed: check, study, report, export, predict, demo; all end well.
 
-Four sets: the built-in sounds, a flat folder of speakers, classes at 48 to 1, and sixteen sites with clips of 1 to 30 s.
+Four sets: the built-in sounds, a flat folder of speakers, classes at 48 to 1, and sixteen sites, clips of 1 to 30 s.
 """
 
 import importlib.util

@@ -33,7 +33,7 @@ def test_of_several_families_each_is_named(make_study):
         skill=dict.fromkeys(names, 1.0),
     )  # fmt: skip
     first, second = heads_texts(load_study(folder))[:2]
-    assert first.startswith("transformer-h…, test-split: 1 and 2 heads get ")
+    assert first.startswith("transformer-h…, test-split: 1 and 2 heads reach ")
     assert second.startswith("report-b-transformer-h…, test-split: ")
 
 
@@ -48,7 +48,7 @@ def test_the_pairs_are_those_of_the_comparison(esc10: Study):
 
 def test_no_number_of_heads_is_called_best_without_evidence(esc10: Study):
     text = next(text for text in heads_texts(esc10) if text.startswith("k-fold"))
-    assert text.startswith("k-fold: 1, 2 and 4 heads get 71.6 %, 84.7 % and 84.4 % of the test clips right.")
+    assert text.startswith("k-fold: 1, 2 and 4 heads reach 71.6 %, 84.7 % and 84.4 % test accuracy.")
     assert "The data show no difference between any two numbers of heads (smallest adjusted p = 0.052)." in text
     assert "The widest 95 % interval goes from " in text
 

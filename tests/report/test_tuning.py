@@ -94,7 +94,7 @@ def test_the_best_set_is_set_beside_its_test_score(make_study):
     report = report_of(folder)
     row = next(row for row in report.findings.main.rows if row.model == name)
     told = words_of(sections(tuning, report))
-    assert f"scored once on the test fold, as {name}: {100 * row.accuracy:.1f} % of test clips (95 % interval" in told
+    assert f"scored once on the test fold, as {name}: {100 * row.accuracy:.1f} % test accuracy (95 % interval" in told
     assert [one.model for one in report.findings.tuning.tested] == [name]
 
 

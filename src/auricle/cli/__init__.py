@@ -20,7 +20,7 @@ from auricle.system import num_threads
 
 app = typer.Typer(
     help="Train small sound classifiers from scratch, and know honestly how good they are.",
-    epilog="The whole way in about a minute, on built-in sounds: auricle study quickstart",
+    epilog="In two minutes, on built-in sounds: auricle study quickstart",
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -32,7 +32,6 @@ class ComparativeRow:
     cells_planned: int
     test_clips: int
     test_groups: int
-    measure: str  # what accuracy is: "accuracy", or "balanced accuracy" where the classes are of unequal size
     accuracy: float  # share of test clips right; a clip that several trainings test counts once, by their mean
     accuracy_sd: float | None
     accuracy_min: float
@@ -66,6 +65,7 @@ class ComparativeRow:
     memory_gb: float | None = None  # the most that a process held
     seeds: tuple[int, ...] = ()
     baseline: bool = False  # what needs no network
+    measure: str = "accuracy"  # what accuracy is: this, or "balanced accuracy" where classes are of unequal size
 
 
 def comparative(study_folder: Path) -> list[ComparativeRow]:
