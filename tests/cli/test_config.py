@@ -65,3 +65,11 @@ def test_a_wrong_option_or_field_names_the_right_one(auricle, words, message):
     assert answer.code == 2
     assert message in answer.err
     assert len(answer.err.splitlines()) == 1
+
+
+def test_other_epochs_than_a_study_s_have_another_warm_up_than_its():
+    from auricle.cli.options import TrainingOptions
+
+    of_study = {"training.epochs": 6, "training.warmup_epochs": 1, "training.views": 2}
+    assert TrainingOptions(epochs=2).laid_over(of_study) == {"training.epochs": 2, "training.views": 2}
+    assert TrainingOptions(batch_size=8).laid_over(of_study) == of_study | {"training.batch_size": 8}

@@ -6,7 +6,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hints
@@ -142,6 +142,13 @@ class TrainingOptions:
             option = twice[0].partition(".")[2].replace("_", "-")
             raise UsageError(f"--{option} and --set {twice[0]} are the same; give one of them")
         return assigned | short
+
+    def laid_over(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the overrides of a study or a space with these over them; other epochs have another warm-up."""
+        own = self.overrides
+        warmup = "training.warmup_epochs"
+        kept = {field: value for field, value in overrides.items() if field != warmup or "training.epochs" not in own}
+        return kept | own
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def search(
     config = load_space(required(space, "space", space_names()))
     source, root = find_data(asked.data, config.data)
     config = renamed(config, source)
-    overrides = config.overrides | asked.overrides
+    overrides = asked.laid_over(config.overrides)
     changes = {
         "trials": trials or config.trials,
         "group_by": asked.group_by or config.group_by,

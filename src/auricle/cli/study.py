@@ -171,7 +171,7 @@ def _train_as_asked(
     before, config = config, renamed(config, source)
     if config.name != before.name and level >= 0:
         say(f"these data are not {before.data}: the study is named {config.name}")
-    overrides = config.overrides | asked.overrides
+    overrides = asked.laid_over(config.overrides)
     changes = {
         **changes,
         "group_by": asked.group_by,

@@ -38,14 +38,15 @@ def curves(
             axes.plot(points[:, 0], points[:, 1], color=ink, lw=0.5, alpha=0.4)
         shared = min(len(points) for points in lines)
         mean = np.mean([points[:shared] for points in lines], axis=0)
-        axes.plot(mean[:, 0], mean[:, 1], color=ink, ls=line, lw=1.6, label=set_name)
+        axes.plot(mean[:, 0], mean[:, 1], color=ink, ls=line, lw=1.6, label=set_name, marker="o" if shared == 1 else "")
     for epoch in sorted(set(marks)):
         axes.axvline(epoch, color=INK, lw=0.8, ls=(0, (1, 1.4)))
     if marks:
         first = (min(marks), 0.97 * top)
         axes.annotate("collapse", first, (3, 0), textcoords="offset points", va="top", fontsize=6.8)
     axes.set(xlabel="epoch", ylim=(0, top), title=title)
-    axes.set_xlim(left=0)
+    last = max((len(history) for history in histories), default=1)
+    axes.set_xlim(0, max(last, 2))  # a point of a single epoch stands in the middle
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
     if quantity == "accuracy":
         axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
