@@ -45,7 +45,7 @@ def test_forty_clips_go_from_file_to_report(auricle, tmp_path):
     assert "transformer-h2" in html
     assert not re.search(r'(src|href)="https?://', html)
     assert len(pypdf.PdfReader(study / "report" / "report.pdf").pages) > 3
-    assert re.search(r"transformer-h2 (\* )? +1 +\d+\.\d ", done.stdout)
+    assert re.search(r"transformer-h2 (\* )? +1 +\d+ +\d+\.\d ", done.stdout)
     assert "runs/quickstart/report/report.html" in done.stdout
     assert "wandb sync" in done.stderr
 

@@ -63,7 +63,7 @@ def test_a_study_ends_with_its_table_and_its_place(auricle, sounds, training):
     assert answer.code == 0
     assert "4 cells to train" in answer.err
     assert "[4/4] cnn/k-fold-5-0" in answer.err
-    assert re.search(r"k-fold\s+cnn\s+4 +100.0 ± 0.0 +100.0 ", answer.out)
+    assert re.search(r"k-fold\s+cnn\s+4 +\d+ +100.0 ± 0.0 +100.0 ", answer.out)
     assert "runs/quickstart" in answer.out
     assert max(map(len, lines(answer.out))) <= 80
 

@@ -43,7 +43,7 @@ def test_a_search_ends_with_its_best_set_and_the_score_of_its_study(auricle, min
     assert re.search(r"\[3/3\] trial-\d  ?\d s  loss \d\.\d+  \d+\.\d %", answer.err)
     assert re.search(r"training.batch_size +\d+ +(\d+ %|–)", answer.out)
     assert re.search(r"trial-\d of 3 trials \(3 done\): validation loss", answer.out)
-    assert re.search(r"cnn-trial-\d +1 +100\.0", answer.out)
+    assert re.search(r"cnn-trial-\d +1 +\d+ +100\.0", answer.out)
     assert max(map(len, lines(answer.out) + lines(answer.err))) <= 80
     again = auricle(*WORDS)
     assert again.code == 0

@@ -1,5 +1,6 @@
 """A running study, seen from standard error: what it will cost, and a line for each cell that has ended."""
 
+import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -61,7 +62,7 @@ class Progress(Listener):
     @override
     def assumed(self, notes: Sequence[str]) -> None:
         for note in notes:
-            self.note(note)
+            self.note("\n".join(textwrap.wrap(note, 80, subsequent_indent="  ")))
 
     @override
     def planned(self, epochs: Mapping[CellName, int], num_done: int, num_workers: int) -> None:

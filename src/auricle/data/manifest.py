@@ -67,9 +67,9 @@ class Manifest:
 
 
 def is_unequal(counts: Iterable[float]) -> bool:
-    """Return whether the largest class has more than three times the clips of the smallest that has any."""
-    known = [num for num in counts if num > 0]
-    return max(known, default=0) > MAX_IMBALANCE * min(known, default=0)
+    """Return whether the largest class has more than three times the clips of the smallest."""
+    known = list(counts)
+    return max(known) > MAX_IMBALANCE * min(known)
 
 
 def imbalance(counts: Mapping[str, int]) -> str:

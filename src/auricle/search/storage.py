@@ -113,16 +113,19 @@ def open_storage(storage: TrialStorage) -> BaseStorage:
         MachineError: the storage cannot be reached.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    url = storage.url
     with storage_errors(storage):
-        if url.startswith(("redis://", "rediss://")):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # it counts as experimental
-                return JournalStorage(JournalRedisBackend(url))
-        if "://" not in url:
-            return JournalStorage(JournalFileBackend(url, JournalLock(url)))  # type: ignore[arg-type]
-        waits = url.startswith(("postgresql", "mysql"))
-        return RDBStorage(url, engine_kwargs={"connect_args": {"connect_timeout": CONNECT_S}} if waits else None)
+        return _open(storage.url)
+
+
+def _open(url: str) -> BaseStorage:
+    if url.startswith(("redis://", "rediss://")):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it counts as experimental
+            return JournalStorage(JournalRedisBackend(url))
+    if "://" not in url:
+        return JournalStorage(JournalFileBackend(url, JournalLock(url)))  # type: ignore[arg-type]
+    waits = url.startswith(("postgresql", "mysql"))
+    return RDBStorage(url, engine_kwargs={"connect_args": {"connect_timeout": CONNECT_S}} if waits else None)
 
 
 def trials_in(
