@@ -25,6 +25,7 @@ from auricle.work.options import RunOptions
 from measure import publish, table
 
 KEPT = {"clock_tick": 8, "crying_baby": 4, "dog": 2, "sneezing": 1}  # clips of a fold; all other classes become one
+CLIP_S = 7.5  # holds the longest recording whole
 BALANCES = ("none", "sampling", "loss")
 
 
@@ -49,6 +50,7 @@ def run(folder: Path, protocol: str, seeds: tuple[int, ...], epochs: int) -> Stu
     config = StudyConfig(
         name=f"unbalanced-{protocol}",
         data=str(write_unbalanced(folder)),
+        clip_s=CLIP_S,
         models=BALANCES,
         protocols=(protocol,),
         seeds=seeds,
