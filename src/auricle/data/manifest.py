@@ -69,7 +69,7 @@ class Manifest:
 def is_unequal(counts: Iterable[float]) -> bool:
     """Return whether the largest class has more than three times the clips of the smallest."""
     known = list(counts)
-    return max(known) > MAX_IMBALANCE * min(known)
+    return max(known, default=0) > MAX_IMBALANCE * min(known, default=0)
 
 
 def imbalance(counts: Mapping[str, int]) -> str:
