@@ -1,7 +1,7 @@
 # Two commands set everything up: `make run` and `make test`. They need Python 3.11 or later, pip and make.
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt  # compiled on first use
 STUDY ?= runs/esc10
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

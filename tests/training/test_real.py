@@ -18,7 +18,9 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("name", ["cnn", "transformer-h1", "transformer-h2", "transformer-h4"])
+@pytest.mark.parametrize(
+    "name", ["cnn", *(pytest.param(f"transformer-h{n}", marks=pytest.mark.long) for n in (1, 2)), "transformer-h4"]
+)
 def test_two_epochs_on_esc10_beat_chance(tmp_path, name: str) -> None:
     recordings = prepare(load_manifest("esc10"), sample_rate_hz=16_000)
     split = make_splits(recordings.manifest, "k-fold")[0]
