@@ -1,7 +1,7 @@
 # Two commands set everything up: `make run` and `make test`. They need Python 3.11 or later, pip and make.
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt  # compiled on first use
+INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 STUDY ?= runs/esc10
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -28,7 +28,7 @@ report: .venv/installed  ## the report of a study, built anew: STUDY=DIR, else r
 	@cp $(STUDY)/report/report.pdf docs/report.pdf
 
 test: .venv/installed-dev  ## all tests that take seconds; those on real recordings where AURICLE_DATA is set
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
 
 test-long: .venv/installed-dev  ## the tests that take minutes
 	@$(BIN)/python -m pytest -m long
