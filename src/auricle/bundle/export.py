@@ -162,8 +162,8 @@ def _scores(cells: Sequence[Cell]) -> Scores | None:
         macro_f1=mean("macro_f1"),
         calibration_error=mean("calibration_error"),
         recall={name: float(np.mean(values or [0.0])) for name, values in zip(categories, recalls, strict=True)},
-        majority=float(np.bincount(answers.labels, weights=answers.weights).max() / answers.weights.sum()),
-        measure="balanced accuracy" if is_unequal else "accuracy",
+        majority=answers.majority,
+        measure=answers.measure,
     )
 
 

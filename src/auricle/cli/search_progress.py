@@ -1,6 +1,5 @@
 """A running search, seen from standard error: a line a trial."""
 
-import textwrap
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -57,11 +56,6 @@ class SearchLines(Listener):
     @override
     def doing(self, what: str) -> None:
         self.show(what)
-
-    @override
-    def assumed(self, notes: Sequence[str]) -> None:
-        for note in notes:
-            self.note("\n".join(textwrap.wrap(note, 80, subsequent_indent="  ")))
 
     @override
     def decoding(self, num_done: int, num_clips: int) -> None:

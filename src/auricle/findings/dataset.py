@@ -40,11 +40,6 @@ class Dataset:
         return imbalance({category: sum(by_fold.values()) for category, by_fold in self.counts.items()})
 
     @property
-    def measure(self) -> str:
-        """Return what accuracy is here: "accuracy", or "balanced accuracy" where classes are of unequal size."""
-        return "balanced accuracy" if self.imbalance else "accuracy"
-
-    @property
     def num_clips(self) -> int:
         """Return how many clips there are."""
         return sum(sum(by_fold.values()) for by_fold in self.counts.values())

@@ -122,8 +122,7 @@ def published_best(study: Study, protocol: str) -> float | None:
 
 def chance(study: Study, protocol: str) -> float:
     """Return the accuracy of always giving the class that is commonest among a protocol's test clips."""
-    answers = study.answers[protocol]
-    return float(np.bincount(answers.labels, weights=answers.weights).max() / answers.weights.sum())
+    return study.answers[protocol].majority
 
 
 def claims() -> list[Claim]:

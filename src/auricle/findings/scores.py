@@ -122,7 +122,7 @@ def comparative_row(
         model=model,
         protocol=protocol,
         leaky=study.is_leaky(protocol),
-        measure=study.dataset.measure,
+        measure=answers.measure,
         cells=len(cells),
         cells_planned=len(cells) + missing,
         test_clips=int(tested.sum()),

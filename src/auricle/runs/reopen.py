@@ -46,12 +46,17 @@ def reopen(folder: Path, *, source: str | None = None, root: Path | None = None)
     Raises:
         RefusedError: the folder is no cell of a study, or the recordings are not those of the study.
     """
-    resolved = folder.resolve()
     try:
-        cell = Cell(CellName.parse(f"{resolved.parent.name}/{resolved.name}"), folder)
+        cell = _cell_in(folder)
     except ValueError as error:
         raise RefusedError(f"{folder}: {NOT_A_CELL}") from error
     return next(reopen_cells(study_of(folder), [cell], source=source, root=root))
+
+
+def _cell_in(folder: Path) -> Cell:
+    """Return the cell of a folder, by its name and its parent's; a ValueError where they name none."""
+    resolved = folder.resolve()
+    return Cell(CellName.parse(f"{resolved.parent.name}/{resolved.name}"), folder)
 
 
 def reopen_cells(
@@ -134,8 +139,7 @@ def find_cell(folder: Path, model: str | None = None) -> Cell:
             raise choices("finished model", model, list(cells))
         return cells[model or next(iter(cells))]
     try:
-        resolved = folder.resolve()
-        cell = Cell(CellName.parse(f"{resolved.parent.name}/{resolved.name}"), folder)
+        cell = _cell_in(folder)
     except ValueError:
         raise RefusedError(f"{folder}: neither a study nor a cell (STUDY/cells/MODEL/PROTOCOL-FOLD-SEED)") from None
     if not cell.done:

@@ -81,6 +81,16 @@ class Answers:
         _, index, num = np.unique(self.labels, return_inverse=True, return_counts=True)
         return len(self.labels) / (len(num) * num[index]) if self.balanced else np.ones(len(self.labels))
 
+    @property
+    def measure(self) -> str:
+        """Return what accuracy is here: "accuracy", or "balanced accuracy"."""
+        return "balanced accuracy" if self.balanced else "accuracy"
+
+    @property
+    def majority(self) -> float:
+        """Return the accuracy of always giving the commonest class of these clips."""
+        return float(np.bincount(self.labels, weights=self.weights).max() / self.weights.sum())
+
     def credit(self, model: str) -> np.ndarray:
         """Return what each training of a model adds to its accuracy for each clip, (T, N): `of_model`, weighted."""
         return self.of_model(model) * self.weights

@@ -21,7 +21,7 @@ from auricle.runs.reopen import find_cell, reopen_cells, vouching_cells
 from auricle.scoring.predictions import Predictions, read_predictions, write_predictions
 from auricle.study.listener import Listener
 from auricle.work.jobs import Fit, Job, JobQueue, real_fit, run_jobs
-from auricle.work.options import RunOptions, find_device
+from auricle.work.options import RunOptions, divide, find_device
 from auricle.work.workers import InProcess
 
 
@@ -58,7 +58,9 @@ def train_final(
         final.folder.mkdir(parents=True, exist_ok=True)
         write_predictions(final.predictions, _validation(cells))
         split = Split(ALL, 0, everybody, nobody, nobody, leaky=False)
-        job = Job(final, found.preset, split, found.recordings, find_device(options.device), options.threads or 1)
+        device = find_device(options.device)
+        _, threads = divide(1, device, options.threads, num_jobs=1)
+        job = Job(final, found.preset, split, found.recordings, device, threads)
         listener.planned({name: found.preset.training.epochs}, 0, 1)
         queue = JobQueue([job], fit or real_fit())
         run_jobs(queue, InProcess(), listener)

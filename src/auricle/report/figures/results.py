@@ -55,7 +55,7 @@ def ranking_bars(
 ) -> Figure:
     """Draw models, best first, the ranks that are open to each, and a bar beside those that cannot be told apart.
 
-    Those are the ties of `findings.ranking.ties`.
+    Those are the ties of `findings.comparison.ties`.
     """
     figure, axes = canvas(HALF_IN, 0.8 + 0.3 * len(ranking))
     rows = [item.row for item in ranking]
