@@ -2,6 +2,7 @@
 
     CACHE/recordings/KEY.f32   float32, little-endian, one row a clip that could be read
     CACHE/recordings/KEY.json  how many rows of how many samples, and what was refused; written last
+    CACHE/cut/HASH/            pieces of an annotated recording
 
 When the folder outgrows `LIMIT_BYTES`, the entries used longest ago go, but none used within a day.
 """
@@ -9,6 +10,7 @@ When the folder outgrows `LIMIT_BYTES`, the entries used longest ago go, but non
 import contextlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -39,6 +41,11 @@ def cache_folder() -> Path:
     import pooch
 
     return Path(pooch.os_cache("auricle"))
+
+
+def cut_folder() -> Path:
+    """Return where pieces of annotated recordings are kept, a folder for each recording (`annotations.py`)."""
+    return cache_folder() / "cut"
 
 
 def find_entry(key: str) -> CacheEntry | None:
@@ -89,10 +96,16 @@ def write_entry(
 def prune_entries(limit_bytes: int) -> None:
     """Delete the entries used longest ago until the cache fits the limit, and leftovers of killed processes.
 
+    Pieces of annotated recordings go that were cut a month ago.
+
     What was used within a day stays, whatever the limit; and a process that has an entry mapped for longer keeps
     reading it, as POSIX keeps a deleted file until it is closed.
     """
     oldest_allowed = time.time() - DAY_S
+    with contextlib.suppress(OSError):
+        for pieces in cut_folder().iterdir():
+            if pieces.stat().st_mtime < time.time() - 30 * DAY_S:
+                shutil.rmtree(pieces, ignore_errors=True)
     folder = _entries_folder()
     with contextlib.suppress(OSError):
         for leftover in folder.glob(".*.part"):

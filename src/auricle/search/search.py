@@ -171,7 +171,7 @@ def _best_study(space: Space, best: Entry) -> StudyConfig:
     about = f"{start} with the best of {space.num_trials} sets of the search {space.config.name}"
     preset = space.preset(best["values"]).model_dump(mode="json") | {"name": name, "about": about}
     return StudyConfig(
-        **space.config.model_dump(include={"name", "about", "data", "group_by", "clip_s"}),
+        **space.config.model_dump(include={"name", "about", "data", "group_by", "label", "clip_s"}),
         models=(name,),
         protocols=(space.config.protocol,),
         seeds=(space.config.seed,),
