@@ -109,12 +109,15 @@ def check(
     """
     from auricle.audit.audit import audit
     from auricle.audit.mending import mend, require_new, write_manifest
+    from auricle.data.annotations import is_piece
     from auricle.data.datasets import SOURCES, survey
 
     name, root = find_data(data or required(source, "source", SOURCES), source or "")
     if fix:
         require_new(fix)
     described = survey(name, root=root, group_by=group_by, label=label)
+    if fix and any(is_piece(clip.name) for clip in described.manifest.clips):
+        raise UsageError("--fix writes a table of files; of annotated recordings mend the annotations themselves")
     with bar("{task.completed}/{task.total}") as show:
         found = audit(described, workers=workers, on_progress=lambda done, total: show("decoding", done, total))
     if json:

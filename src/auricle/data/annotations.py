@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from auricle.data.audio import MAX_STREAM_BYTES, open_recording, stream_mono
+from auricle.data.audio import MAX_STREAM_BYTES, SUFFIXES, open_recording, stream_mono
 from auricle.data.manifest import Clip
-from auricle.data.own_tables import CLASSES, ONE_CLASS, Span, span
+from auricle.data.own_tables import CLASS_COLUMNS, ONE_CLASS, Span, span
 from auricle.data.processes import in_processes
 from auricle.data.store import cut_folder
 from auricle.data.tables import MAX_TABLE_BYTES, find_recording, named_columns
@@ -32,9 +32,10 @@ from auricle.errors import RefusedError
 from auricle.files import write_atomically
 
 RAVEN = ("begin time (s)", "end time (s)")  # columns of a selection table, small letters
-LABELS = ("annotation", *CLASSES, "common name", "species code")
-TIME_LIMIT_S = 3600.0  # to decode a recording, which may last for days
+LABEL_COLUMNS = ("annotation", *CLASS_COLUMNS, "common name", "species code")
+CUT_LIMIT_S = 3600.0  # to decode a recording, which may last for days
 MIN_OVERLAP_S = 1e-3
+LITTLE_MORE = 1.1  # times the length of a piece: a stretch that is no longer stays one piece
 
 
 def annotations_beside(
@@ -91,7 +92,7 @@ def _selections(
 ) -> Iterator[tuple[Path, str, Span]]:
     """Yield the selections of Raven's table; one of several files names the file of each, and the place in it."""
     known = {column.strip().casefold(): place for place, column in enumerate(columns)}
-    asked = (label_column.casefold(),) if label_column else LABELS
+    asked = (label_column.casefold(),) if label_column else LABEL_COLUMNS
     label = next((known[name] for name in asked if name in known), None)
     if label is None:
         raise RefusedError(
@@ -149,7 +150,7 @@ def cut_clips(clips: Sequence[Clip], spans: Sequence[Span], piece_s: float) -> t
         for path, found in pieces.items()
     }
     uncut = [path for path, files in wanted.items() if not all(file.exists() for file in files.values())]
-    answers = list(in_processes(partial(_cut, wanted), uncut, time_limit_s=TIME_LIMIT_S))
+    answers = list(in_processes(partial(_cut_recording, wanted), uncut, time_limit_s=CUT_LIMIT_S))
     refused = {path for path, answer in zip(uncut, answers, strict=True) if isinstance(answer, RefusedError)}
     made = {}
     for path, found in pieces.items():
@@ -166,6 +167,15 @@ def cut_clips(clips: Sequence[Clip], spans: Sequence[Span], piece_s: float) -> t
     return list(made.values()), left_out
 
 
+def is_piece(name: str) -> bool:
+    """Return whether a clip of this name is a piece of an annotated recording.
+
+    >>> is_piece("site/garden.wav/2.000-3.000.wav"), is_piece("garden.wav")
+    (True, False)
+    """
+    return Path(name).parent.suffix.lower() in SUFFIXES
+
+
 def _by_recording(clips: Sequence[Clip]) -> Mapping[Path, list[int]]:
     places: defaultdict[Path, list[int]] = defaultdict(list)
     for place, clip in enumerate(clips):
@@ -179,9 +189,11 @@ def _pieces(start: float, end: float, piece_s: float, free_from: float, free_to:
     >>> _pieces(10.0, 11.0, 3.0, 0.0, 60.0), _pieces(10.0, 11.0, 3.0, 9.5, 60.0), _pieces(10.0, 15.0, 3.0, 0.0, 60.0)
     ([(9.0, 12.0)], [(9.5, 12.5)], [(10.0, 13.0), (12.0, 15.0)])
     """
-    if end - start > piece_s:
+    if end - start > LITTLE_MORE * piece_s:
         num = int(np.ceil((end - start) / piece_s))
         return [(float(first), float(first) + piece_s) for first in np.linspace(start, end - piece_s, num)]
+    if end - start > piece_s:
+        return [(float(start), float(end))]
     first = max(free_from, (start + end - piece_s) / 2)
     last = min(free_to, first + piece_s)
     return [(max(free_from, last - piece_s), last)]
@@ -204,7 +216,7 @@ def _name(clip: Clip, piece: Span) -> str:
     return f"{clip.name}/{_file_name(piece)}"
 
 
-def _cut(wanted: Mapping[Path, Mapping[Span, Path]], recording: Path) -> None:
+def _cut_recording(wanted: Mapping[Path, Mapping[Span, Path]], recording: Path) -> None:
     """Write the pieces of a recording, in order of their ends, in one pass; a last one may be shorter than asked."""
     pieces = deque(wanted[recording].items())
     longest_s = max(end - start for start, end in wanted[recording])

@@ -296,7 +296,7 @@ def _own_recordings(source: str, clip_s: float | None, asked: _Asked, *, may_mis
     manifest = Manifest(source, found.clips, 0.0, tuple(notes), grouping=found.grouping, untrusted=True)
     manifest = _by_names(manifest, asked)
     if found.spans:
-        manifest = _cut(manifest, found.spans, clip_s)
+        manifest = _cut_out(manifest, found.spans, clip_s)
     has_folds = found.has_folds or any(pattern.has(FOLD) for pattern in asked.patterns)
     if has_folds:
         manifest = with_training_folds(manifest)
@@ -342,7 +342,7 @@ def _joined(parts: Sequence[OwnTable], root: Path, sets: Mapping[Path, int]) -> 
     return OwnTable(tuple(clips), spans, has_folds, parts[0].grouping)
 
 
-def _cut(manifest: Manifest, spans: Sequence[Span], clip_s: float | None) -> Manifest:
+def _cut_out(manifest: Manifest, spans: Sequence[Span], clip_s: float | None) -> Manifest:
     """Return the manifest of pieces of annotated recordings, each recording a group where nothing else is known."""
     piece_s = clip_s or _usual_length_s([end - start for start, end in spans])
     clips, left_out = cut_clips(manifest.clips, spans, piece_s)

@@ -21,10 +21,10 @@ from auricle.data.manifest import Clip, fold_of_set
 from auricle.data.tables import exists, find_recording, fold_number, named_columns, read_table
 from auricle.errors import RefusedError, count
 
-FILES = ("filename", "file_name", "file", "path", "filepath", "audio")
-CLASSES = ("category", "label", "class", "species", "target")
-FOLDS, GROUPS = ("fold", "split", "subset", "set"), ("group",)
-STARTS, ENDS = ("start_s", "start", "begin", "onset"), ("end_s", "end", "offset")
+FILE_COLUMNS = ("filename", "file_name", "file", "path", "filepath", "audio")
+CLASS_COLUMNS = ("category", "label", "class", "species", "target")
+FOLD_COLUMNS, GROUP_COLUMNS = ("fold", "split", "subset", "set"), ("group",)
+START_COLUMNS, END_COLUMNS = ("start_s", "start", "begin", "onset"), ("end_s", "end", "offset")
 _JOINED = re.compile(r"\s*[;|,+]\s*")  # of names of classes in one cell
 Span = tuple[float, float]  # seconds from the start of a recording
 ONE_CLASS = "a clip has one class in auricle: keep one label a clip, or give stretches of it (start_s, end_s)"
@@ -66,11 +66,11 @@ def read_own_table(
         return OwnTable((), (), False, None)
     columns = list(rows[0][1])
     known = {column.casefold(): column for column in columns}
-    file = _column(table, known, FILES, required=True)
+    file = _column(table, known, FILE_COLUMNS, required=True)
     label = _class_column(table, rows, known, label_column) if labelled else None
-    group = _asked(table, known, group_column, "group by") or _column(table, known, GROUPS)
-    fold = _column(table, known, FOLDS)
-    start, end = (_column(table, known, names) for names in (STARTS, ENDS))
+    group = _asked(table, known, group_column, "group by") or _column(table, known, GROUP_COLUMNS)
+    fold = _column(table, known, FOLD_COLUMNS)
+    start, end = (_column(table, known, names) for names in (START_COLUMNS, END_COLUMNS))
     clips, spans, missing = [], [], []
     for line, row in rows:
         if empty := [column for column in (file, label) if column and not row[column]]:
@@ -116,14 +116,14 @@ def _class_column(
     table: Path, rows: Sequence[tuple[int, Mapping[str, str]]], known: Mapping[str, str], asked: str | None
 ) -> str | None:
     """Return the column of the classes; a table with several labels a clip is refused by that name."""
-    if found := _asked(table, known, asked, "take classes from") or _column(table, known, CLASSES):
+    if found := _asked(table, known, asked, "take classes from") or _column(table, known, CLASS_COLUMNS):
         return found
     plural = next((known[f"{name}s"] for name in ("label", "tag", "target") if f"{name}s" in known), None)
     switches = [column for column in known.values() if rows and {row[column] for _, row in rows} <= {"0", "1"}]
     if plural or len(switches) > 1:
         where = f"column {plural!r}" if plural else f"columns of 0 and 1 ({named_columns(switches[:3])})"
         raise RefusedError(f"{table}: {where} give a clip several labels; {ONE_CLASS}, or name a column with --label")
-    return _column(table, known, CLASSES, required=True)
+    return _column(table, known, CLASS_COLUMNS, required=True)
 
 
 def span(where: str, start: str, end: str) -> Span:
