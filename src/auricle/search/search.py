@@ -119,7 +119,7 @@ class _Record:
             "importance": dict(importance or {}),
             "trials": self.trials.entries(),
         }
-        files.write_json(self.folder / FILE, record)
+        files.write_sealed(self.folder / FILE, record)
 
     def result(self, out: Path) -> SearchResult:
         entries, importance = self.trials.entries(), self.trials.importance()
