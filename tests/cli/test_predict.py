@@ -48,7 +48,7 @@ def test_a_folder_goes_into_one_table_with_clock_times(auricle, bundle, night):
     assert answer.code == 0
     rows = Path("night.csv").read_text().splitlines()
     assert len(rows) == 4
-    assert rows[1].startswith("night/20240131_220000.WAV,0.000,2.000,2024-01-31T22:00:00.000Z,")
+    assert rows[1].startswith("night/20240131_220000.WAV,0.000,2.000,2024-01-31T22:00:00.000,")
     assert not list(Path().glob(".night*"))
 
 

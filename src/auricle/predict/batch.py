@@ -13,6 +13,7 @@ from auricle import files
 from auricle.data.audio import SUFFIXES
 from auricle.errors import RefusedError
 from auricle.predict.classifier import Classifier
+from auricle.predict.clock import clock_of
 from auricle.predict.formats import LabelledRecording
 from auricle.predict.stream import predict_windows
 from auricle.predict.stretches import Pooling, Stretch
@@ -47,7 +48,7 @@ class Journal:
         if entry is None or entry["stamp"] != _size_and_time(path):
             return None
         stretches = [Stretch(**{**stretch, "top": tuple(map(tuple, stretch["top"]))}) for stretch in entry["stretches"]]
-        return LabelledRecording(path, entry["duration_s"], tuple(stretches))
+        return LabelledRecording(path, entry["duration_s"], tuple(stretches), clock_of(path))
 
     def add(self, recording: LabelledRecording) -> None:
         """Remember a file."""
@@ -119,6 +120,6 @@ def predict_files(
             except RefusedError as error:
                 on_refused(path, str(error).removeprefix(f"{path}: "))
                 continue
-            recording = LabelledRecording(path, windows.duration_s, tuple(pooling.stretches(windows)))
+            recording = LabelledRecording(path, windows.duration_s, tuple(pooling.stretches(windows)), clock_of(path))
             journal.add(recording)
         yield recording

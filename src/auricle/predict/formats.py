@@ -5,11 +5,13 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from auricle.files import write_bytes
 from auricle.predict.classifier import NONE_OF_THESE
-from auricle.predict.stretches import Stretch, clock_of, clock_text, named_stretches
+from auricle.predict.clock import clock_text
+from auricle.predict.stretches import Stretch, named_stretches
 
 SUFFIXES = {"csv": ".csv", "jsonl": ".jsonl", "audacity": ".txt", "raven": ".selections.txt"}
 RAVEN_COLUMNS = (
@@ -25,6 +27,7 @@ class LabelledRecording:
     path: Path  # the file, as it was named
     duration_s: float
     stretches: tuple[Stretch, ...]
+    began: datetime | None = None  # local if it has no time zone; None: not known
 
 
 def to_table(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str:
@@ -33,14 +36,19 @@ def to_table(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str:
     for index, recording in enumerate(recordings):
         if len(recordings) > 1:
             lines += [*([""] if index else []), str(recording.path)]
-        began = clock_of(recording.path)
         for stretch in recording.stretches:
-            clock = clock_text(began, stretch.start_s)[11:19]
+            clock = _time_of_day(recording.began, stretch.start_s)
             span = f"{short_time(stretch.start_s):>8} – {short_time(stretch.end_s):>8}"
             others = "   ".join(f"{name} {value:.0%}" for name, value in stretch.top[1:])
             line = f"{clock + '  ' if clock else ''}{span}  {stretch.label:20} {stretch.probability:4.0%}  {others}"
             lines.append(line.rstrip())
     return "".join(f"{line}\n" for line in lines)
+
+
+def _time_of_day(began: datetime | None, seconds: float) -> str:
+    """Write a time without its date and milliseconds, with the zone where one is known."""
+    text = clock_text(began, seconds)
+    return text[11:19] + text[23:]
 
 
 def short_time(seconds: float) -> str:
@@ -63,10 +71,9 @@ def to_csv(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str:
     more = [f"{column}_{rank}" for rank in range(2, top + 1) for column in ("label", "probability")]
     writer.writerow(("file", "start_s", "end_s", "start_time", "label", "probability", *more))
     for recording in recordings:
-        began = clock_of(recording.path)
         for stretch in recording.stretches:
             rest = [cell for name, value in stretch.top[1:] for cell in (name, f"{value:.4f}")]
-            span = (f"{stretch.start_s:.3f}", f"{stretch.end_s:.3f}", clock_text(began, stretch.start_s))
+            span = (f"{stretch.start_s:.3f}", f"{stretch.end_s:.3f}", clock_text(recording.began, stretch.start_s))
             writer.writerow((str(recording.path), *span, stretch.label, f"{stretch.probability:.4f}", *rest))
     return text.getvalue()
 
@@ -75,13 +82,12 @@ def to_json_lines(recordings: Sequence[LabelledRecording], *, top: int = 1) -> s
     """Return one object a stretch."""
     lines = []
     for recording in recordings:
-        began = clock_of(recording.path)
         for stretch in recording.stretches:
             record = {
                 "file": str(recording.path),
                 "start_s": round(stretch.start_s, 3),
                 "end_s": round(stretch.end_s, 3),
-                "start_time": clock_text(began, stretch.start_s) or None,
+                "start_time": clock_text(recording.began, stretch.start_s) or None,
                 "label": None if stretch.label == NONE_OF_THESE else stretch.label,
                 "probability": round(stretch.probability, 4),
                 "none_of_these": stretch.label == NONE_OF_THESE,
