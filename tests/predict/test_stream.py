@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
@@ -174,8 +175,49 @@ def test_audacity_labels_are_start_end_and_label():
     assert to_audacity(RECORDINGS[1:]) == "2.500000\t5.000000\tcat\n"
 
 
+def raven_rows(recordings: Sequence[LabelledRecording]) -> list[dict[str, str]]:
+    header, *rows = (line.split("\t") for line in to_raven(recordings, band_hz=(50.0, 2_000.0)).splitlines())
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
 def test_a_raven_table_counts_its_files_as_one_sequence():
-    header, first, second = (line.split("\t") for line in to_raven(RECORDINGS).splitlines())
-    row = dict(zip(header, second, strict=True))
-    assert first[0] == "1"
-    assert (row["Begin Time (s)"], row["File Offset (s)"], row["Begin File"]) == ("42.500000", "2.500000", "a, b.wav")
+    first, second = raven_rows(RECORDINGS)
+    assert first["Selection"] == "1"
+    assert [second[name] for name in ("Begin Time (s)", "File Offset (s)", "Begin File")] == [
+        "42.500000",
+        "2.500000",
+        "a, b.wav",
+    ]
+
+
+def test_a_raven_table_names_the_band_that_is_heard_and_tells_files_of_one_name_apart():
+    dog = RECORDINGS[0].stretches
+    rows = raven_rows([LabelledRecording(Path(site) / "x  1.wav", 40.0, dog) for site in "ab"])
+    assert {(row["Low Freq (Hz)"], row["High Freq (Hz)"]) for row in rows} == {("50.0", "2000.0")}
+    assert [row["Begin Path"] for row in rows] == [str(Path(site, "x  1.wav").absolute()) for site in "ab"]
+
+
+def test_a_refused_recording_counts_in_the_sequence_and_one_of_unknown_length_takes_its_times_away():
+    def sequence(duration_s: float | None) -> list[LabelledRecording]:
+        return [RECORDINGS[0], LabelledRecording(Path("r.wav"), duration_s, (), refused="why"), RECORDINGS[1]]
+
+    assert [row["Begin Time (s)"] for row in raven_rows(sequence(7.0))] == ["30.000000", "49.500000"]
+    unknown = raven_rows(sequence(None))
+    assert not {"Begin Time (s)", "End Time (s)"} & set(unknown[0])
+    assert [row["File Offset (s)"] for row in unknown] == ["30.000000", "2.500000"]
+    assert "Begin Time (s)" in raven_rows(sequence(None)[:2])[0]
+
+
+def test_what_a_player_makes_of_a_refused_file(recording, tmp_path):
+    from auricle.predict.batch import playable_s
+
+    assert playable_s(recording(seconds=2.0)) == 2.0
+    cut = recording("cut.wav", seconds=4.0)
+    cut.write_bytes(cut.read_bytes()[:16_044])
+    assert playable_s(cut) == pytest.approx(2.0)
+    for name, content in (("text.wav", b"no sound"), ("empty.wav", b""), ("header.wav", cut.read_bytes()[:44])):
+        (tmp_path / name).write_bytes(content)
+        assert playable_s(tmp_path / name) == 0
+    assert playable_s(tmp_path / "missing.wav") == 0
+    (tmp_path / "text.m4a").write_bytes(b"no sound")
+    assert playable_s(tmp_path / "text.m4a") is None

@@ -1,10 +1,9 @@
 """A folder of class folders: every recording under ROOT/CLASS, however deep, belongs to CLASS."""
 
 import re
-from collections import Counter
 from pathlib import Path
 
-from auricle.data.audio import SUFFIXES
+from auricle.data.folders import Walk
 from auricle.data.manifest import Clip
 from auricle.errors import RefusedError
 
@@ -23,9 +22,9 @@ def class_folder_clips(root: Path, *, classes_in_names: bool = False) -> tuple[l
         RefusedError: no recordings, a folder that cannot be listed, a name that is not UTF-8, or folders named like
             sets instead of classes.
     """
-    ignored: Counter[str] = Counter()
-    seen: set[tuple[int, int]] = set()
-    folders, beside = _list(root, seen, ignored)
+    walk = Walk()
+    ignored = walk.ignored
+    folders, beside = walk.enter(root)
     ignored["recordings outside the class folders"] = 0 if classes_in_names else len(beside)
     if not classes_in_names and len(sets := [folder.name for folder in folders if folder.name.lower() in _SETS]) > 1:
         raise RefusedError(
@@ -34,7 +33,7 @@ def class_folder_clips(root: Path, *, classes_in_names: bool = False) -> tuple[l
         )
     clips = []
     for folder in [*folders, *([root] if classes_in_names else [])]:
-        found = beside if folder == root else _recordings(folder, seen, ignored)
+        found = beside if folder == root else walk.recordings(folder)
         ignored["folders without recordings"] += not found
         for path in found:
             name = path.relative_to(root).as_posix()
@@ -61,37 +60,3 @@ def _pattern_like(stem: str) -> str:
     """
     separators = re.findall(r"[-_ .]", stem) or ["_", "_"]
     return "{class}" + "".join(f"{separators[0]}{{source}}" for _ in separators[1:2]) + f"{separators[-1]}*"
-
-
-def _recordings(folder: Path, seen: set[tuple[int, int]], ignored: Counter[str]) -> list[Path]:
-    recordings = []
-    pending = [folder]
-    while pending:
-        folders, found = _list(pending.pop(), seen, ignored)
-        pending += folders
-        recordings += found
-    return recordings
-
-
-def _list(folder: Path, seen: set[tuple[int, int]], ignored: Counter[str]) -> tuple[list[Path], list[Path]]:
-    """Return the folders and the recordings in a folder; nothing where it was listed before, through a link."""
-    folders, recordings = [], []
-    try:
-        status = folder.stat()
-        if (status.st_dev, status.st_ino) in seen:
-            ignored["linked folders that were read before"] += 1
-            return [], []
-        seen.add((status.st_dev, status.st_ino))
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise RefusedError(f"{folder}: cannot be listed: {error.strerror}") from error
-    for path in entries:
-        if path.name.startswith(".") or path.name == "__MACOSX":
-            ignored["hidden files"] += 1
-        elif path.is_dir():
-            folders.append(path)
-        elif path.suffix.lower() in SUFFIXES:
-            recordings.append(path)
-        else:
-            ignored[f"{path.suffix.lower()} files" if path.suffix else "files without a suffix"] += 1
-    return folders, recordings

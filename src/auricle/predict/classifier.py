@@ -50,6 +50,10 @@ class Classifier:
         self.categories = description.categories  # the K names
         self.thresholds = description.calibration.thresholds  # a category that wins with less is none of these, (K,)
         self.sample_rate_hz = description.audio.sample_rate_hz  # at which it hears; other rates are resampled
+        low_hz, high_hz = description.frontend.min_hz, description.frontend.max_hz
+        raw = description.frontend.kind == "raw"
+        # the edges of what it hears
+        self.band_hz = (0.0 if raw else low_hz, self.sample_rate_hz / 2 if raw or high_hz is None else high_hz)
         self.window_s = description.audio.window_s  # how much it hears at once
 
     @classmethod
