@@ -1,10 +1,9 @@
 """A folder of class folders: every recording under ROOT/CLASS, however deep, belongs to CLASS."""
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from auricle.data.audio import SUFFIXES
+from auricle.data.folders import Walk
 from auricle.data.grouping import parts_of_names
 from auricle.data.manifest import Clip, fold_of_set
 from auricle.errors import RefusedError
@@ -23,16 +22,16 @@ def class_folder_clips(root: Path, *, classes_in_names: bool = False) -> tuple[l
         RefusedError: no recordings, a folder that cannot be listed, a name that is not UTF-8, or folders named like
             sets beside others.
     """
-    ignored: Counter[str] = Counter()
-    seen: set[tuple[int, int]] = set()
-    folders, beside = _list(root, seen, ignored)
+    walk = Walk()
+    ignored = walk.ignored
+    folders, beside = walk.enter(root)
     sets = _sets(root, folders)
     clips = []
     for start, fold in sets.items():
-        within, outside = (folders, beside) if start == root else _list(start, seen, ignored)
+        within, outside = (folders, beside) if start == root else walk.enter(start)
         ignored["recordings outside the class folders"] += 0 if classes_in_names else len(outside)
         for folder in [*within, *([start] if classes_in_names else [])]:
-            found = outside if folder == start else _recordings(folder, seen, ignored)
+            found = outside if folder == start else walk.recordings(folder)
             ignored["folders without recordings"] += not found and folder != start
             clips += [_clip(root, path, folder.name, fold) for path in found]
     sentence = f"Ignored: {', '.join(f'{kind} ({count})' for kind, count in sorted(ignored.items()) if count)}."
@@ -48,12 +47,12 @@ def class_folder_clips(root: Path, *, classes_in_names: bool = False) -> tuple[l
 
 def recordings_below(root: Path) -> list[Path]:
     """Return the recordings in a folder, however deep, as `class_folder_clips` finds them; errors are the same."""
-    return _recordings(root, set(), Counter())
+    return Walk().recordings(root)
 
 
 def set_folders(root: Path) -> dict[Path, int]:
     """Return the folders of sets in a folder, with the fold of each; the folder itself with 0 where it has none."""
-    return _sets(root, _list(root, set(), Counter())[0])
+    return _sets(root, Walk().enter(root)[0])
 
 
 def _sets(root: Path, folders: Sequence[Path]) -> dict[Path, int]:
@@ -75,37 +74,3 @@ def _clip(root: Path, path: Path, category: str, fold: int) -> Clip:
     except UnicodeEncodeError as error:
         raise RefusedError(f"{root}: the name {name!r} is not UTF-8; rename the file") from error
     return Clip(path, name, category, fold, name)
-
-
-def _recordings(folder: Path, seen: set[tuple[int, int]], ignored: Counter[str]) -> list[Path]:
-    recordings = []
-    pending = [folder]
-    while pending:
-        folders, found = _list(pending.pop(), seen, ignored)
-        pending += folders
-        recordings += found
-    return recordings
-
-
-def _list(folder: Path, seen: set[tuple[int, int]], ignored: Counter[str]) -> tuple[list[Path], list[Path]]:
-    """Return the folders and the recordings in a folder; nothing where it was listed before, through a link."""
-    folders, recordings = [], []
-    try:
-        status = folder.stat()
-        if (status.st_dev, status.st_ino) in seen:
-            ignored["linked folders that were read before"] += 1
-            return [], []
-        seen.add((status.st_dev, status.st_ino))
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise RefusedError(f"{folder}: cannot be listed: {error.strerror}") from error
-    for path in entries:
-        if path.name.startswith(".") or path.name == "__MACOSX":
-            ignored["hidden files"] += 1
-        elif path.is_dir():
-            folders.append(path)
-        elif path.suffix.lower() in SUFFIXES:
-            recordings.append(path)
-        else:
-            ignored[f"{path.suffix.lower()} files" if path.suffix else "files without a suffix"] += 1
-    return folders, recordings
