@@ -27,6 +27,8 @@ COSTS = ("seconds", "parameters", "trainable_parameters", "multiply_adds")  # th
 WITH_VALUE = ("--out", "--wandb", "--workers", "--storage")  # options that change no number, and take a value
 ALONE = ("--no-report", "--json", "-q", "--quiet", "-v", "-vv", "--verbose")  # and those that take none
 
+UNREADABLE = "cannot be read"  # begins the reason why a finished cell is missing
+
 
 @dataclass(frozen=True, eq=False)
 class CellEvidence:
@@ -160,6 +162,7 @@ def _read_study(place: StudyFolder) -> Study:
     described = {name: place.model(name) for name in presets if place.model(name).exists()}
     planned = map(place.cell, cells_by_model(config, tuple(presets), dataset.folds))
     cells, missing = _read_cells(planned, dataset.categories)
+    baselines, unread = _read_cells(place.baselines(), dataset.categories)
     return Study(
         folder=place.folder,
         config=config,
@@ -168,8 +171,8 @@ def _read_study(place: StudyFolder) -> Study:
         dataset=dataset,
         samples=read_samples(place.samples),
         cells=cells,
-        baselines=_read_cells(place.baselines(), dataset.categories)[0],
-        missing=missing,
+        baselines=baselines,
+        missing=(*missing, *(one for one in unread if one.reason.startswith(UNREADABLE))),
         versions=content.get("versions") or {},
         machine=content.get("machine") or {},
         commit=content.get("commit"),
@@ -225,4 +228,4 @@ def _read_cell(cell: Cell, categories: tuple[str, ...]) -> CellEvidence | str:
         clips = predictions.of("test").by_clip()
         return CellEvidence(cell.name, predictions, clips, test, validation, tuple(read_history(cell)), costs)
     except (RefusedError, OSError, ValueError) as error:
-        return f"cannot be read: {' '.join(str(error).split())}"
+        return f"{UNREADABLE}: {' '.join(str(error).split())}"
