@@ -9,6 +9,7 @@ import numpy as np
 from auricle import __version__
 from auricle.config import Preset, merge
 from auricle.data.decoders import MEDIA_FORMATS
+from auricle.data.manifest import is_unequal
 from auricle.errors import AuricleError, MachineError, UsageError
 from auricle.files import machine_errors, write_bytes, write_text
 from auricle.findings.study import Study, load_study
@@ -66,7 +67,8 @@ def program_text(study: Study, file_name: str) -> str:
         raise AuricleError(
             f"no cell of {study.folder} is finished, so there is nothing to hand in; run the study again"
         )
-    if not study.dataset.imbalance:  # then there is nothing to balance, and no code for it
+    counts = study.dataset.counts
+    if not is_unequal(sum(by_fold.values()) for by_fold in counts.values()):  # nothing to balance, and no code for it
         presets = {name: merge(preset.model_dump(), NOT_BALANCED) for name, preset in study.presets.items()}
         study = replace(study, presets={name: Preset.model_validate(preset) for name, preset in presets.items()})
     configuration = parse_module("auricle.config", configuration_text(study))

@@ -72,7 +72,7 @@ class Classifier:
             self.categories[int(probabilities.argmax())],
             self.model.windowing.starts_s(len(windows)),
             window_probabilities,
-            bool(named(probabilities[None], self.thresholds)[0] == NONE),
+            bool(named(probabilities[None], self.thresholds, self.categories)[0] == NONE),
         )
 
     def explain(self, waveform: np.ndarray, rate_hz: int) -> Explanation:
