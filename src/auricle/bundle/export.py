@@ -245,7 +245,7 @@ def card(description: Description, sizes: Mapping[str, int], *, has_encoder: boo
 
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
     environment.filters["plain"] = lambda name: name.translate(ESCAPED)
-    environment.filters["without_background"] = classes_of
+    environment.filters["classes_of"] = classes_of
     environment.filters["percent"] = lambda share, digits=1: f"{100 * share:.{digits}f} %"
     environment.filters["megabytes"] = lambda num_bytes: f"{num_bytes / 1e6:.2f} MB"
     template = resources.files("auricle.bundle").joinpath("templates", "card.md.j2").read_text(encoding="utf-8")

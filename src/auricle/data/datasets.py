@@ -15,7 +15,7 @@ from auricle.data.class_folders import class_folder_clips
 from auricle.data.folds import NUM_FOLDS, with_made_folds
 from auricle.data.grouping import CLASS, EXAMPLE, FOLD, NamePattern, grouped_by_name, pattern_in_names
 from auricle.data.manifest import Clip as Clip
-from auricle.data.manifest import Manifest, imbalance, require_enough
+from auricle.data.manifest import Manifest, background_note, imbalance, require_enough
 from auricle.data.processes import in_processes
 from auricle.data.store import cache_folder
 from auricle.data.tables import ESC50, URBANSOUND8K, Layout, is_esc10, own_clips, read_table
@@ -148,10 +148,12 @@ def _described(
             found = _own_recordings(source, clip_s, column, may_miss=may_miss, pattern=pattern)
     except OSError as error:  # a folder on the way may not be entered
         raise RefusedError(f"{error.filename or source} cannot be read: {error.strerror}") from error
-    if pattern is None:
-        return found
     manifest, has_folds = found
-    return grouped_by_name(manifest, pattern), has_folds or pattern.has(FOLD)
+    if pattern is not None:
+        manifest, has_folds = grouped_by_name(manifest, pattern), has_folds or pattern.has(FOLD)
+    if note := background_note(manifest.categories):
+        manifest = replace(manifest, notes=(*manifest.notes, note))
+    return manifest, has_folds
 
 
 def find_dataset(name: str, root: Path | None = None) -> Path | None:

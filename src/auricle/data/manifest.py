@@ -73,8 +73,13 @@ def background_of(categories: Collection[str]) -> str | None:
     >>> background_of(["Background", "cough"]), background_of(["cough", "sneeze"])
     ('Background', None)
     """
-    named = [category for category in categories if category.casefold() in BACKGROUND]
+    named = backgrounds_of(categories)
     return named[0] if len(named) == 1 else None
+
+
+def backgrounds_of(categories: Collection[str]) -> tuple[str, ...]:
+    """Return the classes that are named as background; more than one is refused (`require_enough`)."""
+    return tuple(category for category in categories if category.casefold() in BACKGROUND)
 
 
 def classes_of(categories: Collection[str]) -> tuple[str, ...]:
@@ -93,6 +98,21 @@ def scored_of(categories: Collection[str]) -> tuple[str, ...]:
     """
     classes = classes_of(categories)
     return classes if len(classes) > 1 else tuple(categories)
+
+
+def background_note(categories: Collection[str]) -> str:
+    """Say which class is taken as background, and what that means; nothing where none is.
+
+    >>> background_note(["cough", "none"])
+    "The class 'none' is taken as background, sounds of no class: false alarms are counted in an hour of it."
+    """
+    if (background := background_of(categories)) is None:
+        return ""
+    accuracy = "" if background in scored_of(categories) else "accuracy is of the other classes, and "
+    return (
+        f"The class {background!r} is taken as background, sounds of no class: "
+        f"{accuracy}false alarms are counted in an hour of it."
+    )
 
 
 def is_unequal(counts: Iterable[float]) -> bool:
@@ -127,7 +147,7 @@ def require_enough(manifest: Manifest, num_folds: int | None = None) -> None:
         raise RefusedError(f"{where} holds no clips; add recordings of two classes or more")
     if len(manifest.categories) < 2:
         raise RefusedError(f"{where} holds one class only, {clips[0].category!r}; a classifier needs two or more")
-    if len(named := [name for name in manifest.categories if name.casefold() in BACKGROUND]) > 1:
+    if len(named := backgrounds_of(manifest.categories)) > 1:
         names = " and ".join(map(repr, named))
         raise RefusedError(f"{where} has several classes of background, {names}; give them one name")
     name, num_rows = Counter(clip.name for clip in clips).most_common(1)[0]

@@ -27,7 +27,7 @@ class Prediction:
     label: str  # the most probable category
     starts_s: np.ndarray  # where the windows start, (W,)
     window_probabilities: np.ndarray  # calibrated, (W, K)
-    none_of_these: bool  # the label is less probable than its threshold: most likely something else
+    none_of_these: bool  # the label is background, or less probable than its threshold: most likely something else
 
 
 class Classifier:
