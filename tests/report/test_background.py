@@ -64,6 +64,7 @@ def test_the_report_says_false_alarms_and_does_not_rank_the_background(study):
     _, an_hour = counted(study, "cnn")
     assert f"cnn has {an_hour:.1f} an hour (95 % interval " in first
     assert "20 clips of background, 2.0 minutes" in first
+    assert "training.balance" not in first  # classes and background are of one size
     assert "a clip of theirs that is answered with background is wrong" in first
     tables = {block.name: block for block in blocks_of(sections(results, report)) if isinstance(block, Table)}
     of_classes = next(table for name, table in tables.items() if name.startswith("table-classes-"))

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from auricle.data.manifest import is_unequal
 from auricle.findings.calibration import ModelCalibration
 from auricle.findings.classes import class_f1, total_confusion
 from auricle.findings.dataset import Dataset
 from auricle.findings.reference import chance, published_best
 from auricle.findings.scores import FEW_GROUPS, ComparativeRow, accuracy_of
-from auricle.findings.study import CellEvidence
+from auricle.findings.study import CellEvidence, Study
 from auricle.findings.trainings import Collapse
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures.calibration import reliability_diagram
@@ -125,10 +126,17 @@ def summary(report: Report) -> Chapter:
         "leaky": list(filter(study.is_leaky, study.protocols)),
         "few_groups": [row.protocol for row in leaders if row.test_groups < FEW_GROUPS],
         "grouped": any(row.test_groups < row.test_clips for row in leaders),
+        "drawn_evenly": _drawn_evenly(study),
     }
     return Chapter(
         values, {"figure-accuracies": Figure(tuple(_accuracies(report))), "table-comparative": _table(report)}
     )
+
+
+def _drawn_evenly(study: Study) -> bool:
+    """Return whether a training drew background no more often than a class, though there is more of it."""
+    sizes = (sum(by_fold.values()) for by_fold in study.dataset.counts.values())
+    return is_unequal(sizes) and any(preset.training.balance == "sampling" for preset in study.presets.values())
 
 
 def _references(report: Report, best: ComparativeRow) -> dict[str, float]:
