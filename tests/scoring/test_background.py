@@ -44,7 +44,7 @@ def test_false_alarms_lower_precision_and_background_has_no_part_in_the_means():
 
 def test_false_alarms_are_counted_in_an_hour_of_background():
     found = answers_to("background").false_alarms("cnn", clip_s=6.0)
-    assert (found.num_clips, found.hours) == (10, pytest.approx(1 / 60))
+    assert (found.num_clips, found.hours, found.length) == (10, pytest.approx(1 / 60), "60.0 s")
     assert found.an_hour == pytest.approx(120)  # two in a minute
     assert (found.low, found.high) == pytest.approx([600 * share for share in wilson_interval(0.2, 10)])
 

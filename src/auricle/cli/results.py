@@ -112,9 +112,9 @@ def false_alarms_line(protocol: str, rows: Sequence[ComparativeRow]) -> str:
     if not found:
         return ""
     rates = ", ".join(f"{name} {one.an_hour:.1f} ({one.low:.1f} to {one.high:.1f})" for name, one in found)
-    num, hours = found[0][1].num_clips, found[0][1].hours
-    heard = f"{60 * hours:.1f} minutes" if hours < 1 else f"{hours:.1f} hours"
-    return f"{protocol}: false alarms an hour: {rates}; {count(num, 'clip')} of background, {heard}."
+    background = found[0][1]
+    clips = f"{count(background.num_clips, 'clip')} of background, {background.length}"
+    return f"{protocol}: false alarms an hour: {rates}; {clips}."
 
 
 def few_groups_line(protocol: str, rows: Sequence[ComparativeRow]) -> str:

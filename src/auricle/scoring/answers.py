@@ -26,6 +26,14 @@ class FalseAlarms:
     num_clips: int  # of background that were tested
     hours: float  # that they last
 
+    @property
+    def length(self) -> str:
+        """Return how long the clips last, as people say it."""
+        for unit, share in (("hours", 1), ("minutes", 60)):
+            if self.hours * share >= 2:
+                return f"{self.hours * share:.1f} {unit}"
+        return f"{self.hours * HOUR_S:.1f} s"
+
 
 @dataclass(frozen=True, eq=False)
 class Answers:
