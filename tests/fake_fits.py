@@ -58,7 +58,7 @@ def finish(cell, preset, recordings, split):
     times = {"epochs": preset.training.epochs, "seconds": 0.1, "cpu_seconds": 0.1, "device": "cpu"}
     nums = {"num_train": len(split.train), "num_validation": len(split.validation), "num_test": len(split.test)}
     leaky = {"leaky": split.leaky, "cell": str(cell.name)}
-    files.write_json(cell.metrics, {**scores, **costs, **times, **nums, **leaky})
+    runs.write_metrics(cell, {**scores, **costs, **times, **nums, **leaky})
 
 
 def scored(predictions, accuracy):

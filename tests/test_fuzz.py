@@ -19,7 +19,7 @@ from auricle.config import load_preset, load_study, parse_overrides, to_yaml
 from auricle.data.folds import PROTOCOLS, make_splits
 from auricle.data.grouping import NamePattern, grouped_by_name
 from auricle.data.manifest import Clip, Manifest, require_enough
-from auricle.data.tables import own_clips
+from auricle.data.own_tables import read_own_table
 from auricle.errors import AuricleError
 from auricle.runs import CellName
 
@@ -76,7 +76,7 @@ class Parser:
 def feed_manifest(folder: Path, content: bytes) -> None:
     table = folder / "clips.csv"
     table.write_bytes(content)
-    clips, _, _ = own_clips(table)
+    clips = read_own_table(table).clips
     manifest = Manifest(str(table), tuple(clips), 1.0)
     require_enough(manifest)
     for protocol in PROTOCOLS:

@@ -1,8 +1,8 @@
 """Files that appear whole or not at all, and that tell whether they are still what was written.
 
 A hash of the content travels with it: a text or binary file begins with the line `# sha256 HEX`, a comment in YAML; a
-JSON object has the field `sha256`. What has no such mark, as files of earlier versions, is taken as it is, unless the
-caller requires the mark.
+JSON object has the field `sha256`; of other files it stands in SHA256SUMS beside them, which `sha256sum -c` reads too.
+What has no such mark, as files of earlier versions, is taken as it is, unless the caller requires the mark.
 """
 
 import contextlib
@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from auricle.errors import MachineError, RefusedError
 
 MARK = b"# sha256 "
 FIELD = "sha256"
+SUMS = "SHA256SUMS"
 
 
 @contextlib.contextmanager
@@ -107,6 +109,49 @@ def read_marked(path: Path, *, required: bool = False) -> bytes:
     return rest
 
 
+def write_summed(path: Path, *parts: bytes | memoryview) -> None:
+    """Write bytes whole or not at all, and their hash into SHA256SUMS beside them."""
+    write_bytes(path, *parts)
+    sums = _sums(path.with_name(SUMS)) | {path.name: digest(b"".join(parts))}
+    write_text(path.with_name(SUMS), "".join(f"{each}  {name}\n" for name, each in sorted(sums.items())))
+
+
+def read_summed(path: Path) -> bytes:
+    """Read a file, having compared it with SHA256SUMS beside it.
+
+    Raises:
+        RefusedError: the content is not what was written.
+        OSError: the file cannot be read.
+    """
+    content = path.read_bytes()
+    if _sums(path.with_name(SUMS)).get(path.name, digest(content)) != digest(content):
+        raise RefusedError(f"{path} is damaged: it does not fit {SUMS} beside it")
+    return content
+
+
+def _sums(path: Path) -> dict[str, str]:
+    """Return name to hash; nothing where there is no such file."""
+    try:
+        lines = path.read_bytes().decode("ascii", "replace").splitlines()
+    except FileNotFoundError:
+        return {}
+    return {name: each for each, _, name in (line.partition("  ") for line in lines)}
+
+
+def is_whole(path: Path, read: Callable[[Path], object]) -> bool:
+    """Return whether a file is there and what was written, which a function of this module that reads it tells."""
+    try:
+        read(path)
+    except (OSError, RefusedError):
+        return False
+    return True
+
+
+def write_sealed(path: Path, value: dict[str, Any]) -> None:
+    """Write a JSON object with its hash, whole or not at all."""
+    write_json(path, sealed(value))
+
+
 def sealed(value: dict[str, Any]) -> dict[str, Any]:
     """Return a JSON object with the hash of the rest as its last field."""
     return {**value, FIELD: _digest_of(value)}
@@ -123,7 +168,8 @@ def read_sealed(path: Path) -> dict[str, Any]:
         seal = value.pop(FIELD, None)
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise RefusedError(f"{path} is damaged ({' '.join(str(error).split())})") from error
-    if seal is not None and seal != _digest_of(value):
+    last = str(next(reversed(value.values()), ""))
+    if seal != _digest_of(value) if seal is not None else re.fullmatch("[0-9a-f]{64}", last):
         raise RefusedError(f"{path} is damaged: its content does not fit its SHA-256")
     return value
 

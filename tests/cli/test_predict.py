@@ -48,7 +48,7 @@ def test_a_folder_goes_into_one_table_with_clock_times(auricle, bundle, night):
     assert answer.code == 0
     rows = Path("night.csv").read_text().splitlines()
     assert len(rows) == 4
-    assert rows[1].startswith("night/20240131_220000.WAV,0.000,2.000,2024-01-31T22:00:00.000Z,")
+    assert rows[1].startswith("night/20240131_220000.WAV,0.000,2.000,2024-01-31T22:00:00.000,")
     assert not list(Path().glob(".night*"))
 
 
@@ -79,10 +79,47 @@ def test_a_broken_file_is_named_and_the_rest_goes_on(auricle, bundle, night):
     (night / "empty.wav").touch()
     soundfile.write(night / "silent.wav", np.zeros(4_000), 4_000)
     answer = auricle("predict", bundle, "night", "--out", "x.csv")
-    assert answer.code == 0
+    assert answer.code == 3
+    assert len(Path("x.csv").read_text().splitlines()) > 3
     for name, reason in (("broken", "decoded"), ("empty", "empty"), ("silent", "silent")):
         assert any(f"{name}.wav" in line and reason in line for line in answer.err.splitlines())
     assert "3 of 6 recordings heard, 3 refused" in answer.err
+
+
+@pytest.mark.parametrize("bad", ["missing.wav", "empty", "night/unplugged"])
+def test_what_is_missing_is_exit_code_3_and_the_rest_is_heard_and_written(auricle, bundle, night, bad):
+    Path("empty").mkdir()
+    Path("night/unplugged").symlink_to("/nowhere/at/all")
+    answer = auricle("predict", bundle, "night/late", bad, *(["night"] if "/" in bad else []), "--out", "x.csv", "-q")
+    assert answer.code == 3
+    assert answer.err.startswith(f"auricle: {bad}: ")
+    assert "dog.wav" in Path("x.csv").read_text()
+
+
+def test_recordings_of_one_name_have_outputs_of_their_own_and_a_long_name_does_not_end_the_run(auricle, bundle, night):
+    for folder in ("siteA", "siteB"):
+        Path(folder).mkdir()
+        shutil.copy(night / "late" / "dog.wav", folder)
+    shutil.copy(night / "late" / "dog.wav", Path("siteB") / f"{'x' * 244}.wav")
+    answer = auricle("predict", bundle, "siteA", "siteB", "--each", "--out", "o", "--format", "raven")
+    assert (answer.code, answer.err) == (0, "3 of 3 recordings heard\n")
+    assert len([path for path in Path("o").rglob("*") if path.is_file()]) == 3
+    assert {path.name for path in Path("o").iterdir()} == {"siteA", "siteB"}
+
+
+def test_a_refused_recording_in_the_middle_moves_no_time_in_a_raven_table(auricle, bundle, night):
+    words = ("predict", bundle, "night", "--format", "raven", "--whole", "--threshold", "0")
+    begins = [line.split("\t")[3] for line in auricle(*words).out.splitlines()[1:]]
+    assert begins == ["0.000000", "2.000000", "4.000000"]
+    soundfile.write(night / "20240131_223000.wav", np.zeros(12_000), 4_000)
+    (night / "20240131_224000.wav").touch()
+    answer = auricle(*words)
+    assert [line.split("\t")[3] for line in answer.out.splitlines()[1:]] == ["0.000000", "5.000000", "7.000000"]
+    assert "20240131_224000.wav counts as 0 s in the table" in answer.err
+    (night / "20240131_225000.m4a").write_text("this is no sound")
+    answer = auricle(*words)
+    assert "Begin Time" not in answer.out
+    assert "20240131_225000.m4a plays, so the table has no Begin Time" in answer.err
 
 
 def test_nothing_readable_is_exit_code_3(auricle, bundle, night):

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from auricle.files import read_sealed
+from auricle.runs import StudyFolder, write_metrics
 from auricle.scoring.predictions import read_predictions, write_predictions
 
 SMALL = (
@@ -28,9 +30,10 @@ def study(auricle, sounds, training) -> Path:
     """A study on recordings that lie in ./sounds, which it got wrong."""
     assert auricle("study", "quickstart", *SMALL, "--no-report").code == 0
     folder = Path("runs/quickstart")
-    table = next(folder.rglob("predictions.csv"))
-    right = read_predictions(table)
-    write_predictions(table, replace(right, probabilities=np.roll(right.probabilities, 1, axis=1)))
+    (cell,) = StudyFolder(folder).cells()
+    right = read_predictions(cell.predictions)
+    write_predictions(cell.predictions, replace(right, probabilities=np.roll(right.probabilities, 1, axis=1)))
+    write_metrics(cell, read_sealed(cell.metrics))
     return folder
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from auricle.data.class_folders import class_folder_clips
+from auricle.data.manifest import TEST_FOLD, TRAINING, VALIDATION_FOLD
 from auricle.errors import RefusedError
 
 WriteSound = Callable[..., Path]
@@ -71,10 +72,21 @@ def test_an_empty_folder_is_refused_with_what_was_ignored(tmp_path: Path) -> Non
         class_folder_clips(tmp_path)
 
 
-def test_folders_that_are_sets_and_not_classes_are_refused(tmp_path: Path, write_sound: WriteSound) -> None:
-    for name in ("train", "Test"):
+def test_folders_of_sets_are_folds(tmp_path: Path, write_sound: WriteSound) -> None:
+    for name in ("train", "Test", "val"):
         write_sound(tmp_path / name / "dog" / "a.wav")
-    with pytest.raises(RefusedError, match="folders Test, train look like sets"):
+    clips, _ = class_folder_clips(tmp_path)
+    assert [(clip.name, clip.category, clip.fold) for clip in clips] == [
+        ("Test/dog/a.wav", "dog", TEST_FOLD),
+        ("train/dog/a.wav", "dog", TRAINING),
+        ("val/dog/a.wav", "dog", VALIDATION_FOLD),
+    ]
+
+
+def test_sets_beside_classes_are_refused(tmp_path: Path, write_sound: WriteSound) -> None:
+    for name in ("train", "test", "dog"):
+        write_sound(tmp_path / name / "a.wav")
+    with pytest.raises(RefusedError, match="test, train look like sets, and dog like a class"):
         class_folder_clips(tmp_path)
 
 

@@ -157,7 +157,7 @@ def test_a_csv_that_names_a_file_twice_or_none_is_refused(class_folders: Path) -
     table.write_text("filename,category\n")
     with pytest.raises(RefusedError, match="holds no clips"):
         load_manifest(str(table))
-    table.write_text("filename,category\ndog/0.wav,dog\ndog/0.wav,cat\n")
+    table.write_text("filename,category\ndog/0.wav,dog\ndog/0.wav,dog\ncat/0.wav,cat\n")
     with pytest.raises(RefusedError, match=r"names 'dog/0\.wav' 2 times"):
         load_manifest(str(table))
     table.write_text("filename,category,fold\ndog/0.wav,dog,1\ncat/0.wav,cat,1\n")

@@ -79,7 +79,7 @@ def test_a_pattern_gives_groups_and_folds_to_a_folder(named_sounds: Path) -> Non
     assert manifest.grouping == "the names, as {fold}-{source}-*"
     assert {(clip.name, clip.fold, clip.group) for clip in manifest.clips} >= {("cat/3-7-A.wav", 3, "7")}
     assert len(set(manifest.groups)) == 10
-    assert manifest.notes[-1] == "Groups are taken from the names, as {fold}-{source}-*: 10 of them."
+    assert manifest.notes[-1] == "Groups are taken from the names, as {fold}-{source}-*: 10 groups."
     assert not any(split.leaky for split in make_splits(manifest, "k-fold"))
 
 
@@ -207,7 +207,7 @@ def test_a_flat_folder_takes_its_classes_and_groups_from_names(tmp_path: Path, w
         for who in ("ann", "bob", "cyd", "dan", "eve"):
             for take in range(2):
                 write_sound(tmp_path / "flat" / f"{digit}_{who}_{take}.wav", duration_s=0.1)
-    with pytest.raises(RefusedError, match=r"--group-by '\{class\}_\{source\}_\*' takes classes from names"):
+    with pytest.raises(RefusedError, match=r"--label '\{class\}_\{source\}_\*'"):
         load_manifest(str(tmp_path / "flat"))
     manifest = load_manifest(str(tmp_path / "flat"), group_by="{class}_{who}_*")
     assert manifest.categories == ("0", "1", "2")

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from auricle.data.tables import esc50_clips, find_recording, own_clips, read_table, urbansound8k_clips
+from auricle.data.own_tables import read_own_table
+from auricle.data.tables import esc50_clips, find_recording, read_table, urbansound8k_clips
 from auricle.errors import RefusedError
 
 WriteSound = Callable[..., Path]
@@ -17,7 +18,7 @@ def write_table(path: Path, text: str, encoding: str = "utf-8") -> Path:
 
 def refusal(table: Path) -> str:
     with pytest.raises(RefusedError) as caught:
-        own_clips(table)
+        read_own_table(table)
     message = str(caught.value)
     assert message.startswith(str(table))
     assert "\n" not in message
@@ -67,8 +68,9 @@ def test_names_in_a_persons_csv_are_relative_to_it(tmp_path: Path, write_sound: 
         'category,filename,fold,group\r\ndog,./a.wav,3,garden\r\n\r\ncat,"sub/été, 🐕.wav",4,\r\n',
         "utf-8-sig",
     )
-    clips, has_folds, column = own_clips(table)
-    assert (has_folds, column) == (True, "group")
+    found = read_own_table(table)
+    clips = found.clips
+    assert (found.has_folds, found.grouping) == (True, "the column group")
     assert [(clip.name, clip.category, clip.fold, clip.group) for clip in clips] == [
         ("a.wav", "dog", 3, "garden"),
         ("sub/été, 🐕.wav", "cat", 4, "sub/été, 🐕.wav"),
@@ -87,14 +89,18 @@ def test_files_that_do_not_exist_are_refused_with_the_line_and_the_folder(
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "no column filename, category"),
-        ("filename;category\na.wav;dog\n", "with commas between, it is 'filename;category'"),
-        ("filename,label\na.wav,dog\n", "no column category"),
+        ("name,category\na.wav,dog\n", "no column filename or file_name or file or path or filepath or audio"),
+        ("filename|category\na.wav|dog\n", "its first line names filename|category"),
+        ("filename,sound\na.wav,dog\n", "no column category or label or class or species or target; its first line"),
+        (f"filename,{','.join('abcdefgh')},{'long' * 30}\na.wav{',x' * 9}\n", f"g, h, {'long' * 30}"),
         ("filename,category\na.wav\n", "line 2 has 1 values, the header names 2 columns"),
         ("filename,category\na.wav,dog,extra\n", "line 2 has 3 values"),
         ("filename,category\na.wav, \n", "line 2 has no category"),
         ("filename,category\n,dog\n", "line 2 has no filename"),
-        ("filename,category,fold\na.wav,dog,one\n", "line 2: a fold is a whole number from 0, not 'one'"),
+        (
+            "filename,category,fold\na.wav,dog,one\n",
+            "line 2: a fold is a whole number from 0, not 'one'",
+        ),
         ("filename,category,fold\na.wav,dog,-1\n", "not '-1'"),
         ("filename,category,fold\na.wav,dog,\n", "not ''"),
         ('filename,category\n"a.wav,dog\n', "not a CSV file"),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from auricle.errors import RefusedError
 from auricle.findings.human_labels import (
     ANOTHER,
     HumanLabels,
@@ -69,9 +70,10 @@ def test_labels_are_counted_by_clip_and_class(pets):
 
 
 @pytest.mark.parametrize("content", ["", "clip,heard_as\na,b\n", "clip,heard_as,count\na.wav,cat,many\n", "\x00"])
-def test_a_damaged_file_is_as_none(content, pets):
+def test_a_damaged_file_is_refused(content, pets):
     StudyFolder(pets).judgements.write_text(content)
-    assert against_people(load_study(pets), "k-fold") is None
+    with pytest.raises(RefusedError, match=r"human.csv is damaged; run the study again"):
+        against_people(load_study(pets), "k-fold")
 
 
 def test_a_study_that_nobody_labelled_has_nothing_to_compare(pets):

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from auricle.errors import RefusedError
 from auricle.findings.classes import class_differences, hardest, leads
 from auricle.findings.study import load_study
 from auricle.findings.uses import find_uses
@@ -49,15 +50,17 @@ def test_attention_is_read_by_block(probed):
     assert one.attention.shape == (2, 2, 10, 5)
 
 
-def test_a_stale_or_damaged_probe_is_not_shown(make_study):
+def test_a_stale_probe_is_not_shown_and_a_damaged_one_refused(make_study):
     folder = make_study(models=("cnn",), protocols=("k-fold",), num_folds=3, epochs=2)
     write_probes(folder, "k-fold", {"cnn": SOUND})
     study, files = load_study(folder), StudyFolder(folder)
     assert len(find_uses(study, "k-fold")["cnn"].cells) == 2
     files.cell(CellName("cnn", "k-fold", 2, 0)).config.write_text("name: cnn")
     files.cell(CellName("cnn", "k-fold", 2, 0)).weights.write_bytes(b"of another training")
+    assert [str(cell) for cell in find_uses(study, "k-fold")["cnn"].cells] == ["cnn/k-fold-3-0"]
     files.insight(CellName("cnn", "k-fold", 3, 0)).write_text("{")
-    assert find_uses(study, "k-fold") == {}
+    with pytest.raises(RefusedError, match=r"k-fold-3-0.json is damaged.*; run the study again"):
+        find_uses(study, "k-fold")
 
 
 def test_clips_and_classes_won_are_named(make_study):

@@ -49,6 +49,36 @@ def test_integers_channels_and_other_rates_are_the_same_sound(bundle):
     )
 
 
+@pytest.mark.parametrize("num_channels", [1, 2, 32])
+@pytest.mark.parametrize("ask", ["predict", "explain", "spectrogram", "resampled"])
+def test_channels_may_come_first_or_last(bundle, ask, num_channels):
+    classifier = Classifier.load(bundle)
+    channels = np.stack([NOISE * (index + 1) for index in range(num_channels)])
+    mean = getattr(classifier, ask)(channels.mean(axis=0), 4_000)
+    for waveform in (channels, channels.T):
+        answer = getattr(classifier, ask)(waveform, 4_000)
+        for part in ("probabilities", "occlusion"):
+            if hasattr(mean, part):
+                np.testing.assert_allclose(getattr(answer, part), getattr(mean, part), atol=1e-4)
+        if ask == "resampled":
+            np.testing.assert_allclose(answer, mean, atol=1e-5)
+        if ask == "spectrogram":
+            np.testing.assert_allclose(answer[0], mean[0], atol=0.1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 20), (20, 1), (1, 4_000), (4_000, 1), (33, 32), (32, 33)])
+def test_a_side_of_one_or_the_only_one_of_few_is_the_channels(bundle, shape):
+    num = shape[0] * shape[1] // min(shape)
+    assert Classifier.load(bundle).resampled(np.ones(shape), 4_000).shape == (num,)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (16, 20), (2, 32), (33, 33), (100, 4_000)])
+@pytest.mark.parametrize("ask", ["predict", "explain", "spectrogram", "resampled"])
+def test_a_waveform_whose_channels_are_not_clear_is_refused_with_what_to_do(bundle, ask, shape):
+    with pytest.raises(UsageError, match=r"channels.*give one channel, \(T,\)"):
+        getattr(Classifier.load(bundle), ask)(np.ones(shape), 4_000)
+
+
 @pytest.mark.parametrize(
     ("waveform", "rate_hz", "error"),
     [

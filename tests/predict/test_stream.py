@@ -1,5 +1,7 @@
 import json
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,9 +13,9 @@ from hypothesis import strategies as st
 
 from auricle.errors import RefusedError
 from auricle.predict.classifier import Classifier
-from auricle.predict.formats import LabelledRecording, to_audacity, to_csv, to_json_lines, to_raven
+from auricle.predict.formats import LabelledRecording, to_audacity, to_csv, to_json_lines, to_raven, to_table
 from auricle.predict.stream import WindowProbabilities, predict_windows
-from auricle.predict.stretches import NONE_OF_THESE, Pooling, Stretch, clock_of
+from auricle.predict.stretches import NONE_OF_THESE, Pooling, Stretch
 
 AB = ("a", "b")
 
@@ -128,7 +130,10 @@ def test_windows_that_do_not_touch_still_answer_for_every_moment():
 
 RECORDINGS = [
     LabelledRecording(
-        Path("20240131_235930.WAV"), 40.0, (Stretch(30.0, 40.0, "dog", 0.91, (("dog", 0.91), ("cat", 0.05))),)
+        Path("20240131_235930.WAV"),
+        40.0,
+        (Stretch(30.0, 40.0, "dog", 0.91, (("dog", 0.91), ("cat", 0.05))),),
+        datetime(2024, 1, 31, 23, 59, 30),
     ),
     LabelledRecording(
         Path("a,\tb.wav"),
@@ -144,7 +149,7 @@ RECORDINGS = [
 def test_csv_has_a_row_a_stretch_with_its_clock_time():
     assert to_csv(RECORDINGS, top=2).splitlines() == [
         "file,start_s,end_s,start_time,label,probability,label_2,probability_2",
-        "20240131_235930.WAV,30.000,40.000,2024-02-01T00:00:00.000Z,dog,0.9100,cat,0.0500",
+        "20240131_235930.WAV,30.000,40.000,2024-02-01T00:00:00.000,dog,0.9100,cat,0.0500",
         '"a,\tb.wav",0.000,2.500,,none of these,0.3000,dog,0.2000',
         '"a,\tb.wav",2.500,5.000,,cat,0.8000,dog,0.1000',
     ]
@@ -154,30 +159,65 @@ def test_json_lines_are_objects_a_program_can_read():
     records = [json.loads(line) for line in to_json_lines(RECORDINGS).splitlines()]
     assert [record["label"] for record in records] == ["dog", None, "cat"]
     assert [record["none_of_these"] for record in records] == [False, True, False]
-    assert records[0]["start_time"] == "2024-02-01T00:00:00.000Z"
+    assert records[0]["start_time"] == "2024-02-01T00:00:00.000"
+
+
+@pytest.mark.parametrize(("zone", "offset"), [(None, ""), (UTC, "Z"), (timezone(timedelta(hours=-3)), "-03:00")])
+def test_every_format_tells_the_same_time_in_the_zone_that_is_known(zone, offset):
+    recording = replace(RECORDINGS[0], began=datetime(2024, 1, 31, 23, 59, 30, tzinfo=zone))
+    text = f"2024-02-01T00:00:00.000{offset}"
+    assert to_csv([recording]).splitlines()[1].split(",")[3] == text
+    assert json.loads(to_json_lines([recording]))["start_time"] == text
+    assert to_table([recording]).startswith(f"00:00:00{offset}  ")
 
 
 def test_audacity_labels_are_start_end_and_label():
     assert to_audacity(RECORDINGS[1:]) == "2.500000\t5.000000\tcat\n"
 
 
+def raven_rows(recordings: Sequence[LabelledRecording]) -> list[dict[str, str]]:
+    header, *rows = (line.split("\t") for line in to_raven(recordings, band_hz=(50.0, 2_000.0)).splitlines())
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
 def test_a_raven_table_counts_its_files_as_one_sequence():
-    header, first, second = (line.split("\t") for line in to_raven(RECORDINGS).splitlines())
-    row = dict(zip(header, second, strict=True))
-    assert first[0] == "1"
-    assert (row["Begin Time (s)"], row["File Offset (s)"], row["Begin File"]) == ("42.500000", "2.500000", "a, b.wav")
+    first, second = raven_rows(RECORDINGS)
+    assert first["Selection"] == "1"
+    assert [second[name] for name in ("Begin Time (s)", "File Offset (s)", "Begin File")] == [
+        "42.500000",
+        "2.500000",
+        "a, b.wav",
+    ]
 
 
-@pytest.mark.parametrize(
-    ("name", "time"),
-    [
-        ("20240131_235930.WAV", datetime(2024, 1, 31, 23, 59, 30, tzinfo=UTC)),
-        ("SITE-3_20240131_235930.wav", datetime(2024, 1, 31, 23, 59, 30, tzinfo=UTC)),
-        ("20240131T235930Z.flac", datetime(2024, 1, 31, 23, 59, 30, tzinfo=UTC)),
-        ("20241331_235930.WAV", None),
-        ("1-100032-A-0.wav", None),
-        ("dog.wav", None),
-    ],
-)
-def test_a_name_tells_the_clock_time_or_nothing(name, time):
-    assert clock_of(Path(name)) == time
+def test_a_raven_table_names_the_band_that_is_heard_and_tells_files_of_one_name_apart():
+    dog = RECORDINGS[0].stretches
+    rows = raven_rows([LabelledRecording(Path(site) / "x  1.wav", 40.0, dog) for site in "ab"])
+    assert {(row["Low Freq (Hz)"], row["High Freq (Hz)"]) for row in rows} == {("50.0", "2000.0")}
+    assert [row["Begin Path"] for row in rows] == [str(Path(site, "x  1.wav").absolute()) for site in "ab"]
+
+
+def test_a_refused_recording_counts_in_the_sequence_and_one_of_unknown_length_takes_its_times_away():
+    def sequence(duration_s: float | None) -> list[LabelledRecording]:
+        return [RECORDINGS[0], LabelledRecording(Path("r.wav"), duration_s, (), refused="why"), RECORDINGS[1]]
+
+    assert [row["Begin Time (s)"] for row in raven_rows(sequence(7.0))] == ["30.000000", "49.500000"]
+    unknown = raven_rows(sequence(None))
+    assert not {"Begin Time (s)", "End Time (s)"} & set(unknown[0])
+    assert [row["File Offset (s)"] for row in unknown] == ["30.000000", "2.500000"]
+    assert "Begin Time (s)" in raven_rows(sequence(None)[:2])[0]
+
+
+def test_what_a_player_makes_of_a_refused_file(recording, tmp_path):
+    from auricle.predict.batch import playable_s
+
+    assert playable_s(recording(seconds=2.0)) == 2.0
+    cut = recording("cut.wav", seconds=4.0)
+    cut.write_bytes(cut.read_bytes()[:16_044])
+    assert playable_s(cut) == pytest.approx(2.0)
+    for name, content in (("text.wav", b"no sound"), ("empty.wav", b""), ("header.wav", cut.read_bytes()[:44])):
+        (tmp_path / name).write_bytes(content)
+        assert playable_s(tmp_path / name) == 0
+    assert playable_s(tmp_path / "missing.wav") == 0
+    (tmp_path / "text.m4a").write_bytes(b"no sound")
+    assert playable_s(tmp_path / "text.m4a") is None

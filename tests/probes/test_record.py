@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from auricle.errors import RefusedError
 from auricle.probes.record import AttentionReading, Blanked, Probe, ProbeAnswers, read_probe, write_probe
 
 
@@ -51,15 +52,17 @@ def test_a_probe_of_other_weights_is_none(probe, tmp_path):
         lambda content: {**content, "clips": [], "labels": [], "loudness": []},
     ],
 )
-def test_a_damaged_probe_is_none(damage, probe, tmp_path):
+def test_a_damaged_probe_is_refused(damage, probe, tmp_path):
     path = tmp_path / "cell.json"
     write_probe(path, probe, "key")
     path.write_text(json.dumps(damage(json.loads(path.read_text()))))
-    assert read_probe(path, "key") is None
+    with pytest.raises(RefusedError, match=r"cell.json is damaged.*run the study again"):
+        read_probe(path, "key")
 
 
-def test_a_file_cut_short_is_none(probe, tmp_path):
+def test_a_file_cut_short_is_refused(probe, tmp_path):
     path = tmp_path / "cell.json"
     write_probe(path, probe, "key")
     path.write_text(path.read_text()[:-20])
-    assert read_probe(path) is None
+    with pytest.raises(RefusedError, match="is damaged"):
+        read_probe(path)

@@ -87,11 +87,40 @@ def test_a_report_takes_no_curve_and_no_score_from_a_spoilt_file(study, name, sp
         path.write_bytes(content)
 
 
-def test_damaged_metrics_are_refused_before_anything_is_trained(run, fakes, study):
+def with_weights(study):
     (cell,) = study.cells()
-    cell.metrics.write_bytes(cell.metrics.read_bytes()[:-20])
-    with pytest.raises(RefusedError, match=r"metrics.json is damaged .*; delete .*test-split-2-0 and run the study"):
-        run(fakes.never_called, models=("cnn", "transformer-h2"), protocols=("test-split",))
+    files.write_bytes(cell.weights, b"weights" * 99)
+    runs.write_metrics(cell, runs.read_metrics(cell))
+    return cell
+
+
+@pytest.mark.parametrize("name", ["metrics", "config", "history", "predictions", "weights"])
+def test_a_damaged_cell_is_trained_anew(run, fakes, study, recorder, name):
+    cell = with_weights(study)
+    before = {path.name: path.read_bytes() for path in cell.folder.iterdir()}
+    path = getattr(cell, name)
+    path.write_bytes(flipped(path.read_bytes(), 800))
+    run(fakes.quick, models=("cnn",), protocols=("test-split",))
+    before.pop(cell.weights.name)  # the stand-in for a training writes none
+    assert f"{cell.folder} is damaged: {cell.name} is trained anew" in recorder.of("note")
+    assert {path.name: path.read_bytes() for path in cell.folder.iterdir()}.keys() == before.keys()
+    run(fakes.never_called, models=("cnn",), protocols=("test-split",))
+
+
+def test_what_stands_beside_the_cells_is_made_anew_where_it_is_damaged(run, fakes, study):
+    beside = [study.manifest, study.samples, study.model("cnn")]
+    for path in beside:
+        content = path.read_bytes()
+        path.write_bytes(flipped(content, 8 * (len(content) // 2)))
+        with pytest.raises(RefusedError, match=f"{path} is damaged.*; run the study again"):
+            load_study(study.folder)
+        run(fakes.never_called, models=("cnn",), protocols=("test-split",))
+        assert path.read_bytes() == content
+
+
+def test_weights_that_were_deleted_are_no_damage(run, fakes, study):
+    with_weights(study).weights.unlink()
+    run(fakes.never_called, models=("cnn",), protocols=("test-split",))
 
 
 def test_a_description_changed_by_hand_is_taken_once_its_first_line_is_gone(run, fakes, study):

@@ -165,8 +165,8 @@ def test_rows_that_the_server_has_are_not_sent_though_the_note_of_it_was_lost(wa
     rewind(cell, 2)
     first = follow(cell, "online")
     first.catch_up()
-    tracked = json.loads((cell.folder / "tracking.json").read_text())
-    files.write_json(cell.folder / "tracking.json", {**tracked, "epochs": 0})
+    tracked = files.read_sealed(cell.folder / "tracking.json")
+    files.write_sealed(cell.folder / "tracking.json", {**tracked, "epochs": 0})
     truncate(cell, 3)
     follow(cell, "online").catch_up()
     assert [step for step, _ in wandb.runs[1].rows] == [3]

@@ -147,7 +147,7 @@ def _dataset_findings(survey: Survey, facts: Mapping[int, Fact], shortcuts: Shor
     yield from name_findings(Counter(clip.category for clip in clips))
     yield from size_findings(used, len({clip.fold for clip in clips}) if survey.has_folds else 0)
     folder = Path(survey.manifest.source).expanduser()
-    if not survey.has_folds and folder.is_dir():
+    if folder.is_dir() and all(clip.name.split("/")[0] == clip.category for clip in clips):
         yield from folder_findings(folder, survey.manifest.categories)
     if shortcuts and shortcuts.striking:
         best = max(shortcuts.by_feature, key=shortcuts.by_feature.__getitem__)

@@ -1,14 +1,13 @@
 """What is wrong with the classes of a dataset: their names, their sizes, their folders."""
 
 import itertools
-import unicodedata
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
 
 from auricle.audit.finding_types import Finding
 from auricle.data.audio import SUFFIXES
+from auricle.data.class_names import plain, spellings
 from auricle.data.folds import NUM_FOLDS
 from auricle.data.manifest import backgrounds_of, imbalance
 from auricle.errors import count
@@ -17,25 +16,6 @@ FEW_CLIPS = 10
 TYPO_MIN_LETTERS, TYPO_MAX_SHARE = 5, 1 / 3
 MAX_LOOKED_AT = 10_000  # entries of a hidden folder
 _MAX_CLASSES = 2_000  # of which the names are compared two by two
-
-
-def plain(category: str) -> str:
-    """Return a class name without case, accents and what stands between its words.
-
-    >>> plain("Crying Bébé") == plain("crying_bebe")
-    True
-    """
-    letters = unicodedata.normalize("NFKD", category.casefold())
-    return "".join(letter for letter in letters if not unicodedata.combining(letter) and letter not in " _-.")
-
-
-def spellings(counts: Mapping[str, int]) -> list[tuple[str, ...]]:
-    """Return the names that are spelt alike but for case, accents and blanks, the most frequent of `counts` first."""
-    alike: defaultdict[str, list[str]] = defaultdict(list)
-    for category in counts:
-        alike[plain(category)].append(category)
-    order = {category: (-num, category) for category, num in counts.items()}
-    return [tuple(sorted(names, key=order.__getitem__)) for names in alike.values() if len(names) > 1]
 
 
 def name_findings(counts: Mapping[str, int]) -> Iterator[Finding]:

@@ -19,9 +19,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from scipy.cluster.hierarchy import DisjointSet
 
-from auricle.audit.classes import plain
 from auricle.audit.finding_types import Finding
 from auricle.audit.fingerprint import HOP_SAMPLES, NUM_BITS, RATE_HZ, Fingerprint
+from auricle.data.class_names import plain
 from auricle.data.manifest import Clip
 
 NUM_BINS = 64

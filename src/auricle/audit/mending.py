@@ -14,9 +14,9 @@ from pathlib import Path
 
 from auricle import files
 from auricle.audit.audit import Audit
-from auricle.audit.classes import spellings
 from auricle.audit.copies import connected
 from auricle.audit.finding_types import FINDING_TYPES
+from auricle.data.class_names import spellings
 from auricle.data.manifest import Clip
 from auricle.errors import UsageError
 

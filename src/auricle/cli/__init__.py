@@ -4,14 +4,15 @@ Results go to standard output, everything else to standard error. Exit codes: 0 
 model refused, 5 the machine cannot do it now, 130 and 143 interrupted.
 """
 
+import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import typer
 
-from auricle.cli import config, data, demo, diagnose, export, models, predict, report, search, study
+from auricle.cli import config, data, demo, diagnose, export, models, predict, report, search, streams, study
 from auricle.cli.interrupts import interruptible
 from auricle.cli.options import Quiet, Verbose, Verbosity, examples, say, verbosity
 from auricle.cli.usage import usage_line
@@ -80,33 +81,41 @@ def _options(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; every expected failure is one line on standard error."""
-    with interruptible():
+    streams.open_closed()
+    with interruptible(), streams.reader() as has_gone:
         try:
-            return _run(arguments)
+            return _run(arguments, has_gone)
         except KeyboardInterrupt:  # where the command was not yet, or not any more, at work
             return 130
+        finally:
+            streams.discard_unread()
 
 
-def _run(arguments: Sequence[str] | None) -> int:
+def _run(arguments: Sequence[str] | None, has_gone: Callable[[], bool]) -> int:
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # names of files need not be UTF-8
     os.environ.setdefault("OMP_NUM_THREADS", str(num_threads()))  # before numpy and PyTorch are loaded
     said = Verbosity()
+    code = 0
     try:
         code = app(args=arguments, prog_name="auricle", standalone_mode=False, obj=said) or 0
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        broken = next((each for each in (error, error.__context__) if isinstance(each, BrokenPipeError)), None)
+        if broken and has_gone():  # the reader of our output has seen enough
+            streams.discard(sys.stdout.fileno())
+            return code
+        if isinstance(error, SystemExit) and not broken:
+            raise
         if os.environ.get("AURICLE_DEBUG") or said.level > 1:
-            traceback.print_exc()
-        message, code = _explain(error)
+            with contextlib.suppress(OSError):
+                traceback.print_exc()
+        message, code = _explain(broken or error)
         say(message)
         return code
 
 
-def _explain(error: Exception) -> tuple[str, int]:
+def _explain(error: BaseException) -> tuple[str, int]:
     """Return one line that says what happened, and the exit code for it."""
     line = " ".join(str(error).split())
     if isinstance(error, typer.TyperException):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auricle.cli.bar import bar
-from auricle.cli.options import Data, Json, examples, find_data, required, say, source_words
+from auricle.cli.options import Data, GroupBy, Json, Label, examples, find_data, required, say, source_words
 from auricle.errors import RefusedError, UsageError, count
 
 if TYPE_CHECKING:
@@ -90,12 +90,8 @@ def check(
         ),
     ] = None,
     data: Data = None,
-    group_by: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN|PATTERN", help="What comes from one source: a column, or '{fold}-{source}-*' of names."
-        ),
-    ] = None,
+    label: Label = None,
+    group_by: GroupBy = None,
     json: Json = False,
     html: Annotated[
         Path | None, typer.Option(metavar="PAGE", help="Write a page with all findings and their spectrograms.")
@@ -113,12 +109,15 @@ def check(
     """
     from auricle.audit.audit import audit
     from auricle.audit.mending import mend, require_new, write_manifest
+    from auricle.data.annotations import is_piece
     from auricle.data.datasets import SOURCES, survey
 
     name, root = find_data(data or required(source, "source", SOURCES), source or "")
     if fix:
         require_new(fix)
-    described = survey(name, root=root, group_by=group_by)
+    described = survey(name, root=root, group_by=group_by, label=label)
+    if fix and any(is_piece(clip.name) for clip in described.manifest.clips):
+        raise UsageError("--fix writes a table of files; of annotated recordings mend the annotations themselves")
     with bar("{task.completed}/{task.total}") as show:
         found = audit(described, workers=workers, on_progress=lambda done, total: show("decoding", done, total))
     if json:

@@ -83,6 +83,20 @@ Data = Annotated[
         autocompletion=source_words,
     ),
 ]
+Label = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN|PATTERN",
+        help="What the class is: a column, or a pattern over names such as '{class}_{speaker}_*'.",
+    ),
+]
+GroupBy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN|PATTERN",
+        help="What a split keeps together: a column, or a pattern over names such as '{fold}-{source}-*'.",
+    ),
+]
 SHORT = {"epochs": "training.epochs", "batch_size": "training.batch_size", "learning_rate": "training.learning_rate"}
 
 
@@ -97,13 +111,8 @@ class TrainingOptions:
         float | None, typer.Option(metavar="RATE", help="Learning rate; Muon has a second one: auricle config.")
     ] = None
     assignments: Set = None
-    group_by: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN|PATTERN",
-            help="What a split keeps together: a column, or a pattern over names such as '{fold}-{source}-*'.",
-        ),
-    ] = None
+    label: Label = None
+    group_by: GroupBy = None
     clip_s: Annotated[
         float | None,
         typer.Option(metavar="SECONDS", help="Length to which clips are cut or padded. [default: as the data suggest]"),

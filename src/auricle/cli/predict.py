@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,21 +67,22 @@ def predict(
 ) -> None:
     """Detect classes in recordings, with start and end times.
 
-    A run that was stopped goes on where it stood, if it writes to --out. A file that cannot be read is named, and
-    the rest goes on.
+    A run that was stopped goes on where it stood, if it writes to --out. A file that is missing or cannot be read is
+    named, and the rest goes on; the exit code is then 3.
     """
     level = verbosity(context, quiet, verbose)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's own threads take the cores from decoding and network
     if json and format not in (None, "jsonl"):
         raise UsageError(f"--json is --format jsonl, not {format}; give one of them")
-    output = Output(_format("jsonl" if json else format, out, each), out, each, tuple(recordings))
+    output = Output(_format("jsonl" if json else format, out, each), out, each)
     from auricle.predict.batch import list_recordings
     from auricle.predict.classifier import Classifier
     from auricle.predict.stretches import Pooling
 
-    paths = list_recordings(recordings)
-    if output.format == "audacity" and len(paths) > 1 and not each:
-        raise UsageError(f"an Audacity label track belongs to one recording, not {len(paths)}; add --each --out DIR")
+    listing = list_recordings(recordings)
+    num = len(listing.recordings)
+    if output.format == "audacity" and num > 1 and not each:
+        raise UsageError(f"an Audacity label track belongs to one recording, not {num}; add --each --out DIR")
     classifier = Classifier.load(bundle, threads=threads)
     pooling = Pooling(
         categories=classifier.categories,
@@ -93,26 +94,34 @@ def predict(
         top=min(top, len(classifier.categories)),
         whole=whole,
     )
-    _predict_all(classifier, paths, pooling, output, level)
+    for place, reason in listing.refused.items():
+        say(f"auricle: {place}: {reason}")
+    num_heard = _predict_all(classifier, listing.recordings, recordings, pooling, output, level)
+    num_refused = num + len(listing.refused) - num_heard
+    if not num_heard and num_refused > 1:
+        raise RefusedError(f"none of {num_refused} recordings could be read")
+    if num_heard and (num_refused or (out is not None and level >= 0)):
+        ending = f", {num_refused} refused" if num_refused else ""
+        say(f"{num_heard} of {num_heard + num_refused} recordings heard{ending}")
+    if num_refused:
+        raise typer.Exit(RefusedError.exit_code)
 
 
-def _predict_all(classifier: Classifier, paths: list[Path], pooling: Pooling, output: Output, level: int) -> None:
-    """Predict every recording that is not done yet, and write what was heard; exit code 3 if nothing could be."""
+def _predict_all(
+    classifier: Classifier, paths: list[Path], roots: list[Path], pooling: Pooling, output: Output, level: int
+) -> int:
+    """Predict every recording that is not done yet, write what was heard, and return how many were heard."""
     from auricle.predict.batch import Journal, predict_files
-    from auricle.predict.formats import short_time
+    from auricle.predict.formats import SUFFIXES, short_time
+    from auricle.predict.outputs import output_names
 
     network = classifier.model.bundle.description.files["network.onnx"].sha256
     settings = {"network": network, "kind": output.format if output.each else "", **asdict(pooling)}
     journal = Journal(output.journal, settings)
     if journal.entries and level >= 0:
         say(f"going on: {len(journal.entries)} of {len(paths)} recordings are done already")
-    refused: list[Path] = []
-
-    def on_refused(path: Path, reason: str) -> None:
-        refused.append(path)
-        say(f"auricle: {path}: {reason}")
-
-    predicted = []
+    names = output_names(paths, roots, SUFFIXES[output.format]) if output.each else {}
+    sequence = []
     is_quick = level < 0 or (len(paths) == 1 and not _is_long(paths[0]))
     with contextlib.nullcontext() if is_quick else bar("{task.completed}/{task.total}") as draw:
 
@@ -120,20 +129,41 @@ def _predict_all(classifier: Classifier, paths: list[Path], pooling: Pooling, ou
             if draw:
                 draw(f"heard {short_time(seconds)} of {paths[num_done].name[:24]}", num_done, len(paths))
 
-        for recording in predict_files(
-            classifier, paths, pooling, journal=journal, on_refused=on_refused, on_progress=on_progress
-        ):
-            predicted.append(recording)
-            if output.each:
-                output.write([recording], pooling.top)
-    if not predicted:
-        alone = f"{refused[0]} could not be read, and there is no other"
-        raise RefusedError(f"none of {len(paths)} recordings could be read" if len(paths) > 1 else alone)
-    if not output.each:
-        output.write(predicted, pooling.top)
+        for recording in predict_files(classifier, paths, pooling, journal=journal, on_progress=on_progress):
+            sequence.append(recording)
+            if recording.refused:
+                say(f"auricle: {recording.path}: {recording.refused}")
+            elif output.each:
+                output.write([recording], pooling.top, classifier.band_hz, names[recording.path])
+    num_heard = sum(not recording.refused for recording in sequence)
+    if num_heard and not output.each:
+        if output.format == "raven":
+            sequence = _timed(sequence, level)
+        output.write(sequence, pooling.top, classifier.band_hz)
     journal.finish()
-    if refused or (output.path is not None and level >= 0):
-        say(f"{len(predicted)} of {len(paths)} recordings heard" + (f", {len(refused)} refused" if refused else ""))
+    return num_heard
+
+
+def _timed(sequence: list[LabelledRecording], level: int) -> list[LabelledRecording]:
+    """Find out how long the refused recordings of a sequence are, and warn where that is not as it may seem."""
+    from auricle.predict.batch import playable_s
+    from auricle.predict.formats import is_sequence
+
+    timed = [
+        replace(recording, duration_s=playable_s(recording.path)) if recording.duration_s is None else recording
+        for recording in sequence
+    ]
+    if not is_sequence(timed):
+        unknown = next(recording.path for recording in timed if recording.duration_s is None)
+        say(
+            f"auricle: nobody can know how long {unknown} plays, so the table has no Begin Time and End Time; move it "
+            "away, or add --each --out DIR"
+        )
+    elif level >= 0:
+        for recording in timed:
+            if recording.duration_s == 0:
+                say(f"{recording.path} counts as 0 s in the table; open the other recordings in Raven without it")
+    return timed
 
 
 @dataclass(frozen=True)
@@ -143,7 +173,6 @@ class Output:
     format: str  # one of `FORMAT_NAMES`
     path: Path | None  # of the file or the folder; None: the terminal
     each: bool  # one file for each recording
-    roots: tuple[Path, ...]  # the files and folders that were asked for
 
     @property
     def journal(self) -> Path | None:
@@ -152,23 +181,17 @@ class Output:
             return None
         return self.path / ".auricle-predict.part" if self.each else self.path.with_name(f".{self.path.name}.part")
 
-    def write(self, recordings: list[LabelledRecording], top: int) -> None:
-        """Print or write what was heard in recordings; with `each` in a single one."""
-        from auricle.predict.formats import FORMATS, write_recordings
+    def write(
+        self, recordings: list[LabelledRecording], top: int, band_hz: tuple[float, float], name: Path | None = None
+    ) -> None:
+        """Print or write what was heard in recordings; with `each` in a single one, whose output has a `name`."""
+        from auricle.predict.formats import as_text, write_text
 
+        text = as_text(recordings, self.format, top=top, band_hz=band_hz)
         if self.path is None:
-            sys.stdout.write(FORMATS[self.format](recordings, top=top))
+            sys.stdout.write(text)
         else:
-            path = self._path_of(recordings[0].path) if self.each else self.path
-            write_recordings(path, recordings, self.format, top=top)
-
-    def _path_of(self, recording: Path) -> Path:
-        from auricle.predict.formats import SUFFIXES
-
-        assert self.path is not None
-        roots = (root for root in self.roots if root != recording and recording.is_relative_to(root))
-        inside = next((recording.relative_to(root) for root in roots), Path(recording.name))
-        return self.path / inside.with_name(inside.name + SUFFIXES[self.format])
+            write_text(self.path / name if name else self.path, text)
 
 
 def _format(asked: str | None, out: Path | None, each: bool) -> str:

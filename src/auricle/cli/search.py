@@ -57,6 +57,7 @@ def search(
     changes = {
         "trials": trials or config.trials,
         "group_by": asked.group_by or config.group_by,
+        "label": asked.label or config.label,
         "clip_s": asked.clip_s or config.clip_s,
     }
     config = revalidated(config, overrides=overrides, **changes)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 OWN_MODELS = ("cnn", "transformer-h4")  # of a study that has no name: one of each architecture
 OWN_PROTOCOLS: tuple[ProtocolName, ...] = ("test-split", "official")  # a model to export, and a score on every clip
+TEST_SET_PROTOCOLS: tuple[ProtocolName, ...] = ("test-split", "k-fold")  # where clips are set apart to test on
 
 
 @with_options
@@ -75,9 +76,7 @@ def study(
             f"{name} is a folder, not a study; for your own recordings: auricle study --data {shlex.quote(name)}"
         )
     config = (
-        load_study(required(name, "study", (*study_names(), "--data DIR")))
-        if name or not asked.data
-        else _own(asked.data)
+        load_study(required(name, "study", (*study_names(), "--data DIR"))) if name or not asked.data else _own(asked)
     )
     chosen = words(models) or config.models, protocol_names(protocols) or config.protocols
     changes = {"models": chosen[0], "protocols": chosen[1], "seeds": numbers(seeds, "--seeds")}
@@ -102,14 +101,18 @@ def how_far(
     print_status(folder, json)
 
 
-def _own(data: str) -> StudyConfig:
+def _own(asked: StudyOptions) -> StudyConfig:
     """Return the study of the package on a named dataset; of other data one that is named as they are."""
     from auricle.config import StudyConfig, load_study, study_names
+    from auricle.data.datasets import survey
 
-    source, _ = find_data(data)
+    assert asked.data is not None
+    source, root = find_data(asked.data)
     if source in study_names():
         return load_study(source)
-    return StudyConfig(name=name_of(source), data=source, models=OWN_MODELS, protocols=OWN_PROTOCOLS)
+    described = survey(source, root=root, group_by=asked.group_by, label=asked.label).manifest
+    protocols = TEST_SET_PROTOCOLS if described.has_test_set else OWN_PROTOCOLS
+    return StudyConfig(name=name_of(source), data=source, models=OWN_MODELS, protocols=protocols)
 
 
 @with_options
@@ -175,6 +178,7 @@ def _train_as_asked(
     changes = {
         **changes,
         "group_by": asked.group_by,
+        "label": asked.label,
         "clip_s": asked.clip_s,
         "allow_split_groups": asked.allow_split_groups or None,
     }

@@ -200,6 +200,9 @@ class StudyConfig(Section):
     group_by: str | None = Field(
         None, description="a column, or a pattern over names; null: the groups that the dataset has"
     )
+    label: str | None = Field(
+        None, description="a column, or a pattern over names, of the classes; null: those that the dataset has"
+    )
     clip_s: float | None = Field(
         None,
         ge=0.05,

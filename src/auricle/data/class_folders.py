@@ -1,97 +1,76 @@
 """A folder of class folders: every recording under ROOT/CLASS, however deep, belongs to CLASS."""
 
-import re
-from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
-from auricle.data.audio import SUFFIXES
-from auricle.data.manifest import Clip
+from auricle.data.folders import Walk
+from auricle.data.grouping import parts_of_names
+from auricle.data.manifest import Clip, fold_of_set
 from auricle.errors import RefusedError
-
-_SETS = {"train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval"}
 
 
 def class_folder_clips(root: Path, *, classes_in_names: bool = False) -> tuple[list[Clip], list[str]]:
     """Find the recordings under each class folder, sorted by name (the path below the root); count what is ignored.
 
     Ignored are hidden files, files that are no audio and recordings outside a class folder; the sentence that counts
-    them is absent if nothing was. A linked folder is followed, but no folder is read twice. Every clip has fold 0 and
-    is its own group. With `classes_in_names`, recordings are found wherever they lie below the root, and their classes
-    are those of folders until the names are read.
+    them is absent if nothing was. A linked folder is followed, but no folder is read twice. Every clip is its own
+    group, of fold 0, or of that of a set (train, validation, test) whose folder holds the class folders. With
+    `classes_in_names`, recordings are found wherever they lie below the root, and their classes are those of folders
+    until the names are read.
 
     Raises:
         RefusedError: no recordings, a folder that cannot be listed, a name that is not UTF-8, or folders named like
-            sets instead of classes.
+            sets beside others.
     """
-    ignored: Counter[str] = Counter()
-    seen: set[tuple[int, int]] = set()
-    folders, beside = _list(root, seen, ignored)
-    ignored["recordings outside the class folders"] = 0 if classes_in_names else len(beside)
-    if not classes_in_names and len(sets := [folder.name for folder in folders if folder.name.lower() in _SETS]) > 1:
-        raise RefusedError(
-            f"{root}: folders {', '.join(sets)} look like sets, not classes; put the recordings of one class in one "
-            "folder, or name sets as folds in a CSV (filename,category,fold)"
-        )
+    walk = Walk()
+    ignored = walk.ignored
+    folders, beside = walk.enter(root)
+    sets = _sets(root, folders)
     clips = []
-    for folder in [*folders, *([root] if classes_in_names else [])]:
-        found = beside if folder == root else _recordings(folder, seen, ignored)
-        ignored["folders without recordings"] += not found
-        for path in found:
-            name = path.relative_to(root).as_posix()
-            try:
-                name.encode()
-            except UnicodeEncodeError as error:
-                raise RefusedError(f"{root}: the name {name!r} is not UTF-8; rename the file") from error
-            clips.append(Clip(path, name, folder.name, 0, name))
+    for start, fold in sets.items():
+        within, outside = (folders, beside) if start == root else walk.enter(start)
+        ignored["recordings outside the class folders"] += 0 if classes_in_names else len(outside)
+        for folder in [*within, *([start] if classes_in_names else [])]:
+            found = outside if folder == start else walk.recordings(folder)
+            ignored["folders without recordings"] += not found and folder != start
+            clips += [_clip(root, path, folder.name, fold) for path in found]
     sentence = f"Ignored: {', '.join(f'{kind} ({count})' for kind, count in sorted(ignored.items()) if count)}."
     notes = [sentence] if ignored.total() else []
     if not clips:
-        advice = f"--group-by '{_pattern_like(beside[0].stem)}' takes classes from names." if beside else "add some."
+        names = [path.name for path in beside]
+        advice = f"{parts_of_names(names)}, or name a CSV (filename,category)." if beside else "add some."
         raise RefusedError(
             " ".join((f"{root} holds no recordings in class folders ({root}/CLASS/NAME.wav); {advice}", *notes))
         )
     return sorted(clips, key=lambda clip: clip.name), notes
 
 
-def _pattern_like(stem: str) -> str:
-    """Return a pattern for names such as this one.
-
-    >>> _pattern_like("0_george_12"), _pattern_like("dog-3"), _pattern_like("a")
-    ('{class}_{source}_*', '{class}-*', '{class}_{source}_*')
-    """
-    separators = re.findall(r"[-_ .]", stem) or ["_", "_"]
-    return "{class}" + "".join(f"{separators[0]}{{source}}" for _ in separators[1:2]) + f"{separators[-1]}*"
+def recordings_below(root: Path) -> list[Path]:
+    """Return the recordings in a folder, however deep, as `class_folder_clips` finds them; errors are the same."""
+    return Walk().recordings(root)
 
 
-def _recordings(folder: Path, seen: set[tuple[int, int]], ignored: Counter[str]) -> list[Path]:
-    recordings = []
-    pending = [folder]
-    while pending:
-        folders, found = _list(pending.pop(), seen, ignored)
-        pending += folders
-        recordings += found
-    return recordings
+def set_folders(root: Path) -> dict[Path, int]:
+    """Return the folders of sets in a folder, with the fold of each; the folder itself with 0 where it has none."""
+    return _sets(root, Walk().enter(root)[0])
 
 
-def _list(folder: Path, seen: set[tuple[int, int]], ignored: Counter[str]) -> tuple[list[Path], list[Path]]:
-    """Return the folders and the recordings in a folder; nothing where it was listed before, through a link."""
-    folders, recordings = [], []
+def _sets(root: Path, folders: Sequence[Path]) -> dict[Path, int]:
+    sets = {folder: fold for folder in folders if (fold := fold_of_set(folder.name)) is not None}
+    if len(sets) < 2:
+        return {root: 0}
+    if others := [folder.name for folder in folders if folder not in sets and recordings_below(folder)]:
+        raise RefusedError(
+            f"{root}: {', '.join(folder.name for folder in sets)} look like sets, and {others[0]} like a class; put "
+            "class folders into the sets, or the recordings of one class into one folder"
+        )
+    return sets
+
+
+def _clip(root: Path, path: Path, category: str, fold: int) -> Clip:
+    name = path.relative_to(root).as_posix()
     try:
-        status = folder.stat()
-        if (status.st_dev, status.st_ino) in seen:
-            ignored["linked folders that were read before"] += 1
-            return [], []
-        seen.add((status.st_dev, status.st_ino))
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise RefusedError(f"{folder}: cannot be listed: {error.strerror}") from error
-    for path in entries:
-        if path.name.startswith(".") or path.name == "__MACOSX":
-            ignored["hidden files"] += 1
-        elif path.is_dir():
-            folders.append(path)
-        elif path.suffix.lower() in SUFFIXES:
-            recordings.append(path)
-        else:
-            ignored[f"{path.suffix.lower()} files" if path.suffix else "files without a suffix"] += 1
-    return folders, recordings
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise RefusedError(f"{root}: the name {name!r} is not UTF-8; rename the file") from error
+    return Clip(path, name, category, fold, name)

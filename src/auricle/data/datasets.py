@@ -3,24 +3,36 @@
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from auricle.data.annotations import annotations_beside, cut_clips
 from auricle.data.audio import MAX_DURATION_S, header_duration_s
-from auricle.data.class_folders import class_folder_clips
-from auricle.data.folds import NUM_FOLDS, with_made_folds
-from auricle.data.grouping import CLASS, EXAMPLE, FOLD, NamePattern, grouped_by_name, pattern_in_names
+from auricle.data.class_folders import class_folder_clips, recordings_below, set_folders
+from auricle.data.class_names import named_spellings, spellings
+from auricle.data.folds import NUM_FOLDS, with_made_folds, with_training_folds
+from auricle.data.grouping import (
+    EXAMPLE,
+    FOLD,
+    LABEL_EXAMPLE,
+    NamePattern,
+    grouped_by_name,
+    parts_of_names,
+    pattern_in_names,
+)
 from auricle.data.manifest import Clip as Clip
 from auricle.data.manifest import Manifest, background_note, imbalance, require_enough
+from auricle.data.own_tables import OwnTable, Span, read_own_table
 from auricle.data.processes import in_processes
 from auricle.data.store import cache_folder
-from auricle.data.tables import ESC50, URBANSOUND8K, Layout, is_esc10, own_clips, read_table
+from auricle.data.tables import ESC50, TABLE_SUFFIXES, URBANSOUND8K, Layout, is_esc10, read_table
 from auricle.data.toy import CLIP_S, toy_folder
-from auricle.errors import RefusedError, UsageError, choices
+from auricle.errors import RefusedError, UsageError, choices, count
 
 SOURCES = {
     "esc10": "400 environmental sounds, 10 classes, 5 s (the esc10 subset of ESC-50; CC BY 3.0)",
@@ -31,6 +43,8 @@ SOURCES = {
 MAX_MEASURED_S = 10.0  # clips of unlike lengths are cut to this, unless the person says otherwise
 BALANCED_MEASURE = "Accuracy means balanced accuracy here: the mean over classes of the share that is right."
 NOT_LONGER = 0.95  # of the recordings
+AUDIO_FOLDER_TABLE = "metadata.csv"  # of Hugging Face's AudioFolder
+RECORDING = "the recordings that the annotations are of"
 
 _NO_GROUPS = (
     "No groups are given, so each file is its own group: clips cut from one recording may stand on both sides "
@@ -53,12 +67,14 @@ def load_manifest(
     seed: int = 0,
     clip_s: float | None = None,
     group_by: str | None = None,
+    label: str | None = None,
 ) -> Manifest:
     """Describe a dataset: which clips, of which class, in which fold, from which source.
 
     Args:
-        source: a name in `SOURCES`; a folder, of class folders or in the layout of ESC-50 or UrbanSound8K; or a CSV
-            file with the columns filename, category and optionally fold and group.
+        source: a name in `SOURCES`; a folder of class folders (those of sets around them or not), in the layout of
+            ESC-50, UrbanSound8K or Hugging Face's AudioFolder (metadata.csv), or of recordings with annotations beside
+            them; or a table of clips (`own_tables.py`).
         root: where named datasets lie, or the folder of the one named. None: `$AURICLE_DATA`, then the user's cache.
         num_folds: how many folds to make where the source has none.
         seed: of the folds that are made.
@@ -66,6 +82,8 @@ def load_manifest(
             95 % of them do not exceed, at most `MAX_MEASURED_S`.
         group_by: a column of the source's table, or a pattern over names (`grouping.py`), that says which clips belong
             together. None: that of the dataset; for a CSV the column group, if there is one.
+        label: a column of the source's table, or a pattern over names, that says which class a clip is of; the other
+            fields of the pattern are its group, unless `group_by` says otherwise. None: that of the dataset.
 
     Raises:
         UsageError: no such source, a length out of range, or no such pattern.
@@ -73,15 +91,25 @@ def load_manifest(
     """
     if clip_s is not None and not 0.05 <= clip_s <= MAX_DURATION_S:
         raise UsageError(f"a clip length of {clip_s} s; it must be between 0.05 and {MAX_DURATION_S}")
-    manifest, has_folds = _described(source, root, clip_s, group_by)
+    manifest, has_folds = _described(source, root, clip_s, group_by, label)
+    if len(manifest.categories) == 1 and label is None:
+        parts = parts_of_names([clip.name for clip in manifest.clips])
+        raise RefusedError(f"{source} holds one class only, {manifest.categories[0]!r}; {parts}")
     notes = [*manifest.notes]
     if manifest.grouping is None:
         notes.append(_NO_GROUPS)
         if hint := pattern_in_names(manifest):
             notes.append(str(hint))
-    elif group_by is not None:
-        notes.append(f"Groups are taken from {manifest.grouping}: {len(set(manifest.groups))} of them.")
-    if unequal := imbalance(Counter(clip.category for clip in manifest.clips)):
+    elif group_by or label:
+        notes.append(f"Groups are taken from {manifest.grouping}: {count(len(set(manifest.groups)), 'group')}.")
+        if len(set(manifest.groups)) == len(manifest.clips):
+            notes.append("Each group has one clip: nothing is kept together.")
+    counts = Counter(clip.category for clip in manifest.clips)
+    notes += [
+        f"{named_spellings(names)} are taken as different classes; auricle check --fix joins them."
+        for names in spellings(counts)
+    ]
+    if unequal := imbalance(counts):
         notes.append(f"Classes are of unequal size: {unequal}. {BALANCED_MEASURE}")
     manifest = replace(manifest, notes=tuple(notes))
     if not has_folds:
@@ -102,6 +130,10 @@ class Asked(Protocol):
         """A column, or a pattern over names."""
 
     @property
+    def label(self) -> str | None:
+        """A column, or a pattern over names."""
+
+    @property
     def clip_s(self) -> float | None:
         """The length of clips in seconds."""
 
@@ -111,7 +143,9 @@ def asked_manifest(asked: Asked, *, source: str | None = None, root: Path | None
 
     The rest, and the errors, are those of `load_manifest`.
     """
-    return load_manifest(source or asked.data, root=root, clip_s=asked.clip_s, group_by=asked.group_by)
+    return load_manifest(
+        source or asked.data, root=root, clip_s=asked.clip_s, group_by=asked.group_by, label=asked.label
+    )
 
 
 @dataclass(frozen=True)
@@ -127,33 +161,71 @@ class Survey:
         return self.manifest.grouping is not None
 
 
-def survey(source: str, *, root: Path | None = None, group_by: str | None = None) -> Survey:
+def survey(source: str, *, root: Path | None = None, group_by: str | None = None, label: str | None = None) -> Survey:
     """Describe a dataset to look at it, whether or not it can be trained on: files may be missing, classes too small.
 
     Arguments and errors are those of `load_manifest`.
     """
-    return Survey(*_described(source, root, 0.0, group_by, may_miss=True))
+    return Survey(*_described(source, root, 0.0, group_by, label, may_miss=True))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Where classes and groups come from, each a column or a pattern; None: as the source says."""
+
+    label_column: str | None
+    label_pattern: NamePattern | None
+    group_column: str | None
+    group_pattern: NamePattern | None
+
+    @classmethod
+    def of(cls, label: str | None, group_by: str | None) -> "_Asked":
+        label_pattern = NamePattern.parse(label, "--label") if label and "{" in label else None
+        group_pattern = NamePattern.parse(group_by) if group_by and "{" in group_by else None
+        return cls(None if label_pattern else label, label_pattern, None if group_pattern else group_by, group_pattern)
+
+    @property
+    def patterns(self) -> list[NamePattern]:
+        """Those to apply, in this order: what is asked for groups outdoes the groups of the classes' pattern."""
+        return [pattern for pattern in (self.label_pattern, self.group_pattern) if pattern]
+
+    @property
+    def labelled(self) -> bool:
+        """Whether names say the classes."""
+        return any(pattern.class_field for pattern in self.patterns)
 
 
 def _described(
-    source: str, root: Path | None, clip_s: float | None, group_by: str | None, *, may_miss: bool = False
+    source: str,
+    root: Path | None,
+    clip_s: float | None,
+    group_by: str | None,
+    label: str | None,
+    *,
+    may_miss: bool = False,
 ) -> tuple[Manifest, bool]:
     """Return what a source names, and whether it has folds; a length of 0 is not measured."""
-    pattern = NamePattern.parse(group_by) if group_by is not None and "{" in group_by else None
-    column = None if pattern else group_by
+    asked = _Asked.of(label, group_by)
     try:
-        if source in SOURCES:
-            found = _named_dataset(source, root, clip_s, column)
+        if source not in SOURCES:
+            manifest, has_folds = _own_recordings(source, clip_s, asked, may_miss=may_miss)
+        elif asked.label_column:
+            raise UsageError(
+                f"--label {label}: {source} has classes; a pattern such as '{LABEL_EXAMPLE}' takes others from names"
+            )
         else:
-            found = _own_recordings(source, clip_s, column, may_miss=may_miss, pattern=pattern)
+            manifest, has_folds = _by_names(_named_dataset(source, root, clip_s, asked.group_column), asked), True
     except OSError as error:  # a folder on the way may not be entered
         raise RefusedError(f"{error.filename or source} cannot be read: {error.strerror}") from error
-    manifest, has_folds = found
-    if pattern is not None:
-        manifest, has_folds = grouped_by_name(manifest, pattern), has_folds or pattern.has(FOLD)
     if note := background_note(manifest.categories):
         manifest = replace(manifest, notes=(*manifest.notes, note))
     return manifest, has_folds
+
+
+def _by_names(manifest: Manifest, asked: _Asked) -> Manifest:
+    for pattern in asked.patterns:
+        manifest = grouped_by_name(manifest, pattern)
+    return manifest
 
 
 def find_dataset(name: str, root: Path | None = None) -> Path | None:
@@ -183,9 +255,9 @@ def dataset_in(folder: Path, *, first: str = "") -> str | None:
     return None
 
 
-def _named_dataset(name: str, root: Path | None, clip_s: float | None, column: str | None) -> tuple[Manifest, bool]:
+def _named_dataset(name: str, root: Path | None, clip_s: float | None, column: str | None) -> Manifest:
     if name == "toy":
-        return _in_layout(ESC50, name, toy_folder(), clip_s or CLIP_S, column), True
+        return _in_layout(ESC50, name, toy_folder(), clip_s or CLIP_S, column)
     folder = find_dataset(name, root)
     if folder is None:
         looked = root or "$AURICLE_DATA or the user's cache"
@@ -193,7 +265,7 @@ def _named_dataset(name: str, root: Path | None, clip_s: float | None, column: s
             f"{name} is not in {looked}; get it with 'auricle data get {name} --yes', or name its folder with --data"
         )
     options = {"only_esc10": True} if name == "esc10" else {}
-    return _in_layout(LAYOUTS[name], name, folder, clip_s, column, **options), True
+    return _in_layout(LAYOUTS[name], name, folder, clip_s, column, **options)
 
 
 def _in_layout(
@@ -204,43 +276,104 @@ def _in_layout(
     return Manifest(source, tuple(clips), clip_s or layout.clip_s, grouping=f"the column {column}")
 
 
-def _own_recordings(
-    source: str, clip_s: float | None, column: str | None, *, may_miss: bool, pattern: NamePattern | None
-) -> tuple[Manifest, bool]:
+def _own_recordings(source: str, clip_s: float | None, asked: _Asked, *, may_miss: bool) -> tuple[Manifest, bool]:
+    """Describe a person's own recordings: a table, a folder with one, annotations, or class folders."""
     path = Path(os.path.expanduser(source))  # noqa: PTH111 - leaves ~somebody, who is nobody, as it is
-    grouping = None
+    read = partial(
+        read_own_table,
+        label_column=asked.label_column,
+        group_column=asked.group_column,
+        may_miss=may_miss,
+        labelled=not asked.labelled,
+    )
+    notes: list[str] = []
     if source and path.is_dir():
         for layout in (ESC50, URBANSOUND8K):
             if (path / layout.table).is_file():
-                return replace(_in_layout(layout, source, path, clip_s, column), untrusted=True), True
-        if column is not None:
-            raise UsageError(
-                f"--group-by {column}: a folder has no columns; give a pattern such as '{EXAMPLE}', or a CSV"
-            )
-        clips, notes = class_folder_clips(path, classes_in_names=bool(pattern and pattern.has(CLASS)))
-        has_folds = False
-    elif path.is_file() and path.suffix.lower() == ".csv":
-        clips, has_folds, given = own_clips(path, group_column=column, may_miss=may_miss)
-        grouping, notes = given and f"the column {given}", []
+                known = _in_layout(layout, source, path, clip_s, asked.group_column)
+                return replace(_by_names(known, asked), untrusted=True), True
+        found, notes = _in_folder(path, asked, read)
+    elif path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
+        found = read(path)
     else:
         raise choices("source", source, [*SOURCES, "a folder of class folders", "a CSV file"])
+    manifest = Manifest(source, found.clips, 0.0, tuple(notes), grouping=found.grouping, untrusted=True)
+    manifest = _by_names(manifest, asked)
+    if found.spans:
+        manifest = _cut_out(manifest, found.spans, clip_s)
+    has_folds = found.has_folds or any(pattern.has(FOLD) for pattern in asked.patterns)
+    if has_folds:
+        manifest = with_training_folds(manifest)
     if clip_s != 0:
-        clip_s, note = _common_length_s(clips, clip_s)
-        notes.append(note)
-    return Manifest(source, tuple(clips), clip_s, tuple(notes), grouping=grouping, untrusted=True), has_folds
+        clip_s, note = _common_length_s(manifest.clips, clip_s)
+        manifest = replace(manifest, clip_s=clip_s, notes=(*manifest.notes, note))
+    return manifest, has_folds
+
+
+def _in_folder(root: Path, asked: _Asked, read: Callable[[Path], OwnTable]) -> tuple[OwnTable, list[str]]:
+    """Read a folder: AudioFolder's metadata.csv, in it or in folders of sets; annotations; or class folders."""
+    sets = set_folders(root)
+    tables = [folder / AUDIO_FOLDER_TABLE for folder in dict.fromkeys((root, *sets))]
+    if parts := [read(table) for table in tables if table.is_file()]:
+        return _joined(parts, root, sets), []
+    if asked.group_column:
+        raise UsageError(
+            f"--group-by {asked.group_column}: a folder has no columns; give a pattern such as '{EXAMPLE}', or a CSV"
+        )
+    clips, spans = annotations_beside(recordings_below(root), root, label_column=asked.label_column)
+    if clips:
+        recordings = len({clip.path for clip in clips})
+        notes = [f"{count(len(clips), 'annotation')} of {count(recordings, 'recording')} were cut out."]
+        return OwnTable(tuple(clips), tuple(spans), False, None), notes
+    if asked.label_column:
+        raise UsageError(
+            f"--label {asked.label_column}: a folder has no columns; give a pattern such as '{LABEL_EXAMPLE}', or a CSV"
+        )
+    clips, notes = class_folder_clips(root, classes_in_names=asked.labelled)
+    return OwnTable(tuple(clips), (), any(sets.values()), None), notes
+
+
+def _joined(parts: Sequence[OwnTable], root: Path, sets: Mapping[Path, int]) -> OwnTable:
+    """Join the tables of an AudioFolder; a clip that has no fold has that of the set in whose folder it lies."""
+    clips = []
+    for part in parts:
+        for clip in part.clips:
+            name = Path(os.path.relpath(clip.path, root)).as_posix()
+            fold = clip.fold if part.has_folds else sets.get(root / Path(name).parts[0], 0)
+            clips.append(replace(clip, name=name, fold=fold, group=clip.group if part.grouping else name))
+    has_folds = any(sets.values()) or all(part.has_folds for part in parts)
+    spans = tuple(span for part in parts for span in part.spans)
+    return OwnTable(tuple(clips), spans, has_folds, parts[0].grouping)
+
+
+def _cut_out(manifest: Manifest, spans: Sequence[Span], clip_s: float | None) -> Manifest:
+    """Return the manifest of pieces of annotated recordings, each recording a group where nothing else is known."""
+    piece_s = clip_s or _usual_length_s([end - start for start, end in spans])
+    clips, left_out = cut_clips(manifest.clips, spans, piece_s)
+    if not clips:
+        raise RefusedError(
+            f"{manifest.source}: of {count(len(spans), 'annotation')} none can be used: {left_out[0][1]}"
+        )
+    grouping = manifest.grouping or RECORDING
+    return replace(manifest, clips=tuple(clips), skipped=(*manifest.skipped, *left_out), grouping=grouping)
+
+
+def _usual_length_s(durations_s: Sequence[float]) -> float:
+    """Return a length that few clips exceed, in half seconds, at most `MAX_MEASURED_S`.
+
+    50 ms more, as an MP3 has, do not lengthen all clips.
+    """
+    usual_s = float(np.quantile(durations_s, NOT_LONGER, method="higher"))
+    return min(max(float(np.ceil(2 * (usual_s - 0.05))) / 2, 0.5), MAX_MEASURED_S)
 
 
 def _common_length_s(clips: Sequence[Clip], clip_s: float | None) -> tuple[float, str]:
-    """Return a length in seconds for all clips, and a sentence about it; without one, a length that few exceed.
-
-    That is in half seconds, at most `MAX_MEASURED_S`. 50 ms more, as an MP3 has, do not lengthen all clips.
-    """
+    """Return a length in seconds for all clips, and a sentence about it; without one, a length that few exceed."""
     headers = in_processes(header_duration_s, [clip.path for clip in clips])
     found = [each for each in headers if not isinstance(each, RefusedError)]  # named when they are decoded
     durations_s = np.array(found or [0.0])
     if clip_s is None:
-        usual_s = float(np.quantile(durations_s, NOT_LONGER, method="higher"))
-        clip_s = min(max(float(np.ceil(2 * (usual_s - 0.05))) / 2, 0.5), MAX_MEASURED_S)
+        clip_s = _usual_length_s(durations_s.tolist())
     cut, padded = int((durations_s > clip_s + 0.05).sum()), int((durations_s < clip_s - 0.05).sum())
     done = [f"{num} of {len(clips)} are {what}" for num, what in ((cut, "cut"), (padded, "padded with silence")) if num]
     note = f"Clips have {clip_s:g} s: {' and '.join(done) or 'none is cut or padded'}"

@@ -4,6 +4,7 @@ Every protocol but `random` keeps groups whole: what a model is tested on shares
 was trained on. `random` ignores groups, as some published results did, and says so.
 """
 
+import contextlib
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from auricle.config.variants import Variants
-from auricle.data.manifest import Manifest, background_of, require_enough, scored_of, split_groups
+from auricle.data.manifest import (
+    TEST_FOLD,
+    TRAINING,
+    VALIDATION_FOLD,
+    Manifest,
+    background_of,
+    require_enough,
+    scored_of,
+    split_groups,
+)
 from auricle.errors import RefusedError, UsageError, choices
 
 DIVISIONS = Variants("protocols")
@@ -176,6 +186,28 @@ def assign_folds(labels: np.ndarray, groups: Sequence[str], num_folds: int, seed
             f"{len(labels)} clips in {num_groups} groups cannot fill {num_folds} folds; record from more sources"
         )
     return folds
+
+
+def with_training_folds(manifest: Manifest) -> Manifest:
+    """Return the manifest with the clips of a training set dealt into the folds after those of the other sets.
+
+    With a note; into one fold where they fill no more. Nothing is dealt where no set is named so.
+    """
+    train = np.flatnonzero(manifest.folds == TRAINING)
+    if not len(train):
+        return manifest
+    folds = manifest.folds
+    first = max(TEST_FOLD, int(folds.max())) + 1
+    folds[train] = first
+    with contextlib.suppress(RefusedError):  # who trains on it says what is missing
+        groups = [manifest.groups[place] for place in train]
+        folds[train] = first - 1 + assign_folds(manifest.labels[train], groups, max(2, NUM_FOLDS - first + 1), seed=0)
+    clips = tuple(replace(clip, fold=int(fold)) for clip, fold in zip(manifest.clips, folds, strict=True))
+    names = [f"the test set is fold {TEST_FOLD}" if TEST_FOLD in folds else ""]
+    names += [f"the validation set fold {VALIDATION_FOLD}" if first > VALIDATION_FOLD else ""]
+    names += [f"the training set folds {first} to {folds.max()}, which auricle made"]
+    note = f"Sets: {', '.join(filter(None, names))}; test-split and k-fold test on fold {folds.min()} alone."
+    return replace(manifest, clips=clips, notes=(*manifest.notes, note), has_test_set=TEST_FOLD in folds)
 
 
 def with_made_folds(manifest: Manifest, num_folds: int, seed: int) -> Manifest:

@@ -1,14 +1,16 @@
-"""Groups from the names of files: a pattern such as `{fold}-{source}-*`.
+"""Groups and classes from the names of files: a pattern such as `{fold}-{source}-*`.
 
 A field in braces takes a piece of the name, `*` takes a piece that does not matter, everything else stands for
 itself. Each takes as little as it can, from left to right; only the last one takes the rest. `{fold}` is the clip's
-fold, `{class}` its class, all other fields together are its group.
+fold, `{class}` its class, all other fields together are its group. In a pattern for classes (`--label`) without
+`{class}` the first field is the class.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -16,7 +18,7 @@ from auricle.data.manifest import Manifest
 from auricle.data.tables import whole_number
 from auricle.errors import RefusedError, UsageError
 
-EXAMPLE = "{fold}-{source}-*"
+EXAMPLE, LABEL_EXAMPLE = "{fold}-{source}-*", "{class}_{source}_*"
 FOLD, CLASS = "fold", "class"
 _PART = re.compile(r"(\{[^{}]*\}|\*)")
 
@@ -28,10 +30,11 @@ class NamePattern:
     text: str
     start: str
     fields: tuple[tuple[str | None, str], ...]
+    class_field: str | None  # which takes the class
 
     @classmethod
-    def parse(cls, text: str) -> NamePattern:
-        """Read a pattern.
+    def parse(cls, text: str, option: str = "--group-by") -> NamePattern:
+        """Read a pattern, the value of an option: `--group-by`, or `--label`.
 
         >>> NamePattern.parse("{fold}-{source}-*").match("1-100032-A-0.ogg")
         {'fold': '1', 'source': '100032'}
@@ -52,8 +55,16 @@ class NamePattern:
         elif "" in rest[1:-1:2]:
             problem = "needs something between two fields"
         if problem:
-            raise UsageError(f"--group-by {text!r} {problem}, as in '{EXAMPLE}'; a word without braces names a column")
-        return cls(text, start, tuple(zip(names, rest[1::2], strict=True)))
+            example = EXAMPLE if option == "--group-by" else LABEL_EXAMPLE
+            raise UsageError(f"{option} {text!r} {problem}, as in '{example}'; a word without braces names a column")
+        first = next(name for name in named if name != FOLD)
+        class_field = CLASS if CLASS in named else first if option == "--label" else None
+        return cls(text, start, tuple(zip(names, rest[1::2], strict=True)), class_field)
+
+    @property
+    def group_fields(self) -> tuple[str, ...]:
+        """The fields that together are the group."""
+        return tuple(name for name, _ in self.fields if name not in (None, FOLD, self.class_field) and name)
 
     def has(self, field: str) -> bool:
         """Return whether the pattern has a field."""
@@ -112,14 +123,12 @@ def pattern_in_names(manifest: Manifest) -> Hint | None:
     >>> pattern_in_names(Manifest("", tuple(clips), 1.0)).pattern
     '{source}_*'
     """
-    stems = [PurePosixPath(clip.name).stem for clip in manifest.clips]
-    pieces = [_SPLIT.split(stem) for stem in stems]
-    separators = Counter(tuple(piece[1::2]) for piece in pieces).most_common(1)[0][0] if pieces else ()
-    rows = [(clip, piece[::2]) for clip, piece in zip(manifest.clips, pieces, strict=True)]
-    rows = [(clip, row) for (clip, row), piece in zip(rows, pieces, strict=True) if tuple(piece[1::2]) == separators]
-    if not separators or len(rows) < FOLLOWED * len(pieces):
+    found = _name_parts([clip.name for clip in manifest.clips])
+    if found is None:
         return None
-    columns = list(zip(*(row for _, row in rows), strict=True))
+    separators, followed = found
+    rows = [(manifest.clips[place], parts) for place, parts in followed.items()]
+    columns = list(zip(*followed.values(), strict=True))
     categories = [clip.category for clip, _ in rows]
     by_class = [len(set(zip(categories, column, strict=True))) == len(set(categories)) for column in columns]
     kept = [place for place, column in enumerate(columns) if len(set(column)) > 1 and not by_class[place]]
@@ -135,29 +144,79 @@ def pattern_in_names(manifest: Manifest) -> Hint | None:
     return Hint(pattern, len(sources), manifest.clips[0].name)
 
 
+def _name_parts(names: Sequence[str]) -> tuple[tuple[str, ...], dict[int, list[str]]] | None:
+    """Return what divides most names, and the parts of those that it divides, by place; None where few are alike."""
+    pieces = [_SPLIT.split(PurePosixPath(name).stem) for name in names]
+    separators = Counter(tuple(piece[1::2]) for piece in pieces).most_common(1)[0][0] if pieces else ()
+    parts = {place: piece[::2] for place, piece in enumerate(pieces) if tuple(piece[1::2]) == separators}
+    return (separators, parts) if separators and len(parts) >= FOLLOWED * len(pieces) else None
+
+
+def parts_of_names(names: Sequence[str]) -> str:
+    """Say what the parts of names are, and which pattern takes classes from them.
+
+    >>> print(parts_of_names([f"{digit}_{who}_{take}.wav" for digit in "012" for who in ("a", "b") for take in "01"]))
+    names such as '0_a_0.wav' have parts of 3 values (0, 1, ...), 2 (a, b), 2 (0, 1): --label '{class}_{source}_*'
+    """
+    found = _name_parts(names)
+    if found is None:
+        return "put the recordings of each class into a folder"
+    separators, followed = found
+    columns = [list(dict.fromkeys(column)) for column in zip(*followed.values(), strict=True)]
+    shown = [f"{len(values)} ({', '.join(values[:2])}{', ...' * (len(values) > 2)})" for values in columns]
+    parts = ", ".join([f"{len(columns[0])} values{shown[0].removeprefix(str(len(columns[0])))}", *shown[1:]])
+    few = [place for place, values in enumerate(columns) if 1 < len(values) <= len(followed) / 2]
+    fields = dict(zip(few, ("{class}", "{source}"), strict=False))
+    pattern = "".join(
+        fields.get(place, "*") + after
+        for place, after in enumerate([*separators, ""])
+        if place <= max(fields, default=0) + 1
+    )
+    return f"names such as {names[0]!r} have parts of {parts}: --label '{pattern}'"
+
+
 def grouped_by_name(manifest: Manifest, pattern: NamePattern) -> Manifest:
     """Return the manifest with groups, folds and classes from the names of its clips, those that the pattern has.
 
-    A pattern with a `/` is held against the whole name, any other against its last part. A `RefusedError` tells of a
-    name that does not fit, or a fold that is no number.
+    A pattern with a `/` is held against the whole name, any other against its last part. Notes say where a field gives
+    no groups. A `RefusedError` tells of a name that does not fit, or a fold that is no number.
     """
-    clips, strangers = [], []
+    clips, strangers, values = [], [], []
     for clip in manifest.clips:
         taken = pattern.match(clip.name if "/" in pattern.text else PurePosixPath(clip.name).name)
         if taken is None:
             strangers.append(clip.name)
             continue
-        text = taken.pop(FOLD, None)
+        values.append(taken)
+        text = taken.get(FOLD)
         fold = clip.fold if text is None else whole_number(text)
         if fold is None:
             raise RefusedError(f"{manifest.source}: in {clip.name!r}, {{fold}} is {text!r} and no whole number from 0")
-        category = taken.pop(CLASS, clip.category)
-        group = "-".join(taken.values()) or clip.group
+        category = taken[pattern.class_field] if pattern.class_field else clip.category
+        group = "-".join(taken[field] for field in pattern.group_fields) or clip.group
         clips.append(replace(clip, category=category, group=group, fold=fold))
     if strangers:
         raise RefusedError(
             f"{manifest.source}: {len(strangers)} of {len(manifest.clips)} names do not fit {pattern.text!r}, first "
             f"{strangers[0]!r}; rename them or mend the pattern"
         )
-    groups_too = any(name not in (None, FOLD, CLASS) for name, _ in pattern.fields)
-    return replace(manifest, clips=tuple(clips), grouping=f"the names, as {pattern.text}" if groups_too else None)
+    notes = (
+        [f"Classes are taken from the names, as {{{pattern.class_field}}} in {pattern.text}."]
+        if pattern.class_field
+        else []
+    )
+    by_class = {clip.category for clip in clips}
+    for field in pattern.group_fields:
+        pairs = {(clip.category, taken[field]) for clip, taken in zip(clips, values, strict=True)}
+        if 1 < len(pairs) == len(by_class) < len(clips):
+            other = pattern.text.replace(f"{{{field}}}", "*")
+            notes.append(
+                f"{{{field}}} is the class, and all fields of {pattern.text!r} together are the group: what the others "
+                f"name stands on both sides of a split, and --group-by '{other}' keeps it together."
+            )
+    return replace(
+        manifest,
+        clips=tuple(clips),
+        notes=(*manifest.notes, *notes),
+        grouping=f"the names, as {pattern.text}" if pattern.group_fields else manifest.grouping,
+    )

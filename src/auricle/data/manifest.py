@@ -11,6 +11,13 @@ from auricle.errors import RefusedError, count
 
 BACKGROUND = ("background", "none")  # names of the class of what is none of the classes, in any case
 MAX_IMBALANCE = 3.0  # clips of the largest class to one of the smallest, beyond which accuracy says little
+TEST_FOLD, VALIDATION_FOLD = 1, 2  # of sets that are given by name: test-split tests on the first fold and validates on
+TRAINING = -1  # the second; clips of a training set are dealt into the folds after them (`folds.py`)
+_SETS = {
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), TEST_FOLD),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), VALIDATION_FOLD),
+    **dict.fromkeys(("train", "training"), TRAINING),
+}
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Manifest:
 
     `notes` are sentences for the report: what auricle assumed. `skipped` are names and reasons of clips left out.
     `grouping` says where the groups come from; None: each clip is its own. `untrusted`: a person's own files, which
-    nobody has looked at.
+    nobody has looked at. `has_test_set`: whoever made the dataset set clips apart to test on, its first fold.
     """
 
     source: str
@@ -44,6 +51,7 @@ class Manifest:
     skipped: tuple[tuple[str, str], ...] = ()
     grouping: str | None = None
     untrusted: bool = False
+    has_test_set: bool = False
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -65,6 +73,15 @@ class Manifest:
     def groups(self) -> tuple[str, ...]:
         """The group of each clip, N names."""
         return tuple(clip.group for clip in self.clips)
+
+
+def fold_of_set(name: str) -> int | None:
+    """Return the fold that a set such as `train` or `test` stands for; None for a name that is no set.
+
+    >>> fold_of_set("Test"), fold_of_set("train") == TRAINING, fold_of_set("dog")
+    (1, True, None)
+    """
+    return _SETS.get(name.casefold())
 
 
 def background_of(categories: Collection[str]) -> str | None:

@@ -1,8 +1,9 @@
-"""Datasets that are described by a CSV file: ESC-50's layout, UrbanSound8K's, and a person's own."""
+"""Tables of clips: how a CSV file is read, the layouts of ESC-50 and UrbanSound8K, and the files that names mean."""
 
 import csv
 import os
-from collections.abc import Callable, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ URBANSOUND8K_TABLE = Path("metadata", "UrbanSound8K.csv")
 ESC50_GROUP, URBANSOUND8K_GROUP = "src_file", "fsID"
 MAX_DIGITS = 9  # of a fold or a count
 MAX_TABLE_BYTES = 2**28
+TABLE_SUFFIXES = (".csv", ".tsv")
+DELIMITERS = ",;\t"  # the first of those that are as frequent
 
 
 def is_esc10(row: Mapping[str, str]) -> bool:
@@ -29,7 +32,7 @@ def esc50_clips(folder: Path, *, only_esc10: bool = False, group_column: str = E
     for line, row in read_table(table, ("filename", "fold", "category", "esc10", group_column)):
         if not only_esc10 or is_esc10(row):
             path = find_recording(folder / "audio", row["filename"])
-            fold = _fold(table, line, row["fold"])
+            fold = fold_number(table, line, row["fold"])
             clips.append(Clip(path, row["filename"], row["category"], fold, row[group_column]))
     return clips
 
@@ -39,7 +42,7 @@ def urbansound8k_clips(folder: Path, *, group_column: str = URBANSOUND8K_GROUP) 
     table = folder / URBANSOUND8K_TABLE
     clips = []
     for line, row in read_table(table, ("slice_file_name", "fsID", "fold", "class", group_column)):
-        fold = _fold(table, line, row["fold"])
+        fold = fold_number(table, line, row["fold"])
         path = find_recording(folder / "audio" / f"fold{fold}", row["slice_file_name"])
         clips.append(Clip(path, row["slice_file_name"], row["class"], fold, row[group_column]))
     return clips
@@ -59,51 +62,18 @@ ESC50 = Layout(ESC50_TABLE, esc50_clips, ESC50_GROUP, clip_s=5.0)
 URBANSOUND8K = Layout(URBANSOUND8K_TABLE, urbansound8k_clips, URBANSOUND8K_GROUP, clip_s=4.0)
 
 
-def own_clips(
-    table: Path, *, group_column: str | None = None, may_miss: bool = False
-) -> tuple[list[Clip], bool, str | None]:
-    """Read a person's CSV: `filename,category`, optionally `fold` and `group`; names are relative to the CSV.
-
-    Returns the clips (fold 0 where none is given; a clip without a group is its own), whether folds are given, and the
-    column that gives groups, if one does: `group_column`, which must be there, or `group`. `may_miss`: files need not
-    exist. Errors are those of `read_table`.
-    """
-    rows = read_table(table, ("filename", "category"))
-    columns = rows[0][1].keys() if rows else ()
-    if group_column and rows and group_column not in columns:
-        raise RefusedError(f"{table}: no column {group_column} to group by; its columns are {', '.join(columns)}")
-    column = group_column or ("group" if "group" in columns else None)
-    has_folds = "fold" in columns
-    clips, missing = [], []
-    for line, row in rows:
-        name = Path(row["filename"]).as_posix()
-        path = find_recording(table.parent, name)
-        if not _exists(path):
-            missing.append(f"{name!r} (line {line})")
-        fold = _fold(table, line, row["fold"]) if has_folds else 0
-        clips.append(Clip(path, name, row["category"], fold, (column and row[column]) or name))
-    if missing and not may_miss:
-        raise RefusedError(
-            f"{table}: {len(missing)} of {len(rows)} files do not exist, first {missing[0]}; "
-            f"names are relative to {table.parent.absolute()}"
-        )
-    return clips, has_folds, column
-
-
 def read_table(path: Path, required: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """Read a CSV file in UTF-8 with a header: of each row its last line's number, and its stripped values by column.
+    """Read a table in UTF-8 with a header: of each row its last line's number, and its stripped values by column.
 
-    A `RefusedError` where it cannot be read, a required column is missing or empty, or a row is too long or short.
+    Columns are divided by the one of comma, semicolon and tab that the first line has most of. A `RefusedError` where
+    it cannot be read, a required column is missing or empty, or a row is too long or short.
     """
     lines = _table_lines(path)
     header = [column.strip() for column in (lines[0][1] if lines else [])]
     if absent := [column for column in required if column not in header]:
-        raise RefusedError(
-            f"{path}: no column {', '.join(absent)}; its first line must name {','.join(required)} "
-            f"with commas between, it is {','.join(header)[:80]!r}"
-        )
+        raise RefusedError(f"{path}: no column {', '.join(absent)}; its first line names {named_columns(header)}")
     if len(set(header)) < len(header):
-        raise RefusedError(f"{path}: its first line names a column twice: {','.join(header)[:80]!r}; keep one")
+        raise RefusedError(f"{path}: its first line names a column twice: {named_columns(header)}; keep one")
     rows = []
     for line, values in lines[1:]:
         if len(values) != len(header):
@@ -115,13 +85,20 @@ def read_table(path: Path, required: Sequence[str]) -> list[tuple[int, dict[str,
     return rows
 
 
+def named_columns(header: Iterable[str]) -> str:
+    """Return the names of columns for a message, all of them."""
+    return ", ".join(header) or "nothing"
+
+
 def _table_lines(path: Path) -> list[tuple[int, list[str]]]:
     """Return the lines that are not empty, with their numbers."""
     try:
         if path.stat().st_size > MAX_TABLE_BYTES:
             raise RefusedError(f"{path}: {path.stat().st_size} bytes; a table of at most {MAX_TABLE_BYTES} is read")
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
+            first = file.readline()
+            file.seek(0)
+            reader = csv.reader(file, strict=True, delimiter=max(DELIMITERS, key=first.count))
             return [(reader.line_num, values) for values in reader if values]
     except UnicodeDecodeError as error:
         raise RefusedError(f"{path}: not UTF-8 ({error.reason}); save it as a CSV in UTF-8") from error
@@ -132,15 +109,23 @@ def _table_lines(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def find_recording(folder: Path, filename: str) -> Path:
-    """Return the file of that name, or, where it does not exist, one of the same stem in another format or case."""
+    """Return the file of that name, or, where it does not exist, one that is meant by it.
+
+    Meant is one whose letters are put together otherwise in Unicode (macOS takes them apart), whose folders a Windows
+    program divided by backslashes, or that has the same stem in another format or case of its suffix.
+    """
     path = folder / filename
-    if path.suffix.lower() in SUFFIXES and not _exists(path):
-        others = (path.with_suffix(spelt) for suffix in SUFFIXES for spelt in (suffix, suffix.upper()))
-        return next((other for other in others if _exists(other)), path)
-    return path
+    if exists(path):
+        return path
+    names = [unicodedata.normalize(form, filename.replace("\\", "/")) for form in ("NFC", "NFD")]
+    spelt = [folder / name for name in names]
+    if path.suffix.lower() in SUFFIXES:
+        ends = [end for suffix in SUFFIXES for end in (suffix, suffix.upper())]
+        spelt += [each.with_suffix(end) for each in spelt for end in ends]
+    return next((other for other in spelt if exists(other)), path)
 
 
-def _exists(path: Path) -> bool:
+def exists(path: Path) -> bool:
     """Whether there is such a file; unlike a Path's own, without an error for a folder that may not be entered."""
     return os.path.exists(path)  # noqa: PTH110
 
@@ -154,7 +139,8 @@ def whole_number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else None
 
 
-def _fold(table: Path, line: int, value: str) -> int:
+def fold_number(table: Path, line: int, value: str) -> int:
+    """Read a fold of a table, or refuse the line."""
     fold = whole_number(value)
     if fold is None:
         raise RefusedError(f"{table}: line {line}: a fold is a whole number from 0, not {value[:40]!r}")

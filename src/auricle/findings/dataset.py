@@ -1,6 +1,7 @@
 """What a study folder says of its recordings: classes, folds, groups, and one clip a class."""
 
 import csv
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from auricle.data.manifest import background_of, classes_of, imbalance, scored_of
+from auricle.files import read_summed
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,10 @@ def read_dataset(content: Mapping[str, Any], manifest: Path) -> Dataset:
     """Join the part "dataset" of study.yaml with the counts and groups of the manifest.
 
     Raises:
-        OSError, ValueError, KeyError: a file is missing or damaged.
+        OSError, ValueError, KeyError, RefusedError: a file is missing or damaged.
     """
-    with manifest.open(encoding="utf-8", errors="surrogatepass", newline="") as file:
-        rows = list(csv.DictReader(file))
+    text = read_summed(manifest).decode("utf-8", "surrogatepass")
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
     if not rows:
         raise ValueError(f"{manifest.name} lists no clips")
     categories = tuple(content["categories"])
@@ -108,11 +110,11 @@ def read_samples(path: Path) -> Samples | None:
     """Read dataset/samples.npz; None where there is none.
 
     Raises:
-        OSError, ValueError, KeyError, zipfile.BadZipFile: the file is damaged.
+        OSError, ValueError, KeyError, zipfile.BadZipFile, RefusedError: the file is damaged.
     """
     if not path.exists():
         return None
-    with np.load(path, allow_pickle=False) as arrays:
+    with np.load(io.BytesIO(read_summed(path)), allow_pickle=False) as arrays:
         return Samples(
             waveforms=arrays["waveforms"] / np.float32(32767),
             names=tuple(arrays["names"].tolist()),

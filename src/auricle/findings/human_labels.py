@@ -1,11 +1,14 @@
 """What people answered to the clips of a study, and how the models stand to them."""
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from auricle.errors import RefusedError
+from auricle.files import read_summed
 from auricle.findings.classes import mean_shares
 from auricle.findings.study import Study
 from auricle.runs import StudyFolder
@@ -111,12 +114,22 @@ def against_people(study: Study, protocol: str) -> HumanComparison | None:
 
 
 def read_human_labels(study: Study, answers: Answers) -> HumanLabels | None:
-    """Read what people answered to the clips that are tested; None where nobody was asked, or the file is damaged."""
-    try:
-        with StudyFolder(study.folder).judgements.open(encoding="utf-8", errors="surrogatepass", newline="") as file:
-            rows = [(row["clip"], row["heard_as"], int(row["count"])) for row in csv.DictReader(file)]
-    except (OSError, ValueError, KeyError, TypeError):
+    """Read what people answered to the clips that are tested; None where nobody was asked.
+
+    Raises:
+        RefusedError: the file is damaged.
+    """
+    path = StudyFolder(study.folder).judgements
+    if not path.exists():
         return None
+    try:
+        text = read_summed(path).decode("utf-8", "surrogatepass")
+        listed = csv.DictReader(io.StringIO(text, newline=""))
+        rows = [(row["clip"], row["heard_as"], int(row["count"])) for row in listed]
+        if not rows:
+            raise ValueError("it lists nothing")
+    except (OSError, ValueError, KeyError, TypeError, RefusedError) as error:
+        raise RefusedError(f"{path} is damaged; run the study again, which makes it anew, or delete it") from error
     columns = {clip: column for column, clip in enumerate(answers.clips)}
     index_of = {category: index for index, category in enumerate(answers.categories)}
     table = np.zeros((len(columns), len(index_of) + 1), np.int64)

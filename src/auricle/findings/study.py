@@ -3,7 +3,6 @@
 Scores are computed again from each cell's predictions.csv; metrics.json gives only what a cell cost.
 """
 
-import json
 import shlex
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import yaml
 
 from auricle.config import Preset, StudyConfig
 from auricle.errors import RefusedError
-from auricle.files import read_marked
+from auricle.files import read_marked, read_sealed
 from auricle.findings.dataset import Dataset, Samples, read_dataset, read_samples
 from auricle.runs import Cell, CellName, StudyFolder, commands_of, read_history, read_metrics
 from auricle.runs.plan import cells_by_model
@@ -156,7 +155,9 @@ def load_study(folder: Path) -> Study:
         return _read_study(place)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, BadZipFile) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise RefusedError(f"{folder} is damaged ({reason}); run the study again into another folder") from error
+        raise RefusedError(f"{folder} is damaged ({reason}); run the study again") from error
+    except RefusedError as error:
+        raise RefusedError(f"{error}; run the study again, which makes it anew") from error
 
 
 def _read_study(place: StudyFolder) -> Study:
@@ -171,7 +172,7 @@ def _read_study(place: StudyFolder) -> Study:
         folder=place.folder,
         config=config,
         presets=presets,
-        layers={name: json.loads(path.read_text(encoding="utf-8")) for name, path in described.items()},
+        layers={name: read_sealed(path) for name, path in described.items()},
         dataset=dataset,
         samples=read_samples(place.samples),
         cells=cells,
@@ -216,7 +217,7 @@ def _read_cell(cell: Cell, categories: tuple[str, ...]) -> CellEvidence | str:
     """Return a finished cell, or why it is none."""
     try:
         if not cell.done and cell.error.exists():
-            failure = json.loads(cell.error.read_text(encoding="utf-8"))
+            failure = read_sealed(cell.error)
             return f"failed: {failure.get('cause') or 'for an unknown cause'}"
         if not cell.done:
             return "not finished" if cell.folder.exists() else "not started"

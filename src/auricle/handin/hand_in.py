@@ -8,6 +8,7 @@ import numpy as np
 
 from auricle import __version__
 from auricle.config import Preset, merge
+from auricle.data.annotations import is_piece
 from auricle.data.decoders import MEDIA_FORMATS
 from auricle.data.manifest import is_unequal
 from auricle.errors import AuricleError, MachineError, UsageError
@@ -17,7 +18,9 @@ from auricle.handin.assemble import Assembly, program
 from auricle.handin.source_text import parse_module
 from auricle.handin.study_text import COMMAND_LINE, configuration_text, literal, recordings_text
 from auricle.report.wording import count, listing, visible
+from auricle.runs import StudyFolder
 from auricle.runs.provenance import commit
+from auricle.runs.record import read_clips
 from auricle.search.record import best_of, read_record
 
 NOT_BALANCED = {"training": {"balance": "none"}}
@@ -67,6 +70,8 @@ def program_text(study: Study, file_name: str) -> str:
         raise AuricleError(
             f"no cell of {study.folder} is finished, so there is nothing to hand in; run the study again"
         )
+    if any(is_piece(clip.name) for clip in read_clips(StudyFolder(study.folder))):
+        raise AuricleError(f"{study.folder}: its clips are cut from annotated recordings; a hand-in needs files")
     counts = study.dataset.counts
     if not is_unequal(sum(by_fold.values()) for by_fold in counts.values()):  # nothing to balance, and no code for it
         presets = {name: merge(preset.model_dump(), NOT_BALANCED) for name, preset in study.presets.items()}

@@ -141,7 +141,7 @@ def configuration_text(study: Study) -> str:
 
 def recordings_text(study: Study) -> str:
     """Return the section that finds the recordings; a person's own, or grouped anew, come with their table."""
-    source, named = study.dataset.source, study.config.group_by is None
+    source, named = study.dataset.source, study.config.group_by is None and study.config.label is None
     if named and source == "toy":
         return _TOY
     if named and source == "urbansound8k":

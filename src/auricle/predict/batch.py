@@ -4,17 +4,27 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from auricle import files
-from auricle.data.audio import SUFFIXES
+from auricle.data.audio import (
+    MAX_STREAM_BYTES,
+    MAX_STREAM_S,
+    SUFFIXES,
+    header_duration_s,
+    open_recording,
+    refusal_reason,
+)
+from auricle.data.decoders import MEDIA_FORMATS
+from auricle.data.folders import READ_BEFORE, Walk
 from auricle.errors import RefusedError
 from auricle.predict.classifier import Classifier
+from auricle.predict.clock import clock_of
 from auricle.predict.formats import LabelledRecording
-from auricle.predict.stream import predict_windows
+from auricle.predict.stream import SilentError, predict_windows
 from auricle.predict.stretches import Pooling, Stretch
 
 
@@ -47,7 +57,7 @@ class Journal:
         if entry is None or entry["stamp"] != _size_and_time(path):
             return None
         stretches = [Stretch(**{**stretch, "top": tuple(map(tuple, stretch["top"]))}) for stretch in entry["stretches"]]
-        return LabelledRecording(path, entry["duration_s"], tuple(stretches))
+        return LabelledRecording(path, entry["duration_s"], tuple(stretches), clock_of(path))
 
     def add(self, recording: LabelledRecording) -> None:
         """Remember a file."""
@@ -77,22 +87,39 @@ def _size_and_time(path: Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def list_recordings(paths: Sequence[Path]) -> list[Path]:
-    """Return the recordings that paths name, each once: files, and folders with all sounds below them, one at least."""
+@dataclass
+class Listing:
+    """The recordings that files and folders name."""
+
+    recordings: list[Path]  # each once, in order
+    refused: dict[Path, str]  # folders and links that lead to none, and why
+
+
+def list_recordings(paths: Sequence[Path]) -> Listing:
+    """Find the recordings that paths name: files, and folders with all sounds below them, through links, none twice."""
     found: dict[Path, None] = {}
+    refused: dict[Path, str] = {}
+    walk = Walk()
     for path in paths:
         if not os.path.isdir(path):  # noqa: PTH112 - unlike a Path's own, no error for a name that cannot be
             found[path] = None
             continue
-        inside = sorted(
-            file
-            for file in path.rglob("*")
-            if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
-        )
-        if not inside:
-            raise RefusedError(f"{path}: no recordings in this folder; known are {', '.join(SUFFIXES)}")
-        found |= dict.fromkeys(inside)
-    return list(found)
+        inside: list[Path] = []
+        num_read = walk.ignored[READ_BEFORE]
+        pending = [path]
+        while pending:
+            folder = pending.pop()
+            try:
+                folders, recordings = walk.enter(folder)
+            except RefusedError as error:
+                refused[folder] = refusal_reason(folder, error)
+                continue
+            pending += folders
+            inside += recordings
+        found |= dict.fromkeys(sorted(inside))
+        if not inside and path not in refused and walk.ignored[READ_BEFORE] == num_read:
+            refused[path] = f"no recordings in this folder; known are {', '.join(SUFFIXES)}"
+    return Listing(list(found), refused | dict.fromkeys(walk.dangling, "a link that leads nowhere"))
 
 
 def predict_files(
@@ -101,10 +128,9 @@ def predict_files(
     pooling: Pooling,
     *,
     journal: Journal,
-    on_refused: Callable[[Path, str], object],
     on_progress: Callable[[int, float], object] | None = None,
 ) -> Iterator[LabelledRecording]:
-    """Yield what is heard in each file, in order; one that is refused is told of, with the reason, and left out.
+    """Yield what is heard in each file, in order; one that cannot be read says why, in `refused`.
 
     `on_progress` is called with the number of files done and the seconds heard in the present one.
     """
@@ -117,8 +143,25 @@ def predict_files(
             try:
                 windows = predict_windows(classifier, path, hop_s=pooling.hop_s, on_progress=on_seconds)
             except RefusedError as error:
-                on_refused(path, str(error).removeprefix(f"{path}: "))
+                duration_s = error.duration_s if isinstance(error, SilentError) else None
+                yield LabelledRecording(path, duration_s, (), refused=refusal_reason(path, error))
                 continue
-            recording = LabelledRecording(path, windows.duration_s, tuple(pooling.stretches(windows)))
+            recording = LabelledRecording(path, windows.duration_s, tuple(pooling.stretches(windows)), clock_of(path))
             journal.add(recording)
         yield recording
+
+
+def playable_s(path: Path) -> float | None:
+    """Return how long a player takes a refused recording to be: 0 where none plays it, None where nobody can know."""
+    with contextlib.suppress(RefusedError):
+        return header_duration_s(path)
+    import soundfile
+
+    try:
+        with open_recording(path, max_bytes=MAX_STREAM_BYTES) as file, soundfile.SoundFile(file) as sound:
+            duration_s = float(sound.frames / sound.samplerate)
+            return duration_s if duration_s <= MAX_STREAM_S else None
+    except RefusedError:
+        return 0.0
+    except soundfile.SoundFileError:
+        return None if path.suffix.lower() in MEDIA_FORMATS else 0.0

@@ -50,6 +50,10 @@ class Classifier:
         self.categories = description.categories  # the K names
         self.thresholds = description.calibration.thresholds  # a category that wins with less is none of these, (K,)
         self.sample_rate_hz = description.audio.sample_rate_hz  # at which it hears; other rates are resampled
+        low_hz, high_hz = description.frontend.min_hz, description.frontend.max_hz
+        raw = description.frontend.kind == "raw"
+        # the edges of what it hears
+        self.band_hz = (0.0 if raw else low_hz, self.sample_rate_hz / 2 if raw or high_hz is None else high_hz)
         self.window_s = description.audio.window_s  # how much it hears at once
 
     @classmethod
@@ -58,10 +62,12 @@ class Classifier:
         return cls(load_bundle(Path(path)), threads=threads)
 
     def predict(self, waveform: np.ndarray, rate_hz: int) -> Prediction:
-        """Classify a waveform: (T,) mono or (T, channels), floats with full scale 1 or integers, at least one sample.
+        """Classify a waveform: (T,), (T, channels) or (channels, T), floats with full scale 1 or integers, T >= 1.
+
+        Of two sides, the channels are the one of 1, or else the only one of at most 32.
 
         Raises:
-            UsageError: not such an array.
+            UsageError: not such an array, or both sides can be the channels.
             RefusedError: it holds samples that are not finite.
         """
         windows = self.model.windows(self.resampled(waveform, rate_hz))
@@ -109,14 +115,17 @@ class Classifier:
         waveform = np.asarray(waveform)
         if waveform.ndim not in (1, 2) or not waveform.size or waveform.dtype.kind not in "fiu":
             raise UsageError(
-                f"a waveform is (T,) or (T, channels) numbers, T >= 1, not {waveform.dtype} {waveform.shape}"
+                "a waveform is (T,), (T, channels) or (channels, T) numbers, T >= 1, "
+                f"not {waveform.dtype} {waveform.shape}"
             )
         if not rate_hz > 0:
             raise UsageError(f"rate_hz is samples a second, above 0, not {rate_hz}")
         if waveform.dtype.kind in "iu":
             full_scale = 2.0 ** (8 * waveform.dtype.itemsize - 1)
             waveform = waveform.astype(np.float64) / full_scale - (waveform.dtype.kind == "u")
-        mono = waveform.astype(np.float32) if waveform.ndim == 1 else waveform.mean(axis=1, dtype=np.float32)
+        if waveform.ndim == 2:
+            waveform = waveform.mean(axis=_channel_axis(waveform.shape), dtype=np.float32)
+        mono = waveform.astype(np.float32)
         if not np.isfinite(mono).all():
             raise RefusedError("the waveform holds samples that are not finite")
         if rate_hz != self.sample_rate_hz:
@@ -124,3 +133,21 @@ class Classifier:
 
             mono = at_rate(mono, rate_hz, sample_rate_hz=self.sample_rate_hz, duration_s=None)
         return mono if len(mono) else np.zeros(1, np.float32)
+
+
+def _channel_axis(shape: tuple[int, ...]) -> int:
+    """Return which of two axes is that of the channels.
+
+    >>> _channel_axis((44_100, 2)), _channel_axis((2, 44_100)), _channel_axis((1, 20)), _channel_axis((20, 1))
+    (1, 0, 0, 1)
+
+    Raises:
+        UsageError: it may be both, or neither.
+    """
+    from auricle.data.audio import MAX_CHANNELS
+
+    few = [axis for axis in (1, 0) if shape[axis] == 1] or [axis for axis in (1, 0) if shape[axis] <= MAX_CHANNELS]
+    if len(few) == 1 or shape == (1, 1):
+        return few[0]
+    which = f"either side may be the channels (1 to {MAX_CHANNELS})" if few else f"more than {MAX_CHANNELS} channels"
+    raise UsageError(f"a waveform of shape {shape}: {which}; give one channel, (T,), or their mean")

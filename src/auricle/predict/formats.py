@@ -3,19 +3,25 @@
 import csv
 import io
 import json
+import math
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from auricle.files import write_bytes
 from auricle.predict.classifier import NONE_OF_THESE
-from auricle.predict.stretches import Stretch, clock_of, clock_text, named_stretches
+from auricle.predict.clock import clock_text
+from auricle.predict.stretches import Stretch, named_stretches
 
 SUFFIXES = {"csv": ".csv", "jsonl": ".jsonl", "audacity": ".txt", "raven": ".selections.txt"}
 RAVEN_COLUMNS = (
     "Selection", "View", "Channel", "Begin Time (s)", "End Time (s)", "Low Freq (Hz)", "High Freq (Hz)",
-    "Begin File", "File Offset (s)", "Label", "Score",
+    "Begin File", "Begin Path", "File Offset (s)", "Label", "Score",
 )  # fmt: skip
+IN_SEQUENCE = ("Begin Time (s)", "End Time (s)")
 
 
 @dataclass(frozen=True)
@@ -23,8 +29,10 @@ class LabelledRecording:
     """What was heard in one file."""
 
     path: Path  # the file, as it was named
-    duration_s: float
+    duration_s: float | None  # None: nobody can know
     stretches: tuple[Stretch, ...]
+    began: datetime | None = None  # local if it has no time zone; None: not known
+    refused: str = ""  # why it could not be heard
 
 
 def to_table(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str:
@@ -33,14 +41,19 @@ def to_table(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str:
     for index, recording in enumerate(recordings):
         if len(recordings) > 1:
             lines += [*([""] if index else []), str(recording.path)]
-        began = clock_of(recording.path)
         for stretch in recording.stretches:
-            clock = clock_text(began, stretch.start_s)[11:19]
+            clock = _time_of_day(recording.began, stretch.start_s)
             span = f"{short_time(stretch.start_s):>8} – {short_time(stretch.end_s):>8}"
             others = "   ".join(f"{name} {value:.0%}" for name, value in stretch.top[1:])
             line = f"{clock + '  ' if clock else ''}{span}  {stretch.label:20} {stretch.probability:4.0%}  {others}"
             lines.append(line.rstrip())
     return "".join(f"{line}\n" for line in lines)
+
+
+def _time_of_day(began: datetime | None, seconds: float) -> str:
+    """Write a time without its date and milliseconds, with the zone where one is known."""
+    text = clock_text(began, seconds)
+    return text[11:19] + text[23:]
 
 
 def short_time(seconds: float) -> str:
@@ -63,10 +76,9 @@ def to_csv(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str:
     more = [f"{column}_{rank}" for rank in range(2, top + 1) for column in ("label", "probability")]
     writer.writerow(("file", "start_s", "end_s", "start_time", "label", "probability", *more))
     for recording in recordings:
-        began = clock_of(recording.path)
         for stretch in recording.stretches:
             rest = [cell for name, value in stretch.top[1:] for cell in (name, f"{value:.4f}")]
-            span = (f"{stretch.start_s:.3f}", f"{stretch.end_s:.3f}", clock_text(began, stretch.start_s))
+            span = (f"{stretch.start_s:.3f}", f"{stretch.end_s:.3f}", clock_text(recording.began, stretch.start_s))
             writer.writerow((str(recording.path), *span, stretch.label, f"{stretch.probability:.4f}", *rest))
     return text.getvalue()
 
@@ -75,13 +87,12 @@ def to_json_lines(recordings: Sequence[LabelledRecording], *, top: int = 1) -> s
     """Return one object a stretch."""
     lines = []
     for recording in recordings:
-        began = clock_of(recording.path)
         for stretch in recording.stretches:
             record = {
                 "file": str(recording.path),
                 "start_s": round(stretch.start_s, 3),
                 "end_s": round(stretch.end_s, 3),
-                "start_time": clock_text(began, stretch.start_s) or None,
+                "start_time": clock_text(recording.began, stretch.start_s) or None,
                 "label": None if stretch.label == NONE_OF_THESE else stretch.label,
                 "probability": round(stretch.probability, 4),
                 "none_of_these": stretch.label == NONE_OF_THESE,
@@ -100,30 +111,51 @@ def to_audacity(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str
     )
 
 
-def to_raven(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str:
-    """Return a selection table; the recordings count as one sequence, in which begin times go on."""
-    lines = ["\t".join(RAVEN_COLUMNS) + "\n"]
+def to_raven(recordings: Sequence[LabelledRecording], *, top: int = 1, band_hz: tuple[float, float]) -> str:
+    """Return a selection table; the recordings, refused ones too, count as one sequence in which begin times go on.
+
+    `band_hz` is what the model hears. Where nobody can know how long a recording before another is, the table says
+    where in its file each selection lies, and no time in the sequence.
+    """
+    rows: list[tuple[str, ...]] = [RAVEN_COLUMNS]
     before_s = 0.0
     for recording in recordings:
         for stretch in named_stretches(recording.stretches):
             begin, end = (f"{before_s + value:.6f}" for value in (stretch.start_s, stretch.end_s))
+            path = os.path.abspath(recording.path)  # noqa: PTH100 - a link keeps its name
             cells = (
-                str(len(lines)), "Spectrogram 1", "1", begin, end, "0.0", "0.0", _one_line(recording.path.name),
-                f"{stretch.start_s:.6f}", _one_line(stretch.label), f"{stretch.probability:.4f}",
+                str(len(rows)), "Spectrogram 1", "1", begin, end, *(f"{edge:.1f}" for edge in band_hz),
+                _one_line(recording.path.name), _one_line(path), f"{stretch.start_s:.6f}", _one_line(stretch.label),
+                f"{stretch.probability:.4f}",
             )  # fmt: skip
-            lines.append("\t".join(cells) + "\n")
-        before_s += recording.duration_s
-    return "".join(lines)
+            rows.append(cells)
+        before_s += math.nan if recording.duration_s is None else recording.duration_s
+    columns = [index for index, name in enumerate(RAVEN_COLUMNS) if name not in IN_SEQUENCE or is_sequence(recordings)]
+    return "".join("\t".join(row[index] for index in columns) + "\n" for row in rows)
 
 
-FORMATS = {"table": to_table, "csv": to_csv, "jsonl": to_json_lines, "audacity": to_audacity, "raven": to_raven}
+def is_sequence(recordings: Sequence[LabelledRecording]) -> bool:
+    """Say whether it can be known where in the sequence of all recordings each begins that has a named stretch."""
+    unknown = [recording.duration_s is None for recording in recordings]
+    named = [bool(named_stretches(recording.stretches)) for recording in recordings]
+    return True not in unknown or not any(named[unknown.index(True) + 1 :])
+
+
+FORMATS = {"table": to_table, "csv": to_csv, "jsonl": to_json_lines, "audacity": to_audacity}
+
+
+def as_text(recordings: Sequence[LabelledRecording], format: str, *, top: int = 1, band_hz: tuple[float, float]) -> str:
+    """Return recordings in a format; only in a sequence of Raven's do the refused ones count."""
+    if format == "raven":
+        return to_raven(recordings, band_hz=band_hz)
+    return FORMATS[format]([recording for recording in recordings if not recording.refused], top=top)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all, with names that are not UTF-8 too."""
+    write_bytes(path, text.encode("utf-8", "surrogatepass"))
 
 
 def _one_line(text: str) -> str:
     """Keep a tab or an end of line from breaking a table."""
-    return " ".join(text.split())
-
-
-def write_recordings(path: Path, recordings: Sequence[LabelledRecording], format: str, *, top: int = 1) -> None:
-    """Write a file in one of `FORMATS`, whole or not at all."""
-    write_bytes(path, FORMATS[format](recordings, top=top).encode("utf-8", "surrogatepass"))  # of names not in UTF-8
+    return re.sub(r"[^\S ]", " ", text)

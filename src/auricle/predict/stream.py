@@ -25,6 +25,14 @@ DIGITAL_SILENCE_PEAK = 1e-6  # -120 dB of full scale; one step of 16 bits is 3e-
 BLOCKS_AHEAD = 3
 
 
+class SilentError(RefusedError):
+    """A recording was read to its end, and nothing is to be heard in it."""
+
+    def __init__(self, message: str, duration_s: float) -> None:
+        super().__init__(message)
+        self.duration_s = duration_s
+
+
 @dataclass(frozen=True, eq=False)
 class WindowProbabilities:
     """What a model hears in each window of a recording."""
@@ -56,7 +64,9 @@ def predict_windows(
             on_progress(num_samples / rate_hz)
     if peak < DIGITAL_SILENCE_PEAK:
         limit_db = 20 * np.log10(DIGITAL_SILENCE_PEAK)
-        raise RefusedError(f"{path}: silent; no sample is louder than {limit_db:.0f} dB of full scale")
+        raise SilentError(
+            f"{path}: silent; no sample is louder than {limit_db:.0f} dB of full scale", num_samples / rate_hz
+        )
     probabilities = batcher.finish(windowing.count(num_samples))
     return WindowProbabilities(num_samples / rate_hz, windowing.starts_s(len(probabilities)), probabilities)
 

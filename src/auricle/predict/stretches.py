@@ -1,11 +1,8 @@
 """Overlapping windows pooled into stretches of time with one label each."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
@@ -14,8 +11,6 @@ from auricle.predict.stream import WindowProbabilities
 from auricle.scoring.calibration import NONE, named
 
 SHORTEST_S = 1e-3  # a last step that is shorter belongs to the one before
-CLOCK_IN_NAME = re.compile(r"(?:^|[_-])(\d{8})[_T-]?(\d{6})(?:Z|$|[^0-9])")
-HEX_TIME_NAME = re.compile(r"[0-9A-F]{8}")
 
 
 @dataclass(frozen=True)
@@ -90,33 +85,6 @@ class Pooling:
         top = tuple((self.categories[index], float(means[index])) for index in order[: self.top])
         name = NONE_OF_THESE if label == NONE else self.categories[label]
         return Stretch(float(edges[first]), float(edges[last]), name, float(means[order[0]]), top)
-
-
-def clock_of(path: Path) -> datetime | None:
-    """Return when a recording began, if its name says so as AudioMoth's do; UTC.
-
-    >>> clock_of(Path("SITE_20240131_235930.WAV")).isoformat()
-    '2024-01-31T23:59:30+00:00'
-    >>> clock_of(Path("5E90A4D4.WAV")).isoformat()
-    '2020-04-10T16:54:44+00:00'
-    >>> clock_of(Path("dog.wav")) is None
-    True
-    """
-    if match := CLOCK_IN_NAME.search(path.stem):
-        try:
-            return datetime.strptime(match[1] + match[2], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
-        except ValueError:
-            return None
-    if HEX_TIME_NAME.fullmatch(path.stem):
-        return datetime.fromtimestamp(int(path.stem, 16), UTC)
-    return None
-
-
-def clock_text(began: datetime | None, seconds: float) -> str:
-    """Write the time of day at which something is heard; empty where it is not known."""
-    if began is None:
-        return ""
-    return (began + timedelta(seconds=seconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def named_stretches(stretches: Sequence[Stretch]) -> list[Stretch]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from auricle.data.folds import answering
-from auricle.errors import AuricleError, MachineError
+from auricle.errors import AuricleError, MachineError, RefusedError
 from auricle.probes.record import probe_key, read_probe, write_probe
 from auricle.runs import Cell, StudyFolder
 from auricle.runs.record import Description, read_description
@@ -58,8 +58,10 @@ def probe_study(
     left = {}
     for cell in cells_to_probe(study, description):
         key = probe_key(cell, digest)
-        if read_probe(study.insight(cell.name), key) is None:
-            left[cell] = key
+        with contextlib.suppress(RefusedError):  # damaged: it is measured anew
+            if read_probe(study.insight(cell.name), key) is not None:
+                continue
+        left[cell] = key
     where = {"source": source, "root": root}
     return _probe_cells(study, left, where, on_progress or (lambda *message: None)) if left else []
 

@@ -1,7 +1,6 @@
 """What a finished cell uses, as a file: written by this room, read by the report. No torch."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from auricle import files
+from auricle.errors import RefusedError
 from auricle.runs import Cell
 
 FORMAT = 1  # of the file and of how it is measured; raise it when either changes
@@ -77,16 +77,23 @@ def write_probe(path: Path, probe: Probe, key: str) -> None:
     Raises:
         MachineError: the disk refuses.
     """
-    files.write_json(path, {"key": key, **asdict(probe, dict_factory=_plain)})
+    files.write_sealed(path, {"key": key, **asdict(probe, dict_factory=_plain)})
 
 
 def read_probe(path: Path, key: str | None = None) -> Probe | None:
-    """Read a probe; None where there is none, it is damaged, or it has another key than the one asked for."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return _probe(content) if key in (None, content["key"]) else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+    """Read a probe; None where there is none, or it has another key than the one asked for.
+
+    Raises:
+        RefusedError: it is damaged.
+    """
+    if not path.exists():
         return None
+    try:
+        content = files.read_sealed(path)
+        return _probe(content) if key in (None, content["key"]) else None
+    except (RefusedError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        reason = str(error) if isinstance(error, RefusedError) else f"{path} is damaged"
+        raise RefusedError(f"{reason}; run the study again, which measures it anew, or delete it") from error
 
 
 def _plain(fields: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from auricle.runs.folder import (
     CellName,
     StudyFolder,
     commands_of,
+    is_intact,
     json_line,
     read_history,
     read_metrics,
@@ -15,6 +16,6 @@ from auricle.runs.folder import (
 from auricle.system import check_free, lock, owner
 
 __all__ = [
-    "Cell", "CellName", "StudyFolder", "check_free", "commands_of", "json_line", "lock", "owner", "read_history",
-    "read_metrics", "remove_halves", "sweep", "write_metrics",
+    "Cell", "CellName", "StudyFolder", "check_free", "commands_of", "is_intact", "json_line", "lock", "owner",
+    "read_history", "read_metrics", "remove_halves", "sweep", "write_metrics",
 ]  # fmt: skip

@@ -1,7 +1,7 @@
 """The folder of a study and of a cell: names, whole-or-nothing writes. Knows no model.
 
     STUDY/study.yaml              what was asked: configuration, dataset, versions, machine
-    STUDY/dataset/                manifest.csv, samples.npz (one clip a class, for the report), human.csv
+    STUDY/dataset/                manifest.csv, samples.npz (one clip a class, for the report), human.csv, SHA256SUMS
     STUDY/models/MODEL.json       layers with shapes and counts
     STUDY/cells/MODEL/PROTOCOL-FOLD-SEED/
         config.yaml  history.jsonl  predictions.csv  model.safetensors  checkpoint.pt  metrics.json
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from auricle.errors import RefusedError
-from auricle.files import digest, machine_errors, read_sealed, sealed, write_json
+from auricle.files import digest, machine_errors, read_sealed, write_sealed
 
 
 @dataclass(frozen=True, order=True)
@@ -137,7 +137,7 @@ def write_metrics(cell: Cell, metrics: dict[str, Any]) -> None:
     """Write metrics.json, with a hash of itself and of the files beside it: the cell is done."""
     beside = (cell.config, cell.history, cell.predictions, cell.weights)
     hashes = {path.name: digest(path.read_bytes()) for path in beside if path.exists()}
-    write_json(cell.metrics, sealed({**metrics, "files": hashes}))
+    write_sealed(cell.metrics, {**metrics, "files": hashes})
 
 
 def read_metrics(cell: Cell, *uses: Path) -> dict[str, Any]:
@@ -146,7 +146,6 @@ def read_metrics(cell: Cell, *uses: Path) -> dict[str, Any]:
     Raises:
         RefusedError: one of them is damaged.
     """
-    cure = f"delete {cell.folder} and run the study again"
     try:
         metrics = read_sealed(cell.metrics)
         hashes = metrics.get("files", {})
@@ -154,8 +153,18 @@ def read_metrics(cell: Cell, *uses: Path) -> dict[str, Any]:
             if path.name in hashes and digest(path.read_bytes()) != hashes[path.name]:
                 raise RefusedError(f"{path} is damaged: it is not what its training wrote")
     except (OSError, RefusedError) as error:
-        raise RefusedError(f"{error}; {cure}") from error
+        raise RefusedError(f"{error}; run the study again, which makes it anew") from error
     return metrics
+
+
+def is_intact(cell: Cell) -> bool:
+    """Return whether a cell is finished and its files are what was written; its weights may have been deleted."""
+    try:
+        hashed = [cell.folder / name for name in read_sealed(cell.metrics).get("files", {})]
+        read_metrics(cell, *(path for path in hashed if path != cell.weights or path.exists()))
+    except RefusedError:
+        return False
+    return cell.predictions.exists()
 
 
 def json_line(record: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from auricle.data.cache import Recordings
 from auricle.data.judgements import find_judgements, read_judgements
 from auricle.data.manifest import Clip, Manifest
 from auricle.errors import RefusedError, UsageError
-from auricle.files import mark, read_marked, write_bytes
+from auricle.files import is_whole, mark, read_marked, read_summed, write_bytes, write_summed
 from auricle.runs.folder import Cell, StudyFolder, read_metrics
 
 Description = dict[str, Any]
@@ -111,16 +111,16 @@ def united(old: StudyConfig | None, new: StudyConfig) -> StudyConfig:
 def write_manifest(folder: StudyFolder, manifest: Manifest) -> None:
     """Write the table of clips: clip, category, fold, group."""
     rows = ((clip.name, clip.category, clip.fold, clip.group) for clip in manifest.clips)
-    write_csv(folder.manifest, ("clip", "category", "fold", "group"), rows)
+    write_summed(folder.manifest, csv_bytes(("clip", "category", "fold", "group"), rows))
 
 
 def read_clips(folder: StudyFolder) -> tuple[Clip, ...]:
     """Read the table of clips; where their recordings lie it does not say.
 
     Raises:
-        OSError, ValueError, KeyError: the table is missing or damaged.
+        OSError, ValueError, KeyError, RefusedError: the table is missing or damaged.
     """
-    text = folder.manifest.read_bytes().decode("utf-8", "surrogatepass")
+    text = read_summed(folder.manifest).decode("utf-8", "surrogatepass")
     rows = csv.DictReader(io.StringIO(text, newline=""))
     return tuple(Clip(Path(row["clip"]), row["clip"], row["category"], int(row["fold"]), row["group"]) for row in rows)
 
@@ -138,7 +138,7 @@ def write_samples(folder: StudyFolder, recordings: Recordings) -> None:
     }
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
-    write_bytes(folder.samples, content.getbuffer())
+    write_summed(folder.samples, content.getvalue())
 
 
 def _sample_of(manifest: Manifest, category: str) -> int:
@@ -151,7 +151,8 @@ def _sample_of(manifest: Manifest, category: str) -> int:
 def write_results(folder: StudyFolder) -> None:
     """Write results.csv: one row a finished cell, then one a baseline, from its metrics.json."""
     rows = [_result_row(cell) for cell in (*folder.cells(), *folder.baselines()) if cell.done]
-    write_csv(folder.results, RESULT_COLUMNS, ([row.get(name) for name in RESULT_COLUMNS] for row in rows))
+    content = csv_bytes(RESULT_COLUMNS, ([row.get(name) for name in RESULT_COLUMNS] for row in rows))
+    write_bytes(folder.results, content)
 
 
 def _result_row(cell: Cell) -> dict[str, Any]:
@@ -159,7 +160,7 @@ def _result_row(cell: Cell) -> dict[str, Any]:
         metrics = read_metrics(cell)
         sets = {name: metrics[name] or {"clip": {}, "window": {}} for name in ("test", "validation")}
     except (KeyError, TypeError) as error:
-        raise RefusedError(f"{cell.metrics} is damaged; delete {cell.folder} and run the study again") from error
+        raise RefusedError(f"{cell.metrics} is damaged; run the study again, which makes it anew") from error
     row = metrics | asdict(cell.name)
     for set_name, scores in sets.items():
         row |= {f"{set_name}_{name}": value for name, value in scores["clip"].items()}
@@ -167,13 +168,13 @@ def _result_row(cell: Cell) -> dict[str, Any]:
     return row
 
 
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a CSV file whole or not at all; names of files need not be UTF-8."""
+def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    """Return a CSV file; names of files in it need not be UTF-8."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(header)
     writer.writerows(rows)
-    write_bytes(path, text.getvalue().encode("utf-8", "surrogatepass"))
+    return text.getvalue().encode("utf-8", "surrogatepass")
 
 
 def keep_human_labels(study: StudyFolder, *, source: str | None = None, root: Path | None = None) -> str | None:
@@ -186,7 +187,7 @@ def keep_human_labels(study: StudyFolder, *, source: str | None = None, root: Pa
         MachineError: the disk refuses.
     """
     description = read_description(study)
-    if study.judgements.exists() or description is None or not study.manifest.exists():
+    if is_whole(study.judgements, read_summed) or description is None or not study.manifest.exists():
         return None
     table = find_judgements(source or StudyConfig.model_validate(description["study"]).data, root)
     if table is None:
@@ -196,5 +197,5 @@ def keep_human_labels(study: StudyFolder, *, source: str | None = None, root: Pa
     except RefusedError as error:
         return f"what people heard is left out: {error}"
     if found:
-        write_csv(study.judgements, ("clip", "heard_as", "count"), map(astuple, found))
+        write_summed(study.judgements, csv_bytes(("clip", "heard_as", "count"), map(astuple, found)))
     return None

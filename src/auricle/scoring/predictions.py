@@ -19,6 +19,7 @@ import numpy as np
 from auricle.errors import RefusedError
 from auricle.files import write_bytes
 
+SUM_TOLERANCE = 1e-3
 LEADING_COLUMNS = ("clip", "set", "label", "start_s")
 
 
@@ -146,6 +147,8 @@ def _rows(path: Path, lines: Iterator[list[str]], categories: tuple[str, ...]) -
             probabilities = [float(text) for text in numbers]
             if len(probabilities) != len(categories) or not np.isfinite(probabilities).all():
                 raise ValueError(f"{len(categories)} finite probabilities are needed")
+            if min(probabilities) < 0 or abs(sum(probabilities) - 1) > SUM_TOLERANCE:
+                raise ValueError(f"its probabilities sum to {sum(probabilities):.6g}, not 1")
             yield clip, set_name, place[label], float(start_s), probabilities
         except (ValueError, KeyError) as error:
             raise RefusedError(

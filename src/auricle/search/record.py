@@ -1,6 +1,5 @@
 """The record of a search, trials.json, and how far it is by that: for reports and `auricle status`. No Optuna."""
 
-import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 from auricle import runs
 from auricle.errors import RefusedError
+from auricle.files import read_sealed
 from auricle.runs import StudyFolder
 from auricle.search.space import MODEL, Choices, Space
 from auricle.study.status import CellStatus, cell_status
@@ -27,9 +27,9 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_sealed(path)
         [entry["state"] for entry in record["trials"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (RefusedError, KeyError, TypeError) as error:
         raise RefusedError(f"{path} is damaged; run the search again, which writes it anew") from error
     return record
 

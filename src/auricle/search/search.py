@@ -119,7 +119,7 @@ class _Record:
             "importance": dict(importance or {}),
             "trials": self.trials.entries(),
         }
-        files.write_json(self.folder / FILE, record)
+        files.write_sealed(self.folder / FILE, record)
 
     def result(self, out: Path) -> SearchResult:
         entries, importance = self.trials.entries(), self.trials.importance()
@@ -171,7 +171,7 @@ def _best_study(space: Space, best: Entry) -> StudyConfig:
     about = f"{start} with the best of {space.num_trials} sets of the search {space.config.name}"
     preset = space.preset(best["values"]).model_dump(mode="json") | {"name": name, "about": about}
     return StudyConfig(
-        **space.config.model_dump(include={"name", "about", "data", "group_by", "clip_s"}),
+        **space.config.model_dump(include={"name", "about", "data", "group_by", "label", "clip_s"}),
         models=(name,),
         protocols=(space.config.protocol,),
         seeds=(space.config.seed,),

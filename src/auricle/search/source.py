@@ -3,7 +3,6 @@
 The first validation fold of a trial is judged epoch by epoch; a trial that survives it trains on the others to the end.
 """
 
-import json
 import statistics
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -134,7 +133,7 @@ class TrialSource(Source):
         trial = next(trial for trial in self._open if any(own is job for own in trial.jobs))
         trial.num_running -= 1
         if cause is not None and trial.ending is None:
-            error = json.loads(job.cell.error.read_text(encoding="utf-8"))
+            error = files.read_sealed(job.cell.error)
             trial.ending = error["type"], error["cause"]
         if trial.ending:
             trial.left.clear()

@@ -24,6 +24,7 @@ class SpaceConfig(Section):
     about: str = ""
     data: str = "toy"
     group_by: str | None = Field(None, description="a column, or a pattern over names, as in a study")
+    label: str | None = Field(None, description="a column, or a pattern over names, of the classes, as in a study")
     clip_s: float | None = Field(None, ge=0.05, le=3600, description="to which clips are cut or padded, as in a study")
     models: tuple[str, ...] = Field(..., min_length=1, description="presets to start from")
     protocol: Literal["test-split", "k-fold"] = Field("test-split", description="whose validation folds are seen")

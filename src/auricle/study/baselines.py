@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from auricle import files
 from auricle.config import AudioConfig, FrontendConfig
 from auricle.data.cache import Recordings
 from auricle.data.folds import Split
@@ -21,7 +20,7 @@ from auricle.data.manifest import scored_of
 from auricle.data.processes import in_threads
 from auricle.errors import MachineError
 from auricle.model.frames import FrameMaker
-from auricle.runs import Cell, CellName, StudyFolder
+from auricle.runs import Cell, CellName, StudyFolder, is_intact, write_metrics
 from auricle.scoring.predictions import Predictions, write_predictions
 from auricle.system import num_cores
 
@@ -46,7 +45,7 @@ def run_baselines(study: StudyFolder, recordings: Recordings, splits: Sequence[S
         (cell, split)
         for split in splits
         for name in BASELINES
-        if not (cell := study.baseline(CellName(name, split.protocol, split.fold, SEED))).done
+        if not is_intact(cell := study.baseline(CellName(name, split.protocol, split.fold, SEED)))
     ]
     if not open_:
         return []
@@ -127,7 +126,7 @@ def _score_baseline(cell: Cell, split: Split, recordings: Recordings, features: 
         "num_validation": len(split.validation),
         "num_test": len(split.test),
     }
-    files.write_json(cell.metrics, metrics)
+    write_metrics(cell, metrics)
 
 
 def _num_parameters(fitted: Any) -> int:

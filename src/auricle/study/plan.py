@@ -11,7 +11,7 @@ from auricle.data.cache import Recordings, prepare
 from auricle.data.folds import Split
 from auricle.data.manifest import Manifest, split_groups
 from auricle.errors import UsageError
-from auricle.files import write_json
+from auricle.files import is_whole, read_sealed, read_summed, write_sealed
 from auricle.runs import CellName, StudyFolder, commands_of
 from auricle.runs import record as records
 from auricle.runs.plan import planned_splits, with_splits
@@ -130,19 +130,19 @@ def write_record(
     from auricle.model.describe import describe
 
     num_classes, clip_s = len(plan.manifest.categories), plan.manifest.clip_s
-    new = {name: preset for name, preset in plan.presets.items() if not study.model(name).exists()}
+    new = {name: preset for name, preset in plan.presets.items() if not is_whole(study.model(name), read_sealed)}
     layers = {name: describe(preset, num_classes, clip_s) for name, preset in new.items()}
     before = StudyConfig.model_validate(old["study"]) if old else None
     config = records.united(before, plan.config)
     if changes or config != before:
         records.write_description(study, _describe_study(plan, config, old, device, command, cluster))
     recordings = plan.recordings_of(plan.config.models[0])
-    if not study.manifest.exists():
+    if not is_whole(study.manifest, read_summed):
         records.write_manifest(study, recordings.manifest)
-    if not study.samples.exists():
+    if not is_whole(study.samples, read_summed):
         records.write_samples(study, recordings)
     for name, content in layers.items():
-        write_json(study.model(name), content)
+        write_sealed(study.model(name), content)
 
 
 def _describe_study(

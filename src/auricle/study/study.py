@@ -4,7 +4,7 @@ configuration -> plan -> study.yaml, dataset/, models/ -> cells, in a pool -> re
 """
 
 import contextlib
-import json
+import shutil
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -85,7 +85,7 @@ def run_study(
         plan = make_plan(config, presets, manifest, folds=folds, skip_bad=options.skip_bad, listener=listener)
         listener.assumed(plan.manifest.notes)
         listener.doing("building the models")
-        session = _begin(study, plan, options, cluster)
+        session = _begin(study, plan, options, cluster, listener)
         _prepare(session, listener, estimates=fit is None)
         try:
             waiting = take_over(study, session.same)
@@ -153,10 +153,11 @@ class _Session:
         return InProcess() if self.num_workers == 1 else Workers(self.num_workers, self.study.folder / "workers.log")
 
 
-def _begin(study: StudyFolder, plan: Plan, options: RunOptions, cluster: Cluster | None) -> _Session:
+def _begin(
+    study: StudyFolder, plan: Plan, options: RunOptions, cluster: Cluster | None, listener: Listener
+) -> _Session:
     """Find out what is left to do, and divide this machine or the cluster among it."""
-    cells = [study.cell(name) for name in plan.cells]  # a damaged metrics.json is refused now, not in hours
-    finished = {cell.name for cell in cells if cell.done and runs.read_metrics(cell)}
+    finished = _finished(study, plan, listener)
     same = same_trainings(plan.cells, finished)
     left = tuple(name for name in plan.cells if name not in finished and name not in same)
     if cluster:
@@ -166,6 +167,19 @@ def _begin(study: StudyFolder, plan: Plan, options: RunOptions, cluster: Cluster
         device = find_device(options.device) if left else options.device
         num_workers, threads = divide(options.workers, device, options.threads, len(left))
     return _Session(study, plan, options, cluster, left, same, device, num_workers, threads)
+
+
+def _finished(study: StudyFolder, plan: Plan, listener: Listener) -> set[CellName]:
+    """Return the cells that are finished; what is left of one that is damaged is removed, to be trained anew."""
+    finished = set()
+    for cell in map(study.cell, plan.cells):
+        if runs.is_intact(cell):
+            finished.add(cell.name)
+        elif cell.done:
+            listener.note(f"{cell.folder} is damaged: {cell.name} is trained anew")
+            with files.machine_errors(cell.folder):
+                shutil.rmtree(cell.folder)
+    return finished
 
 
 def _prepare(session: _Session, listener: Listener, *, estimates: bool) -> None:
@@ -201,7 +215,7 @@ def _works(session: _Session) -> list[ModelWork]:
     return [
         ModelWork(
             preset=plan.presets[model],
-            facts=json.loads(session.study.model(model).read_text(encoding="utf-8")),
+            facts=files.read_sealed(session.study.model(model)),
             num_cells=len(own),
             num_train=max(len(split.train) for split in own),
             num_clips=len(manifest.clips),

@@ -6,7 +6,6 @@ cell's tracking.json what it has sent, so that a study that goes on continues it
 """
 
 import contextlib
-import json
 import netrc
 import os
 import signal
@@ -20,7 +19,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from auricle import files
-from auricle.errors import choices
+from auricle.errors import RefusedError, choices
 from auricle.runs import Cell, StudyFolder
 
 Mode = Literal["online", "offline", "off"]
@@ -48,14 +47,14 @@ class Tracked:
 
 def read_tracked(cell: Cell) -> Tracked:
     """Read what was sent of a cell; nothing, where that is unknown."""
-    with contextlib.suppress(OSError, ValueError, TypeError):
-        return Tracked(**json.loads((cell.folder / "tracking.json").read_text(encoding="utf-8")))
+    with contextlib.suppress(RefusedError, TypeError):
+        return Tracked(**files.read_sealed(cell.folder / "tracking.json"))
     return Tracked()
 
 
 def write_tracked(cell: Cell, tracked: Tracked) -> None:
     """Remember what was sent of a cell."""
-    files.write_json(cell.folder / "tracking.json", asdict(tracked))
+    files.write_sealed(cell.folder / "tracking.json", asdict(tracked))
 
 
 def state_of(cell: Cell) -> str:

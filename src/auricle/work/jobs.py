@@ -110,7 +110,7 @@ def _cause_of(error: Exception) -> str:
 
 def record_failure(cell: Cell, cause: str, kind: str, trace: str) -> None:
     """Write error.json."""
-    files.write_json(cell.error, {"cause": cause, "type": kind, "traceback": trace})
+    files.write_sealed(cell.error, {"cause": cause, "type": kind, "traceback": trace})
 
 
 Task = tuple[Job, Fit]

@@ -1,0 +1,238 @@
+"""Annotations of long recordings to clips: read beside the recordings, cut once, kept in the cache.
+
+    garden.wav, garden.txt | garden.selections.txt | garden.Table.1.selections.txt    Audacity labels, Raven selections
+      -> stretches with a label -> pieces of one length
+      -> CACHE/cut/HASH/12.500-15.500.wav                                             one file a piece, float32, mono
+
+A piece takes in the sound around a short stretch, as a model will hear it, but none of a stretch of another class; a
+long stretch becomes several pieces. Pieces of a recording stay in one group.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from auricle.data.audio import MAX_STREAM_BYTES, SUFFIXES, open_recording, stream_mono
+from auricle.data.manifest import Clip
+from auricle.data.own_tables import CLASS_COLUMNS, ONE_CLASS, Span, span
+from auricle.data.processes import in_processes
+from auricle.data.store import cut_folder
+from auricle.data.tables import MAX_TABLE_BYTES, find_recording, named_columns
+from auricle.errors import RefusedError
+from auricle.files import write_atomically
+
+RAVEN = ("begin time (s)", "end time (s)")  # columns of a selection table, small letters
+LABEL_COLUMNS = ("annotation", *CLASS_COLUMNS, "common name", "species code")
+CUT_LIMIT_S = 3600.0  # to decode a recording, which may last for days
+MIN_OVERLAP_S = 1e-3
+LITTLE_MORE = 1.1  # times the length of a piece: a stretch that is no longer stays one piece
+
+
+def annotations_beside(
+    recordings: Sequence[Path], root: Path, *, label_column: str | None = None
+) -> tuple[list[Clip], list[Span]]:
+    """Read the label files that lie beside recordings: a clip of the whole recording for each stretch, and the stretch.
+
+    Nothing where no recording has one. A `RefusedError` names the line that cannot be understood.
+    """
+    clips, spans = [], []
+    for text, recording in _label_files(recordings):
+        for path, label, stretch in dict.fromkeys(_stretches(text, recording, label_column)):
+            name = os.path.relpath(path, root)
+            clips.append(Clip(path, Path(name).as_posix(), label, 0, Path(name).as_posix()))
+            spans.append(stretch)
+    return clips, spans
+
+
+def _label_files(recordings: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+    """Yield the text files that are named as a recording in their folder, each with that recording."""
+    by_folder: defaultdict[Path, dict[str, Path]] = defaultdict(dict)
+    for path in recordings:
+        by_folder[path.parent] |= {path.stem: path, path.name: path}
+    for folder, named in by_folder.items():
+        for text in sorted(folder.glob("*.[tT][xX][tT]")):
+            name = text.stem
+            while name not in named and "." in name:
+                name = name.rpartition(".")[0]
+            if name in named and text.is_file():
+                yield text, named[name]
+
+
+def _stretches(text: Path, recording: Path, label_column: str | None) -> Iterator[tuple[Path, str, Span]]:
+    """Yield file, label and stretch of each line of a selection table or a label track; nothing of another text."""
+    with open_recording(text, max_bytes=MAX_TABLE_BYTES) as file:
+        lines = file.read().decode("utf-8-sig", "replace").splitlines()
+    rows = list(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+    header = [column.strip().casefold() for column in rows[0]] if rows else []
+    if set(RAVEN) <= set(header):
+        yield from _selections(text, recording, rows[0], rows[1:], label_column)
+    elif rows and len(rows[0]) > 1 and all(_is_number(value) for value in rows[0][:2]):
+        for number, row in enumerate(rows, start=1):
+            if row and row[0].strip() != "\\":  # a line of frequencies belongs to the label before it
+                where = f"{text}: line {number}"
+                if not (label := "\t".join(row[2:]).strip()):
+                    raise RefusedError(
+                        f"{where}: a label track has start, end and label, divided by tabs; write the label"
+                    )
+                yield recording, label, span(where, row[0].strip(), row[1].strip())
+
+
+def _selections(
+    text: Path, recording: Path, columns: Sequence[str], rows: Sequence[Sequence[str]], label_column: str | None
+) -> Iterator[tuple[Path, str, Span]]:
+    """Yield the selections of Raven's table; one of several files names the file of each, and the place in it."""
+    known = {column.strip().casefold(): place for place, column in enumerate(columns)}
+    asked = (label_column.casefold(),) if label_column else LABEL_COLUMNS
+    label = next((known[name] for name in asked if name in known), None)
+    if label is None:
+        raise RefusedError(
+            f"{text}: no column {' or '.join(asked)}; its columns are {named_columns(columns)}; --label names one"
+        )
+    for number, row in enumerate(rows, start=2):
+        where = f"{text}: line {number}"
+        if len(row) < len(columns) or not row[label].strip():
+            raise RefusedError(f"{where} has no {columns[label].strip()}; fill it in or delete the line")
+        values = {name: row[place].strip() for name, place in known.items()}
+        start_s, end_s = span(where, values[RAVEN[0]], values[RAVEN[1]])
+        path = recording
+        if other := values.get("begin file"):
+            path = find_recording(text.parent, other)
+            offset = values.get("file offset (s)") or str(start_s)
+            start_s, end_s = span(where, offset, str(float(offset.replace(",", ".")) + end_s - start_s))
+        yield path, row[label].strip(), (start_s, end_s)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return float(text.replace(",", ".")) >= 0
+    except ValueError:
+        return False
+
+
+def cut_clips(clips: Sequence[Clip], spans: Sequence[Span], piece_s: float) -> tuple[list[Clip], list[tuple[str, str]]]:
+    """Cut stretches of recordings into pieces of at most one length; also the names of what is left out, with reasons.
+
+    Left out is a stretch that overlaps one of another class, or begins after its recording ends. A recording that
+    cannot be decoded becomes one clip of each class, which is refused when it is prepared, as any other.
+
+    Args:
+        clips: one for each stretch: its recording, and its class.
+        spans: of each.
+        piece_s: the length of a piece in seconds.
+    """
+    pieces: defaultdict[Path, list[tuple[Span, Clip]]] = defaultdict(list)
+    left_out = []
+    for path, places in _by_recording(clips).items():
+        starts, ends = np.array([spans[place] for place in places]).T
+        categories = np.array([clips[place].category for place in places])
+        for place in places:
+            (start, end), clip = spans[place], clips[place]
+            others = categories != clip.category
+            if (others & (starts < end - MIN_OVERLAP_S) & (ends > start + MIN_OVERLAP_S)).any():
+                left_out.append((_name(clip, spans[place]), f"overlaps a stretch of another class; {ONE_CLASS}"))
+                continue
+            free_from = ends[others & (ends <= start + MIN_OVERLAP_S)].max(initial=0.0)
+            free_to = starts[others & (starts >= end - MIN_OVERLAP_S)].min(initial=np.inf)
+            pieces[path] += [(piece, clip) for piece in _pieces(start, end, piece_s, float(free_from), float(free_to))]
+    folders = {path: _folder_of(path) for path in pieces}
+    wanted = {
+        path: {piece: folders[path] / _file_name(piece) for piece, _ in sorted(found, key=lambda each: each[0][1])}
+        for path, found in pieces.items()
+    }
+    uncut = [path for path, files in wanted.items() if not all(file.exists() for file in files.values())]
+    answers = list(in_processes(partial(_cut_recording, wanted), uncut, time_limit_s=CUT_LIMIT_S))
+    refused = {path for path, answer in zip(uncut, answers, strict=True) if isinstance(answer, RefusedError)}
+    made = {}
+    for path, found in pieces.items():
+        if path in refused:
+            found = list({clip.category: (piece, clip) for piece, clip in found}.values())
+        for piece, clip in found:
+            file, name = wanted[path][piece], _name(clip, piece)
+            if path in refused:
+                made[name] = replace(clip, name=name)
+            elif file.exists():
+                made[name] = replace(clip, path=file, name=name)
+            else:
+                left_out.append((name, "begins after its recording ends"))
+    return list(made.values()), left_out
+
+
+def is_piece(name: str) -> bool:
+    """Return whether a clip of this name is a piece of an annotated recording.
+
+    >>> is_piece("site/garden.wav/2.000-3.000.wav"), is_piece("garden.wav")
+    (True, False)
+    """
+    return Path(name).parent.suffix.lower() in SUFFIXES
+
+
+def _by_recording(clips: Sequence[Clip]) -> Mapping[Path, list[int]]:
+    places: defaultdict[Path, list[int]] = defaultdict(list)
+    for place, clip in enumerate(clips):
+        places[clip.path].append(place)
+    return places
+
+
+def _pieces(start: float, end: float, piece_s: float, free_from: float, free_to: float) -> list[Span]:
+    """Return pieces of at most one length that cover a stretch, within what is free of other classes.
+
+    >>> _pieces(10.0, 11.0, 3.0, 0.0, 60.0), _pieces(10.0, 11.0, 3.0, 9.5, 60.0), _pieces(10.0, 15.0, 3.0, 0.0, 60.0)
+    ([(9.0, 12.0)], [(9.5, 12.5)], [(10.0, 13.0), (12.0, 15.0)])
+    """
+    if end - start > LITTLE_MORE * piece_s:
+        num = int(np.ceil((end - start) / piece_s))
+        return [(float(first), float(first) + piece_s) for first in np.linspace(start, end - piece_s, num)]
+    if end - start > piece_s:
+        return [(float(start), float(end))]
+    first = max(free_from, (start + end - piece_s) / 2)
+    last = min(free_to, first + piece_s)
+    return [(max(free_from, last - piece_s), last)]
+
+
+def _folder_of(recording: Path) -> Path:
+    """Return where the pieces of a recording are kept, whatever its name; a file that is not there has no pieces."""
+    try:
+        with open_recording(recording, max_bytes=MAX_STREAM_BYTES) as file:
+            return cut_folder() / hashlib.file_digest(file, "sha256").hexdigest()[:32]
+    except (OSError, RefusedError):
+        return cut_folder() / "none"
+
+
+def _file_name(piece: Span) -> str:
+    return f"{piece[0]:.3f}-{piece[1]:.3f}.wav"
+
+
+def _name(clip: Clip, piece: Span) -> str:
+    return f"{clip.name}/{_file_name(piece)}"
+
+
+def _cut_recording(wanted: Mapping[Path, Mapping[Span, Path]], recording: Path) -> None:
+    """Write the pieces of a recording, in order of their ends, in one pass; a last one may be shorter than asked."""
+    pieces = deque(wanted[recording].items())
+    longest_s = max(end - start for start, end in wanted[recording])
+    kept, first = np.zeros(0, np.float32), 0  # the samples that a piece may still need, from this one on
+    for rate_hz, block in stream_mono(recording):
+        kept = np.concatenate([kept, block])
+        while pieces and round(pieces[0][0][1] * rate_hz) <= first + len(kept):
+            _write_piece(*pieces.popleft(), kept, first, rate_hz)
+        done = len(kept) if not pieces else int((pieces[0][0][1] - longest_s) * rate_hz) - first - 1
+        done = min(max(done, 0), len(kept))
+        kept, first = kept[done:], first + done
+    for piece, file in pieces:
+        _write_piece(piece, file, kept, first, rate_hz)
+
+
+def _write_piece(piece: Span, file: Path, kept: np.ndarray, first: int, rate_hz: int) -> None:
+    start, end = (max(0, round(second * rate_hz) - first) for second in piece)
+    if len(samples := kept[start:end]):
+        write_atomically(file, lambda out: soundfile.write(out, samples, rate_hz, "FLOAT", format="WAV"))

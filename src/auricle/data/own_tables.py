@@ -1,0 +1,169 @@
+"""A person's own table of clips: `filename,category`, under the names that people give such columns.
+
+| meaning | columns, the first that is there, in any case |
+|---|---|
+| file | filename, file_name, file, path, filepath, audio |
+| class | category, label, class, species, target |
+| fold | fold, or split, subset, set with `train`, `validation`, `test` |
+| group | group |
+| stretch of a long recording | start_s, start, begin, onset and end_s, end, offset, in seconds |
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+
+from auricle.data.manifest import Clip, fold_of_set
+from auricle.data.tables import exists, find_recording, fold_number, named_columns, read_table
+from auricle.errors import RefusedError, count
+
+FILE_COLUMNS = ("filename", "file_name", "file", "path", "filepath", "audio")
+CLASS_COLUMNS = ("category", "label", "class", "species", "target")
+FOLD_COLUMNS, GROUP_COLUMNS = ("fold", "split", "subset", "set"), ("group",)
+START_COLUMNS, END_COLUMNS = ("start_s", "start", "begin", "onset"), ("end_s", "end", "offset")
+_JOINED = re.compile(r"\s*[;|,+]\s*")  # of names of classes in one cell
+Span = tuple[float, float]  # seconds from the start of a recording
+ONE_CLASS = "a clip has one class in auricle: keep one label a clip, or give stretches of it (start_s, end_s)"
+
+
+@dataclass(frozen=True)
+class OwnTable:
+    """What a person's table says."""
+
+    clips: tuple[Clip, ...]  # fold 0 where none is given; a clip without a group is its own
+    spans: tuple[Span, ...]  # of each clip, where rows are stretches of recordings; else none
+    has_folds: bool
+    grouping: str | None  # where groups come from, as `Manifest.grouping`
+
+
+def read_own_table(
+    table: Path,
+    *,
+    label_column: str | None = None,
+    group_column: str | None = None,
+    may_miss: bool = False,
+    labelled: bool = True,
+) -> OwnTable:
+    """Read a person's table; names of files are relative to it.
+
+    Args:
+        table: comma, semicolon or tab between columns, named as above.
+        label_column: of the classes; None: as above.
+        group_column: of the groups; None: as above, if there is one.
+        may_miss: files need not exist.
+        labelled: off where the classes come from elsewhere; then every category is empty.
+
+    Raises:
+        RefusedError: as `read_table`; no such column; files that do not exist; clips of several classes; a stretch
+            without a length.
+    """
+    rows = read_table(table, ())
+    if not rows:
+        return OwnTable((), (), False, None)
+    columns = list(rows[0][1])
+    known = {column.casefold(): column for column in columns}
+    file = _column(table, known, FILE_COLUMNS, required=True)
+    label = _class_column(table, rows, known, label_column) if labelled else None
+    group = _asked(table, known, group_column, "group by") or _column(table, known, GROUP_COLUMNS)
+    fold = _column(table, known, FOLD_COLUMNS)
+    start, end = (_column(table, known, names) for names in (START_COLUMNS, END_COLUMNS))
+    clips, spans, missing = [], [], []
+    for line, row in rows:
+        if empty := [column for column in (file, label) if column and not row[column]]:
+            raise RefusedError(f"{table}: line {line} has no {empty[0]}; fill it in or delete the line")
+        name = Path(row[file or ""]).as_posix()
+        path = find_recording(table.parent, name)
+        if not exists(path):
+            missing.append((name, line))
+        clip = Clip(
+            path,
+            name,
+            row[label] if label else "",
+            _fold(table, line, row[fold]) if fold else 0,
+            (group and row[group]) or name,
+        )
+        clips.append(clip)
+        if start and end:
+            spans.append(span(f"{table}: line {line}", row[start], row[end]))
+    if missing and not may_miss:
+        raise RefusedError(_missing(table, missing, len(rows)))
+    if not spans:
+        _require_one_class(table, clips)
+    return OwnTable(tuple(clips), tuple(spans), fold is not None, f"the column {group}" if group else None)
+
+
+def _column(table: Path, known: Mapping[str, str], names: Sequence[str], *, required: bool = False) -> str | None:
+    """Return the first of some columns that is there, as the table spells it."""
+    found = next((known[name] for name in names if name in known), None)
+    if required and not found:
+        raise RefusedError(
+            f"{table}: no column {' or '.join(names)}; its first line names {named_columns(known.values())}"
+        )
+    return found
+
+
+def _asked(table: Path, known: Mapping[str, str], column: str | None, purpose: str) -> str | None:
+    if column is not None and column not in known.values():
+        raise RefusedError(f"{table}: no column {column} to {purpose}; its columns are {named_columns(known.values())}")
+    return column
+
+
+def _class_column(
+    table: Path, rows: Sequence[tuple[int, Mapping[str, str]]], known: Mapping[str, str], asked: str | None
+) -> str | None:
+    """Return the column of the classes; a table with several labels a clip is refused by that name."""
+    if found := _asked(table, known, asked, "take classes from") or _column(table, known, CLASS_COLUMNS):
+        return found
+    plural = next((known[f"{name}s"] for name in ("label", "tag", "target") if f"{name}s" in known), None)
+    switches = [column for column in known.values() if rows and {row[column] for _, row in rows} <= {"0", "1"}]
+    if plural or len(switches) > 1:
+        where = f"column {plural!r}" if plural else f"columns of 0 and 1 ({named_columns(switches[:3])})"
+        raise RefusedError(f"{table}: {where} give a clip several labels; {ONE_CLASS}, or name a column with --label")
+    return _column(table, known, CLASS_COLUMNS, required=True)
+
+
+def span(where: str, start: str, end: str) -> Span:
+    """Read where a stretch begins and ends; `where` begins the refusal of one that has no length."""
+    try:
+        start_s, end_s = (float(text.replace(",", ".")) for text in (start, end))
+    except ValueError:
+        start_s = end_s = 0.0
+    if not 0 <= start_s < end_s < float("inf"):
+        raise RefusedError(f"{where}: from {start!r} to {end!r} s is no stretch of sound; give a start before an end")
+    return start_s, end_s
+
+
+def _missing(table: Path, missing: Sequence[tuple[str, int]], num_rows: int) -> str:
+    name, line = missing[0]
+    elsewhere = PureWindowsPath(name).drive or name.startswith("/")
+    remedy = "these are places on another computer: keep what lies below that folder" if elsewhere else ""
+    return (
+        f"{table}: {len(missing)} of {num_rows} files do not exist, first {name!r} (line {line}); "
+        f"names are relative to {table.parent.absolute()}{remedy and '; '}{remedy}"
+    )
+
+
+def _require_one_class(table: Path, clips: Iterable[Clip]) -> None:
+    """Refuse clips of several classes: named on several rows, or in one cell that joins classes of other rows."""
+    by_name: defaultdict[str, set[str]] = defaultdict(set)
+    for clip in clips:
+        by_name[clip.name].add(clip.category)
+    classes = {clip.category for clip in clips}
+    several = {}
+    for name, labels in by_name.items():
+        pieces = {piece for label in labels for piece in _JOINED.split(label)}
+        if len(labels) > 1 or (len(pieces) > 1 and pieces <= classes):
+            several[name] = labels if len(labels) > 1 else pieces
+    if several:
+        name, labels = next(iter(several.items()))
+        which = f"{count(len(several), 'clip')} of several labels, first {name!r} ({', '.join(sorted(labels))})"
+        raise RefusedError(f"{table}: {which}; {ONE_CLASS}")
+
+
+def _fold(table: Path, line: int, value: str) -> int:
+    fold = fold_of_set(value)
+    return fold_number(table, line, value) if fold is None else fold

@@ -1,0 +1,61 @@
+"""What the outputs of many recordings are called, one file each, so that none takes the place of another."""
+
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from auricle.files import digest
+
+MAX_NAME_BYTES = 225  # of the 255 that file systems take; while a file is written, more stands around its name
+
+
+def output_names(recordings: Sequence[Path], roots: Sequence[Path], suffix: str) -> dict[Path, Path]:
+    """Return a relative path for the output of each recording: as the recording lies below its root, and a suffix.
+
+    Where two would meet, all keep their folders below the one that the roots have in common. What still meets, on a
+    file system that takes no notice of case too, or has too long a name, gets a digest of the recording's path.
+    `roots` are the files and folders that were asked for.
+
+    >>> recordings = [Path("a/x.wav"), Path("b/x.wav")]
+    >>> [str(name) for name in output_names(recordings, recordings, ".csv").values()]
+    ['a/x.wav.csv', 'b/x.wav.csv']
+    """
+    names = {recording: _below_root(recording, roots) for recording in recordings}
+    if _meeting(names):
+        folders = [os.path.abspath(root if root.is_dir() else root.parent) for root in roots]  # noqa: PTH100
+        common = os.path.commonpath(folders)
+        names = {path: Path(os.path.relpath(os.path.abspath(path), common)) for path in recordings}  # noqa: PTH100
+    names = {recording: name.with_name(name.name + suffix) for recording, name in names.items()}
+    meeting = _meeting(names)
+    return {
+        recording: _distinct(name, recording, suffix)
+        if recording in meeting or len(os.fsencode(name.name)) > MAX_NAME_BYTES
+        else name
+        for recording, name in names.items()
+    }
+
+
+def _below_root(recording: Path, roots: Sequence[Path]) -> Path:
+    below = (recording.relative_to(root) for root in roots if root != recording and recording.is_relative_to(root))
+    return next(below, Path(recording.name))
+
+
+def _meeting(names: Mapping[Path, Path]) -> set[Path]:
+    """Return the recordings whose outputs would be one file, or a folder of another's."""
+    keys = {path: Path(_folded(str(name))) for path, name in names.items()}
+    num = Counter(keys.values())
+    folders = {folder for key in num for folder in key.parents}
+    return {path for path, key in keys.items() if num[key] > 1 or key in folders}
+
+
+def _folded(name: str) -> str:
+    """Return a name as a file system may compare it: without case, in one Unicode form."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _distinct(name: Path, recording: Path, suffix: str) -> Path:
+    ending = f"~{digest(os.fsencode(recording))[:8]}{suffix}"
+    kept = os.fsencode(name.name.removesuffix(suffix))[: MAX_NAME_BYTES - len(ending)]
+    return name.with_name(kept.decode("utf-8", "ignore") + ending)

@@ -1,0 +1,260 @@
+"""Layouts that people have, each as a person types it."""
+
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from auricle.data.annotations import cut_clips
+from auricle.data.cache import prepare
+from auricle.data.datasets import load_manifest
+from auricle.data.folds import make_splits
+from auricle.data.manifest import Clip
+from auricle.errors import RefusedError
+
+WriteSound = Callable[..., Path]
+RATE_HZ = 8_000
+
+
+@pytest.fixture
+def flat(tmp_path: Path, write_sound: WriteSound) -> Path:
+    """Three digits, five speakers, two takes, all in one folder."""
+    for digit in "012":
+        for place, who in enumerate(("ann", "bob", "cyd", "dan", "eve")):
+            for take in range(2):
+                path = tmp_path / "flat" / f"{digit}_{who}_{take}.wav"
+                write_sound(path, duration_s=0.1, pitch_hz=200 + 100 * int(digit) + 10 * place + take)
+    return tmp_path / "flat"
+
+
+def write_steps(path: Path, *levels: float) -> Path:
+    """A recording of one second at each level."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.repeat(np.array(levels, np.float32), RATE_HZ), RATE_HZ, "FLOAT")
+    return path
+
+
+def test_one_pattern_gives_classes_and_groups_of_a_flat_folder(flat: Path) -> None:
+    manifest = load_manifest(str(flat), label="{digit}_{speaker}_*")
+    assert manifest.categories == ("0", "1", "2")
+    assert set(manifest.groups) == {"ann", "bob", "cyd", "dan", "eve"}
+    assert "Classes are taken from the names, as {digit} in {digit}_{speaker}_*." in manifest.notes
+
+
+def test_the_field_class_wins_over_the_first_and_group_by_over_the_other_fields(flat: Path) -> None:
+    who = load_manifest(str(flat), label="{digit}_{class}_*", group_by="{take}.wav").categories
+    assert who == ("ann", "bob", "cyd", "dan", "eve")
+    grouped = load_manifest(str(flat), label="{digit}_*", group_by="*_{speaker}_*")
+    assert (len(set(grouped.groups)), grouped.categories) == (5, ("0", "1", "2"))
+
+
+def test_classes_come_from_folders_above_the_last(tmp_path: Path, write_sound: WriteSound) -> None:
+    for category in ("cat", "dog"):
+        for who in ("ann", "bob", "cyd", "dan", "eve"):
+            write_sound(tmp_path / "sounds" / who / category / "0.wav", pitch_hz=len(category) * 100 + ord(who[0]))
+    manifest = load_manifest(str(tmp_path / "sounds"), label="{speaker}/{class}/*")
+    assert (manifest.categories, len(set(manifest.groups))) == (("cat", "dog"), 5)
+
+
+def test_a_field_that_is_the_class_is_pointed_out_with_the_pattern_that_is_meant(flat: Path) -> None:
+    with pytest.raises(RefusedError, match=r"parts of 3 values \(0, 1, ...\), 5 \(ann, bob, ...\), 2 \(0, 1\)"):
+        load_manifest(str(flat))
+    for path in sorted(flat.iterdir()):
+        (flat / path.name[0]).mkdir(exist_ok=True)
+        path.rename(flat / path.name[0] / path.name)
+    notes = load_manifest(str(flat), group_by="{digit}_{speaker}_*").notes
+    assert any("--group-by '*_{speaker}_*' keeps it together" in note for note in notes)
+    assert "Each group has one clip: nothing is kept together." in load_manifest(str(flat), group_by="{name}.wav").notes
+
+
+@pytest.mark.parametrize("name", ["path", "file", "file_name", "filename", "audio", "File"])
+@pytest.mark.parametrize("label", ["label", "category", "class", "target", "species", "Species"])
+def test_columns_may_have_the_names_that_people_give_them(class_folders: Path, name: str, label: str) -> None:
+    table = class_folders / "clips.csv"
+    names = sorted(path.relative_to(class_folders).as_posix() for path in class_folders.glob("*/*.wav"))
+    table.write_text(f"{name},{label}\n" + "".join(f"{each},{each.split('/')[0]}\n" for each in names))
+    assert load_manifest(str(table)).categories == ("bell", "cat", "dog")
+
+
+@pytest.mark.parametrize(("suffix", "comma"), [("csv", ";"), ("csv", "\t"), ("tsv", "\t")])
+def test_semicolons_and_tabs_divide_columns(class_folders: Path, suffix: str, comma: str) -> None:
+    table = class_folders / f"clips.{suffix}"
+    names = sorted(path.relative_to(class_folders).as_posix() for path in class_folders.glob("*/*.wav"))
+    rows = [f"{each}{comma}{each.split('/')[0]}, small" for each in names]
+    table.write_text("\n".join([f"filename{comma}label", *rows]))
+    assert load_manifest(str(table)).categories == ("bell, small", "cat, small", "dog, small")
+
+
+def test_any_column_may_be_the_class(class_folders: Path) -> None:
+    table = class_folders / "clips.csv"
+    names = [path.relative_to(class_folders).as_posix() for path in class_folders.glob("*/*.wav")]
+    table.write_text("file,label,kind\n" + "".join(f"{name},same,{name.split('/')[0]}\n" for name in names))
+    assert load_manifest(str(table), label="kind").categories == ("bell", "cat", "dog")
+    with pytest.raises(RefusedError, match="no column sort to take classes from; its columns are file, label, kind"):
+        load_manifest(str(table), label="sort")
+
+
+def test_an_audio_folder_is_read_with_its_sets_as_folds(tmp_path: Path, write_sound: WriteSound) -> None:
+    for place, (name, num) in enumerate((("train", 8), ("test", 2))):
+        rows = []
+        for category in ("cat", "dog"):
+            for take in range(num):
+                pitch_hz = 200 + 300 * (category == "dog") + 20 * take + 7 * place
+                write_sound(tmp_path / "data" / name / "audio" / f"{category}{take}.wav", pitch_hz=pitch_hz)
+                rows.append(f"audio/{category}{take}.wav,{category}\n")
+        (tmp_path / "data" / name / "metadata.csv").write_text("file_name,label\n" + "".join(rows))
+    manifest = load_manifest(str(tmp_path / "data"))
+    assert manifest.has_test_set
+    assert {clip.name for clip in manifest.clips if clip.fold == 1} == {
+        f"test/audio/{category}{take}.wav" for category in ("cat", "dog") for take in range(2)
+    }
+    assert {split.fold for split in make_splits(manifest, "k-fold")} == {2, 3, 4, 5}
+    assert any(
+        note.startswith("Sets: the test set is fold 1, the training set folds 2 to 5") for note in manifest.notes
+    )
+
+
+def test_one_metadata_table_above_the_sets_is_read_as_well(tmp_path: Path, write_sound: WriteSound) -> None:
+    rows = []
+    for name, num in (("train", 8), ("validation", 2), ("test", 2)):
+        for category in ("cat", "dog"):
+            for take in range(num):
+                write_sound(tmp_path / "data" / name / f"{category}{take}.wav", pitch_hz=200 + len(rows))
+                rows.append(f"{name}/{category}{take}.wav,{category}\n")
+    (tmp_path / "data" / "metadata.csv").write_text("file_name,label\n" + "".join(rows))
+    folds = {clip.name.split("/")[0]: set() for clip in load_manifest(str(tmp_path / "data")).clips}
+    for clip in load_manifest(str(tmp_path / "data")).clips:
+        folds[clip.name.split("/")[0]].add(clip.fold)
+    assert folds == {"test": {1}, "validation": {2}, "train": {3, 4, 5}}
+
+
+def test_names_may_be_spelt_in_another_normal_form_or_by_windows(tmp_path: Path, write_sound: WriteSound) -> None:
+    rows = []
+    for category in ("cat", "dog"):
+        for take in range(5):
+            name = f"étage/{category}-Émile{take}.wav"
+            write_sound(tmp_path / unicodedata.normalize("NFD", name), pitch_hz=200 + len(rows))
+            rows.append(unicodedata.normalize("NFC", name).replace("/", "\\" if take % 2 else "/") + f",{category}\n")
+    table = tmp_path / "clips.csv"
+    table.write_text("filename,category\n" + "".join(rows))
+    assert len(load_manifest(str(table)).clips) == 10
+    table.write_text("filename,category\nC:\\Users\\me\\cat.wav,cat\n")
+    with pytest.raises(RefusedError, match="these are places on another computer: keep what lies below that folder"):
+        load_manifest(str(table))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "filename,category\na.wav,dog\na.wav,cat\nb.wav,cat\n",
+        "filename,category\na.wav,dog;cat\nb.wav,dog\nb2.wav,cat\n",
+        "filename,labels\na.wav,dog\n",
+        'filename,label\na.wav,"dog, cat"\nb.wav,dog\nc.wav,cat\n',
+        "filename,dog,cat\na.wav,1,1\nb.wav,0,1\n",
+    ],
+)
+def test_clips_of_several_labels_are_refused_as_such(tmp_path: Path, text: str) -> None:
+    for name in ("a", "b", "b2", "c"):
+        write_steps(tmp_path / f"{name}.wav", 0.1)
+    (tmp_path / "clips.csv").write_text(text)
+    with pytest.raises(RefusedError, match="several labels") as caught:
+        load_manifest(str(tmp_path / "clips.csv"))
+    assert "one label a clip" in str(caught.value)
+
+
+def test_classes_that_differ_by_case_or_unicode_form_are_told(class_folders: Path) -> None:
+    (class_folders / "cat").rename(class_folders / "Dog")
+    notes = load_manifest(str(class_folders)).notes
+    assert "'Dog' and 'dog' are taken as different classes; auricle check --fix joins them." in notes
+
+
+def labelled(folder: Path, form: str) -> Path:
+    """Five recordings of eight levels; the third and the sixth second are `low` and `high`, labelled in a file."""
+    for take in range(5):
+        recording = write_steps(folder / f"site{take}.wav", *(0.1 * step + 0.01 * take for step in range(8)))
+        raven = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tSpecies\n"
+        lines = [(2.2, 2.8, "low"), (5.0, 6.0, "high")]
+        if form == "raven":
+            rows = [f"{n}\t{view}\t1\t{a}\t{b}\t0\t{name}\n" for n, (a, b, name) in enumerate(lines, 1)
+                    for view in ("Waveform 1", "Spectrogram 1")]  # fmt: skip
+            recording.with_suffix(".Table.1.selections.txt").write_text(raven + "".join(rows))
+        else:
+            rows = [f"{a}\t{b}\t{name}\n\\\t100.0\t200.0\n" for a, b, name in lines]
+            recording.with_suffix(".txt").write_text("".join(rows))
+    return folder
+
+
+@pytest.mark.parametrize("form", ["raven", "audacity"])
+def test_annotations_beside_long_recordings_become_clips_of_their_group(tmp_path: Path, form: str) -> None:
+    manifest = load_manifest(str(labelled(tmp_path / "sites", form)), clip_s=1.0)
+    assert len(manifest.clips) == 10
+    assert {(clip.name, clip.category, clip.group) for clip in manifest.clips} >= {
+        ("site0.wav/2.000-3.000.wav", "low", "site0.wav"),
+        ("site0.wav/5.000-6.000.wav", "high", "site0.wav"),
+    }
+    recordings = prepare(manifest, sample_rate_hz=RATE_HZ)
+    for clip, waveform in zip(recordings.manifest.clips, recordings.waveforms, strict=True):
+        level = (0.2 if clip.category == "low" else 0.5) + 0.01 * int(clip.name[4])
+        np.testing.assert_allclose(waveform, level, atol=1e-6)
+    assert len(set(manifest.groups)) == 5
+    assert not any(split.leaky for split in make_splits(manifest, "official"))
+
+
+def test_a_table_of_stretches_is_cut_too(tmp_path: Path) -> None:
+    rows = []
+    for take in range(5):
+        write_steps(tmp_path / f"site{take}.wav", *(0.1 * step + 0.01 * take for step in range(8)))
+        rows += [f"site{take}.wav;2,2;2,8;low", f"site{take}.wav;5;6;high"]
+    (tmp_path / "clips.csv").write_text("\n".join(["file;start;end;label", *rows]))
+    assert len(load_manifest(str(tmp_path / "clips.csv"), clip_s=1.0).clips) == 10
+
+
+def test_stretches_are_cut_within_what_is_free_of_other_classes(tmp_path: Path) -> None:
+    recording = write_steps(tmp_path / "a.wav", *np.arange(10) / 10)
+    clip = Clip(recording, "a.wav", "x", 0, "a.wav")
+    other = Clip(recording, "a.wav", "y", 0, "a.wav")
+    spans = [(1.0, 1.5), (1.5, 2.0), (4.0, 9.0), (6.0, 6.5), (9.5, 12.0), (20.0, 21.0)]
+    made, left_out = cut_clips([clip, other, clip, other, clip, clip], spans, 2.0)
+    assert [each.name for each in made] == ["a.wav/0.000-1.500.wav", "a.wav/1.500-3.500.wav",
+                                            "a.wav/9.500-11.500.wav", "a.wav/10.000-12.000.wav"][:3]  # fmt: skip
+    assert [reason.split(";")[0] for _, reason in left_out] == [
+        "overlaps a stretch of another class",
+        "overlaps a stretch of another class",
+        "begins after its recording ends",
+        "begins after its recording ends",
+    ]
+    assert soundfile.info(made[2].path).frames == RATE_HZ // 2  # what is there of it
+
+
+def test_a_recording_that_is_cut_off_is_refused_by_its_own_name(tmp_path: Path) -> None:
+    folder = labelled(tmp_path / "sites", "audacity")
+    whole = (folder / "site3.wav").read_bytes()
+    (folder / "site3.wav").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(RefusedError, match=r"2 of 10 recordings are refused: site3\.wav/2\.000-3\.000\.wav \(cut off"):
+        prepare(load_manifest(str(folder), clip_s=1.0), sample_rate_hz=RATE_HZ)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("1.0\t1.0\tlow\n", "line 1: from '1.0' to '1.0' s is no stretch of sound"),
+        ("0.0\t1.0\tlow\n2.0\t1.0\tlow\n", "line 2: from '2.0' to '1.0' s"),
+        ("0.0\t1.0\n", "line 1: a label track has start, end and label"),
+        ("Selection\tBegin Time (s)\tEnd Time (s)\n1\t0\t1\n", "no column annotation or category or label"),
+        ("Begin Time (s)\tEnd Time (s)\tLabel\n0\t1\t\n", "line 2 has no Label"),
+    ],
+)
+def test_a_label_file_that_is_wrong_is_refused_with_its_line(tmp_path: Path, text: str, words: str) -> None:
+    write_steps(tmp_path / "a.wav", 0.1)
+    (tmp_path / "a.txt").write_text(text)
+    with pytest.raises(RefusedError) as caught:
+        load_manifest(str(tmp_path))
+    assert words in str(caught.value)
+
+
+def test_a_text_that_is_no_label_file_is_passed_over(class_folders: Path) -> None:
+    (class_folders / "cat" / "0.txt").write_text("A cat, heard in the garden.\n")
+    assert len(load_manifest(str(class_folders)).clips) == 15
