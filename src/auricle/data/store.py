@@ -62,7 +62,7 @@ def find_entry(key: str) -> CacheEntry | None:
             return None
         waveforms = np.memmap(rows, "<f4", "r", shape=shape) if shape[0] else np.empty(shape, "<f4")
         refused = {int(place): str(reason) for place, reason in content["refused"].items()}
-        if content["checksums"] != [zlib.crc32(row) for row in waveforms]:
+        if content["checksums"] != [zlib.crc32(row.data) for row in waveforms]:
             return None
     except (RefusedError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -88,7 +88,7 @@ def write_entry(
                 refused[place] = row
             else:
                 content = np.ascontiguousarray(row, "<f4")
-                checksums.append(zlib.crc32(content))
+                checksums.append(zlib.crc32(content.data))
                 file.write(content.data)
 
     need_bytes = None if most_rows is None else 4 * most_rows * num_samples
