@@ -15,10 +15,11 @@ help:  ## this list
 	@$(INSTALL) --editable .
 	@touch $@
 
-.venv/installed-dev: .venv/installed
-	@echo "Installing the tools for tests and checks"
+.venv/installed-dev: pyproject.toml constraints.txt
+	@echo "Installing auricle and the tools for tests and checks into .venv (the first time takes minutes)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(INSTALL) --editable '.[dev]'
-	@touch $@
+	@touch .venv/installed $@
 
 run: .venv/installed  ## install, then the study `quickstart` on built-in sounds, and where its report is
 	@$(BIN)/auricle study quickstart --out runs/quickstart
