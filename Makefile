@@ -61,7 +61,9 @@ bench-serving: .venv/installed-dev  ## how fast a bundle is, into RESULTS.md: ma
 bench-report: .venv/installed-dev  ## what a report costs, first and again, into RESULTS.md: STUDY=DIR
 	@$(BIN)/python benchmarks/report_cost.py $(STUDY) --results RESULTS.md
 
-bench-robust: .venv/installed-dev  ## what checkpoints and failing trackers cost a training, into RESULTS.md
+bench-robust: .venv/installed-dev  ## what kills, flipped bits and hostile input do, and what checkpoints cost, into RESULTS.md
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/robust_kills.py --results RESULTS.md
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/robust_flips.py --results RESULTS.md
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/checkpoints.py --results RESULTS.md
 	@$(BIN)/python benchmarks/trackers.py --results RESULTS.md
 
