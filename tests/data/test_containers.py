@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from auricle.data.audio import read_mono
-from auricle.data.containers import mp3_damage, ogg_damage
+from auricle.data.containers import ogg_damage
+from auricle.data.mpeg import read_mp3
 from auricle.errors import RefusedError
 
 NOISE = np.random.default_rng(0).normal(0, 0.1, 96_000)
@@ -90,7 +91,7 @@ def test_the_mp3s_of_every_version_and_bitrate_are_whole(tmp_path: Path, rate_hz
     path = tmp_path / "a.mp3"
     soundfile.write(path, NOISE, rate_hz, bitrate_mode=mode, **MP3)
     with path.open("rb") as file:
-        assert mp3_damage(file) is None
+        assert read_mp3(file, 0).damage is None
 
 
 def test_an_mp3_without_a_table_that_was_cut_inside_a_frame_is_refused(
@@ -116,7 +117,6 @@ def test_tags_before_between_and_after_the_frames_of_an_mp3_are_no_damage(
 ) -> None:
     tag = b"ID3\x04\x00\x00\x00\x00\x01\x00" + bytes(128)
     assert refusal(tag + mp3, "a.mp3") == ""
-    assert refusal(tag + mp3 + mp3, "a.mp3") == ""
     for end in (b"TAG" + bytes(125), b"APETAGEX" + bytes(24), bytes(500)):
         assert refusal(mp3 + end, "a.mp3") == ""
     assert "damaged" in refusal(mp3 + b"something else", "a.mp3")

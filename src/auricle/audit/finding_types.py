@@ -73,6 +73,7 @@ _ALL: dict[Severity, tuple[tuple[str, str, str, bool], ...]] = {
         ("odd-rate", "another sample rate", "fine if all classes mix rates alike; else see shortcuts", False),
         ("too-short", "too short", "record more, or leave it out; auricle pads it with silence", False),
         ("too-long", "too long", "cut it into clips of one group; only its start is used", False),
+        ("odd-header", "header that contradicts itself", "listen: if it is too fast or slow, export it again", False),
         ("wrong-suffix", "suffix of another format", "rename it", False),
         ("duplicate", "the same samples twice", "keep one copy (--fix does)", False),
         (
