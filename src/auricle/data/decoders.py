@@ -20,8 +20,9 @@ import soundfile
 
 from auricle.data.containers import Damage, ogg_damage
 from auricle.data.flac import Flac, read_flac
-from auricle.data.mpeg import Mp3, lame_damage, read_mp3
-from auricle.data.signatures import first_bytes, format_of
+from auricle.data.mpeg import Mp3, has_own_bitrate, lame_damage, read_mp3
+from auricle.data.native_messages import without_decoder_messages
+from auricle.data.signatures import first_bytes, format_of, read_at
 from auricle.data.spliced import Piece, spliced
 from auricle.data.wav import Wav, read_wav, wav_contradiction
 from auricle.errors import RefusedError
@@ -86,7 +87,8 @@ class SoundFile:
         num_read = 0
         while self._failure is None:
             try:
-                frames = self._sound.read(out=block)
+                with without_decoder_messages() if self._sound.format == "MP3" else contextlib.nullcontext():
+                    frames = self._sound.read(out=block)
             except soundfile.LibsndfileError as error:
                 self._failure = _reason(error)
                 frames = block[: max(0, self._sound.tell() - num_read)]  # those before the failure
@@ -145,7 +147,12 @@ def open_decoder(path: Path, file: BufferedReader) -> Iterator[SoundFile | Media
 @contextlib.contextmanager
 def open_sound(path: Path, file: BufferedReader, form: str | None, start: int) -> Iterator[SoundFile]:
     """Open a recording for libsndfile, whose errors become a `RefusedError`, here and inside the block."""
-    layout, pieces = _layout(file, form, start)
+    try:
+        layout, pieces = _layout(file, form, start)
+    except ValueError as error:
+        raise RefusedError(f"{path}: {error}") from None
+    if isinstance(layout, Mp3) and not pieces:
+        raise RefusedError(f"{path}: cannot be decoded: {_DAMAGED}, or no MP3: no frame follows another")
     if isinstance(layout, Wav) and (contradiction := wav_contradiction(layout.format)) and contradiction[1]:
         raise RefusedError(f"{path}: {contradiction[0]}")
     try:
@@ -169,7 +176,8 @@ def _layout(file: BufferedReader, form: str | None, start: int) -> tuple[SoundLa
         return flac, flac.pieces if flac else whole
     if form == "mp3":
         mp3 = read_mp3(file, start)
-        return (mp3, mp3.pieces(file)) if mp3.runs else (None, None)
+        if mp3.runs or not has_own_bitrate(read_at(file, start, 4)):
+            return mp3, mp3.pieces(file)
     return None, whole
 
 

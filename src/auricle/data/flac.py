@@ -15,6 +15,8 @@ from auricle.data.spliced import Piece
 
 _INFO_BYTES = 42  # the signature, the header of the first block, and STREAMINFO
 _MOST_FRAME_BYTES = 2**20
+_MOST_BLOCKS = 1_000
+_FRAME_RATES_HZ = (0, 88_200, 176_400, 192_000, 8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,11 @@ class Flac:
 
 
 def read_flac(file: BufferedReader, start: int) -> Flac | None:
-    """Read the header of a FLAC stream that begins at a place; None where its first block is another."""
+    """Read the header of a FLAC stream that begins at a place; None where its first block is another.
+
+    Raises:
+        ValueError: its first frame has another sample rate than its header says.
+    """
     head = read_at(file, start, _INFO_BYTES)
     if len(head) < _INFO_BYTES or not head.startswith(b"fLaC") or head[4] & 0x7F:
         return None
@@ -76,6 +82,10 @@ def read_flac(file: BufferedReader, start: int) -> Flac | None:
     num_frames = int.from_bytes(info[13:18], "big") & 2**36 - 1
     unknown = head[:21] + bytes([head[21] & 0xF0]) + bytes(4) + head[26:]
     end = before_tags(file)
+    rate_hz = int.from_bytes(info[10:13], "big") >> 4
+    frame = _first_frame_head(file, start)
+    if frame and (other_hz := _frame_rate_hz(frame)) not in (0, rate_hz):
+        raise ValueError(f"its header says {rate_hz} Hz, and its first frame {other_hz} Hz")
     return Flac(
         num_frames or None,
         FlacChecksum.read(head),
@@ -118,7 +128,7 @@ def _frame_number(head: bytes) -> int | None:
     """Return the number of a frame (of its first sample, where blocks vary in length); None where it is no header."""
     if len(head) < 6 or head[0] != 0xFF or head[1] & 0xFE != 0xF8:
         return None
-    num_more = max(0, 8 - (head[4] ^ 0xFF).bit_length() - 1)  # coded as UTF-8 is
+    num_more = _num_more(head)
     size_code, rate_code = head[2] >> 4, head[2] & 15
     length = 5 + num_more + {6: 1, 7: 2}.get(size_code, 0) + {12: 1, 13: 2, 14: 2}.get(rate_code, 0)
     if len(head) <= length or _crc(head[: length + 1], 8, 0x07):
@@ -127,6 +137,37 @@ def _frame_number(head: bytes) -> int | None:
     for byte in head[5 : 5 + num_more]:
         number = number << 6 | byte & 0x3F
     return number
+
+
+def _num_more(head: bytes) -> int:
+    """Return how many more bytes the number in the header of a frame has than one; it is coded as UTF-8 is."""
+    return max(0, 8 - (head[4] ^ 0xFF).bit_length() - 1)
+
+
+def _first_frame_head(file: BufferedReader, start: int) -> bytes:
+    """Return the first bytes of the first frame, behind all blocks of metadata; nothing where there is none."""
+    place = start + 4
+    for _ in range(_MOST_BLOCKS):
+        head = read_at(file, place, 4)
+        if len(head) < 4:
+            break
+        place += 4 + int.from_bytes(head[1:], "big")
+        if head[0] & 0x80:  # the last block
+            frame = read_at(file, place, 16)
+            return frame if _frame_number(frame) is not None else b""
+    return b""
+
+
+def _frame_rate_hz(head: bytes) -> int:
+    """Return the sample rate in the header of a frame; 0 where it is that of the stream."""
+    code = head[2] & 15
+    if code < len(_FRAME_RATES_HZ):
+        return _FRAME_RATES_HZ[code]
+    if code == 15:
+        return 0
+    place = 5 + _num_more(head) + {6: 1, 7: 2}.get(head[2] >> 4, 0)
+    number = int.from_bytes(head[place : place + (1 if code == 12 else 2)], "big")
+    return number * {12: 1_000, 13: 1, 14: 10}[code]
 
 
 def _crc(content: bytes, bits: int, polynomial: int) -> int:

@@ -148,7 +148,7 @@ def _after_zeros(file: BufferedReader, place: int, size: int) -> int:
 
 
 def _first_frame(file: BufferedReader, start: int) -> int | None:
-    """Return where the first frame begins that another one of its kind follows."""
+    """Return where the first frame begins that another one of its kind follows, or the end of the file."""
     start = after_id3(file, start)
     content = read_at(file, start, _SEARCH_BYTES)
     place = content.find(b"\xff")
@@ -156,6 +156,8 @@ def _first_frame(file: BufferedReader, start: int) -> int | None:
         head = content[place : place + 4]
         if length := _frame_bytes(head):
             follows = read_at(file, start + place + length, 4)
+            if not follows and place == 0:  # a single one
+                return start
             if _frame_bytes(follows) and _frame_kind(follows) == _frame_kind(head):
                 return start + place
         place = content.find(b"\xff", place + 1)
@@ -183,6 +185,11 @@ def _frame_bytes(head: bytes) -> int:
     return factor * bits_per_s // _RATES_HZ[version][rate] + padding
 
 
+def has_own_bitrate(head: bytes) -> bool:
+    """Whether a frame has a bitrate that is in no table ("free format"), so that its length is not known."""
+    return len(head) > 2 and head[2] >> 4 == 0 and _frame_bytes(bytes([*head[:2], head[2] | 0x10, 0])) > 0
+
+
 def _mark_place(head: bytes) -> int:
     """Return where the mark of a table stands in a frame of layer III: behind its side information."""
     mono, first = head[3] >> 6 == 3, head[1] >> 3 & 3 == 3
@@ -204,17 +211,14 @@ def _true_table(frame: bytes, num_frames: int, num_bytes: int, declared: int) ->
     place = _mark_place(frame)
     if not declared or frame[place : place + 4] not in (b"Xing", b"Info"):
         return _new_table(frame, num_frames)
-    if declared == num_frames:
-        return frame
-    table = bytearray(frame)
+    table = bytearray(frame[:4] + bytes(place - 4) + frame[place:])
     table[place + 8 : place + 12] = num_frames.to_bytes(4, "big")
     flags = frame[place + 7]
     if flags & 2:
         table[place + 12 : place + 16] = (num_bytes + len(frame)).to_bytes(4, "big")
     padding = place + 8 + sum(size for bit, size in ((1, 4), (2, 4), (4, 100), (8, 4)) if flags & bit) + 22
-    if (
-        declared != num_frames + 1 and len(table) > padding + 2
-    ):  # how much to cut at the end is that of another recording
+    joined = declared not in (num_frames, num_frames + 1)
+    if joined and len(table) > padding + 2:  # how much to cut at the end is that of another recording
         table[padding] &= 0xF0
         table[padding + 1] = 0
     return bytes(table)

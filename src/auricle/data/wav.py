@@ -10,7 +10,7 @@ from io import BufferedReader
 import numpy as np
 
 from auricle.data.containers import Damage
-from auricle.data.signatures import read_at
+from auricle.data.signatures import after_id3, read_at
 from auricle.data.spliced import Piece
 
 _WRAP = 2**32
@@ -98,6 +98,7 @@ def _recording_after(file: BufferedReader, end: int, size: int, order: str) -> D
     """Say that chunks lead from the end of the sound to more sound, which decoders pass over."""
     place = end
     for _ in range(_MOST_CHUNKS):
+        place = after_id3(file, place)
         place += place % 2 if read_at(file, place, 4) not in (*_SEVERAL, *_USUAL_CHUNKS) else 0
         name, declared = _chunk(file, place, order)
         if name in _SEVERAL and (name == b"data" or read_at(file, place + 8, 4) == b"WAVE"):
