@@ -31,16 +31,17 @@ class Flac:
     pieces: tuple[Piece, ...]
     frame_bytes: int  # at most, as the header says
     block_frames: int
+    start: int
     end: int
 
     def damage(self, file: BufferedReader, num_read: int, failure: str | None) -> Damage | None:
         """Say what is wrong with a stream of which so many frames were read before it ended, or the decoder failed."""
         declared = self.num_frames
         if declared is not None and num_read > declared:
-            return Damage(
-                f"damaged: holds more than the {declared} frames that it declares; split the file if two were joined"
-            )
-        if failure is None and declared == num_read:
+            return Damage(f"damaged: holds more than the {declared} frames that it declares")
+        if declared == num_read:  # what follows, and made the decoder fail, is no frame
+            if failure and (place := self._next_stream(file)) is not None:
+                return Damage(f"holds another FLAC from byte {place} on, which would not be heard; split the file")
             wrong = self.checksum and not self.checksum.agrees()
             return Damage("damaged: its samples do not match their checksum") if wrong else None
         last = self._last_frame(file)
@@ -53,6 +54,19 @@ class Flac:
         if failure is None and declared is None:
             return None
         return Damage(f"damaged: {num_read}{of} frames could be decoded{f' ({failure})' if failure else ''}")
+
+    def _next_stream(self, file: BufferedReader) -> int | None:
+        """Return where another stream begins behind this one; None where none does."""
+        place, content = self.start + 4, b""
+        file.seek(place)
+        while more := file.read(2**20):
+            content += more
+            ats = [at for last in (b"\0", b"\x80") if (at := content.find(b"fLaC" + last + b"\0\0\x22")) >= 0]
+            if ats:
+                return place + min(ats)
+            place += len(content[:-7])
+            content = content[-7:]
+        return None
 
     def _last_frame(self, file: BufferedReader) -> int | None:
         """Return the number in the header of the frame that ends where the file does; None where none does."""
@@ -92,6 +106,7 @@ def read_flac(file: BufferedReader, start: int) -> Flac | None:
         (unknown, (start + _INFO_BYTES, end)),
         int.from_bytes(info[7:10], "big"),
         most if least == most else 0,
+        start,
         end,
     )
 
