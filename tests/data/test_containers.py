@@ -73,6 +73,17 @@ def test_missing_repeated_and_added_pages_of_an_ogg_are_named(ogg: bytes, refusa
     assert "another Ogg stream" in refusal(ogg + ogg, "a.ogg")
 
 
+def test_streams_side_by_side_are_named(tmp_path: Path, ogg: bytes, refusal: Callable[[bytes, str], str]) -> None:
+    soundfile.write(tmp_path / "b.ogg", NOISE, 48_000)
+    one, other = pages(ogg), pages((tmp_path / "b.ogg").read_bytes())
+    assert one[0][14:18] != other[0][14:18]
+    assert "holds several streams at once" in refusal(one[0] + other[0] + b"".join(one[1:] + other[1:]), "a.ogg")
+
+
+def test_what_lies_between_two_ogg_streams_hides_none(ogg: bytes, refusal: Callable[[bytes, str], str]) -> None:
+    assert f"another Ogg stream from byte {len(ogg) + 100_000} on" in refusal(ogg + bytes(100_000) + ogg, "a.ogg")
+
+
 def test_what_follows_the_last_page_of_an_ogg_is_no_damage(ogg: bytes, refusal: Callable[[bytes, str], str]) -> None:
     assert refusal(ogg + b"TAG" + bytes(125), "a.ogg") == ""
 

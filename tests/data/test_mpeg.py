@@ -82,6 +82,24 @@ def test_frames_of_every_version_and_number_of_channels_are_counted(
     assert heard_s(without_table(encoded(sound, rate_hz))) == pytest.approx(duration_s, abs=2_500 / rate_hz)
 
 
+@pytest.mark.parametrize("bitrate", [32, 128])
+def test_the_layers_before_the_third_are_heard_whole(bitrate: int, heard_s: Callable[[bytes], float]) -> None:
+    av = pytest.importorskip("av", reason="needs the extra media")
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp2") as container:
+        stream = container.add_stream("mp2", rate=RATE_HZ, layout="mono")
+        stream.bit_rate = 1_000 * bitrate
+        resampler = av.AudioResampler("s16", "mono", RATE_HZ, frame_size=1_152)
+        frame = av.AudioFrame.from_ndarray(QUIET_THEN_LOUD[None].astype(np.float32), "fltp", "mono")
+        frame.sample_rate = RATE_HZ
+        for part in (*resampler.resample(frame), *resampler.resample(None)):
+            container.mux(stream.encode(part))
+        container.mux(stream.encode(None))
+    content = file.getvalue()
+    assert heard_s(content) == pytest.approx(8.0, abs=FRAME_S)
+    assert heard_s(content + ID3 + content) == pytest.approx(16.0, abs=2 * FRAME_S)
+
+
 def test_what_was_counted_changes_no_sample(variable: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(variable)
     np.testing.assert_array_equal(read_mono(tmp_path / "a.mp3")[0], soundfile.read(tmp_path / "a.mp3", dtype="f4")[0])

@@ -42,6 +42,10 @@ _ALL: dict[Severity, tuple[tuple[str, str, str, bool], ...]] = {
         ("not-audio", "not a recording", "delete it, or leave it out (--fix does)", True),
         ("truncated", "cut off", _COPY, True),
         ("damaged", "damaged", _COPY, True),
+        (
+            "joined", "several recordings in one file",
+            "split it into a file each, or leave it out (--fix does)", True,
+        ),
         ("forged-header", "header that cannot be true", "export it again, or leave it out (--fix does)", True),
         ("no-sound", "holds no samples", "record it again, or leave it out (--fix does)", True),
         ("not-finite", "samples that are not finite", "export it again, or leave it out (--fix does)", True),

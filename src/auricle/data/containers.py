@@ -37,6 +37,8 @@ def ogg_damage(file: BufferedReader, start: int = 0) -> Damage | None:
             return Damage(f"cut off: the Ogg page at byte {place} is not whole", True)
         if _ogg_checksum(head[:22] + bytes(4) + head[26:] + segments + body) != head[22:26]:
             return Damage(f"damaged: the Ogg page at byte {place} does not match its checksum")
+        if serial and head[14:18] != serial and head[5] & _FIRST:
+            return Damage("holds several streams at once, as videos do; export its sound alone")
         if int.from_bytes(head[18:22], "little") != expected or (serial and head[14:18] != serial):
             return Damage(f"damaged: an Ogg page is missing before byte {place}")
         serial, expected, ended = head[14:18], expected + 1, bool(head[5] & _LAST)

@@ -52,6 +52,7 @@ _DEMUXERS = {"mp4": "mov", "adts": "aac"} | {
 _OTHER_DEMUXERS = {"nist": "nistsphere"} | {name: name for name in ("wav", "aiff", "au", "caf", "w64", "voc", "ogg")}
 # whose lengths are written down and not guessed from the bitrate
 _SURE_FORMATS = ("mov", "matroska", "avi", "aiff", "au", "caf", "w64")
+_MOST_PADDING_FRAMES = 16  # of an MP3 that its encoder put before and after the sound: 12 bits each count them
 _DAMAGED = "the file is damaged"
 _MISSING_S = 0.25  # encoders pad, and containers round
 
@@ -109,6 +110,8 @@ class SoundFile:
             return layout.damage(self._file, num_read, self._failure)
         if damage := _container_damage(self._file, self._start, self._sound.format.lower(), layout):
             return damage
+        if isinstance(layout, Mp3) and num_read < (layout.num_frames - _MOST_PADDING_FRAMES) * layout.frame_samples:
+            return Damage(f"damaged: {num_read} samples of {layout.num_frames} MP3 frames could be decoded")
         if self._failure is not None or num_read < declared:
             return Damage(f"cut off or damaged: {num_read} of {declared} frames could be decoded")
         for there, found in [] if layout else _CHUNK.findall(self._sound.extra_info):

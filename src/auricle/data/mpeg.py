@@ -30,13 +30,14 @@ _RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_02
 
 @dataclass
 class Mp3:
-    """The frames of an MP3, without tags and tables.
+    """The frames of an MP3 (or of layer I or II), without tags and tables.
 
     `runs` are the bytes from where to where they lie. `table` is where the first frame lies if it is a table, and how
     many frames it declares.
     """
 
     num_frames: int = 0
+    frame_samples: int = 0  # in each
     runs: list[tuple[int, int]] = field(default_factory=list)
     table: tuple[int, int, int] | None = None  # start, end, frames
     num_tables: int = 0
@@ -46,12 +47,15 @@ class Mp3:
         """Return what a decoder is to read: a table that is true, and all frames; None where there are none."""
         if not self.runs:
             return None
+        head = read_at(file, self.runs[0][0], 4)
+        if _layer(head) != 3:  # whose bitrate is constant, and which have no tables
+            return tuple(self.runs)
         num_bytes = sum(end - start for start, end in self.runs)
         if self.table:
             start, end, declared = self.table
             table = _true_table(read_at(file, start, end - start), self.num_frames, num_bytes, declared)
         else:
-            table = _new_table(read_at(file, self.runs[0][0], 4), self.num_frames)
+            table = _new_table(head, self.num_frames)
         return (table, *self.runs)
 
 
@@ -65,7 +69,9 @@ def read_mp3(file: BufferedReader, start: int) -> Mp3:
     place = _first_frame(file, start)
     if place is None:
         return found
-    kind = _frame_kind(read_at(file, place, 4))
+    first = read_at(file, place, 4)
+    kind = _frame_kind(first)
+    found.frame_samples = {1: 384, 2: 1_152, 3: 1_152 if first[1] >> 3 & 3 == 3 else 576}[_layer(first)]
     missing = 0  # frames that the last table declared and that have not come yet
     run = place
     while place < size and not found.damage:
@@ -173,7 +179,7 @@ def _frame_bytes(head: bytes) -> int:
     """Return how long a frame with this header is; 0 where it is no header, or has a bitrate of its own."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return 0
-    version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
+    version, layer = head[1] >> 3 & 3, _layer(head)
     bitrate, rate, padding = head[2] >> 4, head[2] >> 2 & 3, head[2] >> 1 & 1
     if version == 1 or layer == 4 or bitrate in (0, 15) or rate == 3:
         return 0
@@ -183,6 +189,11 @@ def _frame_bytes(head: bytes) -> int:
         return (12 * bits_per_s // _RATES_HZ[version][rate] + padding) * 4
     factor = 72 if layer == 3 and family == 2 else 144
     return factor * bits_per_s // _RATES_HZ[version][rate] + padding
+
+
+def _layer(head: bytes) -> int:
+    """Return the layer of a frame, 1 to 3; 4 is none."""
+    return 4 - (head[1] >> 1 & 3)
 
 
 def has_own_bitrate(head: bytes) -> bool:

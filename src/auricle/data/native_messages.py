@@ -20,11 +20,11 @@ def without_decoder_messages() -> Iterator[None]:
     with _LOCK, contextlib.ExitStack() as stack:
         try:
             real = os.dup(_STDERR)
-        except OSError:  # it is closed
+            stack.callback(os.close, real)
+            caught = stack.enter_context(tempfile.TemporaryFile(buffering=0))
+        except OSError:  # it is closed, or nothing can be written anywhere
             yield
             return
-        stack.callback(os.close, real)
-        caught = stack.enter_context(tempfile.TemporaryFile(buffering=0))
         os.dup2(caught.fileno(), _STDERR)
         try:
             yield
