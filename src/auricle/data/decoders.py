@@ -88,7 +88,7 @@ class SoundFile:
         num_read = 0
         while self._failure is None:
             try:
-                with without_decoder_messages() if self._sound.format == "MP3" else contextlib.nullcontext():
+                with _quietly(self._sound.format.lower()):
                     frames = self._sound.read(out=block)
             except soundfile.LibsndfileError as error:
                 self._failure = _reason(error)
@@ -159,13 +159,20 @@ def open_sound(path: Path, file: BufferedReader, form: str | None, start: int) -
     if isinstance(layout, Wav) and (contradiction := wav_contradiction(layout.format)) and contradiction[1]:
         raise RefusedError(f"{path}: {contradiction[0]}")
     try:
-        with _Forward(spliced(file, pieces) if pieces else path) as sound:
+        with _quietly(form):
+            sound = _Forward(spliced(file, pieces) if pieces else path)
+        with sound:
             yield SoundFile(file, sound, start, layout)
     except soundfile.LibsndfileError as error:
         damage = _container_damage(file, start, form, layout)
         raise RefusedError(f"{path}: {damage.reason if damage else f'cannot be decoded: {_reason(error)}'}") from error
     except (OSError, TypeError, UnicodeEncodeError) as error:  # TypeError: a .raw has no header
         raise RefusedError(f"{path}: cannot be read: {error}") from error
+
+
+def _quietly(form: str | None) -> contextlib.AbstractContextManager[None]:
+    """Keep from standard error what the decoder of a format writes there; that of MP3 alone does."""
+    return without_decoder_messages() if form == "mp3" else contextlib.nullcontext()
 
 
 def _layout(file: BufferedReader, form: str | None, start: int) -> tuple[SoundLayout | None, tuple[Piece, ...] | None]:

@@ -70,7 +70,7 @@ class Flac:
 
     def _last_frame(self, file: BufferedReader) -> int | None:
         """Return the number in the header of the frame that ends where the file does; None where none does."""
-        start = max(0, self.end - (self.frame_bytes or _MOST_FRAME_BYTES) - 16)
+        start = max(0, self.end - min(self.frame_bytes or _MOST_FRAME_BYTES, _MOST_FRAME_BYTES) - 16)
         content = read_at(file, start, self.end - start)
         place = content.rfind(b"\xff")
         while place >= 0:
