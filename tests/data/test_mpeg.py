@@ -109,6 +109,16 @@ def test_what_was_counted_changes_no_sample(variable: bytes, tmp_path: Path) -> 
     np.testing.assert_array_equal(bare[shift : shift + len(whole)], whole)
 
 
+def test_gaps_are_cut_only_where_an_encoder_is_known_to_tell_them(
+    variable: bytes, heard_s: Callable[[bytes], float]
+) -> None:
+    assert variable.count(b"LAME", 0, 300) == 1
+    assert heard_s(variable.replace(b"LAME", b"\0\0\0\0", 1)) == pytest.approx(8.0 + 2 * FRAME_S, abs=2 * FRAME_S)
+    forged = variable.replace(b"LAME", b"ODD!", 1)
+    place = forged.index(b"ODD!") + 21
+    assert heard_s(forged[:place] + b"\xff\xff\xff" + forged[place + 3 :]) > 8.0
+
+
 @pytest.mark.parametrize("between", [b"", ID3, b"TAG" + bytes(125), ID3 + ID3])
 def test_two_mp3s_joined_are_both_heard(variable: bytes, between: bytes, heard_s: Callable[[bytes], float]) -> None:
     assert heard_s(variable + between + variable) == pytest.approx(16.0, abs=4 * FRAME_S)

@@ -15,6 +15,7 @@ from auricle.data.spliced import Piece
 
 _SEARCH_BYTES = 2**16  # how far into an MP3 its first frame may stand
 _HEAD_BYTES = 64  # of a frame, with the beginning of a table of lengths in it
+_TELL_GAPS = (b"LAME", b"Lavf", b"Lavc")  # encoders that say how much they put before and after the sound
 _CHECKED_BYTES = 2**26  # of which the checksum is computed
 # kbit/s by index, for the layers of MPEG 1 and of MPEG 2 and 2.5; ISO/IEC 11172-3 and 13818-3
 _BITRATES = {
@@ -227,11 +228,13 @@ def _true_table(frame: bytes, num_frames: int, num_bytes: int, declared: int) ->
     flags = frame[place + 7]
     if flags & 2:
         table[place + 12 : place + 16] = (num_bytes + len(frame)).to_bytes(4, "big")
-    padding = place + 8 + sum(size for bit, size in ((1, 4), (2, 4), (4, 100), (8, 4)) if flags & bit) + 22
-    joined = declared not in (num_frames, num_frames + 1)
-    if joined and len(table) > padding + 2:  # how much to cut at the end is that of another recording
-        table[padding] &= 0xF0
-        table[padding + 1] = 0
+    encoder = place + 8 + sum(size for bit, size in ((1, 4), (2, 4), (4, 100), (8, 4)) if flags & bit)
+    gaps = encoder + 21  # what the encoder put before and after the sound, in 12 bits each
+    if len(table) >= gaps + 3:
+        if table[encoder : encoder + 4] not in _TELL_GAPS:
+            table[gaps : gaps + 3] = bytes(3)
+        elif declared not in (num_frames, num_frames + 1):  # what is after the sound is that of another recording
+            table[gaps + 1 : gaps + 3] = bytes([table[gaps + 1] & 0xF0, 0])
     return bytes(table)
 
 
