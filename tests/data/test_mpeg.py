@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from auricle.data.audio import header_duration_s, read_mono, stream_mono
-from auricle.data.mpeg import _crc16, mp3_contradiction, read_mp3
+from auricle.data.mpeg import _crc16, _frame_bytes, mp3_contradiction, read_mp3
 from auricle.errors import RefusedError
 
 RATE_HZ = 48_000
@@ -134,6 +134,17 @@ def test_joined_mp3s_of_two_kinds_are_refused_with_what_to_do(
         assert f"from byte {len(variable)} on, which would not be heard; split the file" in why_refused(
             variable + other
         )
+
+
+def test_a_changed_header_is_damage_and_no_other_recording(
+    variable: bytes, why_refused: Callable[[bytes], str]
+) -> None:
+    place = 0
+    for _ in range(50):
+        place += _frame_bytes(variable[place : place + 4])
+    mono_no_more = bytearray(variable)
+    mono_no_more[place + 3] ^= 0x80
+    assert f"no MP3 frame where one must begin, at byte {place}" in why_refused(bytes(mono_no_more))
 
 
 def test_an_mp3_that_was_cut_before_another_was_joined_is_damaged(

@@ -127,6 +127,24 @@ def test_sizes_of_64_bits_are_believed(form: str, heard: Callable[[bytes], np.nd
     assert len(heard(encoded(form=form))) == len(NOISE)
 
 
+@pytest.mark.parametrize("size", [0, 2**64 - 1])
+def test_an_rf64_whose_sizes_were_never_written_is_heard_whole(size: int, heard: Callable[[bytes], np.ndarray]) -> None:
+    content = encoded(form="RF64")
+    place = content.index(b"ds64") + 8
+    unwritten = content[:place] + size.to_bytes(8, "little") * 3 + content[place + 24 :]
+    np.testing.assert_array_equal(heard(unwritten), heard(content))
+
+
+def test_an_mp3_in_a_wav_is_heard_whole(heard: Callable[[bytes], np.ndarray]) -> None:
+    mp3 = encoded(form="MP3", subtype="MPEG_LAYER_III")
+    mp3 = mp3[mp3.index(mp3[:2], 4) :]
+    fmt = struct.pack("<4sIHHIIHHHHIHHH", b"fmt ", 30, 0x55, 1, RATE_HZ, 4_000, 1, 0, 12, 1, 2, 288, 1, 0)
+    riff = b"WAVE" + fmt + b"data" + struct.pack("<I", len(mp3)) + mp3
+    content = b"RIFF" + struct.pack("<I", len(riff)) + riff
+    assert len(heard(content)) == pytest.approx(len(NOISE), abs=2_000)
+    assert len(heard(content + LIST)) == len(heard(content))
+
+
 @pytest.mark.parametrize("between", [b"", b"ID3\x04\0\0\0\0\0\x05\0\0\0\0\0", LIST])
 def test_two_wavs_joined_are_refused_with_what_to_do(between: bytes, why_refused: Callable[[bytes], str]) -> None:
     place = len(encoded()) + len(between)

@@ -112,7 +112,8 @@ class SoundFile:
             return damage
         if isinstance(layout, Mp3) and num_read < (layout.num_frames - _MOST_PADDING_FRAMES) * layout.frame_samples:
             return Damage(f"damaged: {num_read} samples of {layout.num_frames} MP3 frames could be decoded")
-        if self._failure is not None or num_read < declared:
+        is_guess = layout is None and self._sound.format == "MP3"  # of a bitrate that is in no table
+        if self._failure is not None or (num_read < declared and not is_guess):
             return Damage(f"cut off or damaged: {num_read} of {declared} frames could be decoded")
         for there, found in [] if layout else _CHUNK.findall(self._sound.extra_info):
             if int(found) < int(there) < _UNKNOWN_BYTES:
@@ -180,6 +181,9 @@ def _layout(file: BufferedReader, form: str | None, start: int) -> tuple[SoundLa
     whole = ((start, file.seek(0, 2)),) if start else None
     if form == "wav":
         wav = read_wav(file, start)
+        if wav and wav.is_mp3 and not wav.damage:
+            mp3 = read_mp3(file, wav.start, wav.end)
+            return mp3, mp3.pieces(file)
         return wav, (wav and wav.pieces) or whole
     if form == "flac":
         flac = read_flac(file, start)

@@ -37,12 +37,27 @@ class Mp3:
     many frames it declares.
     """
 
-    num_frames: int = 0
     frame_samples: int = 0  # in each
+    num_frames: int = 0
     runs: list[tuple[int, int]] = field(default_factory=list)
     table: tuple[int, int, int] | None = None  # start, end, frames
-    num_tables: int = 0
+    num_missing: int = 0  # frames that the last table declared and that have not come yet
     damage: Damage | None = None
+
+    def add(self, start: int, end: int, head: bytes) -> None:
+        """Add the next frame, from where to where it lies, with its first bytes."""
+        if (declared := _table_frames(head)) is None:
+            self.num_frames += 1
+            self.num_missing -= 1
+            first = self.runs.pop()[0] if self.runs and self.runs[-1][1] == start else start
+            self.runs.append((first, end))
+            return
+        if self.num_missing > 1:  # some tables count themselves
+            reason = f"{self.num_missing} MP3 frames are missing before byte {start}, where another recording begins"
+            self.damage = Damage(f"damaged: {reason}")
+        if not self.runs:
+            self.table = (start, end, declared)
+        self.num_missing = declared
 
     def pieces(self, file: BufferedReader) -> tuple[Piece, ...] | None:
         """Return what a decoder is to read: a table that is true, and all frames; None where there are none."""
@@ -60,74 +75,48 @@ class Mp3:
         return (table, *self.runs)
 
 
-def read_mp3(file: BufferedReader, start: int) -> Mp3:
-    """Walk the frames of an MP3 from a place on. Tags, and zeros at the end, are no damage.
+def read_mp3(file: BufferedReader, start: int, end: int | None = None) -> Mp3:
+    """Walk the frames of an MP3 from a place to another. Tags, and zeros at the end, are no damage.
 
     Without frames (or with a bitrate that is in no table) nothing is found, and it is the decoder's matter.
     """
     found = Mp3()
-    size = file.seek(0, 2)
+    size = end or file.seek(0, 2)
     place = _first_frame(file, start)
     if place is None:
         return found
     first = read_at(file, place, 4)
-    kind = _frame_kind(first)
     found.frame_samples = {1: 384, 2: 1_152, 3: 1_152 if first[1] >> 3 & 3 == 3 else 576}[_layer(first)]
-    missing = 0  # frames that the last table declared and that have not come yet
-    run = place
     while place < size and not found.damage:
         head = read_at(file, place, _HEAD_BYTES)
         length = _frame_bytes(head)
-        after = place + length
-        if length and _frame_kind(head) == kind:
-            if after > size:
-                found.damage = Damage(
-                    f"cut off: the MP3 frame at byte {place} has {size - place} of {length} bytes", True
-                )
-                break
-            if (declared := _table_frames(head)) is not None:
-                _end_run(found, run, place)
-                found.damage = _ended_early(place, missing)
-                found.num_tables += 1
-                if not found.runs:
-                    found.table = (place, after, declared)
-                missing, run = declared, after
-            else:
-                found.num_frames += 1
-                missing -= 1
-        elif length and _frame_bytes(read_at(file, after, 4)):
-            found.damage = Damage(
-                f"holds an MP3 of another sample rate or number of channels from byte {place} on, "
-                "which would not be heard; split the file"
-            )
-            break
+        if not length or _frame_kind(head) != _frame_kind(first):
+            place = _after_other(file, place, head, size, found)
+        elif place + length > size:
+            found.damage = Damage(f"cut off: the MP3 frame at byte {place} has {size - place} of {length} bytes", True)
         else:
-            after = _after_tag(file, place, head)
-            _end_run(found, run, place)
-            run = after
-            if after == place:
-                rest = _after_zeros(file, place, size)
-                if rest < size:
-                    found.damage = Damage(f"damaged: no MP3 frame where one must begin, at byte {place} of {size}")
-                place = run = rest
-                break
-        place = after
-    _end_run(found, run, min(place, size))
-    if missing > 1 and not found.damage:  # some tables count themselves
+            found.add(place, place + length, head)
+            place += length
+    if found.num_missing > 1 and not found.damage:
         count = found.num_frames
-        found.damage = Damage(f"cut off: {count} of {count + missing} MP3 frames are there", True)
+        found.damage = Damage(f"cut off: {count} of {count + found.num_missing} MP3 frames are there", True)
     return found
 
 
-def _end_run(found: Mp3, start: int, end: int) -> None:
-    if end > start:
-        found.runs.append((start, end))
-
-
-def _ended_early(place: int, missing: int) -> Damage | None:
-    if missing <= 1:
-        return None
-    return Damage(f"damaged: {missing} MP3 frames are missing before byte {place}, where another recording begins")
+def _after_other(file: BufferedReader, place: int, head: bytes, size: int, found: Mp3) -> int:
+    """Pass over what is no frame of a stream: a tag, or zeros at its end; anything else is damage."""
+    after = _after_tag(file, place, head)
+    if after > place:
+        return after
+    follows = read_at(file, place + _frame_bytes(head), 4)
+    if _frame_bytes(head) and _frame_bytes(follows) and _frame_kind(follows) == _frame_kind(head):
+        found.damage = Damage(
+            f"holds an MP3 of another sample rate or number of channels from byte {place} on, "
+            "which would not be heard; split the file"
+        )
+    elif _after_zeros(file, place, size) < size:
+        found.damage = Damage(f"damaged: no MP3 frame where one must begin, at byte {place} of {size}")
+    return size
 
 
 def _after_tag(file: BufferedReader, place: int, head: bytes) -> int:

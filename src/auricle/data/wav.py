@@ -14,6 +14,7 @@ from auricle.data.signatures import after_id3, read_at
 from auricle.data.spliced import Piece
 
 _WRAP = 2**32
+_NEVER = 2**63  # a size of 64 bits that was not written
 _MOST_CHUNKS = 10_000
 _MIN_LOST_S = 0.1  # what follows a WAV and is shorter than that may be anything
 _SEVERAL = (b"RIFF", b"RIFX", b"RF64", b"data")
@@ -32,8 +33,15 @@ class Wav:
     """
 
     format: bytes  # what stands in the chunk `fmt `
-    damage: Damage | None
-    pieces: tuple[Piece, ...] | None
+    start: int
+    end: int
+    damage: Damage | None = None
+    pieces: tuple[Piece, ...] | None = None
+
+    @property
+    def is_mp3(self) -> bool:
+        """Whether the sound is an MP3."""
+        return self.format[:2] == b"\x55\0"
 
 
 def read_wav(file: BufferedReader, start: int = 0) -> Wav | None:
@@ -57,22 +65,22 @@ def read_wav(file: BufferedReader, start: int = 0) -> Wav | None:
         return None
     sound = place + 8
     if declared == _WRAP - 1 and head.startswith(b"RF64"):
-        declared = wide
+        declared = wide if wide < _NEVER else 0
     if declared > size - sound:
         endless = _is_endless(declared) and not head.startswith(b"RF64")
         cut = None if endless else Damage(f"cut off: {size - sound} of {declared} bytes of sound are there", True)
-        return Wav(fmt, cut, None)
+        return Wav(fmt, sound, size, cut)
     end = sound + declared
     if follower := _recording_after(file, end, size, order):
-        return Wav(fmt, follower, None)
+        return Wav(fmt, sound, end, follower)
     if size - end < _bytes_a_second(fmt, order) * _MIN_LOST_S or _are_chunks(file, end, size, order):
-        return Wav(fmt, None, None)
+        return Wav(fmt, sound, end)
     while end + _WRAP <= size:
         end += _WRAP
     if not _are_chunks(file, end, size, order):
         end = size
-    header = bytearray(read_at(file, start, sound - start))
-    return Wav(fmt, None, (_with_size(bytes(header), end - sound, order), (sound, end)))
+    header = read_at(file, start, sound - start)
+    return Wav(fmt, sound, end, None, (_with_size(header, end - sound, order), (sound, end)))
 
 
 def _chunk(file: BufferedReader, place: int, order: str) -> tuple[bytes, int]:
@@ -134,6 +142,7 @@ def _is_name(name: bytes) -> bool:
 
 def _with_size(header: bytes, num_bytes: int, order: str) -> bytes:
     """Return a header that says so many bytes of sound; one in 64 bits (RF64, EBU Tech 3306) where it must."""
+    header = header.replace(b"RF64", b"RIFF", 1).replace(b"ds64", b"JUNK", 1)  # whose sizes are not true either
     total = len(header) - 8 + num_bytes
     if total < _WRAP - 2**16 or order == "big":
         sizes = [
