@@ -101,15 +101,24 @@ def test_without_the_extra_what_needs_it_is_refused_with_what_to_install(
 def test_half_a_caf_of_phones_is_refused(tmp_path: Path) -> None:
     content = encoded_by_ffmpeg("caf", "adpcm_ima_qt")
     (tmp_path / "a.caf").write_bytes(content[: len(content) // 2])
-    with pytest.raises(RefusedError, match="damaged or cut off"):
+    with pytest.raises(RefusedError, match="cut off"):
         read_mono(tmp_path / "a.caf")
     assert errors_of(tmp_path / "a.caf") == ["truncated"]
+
+
+@pytest.mark.parametrize(("codec", "tolerance_s"), [("pcm_s16le", 0.0), ("adpcm_ima_qt", 0.01)])
+def test_a_caf_whose_size_is_until_the_end_is_heard_whole(tmp_path: Path, codec: str, tolerance_s: float) -> None:
+    content = encoded_by_ffmpeg("caf", codec)
+    place = content.index(b"data") + 4
+    (tmp_path / "a.caf").write_bytes(content[:place] + b"\xff" * 8 + content[place + 8 :])
+    assert len(read_mono(tmp_path / "a.caf")[0]) / RATE_HZ == pytest.approx(2.0, abs=tolerance_s)
+    assert errors_of(tmp_path / "a.caf") == []
 
 
 # What lacks its end
 
 
-@pytest.mark.parametrize("form", ["wav", "flac", "ogg", "mp3", "aiff", "au", "w64", "rf64"])
+@pytest.mark.parametrize("form", ["wav", "flac", "ogg", "mp3", "aiff", "au", "w64", "rf64", "caf"])
 def test_a_stream_hears_what_is_there_of_a_recording_that_was_cut_off_and_says_so(tmp_path: Path, form: str) -> None:
     content = encoded(form)
     path = tmp_path / f"a.{form}"

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import soundfile
 
+from auricle.data.caf import Caf, read_caf
 from auricle.data.containers import Damage, ogg_damage
 from auricle.data.flac import Flac, read_flac
 from auricle.data.mpeg import Mp3, has_own_bitrate, lame_damage, read_mp3
@@ -56,7 +57,7 @@ _MOST_PADDING_FRAMES = 16  # of an MP3 that its encoder put before and after the
 _DAMAGED = "the file is damaged"
 _MISSING_S = 0.25  # encoders pad, and containers round
 
-SoundLayout = Wav | Flac | Mp3
+SoundLayout = Wav | Flac | Mp3 | Caf
 
 
 class _Forward(soundfile.SoundFile):
@@ -188,6 +189,8 @@ def _layout(file: BufferedReader, form: str | None, start: int) -> tuple[SoundLa
     if form == "flac":
         flac = read_flac(file, start)
         return flac, flac.pieces if flac else whole
+    if form == "caf" and (caf := read_caf(file, start)):
+        return caf, caf.pieces
     if form == "mp3":
         mp3 = read_mp3(file, start)
         if mp3.runs or not has_own_bitrate(read_at(file, start, 4)):
@@ -196,7 +199,7 @@ def _layout(file: BufferedReader, form: str | None, start: int) -> tuple[SoundLa
 
 
 def _container_damage(file: BufferedReader, start: int, form: str | None, layout: SoundLayout | None) -> Damage | None:
-    if isinstance(layout, Wav | Mp3):
+    if isinstance(layout, Wav | Mp3 | Caf):
         return layout.damage
     return ogg_damage(file, start) if form == "ogg" else None
 
