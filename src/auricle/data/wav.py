@@ -71,6 +71,8 @@ def read_wav(file: BufferedReader, start: int = 0) -> Wav | None:
         cut = None if endless else Damage(f"cut off: {size - sound} of {declared} bytes of sound are there", True)
         return Wav(fmt, sound, size, cut)
     end = sound + declared
+    if end >= size - 1:  # a byte more, where the size is odd
+        return Wav(fmt, sound, end)
     if follower := _recording_after(file, end, size, order):
         return Wav(fmt, sound, end, follower)
     if size - end < _bytes_a_second(fmt, order) * _MIN_LOST_S or _are_chunks(file, end, size, order):
