@@ -7,7 +7,8 @@ import pytest
 import soundfile
 
 from auricle.data.audio import header_duration_s, read_mono, stream_mono
-from auricle.data.mpeg import _crc16, _frame_bytes, mp3_contradiction, read_mp3
+from auricle.data.lame import _crc16, mp3_contradiction
+from auricle.data.mpeg import _frame_bytes, read_mp3
 from auricle.errors import RefusedError
 
 RATE_HZ = 48_000
