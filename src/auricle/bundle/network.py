@@ -1,7 +1,6 @@
 """A network in ONNX Runtime, opened so that a hostile one is refused within seconds and a few hundred megabytes."""
 
 import contextlib
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from auricle.errors import RefusedError
+from auricle.system import disable_telemetry
 
 T = TypeVar("T")
 
@@ -23,10 +23,9 @@ WINDOWS_AT_ONCE = 32
 def open_session(content: bytes, *, threads: int | None = None, **options: Any) -> Any:
     """Return an `onnxruntime.InferenceSession` on the CPU; nothing else in auricle imports ONNX Runtime to run a model.
 
-    From version 1.31 on ONNX Runtime reports to its maker, unless it is told not to before it is imported.
     Without a number of threads there is one a core; the options are those of `InferenceSession`.
     """
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    disable_telemetry()
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()

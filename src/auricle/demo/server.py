@@ -26,6 +26,7 @@ from auricle.demo.page import Shown
 from auricle.demo.sources import Example
 from auricle.errors import MachineError, RefusedError
 from auricle.report.pages import template
+from auricle.system import disable_telemetry
 
 if TYPE_CHECKING:
     import gradio
@@ -88,7 +89,7 @@ def load_upload(path: Path) -> tuple[np.ndarray, int]:
 def build_demo(shown: Sequence[Shown], examples: Sequence[Example], folder: Path, *, is_local: bool = True) -> Any:
     """Return the page as gradio.Blocks; `folder` takes the examples and the uploads, and the caller removes it."""
     os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")  # Gradio reads it while it builds and serves
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    disable_telemetry()
     import gradio
 
     with gradio.Blocks(title="auricle", analytics_enabled=False, delete_cache=(60, KEPT_S)) as blocks:
@@ -160,6 +161,7 @@ def serving(blocks: gradio.Blocks, *, host: str = "127.0.0.1", port: int = 0) ->
     from starlette.middleware import Middleware
 
     port = free_port(host, port)
+    disable_telemetry()
     import gradio
 
     theme = gradio.themes.Default(
