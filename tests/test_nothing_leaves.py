@@ -47,7 +47,11 @@ def test_a_library_that_reports_would_be_seen(bundle, recording, tmp_path):  # n
 @pytest.mark.long
 @pytest.mark.parametrize("verb", ["predict", "export", "demo", "study"])
 def test_no_command_looks_up_a_name_or_writes_outside_cache_and_output(
-    verb, bundle, cell, recording, tmp_path  # noqa: F811
+    verb,
+    bundle,
+    cell,
+    recording,
+    tmp_path,  # noqa: F811
 ):
     if verb == "demo" and importlib.util.find_spec("gradio") is None:
         pytest.skip("Gradio is not installed")

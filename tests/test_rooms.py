@@ -134,7 +134,7 @@ def test_the_allocator_is_set_in_one_place():
 
 
 REPORTERS = {"gradio", "onnxruntime", "ray", "wandb"}
-TOLD = {"charts.py", "final_sync.py", "mirror.py", "node.py", "pool.py"}  # run only below what tells: `mirror.main`, `connected`
+TOLD = {"charts.py", "final_sync.py", "mirror.py", "node.py", "pool.py"}  # run only below `mirror.main` or `connected`
 
 
 def reporters_untold(module: Path) -> list[str]:
