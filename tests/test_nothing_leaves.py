@@ -1,3 +1,4 @@
+# ruff: noqa: F401, F811
 """Nothing leaves: the commands run where every lookup is counted and the home folder is empty."""
 
 import importlib.util
@@ -9,7 +10,7 @@ import pytest
 
 import cut_off
 from auricle.system import disable_telemetry
-from bundle_fixtures import bundle, cell, recording  # noqa: F401
+from bundle_fixtures import bundle, cell, recording
 
 pytestmark = pytest.mark.skipif(not cut_off.is_possible(), reason="no network namespaces here")
 OURS = (".cache/auricle/", ".cache/matplotlib/fontlist")
@@ -32,13 +33,13 @@ def outside(kept: cut_off.Kept) -> list[str]:
     return [path for path in kept.at_home if not path.startswith(OURS)]
 
 
-def test_predict_looks_up_no_name_and_writes_nothing(bundle, recording, tmp_path):  # noqa: F811
+def test_predict_looks_up_no_name_and_writes_nothing(bundle, recording, tmp_path):
     kept = auricle(tmp_path / "cut-off", "predict", bundle, recording())
     assert (kept.lookups, kept.at_home) == ([], [])
 
 
 @pytest.mark.long
-def test_a_library_that_reports_would_be_seen(bundle, recording, tmp_path):  # noqa: F811
+def test_a_library_that_reports_would_be_seen(bundle, recording, tmp_path):
     kept = auricle(tmp_path / "cut-off", "predict", bundle, recording(), stay="1", ORT_DISABLE_TELEMETRY="0")
     assert kept.lookups
     assert kept.at_home
@@ -51,7 +52,7 @@ def test_no_command_looks_up_a_name_or_writes_outside_cache_and_output(
     bundle,
     cell,
     recording,
-    tmp_path,  # noqa: F811
+    tmp_path,
 ):
     if verb == "demo" and importlib.util.find_spec("gradio") is None:
         pytest.skip("Gradio is not installed")
