@@ -164,3 +164,26 @@ def short_constant() -> bytes:
     """A constant of a million values in four bytes."""
     forged = TensorProto(name="c", data_type=1, dims=[1000, 1000], raw_data=b"1234")
     return network(helper.make_node("Add", ["frames", "c"], ["logits"]), constants=(forged,))
+
+
+def long_pooling() -> bytes:
+    """One operator that is at work for hours, and cannot be stopped before it ends."""
+    return answering(
+        helper.make_node("Unsqueeze", ["frames", "row"], ["map"]),
+        helper.make_node("Pad", ["map", "pads"], ["padded"]),
+        helper.make_node("AveragePool", ["padded"], ["found"], kernel_shape=[1, 100_000]),
+        constants=(ROW, constant("pads", [0, 0, 0, 0, 0, 0, 0, 1_000_000])),
+    )
+
+
+def field(number: int, content: bytes) -> bytes:
+    """Return a field of Protocol Buffers that holds bytes."""
+    size, length = len(content), b""
+    while size >= 128:
+        size, length = size >> 7, length + bytes([size & 127 | 128])
+    return bytes([number << 3 | 2]) + length + bytes([size]) + content
+
+
+def of_parts(parts: bytes) -> bytes:
+    """Return a graph of one operator, then of millions of parts."""
+    return field(7, field(1, field(4, b"Relu")) + parts)

@@ -11,7 +11,7 @@ from auricle.bundle.graph import check_graph
 from auricle.bundle.reading import load_bundle
 from auricle.errors import RefusedError
 from auricle.predict.classifier import Classifier
-from forged_bundles import change, network, rewrite
+from forged_bundles import change, field, network, rewrite
 
 
 def test_a_bundle_loads_and_says_what_it_is(bundle):
@@ -141,25 +141,17 @@ def test_a_network_that_answers_with_another_shape_is_refused(copy):
         Classifier.load(copy)
 
 
-def message(field: int, content: bytes) -> bytes:
-    """A field of Protocol Buffers that holds bytes."""
-    size, length = len(content), b""
-    while size >= 128:
-        size, length = size >> 7, length + bytes([size & 127 | 128])
-    return bytes([field << 3 | 2]) + length + bytes([size]) + content
-
-
 @pytest.mark.parametrize(
     "graph",
     [
-        message(1, b"") * 2_000_000,  # operators without a name
-        message(5, message(1, b"\x01" * 4_000_000)),  # a constant of four million dimensions
-        message(5, b"\x08\x01" * 2_000_000),
+        field(1, b"") * 2_000_000,  # operators without a name
+        field(5, field(1, b"\x01" * 4_000_000)),  # a constant of four million dimensions
+        field(5, b"\x08\x01" * 2_000_000),
     ],
     ids=["operators", "packed dimensions", "dimensions"],
 )
 def test_a_graph_of_millions_of_parts_is_refused_in_little_memory(graph):
-    content = message(7, message(1, message(4, b"Relu")) + graph)
+    content = forged.of_parts(graph)
     tracemalloc.start()
     try:
         with pytest.raises(RefusedError, match=r"damaged|not accepted"):

@@ -10,6 +10,7 @@ import pytest
 import forged_bundles as forged
 from auricle.bundle import model as bundle_model
 from auricle.bundle import network
+from auricle.cli import main
 from auricle.errors import RefusedError
 from auricle.predict.classifier import Classifier
 
@@ -49,6 +50,13 @@ def test_a_network_that_needs_long_for_a_sound_is_stopped(copy, monkeypatch):
     for thread in set(threading.enumerate()) - before:
         thread.join(timeout=30)  # it ends at its next operator
         assert not thread.is_alive()
+
+
+def test_a_model_that_fails_while_it_hears_is_refused_in_one_line_for_all_recordings(copy, recording, capfd):
+    forged.rewrite(copy, "network.onnx", forged.not_finite_for_a_sound())
+    assert main(["predict", str(copy), str(recording("a.wav")), str(recording("b.wav"))]) == 3
+    (said,) = capfd.readouterr().err.splitlines()
+    assert said.startswith(f"auricle: {copy / 'network.onnx'}: logits are")
 
 
 def test_an_answer_that_is_not_finite_is_refused(copy):

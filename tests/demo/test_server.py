@@ -17,7 +17,7 @@ from auricle.demo import server
 from auricle.demo.guard import Guard
 from auricle.demo.page import Shown
 from auricle.demo.sources import Example
-from auricle.errors import MachineError, RefusedError
+from auricle.errors import MachineError, ModelRefusedError, RefusedError
 
 SHOWN = (
     Shown("cnn", "#0072b2", FakeClassifier(), "90 % of 80 test clips right"),
@@ -81,6 +81,17 @@ def test_a_bad_file_gives_one_message_with_its_name_and_the_reason(kind, tmp_pat
     assert f"This file cannot be used. {kind}.wav: " in said
     assert reason in said
     assert str(tmp_path) not in said
+
+
+def test_a_model_that_fails_says_nothing_of_this_computer_to_a_visitor(tmp_path, monkeypatch, capfd):
+    def fails(*words):
+        raise ModelRefusedError(f"{tmp_path}/network.onnx: no answer")
+
+    monkeypatch.setattr(FakeClassifier, "predict", fails)
+    (said,) = server.answer(SHOWN, str(wav(tmp_path / "a.wav", tone(900))))
+    assert "A model cannot answer" in said
+    assert str(tmp_path) not in said
+    assert "no answer" in capfd.readouterr().err
 
 
 def test_a_large_file_is_refused_before_it_is_read(tmp_path):

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from auricle.bundle.description import AttentionLayout
-from auricle.errors import RefusedError
+from auricle.errors import ModelRefusedError
 from auricle.system import disable_telemetry, num_cores
 
 T = TypeVar("T")
@@ -26,6 +26,7 @@ TRIAL_LIMIT_S = 3.0  # processor time to open a network and give it one window; 
 WINDOW_LIMIT_S = 1.0  # processor time for each window of a batch
 TRIAL_MEMORY_BYTES = 256 * 2**20  # that the process may grow by while a network is opened and tried
 MOST_MEMORY_BYTES = 2**30  # for all that the networks of a process compute at a time
+STOP_S = 10.0  # on the clock, for a run that has been told to stop
 WINDOWS_AT_ONCE = 32
 
 
@@ -59,7 +60,7 @@ class Network:
     """Frames to logits, and for a transformer over time its attention.
 
     Raises:
-        RefusedError: it cannot be opened, or does not answer one window of silence as the bundle promises.
+        ModelRefusedError: it cannot be opened, or does not answer one window of silence as the bundle promises.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class Network:
             self._session = _open_unfolded(content, threads)
 
     def logits(self, windows: np.ndarray) -> np.ndarray:
-        """(W, bands, T) float32 -> (W, K), finite; a `RefusedError` where it breaks its promise or its limits."""
+        """(W, bands, T) float32 -> (W, K), finite; a `ModelRefusedError` where it breaks its promise or its limits."""
         return self._output("logits", windows)
 
     def attention(self, windows: np.ndarray) -> np.ndarray:
@@ -122,22 +123,22 @@ class Network:
         import onnxruntime
 
         options = onnxruntime.RunOptions()
-        try:
-            return _within(limit_s, partial(self._session.run, names, {"frames": batch}, options))
-        except BaseException:
-            options.terminate = True  # at its next operator, if it still runs
-            raise
+
+        def stop() -> None:
+            options.terminate = True  # at its next operator
+
+        return _within(limit_s, partial(self._session.run, names, {"frames": batch}, options), stop)
 
     def _check(self, name: str, output: Any, num_windows: int) -> None:
         """Refuse an output of another shape than is promised, or with values that are not finite."""
         promised = (num_windows, *self._promised[name])
         if output.shape != promised or output.dtype != np.float32 or not np.isfinite(output).all():
             values = f"{output.dtype} {output.shape}" + (", not all finite" if output.shape == promised else "")
-            raise RefusedError(f"{self._path}: {name} are {values} where finite float32 {promised} are promised")
+            raise ModelRefusedError(f"{self._path}: {name} are {values} where finite float32 {promised} are promised")
 
-    def _refused(self, error: Exception) -> RefusedError:
+    def _refused(self, error: Exception) -> ModelRefusedError:
         reason = " ".join(str(error).split())[:200]
-        return RefusedError(f"{self._path}: ONNX Runtime refuses it: {reason or type(error).__name__}")
+        return ModelRefusedError(f"{self._path}: ONNX Runtime refuses it: {reason or type(error).__name__}")
 
 
 def _open_unfolded(content: bytes, threads: int | None) -> Any:
@@ -145,10 +146,11 @@ def _open_unfolded(content: bytes, threads: int | None) -> Any:
     return open_session(content, threads=threads, disabled_optimizers=["ConstantFolding"])
 
 
-def _within(limit_s: float, work: Callable[[], T]) -> T:
-    """Return work(), or raise if this process works so long on it; a thread that never ends dies with the process.
+def _within(limit_s: float, work: Callable[[], T], stop: Callable[[], object] | None = None) -> T:
+    """Return work(), or raise if this process works so long on it: then `stop` asks it to end, which is waited for.
 
-    Processor time, not time on the clock: a process that is stopped, or gets no turn, does not refuse a model.
+    A thread that does not end dies with the process. Processor time counts, not time on the clock: a process that is
+    stopped, or gets no turn, does not refuse a model.
     """
     future: Future[T] = Future()
 
@@ -160,9 +162,14 @@ def _within(limit_s: float, work: Callable[[], T]) -> T:
 
     start_s = time.process_time()
     threading.Thread(target=run, daemon=True).start()
-    while (left_s := limit_s - (time.process_time() - start_s)) > 0:
-        with contextlib.suppress(TimeoutError):
-            return future.result(max(left_s / num_cores(), 0.01))
+    try:
+        while (left_s := limit_s - (time.process_time() - start_s)) > 0:
+            with contextlib.suppress(TimeoutError):
+                return future.result(max(left_s / num_cores(), 0.01))
+    finally:
+        if stop is not None and not future.done():  # the end of the process would break it off with a crash
+            stop()
+            wait([future], STOP_S)
     raise TimeoutError(f"no answer within {limit_s:g} s of processor time")
 
 

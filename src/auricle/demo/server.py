@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -25,7 +26,7 @@ from auricle.demo import page
 from auricle.demo.guard import Guard, without_tracebacks
 from auricle.demo.page import Shown
 from auricle.demo.sources import Example
-from auricle.errors import MachineError, RefusedError
+from auricle.errors import MachineError, ModelRefusedError, RefusedError
 from auricle.report.pages import template
 from auricle.system import disable_telemetry
 
@@ -54,6 +55,9 @@ def answer(shown: Sequence[Shown], upload: str | None) -> Iterator[str]:
         yield cards + page.pictures(waveform, rate_hz, shown)
         explanations = [model.classifier.explain(waveform, rate_hz) for model in shown]
         yield cards + page.pictures(waveform, rate_hz, shown, explanations)
+    except ModelRefusedError as error:
+        sys.stderr.write(f"auricle: {error}\n")  # names a folder of this computer, which is no business of a visitor
+        yield page.render("message", "A model cannot answer this sound.")
     except RefusedError as error:
         reason = str(error).replace(str(upload), Path(upload).name)
         yield page.render("message", f"This file cannot be used. {reason}. Try another: WAV, FLAC, Ogg or MP3.")

@@ -11,7 +11,7 @@ from typing import Any
 
 from auricle import files
 from auricle.data.audio import SUFFIXES
-from auricle.errors import RefusedError
+from auricle.errors import ModelRefusedError, RefusedError
 from auricle.predict.classifier import Classifier
 from auricle.predict.formats import LabelledRecording
 from auricle.predict.stream import predict_windows
@@ -116,6 +116,8 @@ def predict_files(
         if recording is None:
             try:
                 windows = predict_windows(classifier, path, hop_s=pooling.hop_s, on_progress=on_seconds)
+            except ModelRefusedError:  # any other recording would fare no better
+                raise
             except RefusedError as error:
                 on_refused(path, str(error).removeprefix(f"{path}: "))
                 continue
