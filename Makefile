@@ -66,6 +66,7 @@ bench-robust: .venv/installed-dev  ## what kills, flipped bits and hostile input
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/robust_flips.py --results RESULTS.md
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/checkpoints.py --results RESULTS.md
 	@$(BIN)/python benchmarks/trackers.py --results RESULTS.md
+	@$(BIN)/python benchmarks/robust_bundles.py --results RESULTS.md
 
 bench-scaling: .venv/installed-dev  ## two processes and two nodes against one, into RESULTS.md; takes a quarter of an hour
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/scaling.py --results RESULTS.md

@@ -1,4 +1,4 @@
-"""What differs between operating systems: cores, the allocator, free memory and limits on it, locks of folders."""
+"""What differs between systems: cores, the allocator, free memory and limits on it, locks of folders, and telemetry."""
 
 import contextlib
 import ctypes
@@ -12,6 +12,22 @@ from auricle.files import machine_errors
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of mallopt(3)
 NEVER = 2**31 - 1
+NO_TELEMETRY = {
+    "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime, from version 1.31 on
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "HF_HUB_DISABLE_TELEMETRY": "1",  # Gradio's client
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "WANDB_ERROR_REPORTING": "false",
+}
+
+
+def disable_telemetry() -> None:
+    """Tell the libraries that report to their makers not to; must be called before one of them is imported.
+
+    Processes that are started later inherit it. A variable that is set already is left as it is.
+    """
+    for name, value in NO_TELEMETRY.items():
+        os.environ[name] = os.environ.get(name) or value
 
 
 def num_cores() -> int:

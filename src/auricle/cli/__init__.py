@@ -17,7 +17,7 @@ from auricle.cli.interrupts import interruptible
 from auricle.cli.options import Quiet, Verbose, Verbosity, examples, say, verbosity
 from auricle.cli.usage import usage_line
 from auricle.errors import AuricleError, MachineError
-from auricle.system import num_threads
+from auricle.system import disable_telemetry, num_threads
 
 app = typer.Typer(
     help="Train small sound classifiers from scratch, and know honestly how good they are.",
@@ -94,6 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None, has_gone: Callable[[], bool]) -> int:
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # names of files need not be UTF-8
     os.environ.setdefault("OMP_NUM_THREADS", str(num_threads()))  # before numpy and PyTorch are loaded
+    disable_telemetry()
     said = Verbosity()
     code = 0
     try:

@@ -20,7 +20,7 @@ from auricle.data.audio import (
 )
 from auricle.data.decoders import MEDIA_FORMATS
 from auricle.data.folders import READ_BEFORE, Walk
-from auricle.errors import RefusedError
+from auricle.errors import ModelRefusedError, RefusedError
 from auricle.predict.classifier import Classifier
 from auricle.predict.clock import clock_of
 from auricle.predict.formats import LabelledRecording
@@ -148,6 +148,8 @@ def predict_files(
                 windows = predict_windows(
                     classifier, path, hop_s=pooling.hop_s, on_progress=on_seconds, on_cut_off=reasons.append
                 )
+            except ModelRefusedError:  # any other recording would fare no better
+                raise
             except RefusedError as error:
                 duration_s = error.duration_s if isinstance(error, SilentError) else None
                 yield LabelledRecording(path, duration_s, (), refused=refusal_reason(path, error))

@@ -13,7 +13,6 @@ from typing import TypeVar
 
 import numpy as np
 
-from auricle.bundle.network import WINDOWS_AT_ONCE
 from auricle.bundle.windows import Windowing
 from auricle.data.audio import stream_mono
 from auricle.errors import RefusedError
@@ -115,13 +114,13 @@ class _WindowBatcher:
         self.num_to_skip -= num_dropped
         self.pending.append(frames[num_dropped:])
         self.num_pending += len(frames) - num_dropped
-        while self.num_pending >= self._num_frames(WINDOWS_AT_ONCE - 1) + self.windowing.window_frames:
-            self._predict_batch(WINDOWS_AT_ONCE)
+        while self.num_pending >= self._num_frames(self.model.windows_at_once - 1) + self.windowing.window_frames:
+            self._predict_batch(self.model.windows_at_once)
 
     def finish(self, num: int) -> np.ndarray:
         """Run what is left of `num` windows; what lies beyond the end is zero."""
         while self.num_done < num:
-            self._predict_batch(min(WINDOWS_AT_ONCE, num - self.num_done))
+            self._predict_batch(min(self.model.windows_at_once, num - self.num_done))
         return np.concatenate(self.results)
 
     def _num_frames(self, num_windows: int) -> int:

@@ -26,6 +26,7 @@ import yaml
 from auricle import files, runs
 from auricle.errors import AuricleError
 from auricle.runs import Cell, StudyFolder
+from auricle.system import disable_telemetry
 from auricle.tracking.final_sync import FinalSync
 from auricle.tracking.tracking import read_tracked, state_of, write_tracked
 
@@ -204,6 +205,9 @@ def follow(study: StudyFolder, mode: SendMode, final_sync: FinalSync) -> int:
 
 def main(study: StudyFolder, mode: SendMode, final_sync: FinalSync) -> int:
     """Mirror a study and return the exit code."""
+    disable_telemetry()
+    for kind in ("CACHE", "DATA"):  # else W&B writes below the home folder
+        os.environ.setdefault(f"WANDB_{kind}_DIR", str(study.folder / "wandb" / kind.lower()))
     import wandb
 
     wandb.setup()
