@@ -18,8 +18,8 @@ from auricle.cli.usage import usage_line
 from auricle.errors import AuricleError, MachineError
 from auricle.system import is_out_of_memory, memory_hint, memory_limit, num_threads
 
-# The least address space in which a verb has worked; with less, numerical libraries wait for ever or crash
-TORCH_BYTES, NUMPY_BYTES = 900_000_000, 450_000_000
+# What a verb takes that only loads them; with less, numerical libraries wait for ever or crash
+TORCH_BYTES, NUMPY_BYTES = 1_100_000_000, 450_000_000
 LEAST_BYTES = {
     **dict.fromkeys(("study", "train", "search", "models", "export", "diagnose"), TORCH_BYTES),
     **dict.fromkeys(("check", "report", "predict", "listen", "demo"), NUMPY_BYTES),
