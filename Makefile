@@ -5,7 +5,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 STUDY ?= runs/esc10
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run report test test-long check format golden bench bench-data bench-report bench-robust bench-scaling bench-serving clean
+.PHONY: help run report test test-long check format golden lock licences bench bench-data bench-report bench-robust bench-scaling bench-serving clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
@@ -46,6 +46,12 @@ format: .venv/installed-dev  ## lay the code out
 golden: .venv/installed-dev  ## write the golden logits and losses anew; read the difference before you commit it
 	@AURICLE_GOLDEN=write $(BIN)/python -m pytest tests/training/test_golden.py
 
+lock: .venv/installed-dev  ## write requirements.lock anew, with the hash of each file, for this Python and system
+	@$(BIN)/python tools/lock.py
+
+licences: .venv/installed-dev  ## write docs/licences.md anew, from the packages that are installed
+	@$(BIN)/python tools/licences.py
+
 bench: .venv/installed-dev $(if $(BUNDLE),bench-serving)  ## how fast we train, attend and prepare, into RESULTS.md; with BUNDLE=DIR a bundle too
 	@$(BIN)/python benchmarks/step.py --results RESULTS.md
 	@$(BIN)/python benchmarks/kept_memory.py --results RESULTS.md
@@ -67,6 +73,8 @@ bench-robust: .venv/installed-dev  ## what kills, flipped bits and hostile input
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/checkpoints.py --results RESULTS.md
 	@$(BIN)/python benchmarks/trackers.py --results RESULTS.md
 	@$(BIN)/python benchmarks/robust_bundles.py --results RESULTS.md
+	@$(BIN)/python benchmarks/robust_downloads.py --results RESULTS.md
+	@$(BIN)/python benchmarks/robust_limits.py --results RESULTS.md
 
 bench-scaling: .venv/installed-dev  ## two processes and two nodes against one, into RESULTS.md; takes a quarter of an hour
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/scaling.py --results RESULTS.md

@@ -1,6 +1,7 @@
 """The rooms of docs/architecture.md, read from the imports."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,6 +40,12 @@ def imports(tree: ast.AST) -> Iterator[str]:
             assert node.module
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_yaml_is_read_in_one_place_which_bounds_it() -> None:
+    reading = re.compile(r"\byaml\.(safe_|full_|unsafe_)?(load|load_all|parse|compose)\(")
+    found = {str(path.relative_to(SOURCE)) for path in MODULES if reading.search(path.read_text())}
+    assert found == {"config/reading.py", "handin/program.py"}  # the latter reads what stands in itself
 
 
 def rooms_imported(source: str) -> set[str]:

@@ -21,9 +21,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import yaml
-
-from auricle import files, runs
+from auricle import runs
+from auricle.config.reading import load_record
 from auricle.errors import AuricleError
 from auricle.runs import Cell, StudyFolder
 from auricle.system import disable_telemetry
@@ -178,7 +177,7 @@ def follow(study: StudyFolder, mode: SendMode, final_sync: FinalSync) -> int:
     Raises:
         NotOnline: the rest must be written offline.
     """
-    description = yaml.safe_load(files.read_marked(study.description))
+    description = load_record(study.description)
     names = names_for_wandb(study, description)
     cells: dict[str, CellMirror] = {}
     failed: set[str] = set()
