@@ -35,25 +35,24 @@ def open_session(content: bytes, *, threads: int | None = None, **options: Any) 
 
     Without a number of threads there is one a core; the options are those of `InferenceSession`.
     """
-    disable_telemetry()
-    import onnxruntime
-
-    _share_arena()
-    settings = onnxruntime.SessionOptions()
+    runtime = _runtime()
+    settings = runtime.SessionOptions()
     settings.intra_op_num_threads = threads or 0
     settings.inter_op_num_threads = 1
     settings.log_severity_level = 4
     settings.add_session_config_entry("session.use_env_allocators", "1")
-    return onnxruntime.InferenceSession(content, settings, providers=["CPUExecutionProvider"], **options)
+    return runtime.InferenceSession(content, settings, providers=["CPUExecutionProvider"], **options)
 
 
 @cache
-def _share_arena() -> None:
-    """Give the sessions of this process one arena, which refuses what goes beyond `MOST_MEMORY_BYTES`."""
+def _runtime() -> Any:
+    """Return ONNX Runtime, with one arena for all sessions, which refuses what goes beyond `MOST_MEMORY_BYTES`."""
+    disable_telemetry()
     import onnxruntime as runtime
 
     kind = runtime.OrtMemoryInfo("Cpu", runtime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, runtime.OrtMemType.DEFAULT)
     runtime.create_and_register_allocator(kind, runtime.OrtArenaCfg({"max_mem": MOST_MEMORY_BYTES}))
+    return runtime
 
 
 class Network:
@@ -120,9 +119,7 @@ class Network:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _run(self, names: list[str], batch: np.ndarray, limit_s: float) -> list[Any]:
-        import onnxruntime
-
-        options = onnxruntime.RunOptions()
+        options = _runtime().RunOptions()
 
         def stop() -> None:
             options.terminate = True  # at its next operator

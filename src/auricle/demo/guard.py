@@ -18,6 +18,8 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
+from auricle.system import disable_telemetry
+
 POLICY = (
     "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
     "style-src 'self' 'unsafe-inline'; connect-src 'self' data: blob:; form-action 'none'; frame-ancestors 'self'"
@@ -177,6 +179,7 @@ def _report(error: BaseException | None) -> None:
 
 def without_tracebacks() -> None:
     """Let Gradio report in one line what a client's request led to, where it prints a traceback."""
+    disable_telemetry()
     from gradio import queueing, route_utils, routes
 
     brief = SimpleNamespace(print_exc=lambda: _report(sys.exc_info()[1]))
