@@ -36,7 +36,7 @@ def test_a_step_takes_the_memory_of_those_before():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems know no such limit")
 def test_a_process_cannot_take_more_memory_than_its_limit():
-    program = "from auricle.system import limit_memory; limit_memory(2**28); bytearray(2**27); bytearray(2**28)"
+    program = "from auricle.system import limit_memory; limit_memory(2**28); bytearray(2**27); bytearray(2**28 + 2**24)"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert ended.returncode == 1
     assert "MemoryError" in ended.stderr

@@ -27,14 +27,14 @@ CHUNK_BYTES = 2**16
 NUM_ATTEMPTS = 5  # in one call, as long as each brings something
 MAX_REDIRECTS = 5
 _NETWORK = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
-Progress = Callable[[int, int | None], None]
+TransferProgress = Callable[[int, int | None], None]
 
 
 class _BadAnswerError(Exception):
     """A server's answer is of no use; the message says why."""
 
 
-def fetch(url: str, part: Path, on_progress: Progress, *, max_bytes: int) -> None:
+def fetch(url: str, part: Path, on_progress: TransferProgress, *, max_bytes: int) -> None:
     """Fetch a file whole into `part`, which may hold its beginning.
 
     A server that does not know ranges, or whose file has changed since, sends it anew from the start.
@@ -65,7 +65,7 @@ def fetch(url: str, part: Path, on_progress: Progress, *, max_bytes: int) -> Non
             _version(part).unlink(missing_ok=True)
             raise
         except (*_NETWORK, _BadAnswerError) as error:
-            reason = _reason(error)
+            reason = _plain_reason(error)
         if _size(part) <= before:
             break
     if not _size(part):
@@ -75,7 +75,7 @@ def fetch(url: str, part: Path, on_progress: Progress, *, max_bytes: int) -> Non
     )
 
 
-def _reason(error: Exception) -> str:
+def _plain_reason(error: Exception) -> str:
     """Say in a few words what went wrong; the whole chain of errors is a page, and what a server says is its own."""
     if isinstance(error, requests.Timeout | ReadTimeoutError):
         return f"the server is silent for {SILENCE_S:g} s"
@@ -85,7 +85,7 @@ def _reason(error: Exception) -> str:
     return "".join(mark if mark.isprintable() else "?" for mark in line)[:200] or type(error).__name__
 
 
-def _fetch_rest(url: str, part: Path, on_progress: Progress, max_bytes: int) -> bool:
+def _fetch_rest(url: str, part: Path, on_progress: TransferProgress, max_bytes: int) -> bool:
     """Request what is missing, or all of it where the answer does not fit; return whether the file is whole now."""
     have = _size(part)
     headers = {"Accept-Encoding": "identity"}  # ranges count the bytes that are sent
@@ -97,8 +97,8 @@ def _fetch_rest(url: str, part: Path, on_progress: Progress, max_bytes: int) -> 
         content_range = response.headers.get("Content-Range", "")
         status = response.status_code
         if status == HTTPStatus.OK:
-            return _append(response, part, 0, _length(response), on_progress, max_bytes)
-        if status == HTTPStatus.PARTIAL_CONTENT and have and (total := _total(response, have)):
+            return _append(response, part, 0, _declared_length(response), on_progress, max_bytes)
+        if status == HTTPStatus.PARTIAL_CONTENT and have and (total := _declared_total(response, have)):
             return _append(response, part, have, total, on_progress, max_bytes)
         if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and content_range == f"bytes */{have}" and have:
             return True  # all of it came before
@@ -153,24 +153,24 @@ def _ask(url: str, headers: dict[str, str]) -> requests.Response:
     return answer
 
 
-def _length(response: requests.Response) -> int | None:
+def _declared_length(response: requests.Response) -> int | None:
     """Return how many bytes an answer promises, None where it does not say."""
     length = response.headers.get("Content-Length", "")
     return int(length) if re.fullmatch("[0-9]{1,18}", length) else None
 
 
-def _total(response: requests.Response, start: int) -> int | None:
+def _declared_total(response: requests.Response, start: int) -> int | None:
     """Return the bytes of the whole file if a part begins where it was asked to and is as long as it says, or None."""
     found = re.fullmatch("bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", response.headers.get("Content-Range", ""))
     if found is None:
         return None
     first, last, total = map(int, found.groups())
-    length = _length(response)
+    length = _declared_length(response)
     return total if first == start <= last < total and length in (None, last - first + 1) else None
 
 
 def _append(
-    response: requests.Response, part: Path, have: int, total: int | None, on_progress: Progress, max_bytes: int
+    response: requests.Response, part: Path, have: int, total: int | None, on_progress: TransferProgress, max_bytes: int
 ) -> bool:
     """Write what is sent behind the first `have` bytes; return whether as much came as was promised."""
     if (total or 0) > max_bytes:
