@@ -4,7 +4,6 @@ Results go to standard output, everything else to standard error. Exit codes: 0 
 model refused, 5 the machine cannot do it now, 130 and 143 interrupted.
 """
 
-import contextlib
 import os
 import sys
 import traceback
@@ -108,10 +107,11 @@ def _run(arguments: Sequence[str] | None, has_gone: Callable[[], bool]) -> int:
         if isinstance(error, SystemExit) and not broken:
             raise
         if os.environ.get("AURICLE_DEBUG") or said.level > 1:
-            with contextlib.suppress(OSError):
-                traceback.print_exc()
+            for line in traceback.format_exc().splitlines():
+                say(line)
         message, code = _explain(broken or error)
-        say(message)
+        for line in message.splitlines():
+            say(line)
         return code
 
 

@@ -6,6 +6,7 @@ FFmpeg reads M4A, AAC, WMA and the soundtracks of videos.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -78,7 +79,7 @@ class SoundFile:
 def open_sound(path: Path, file: BufferedReader) -> Iterator[SoundFile]:
     """Open a recording for libsndfile, whose errors become a `RefusedError`, here and inside the block."""
     try:
-        with soundfile.SoundFile(path) as sound:
+        with soundfile.SoundFile(os.fsencode(path)) as sound:
             yield SoundFile(file, sound)
     except soundfile.LibsndfileError as error:
         reason = error.error_string.strip().rstrip(".").removeprefix("Error : ")
