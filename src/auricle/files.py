@@ -164,15 +164,20 @@ def read_sealed(path: Path) -> dict[str, Any]:
         RefusedError: the file cannot be read, is no JSON object, or is not what was written.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-        seal = value.pop(FIELD, None)
+        return unsealed(json.loads(path.read_text(encoding="utf-8")), str(path))
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise RefusedError(f"{path} is damaged ({' '.join(str(error).split())})") from error
+
+
+def unsealed(sealed: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return a JSON object without its hash, having compared that with the rest; `where` begins a refusal."""
+    value = dict(sealed)
+    seal = value.pop(FIELD, None)
     last = str(next(reversed(value.values()), ""))
     if seal != _digest_of(value) if seal is not None else re.fullmatch("[0-9a-f]{64}", last):
-        raise RefusedError(f"{path} is damaged: its content does not fit its SHA-256")
+        raise RefusedError(f"{where} is damaged: its content does not fit its SHA-256")
     return value
 
 
 def _digest_of(value: dict[str, Any]) -> str:
-    return digest(json.dumps(value, sort_keys=True, allow_nan=False).encode())
+    return digest(json.dumps(value, sort_keys=True).encode())

@@ -31,6 +31,17 @@ def test_what_was_written_is_found_with_its_refusals() -> None:
     assert store.find_entry("other") is None
 
 
+@pytest.mark.parametrize("suffix", ["f32", "json"])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.99])
+def test_a_damaged_entry_is_none(suffix: str, share: float) -> None:
+    write("key")
+    path = store.cache_folder() / "recordings" / f"key.{suffix}"
+    content = bytearray(path.read_bytes())
+    content[int(share * len(content))] ^= 1
+    path.write_bytes(content)
+    assert store.find_entry("key") is None
+
+
 def test_an_entry_may_hold_refusals_only() -> None:
     assert store.write_entry("key", ["no sound"], 2).waveforms.shape == (0, 2)
 

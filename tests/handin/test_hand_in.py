@@ -140,6 +140,13 @@ def test_what_the_configuration_does_not_reach_is_not_in_the_program(study, esc1
     assert "class Encoder(" in networks
 
 
+def test_the_hand_in_of_a_study_with_background_gives_its_numbers(tmp_path_factory, tmp_path, monkeypatch):
+    sounds = write_sounds(tmp_path / "sounds", num_classes=3)
+    (sounds / "hen").rename(sounds / "background")
+    study = trained(tmp_path_factory, sounds)
+    assert_same_numbers(study, run_here(study, sounds, tmp_path, monkeypatch))
+
+
 @pytest.mark.long
 def test_the_toy_study_makes_its_own_sounds_and_gives_its_own_numbers(tmp_path, monkeypatch):
     monkeypatch.setenv("AURICLE_CACHE", str(tmp_path / "cache"))
@@ -252,7 +259,7 @@ def test_the_program_says_in_one_line_what_is_wrong(capsys, tmp_path):
     from auricle.data.tables import esc50_clips
 
     configuration = yaml.safe_dump(
-        {"name": "s", "clip_s": 1.0, "skipped": [], "protocols": ["test-split"],
+        {"name": "s", "clip_s": 1.0, "skipped": [], "not_scored": None, "protocols": ["test-split"],
          "only": {}, "seeds": [0],
          "threads": 1, "device": "cpu", "models": models({"cnn": load_preset("cnn")})}
     )  # fmt: skip

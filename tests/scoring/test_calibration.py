@@ -114,7 +114,9 @@ def test_thresholds_let_most_right_answers_pass_and_stay_probabilities():
     found = fit(predictions)
     clips = tempered(predictions, found.temperature).by_clip()
     right = clips.answers == clips.labels
-    passed = named(clips.probabilities, tuple(value - 1e-6 for value in found.thresholds)) == clips.answers
+    passed = (
+        named(clips.probabilities, tuple(value - 1e-6 for value in found.thresholds), clips.categories) == clips.answers
+    )
     assert passed[right].mean() >= 0.95
     assert not passed[clips.probabilities.max(axis=1) < min(found.thresholds) - 1e-6].any()
     assert all(0 <= threshold <= 0.5 for threshold in found.thresholds)
@@ -141,7 +143,7 @@ def test_test_clips_have_no_say_in_the_fit():
 
 def test_a_class_below_its_threshold_is_not_named():
     rows = np.array([[0.6, 0.3, 0.1], [0.4, 0.35, 0.25], [0.2, 0.3, 0.5]])
-    assert named(rows, (0.5, 0.1, 0.5)).tolist() == [0, -1, 2]
+    assert named(rows, (0.5, 0.1, 0.5), ("cat", "dog", "hen")).tolist() == [0, -1, 2]
 
 
 def test_windows_in_a_row_are_one_alarm_and_a_gap_makes_two():

@@ -10,8 +10,11 @@ import textwrap
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
+import optuna
 import pytest
 
+from auricle.errors import RefusedError
 from auricle.search import trials as book
 from auricle.search.space import SpaceConfig, check_space
 from auricle.search.storage import JournalLock, TrialStorage, open_storage, trials_in
@@ -146,6 +149,27 @@ def test_half_a_line_that_was_left_in_the_journal_is_cut_off(tmp_path):
     after = opened(tmp_path)
     finish(after)
     assert [entry["state"] for entry in after.entries()] == ["done"] * 3
+
+
+def test_a_flipped_bit_in_the_journal_is_refused_or_changes_nothing(tmp_path):
+    storage = TrialStorage(str(tmp_path / "journal.log"), "small")
+    trials = trials_in(open_storage(storage), storage)
+    for loss in (0.5, 0.25, float("nan")):
+        trial = trials.ask({"rate": optuna.distributions.FloatDistribution(0.0, 1.0)})
+        trial.report(loss, 1)
+        trials.tell(trial, 0.5)
+    content = (tmp_path / "journal.log").read_bytes()
+
+    def read():
+        return [(t.params, t.values, t.state) for t in trials_in(open_storage(storage), storage).trials]
+
+    whole = read()
+    random = np.random.default_rng(0)
+    for place in random.integers(0, len(content) - 1, 40):
+        flipped = content[:place] + bytes([content[place] ^ 1 << random.integers(8)]) + content[place + 1 :]
+        (tmp_path / "journal.log").write_bytes(flipped)
+        with contextlib.suppress(RefusedError):
+            assert read() == whole, place
 
 
 def test_the_lock_of_the_journal_is_free_when_its_process_dies(tmp_path):

@@ -19,6 +19,7 @@ from auricle.study import baselines
 from auricle.study.baselines import BASELINES, mfcc_statistics, run_baselines
 from auricle.study.study import run_study
 from auricle.work.options import RunOptions
+from made_sounds import write_sounds
 
 
 @pytest.fixture
@@ -59,6 +60,17 @@ def test_the_majority_gives_one_answer_and_the_others_tell_tones_apart(study: St
     assert accuracy == {"majority": 0.5, "mfcc-logistic": 1.0, "mfcc-forest": 1.0}
     majority = study.baseline(CellName("majority", "test-split", 2, 0))
     assert len(set(read_predictions(majority.predictions).by_clip().answers.tolist())) == 1
+
+
+def test_the_majority_is_of_the_classes_and_never_background(sounds: Path, tmp_path: Path) -> None:
+    (sounds / "cat").rename(sounds / "background")
+    write_sounds(sounds, num_classes=3)
+    recordings = prepare(load_manifest(str(sounds)), sample_rate_hz=8_000)
+    folder = StudyFolder(tmp_path / "study")
+    run_baselines(folder, recordings, make_splits(recordings.manifest, "official")[:1])
+    clips = read_predictions(folder.baseline(CellName("majority", "official", 1, 0)).predictions).by_clip()
+    assert clips.categories[0] == "background"
+    assert (clips.probabilities[:, 0] == 0).all()
 
 
 def test_the_statistics_of_a_louder_clip_differ_in_the_level_alone(recordings: Recordings) -> None:

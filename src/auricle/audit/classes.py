@@ -9,7 +9,7 @@ from auricle.audit.finding_types import Finding
 from auricle.data.audio import SUFFIXES
 from auricle.data.class_names import plain, spellings
 from auricle.data.folds import NUM_FOLDS
-from auricle.data.manifest import imbalance
+from auricle.data.manifest import backgrounds_of, imbalance
 from auricle.errors import count
 
 FEW_CLIPS = 10
@@ -23,6 +23,8 @@ def name_findings(counts: Mapping[str, int]) -> Iterator[Finding]:
     for first, *others in spellings(counts):
         written = " and ".join(f"{name!r} ({count(counts[name], 'clip')})" for name in (first, *others))
         yield Finding("label-spelling", f"{written} are one class")
+    if len(named := backgrounds_of(counts)) > 1:
+        yield Finding("two-backgrounds", " and ".join(map(repr, named)))
     if len(counts) <= _MAX_CLASSES:
         for one, other in itertools.combinations(sorted(counts), 2):
             rare, common = sorted((one, other), key=lambda name: (counts[name], name))

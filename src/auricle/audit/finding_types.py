@@ -61,6 +61,7 @@ _ALL: dict[Severity, tuple[tuple[str, str, str, bool], ...]] = {
         ),
         ("name-twice", "a clip listed twice", "list each file once (--fix does)", False),
         ("few-classes", "fewer than two classes", "add recordings of a second class", False),
+        ("two-backgrounds", "several classes of background", "give them one name", False),
         ("tiny-class", "a class with fewer clips than folds", "add clips, or leave the class out", False),
     ),
     "warning": (

@@ -66,6 +66,16 @@ class Calibration(Section):
     num_clips: int = Field(0, ge=0, description="validation clips that both were fitted on; 0: neither was")
 
 
+class FalseAlarms(Section):
+    """How often a class is named where there is only background."""
+
+    an_hour: float = Field(..., ge=0, description="test clips of background answered with a class, in an hour of them")
+    low: float = Field(..., ge=0, description="95 % interval")
+    high: float = Field(..., ge=0)
+    num_clips: int = Field(..., ge=1)
+    hours: float = Field(..., gt=0, description="that they last")
+
+
 class Scores(Section):
     """Of test clips, in 0..1."""
 
@@ -75,7 +85,8 @@ class Scores(Section):
     high: float = Field(..., ge=0, le=1)
     macro_f1: float = Field(..., ge=0, le=1)
     calibration_error: float = Field(..., ge=0, le=1, description="with the temperature")
-    recall: dict[str, float] = Field(default_factory=dict, description="of each class")
+    recall: dict[str, float] = Field(default_factory=dict, description="of each class but the background")
+    false_alarms: FalseAlarms | None = Field(None, description="None where no class is background")
     measure: Literal["accuracy", "balanced accuracy"] = Field("accuracy", description="what `accuracy` is")
     majority: float = Field(0.0, ge=0, le=1, description="accuracy of always giving the commonest class")
 

@@ -7,9 +7,10 @@ import contextlib
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,7 +18,7 @@ import onnx
 from auricle import __version__, files, runs
 from auricle.bundle import description as names
 from auricle.bundle.convert import network_graph
-from auricle.bundle.description import Calibration, Description, Origin, Scores, StoredFile
+from auricle.bundle.description import Calibration, Description, FalseAlarms, Origin, Scores, StoredFile
 from auricle.bundle.layout import attention_layout
 from auricle.bundle.parity import check_parity
 from auricle.bundle.quantise import quantise
@@ -25,7 +26,7 @@ from auricle.bundle.reading import Bundle, load_bundle
 from auricle.bundle.standalone import standalone_model
 from auricle.config import Preset, preset_from_yaml, to_yaml
 from auricle.data.folds import ALL
-from auricle.data.manifest import Clip, imbalance
+from auricle.data.manifest import Clip, classes_of, imbalance, scored_of
 from auricle.errors import RefusedError, UsageError
 from auricle.model.classifier import Classifier as TorchClassifier
 from auricle.runs import Cell
@@ -144,15 +145,23 @@ def _scores(cells: Sequence[Cell]) -> Scores | None:
     known: tuple[Clip, ...] = ()
     with contextlib.suppress(OSError):  # a cell that was carried off without its study
         known = read_clips(study_of(cells[0].folder))
+    classes = classes_of(categories)
     is_unequal = bool(known and imbalance(Counter(clip.category for clip in known)))
-    answers = Answers.of(tables, {clip.name: clip.group for clip in known}, categories, balanced=is_unequal)
+
+    def answers_to(chosen: Collection[str]) -> Answers:
+        of_classes = {key: table.of_classes(chosen) for key, table in tables.items()}
+        return Answers.of(of_classes, {clip.name: clip.group for clip in known}, categories, balanced=is_unequal)
+
+    answers, silent = answers_to(scored_of(categories)), answers_to({*categories} - {*classes})
     low, high = answers.interval(model)
+    clip_s = _dataset_of(cells[0]).get("clip_s")
+    alarms = silent.false_alarms(model, float(clip_s)) if clip_s else None
 
     def mean(name: str) -> float:
         return float(np.average([one[name] for one in found], weights=[one["num"] for one in found]))
 
     recalls = (
-        [one["per_class"][name]["recall"] for one in found if one["per_class"][name]["support"]] for name in categories
+        [one["per_class"][name]["recall"] for one in found if one["per_class"][name]["support"]] for name in classes
     )
     return Scores(
         num_clips=len(answers.clips),
@@ -161,7 +170,8 @@ def _scores(cells: Sequence[Cell]) -> Scores | None:
         high=high,
         macro_f1=mean("macro_f1"),
         calibration_error=mean("calibration_error"),
-        recall={name: float(np.mean(values or [0.0])) for name, values in zip(categories, recalls, strict=True)},
+        recall={name: float(np.mean(values or [0.0])) for name, values in zip(classes, recalls, strict=True)},
+        false_alarms=FalseAlarms(**vars(alarms)) if alarms else None,
         majority=answers.majority,
         measure=answers.measure,
     )
@@ -182,11 +192,16 @@ def warnings_of(description: Description) -> list[str]:
     return found
 
 
+def _dataset_of(cell: Cell) -> Mapping[str, Any]:
+    """Return what a cell's study says of its recordings; nothing where the cell was carried off without it."""
+    description = read_description(study_of(cell.folder))
+    return description["dataset"] if description else {}
+
+
 def _origin(cell: Cell, vouching: Sequence[Cell]) -> Origin:
     """Say what a cell was trained on, as far as its study's folder tells."""
     metrics = runs.read_metrics(cell)
-    description = read_description(study_of(cell.folder))
-    dataset = description["dataset"] if description else {}
+    dataset = _dataset_of(cell)
     source = str(dataset.get("source", "unknown"))
     return Origin(
         cell=str(cell.name),
@@ -230,6 +245,7 @@ def card(description: Description, sizes: Mapping[str, int], *, has_encoder: boo
 
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
     environment.filters["plain"] = lambda name: name.translate(ESCAPED)
+    environment.filters["classes_of"] = classes_of
     environment.filters["percent"] = lambda share, digits=1: f"{100 * share:.{digits}f} %"
     environment.filters["megabytes"] = lambda num_bytes: f"{num_bytes / 1e6:.2f} MB"
     template = resources.files("auricle.bundle").joinpath("templates", "card.md.j2").read_text(encoding="utf-8")

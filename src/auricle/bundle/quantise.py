@@ -10,6 +10,7 @@ from auricle.bundle.convert import quiet
 from auricle.bundle.description import NETWORK, Int8
 from auricle.bundle.model import BundleModel
 from auricle.bundle.reading import load_bundle
+from auricle.data.manifest import scored_of
 from auricle.runs import Cell, StudyFolder
 from auricle.runs.reopen import reopen_cells
 
@@ -27,13 +28,14 @@ def quantise(
     """
     model = BundleModel(load_bundle(bundle))
     found = next(reopen_cells(study, [cell], source=source, root=root))
-    train, test = found.split.train, found.split.test
+    train, test, manifest = found.split.train, found.split.test, found.recordings.manifest
+    test = test[np.isin(manifest.categories, scored_of(manifest.categories))[manifest.labels[test]]]
     train = train[:: max(1, len(train) // MOST_CLIPS)][:MOST_CLIPS]
     windows = np.concatenate([model.windows(waveform) for waveform in found.recordings.waveforms[train]])
     small = _quantised(graph, bundle, windows, keep_attention=model.bundle.description.attention is not None)
     small_network = model.open_network(small.SerializeToString())
     right_float = right_int8 = 0
-    for waveform, label in zip(found.recordings.waveforms[test], found.recordings.manifest.labels[test], strict=True):
+    for waveform, label in zip(found.recordings.waveforms[test], manifest.labels[test], strict=True):
         windows = model.windows(waveform)
         right_float += int(model.probabilities(windows).mean(axis=0).argmax() == label)
         right_int8 += int(model.probabilities(windows, small_network).mean(axis=0).argmax() == label)

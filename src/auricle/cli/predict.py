@@ -233,11 +233,12 @@ def listen(
     from auricle.predict.formats import short_time
 
     classifier = Classifier.load(bundle)
+    if threshold is not None:
+        classifier.thresholds = (threshold,) * len(classifier.categories)
     if level >= 0:
         say(f"listening, {classifier.window_s:g} s at a time; Ctrl-C ends it")
     for seconds, prediction in microphone.listen(classifier, device=device, hop_s=hop):
         highest = float(prediction.probabilities.max())
-        is_none = highest < threshold if threshold is not None else prediction.none_of_these
         bar = "█" * round(20 * highest)
-        label = NONE_OF_THESE if is_none else prediction.label
+        label = NONE_OF_THESE if prediction.none_of_these else prediction.label
         print(f"{short_time(seconds):>8}  {label:24.24} {highest:4.0%} {bar}", flush=True)

@@ -61,6 +61,8 @@ def print_results(result: StudyResult) -> None:
         for protocol, group in itertools.groupby(rows, key=lambda row: row.protocol):
             members = list(group)
             console.print(Text(interval_line(protocol, members), "dim"))
+            if line := false_alarms_line(protocol, members):
+                console.print(Text(line, "dim"))
             for line in filter(None, (unbeaten_line(protocol, members), few_groups_line(protocol, members))):
                 console.print(Text(line, "bold"))
         if any(row.collapsed for row in rows):
@@ -103,6 +105,17 @@ def interval_line(protocol: str, rows: Sequence[ComparativeRow]) -> str:
         clips += f" of {count(best.test_groups, 'group')}"
     interval = f"{100 * best.accuracy_low:.1f} to {100 * best.accuracy_high:.1f}"
     return f"{protocol}: {best.model}, 95 % interval {interval} ({clips})."
+
+
+def false_alarms_line(protocol: str, rows: Sequence[ComparativeRow]) -> str:
+    """Say how often the networks of a protocol name a class in an hour of background; nothing without background."""
+    found = [(row.model, row.false_alarms) for row in rows if row.false_alarms and not row.baseline]
+    if not found:
+        return ""
+    rates = ", ".join(f"{name} {one.an_hour:.1f} ({one.low:.1f} to {one.high:.1f})" for name, one in found)
+    background = found[0][1]
+    clips = f"{count(background.num_clips, 'clip')} of background, {background.length}"
+    return f"{protocol}: false alarms an hour: {rates}; {clips}."
 
 
 def few_groups_line(protocol: str, rows: Sequence[ComparativeRow]) -> str:

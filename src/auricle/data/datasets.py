@@ -26,7 +26,7 @@ from auricle.data.grouping import (
     pattern_in_names,
 )
 from auricle.data.manifest import Clip as Clip
-from auricle.data.manifest import Manifest, imbalance, require_enough
+from auricle.data.manifest import Manifest, background_note, imbalance, require_enough
 from auricle.data.own_tables import OwnTable, Span, read_own_table
 from auricle.data.processes import in_processes
 from auricle.data.store import cache_folder
@@ -208,14 +208,18 @@ def _described(
     asked = _Asked.of(label, group_by)
     try:
         if source not in SOURCES:
-            return _own_recordings(source, clip_s, asked, may_miss=may_miss)
-        if asked.label_column:
+            manifest, has_folds = _own_recordings(source, clip_s, asked, may_miss=may_miss)
+        elif asked.label_column:
             raise UsageError(
                 f"--label {label}: {source} has classes; a pattern such as '{LABEL_EXAMPLE}' takes others from names"
             )
-        return _by_names(_named_dataset(source, root, clip_s, asked.group_column), asked), True
+        else:
+            manifest, has_folds = _by_names(_named_dataset(source, root, clip_s, asked.group_column), asked), True
     except OSError as error:  # a folder on the way may not be entered
         raise RefusedError(f"{error.filename or source} cannot be read: {error.strerror}") from error
+    if note := background_note(manifest.categories):
+        manifest = replace(manifest, notes=(*manifest.notes, note))
+    return manifest, has_folds
 
 
 def _by_names(manifest: Manifest, asked: _Asked) -> Manifest:

@@ -12,7 +12,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from auricle.config.variants import Variants
-from auricle.data.manifest import TEST_FOLD, TRAINING, VALIDATION_FOLD, Manifest, require_enough, split_groups
+from auricle.data.manifest import (
+    TEST_FOLD,
+    TRAINING,
+    VALIDATION_FOLD,
+    Manifest,
+    background_of,
+    require_enough,
+    scored_of,
+    split_groups,
+)
 from auricle.errors import RefusedError, UsageError, choices
 
 DIVISIONS = Variants("protocols")
@@ -54,7 +63,8 @@ def make_splits(manifest: Manifest, protocol: str, *, seed: int = 0, allow_split
 
     Raises:
         UsageError: no such protocol.
-        RefusedError: too few folds, a group that stands in two folds, or a class that would not be trained on.
+        RefusedError: too few folds, a group that stands in two folds, a class that would not be trained on, or a
+            fold of background alone.
     """
     if protocol not in PROTOCOLS:
         raise choices("protocol", protocol, list(PROTOCOLS))
@@ -69,6 +79,12 @@ def make_splits(manifest: Manifest, protocol: str, *, seed: int = 0, allow_split
             raise RefusedError(
                 f"{manifest.source}: in {protocol}, fold {split.fold}, no clip of class {lost[0]!r} is left to "
                 "train on; add recordings from more sources or leave the class out"
+            )
+        scored = np.isin(manifest.categories, scored_of(manifest.categories))[manifest.labels]
+        if any(len(part) and not scored[part].any() for part in (split.validation, split.test)):
+            raise RefusedError(
+                f"{manifest.source}: in {protocol}, fold {split.fold}, only clips of "
+                f"{background_of(manifest.categories)!r} are left to score; give each fold clips of the other classes"
             )
     return splits
 

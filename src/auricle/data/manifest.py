@@ -1,7 +1,7 @@
 """The table of clips: everything that a dataset is."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from auricle.errors import RefusedError, count
 
+BACKGROUND = ("background", "none")  # names of the class of what is none of the classes, in any case
 MAX_IMBALANCE = 3.0  # clips of the largest class to one of the smallest, beyond which accuracy says little
 TEST_FOLD, VALIDATION_FOLD = 1, 2  # of sets that are given by name: test-split tests on the first fold and validates on
 TRAINING = -1  # the second; clips of a training set are dealt into the folds after them (`folds.py`)
@@ -83,6 +84,54 @@ def fold_of_set(name: str) -> int | None:
     return _SETS.get(name.casefold())
 
 
+def background_of(categories: Collection[str]) -> str | None:
+    """Return the class whose sounds are none of the classes; None without one, and where several are named so.
+
+    >>> background_of(["Background", "cough"]), background_of(["cough", "sneeze"])
+    ('Background', None)
+    """
+    named = backgrounds_of(categories)
+    return named[0] if len(named) == 1 else None
+
+
+def backgrounds_of(categories: Collection[str]) -> tuple[str, ...]:
+    """Return the classes that are named as background; more than one is refused (`require_enough`)."""
+    return tuple(category for category in categories if category.casefold() in BACKGROUND)
+
+
+def classes_of(categories: Collection[str]) -> tuple[str, ...]:
+    """Return the classes but the background."""
+    background = background_of(categories)
+    return tuple(category for category in categories if category != background)
+
+
+def scored_of(categories: Collection[str]) -> tuple[str, ...]:
+    """Return the classes that accuracy is about: all but the background.
+
+    Beside one other class the background is scored too, as always naming that one would be right.
+
+    >>> scored_of(["background", "cough", "sneeze"]), scored_of(["background", "cough"])
+    (('cough', 'sneeze'), ('background', 'cough'))
+    """
+    classes = classes_of(categories)
+    return classes if len(classes) > 1 else tuple(categories)
+
+
+def background_note(categories: Collection[str]) -> str:
+    """Say which class is taken as background, and what that means; nothing where none is.
+
+    >>> background_note(["cough", "none"])
+    "The class 'none' is taken as background, sounds of no class: false alarms are counted in an hour of it."
+    """
+    if (background := background_of(categories)) is None:
+        return ""
+    accuracy = "" if background in scored_of(categories) else "accuracy is of the other classes, and "
+    return (
+        f"The class {background!r} is taken as background, sounds of no class: "
+        f"{accuracy}false alarms are counted in an hour of it."
+    )
+
+
 def is_unequal(counts: Iterable[float]) -> bool:
     """Return whether the largest class has more than three times the clips of the smallest."""
     known = list(counts)
@@ -92,25 +141,32 @@ def is_unequal(counts: Iterable[float]) -> bool:
 def imbalance(counts: Mapping[str, int]) -> str:
     """Say which classes are how unequal in size; nothing where the largest is at most three times the smallest.
 
+    The background, which is by nature large, is not counted (`scored_of`).
+
     >>> imbalance({"hungry": 382, "burping": 8})
     "'hungry' has 382 clips, 'burping' 8"
     """
-    if not is_unequal(counts.values()):
+    scored = Counter({category: counts[category] for category in scored_of(counts)})
+    if not is_unequal(scored.values()):
         return ""
-    (largest, most), *_, (smallest, fewest) = Counter(counts).most_common()
+    (largest, most), *_, (smallest, fewest) = scored.most_common()
     return f"{largest!r} has {count(most, 'clip')}, {smallest!r} {fewest}"
 
 
 def require_enough(manifest: Manifest, num_folds: int | None = None) -> None:
     """Check that there is something to learn and to divide into `num_folds`; None: into the folds it has.
 
-    A `RefusedError` for no clip, one class, one fold, two clips of one name, or a class with fewer clips than folds.
+    A `RefusedError` for no clip, one class, two of background, one fold, two clips of one name, or a class with
+    fewer clips than folds.
     """
     where, clips = manifest.source, manifest.clips
     if not clips:
         raise RefusedError(f"{where} holds no clips; add recordings of two classes or more")
     if len(manifest.categories) < 2:
         raise RefusedError(f"{where} holds one class only, {clips[0].category!r}; a classifier needs two or more")
+    if len(named := backgrounds_of(manifest.categories)) > 1:
+        names = " and ".join(map(repr, named))
+        raise RefusedError(f"{where} has several classes of background, {names}; give them one name")
     name, num_rows = Counter(clip.name for clip in clips).most_common(1)[0]
     if num_rows > 1:
         raise RefusedError(f"{where} names {name!r} {num_rows} times; name each clip once")

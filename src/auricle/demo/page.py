@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from auricle.data.manifest import classes_of
 from auricle.predict.classifier import NONE_OF_THESE
 from auricle.report.figures import tracks
 from auricle.report.pages import page_environment
@@ -44,6 +45,7 @@ def render(macro: str, *values: Any, **options: Any) -> Markup:
 def _macros() -> Any:
     environment = page_environment()
     environment.globals["none_of_these"] = NONE_OF_THESE
+    environment.filters["classes_of"] = classes_of
     return environment.from_string(style_or_template("page.html.j2")).module
 
 

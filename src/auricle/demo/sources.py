@@ -63,6 +63,8 @@ def load_models(paths: Sequence[Path], scratch: Path, say: Say, models: Collecti
         description = classifier.model.bundle.description
         if scores := description.scores:
             about = f"{scores.measure} {100 * scores.accuracy:.1f} % on {scores.num_clips} test clips"
+            if alarms := scores.false_alarms:
+                about += f", {alarms.an_hour:.1f} false alarms an hour"
         shown.append(Shown(name, colours[name], classifier, about, description.calibration.num_clips > 0))
     return shown
 

@@ -6,13 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from auricle.findings.study import Study
-from auricle.scoring.answers import Answers
+from auricle.scoring.answers import HOUR_S, Answers
 from auricle.scoring.calibration import Reliability, alarms, fit, losses, luck, reliability, tempered
 from auricle.scoring.difference import Difference, adjusted, difference
 from auricle.scoring.predictions import ClipPredictions, numbered
 from auricle.scoring.statistics import BOOTSTRAP_SEED, group_interval
-
-HOUR_S = 3600.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +55,7 @@ def _calibration(study: Study, protocol: str, model: str) -> ModelCalibration:
     before, after = [cell.clips for cell in cells], [one.by_clip() for one in windows]
     counts = [alarms(one, found.thresholds)[1] for one, found in zip(windows, fits, strict=True)]  # (N, K) each
     losses_before, losses_after = ([losses(c.probabilities, c.labels) for c in clips] for clips in (before, after))
-    answers = study.answers[protocol]
+    answers = study.answers_to(study.dataset.categories, protocol)
     surplus = _mean_of(answers, before, [_confidence(clips) - _right(clips) for clips in before])
     assert surplus
     gain = None
@@ -65,7 +63,10 @@ def _calibration(study: Study, protocol: str, model: str) -> ModelCalibration:
         gain = _mean_of(answers, before, [b - a for b, a in zip(losses_before, losses_after, strict=True)])
     generator = np.random.default_rng(BOOTSTRAP_SEED)
     labels = np.concatenate([clips.labels for clips in after])
-    hits, by_class, of_clip = _alarm_rates(labels, np.concatenate(counts), study.dataset.clip_s / HOUR_S)
+    background = ~np.isin(study.dataset.categories, study.dataset.classes)
+    clip_hours = study.dataset.clip_s / HOUR_S
+    hits, by_class, of_clip = _alarm_rates(labels, np.concatenate(counts), background, clip_hours)
+    known = ~np.isnan(of_clip)
     groups = numbered([study.dataset.groups.get(clip, clip) for clips in after for clip in clips.clips])
     return ModelCalibration(
         model=model,
@@ -82,8 +83,8 @@ def _calibration(study: Study, protocol: str, model: str) -> ModelCalibration:
         thresholds=np.mean([one.thresholds for one in fits], axis=0),
         hit_rates=hits,
         alarm_rates=by_class,
-        alarm_rate=float(of_clip.mean()),
-        alarm_interval=group_interval(of_clip, groups),
+        alarm_rate=float(of_clip[known].mean()),
+        alarm_interval=group_interval(of_clip[known], groups[known]),
     )
 
 
@@ -105,10 +106,19 @@ def _reliability(every: Sequence[ClipPredictions]) -> Reliability:
     return reliability(np.concatenate([*map(_confidence, every)]), np.concatenate([*map(_right, every)]))
 
 
-def _alarm_rates(labels: np.ndarray, counts: np.ndarray, clip_hours: float) -> tuple[np.ndarray, ...]:
-    """Return the share of hits by class, (K,), and false alarms an hour by class, (K,), and by clip, (N,)."""
+def _alarm_rates(
+    labels: np.ndarray, counts: np.ndarray, background: np.ndarray, clip_hours: float
+) -> tuple[np.ndarray, ...]:
+    """Return the share of hits by class, (K,), and false alarms an hour by class, (K,), and by clip, (N,).
+
+    Alarms are counted in the clips of background, a class where `background` is true, (K,); where none is tested, in
+    those of the other classes. NaN: not counted.
+    """
     own = labels[:, None] == np.arange(counts.shape[1])
-    false = np.where(own, 0, counts)
+    silent = background[labels] if background[labels].any() else np.ones(len(labels), dtype=bool)
+    false = silent[:, None] & ~own  # where the alarms of a class are false, (N, K)
     with np.errstate(invalid="ignore", divide="ignore"):
-        hits = (own & (counts > 0)).sum(axis=0) / own.sum(axis=0)
-        return hits, false.sum(axis=0) / ((~own).sum(axis=0) * clip_hours), false.sum(axis=1) / clip_hours
+        hits = np.where(background, np.nan, (own & (counts > 0)).sum(axis=0) / own.sum(axis=0))
+        by_class = np.where(false, counts, 0).sum(axis=0) / (false.sum(axis=0) * clip_hours)
+        of_clip = np.where(silent, np.where(false, counts, 0).sum(axis=1) / clip_hours, np.nan)
+        return hits, by_class, of_clip

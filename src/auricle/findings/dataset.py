@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from auricle.data.manifest import imbalance
+from auricle.data.manifest import background_of, classes_of, imbalance, scored_of
 from auricle.files import read_summed
 
 
@@ -35,6 +35,21 @@ class Dataset:
     def name(self) -> str:
         """Return what to call it: its name, or the last part of its path."""
         return Path(self.source).name or self.source
+
+    @property
+    def background(self) -> str | None:
+        """Return the class whose sounds are none of the classes; None where there is none."""
+        return background_of(self.categories)
+
+    @property
+    def scored(self) -> tuple[str, ...]:
+        """Return the classes that accuracy is about (`data.manifest.scored_of`)."""
+        return scored_of(self.categories)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Return the classes without the background."""
+        return classes_of(self.categories)
 
     @property
     def imbalance(self) -> str:

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from auricle.data.manifest import scored_of
 from auricle.findings.study import CellEvidence, Study, baseline_key, load_study
 from auricle.findings.trainings import collapses
+from auricle.scoring.answers import FalseAlarms
 
 SCORES = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "macro_auc", "loss", "calibration_error")
 FEW_GROUPS = 6  # of test clips, below which an interval over groups is a guess
@@ -65,6 +67,7 @@ class ComparativeRow:
     memory_gb: float | None = None  # the most that a process held
     seeds: tuple[int, ...] = ()
     baseline: bool = False  # what needs no network
+    false_alarms: FalseAlarms | None = None  # on clips of background; None without such a class
     measure: str = "accuracy"  # what accuracy is: this, or "balanced accuracy" where classes are of unequal size
 
 
@@ -101,6 +104,7 @@ def comparative_row(
 ) -> ComparativeRow:
     """Return the row of one model or baseline; `cells` are its own under the protocol, one at least."""
     answers, key = study.answers[protocol], baseline_key(model) if baseline else model
+    background = study.background_answers.get(protocol)
     tested, (low, high) = answers.tested_by(key), answers.interval(key)
     weights = cell_weights(cells)
     scores = {name: [cell.test["clip"][name] for cell in cells] for name in SCORES} | {
@@ -123,6 +127,7 @@ def comparative_row(
         protocol=protocol,
         leaky=study.is_leaky(protocol),
         measure=answers.measure,
+        false_alarms=background.false_alarms(key, study.dataset.clip_s) if background else None,
         cells=len(cells),
         cells_planned=len(cells) + missing,
         test_clips=int(tested.sum()),
@@ -185,7 +190,7 @@ def _ensemble_accuracy(cells: Sequence[CellEvidence], balanced: bool) -> float:
     """Return the share of clips that the seeds of a fold get right together, over folds; a clip counts once."""
     totals: defaultdict[tuple[int, str, int], Any] = defaultdict(float)  # by fold, clip and its true class
     for cell in cells:
-        clips = cell.clips
+        clips = cell.clips.of_classes(scored_of(cell.clips.categories))
         for clip, label, probabilities in zip(clips.clips, clips.labels.tolist(), clips.probabilities, strict=True):
             totals[cell.name.fold, clip, label] += probabilities
     right: defaultdict[tuple[int, str], list[float]] = defaultdict(list)

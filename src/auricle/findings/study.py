@@ -4,7 +4,7 @@ Scores are computed again from each cell's predictions.csv; metrics.json gives o
 """
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,8 @@ from auricle.scoring.predictions import ClipPredictions, Predictions, read_predi
 COSTS = ("seconds", "parameters", "trainable_parameters", "multiply_adds")  # that metrics.json of a finished cell has
 WITH_VALUE = ("--out", "--wandb", "--workers", "--storage")  # options that change no number, and take a value
 ALONE = ("--no-report", "--json", "-q", "--quiet", "-v", "-vv", "--verbose")  # and those that take none
+
+UNREADABLE = "cannot be read"  # begins the reason why a finished cell is missing
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,23 +95,30 @@ class Study:
 
     @cached_property
     def answers(self) -> Mapping[str, Answers]:
-        """Answers to the test clips by protocol: of the networks, and of each baseline under `baseline_key`.
+        """Answers to the test clips that accuracy is about, by protocol, as `answers_to` gives them."""
+        return {protocol: self.answers_to(self.dataset.scored, protocol) for protocol in self.protocols}
+
+    @cached_property
+    def background_answers(self) -> Mapping[str, Answers]:
+        """Answers to the test clips of background, by protocol; none where no class is background."""
+        background = [self.dataset.background] if self.dataset.background else []
+        return {protocol: self.answers_to(background, protocol) for protocol in self.protocols if background}
+
+    def answers_to(self, categories: Collection[str], protocol: str) -> Answers:
+        """Return the answers to the test clips of some classes: of networks, and of baselines under `baseline_key`.
 
         A baseline has no seed; it stands once for each training of its fold.
         """
-        found = {}
-        for protocol in self.protocols:
-            cells = [cell for cell in self.cells if cell.name.protocol == protocol]
-            tables = {(cell.name.model, (cell.name.fold, cell.name.seed)): cell.clips for cell in cells}
-            tables |= {
-                (baseline_key(name), (fold, seed)): cell.clips
-                for fold, seed in dict.fromkeys(training for _, training in tables)
-                for name, of_name in self.baselines_of(protocol).items()
-                for cell in of_name
-                if cell.name.fold == fold
-            }
-            found[protocol] = self._answers(tables)
-        return found
+        cells = [cell for cell in self.cells if cell.name.protocol == protocol]
+        tables = {(cell.name.model, (cell.name.fold, cell.name.seed)): cell.clips for cell in cells}
+        tables |= {
+            (baseline_key(name), (fold, seed)): cell.clips
+            for fold, seed in dict.fromkeys(training for _, training in tables)
+            for name, of_name in self.baselines_of(protocol).items()
+            for cell in of_name
+            if cell.name.fold == fold
+        }
+        return self._answers(tables, categories)
 
     def validation_answers(self, protocol: str) -> Answers | None:
         """Return the answers of the networks to the validation clips of each training; None where there are none."""
@@ -118,10 +127,11 @@ class Study:
             for cell in self.cells
             if cell.name.protocol == protocol and cell.validation is not None
         }
-        return self._answers(tables) if tables else None
+        return self._answers(tables, self.dataset.scored) if tables else None
 
-    def _answers(self, tables: Mapping[tuple[str, Training], ClipPredictions]) -> Answers:
+    def _answers(self, tables: Mapping[tuple[str, Training], ClipPredictions], categories: Collection[str]) -> Answers:
         data = self.dataset
+        tables = {key: table.of_classes(categories) for key, table in tables.items()}
         return Answers.of(tables, data.groups, data.categories, balanced=bool(data.imbalance))
 
     def is_leaky(self, protocol: str) -> bool:
@@ -160,6 +170,7 @@ def _read_study(place: StudyFolder) -> Study:
     described = {name: place.model(name) for name in presets if place.model(name).exists()}
     planned = map(place.cell, cells_by_model(config, tuple(presets), dataset.folds))
     cells, missing = _read_cells(planned, dataset.categories)
+    baselines, unread = _read_cells(place.baselines(), dataset.categories)
     return Study(
         folder=place.folder,
         config=config,
@@ -168,8 +179,8 @@ def _read_study(place: StudyFolder) -> Study:
         dataset=dataset,
         samples=read_samples(place.samples),
         cells=cells,
-        baselines=_read_cells(place.baselines(), dataset.categories)[0],
-        missing=missing,
+        baselines=baselines,
+        missing=(*missing, *(one for one in unread if one.reason.startswith(UNREADABLE))),
         versions=content.get("versions") or {},
         machine=content.get("machine") or {},
         commit=content.get("commit"),
@@ -225,4 +236,4 @@ def _read_cell(cell: Cell, categories: tuple[str, ...]) -> CellEvidence | str:
         clips = predictions.of("test").by_clip()
         return CellEvidence(cell.name, predictions, clips, test, validation, tuple(read_history(cell)), costs)
     except (RefusedError, OSError, ValueError) as error:
-        return f"cannot be read: {' '.join(str(error).split())}"
+        return f"{UNREADABLE}: {' '.join(str(error).split())}"

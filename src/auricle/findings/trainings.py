@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from auricle.data.manifest import scored_of
 from auricle.findings.study import CellEvidence, Study
 from auricle.runs import CellName
 from auricle.scoring.statistics import interval_over
@@ -32,14 +33,15 @@ class Collapse:
 
 
 def commonest_answer(cell: CellEvidence) -> tuple[str, float]:
-    """Return the category that a cell gives most often on its test clips, and how often, 0..1."""
-    counts = np.bincount(cell.clips.answers, minlength=len(cell.clips.categories))
-    return cell.clips.categories[int(counts.argmax())], float(counts.max() / counts.sum())
+    """Return the category that a cell gives most often on its test clips but those of background, how often, 0..1."""
+    clips = cell.clips.of_classes(scored_of(cell.clips.categories))
+    counts = np.bincount(clips.answers, minlength=len(clips.categories))
+    return clips.categories[int(counts.argmax())], float(counts.max() / counts.sum())
 
 
 def collapse_of(cell: CellEvidence) -> Collapse | None:
     """Return how a cell collapsed: as its training recorded it, else as its answers show it."""
-    commonest, labels = commonest_answer(cell), cell.clips.labels
+    commonest, labels = commonest_answer(cell), cell.clips.of_classes(scored_of(cell.clips.categories)).labels
     if recorded := cell.costs.get("collapse"):
         cures = recorded.get("cures") or [[]]
         return Collapse(cell.name, recorded["kind"], recorded["epoch"], recorded["cause"], tuple(cures[0]), *commonest)

@@ -10,6 +10,7 @@ from auricle import __version__
 from auricle.config import Preset, merge
 from auricle.data.annotations import is_piece
 from auricle.data.decoders import MEDIA_FORMATS
+from auricle.data.manifest import is_unequal
 from auricle.errors import AuricleError, MachineError, UsageError
 from auricle.files import machine_errors, write_bytes, write_text
 from auricle.findings.study import Study, load_study
@@ -71,7 +72,8 @@ def program_text(study: Study, file_name: str) -> str:
         )
     if any(is_piece(clip.name) for clip in read_clips(StudyFolder(study.folder))):
         raise AuricleError(f"{study.folder}: its clips are cut from annotated recordings; a hand-in needs files")
-    if not study.dataset.imbalance:  # then there is nothing to balance, and no code for it
+    counts = study.dataset.counts
+    if not is_unequal(sum(by_fold.values()) for by_fold in counts.values()):  # nothing to balance, and no code for it
         presets = {name: merge(preset.model_dump(), NOT_BALANCED) for name, preset in study.presets.items()}
         study = replace(study, presets={name: Preset.model_validate(preset) for name, preset in presets.items()})
     configuration = parse_module("auricle.config", configuration_text(study))

@@ -31,6 +31,7 @@ class TrainingResult:
     num_parameters: int
     history: list[dict[str, Any]]
     probabilities: np.ndarray
+    not_scored: str | None  # the class of background, of which accuracy is not
 
     @property
     def cell(self) -> str:
@@ -43,16 +44,22 @@ class TrainingResult:
         probabilities = self.probabilities[len(self.split.validation) :].mean(axis=1)
         return self.manifest.labels[self.split.test], probabilities
 
+    @property
+    def scored(self) -> np.ndarray:
+        """The labels that accuracy and means are of."""
+        return np.flatnonzero([category != self.not_scored for category in self.manifest.categories])
+
     @cached_property
     def test(self) -> dict[str, Any]:
         """The scores of the test clips."""
-        return score_clips(*self.tested)
+        return score_clips(*self.tested, self.scored)
 
     @cached_property
     def validation_accuracy(self) -> float | None:
         """The share of the validation clips that are right; None where the protocol has none."""
         probabilities = self.probabilities[: len(self.split.validation)].mean(axis=1)
-        right = probabilities.argmax(1) == self.manifest.labels[self.split.validation]
+        labels = self.manifest.labels[self.split.validation]
+        right = (probabilities.argmax(1) == labels)[np.isin(labels, self.scored)]
         return float(right.mean()) if len(right) else None
 
 
@@ -61,14 +68,15 @@ def has_curve(positive: np.ndarray) -> bool:
     return bool(positive.any() and not positive.all())
 
 
-def score_clips(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+def score_clips(labels: np.ndarray, probabilities: np.ndarray, scored: np.ndarray) -> dict[str, Any]:
     """Return accuracy, macro F1, macro one-vs-rest ROC-AUC, the F1 of each class, and the confusion of clips."""
     answers, every = probabilities.argmax(1), range(probabilities.shape[1])
-    curves = [label for label in every if has_curve(labels == label)]
+    curves = [label for label in scored if has_curve(labels == label)]
+    occur = np.intersect1d(scored, np.concatenate([labels, answers]))
     areas = [roc_auc_score(labels == label, probabilities[:, label]) for label in curves]
     return {
-        "accuracy": float(np.mean(labels == answers)),
-        "macro_f1": float(f1_score(labels, answers, average="macro", zero_division=0.0)),
+        "accuracy": float(np.mean((labels == answers)[np.isin(labels, scored)])),
+        "macro_f1": float(f1_score(labels, answers, labels=occur, average="macro", zero_division=0.0)),
         "macro_auc": float(np.mean(areas)) if areas else None,
         "f1": f1_score(labels, answers, labels=every, average=None, zero_division=0.0).tolist(),
         "confusion": confusion_matrix(labels, answers, labels=every).tolist(),

@@ -49,7 +49,7 @@ def _options(study: Mapping[str, Any], arguments: Sequence[str] | None) -> argpa
     parser.add_argument("--threads", type=int, default=study["threads"], metavar="N", help="CPU threads [%(default)s]")
     modes = ("off", "offline", "online")
     parser.add_argument("--wandb", choices=modes, default="off", help="log to Weights & Biases [%(default)s]")
-    parser.set_defaults(study=study["name"])
+    parser.set_defaults(study=study["name"], not_scored=study["not_scored"])
     return parser.parse_args(arguments)
 
 
@@ -118,7 +118,9 @@ def train(
         model, manifest = trainer.scored_model, recordings.manifest
         probabilities = scored_probabilities(model, sets, trainer.window_frames)
         num_parameters = sum(weight.numel() for weight in model.parameters())
-        result = TrainingResult(preset, manifest, split, seed, num_parameters, history, probabilities)
+        result = TrainingResult(
+            preset, manifest, split, seed, num_parameters, history, probabilities, options.not_scored
+        )
         scores = {name: result.test[name] for name in ("accuracy", "macro_f1", "macro_auc")}
         if run:
             run.summary.update({f"test/{name}": value for name, value in scores.items()})

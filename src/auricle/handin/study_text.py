@@ -158,6 +158,7 @@ def configuration(study: Study) -> dict[str, Any]:
         "name": study.config.name,
         "clip_s": study.dataset.clip_s,
         "skipped": [name for name, _ in study.dataset.skipped],
+        "not_scored": next((name for name in study.dataset.categories if name not in study.dataset.scored), None),
         "protocols": list(study.config.protocols),
         "only": {model: list(protocols) for model, protocols in study.config.only.items()},
         "seeds": list(study.config.seeds),

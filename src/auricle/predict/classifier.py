@@ -27,7 +27,7 @@ class Prediction:
     label: str  # the most probable category
     starts_s: np.ndarray  # where the windows start, (W,)
     window_probabilities: np.ndarray  # calibrated, (W, K)
-    none_of_these: bool  # the label is less probable than its threshold: most likely something else
+    none_of_these: bool  # the label is background, or less probable than its threshold: most likely something else
 
 
 class Classifier:
@@ -78,7 +78,7 @@ class Classifier:
             self.categories[int(probabilities.argmax())],
             self.model.windowing.starts_s(len(windows)),
             window_probabilities,
-            bool(named(probabilities[None], self.thresholds)[0] == NONE),
+            bool(named(probabilities[None], self.thresholds, self.categories)[0] == NONE),
         )
 
     def explain(self, waveform: np.ndarray, rate_hz: int) -> Explanation:

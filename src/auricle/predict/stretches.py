@@ -41,7 +41,7 @@ class Pooling:
         """Return the stretches of a recording in order; where nothing is likely enough, they say so."""
         edges = self._edges(windows)
         steps = self._steps(windows, edges)  # (S, K)
-        labels = named(steps, self.thresholds)
+        labels = named(steps, self.thresholds, self.categories)
         bounds = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]  # where the label changes
         spans = [(first, last, int(labels[first])) for first, last in pairwise(bounds)]
         stretches = [self._stretch(*span, edges, steps) for span in self._merged(spans, edges)]

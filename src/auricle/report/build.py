@@ -103,7 +103,9 @@ def compose(report: Report) -> Document:
 
 def subtitle(study: Study) -> str:
     """Return what was trained for how long, and on what."""
-    classes = count(len(study.dataset.categories), "class", "classes")
+    classes = count(len(study.dataset.classes), "class", "classes")
+    if study.dataset.background:
+        classes += " and background"
     return (
         f"Study {study.config.name}: {count(len(study.cells), 'cell')} of {_length(study)} "
         f"under {listing(study.protocols)}, {count(study.dataset.num_clips, 'clip')} of {classes}"

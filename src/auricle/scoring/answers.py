@@ -12,7 +12,27 @@ from auricle.scoring.predictions import ClipPredictions, numbered
 from auricle.scoring.statistics import share_interval
 
 NOT_TESTED = -1
+HOUR_S = 3600.0
 Training = tuple[int, int]  # fold and seed
+
+
+@dataclass(frozen=True)
+class FalseAlarms:
+    """How often a model names a class where there is only background."""
+
+    an_hour: float  # clips of background that are answered with a class, in an hour of such clips
+    low: float  # to high: 95 % interval, as of an accuracy
+    high: float
+    num_clips: int  # of background that were tested
+    hours: float  # that they last
+
+    @property
+    def length(self) -> str:
+        """Return how long the clips last, as people say it."""
+        for unit, share in (("hours", 1), ("minutes", 60)):
+            if self.hours * share >= 2:
+                return f"{self.hours * share:.1f} {unit}"
+        return f"{self.hours * HOUR_S:.1f} s"
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +133,21 @@ class Answers:
         tested = self.tested_by(model)
         weights = self.weights[tested] if self.balanced else None
         return share_interval(self.shares[self.models.index(model)][tested], self.groups[tested], weights)
+
+    def false_alarms(self, model: str, clip_s: float) -> FalseAlarms | None:
+        """Return how often a model names a class, where all clips are background; None where it tested none of them."""
+        num = int(self.tested_by(model).sum())
+        if not num:
+            return None
+        low, high = self.interval(model)
+        an_hour = HOUR_S / clip_s  # clips
+        return FalseAlarms(
+            an_hour=(1 - self.accuracy(model)) * an_hour,
+            low=(1 - high) * an_hour,
+            high=(1 - low) * an_hour,
+            num_clips=num,
+            hours=num / an_hour,
+        )
 
     def laid_out(self, trainings: Iterable[tuple[Sequence[str], np.ndarray]]) -> np.ndarray:
         """Lay values of the clips of each training out for `difference`: (T, N); NaN where a training has none."""

@@ -4,10 +4,12 @@ No more than NumPy is needed, as bundles are used where nothing else is installe
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from auricle.data.manifest import background_of
 from auricle.scoring.predictions import ClipPredictions, Predictions, numbered
 
 CALIBRATION_BINS = 15
@@ -140,10 +142,12 @@ def fit(predictions: Predictions) -> Fit:
     return Fit(temperature, fit_thresholds(clips), len(clips.clips))
 
 
-def named(probabilities: np.ndarray, thresholds: tuple[float, ...]) -> np.ndarray:
-    """Return the class that wins each row, or -1 where it misses its threshold: (R, K) -> (R,)."""
-    winners = probabilities.argmax(axis=1)
-    return np.where(probabilities.max(axis=1) >= np.array(thresholds)[winners], winners, NONE)
+def named(probabilities: np.ndarray, thresholds: tuple[float, ...], categories: Sequence[str]) -> np.ndarray:
+    """Return the class that wins each row, or -1 where it misses its threshold or is the background: (R, K) -> (R,)."""
+    winners, background = probabilities.argmax(axis=1), background_of(categories)
+    is_class = np.array([category != background for category in categories])
+    is_sure = probabilities.max(axis=1) >= np.array(thresholds)[winners]
+    return np.where(is_sure & is_class[winners], winners, NONE)
 
 
 def alarms(windows: Predictions, thresholds: tuple[float, ...]) -> tuple[tuple[str, ...], np.ndarray]:
@@ -155,7 +159,7 @@ def alarms(windows: Predictions, thresholds: tuple[float, ...]) -> tuple[tuple[s
     """
     clips, clip_of_row = tuple(dict.fromkeys(windows.clips)), numbered(windows.clips)
     order = np.lexsort((windows.starts_s, clip_of_row))
-    clip_of_row, classes = clip_of_row[order], named(windows.probabilities, thresholds)[order]
+    clip_of_row, classes = clip_of_row[order], named(windows.probabilities, thresholds, windows.categories)[order]
     begins = np.ones(len(order), dtype=bool)
     begins[1:] = (clip_of_row[1:] != clip_of_row[:-1]) | (classes[1:] != classes[:-1])
     begins &= classes != NONE

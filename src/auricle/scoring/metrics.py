@@ -1,6 +1,8 @@
 """Probabilities and labels to numbers, by scikit-learn.
 
-Macro means are plain means over the classes that occur, in the labels or in the answers. The AUC is
+Macro means are plain means over the classes that occur, in the labels or in the answers. Where there is a class of
+background, accuracy and means are of the other classes (`data.manifest.scored_of`): a clip of theirs that is answered
+with background is wrong, a clip of background that is answered with one of them lowers its precision. The AUC is
 one-vs-rest: how often a clip of the class gets a higher probability of it than a clip of another class.
 """
 
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import auc, confusion_matrix, precision_recall_fscore_support, roc_curve
 
+from auricle.data.manifest import scored_of
 from auricle.scoring.calibration import calibration_error, losses
 from auricle.scoring.predictions import Predictions
 
@@ -35,16 +38,16 @@ def score(
     """
     probabilities, labels = _checked(probabilities, labels, categories)
     answers = probabilities.argmax(axis=1)
-    every = np.arange(len(categories))
+    every, scored = np.arange(len(categories)), np.isin(categories, scored_of(categories))
     precision, recall, f1, support = precision_recall_fscore_support(labels, answers, labels=every, zero_division=0.0)
-    occurs = np.isin(every, np.concatenate([labels, answers]))
+    occurs = scored & np.isin(every, np.concatenate([labels, answers]))
     curves = one_vs_rest(probabilities, labels) if with_auc else [None] * len(every)
     aucs = [curve[2] if curve else None for curve in curves]
-    known = [value for value in aucs if value is not None]
+    known = [value for value, counts in zip(aucs, scored, strict=True) if value is not None and counts]
     columns = zip(categories, precision, recall, f1, aucs, support, strict=True)
     return {
         "num": len(labels),
-        "accuracy": float((answers == labels).mean()),
+        "accuracy": float((answers == labels)[scored[labels]].mean()),
         "loss": _loss(probabilities, labels),
         "macro_precision": float(precision[occurs].mean()),
         "macro_recall": float(recall[occurs].mean()),
@@ -65,10 +68,11 @@ def score_predictions(predictions: Predictions, set_name: str, *, with_auc: bool
     if not windows.clips:
         return None
     clips = windows.by_clip()
+    scored = np.isin(windows.categories, scored_of(windows.categories))[windows.labels]
     return {
         "clip": score(clips.probabilities, clips.labels, clips.categories, with_auc=with_auc),
         "window": {
-            "accuracy": float((windows.probabilities.argmax(axis=1) == windows.labels).mean()),
+            "accuracy": float((windows.probabilities.argmax(axis=1) == windows.labels)[scored].mean()),
             "loss": _loss(windows.probabilities, windows.labels),
             "num": len(windows.labels),
         },

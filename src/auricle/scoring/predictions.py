@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,12 @@ class ClipPredictions:
     def answers(self) -> np.ndarray:
         """Index of the most probable category of each clip, shape (N,)."""
         return self.probabilities.argmax(axis=1)
+
+    def of_classes(self, categories: Collection[str]) -> ClipPredictions:
+        """Return the clips of some classes, in their order; there may be none."""
+        rows = np.flatnonzero([self.categories[label] in categories for label in self.labels.tolist()])
+        clips = tuple(self.clips[row] for row in rows)
+        return ClipPredictions(clips, self.labels[rows], self.probabilities[rows], self.categories)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import optuna
 from optuna import Study
@@ -18,8 +19,10 @@ from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvin
 from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalRedisBackend
+from typing_extensions import override
 
-from auricle.errors import AuricleError, MachineError, UsageError
+from auricle.errors import AuricleError, MachineError, RefusedError, UsageError
+from auricle.files import sealed, unsealed
 from auricle.search.space import Space
 
 CONNECT_S = 10  # to wait for a database server
@@ -62,6 +65,28 @@ class JournalLock:
         assert self._file is not None
         os.close(self._file)
         self._file = None
+
+
+class SealedJournal(JournalFileBackend):
+    """A journal whose lines each hold their hash; lines without one are of earlier versions."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, JournalLock(path))  # type: ignore[arg-type]
+        self._path = path
+
+    @override
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        super().append_logs([sealed(log) for log in logs])
+
+    @override
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+        number = log_number_from
+        try:
+            for number, log in enumerate(super().read_logs(log_number_from), start=log_number_from + 1):
+                yield unsealed(log, f"{self._path}, line {number}")
+        except (ValueError, AttributeError, RefusedError) as error:
+            where = str(error) if isinstance(error, RefusedError) else f"{self._path} is damaged after line {number}"
+            raise RefusedError(f"{where}; put back a copy of the file, or search into another --out") from error
 
 
 def _cut_half_line(file: int) -> None:
@@ -123,7 +148,7 @@ def _open(url: str) -> BaseStorage:
             warnings.simplefilter("ignore")  # it counts as experimental
             return JournalStorage(JournalRedisBackend(url))
     if "://" not in url:
-        return JournalStorage(JournalFileBackend(url, JournalLock(url)))  # type: ignore[arg-type]
+        return JournalStorage(SealedJournal(url))
     waits = url.startswith(("postgresql", "mysql"))
     return RDBStorage(url, engine_kwargs={"connect_args": {"connect_timeout": CONNECT_S}} if waits else None)
 

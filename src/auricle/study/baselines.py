@@ -1,6 +1,6 @@
 """Free baselines: what is reached without a network, on the same folds. Nothing in them is tuned.
 
-    majority       always the commonest class of the training clips
+    majority       always the commonest class of the training clips but the background
     mfcc-logistic  statistics of MFCCs, logistic regression
     mfcc-forest    the same statistics, a random forest
 
@@ -16,6 +16,7 @@ import numpy as np
 from auricle.config import AudioConfig, FrontendConfig
 from auricle.data.cache import Recordings
 from auricle.data.folds import Split
+from auricle.data.manifest import scored_of
 from auricle.data.processes import in_threads
 from auricle.errors import MachineError
 from auricle.model.frames import FrameMaker
@@ -97,7 +98,10 @@ def _score_baseline(cell: Cell, split: Split, recordings: Recordings, features: 
     manifest = recordings.manifest
     start = time.perf_counter()
     labels = manifest.labels
-    fitted = _classifier(cell.name.model).fit(features[split.train], labels[split.train])
+    name, trained = cell.name.model, labels[split.train]
+    is_scored = np.isin(manifest.categories, scored_of(manifest.categories))
+    options = {"sample_weight": is_scored[trained]} if name == "majority" else {}
+    fitted = _classifier(name).fit(features[split.train], trained, **options)
     scored = np.concatenate([split.validation, split.test])
     predictions = Predictions(
         clips=tuple(manifest.clips[index].name for index in scored),

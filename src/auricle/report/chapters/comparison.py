@@ -95,7 +95,7 @@ def _pairs(report: Report, which: str, *, all_rows: bool = False) -> Table:
 
 
 def _f1_by_model(report: Report) -> Figure:
-    categories, protocol = report.study.dataset.categories, report.findings.main_protocol
+    categories, protocol = report.study.dataset.classes, report.findings.main_protocol
     means = {
         model: [
             float(np.mean(class_f1(report.study.of(model, protocol), category) or [0.0])) for category in categories
@@ -113,7 +113,7 @@ def _observed(report: Report) -> dict[str, Any]:
     several = [row for row in main.rows if row.cells > 1]
     rows = [row for one in report.findings.comparisons.values() for row in one.rows]
     validated = [row for row in rows if row.validation_accuracy is not None]
-    means = {category: class_f1(cells, category) for category in study.dataset.categories}
+    means = {category: class_f1(cells, category) for category in study.dataset.classes}
     gains = [row.accuracy - row.window_accuracy for row in main.rows]
     gaps = []  # model, training and validation accuracy at the last epoch, means over cells
     for model in study.models:

@@ -2,23 +2,28 @@
 
 import statistics
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
+from auricle.data.manifest import is_unequal
 from auricle.findings.calibration import ModelCalibration
 from auricle.findings.classes import class_f1, total_confusion
+from auricle.findings.dataset import Dataset
 from auricle.findings.reference import chance, published_best
 from auricle.findings.scores import FEW_GROUPS, ComparativeRow, accuracy_of
-from auricle.findings.study import CellEvidence
+from auricle.findings.study import CellEvidence, Study
 from auricle.findings.trainings import Collapse
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures.calibration import reliability_diagram
 from auricle.report.figures.drawing import Panel, panel
 from auricle.report.figures.results import accuracies, confusion, f1_bars, roc
 from auricle.report.figures.style import drawable
-from auricle.report.table import BASELINE, COLLAPSED, Marked, Row, Spread, Table, columns
+from auricle.report.table import BASELINE, COLLAPSED, Marked, Row, Spread, Table, Value, columns
 from auricle.report.wording import percent, spoken
+from auricle.scoring.answers import FalseAlarms
 from auricle.scoring.metrics import Curve, mean_curve, one_vs_rest
+from auricle.scoring.predictions import ClipPredictions
 
 NUM_DRAWN = 6  # models with a diagram: the most accurate ones
 MOST_ROWS = 36  # of the table of classes, which has as many models as fit, but one at least
@@ -56,43 +61,58 @@ def _cells(report: Report) -> Table:
 
 def _exhibits(report: Report, name: str, row: ComparativeRow, cells: Sequence[CellEvidence]) -> dict[str, Exhibit]:
     """Return the figures and the table of one model under one protocol."""
-    categories, colour = report.study.dataset.categories, report.colours[row.model]
-    of_classes = mean_curves(cells, len(categories))
-    f1 = [class_f1(cells, category) for category in categories]
+    data, colour = report.study.dataset, report.colours[row.model]
+    classes = data.classes
+    of_classes = mean_curves(cells, [data.categories.index(category) for category in classes])
+    f1 = [class_f1(cells, category) for category in classes]
     means = [float(np.mean(values)) if values else 0.0 for values in f1]
+    total, order = total_confusion(cells), background_last(data)
     matrix = panel(
-        confusion(total_confusion(cells), categories, colour), f"confusion-{name}", f"Confusion matrix, {name}"
-    )
-    drawn = roc(of_classes, mean_curve(of_classes), categories)
+        confusion(total[np.ix_(order, order)], [data.categories[place] for place in order], colour,
+                  apart=data.background is not None),
+        f"confusion-{name}", f"Confusion matrix, {name}"
+    )  # fmt: skip
+    drawn = roc(of_classes, mean_curve(of_classes), classes)
     curves = panel(drawn, f"roc-{name}", f"One-vs-rest ROC curves by class, {name}")
-    bars = panel(f1_bars(means, f1, categories, colour), f"f1-{name}", f"F1 of each class, {name}")
+    bars = panel(f1_bars(means, f1, classes, colour), f"f1-{name}", f"F1 of each class, {name}")
     return {
         f"figure-confusion-{name}": Figure((matrix, curves)),
         f"figure-f1-{name}": Figure((bars,)),
-        f"table-classes-{name}": _class_scores(categories, cells, row),
+        f"table-classes-{name}": _class_scores(data, cells, row),
     }
 
 
-def mean_curves(cells: Sequence[CellEvidence], num_classes: int) -> list[Curve | None]:
-    """Return each class's ROC curve: the mean over the cells that have one."""
+def mean_curves(cells: Sequence[CellEvidence], labels: Sequence[int]) -> list[Curve | None]:
+    """Return the ROC curve of each of some classes: the mean over the cells that have one."""
     by_cell = [one_vs_rest(cell.clips.probabilities, cell.clips.labels) for cell in cells]
     if len(by_cell) == 1:
-        return by_cell[0]
-    return [mean_curve([curves[index] for curves in by_cell]) for index in range(num_classes)]
+        return [by_cell[0][label] for label in labels]
+    return [mean_curve([curves[label] for curves in by_cell]) for label in labels]
 
 
-def _class_scores(categories: Sequence[str], cells: Sequence[CellEvidence], row: ComparativeRow) -> Table:
-    """Return the classification report: precision, recall, F1 and AUC of each class, means over cells."""
-    rows: list[Row] = []
-    for category in categories:
-        scores = [cell.test["clip"]["per_class"][category] for cell in cells]
-        present = [score for score in scores if score["support"]]
-        known = [[one[key] for one in present if one[key] is not None] for key in ("precision", "recall", "f1", "auc")]
-        means = [statistics.fmean(values) if values else None for values in known]
-        rows.append((spoken(category), *means, sum(score["support"] for score in scores)))
-    num = sum(cell.test["clip"]["num"] for cell in cells)
-    rows.append(("macro mean", row.macro_precision, row.macro_recall, row.macro_f1, row.macro_auc, num))
-    return Table(columns("classes"), {"": rows}, totals=True)
+def background_last(data: Dataset) -> list[int]:
+    """Return the places of the categories, the background after the classes."""
+    return sorted(range(len(data.categories)), key=lambda place: data.categories[place] == data.background)
+
+
+def _class_scores(data: Dataset, cells: Sequence[CellEvidence], row: ComparativeRow) -> Table:
+    """Return the classification report: precision, recall, F1 and AUC of each class, means over cells.
+
+    The background stands apart, under the means that it has no part in.
+    """
+    rows = [_class_row(category, cells) for category in data.classes]
+    num_clips = sum(num for *_, num in rows)
+    mean = "macro mean", row.macro_precision, row.macro_recall, row.macro_f1, row.macro_auc, num_clips
+    apart = {"Not in the mean": [_class_row(data.background, cells)]} if data.background else {}
+    return Table(columns("classes"), {"": [*rows, mean], **apart}, totals=True)
+
+
+def _class_row(category: str, cells: Sequence[CellEvidence]) -> tuple[Any, ...]:
+    scores = [cell.test["clip"]["per_class"][category] for cell in cells]
+    present = [score for score in scores if score["support"]]
+    known = [[one[key] for one in present if one[key] is not None] for key in ("precision", "recall", "f1", "auc")]
+    means = [statistics.fmean(values) if values else None for values in known]
+    return spoken(category), *means, sum(score["support"] for score in scores)
 
 
 def summary(report: Report) -> Chapter:
@@ -106,10 +126,17 @@ def summary(report: Report) -> Chapter:
         "leaky": list(filter(study.is_leaky, study.protocols)),
         "few_groups": [row.protocol for row in leaders if row.test_groups < FEW_GROUPS],
         "grouped": any(row.test_groups < row.test_clips for row in leaders),
+        "drawn_evenly": _drawn_evenly(study),
     }
     return Chapter(
         values, {"figure-accuracies": Figure(tuple(_accuracies(report))), "table-comparative": _table(report)}
     )
+
+
+def _drawn_evenly(study: Study) -> bool:
+    """Return whether a training drew background no more often than a class, though there is more of it."""
+    sizes = (sum(by_fold.values()) for by_fold in study.dataset.counts.values())
+    return is_unequal(sizes) and any(preset.training.balance == "sampling" for preset in study.presets.values())
 
 
 def _references(report: Report, best: ComparativeRow) -> dict[str, float]:
@@ -138,16 +165,22 @@ def _accuracies(report: Report) -> Iterator[Panel]:
 
 def _table(report: Report) -> Table:
     """Return the table of all configurations: one row a model and baseline, grouped by protocol."""
-    shown = columns("comparative", **({"clip_accuracy": "Balanced acc., %"} if report.study.dataset.imbalance else {}))
+    data = report.study.dataset
+    shown = columns("comparative", **({"clip_accuracy": "Balanced acc., %"} if data.imbalance else {}))
+    shown = tuple(column for column in shown if column.key != "false_alarms" or data.background)
     groups = {
         report.title_of(protocol): [
             (_marked(row), row.cells, Spread(row.accuracy, row.accuracy_sd),
-             *(getattr(row, column.key) for column in shown[3:]))
+             *(_shown(getattr(row, column.key)) for column in shown[3:]))
             for row in (*comparison.rows, *comparison.baselines)
         ]
         for protocol, comparison in report.findings.comparisons.items()
     }  # fmt: skip
     return Table(shown, groups)
+
+
+def _shown(value: Any) -> Value:
+    return value.an_hour if isinstance(value, FalseAlarms) else value
 
 
 def _marked(row: ComparativeRow) -> str | Marked:
@@ -163,7 +196,7 @@ def calibration(report: Report) -> Chapter:
     values = report.phrases | {
         "ranked": ranked,
         "drawn": ranked[:NUM_DRAWN],
-        "clips_each": len(report.study.of(ranked[0].model, report.findings.main_protocol)[0].clips.clips),
+        "clips_each": len(_alarmed(report).clips),
         "hit_rate": lambda one: float(np.nanmean(one.hit_rates)),
     }
     return Chapter(values, {
@@ -171,6 +204,13 @@ def calibration(report: Report) -> Chapter:
         "figure-reliability": Figure(tuple(_diagrams(report, ranked[:NUM_DRAWN]))),
         "table-thresholds": _thresholds(report, ranked),
     })  # fmt: skip
+
+
+def _alarmed(report: Report) -> ClipPredictions:
+    """Return the clips of a cell in which alarms are false: those of background, where it tests any."""
+    clips = report.study.of(report.findings.main.ranked[0], report.findings.main_protocol)[0].clips
+    background = clips.of_classes({*clips.categories} - {*report.study.dataset.classes})
+    return background if background.clips else clips
 
 
 def _model_row(one: ModelCalibration) -> Row:
@@ -194,11 +234,12 @@ def _diagrams(report: Report, models: Sequence[ModelCalibration]) -> Iterator[Pa
 
 
 def _thresholds(report: Report, ranked: Sequence[ModelCalibration]) -> Table:
-    categories = report.study.dataset.categories
+    categories, background = report.study.dataset.categories, report.study.dataset.background
     groups = {
         one.model: [
             (spoken(category), *(None if np.isnan(value) else float(value) for value in values))
             for category, *values in zip(categories, one.thresholds, one.hit_rates, one.alarm_rates, strict=True)
+            if category != background
         ]
         for one in ranked[: max(1, MOST_ROWS // len(categories))]
     }

@@ -88,9 +88,18 @@ def _intervals(axes: Axes, rows: Sequence[ComparativeRow], colours: Mapping[str,
 
 @drawing
 def confusion(
-    matrix: np.ndarray, categories: Sequence[str], colour: str, title: str = "", given: str = "answer"
+    matrix: np.ndarray,
+    categories: Sequence[str],
+    colour: str,
+    title: str = "",
+    given: str = "answer",
+    *,
+    apart: bool = False,
 ) -> Figure:
-    """Draw a confusion matrix of counts, (K, K): rows are true classes, columns what is `given`; depth is the share."""
+    """Draw a confusion matrix of counts, (K, K): rows are true classes, columns what is `given`; depth is the share.
+
+    `apart`: the last class is background, and lines divide it from the others.
+    """
     num = len(categories)
     width, height = (HALF_IN, FLAT_IN) if num <= MANY else (MEDIUM_IN, 0.98 * MEDIUM_IN)
     figure, axes = canvas(width, height)
@@ -100,6 +109,9 @@ def confusion(
     fontsize = min(7.0, 46 * width / num)  # points: what one row leaves
     fits = min(1.0, 2.3 / max(map(len, texts.values()), default=1))  # three digits fill a square
     style.squares(axes, depths, [colour] * num, texts if num <= 2 * MANY else {}, fontsize=fits * fontsize, grid=False)
+    if apart:
+        axes.axhline(num - 1.5, color=INK, lw=0.8)
+        axes.axvline(num - 1.5, color=INK, lw=0.8)
     names = [drawable(name, place, 16) for place, name in enumerate(categories)]
     axes.set_xticks(range(num), names, rotation=90, fontsize=fontsize)
     axes.set_yticks(range(num), names, fontsize=fontsize)
