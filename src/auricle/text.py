@@ -75,3 +75,8 @@ def csv_text(rows: Iterable[Sequence[object]]) -> str:
 
 def _cell(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if re.search('[",\r\n]', text) else text
+
+
+def one_line(text: str) -> str:
+    """Keep a tab or an end of line from breaking a table that quotes nothing; a blank takes its place."""
+    return re.sub(r"[^\S ]", " ", text)

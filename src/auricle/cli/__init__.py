@@ -91,7 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None, has_gone: Callable[[], bool]) -> int:
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # names of files need not be UTF-8
+    is_exact = not sys.stdout.isatty() and sys.stdout.encoding.lower() == "utf-8"  # names of files need not be UTF-8
+    sys.stdout.reconfigure(errors="surrogateescape" if is_exact else "backslashreplace")  # type: ignore[union-attr]
     os.environ.setdefault("OMP_NUM_THREADS", str(num_threads()))  # before numpy and PyTorch are loaded
     said = Verbosity()
     code = 0
