@@ -8,7 +8,7 @@ import pytest
 from auricle.text import csv_text, json_text, path_cell, quoted, unquoted, visible
 
 HOSTILE = (
-    "\x1b[2J\x1b]0;owned\x07", "a\nb", "a\rb", "a\tb", "\x9b31m", "\x7f", "\u202egpj.exe", "\u2066x", "\u2028", "\ufeff",
+    "\x1b[2J\x1b]0;x\x07", "a\nb", "a\rb", "a\tb", "\x9b31m", "\x7f", "\u202egpj.exe", "\u2066x", "\u2028", "\ufeff",
     os.fsdecode(b"caf\xe9"), "=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1", "'=1", "''-1", '"', "a,b", "..", "é",
 )  # fmt: skip
 

@@ -56,12 +56,12 @@ def unquoted(cell: str) -> str:
 
 
 def path_cell(path: str) -> str:
-    """Return the same path so that no spreadsheet takes it for a formula.
+    """Return the same path so that no spreadsheet takes it for a formula, and nobody strips it of a blank.
 
     >>> path_cell("-1.wav"), path_cell("night/1.wav")
     ('./-1.wav', 'night/1.wav')
     """
-    return f"./{path}" if FORMULA.match(path) else path
+    return f"./{path}" if FORMULA.match(path) or path[:1].isspace() else path
 
 
 def csv_text(rows: Iterable[Sequence[object]]) -> str:
