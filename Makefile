@@ -60,9 +60,10 @@ bench-serving: .venv/installed-dev  ## how fast a bundle is, into RESULTS.md: ma
 bench-report: .venv/installed-dev  ## what a report costs, first and again, into RESULTS.md: STUDY=DIR
 	@$(BIN)/python benchmarks/report_cost.py $(STUDY) --results RESULTS.md
 
-bench-robust: .venv/installed-dev  ## what checkpoints and failing trackers cost a training, into RESULTS.md
+bench-robust: .venv/installed-dev  ## what checkpoints, failing trackers and hostile names do, into RESULTS.md
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/checkpoints.py --results RESULTS.md
 	@$(BIN)/python benchmarks/trackers.py --results RESULTS.md
+	@$(BIN)/python benchmarks/robust_names.py --results RESULTS.md
 
 bench-scaling: .venv/installed-dev  ## two processes and two nodes against one, into RESULTS.md; takes a quarter of an hour
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/scaling.py --results RESULTS.md
