@@ -5,7 +5,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 STUDY ?= runs/esc10
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run report test test-long check format golden bench bench-data bench-report bench-robust bench-scaling bench-serving clean
+.PHONY: help run report test test-long check format golden lock licences bench bench-data bench-report bench-robust bench-scaling bench-serving clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
@@ -15,10 +15,11 @@ help:  ## this list
 	@$(INSTALL) --editable .
 	@touch $@
 
-.venv/installed-dev: .venv/installed
-	@echo "Installing the tools for tests and checks"
+.venv/installed-dev: pyproject.toml constraints.txt
+	@echo "Installing auricle and the tools for tests and checks into .venv (the first time takes minutes)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(INSTALL) --editable '.[dev]'
-	@touch $@
+	@touch .venv/installed $@
 
 run: .venv/installed  ## install, then the study `quickstart` on built-in sounds, and where its report is
 	@$(BIN)/auricle study quickstart --out runs/quickstart
@@ -45,6 +46,12 @@ format: .venv/installed-dev  ## lay the code out
 golden: .venv/installed-dev  ## write the golden logits and losses anew; read the difference before you commit it
 	@AURICLE_GOLDEN=write $(BIN)/python -m pytest tests/training/test_golden.py
 
+lock: .venv/installed-dev  ## write requirements.lock anew, with the hash of each file, for this Python and system
+	@$(BIN)/python tools/lock.py
+
+licences: .venv/installed-dev  ## write docs/licences.md anew, from the packages that are installed
+	@$(BIN)/python tools/licences.py
+
 bench: .venv/installed-dev $(if $(BUNDLE),bench-serving)  ## how fast we train, attend and prepare, into RESULTS.md; with BUNDLE=DIR a bundle too
 	@$(BIN)/python benchmarks/step.py --results RESULTS.md
 	@$(BIN)/python benchmarks/kept_memory.py --results RESULTS.md
@@ -60,9 +67,14 @@ bench-serving: .venv/installed-dev  ## how fast a bundle is, into RESULTS.md: ma
 bench-report: .venv/installed-dev  ## what a report costs, first and again, into RESULTS.md: STUDY=DIR
 	@$(BIN)/python benchmarks/report_cost.py $(STUDY) --results RESULTS.md
 
-bench-robust: .venv/installed-dev  ## what checkpoints, failing trackers and hostile names do, into RESULTS.md
+bench-robust: .venv/installed-dev  ## what kills, flipped bits and hostile input do, and what checkpoints cost, into RESULTS.md
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/robust_kills.py --results RESULTS.md
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/robust_flips.py --results RESULTS.md
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/checkpoints.py --results RESULTS.md
 	@$(BIN)/python benchmarks/trackers.py --results RESULTS.md
+	@$(BIN)/python benchmarks/robust_bundles.py --results RESULTS.md
+	@$(BIN)/python benchmarks/robust_downloads.py --results RESULTS.md
+	@$(BIN)/python benchmarks/robust_limits.py --results RESULTS.md
 	@$(BIN)/python benchmarks/robust_names.py --results RESULTS.md
 
 bench-scaling: .venv/installed-dev  ## two processes and two nodes against one, into RESULTS.md; takes a quarter of an hour

@@ -118,7 +118,6 @@ def _peak(sound: Sound, peak: float) -> Sound:
     return sound * (peak / np.abs(sound).max())
 
 
-FORGED = ("forged-header",)
 UNREAL = ("forged-header", "undecodable", "not-audio", "no-sound")
 DEFECTS: dict[str, Defect] = {
     "empty": Defect(".wav", ("empty",), _bytes(b"")),
@@ -135,7 +134,7 @@ DEFECTS: dict[str, Defect] = {
     "wav-endless": Defect(".wav", ("truncated", "forged-header"), _wav(40, "<I", 0x7000_0000)),
     "wav-rate-0": Defect(".wav", UNREAL, _wav(24, "<I", 0)),
     "wav-rate-huge": Defect(".wav", UNREAL, _wav(24, "<I", 2**31 - 1)),
-    "wav-rate-forged": Defect(".wav", FORGED, _wav(24, "<I", 48_000)),
+    "wav-rate-forged": Defect(".wav", ("odd-header",), _wav(24, "<I", 48_000)),
     "wav-no-channels": Defect(".wav", UNREAL, _wav(22, "<H", 0)),
     "wav-60000-channels": Defect(".wav", UNREAL, _wav(22, "<H", 60_000)),
     "wav-no-bits": Defect(".wav", UNREAL, _wav(34, "<H", 0)),

@@ -232,6 +232,12 @@ def test_a_parser_answers_its_share_of_a_hundred_thousand_inputs(name: str, tmp_
     fuzz(name, tmp_path, NUM_LONG[name])
 
 
+# each line takes the one before it in ten times: 10**7 pairs, all of them while the mapping is made
+MERGED = "a: &a {x: 1}\n" + "".join(
+    f"{b}: &{b} {{<<: [{','.join([f'*{a}'] * 10)}]}}\n" for a, b in zip("abcdefg", "bcdefgh", strict=True)
+)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -245,6 +251,7 @@ def test_a_parser_answers_its_share_of_a_hundred_thousand_inputs(name: str, tmp_
         "x" * 200_000,
         "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
         + "".join(f"{b}: &{b} [{','.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)),
+        MERGED,
     ],
 )
 def test_yaml_that_would_break_or_flood_the_reader_is_refused_in_one_line(text: str, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The rooms of docs/architecture.md, read from the imports."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,6 +40,12 @@ def imports(tree: ast.AST) -> Iterator[str]:
             assert node.module
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_yaml_is_read_in_one_place_which_bounds_it() -> None:
+    reading = re.compile(r"\byaml\.(safe_|full_|unsafe_)?(load|load_all|parse|compose)\(")
+    found = {str(path.relative_to(SOURCE)) for path in MODULES if reading.search(path.read_text())}
+    assert found == {"config/reading.py", "handin/program.py"}  # the latter reads what stands in itself
 
 
 def rooms_imported(source: str) -> set[str]:
@@ -131,3 +138,26 @@ def test_the_command_line_starts_without_the_heavy_packages():
 
 def test_the_allocator_is_set_in_one_place():
     assert [path for path in MODULES if "mallopt" in path.read_text()] == [SOURCE / "system.py"]
+
+
+REPORTERS = {"gradio", "onnxruntime", "ray", "wandb"}
+TOLD = {"charts.py", "final_sync.py", "mirror.py", "node.py", "pool.py"}  # run only below `mirror.main` or `connected`
+
+
+def reporters_untold(module: Path) -> list[str]:
+    """Return the libraries that report and that a function imports without having told them not to."""
+    found, tree = [], ast.parse(module.read_text())
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef):
+            told = [node.lineno for node in ast.walk(function)
+                    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "disable_telemetry"]  # fmt: skip
+            for node in ast.walk(function):
+                if isinstance(node, ast.Import | ast.ImportFrom) and not any(line < node.lineno for line in told):
+                    found += [name for name in imports(node) if name.split(".")[0] in REPORTERS]
+    return found + [name for name in imported_by_importing(module.read_text()) if name.split(".")[0] in REPORTERS]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(SOURCE)))
+def test_a_library_that_reports_is_told_not_to_before_it_is_imported(module):
+    if room_of(module) != "handin" and module.name not in TOLD:
+        assert reporters_untold(module) == []

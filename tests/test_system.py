@@ -1,3 +1,4 @@
+import errno
 import os
 import platform
 import subprocess
@@ -5,7 +6,7 @@ import sys
 
 import pytest
 
-from auricle.system import num_cores, num_threads
+from auricle.system import is_out_of_memory, num_cores, num_threads
 from auricle.work.options import divide
 
 STEPS = """
@@ -56,3 +57,40 @@ def test_a_process_computes_with_one_thread_unless_told_otherwise(monkeypatch, g
     assert num_threads() == threads
     assert divide(1, "cpu", None, 9) == (1, threads)
     assert divide(1, "cpu", 7, 9) == (1, 7)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you"),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("can't start new thread"),
+    ],
+)
+def test_memory_that_ran_out_is_known_whoever_says_so(error: Exception):
+    assert is_out_of_memory(error)
+    outer = ValueError("another")
+    outer.__cause__ = error
+    assert is_out_of_memory(outer)
+
+
+def test_another_error_is_not_taken_for_one_of_memory():
+    assert not any(map(is_out_of_memory, (OSError(errno.ENOSPC, "full"), ImportError("no torch"), RuntimeError("x"))))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems know no such limit")
+@pytest.mark.parametrize("verb", ["study quickstart", "train tiny", "models", "export x --to y", "check x", "report x"])
+def test_a_limit_that_leaves_no_room_is_named_before_anything_is_loaded(verb: str):
+    program = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_AS, (400_000_000, 400_000_000))
+from auricle.cli import main
+raise SystemExit(main({verb.split()}))
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 5
+    assert len(ended.stderr.splitlines()) == 1
+    assert "MB of memory or more, and this process may take 400 MB only; raise that limit (ulimit -v)" in ended.stderr

@@ -22,6 +22,10 @@ class RefusedError(AuricleError):
     exit_code = 3
 
 
+class ModelRefusedError(RefusedError):
+    """The model is refused while it hears a recording, which is not to blame."""
+
+
 class MachineError(AuricleError):
     """The machine cannot do it now: disk, lock, port, memory; exit code 5."""
 

@@ -1,8 +1,10 @@
-"""What differs between operating systems: cores, the allocator, free memory and limits on it, locks of folders."""
+"""What differs between systems: cores, the allocator, free memory and limits on it, locks of folders, and telemetry."""
 
 import contextlib
 import ctypes
+import errno
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -10,8 +12,29 @@ from typing import IO
 from auricle.errors import MachineError
 from auricle.files import machine_errors
 
+# What libraries say where memory ran out: PyTorch, ONNX Runtime, C++, the loader of shared objects, threads
+_NO_MEMORY = re.compile(
+    "allocate memory|out of memory|bad[_ ]alloc|failed to allocate|failed to map segment|start new thread",
+    re.IGNORECASE,
+)
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of mallopt(3)
 NEVER = 2**31 - 1
+NO_TELEMETRY = {
+    "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime, from version 1.31 on
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "HF_HUB_DISABLE_TELEMETRY": "1",  # Gradio's client
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "WANDB_ERROR_REPORTING": "false",
+}
+
+
+def disable_telemetry() -> None:
+    """Tell the libraries that report to their makers not to; must be called before one of them is imported.
+
+    Processes that are started later inherit it. A variable that is set already is left as it is.
+    """
+    for name, value in NO_TELEMETRY.items():
+        os.environ[name] = os.environ.get(name) or value
 
 
 def num_cores() -> int:
@@ -53,6 +76,38 @@ def free_bytes() -> float | None:
         return free if most == "max" else min(free, float(most) - float(used))
     except (OSError, ValueError):  # no limit of a container
         return free
+
+
+def memory_limit() -> int | None:
+    """Return the address space that this process may take at most (`ulimit -v`), in bytes; None where it may all."""
+    try:
+        import resource
+    except ImportError:  # Windows knows no such limit
+        return None
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error means that memory ran out, whichever library says so; also where it led to another.
+
+    >>> is_out_of_memory(ImportError("libtorch_cpu.so: failed to map segment from shared object"))
+    True
+    """
+    cause = error.__cause__ or error.__context__
+    return (
+        isinstance(error, MemoryError)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or (isinstance(error, ImportError | OSError | RuntimeError) and _NO_MEMORY.search(str(error)) is not None)
+        or (cause is not None and is_out_of_memory(cause))
+    )
+
+
+def memory_hint() -> str:
+    """Say what to do where memory ran out: a limit is named, and how it is lifted."""
+    if (limit := memory_limit()) is None:
+        return "close other programs, or try fewer --workers"
+    return f"this process may take {limit / 1e6:,.0f} MB only: raise that limit (ulimit -v), or try fewer --workers"
 
 
 def limit_memory(num_bytes: int) -> None:

@@ -10,7 +10,7 @@ from auricle.audit.mending import mend, write_manifest
 from auricle.data.datasets import Survey, load_manifest, survey
 from auricle.data.manifest import Clip, Manifest
 from auricle.errors import UsageError
-from defects import encoded, good_sound
+from defects import encoded, good_sound, patched
 
 
 def checked(folder: Path, rows: list[tuple[bytes, str, int, str]], *, has_folds: bool = True) -> Audit:
@@ -62,6 +62,13 @@ def test_a_class_is_spelt_as_most_of_it_is(tmp_path: Path) -> None:
     names = ("Dog", "dog", "dog", "DOG", "cat")
     mended = mend(checked(tmp_path, [(wav(n), name, 1, str(n)) for n, name in enumerate(names)]))
     assert [clip.category for clip in mended.clips] == ["dog"] * 4 + ["cat"]
+
+
+def test_recordings_whose_header_contradicts_itself_are_kept(tmp_path: Path) -> None:
+    rows = [(patched(wav(number), 28, "<I", 1), "dog", 1, str(number)) for number in range(3)]
+    found = checked(tmp_path, rows)
+    assert {kind.name for kind in found.by_kind if kind.severity == "error"} <= {"few-classes"}
+    assert len(mend(found).clips) == 3
 
 
 def test_a_class_that_is_silent_on_purpose_stays(tmp_path: Path) -> None:

@@ -1,39 +1,17 @@
-import hashlib
-import json
 import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
 
-import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
+import forged_bundles as forged
 from auricle.bundle.graph import check_graph
 from auricle.bundle.reading import load_bundle
 from auricle.errors import RefusedError
 from auricle.predict.classifier import Classifier
-
-
-def rewrite(folder: Path, name: str, content: bytes) -> None:
-    """Replace a file as a liar would: with its size and hash in bundle.json."""
-    (folder / name).write_bytes(content)
-    description = json.loads((folder / "bundle.json").read_text())
-    description["files"][name] = {"num_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    (folder / "bundle.json").write_text(json.dumps(description))
-
-
-def change(folder: Path, **fields: object) -> None:
-    description = json.loads((folder / "bundle.json").read_text()) | fields
-    (folder / "bundle.json").write_text(json.dumps(description))
-
-
-def network(*nodes: onnx.NodeProto, constants: tuple[onnx.TensorProto, ...] = ()) -> bytes:
-    frames = helper.make_tensor_value_info("frames", TensorProto.FLOAT, ["B", 16, 15])
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, None)
-    graph = helper.make_graph(list(nodes), "g", [frames], [logits], list(constants))
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10).SerializeToString()
+from forged_bundles import change, field, network, rewrite
 
 
 def test_a_bundle_loads_and_says_what_it_is(bundle):
@@ -90,6 +68,15 @@ def test_a_missing_or_a_linked_file_is_refused(copy, name, tmp_path):
         ({"frontend": {"transform_ms": 1e9}}, "transform_ms"),
         ({"calibration": {"thresholds": [0.5]}}, "3 are needed"),
         ({"calibration": {"temperature": 0, "thresholds": [0.5] * 3}}, "temperature"),
+        ({"calibration": {"temperature": 1e-320, "thresholds": [0.5] * 3}}, "temperature"),
+        ({"calibration": {"thresholds": [0.5] * 3, "num_clips": 10**300}}, "num_clips"),
+        ({"mean": 1e308}, "mean"),
+        ({"std": 1e-320}, "std"),
+        ({"frontend": {"floor": 1e-320}}, "floor"),
+        ({"audio": {"window_s": 100, "window_hop_s": 0.01}}, "overlap"),
+        ({"name": "cnn\x9b31m"}, "name"),
+        ({"attention": {"num_blocks": 1, "num_heads": 1, "num_steps": 100_000}}, "num_steps"),
+        ({"int8": {"num_clips": 1, "accuracy_int8": 1e9, "num_bytes_float": 1, "num_bytes_int8": 1}}, "accuracy_int8"),
     ],
 )
 def test_a_lie_in_the_description_is_named(copy, fields, reason):
@@ -106,49 +93,15 @@ def test_a_description_that_is_none_is_refused(copy, content):
         load_bundle(copy)
 
 
-def external(content: bytes) -> bytes:
-    model = onnx.load_from_string(content)
-    constant = model.graph.initializer[0]
-    constant.ClearField("raw_data")
-    constant.data_location = TensorProto.EXTERNAL
-    constant.external_data.add(key="location", value="/etc/passwd")
-    return model.SerializeToString()
-
-
-def looping(content: bytes) -> bytes:
-    body = helper.make_graph([], "body", [], [])
-    return network(helper.make_node("Loop", ["", ""], ["logits"], body=body))
-
-
-def hidden_graph(content: bytes) -> bytes:
-    body = helper.make_graph([], "body", [], [])
-    return network(helper.make_node("Relu", ["frames"], ["logits"], body=body))
-
-
-def custom(content: bytes) -> bytes:
-    return network(helper.make_node("Shell", ["frames"], ["logits"], domain="evil"))
-
-
-def function(content: bytes) -> bytes:
-    model = onnx.load_from_string(content)
-    model.functions.add(name="f", domain="")
-    return model.SerializeToString()
-
-
-def short_constant(content: bytes) -> bytes:
-    constant = TensorProto(name="c", data_type=1, dims=[1000, 1000], raw_data=b"1234")
-    return network(helper.make_node("Add", ["frames", "c"], ["logits"]), constants=(constant,))
-
-
 @pytest.mark.parametrize(
     ("forge", "reason"),
     [
-        (external, "another file"),
-        (looping, "Loop|graph inside"),
-        (hidden_graph, "graph inside"),
-        (custom, "evil::Shell"),
-        (function, "functions"),
-        (short_constant, "damaged"),
+        (forged.external, "another file"),
+        (lambda content: forged.looping(), "Loop|graph inside"),
+        (lambda content: forged.hidden_graph(), "graph inside"),
+        (lambda content: forged.custom(), "evil::Shell"),
+        (forged.function, "functions"),
+        (lambda content: forged.short_constant(), "damaged"),
         (lambda content: b"", "at least 1|greater"),
         (lambda content: content[: len(content) // 2], "damaged"),
         (lambda content: b"\x80\x04\x95pickle", "damaged"),
@@ -162,22 +115,7 @@ def test_a_graph_that_could_do_more_than_compute_is_refused(copy, forge, reason,
         load_bundle(copy)
 
 
-def huge_allocation() -> bytes:
-    side = numpy_helper.from_array(np.ones(100_000, np.float32).reshape(-1, 1), "a")
-    nodes = [
-        helper.make_node("Transpose", ["a"], ["b"]),
-        helper.make_node("MatMul", ["a", "b"], ["logits"]),
-    ]
-    return network(*nodes, constants=(side,))
-
-
-def endless_work() -> bytes:
-    side = numpy_helper.from_array(np.full((3000, 3000), 1e-4, np.float32), "x0")
-    nodes = [helper.make_node("MatMul", [f"x{i}", "x0"], [f"x{i + 1}"]) for i in range(1000)]
-    return network(*nodes, helper.make_node("Relu", ["x1000"], ["logits"]), constants=(side,))
-
-
-@pytest.mark.parametrize("forge", [huge_allocation, endless_work])
+@pytest.mark.parametrize("forge", [forged.huge_product, forged.endless_products])
 def test_a_graph_that_wants_too_much_is_refused_soon_and_in_little_memory(copy, forge):
     rewrite(copy, "network.onnx", forge())
     program = (
@@ -203,25 +141,17 @@ def test_a_network_that_answers_with_another_shape_is_refused(copy):
         Classifier.load(copy)
 
 
-def message(field: int, content: bytes) -> bytes:
-    """A field of Protocol Buffers that holds bytes."""
-    size, length = len(content), b""
-    while size >= 128:
-        size, length = size >> 7, length + bytes([size & 127 | 128])
-    return bytes([field << 3 | 2]) + length + bytes([size]) + content
-
-
 @pytest.mark.parametrize(
     "graph",
     [
-        message(1, b"") * 2_000_000,  # operators without a name
-        message(5, message(1, b"\x01" * 4_000_000)),  # a constant of four million dimensions
-        message(5, b"\x08\x01" * 2_000_000),
+        field(1, b"") * 2_000_000,  # operators without a name
+        field(5, field(1, b"\x01" * 4_000_000)),  # a constant of four million dimensions
+        field(5, b"\x08\x01" * 2_000_000),
     ],
     ids=["operators", "packed dimensions", "dimensions"],
 )
 def test_a_graph_of_millions_of_parts_is_refused_in_little_memory(graph):
-    content = message(7, message(1, message(4, b"Relu")) + graph)
+    content = forged.of_parts(graph)
     tracemalloc.start()
     try:
         with pytest.raises(RefusedError, match=r"damaged|not accepted"):

@@ -1,12 +1,18 @@
+import errno
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import cut_off
 import tiny_cells
-from auricle.bundle import parity
+from auricle.bundle import export, parity
 from auricle.bundle.export import export_cell, find_cell
+from auricle.bundle.reading import load_bundle
 from auricle.errors import RefusedError, UsageError
 from auricle.scoring.predictions import read_predictions, write_predictions
 
@@ -51,9 +57,80 @@ def test_the_card_says_what_a_stranger_must_know(bundle):
 def test_exporting_again_replaces_a_bundle_and_nothing_else(cell, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("precious")
-    with pytest.raises(RefusedError, match="no bundle"):
+    with pytest.raises(RefusedError, match="not a bundle"):
         export_cell(cell, tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
+
+
+def full_after(num_files, monkeypatch):
+    """Let the disk be full once so many files have been copied."""
+    copy_file, copied = shutil.copyfile, []
+
+    def copy(source, to):
+        if len(copied) == num_files:
+            to.write_bytes(source.read_bytes()[:10])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        copied.append(to)
+        return copy_file(source, to)
+
+    monkeypatch.setattr(shutil, "copyfile", copy)
+
+
+@pytest.mark.parametrize("num_files", range(6))
+def test_a_full_disk_leaves_no_new_folder_and_an_old_bundle_whole(bundle, copy, tmp_path, monkeypatch, num_files):
+    before = {path.name: path.read_bytes() for path in copy.iterdir()}
+    for place in (tmp_path / "new", copy):
+        with monkeypatch.context() as patch:
+            full_after(num_files, patch)
+            with pytest.raises(OSError, match="No space"):
+                export.place(bundle, place)
+    assert not (tmp_path / "new").exists()
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
+
+
+@pytest.mark.parametrize(("step", "num_steps"), [("unlink", 6), ("unlink", 9), ("replace", 1), ("replace", 4)])
+def test_an_export_that_is_killed_is_no_bundle_and_can_be_repeated(bundle, copy, monkeypatch, step, num_steps):
+    done = []
+    act = getattr(Path, step)
+
+    def killed(path, *words, **options):
+        if len(done) == num_steps:
+            raise KeyboardInterrupt
+        done.append(path)
+        return act(path, *words, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, step, killed)
+        with pytest.raises(KeyboardInterrupt):
+            export.place(bundle, copy)
+    with pytest.raises(RefusedError):
+        load_bundle(copy)
+    export.check_place(copy)
+    export.place(bundle, copy)
+    assert {path.name for path in copy.iterdir()} == {path.name for path in bundle.iterdir()}
+    load_bundle(copy)
+
+
+def test_a_folder_with_some_names_of_a_bundle_is_nobody_elses_unfinished_export(tmp_path):
+    (tmp_path / "README.md").write_text("my thesis")
+    with pytest.raises(RefusedError, match="not a bundle"):
+        export.check_place(tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not cut_off.is_possible(), reason="no small disk can be mounted here")
+def test_the_same_command_goes_on_once_there_is_room(cell, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = f"{sys.executable} -m auricle export {cell} --to {disk}/bird-box; echo $?"
+    steps = (
+        f"mount -t tmpfs -o size=32k none {disk}; ({command}; ls -A {disk}) > {tmp_path}/first; "
+        f"mount -o remount,size=4m {disk}; ({command}; ls -A {disk}/bird-box) > {tmp_path}/second"
+    )
+    result = subprocess.run(["unshare", "-rm", "sh", "-c", steps], capture_output=True, text=True, check=False)
+    assert (tmp_path / "first").read_text().split() == ["5"], result.stderr
+    assert "free some space and run the same command again" in result.stderr
+    assert (tmp_path / "second").read_text().splitlines()[1:3] == ["0", "README.md"]
 
 
 def test_an_unfinished_cell_and_what_is_none_are_refused(cell, tmp_path):

@@ -88,6 +88,16 @@ def test_a_broken_file_is_named_and_the_rest_goes_on(auricle, bundle, night):
     assert "3 of 6 recordings heard, 3 refused" in answer.err
 
 
+def test_a_recording_that_lacks_its_end_is_heard_as_far_as_it_goes_and_named(auricle, bundle, night):
+    path = night / "late" / "dog.wav"
+    path.write_bytes(path.read_bytes()[:-2_000])
+    for _ in range(2):
+        answer = auricle("predict", bundle, str(path), "--out", "x.csv", "--threshold", "0")
+        assert answer.code == 0
+        assert f"auricle: {path}: heard as far as it goes: " in answer.err
+        assert float(Path("x.csv").read_text().splitlines()[-1].split(",")[2]) == pytest.approx(1.75)
+
+
 @pytest.mark.parametrize("bad", ["missing.wav", "empty", "night/unplugged"])
 def test_what_is_missing_is_exit_code_3_and_the_rest_is_heard_and_written(auricle, bundle, night, bad):
     Path("empty").mkdir()

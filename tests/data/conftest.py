@@ -57,11 +57,14 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.content = b""
+        self.over = threading.Event()
         self.version = '"one"'
         self.breaks: list[int] = []  # after how many bytes to hang up, request by request
         self.knows_ranges = True
         self.says_length = True
         self.status = 200
+        self.raw: list[bytes] = []  # whole answers, sent as they are, request by request; the last one stays
+        self.trickle_s = 0.0  # between bytes of such an answer
         self.asked: list[str | None] = []
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -80,6 +83,9 @@ class Handler(BaseHTTPRequestHandler):
         server = self.server
         asked = self.headers.get("Range")
         server.asked.append(asked)
+        if server.raw:
+            self._send_raw(server.raw.pop(0) if len(server.raw) > 1 else server.raw[0])
+            return
         if server.status != 200:
             self.send_error(server.status)
             return
@@ -102,6 +108,15 @@ class Handler(BaseHTTPRequestHandler):
         stop = start + server.breaks.pop(0) if server.breaks else None
         self.wfile.write(server.content[start:stop])
 
+    def _send_raw(self, answer: bytes) -> None:
+        if not self.server.trickle_s:
+            self.wfile.write(answer)
+            return
+        for mark in answer:
+            self.wfile.write(bytes([mark]))
+            if self.server.over.wait(self.server.trickle_s):
+                return
+
     def log_message(self, *words: object) -> None:
         pass
 
@@ -114,5 +129,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield running
+        running.over.set()
         running.shutdown()
         thread.join()

@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import io
 import json
@@ -113,7 +114,7 @@ def test_a_download_that_broke_off_goes_on_at_the_next_call(server: Any, tmp_pat
         get("esc50", to=tmp_path)
     assert not (tmp_path / "esc50").exists()
     get("esc50", to=tmp_path)
-    assert server.asked == [None, "bytes=65536-", "bytes=65536-"]
+    assert server.asked == [None, "bytes=70000-", "bytes=70000-"]
     assert len(load_manifest("esc50", root=tmp_path).clips) == 8
 
 
@@ -132,6 +133,29 @@ def test_wrong_content_is_refused_and_not_kept(server: Any, tmp_path: Path) -> N
     server.content = whole
     get("esc50", to=tmp_path)
     assert len(load_manifest("esc50", root=tmp_path).clips) == 8
+
+
+def test_nothing_of_what_was_unpacked_stays_where_it_is_refused_or_the_disk_is_full(
+    server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = tmp_path / ".esc50.download"
+    server.content = esc50_zip(leave_out="1-dog.wav")
+    with pytest.raises(RefusedError):
+        get("esc50", to=tmp_path)
+    assert [path.name for path in work.iterdir()] == [".lock"]
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    server.content = esc50_zip()
+    with monkeypatch.context() as patch:
+        patch.setattr(download, "write_json", full)
+        with pytest.raises(MachineError, match="free some space and run the same command again"):
+            get("esc50", to=tmp_path)
+    assert sorted(path.name for path in work.iterdir()) == [".lock", "archive"]
+    num_asked = len(server.asked)
+    get("esc50", to=tmp_path)
+    assert len(server.asked) == num_asked
 
 
 def test_a_mirror_may_be_named(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,8 @@ def test_an_uploaded_clip_of_esc10_gets_its_right_class_in_a_browser(tmp_path) -
     bundle = export_cell(cell.folder, tmp_path / "bundle").folder
     shown = (Shown("cnn", "#0072b2", Classifier.load(bundle)),)
     clip = next(clip for clip in recordings.manifest.clips if clip.category == "rooster" and clip.fold == 3)
-    with server.serving(server.build_demo(shown, (), tmp_path / "demo")) as address, sync_playwright() as playwright:
+    demo = tmp_path / "demo"
+    with server.serving(server.build_demo(shown, (), demo), demo) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(address)

@@ -14,9 +14,10 @@ from fake_classifier import CATEGORIES, FakeClassifier, tone
 
 from auricle.cli import main
 from auricle.demo import server
+from auricle.demo.guard import Guard
 from auricle.demo.page import Shown
 from auricle.demo.sources import Example
-from auricle.errors import MachineError, RefusedError
+from auricle.errors import MachineError, ModelRefusedError, RefusedError
 
 SHOWN = (
     Shown("cnn", "#0072b2", FakeClassifier(), "90 % of 80 test clips right"),
@@ -82,6 +83,17 @@ def test_a_bad_file_gives_one_message_with_its_name_and_the_reason(kind, tmp_pat
     assert str(tmp_path) not in said
 
 
+def test_a_model_that_fails_says_nothing_of_this_computer_to_a_visitor(tmp_path, monkeypatch, capfd):
+    def fails(*words):
+        raise ModelRefusedError(f"{tmp_path}/network.onnx: no answer")
+
+    monkeypatch.setattr(FakeClassifier, "predict", fails)
+    (said,) = server.answer(SHOWN, str(wav(tmp_path / "a.wav", tone(900))))
+    assert "A model cannot answer" in said
+    assert str(tmp_path) not in said
+    assert "no answer" in capfd.readouterr().err
+
+
 def test_a_large_file_is_refused_before_it_is_read(tmp_path):
     with (tmp_path / "large.wav").open("wb") as file:
         file.truncate(51_000_000)
@@ -126,7 +138,7 @@ def reached(folder):
 
 @pytest.fixture(scope="module")
 def address(folder, reached):
-    with server.serving(server.build_demo(SHOWN, EXAMPLES, folder)) as address:
+    with server.serving(server.build_demo(SHOWN, EXAMPLES, folder), folder) as address:
         yield address
 
 
@@ -199,6 +211,100 @@ def test_when_the_demo_ends_nothing_of_it_is_left(monkeypatch, tmp_path, capsys)
         signal.signal(signal.SIGTERM, before)
     assert left
     assert list(tmp_path.iterdir()) == []
+
+
+def naming(path: object) -> dict[str, object]:
+    return {"data": [{"path": path, "meta": {"_type": "gradio.FileData"}}]}
+
+
+@needs_gradio
+@pytest.mark.parametrize("route", ["call/answer", "queue/join", "run/answer"])
+@pytest.mark.parametrize(
+    "path",
+    ["https://example.com/a.wav", "//example.com/a.wav", "file:///etc/passwd", "/etc/passwd", r"\\host\share",
+     "data:audio/wav;base64,UklGRg==", "a.wav", "uploads/../../../etc/passwd", "a\0b", "", None, 5, ["https://a"]],
+    ids=str,
+)  # fmt: skip
+def test_only_files_that_were_uploaded_here_can_be_named(address, route, path, monkeypatch, capfd):
+    import httpx
+
+    asked: list[object] = []
+    look_up = socket.getaddrinfo
+
+    def watched(host, *words, **options):
+        asked.append(host)
+        return look_up(host, *words, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", watched)
+    with httpx.Client(base_url=f"{address}gradio_api/") as client:
+        answer = client.post(route, json={**naming(path), "fn_index": 0, "session_hash": "x"})
+    assert answer.status_code == 403
+    assert "uploaded here" in answer.json()["detail"]
+    assert set(asked) <= {"127.0.0.1"}
+    assert capfd.readouterr().err == ""
+
+
+@needs_gradio
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"host": "localhost:1"}, 200),
+        ({"host": "[::1]:7860"}, 200),
+        ({"host": "evil.example"}, 403),
+        ({"host": "127.0.0.1.evil.example"}, 403),
+        ({"host": "192.168.1.5"}, 403),
+        ({"host": ""}, 403),
+        ({"host": "localhost", "origin": "http://localhost"}, 200),
+        ({"host": "localhost", "origin": "http://localhost:3000"}, 403),
+        ({"host": "localhost", "origin": "https://evil.example"}, 403),
+        ({"host": "localhost", "origin": "null"}, 403),
+    ],
+)
+def test_a_request_names_this_server_and_comes_from_its_own_page(address, headers, status):
+    import httpx
+
+    answer = httpx.get(f"{address}config", headers=headers)
+    assert answer.status_code == status
+    assert "connect-src 'self'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "asked", "is_ours"),
+    [
+        ("0.0.0.0", (), "192.168.1.5:7860", True),
+        ("0.0.0.0", (), "evil.example", False),
+        ("0.0.0.0", ("Lab.example",), "lab.EXAMPLE:80", True),
+        ("lab.example", (), "lab.example", True),
+        ("127.0.0.1", (), "[", False),
+    ],
+)
+def test_on_a_network_an_address_or_a_name_that_the_user_gives_is_ours(host, names, asked, is_ours, tmp_path):
+    guard = Guard(print, (host, *names), host in server.LOOPBACK, tmp_path)
+    assert guard._is_ours(asked) == is_ours
+
+
+@needs_gradio
+@pytest.mark.parametrize(
+    "body",
+    [{"data": []}, {"data": [5]}, {"data": ["https://example.com"]}, {"data": [[]]}, {}, [], {"data": {}}],
+    ids=str,
+)  # fmt: skip
+def test_no_traceback_reaches_client_or_terminal(address, body, capfd):
+    import httpx
+
+    with httpx.Client(base_url=f"{address}gradio_api/", timeout=30) as client:
+        answer = client.post("call/answer", json=body)
+        shown = answer.text
+        if "event_id" in shown:
+            shown += client.get(f"call/answer/{answer.json()['event_id']}").text
+        for route in ("call/no-such", "queue/join", "run/no-such"):
+            shown += client.post(route, json={"data": [], "fn_index": 99, "session_hash": "x"}).text
+        shown += client.get("call/answer/no-such").text
+        shown += client.post("call/answer", content=b"[" * 100_000).text
+    err = capfd.readouterr().err
+    assert "Traceback" not in shown + err
+    assert all(line.startswith("auricle: a request could not be answered: ") for line in err.splitlines())
 
 
 @pytest.fixture(scope="module")

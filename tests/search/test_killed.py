@@ -245,7 +245,9 @@ def endless(sounds, tmp_path, monkeypatch):
                 os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)]
+)
 def test_a_signal_stops_the_search_with_its_own_code_and_leaves_no_trial_running(endless, number, code):
     process, workers, folder = endless
     process.send_signal(number)

@@ -30,7 +30,7 @@ def check(found: dict, num_cells: int, num_kills: int, num_workers: int = 1) -> 
 
 
 def test_a_study_killed_at_random_moments_ends_as_if_it_had_not_been(tmp_path):
-    check(kill(tmp_path, num_seeds=0, num_kills=4, seed=3), num_cells=3, num_kills=4)
+    check(kill(tmp_path, num_seeds=0, num_kills=2, seed=3), num_cells=3, num_kills=2)
 
 
 @pytest.mark.long

@@ -48,9 +48,8 @@ class FingerprintIndex(ExitStack):
     def __init__(self) -> None:
         super().__init__()
         folder = Path(self.enter_context(TemporaryDirectory(prefix="auricle-")))
-        self._words, *self._bins = (
-            self.enter_context((folder / name).open("w+b")) for name in ("words", *map(str, range(NUM_BINS)))
-        )
+        self._words = self.enter_context((folder / "words").open("w+b"))
+        self._bins = [folder / str(number) for number in range(NUM_BINS)]  # opened one at a time: systems count them
         self._starts = [0]
         self._pending: list[np.ndarray] = []
         self._num_pending = 0
@@ -80,8 +79,9 @@ class FingerprintIndex(ExitStack):
         places = (entries["word"].astype(np.uint64) * 2_654_435_761 >> 13) % NUM_BINS
         entries = entries[np.argsort(places, kind="stable")]
         counts = np.bincount(places.astype(np.int64), minlength=NUM_BINS)
-        for file, part in zip(self._bins, np.split(entries, np.cumsum(counts)[:-1]), strict=True):
-            file.write(part.tobytes())
+        for path, part in zip(self._bins, np.split(entries, np.cumsum(counts)[:-1]), strict=True):
+            with path.open("ab") as file:
+                file.write(part.tobytes())
         self._pending, self._num_pending = [], 0
 
     def pairs(self) -> Iterator[Pair]:
@@ -92,9 +92,8 @@ class FingerprintIndex(ExitStack):
             return
         words = np.memmap(self._words.name, "<u4", "r", shape=(self._starts[-1], 2))
         alike = DisjointSet(range(len(self._starts) - 1))
-        for file in self._bins:
-            file.seek(0)
-            for one, other, offset in _candidates(np.frombuffer(file.read(), _ENTRY)):
+        for path in self._bins:
+            for one, other, offset in _candidates(np.frombuffer(path.read_bytes(), _ENTRY)):
                 if not alike.connected(one, other) and (pair := self._compare(words, one, other, offset)):
                     alike.merge(one, other)
                     yield pair

@@ -42,6 +42,10 @@ _ALL: dict[Severity, tuple[tuple[str, str, str, bool], ...]] = {
         ("not-audio", "not a recording", "delete it, or leave it out (--fix does)", True),
         ("truncated", "cut off", _COPY, True),
         ("damaged", "damaged", _COPY, True),
+        (
+            "joined", "several recordings in one file",
+            "split it into a file each, or leave it out (--fix does)", True,
+        ),
         ("forged-header", "header that cannot be true", "export it again, or leave it out (--fix does)", True),
         ("no-sound", "holds no samples", "record it again, or leave it out (--fix does)", True),
         ("not-finite", "samples that are not finite", "export it again, or leave it out (--fix does)", True),
@@ -74,6 +78,7 @@ _ALL: dict[Severity, tuple[tuple[str, str, str, bool], ...]] = {
         ("odd-rate", "another sample rate", "fine if all classes mix rates alike; else see shortcuts", False),
         ("too-short", "too short", "record more, or leave it out; auricle pads it with silence", False),
         ("too-long", "too long", "cut it into clips of one group; only its start is used", False),
+        ("odd-header", "header that contradicts itself", "listen: if it is too fast or slow, export it again", False),
         ("wrong-suffix", "suffix of another format", "rename it", False),
         ("duplicate", "the same samples twice", "keep one copy (--fix does)", False),
         (

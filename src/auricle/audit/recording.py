@@ -1,18 +1,18 @@
 """One file: what is in it, and what is wrong with it."""
 
-import hashlib
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from auricle.audit import formats
 from auricle.audit.finding_types import FINDING_TYPES, Finding
 from auricle.audit.fingerprint import MAX_S, Fingerprint, fingerprint
+from auricle.audit.formats import FORMAT_SUFFIXES, stranger
 from auricle.audit.meter import Measures, Meter
 from auricle.data.audio import SILENT_PEAK, open_recording, refusal_reason, stream_channels
-from auricle.data.containers import mp3_damage, ogg_damage
+from auricle.data.signatures import first_bytes, format_of
+from auricle.data.wav import read_wav, wav_contradiction
 from auricle.errors import RefusedError
 
 MIN_OFFSET, MIN_OFFSET_SHARE = 0.005, 0.1  # of full scale; of the level
@@ -27,8 +27,6 @@ USUAL_RATES_HZ = (
     *(8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
     *(64_000, 88_200, 96_000, 176_400, 192_000, 250_000, 256_000, 384_000),
 )
-_CONTAINERS = {"ogg": ogg_damage, "mp3": mp3_damage}
-_MP3_BYTES = 2**26  # of which the checksum is computed
 
 # What a refusal of data.audio says, and the kind of finding that it is.
 _REFUSALS = (
@@ -38,8 +36,9 @@ _REFUSALS = (
     (r"holds no sound|shorter than one sample", "no-sound"),
     (r"are not finite", "not-finite"),
     (r"cut off", "truncated"),
-    (r"^damaged|holds another Ogg stream|crashed on it", "damaged"),
-    (r"sample rate of|channels; at most|header declares", "forged-header"),
+    (r"split the file$", "joined"),
+    (r"^damaged|crashed on it", "damaged"),
+    (r"sample rate of|channels; at most|header (?:declares|says)", "forged-header"),
     (r"bytes; at most|samples reach|takes longer|of memory|SIGKILL|more sound than", "over-limits"),
     (r"the file is damaged|[Ii]nternal", "damaged"),
 )
@@ -61,19 +60,17 @@ def examine(path: Path) -> Examined:
     form, head = "", b""
     try:
         with open_recording(path) as file:
-            head = file.read(formats.HEAD_BYTES)
-            form = formats.format_of(head) or ""
-            rest = file.read(_MP3_BYTES) if form == "mp3" else b""
-        found = _decoded(path, form, head)
+            start, head = first_bytes(file)
+            form = format_of(head) or ""
+            wav = read_wav(file, start) if form == "wav" else None
+        found = _decoded(path, form)
     except RefusedError as error:
         return refused(path, error, form, head)
     problems = list(found.problems)
-    if form == "wav" and (words := formats.wav_contradiction(head)):
-        problems.append(Finding("forged-header", words))
-    if rest and (words := formats.mp3_contradiction(head + rest)):
-        problems.append(Finding("damaged", words))
-    if form and path.suffix.lower() not in formats.FORMAT_SUFFIXES[form]:
-        name = f"{path.stem}{formats.FORMAT_SUFFIXES[form][0]}"
+    if wav and (contradiction := wav_contradiction(wav.format)):
+        problems.append(Finding("odd-header", contradiction[0]))
+    if form and path.suffix.lower() not in FORMAT_SUFFIXES[form]:
+        name = f"{path.stem}{FORMAT_SUFFIXES[form][0]}"
         problems.append(Finding("wrong-suffix", f"it is {form.upper()}; rename it to {name}"))
     if errors := tuple(problem for problem in problems if FINDING_TYPES[problem.kind].severity == "error"):
         return replace(found, measures=None, fingerprint=None, problems=errors)
@@ -88,13 +85,7 @@ def refused(path: Path, error: RefusedError, form: str = "", head: bytes = b"") 
     reason = refusal_reason(path, error)
     kind = _kind_of(reason)
     if kind in ("damaged", "undecodable") and head and not form:
-        kind, reason = "not-audio", formats.stranger(head)
-    elif kind in ("damaged", "undecodable", "no-sound") and form in _CONTAINERS:
-        with open_recording(path) as file:
-            reason = _CONTAINERS[form](file) or reason
-        kind = _kind_of(reason)
-    elif kind in ("damaged", "undecodable") and form == "wav" and (words := formats.wav_contradiction(head)):
-        kind, reason = "forged-header", words
+        kind, reason = "not-audio", stranger(head)
     elif kind == "undecodable" and form == "flac":  # a format without codecs that a decoder may lack
         kind, reason = "damaged", f"damaged or cut off: {reason}"
     return Examined(form, (Finding(kind, reason),))
@@ -104,9 +95,7 @@ def _kind_of(reason: str) -> str:
     return next((kind for pattern, kind in _REFUSALS if re.search(pattern, reason)), "undecodable")
 
 
-def _decoded(path: Path, form: str, head: bytes) -> Examined:
-    checksum = formats.FlacChecksum.read(head) if form == "flac" else None
-    hasher = hashlib.md5(usedforsecurity=False)  # against accidents here, not against people
+def _decoded(path: Path, form: str) -> Examined:
     meter: Meter | None = None
     kept: list[np.ndarray] = []
     num_kept = rate_hz = 0
@@ -114,16 +103,12 @@ def _decoded(path: Path, form: str, head: bytes) -> Examined:
         meter = meter or Meter(rate_hz)
         mono = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1)
         meter.add(frames, mono)
-        if checksum:
-            hasher.update(checksum.samples(frames))
         if num_kept < MAX_S * rate_hz:
             kept.append(mono.copy())
             num_kept += len(mono)
     assert meter is not None  # a recording without samples is refused
     measures = meter.measures()
     problems = _problems(measures, rate_hz)
-    if checksum and hasher.digest() != checksum.md5:
-        problems.insert(0, Finding("damaged", "its samples do not match their checksum"))
     sound = fingerprint(np.concatenate(kept), rate_hz) if measures.peak >= SILENT_PEAK else None
     return Examined(form, tuple(problems), rate_hz, measures, sound)
 

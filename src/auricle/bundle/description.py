@@ -14,7 +14,7 @@ name, an exact size and a hash, and its graph may hold arithmetic only (see `gra
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -32,6 +32,8 @@ FILES = (*REQUIRED, WEIGHTS)
 
 MAX_FILE_BYTES = 64 * 2**20
 MAX_WINDOW_S = 120.0
+MAX_WINDOWS_ABOUT = 1_000  # windows that hear one moment
+MOST_NUMBER = 10**12  # of clips, bytes, seconds
 MAX_WINDOW_VALUES = 20_000_000  # bands x frames that the network is given at once, for one window
 
 FileName = Literal["network.onnx", "model.onnx", "model.safetensors", "config.yaml", "README.md"]
@@ -61,9 +63,9 @@ class AttentionLayout(Section):
 class Calibration(Section):
     """What makes a probability mean what it says."""
 
-    temperature: float = Field(1.0, gt=0, le=100, description="logits are divided by it")
+    temperature: float = Field(1.0, ge=0.01, le=100, description="logits are divided by it")
     thresholds: tuple[float, ...] = Field(..., description="a class that wins with less is none of these")
-    num_clips: int = Field(0, ge=0, description="validation clips that both were fitted on; 0: neither was")
+    num_clips: int = Field(0, ge=0, le=MOST_NUMBER, description="validation clips of both; 0: not fitted")
 
 
 class FalseAlarms(Section):
@@ -79,13 +81,15 @@ class FalseAlarms(Section):
 class Scores(Section):
     """Of test clips, in 0..1."""
 
-    num_clips: int = Field(..., ge=1)
+    num_clips: int = Field(..., ge=1, le=MOST_NUMBER)
     accuracy: float = Field(..., ge=0, le=1)
     low: float = Field(..., ge=0, le=1, description="95 % interval of the accuracy")
     high: float = Field(..., ge=0, le=1)
     macro_f1: float = Field(..., ge=0, le=1)
     calibration_error: float = Field(..., ge=0, le=1, description="with the temperature")
-    recall: dict[str, float] = Field(default_factory=dict, description="of each class but the background")
+    recall: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default_factory=dict, description="of each class but the background"
+    )
     false_alarms: FalseAlarms | None = Field(None, description="None where no class is background")
     measure: Literal["accuracy", "balanced accuracy"] = Field("accuracy", description="what `accuracy` is")
     majority: float = Field(0.0, ge=0, le=1, description="accuracy of always giving the commonest class")
@@ -98,8 +102,8 @@ class Origin(Section):
     source: str = Field("unknown", max_length=1000)
     digest: str = Field("", max_length=200)
     licence: str = Field("", max_length=2000)
-    num_train: int = Field(0, ge=0)
-    clip_s: float = Field(0.0, ge=0)
+    num_train: int = Field(0, ge=0, le=MOST_NUMBER)
+    clip_s: float = Field(0.0, ge=0, le=MOST_NUMBER)
     leaky: bool = False
     collapsed: bool = False
     vouching: tuple[str, ...] = Field((), description="cells whose scores these are; none: its own")
@@ -110,11 +114,11 @@ class Origin(Section):
 class Int8(Section):
     """What eight bits cost, measured on the same clips through both networks."""
 
-    num_clips: int = Field(..., ge=0)
-    accuracy_float: float | None = None
-    accuracy_int8: float | None = None
-    num_bytes_float: int = Field(..., ge=1)
-    num_bytes_int8: int = Field(..., ge=1)
+    num_clips: int = Field(..., ge=0, le=MOST_NUMBER)
+    accuracy_float: float | None = Field(None, ge=0, le=1)
+    accuracy_int8: float | None = Field(None, ge=0, le=1)
+    num_bytes_float: int = Field(..., ge=1, le=MOST_NUMBER)
+    num_bytes_int8: int = Field(..., ge=1, le=MOST_NUMBER)
     method: str = Field("", max_length=200)
 
 
@@ -127,12 +131,12 @@ class Description(Section):
     """The content of bundle.json."""
 
     schema_version: Literal[1] = 1
-    name: str = Field(..., min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")
+    name: str = Field(..., min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")
     categories: tuple[str, ...] = Field(..., min_length=2, max_length=10_000)
     audio: AudioConfig
     frontend: FrontendConfig
-    mean: float = Field(..., description="of the features of the training clips; inside the network already")
-    std: float = Field(..., gt=0)
+    mean: float = Field(..., ge=-1e3, le=1e3, description="of the features of the training clips; inside the network")
+    std: float = Field(..., ge=1e-12, le=1e6)
     calibration: Calibration
     attention: AttentionLayout | None = None
     scores: Scores | None = None
@@ -152,22 +156,29 @@ class Description(Section):
             raise ValueError("calibration.thresholds lie in 0..1")
         if self.audio.window_s > MAX_WINDOW_S or not 0.01 <= self.audio.window_hop_s <= MAX_WINDOW_S:
             raise ValueError(f"audio: a window lasts at most {MAX_WINDOW_S:g} s, its hop 0.01 s to that")
+        if self.audio.window_s > MAX_WINDOWS_ABOUT * self.audio.window_hop_s:
+            raise ValueError(f"audio: at most {MAX_WINDOWS_ABOUT} windows overlap at a moment")
         if missing := [name for name in REQUIRED if name not in self.files]:
             raise ValueError(f"files: {', '.join(missing)} is missing")
-        self._check_frontend()
+        num_frames = self._check_frontend()
+        if self.attention and self.attention.num_steps > num_frames:
+            raise ValueError(f"attention: num_steps is at most the {num_frames} frames of a window")
         return self
 
-    def _check_frontend(self) -> None:
-        """Bound what the frontend makes, so that no number here becomes an allocation."""
+    def _check_frontend(self) -> int:
+        """Return the frames of a window, bounded, so that no number here becomes an allocation."""
         rate_hz, frontend = self.audio.sample_rate_hz, self.frontend
         if frontend.kind == "raw":
-            values = rate_hz * self.audio.window_s
+            num_bands, num_frames = 1, math.ceil(rate_hz * self.audio.window_s)
         else:
             hop, transform = (round(rate_hz * ms / 1000) for ms in (frontend.hop_ms, frontend.transform_ms))
             if not 1 <= hop <= 2**20 or not 2 <= transform <= 2**16:
                 raise ValueError("frontend: hop_ms is at least a sample, transform_ms 2 to 65,536 samples")
             if not frontend.min_hz < (frontend.max_hz or rate_hz / 2) <= rate_hz / 2:
                 raise ValueError("frontend: min_hz < max_hz <= half the sample rate")
-            values = frontend.num_bands * math.ceil(rate_hz * self.audio.window_s / hop)
-        if not 1 <= values <= MAX_WINDOW_VALUES:
-            raise ValueError(f"a window of {values:g} values; at most {MAX_WINDOW_VALUES} are taken")
+            num_bands, num_frames = frontend.num_bands, math.ceil(rate_hz * self.audio.window_s / hop)
+            if not 1e-30 <= frontend.floor <= 1:
+                raise ValueError("frontend: floor lies in 1e-30..1")
+        if not 1 <= num_bands * num_frames <= MAX_WINDOW_VALUES:
+            raise ValueError(f"a window of {num_bands * num_frames} values; at most {MAX_WINDOW_VALUES} are taken")
+        return num_frames

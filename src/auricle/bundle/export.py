@@ -55,6 +55,7 @@ LICENCES = {
     "Attribution-NonCommercial",
     "toy": "synthetic sounds that auricle makes from a seed; free of rights",
 }
+UNFINISHED = ".auricle-export"  # in a folder to which an export is being copied
 ESCAPED = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]#|"} | {"<": "&lt;", ">": "&gt;"})
 
 
@@ -71,8 +72,9 @@ def export_cell(
     """Make a bundle of a finished cell.
 
     `folder` is of a cell, or of a study, whose first finished cell of `model` is taken (its plainest protocol). A
-    folder `to` that holds a bundle is replaced whole, any other that holds something is left alone. `int8` quantises to
-    eight bits; that needs the study's recordings (`source` and `root` are as for `reopen_cells`), to see what it costs.
+    folder `to` that holds a bundle or an unfinished export is replaced whole, any other that holds something is left
+    alone. `int8` quantises to eight bits; that needs the study's recordings (`source` and `root` are as for
+    `reopen_cells`), to see what it costs.
 
     Raises:
         UsageError: the study has several models and none is named, or not the one named.
@@ -83,8 +85,7 @@ def export_cell(
     cell = find_cell(folder, model)
     if folder != cell.folder:
         say(f"taking {cell.name}, the model's first finished cell; --final trains one on all clips")
-    if to.exists() and (not to.is_dir() or (any(to.iterdir()) and not (to / names.DESCRIPTION).is_file())):
-        raise RefusedError(f"{to} holds something that is no bundle; name another folder with --to")
+    check_place(to)
     preset, predictions = read_cell(cell)
     if bad := [name for name in predictions.categories if not is_class_name(name)]:
         raise RefusedError(
@@ -96,7 +97,8 @@ def export_cell(
         say(f"warning: {warning}")
     say("writing ONNX")
     graph = network_graph(network, preset)
-    with files.machine_errors(to), tempfile.TemporaryDirectory(prefix="auricle-") as scratch:
+    temporary = Path(tempfile.gettempdir())
+    with files.machine_errors(temporary), tempfile.TemporaryDirectory(prefix="auricle-") as scratch:
         beside = Path(scratch) / "bundle"
         beside.mkdir()
         description = _write_files(beside, description, graph, preset, cell.weights)
@@ -108,8 +110,9 @@ def export_cell(
             description = description.model_copy(update={"int8": cost})
             (beside / names.WEIGHTS).unlink()
             _write_files(beside, description, graph, preset, None)
-        load_bundle(beside)
-        _replace(beside, to)
+        num_bytes = load_bundle(beside).num_bytes
+        with files.machine_errors(to, need_bytes=num_bytes):
+            place(beside, to)
     return load_bundle(to)
 
 
@@ -266,12 +269,37 @@ def card(description: Description, sizes: Mapping[str, int], *, has_encoder: boo
     )
 
 
-def _replace(made: Path, to: Path) -> None:
-    """Copy a finished bundle to its place; its description goes first away and comes last, so that no half is whole."""
+def check_place(to: Path) -> None:
+    """Refuse a place for a bundle that is not empty, no bundle, and no export that was not finished."""
+    is_ours = to.is_dir() and ((to / names.DESCRIPTION).is_file() or (to / UNFINISHED).is_file())
+    if not is_ours and to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise RefusedError(f"{to} contains files that are not a bundle; name another folder with --to")
+
+
+def place(made: Path, to: Path) -> None:
+    """Copy a finished bundle to its place, which `check_place` has found good.
+
+    The files come beside those that stand there, which stay where the disk is full. Then they take their names; the
+    description goes first and comes last, so that no half is whole. `UNFINISHED` stands there meanwhile: an export that
+    is killed can be repeated.
+    """
     to.mkdir(parents=True, exist_ok=True)
-    (to / names.DESCRIPTION).unlink(missing_ok=True)
-    for name in names.FILES:
+    stored = [name for name in (*names.FILES, names.DESCRIPTION) if (made / name).is_file()]
+    parts = {name: to / f".{name}.part" for name in stored}
+    try:
+        (to / UNFINISHED).touch()
+        for name in names.FILES:  # of an export that was killed
+            (to / f".{name}.part").unlink(missing_ok=True)
+        for name, part in parts.items():
+            shutil.copyfile(made / name, part)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            for path in (*parts.values(), to / UNFINISHED):
+                path.unlink(missing_ok=True)
+            to.rmdir()  # where nothing else is in it
+        raise
+    for name in (names.DESCRIPTION, *names.FILES):
         (to / name).unlink(missing_ok=True)
-    for name in (*names.FILES, names.DESCRIPTION):
-        if (made / name).is_file():
-            shutil.copyfile(made / name, to / name)
+    for name, part in parts.items():
+        part.replace(to / name)
+    (to / UNFINISHED).unlink()

@@ -3,11 +3,15 @@
 import numpy as np
 
 from auricle.bundle.description import NETWORK
-from auricle.bundle.network import Network
+from auricle.bundle.network import WINDOWS_AT_ONCE, Network
 from auricle.bundle.reading import Bundle
 from auricle.bundle.windows import Windowing
+from auricle.errors import RefusedError
 from auricle.model.frames import FrameMaker
 from auricle.scoring.calibration import softmax
+
+MOST_BATCH_BYTES = 128 * 2**20  # of frames, for the network at once
+MOST_WINDOW_BYTES = 2**30  # of all windows of a recording
 
 
 class BundleModel:
@@ -18,6 +22,9 @@ class BundleModel:
         self.bundle = bundle
         self.maker = FrameMaker(description.audio, description.frontend)
         self.windowing = Windowing.of(description.audio, self.maker.frames_per_s)
+        step_frames = max(self.windowing.window_frames, self.windowing.start_frame(1))
+        most = MOST_BATCH_BYTES // (4 * self.maker.num_bands * step_frames)
+        self.windows_at_once = min(max(1, most), WINDOWS_AT_ONCE)
         self.network = self.open_network(bundle.network, threads)
 
     def open_network(self, content: bytes, threads: int | None = 1) -> Network:
@@ -31,12 +38,39 @@ class BundleModel:
             self.bundle.folder / NETWORK,
             window_shape=(self.maker.num_bands, self.windowing.window_frames),
             num_classes=len(self.bundle.description.categories),
+            attention=self.bundle.description.attention,
             threads=threads,
         )
 
     def windows(self, waveform: np.ndarray) -> np.ndarray:
-        """Return the windows of a whole recording at the bundle's rate, (samples,) -> (W, bands, T)."""
-        return self.windowing.cut(self.maker.frames(waveform), self.windowing.count(len(waveform)))
+        """Return the windows of a whole recording at the bundle's rate, (samples,) -> (W, bands, T).
+
+        Raises:
+            RefusedError: they would take more than `MOST_WINDOW_BYTES`.
+        """
+        num, frames = self.windowing.count(len(waveform)), self.maker.frames(waveform)
+        self.check_room(num)
+        return self.windowing.cut(frames, num)
+
+    def check_room(self, num_windows: int) -> None:
+        """Raise the `RefusedError` of `windows` for so many windows."""
+        num_bytes = 4 * num_windows * self.maker.num_bands * self.windowing.window_frames
+        if num_bytes > MOST_WINDOW_BYTES:
+            raise RefusedError(
+                f"a recording of {num_windows} windows, {num_bytes / 2**30:.1f} GiB of frames; at most "
+                f"{MOST_WINDOW_BYTES / 2**30:g} GiB are taken at once: cut it, or use auricle predict"
+            )
+
+    def window_probabilities(self, waveform: np.ndarray) -> np.ndarray:
+        """Return calibrated probabilities of the windows of a recording at the bundle's rate, (samples,) -> (W, K)."""
+        num, frames = self.windowing.count(len(waveform)), self.maker.frames(waveform)
+        parts = []
+        for first in range(0, num, self.windows_at_once):
+            windows = self.windowing.cut(
+                frames[self.windowing.start_frame(first) :], min(self.windows_at_once, num - first), first=first
+            )
+            parts.append(self.probabilities(windows))
+        return np.concatenate(parts)
 
     def probabilities(self, windows: np.ndarray, network: Network | None = None) -> np.ndarray:
         """Return calibrated probabilities, (W, bands, T) -> float64 (W, K), of our network or another one."""

@@ -1,84 +1,144 @@
-"""A network in ONNX Runtime, opened so that a hostile one is refused within seconds and a few hundred megabytes."""
+"""A network in ONNX Runtime, opened and used so that a hostile one is refused soon and in bounded memory.
+
+Whatever a graph computes, its values lie in one arena of `MOST_MEMORY_BYTES` that the sessions of a process share, and
+every run has a limit on processor time: what a network costs may depend on the batch, and on what it hears.
+"""
 
 import contextlib
-import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from auricle.errors import RefusedError
+from auricle.bundle.description import AttentionLayout
+from auricle.errors import ModelRefusedError
+from auricle.system import disable_telemetry, num_cores
 
 T = TypeVar("T")
 
-TIME_LIMIT_S = 3.0  # to open a network and give it one window; a real one takes a few hundredths
-MORE_MEMORY_BYTES = 256 * 2**20  # that it may ask for while being tried
+TRIAL_LIMIT_S = 3.0  # processor time to open a network and give it one window; a real one takes a few hundredths
+WINDOW_LIMIT_S = 1.0  # processor time for each window of a batch
+TRIAL_MEMORY_BYTES = 256 * 2**20  # that the process may grow by while a network is opened and tried
+MOST_MEMORY_BYTES = 2**30  # for all that the networks of a process compute at a time
+STOP_S = 10.0  # on the clock, for a run that has been told to stop
 WINDOWS_AT_ONCE = 32
 
 
 def open_session(content: bytes, *, threads: int | None = None, **options: Any) -> Any:
     """Return an `onnxruntime.InferenceSession` on the CPU; nothing else in auricle imports ONNX Runtime to run a model.
 
-    From version 1.31 on ONNX Runtime reports to its maker, unless it is told not to before it is imported.
     Without a number of threads there is one a core; the options are those of `InferenceSession`.
     """
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    disable_telemetry()
     import onnxruntime
 
+    _share_arena()
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads or 0
     settings.inter_op_num_threads = 1
     settings.log_severity_level = 4
+    settings.add_session_config_entry("session.use_env_allocators", "1")
     return onnxruntime.InferenceSession(content, settings, providers=["CPUExecutionProvider"], **options)
 
 
+@cache
+def _share_arena() -> None:
+    """Give the sessions of this process one arena, which refuses what goes beyond `MOST_MEMORY_BYTES`."""
+    import onnxruntime as runtime
+
+    kind = runtime.OrtMemoryInfo("Cpu", runtime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, runtime.OrtMemType.DEFAULT)
+    runtime.create_and_register_allocator(kind, runtime.OrtArenaCfg({"max_mem": MOST_MEMORY_BYTES}))
+
+
 class Network:
-    """Frames to logits.
+    """Frames to logits, and for a transformer over time its attention.
 
     Raises:
-        RefusedError: it cannot be opened, or does not answer one window of silence as the bundle promises.
+        ModelRefusedError: it cannot be opened, or does not answer one window of silence as the bundle promises.
     """
 
     def __init__(
-        self, content: bytes, path: Path, *, window_shape: tuple[int, int], num_classes: int, threads: int | None = 1
+        self,
+        content: bytes,
+        path: Path,
+        *,
+        window_shape: tuple[int, int],
+        num_classes: int,
+        attention: AttentionLayout | None = None,
+        threads: int | None = 1,
     ) -> None:
+        self._path, self._num_threads, self._at_once = path, threads or num_cores(), WINDOWS_AT_ONCE
+        self._promised: dict[str, tuple[int, ...]] = {"logits": (num_classes,)}  # the shape for each window
+        if attention is not None:
+            tokens = 1 + attention.num_steps * attention.num_rows
+            self._promised["attention"] = (attention.num_blocks, attention.num_heads, tokens, tokens)
         silence = np.zeros((1, *window_shape), np.float32)
-
-        def open_and_try() -> tuple[Any, list[np.ndarray]]:
-            session = _open_unfolded(content, 1)
-            names = [value.name for value in session.get_inputs()]
-            if names != ["frames"]:
-                raise ValueError(f"its inputs are {names}, not frames")
-            return session, session.run(None, {"frames": silence})
-
         try:
             with _limited_memory():
-                self._session, outputs = _within(TIME_LIMIT_S, open_and_try)
+                self._session = _within(TRIAL_LIMIT_S, partial(_open_unfolded, content, 1))
+                names = [value.name for value in self._session.get_inputs()]
+                if names != ["frames"]:
+                    raise ValueError(f"its inputs are {names}, not frames")
+                outputs = self._run([*self._promised], silence, TRIAL_LIMIT_S)
         except Exception as error:  # ONNX Runtime raises many kinds
-            reason = " ".join(str(error).split())[:200]
-            raise RefusedError(f"{path}: ONNX Runtime refuses it: {reason or type(error).__name__}") from error
-        if not outputs or outputs[0].shape != (1, num_classes) or not np.isfinite(outputs[0]).all():
-            found = outputs[0].shape if outputs else "nothing"
-            raise RefusedError(f"{path}: answers with {found} where (1, {num_classes}) finite logits are promised")
+            raise self._refused(error) from error
+        for name, output in zip(self._promised, outputs, strict=True):
+            self._check(name, output, 1)
         if threads != 1:
             self._session = _open_unfolded(content, threads)
 
     def logits(self, windows: np.ndarray) -> np.ndarray:
-        """(W, bands, T) float32 -> (W, K)."""
+        """(W, bands, T) float32 -> (W, K), finite; a `ModelRefusedError` where it breaks its promise or its limits."""
         return self._output("logits", windows)
 
     def attention(self, windows: np.ndarray) -> np.ndarray:
-        """(W, bands, T) float32 -> (W, layers, heads, tokens, tokens); rows sum to 1."""
+        """(W, bands, T) float32 -> (W, layers, heads, tokens, tokens), rows of sum 1; errors as in `logits`."""
         return self._output("attention", windows)
 
     def _output(self, name: str, windows: np.ndarray) -> np.ndarray:
-        starts = range(0, len(windows), WINDOWS_AT_ONCE)
-        parts = [self._session.run([name], {"frames": windows[at : at + WINDOWS_AT_ONCE]})[0] for at in starts]
+        parts: list[np.ndarray] = []
+        at = 0
+        while at < len(windows):
+            batch = windows[at : at + self._at_once]
+            try:
+                limit_s = self._num_threads * max(TRIAL_LIMIT_S, WINDOW_LIMIT_S * len(batch))
+                (output,) = self._run([name], batch, limit_s)
+            except Exception as error:
+                if len(batch) == 1 or isinstance(error, TimeoutError):
+                    raise self._refused(error) from error
+                self._at_once = len(batch) // 2  # a large network has no room for so many windows
+                continue
+            self._check(name, output, len(batch))
+            parts.append(output)
+            at += len(batch)
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _run(self, names: list[str], batch: np.ndarray, limit_s: float) -> list[Any]:
+        import onnxruntime
+
+        options = onnxruntime.RunOptions()
+
+        def stop() -> None:
+            options.terminate = True  # at its next operator
+
+        return _within(limit_s, partial(self._session.run, names, {"frames": batch}, options), stop)
+
+    def _check(self, name: str, output: Any, num_windows: int) -> None:
+        """Refuse an output of another shape than is promised, or with values that are not finite."""
+        promised = (num_windows, *self._promised[name])
+        if output.shape != promised or output.dtype != np.float32 or not np.isfinite(output).all():
+            values = f"{output.dtype} {output.shape}" + (", not all finite" if output.shape == promised else "")
+            raise ModelRefusedError(f"{self._path}: {name} are {values} where finite float32 {promised} are promised")
+
+    def _refused(self, error: Exception) -> ModelRefusedError:
+        reason = " ".join(str(error).split())[:200]
+        return ModelRefusedError(f"{self._path}: ONNX Runtime refuses it: {reason or type(error).__name__}")
 
 
 def _open_unfolded(content: bytes, threads: int | None) -> Any:
@@ -86,8 +146,12 @@ def _open_unfolded(content: bytes, threads: int | None) -> Any:
     return open_session(content, threads=threads, disabled_optimizers=["ConstantFolding"])
 
 
-def _within(limit_s: float, work: Callable[[], T]) -> T:
-    """Return work(), or raise if it takes too long; a thread that never ends dies with the process."""
+def _within(limit_s: float, work: Callable[[], T], stop: Callable[[], object] | None = None) -> T:
+    """Return work(), or raise if this process works so long on it: then `stop` asks it to end, which is waited for.
+
+    A thread that does not end dies with the process. Processor time counts, not time on the clock: a process that is
+    stopped, or gets no turn, does not refuse a model.
+    """
     future: Future[T] = Future()
 
     def run() -> None:
@@ -96,11 +160,17 @@ def _within(limit_s: float, work: Callable[[], T]) -> T:
         except BaseException as error:
             future.set_exception(error)
 
+    start_s = time.process_time()
     threading.Thread(target=run, daemon=True).start()
     try:
-        return future.result(limit_s)
-    except TimeoutError as error:
-        raise TimeoutError(f"no answer to one window within {limit_s:g} s") from error
+        while (left_s := limit_s - (time.process_time() - start_s)) > 0:
+            with contextlib.suppress(TimeoutError):
+                return future.result(max(left_s / num_cores(), 0.01))
+    finally:
+        if stop is not None and not future.done():  # the end of the process would break it off with a crash
+            stop()
+            wait([future], STOP_S)
+    raise TimeoutError(f"no answer within {limit_s:g} s of processor time")
 
 
 @contextlib.contextmanager
@@ -113,7 +183,7 @@ def _limited_memory() -> Iterator[None]:
 
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     pages = int(Path("/proc/self/statm").read_text().split()[5])  # data and stacks
-    limit = pages * resource.getpagesize() + MORE_MEMORY_BYTES
+    limit = pages * resource.getpagesize() + TRIAL_MEMORY_BYTES
     if soft != resource.RLIM_INFINITY:
         limit = min(limit, soft)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))

@@ -13,6 +13,7 @@ from auricle.bundle.reading import load_bundle
 from auricle.data.manifest import scored_of
 from auricle.runs import Cell, StudyFolder
 from auricle.runs.reopen import reopen_cells
+from auricle.system import disable_telemetry
 
 MOST_CLIPS = 200  # that the ranges of the activations are taken from
 WINDOWS_AT_ONCE = 16
@@ -51,6 +52,7 @@ def quantise(
 
 def _quantised(graph: onnx.ModelProto, bundle: Path, windows: np.ndarray, *, keep_attention: bool) -> onnx.ModelProto:
     """Quantise convolutions and products; the logarithm in front and the last layer keep their precision."""
+    disable_telemetry()
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class WindowReader(CalibrationDataReader):

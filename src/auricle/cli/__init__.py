@@ -16,8 +16,14 @@ from auricle.cli.interrupts import interruptible
 from auricle.cli.options import Quiet, Verbose, Verbosity, examples, say, verbosity
 from auricle.cli.usage import usage_line
 from auricle.errors import AuricleError, MachineError
-from auricle.system import num_threads
+from auricle.system import disable_telemetry, is_out_of_memory, memory_hint, memory_limit, num_threads
 
+# What a verb takes that only loads them; with less, numerical libraries wait for ever or crash
+TORCH_BYTES, NUMPY_BYTES = 1_100_000_000, 450_000_000
+LEAST_BYTES = {
+    **dict.fromkeys(("study", "train", "search", "models", "export", "diagnose"), TORCH_BYTES),
+    **dict.fromkeys(("check", "report", "predict", "listen", "demo"), NUMPY_BYTES),
+}
 app = typer.Typer(
     help="Train small sound classifiers from scratch, and know honestly how good they are.",
     epilog="In two minutes, on built-in sounds: auricle study quickstart",
@@ -94,9 +100,11 @@ def _run(arguments: Sequence[str] | None, has_gone: Callable[[], bool]) -> int:
     is_exact = not sys.stdout.isatty() and sys.stdout.encoding.lower() == "utf-8"  # names of files need not be UTF-8
     sys.stdout.reconfigure(errors="surrogateescape" if is_exact else "backslashreplace")  # type: ignore[union-attr]
     os.environ.setdefault("OMP_NUM_THREADS", str(num_threads()))  # before numpy and PyTorch are loaded
+    disable_telemetry()
     said = Verbosity()
     code = 0
     try:
+        _check_memory(sys.argv[1:] if arguments is None else arguments)
         code = app(args=arguments, prog_name="auricle", standalone_mode=False, obj=said) or 0
         sys.stdout.flush()
         return code
@@ -116,6 +124,17 @@ def _run(arguments: Sequence[str] | None, has_gone: Callable[[], bool]) -> int:
         return code
 
 
+def _check_memory(arguments: Sequence[str]) -> None:
+    """Refuse a verb that a limit on memory leaves no room for, before it loads what would not return."""
+    verb = next((word for word in arguments if not word.startswith("-")), "")
+    limit, least = memory_limit(), LEAST_BYTES.get(verb, 0)
+    if limit is not None and limit < least and not {"-h", "--help"} & set(arguments):
+        raise MachineError(
+            f"auricle {verb} needs {least / 1e6:,.0f} MB of memory or more, and this process may take "
+            f"{limit / 1e6:,.0f} MB only; raise that limit (ulimit -v)"
+        )
+
+
 def _explain(error: BaseException) -> tuple[str, int]:
     """Return one line that says what happened, and the exit code for it."""
     line = " ".join(str(error).split())
@@ -125,8 +144,8 @@ def _explain(error: BaseException) -> tuple[str, int]:
         code = error.exit_code
     elif isinstance(error, typer.Abort):
         line, code = "stopped, nothing was done", 1
-    elif isinstance(error, MemoryError):
-        line, code = "not enough memory; close other programs, or try fewer --workers", MachineError.exit_code
+    elif is_out_of_memory(error):
+        line, code = f"not enough memory; {memory_hint()}", MachineError.exit_code
     elif isinstance(error, OSError):
         code = MachineError.exit_code
     else:

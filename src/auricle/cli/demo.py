@@ -10,8 +10,6 @@ import typer
 from auricle.cli.options import Quiet, Verbose, say, verbosity
 from auricle.errors import MachineError
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
 
 def demo(
     context: typer.Context,
@@ -27,6 +25,9 @@ def demo(
     port: Annotated[
         int, typer.Option(min=0, max=65535, metavar="N", help="Listen on this port; 0 takes any free one.")
     ] = 7860,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Also answer under this name; repeatable.")
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
@@ -37,7 +38,7 @@ def demo(
     level = verbosity(context, quiet, verbose)
     if importlib.util.find_spec("gradio") is None:
         raise MachineError("the demo needs Gradio: pip install 'auricle[demo]'")
-    from auricle.demo.server import build_demo, free_port, serving, wait_until_stopped, warm_up
+    from auricle.demo.server import LOOPBACK, build_demo, free_port, serving, wait_until_stopped, warm_up
     from auricle.demo.sources import load_examples, load_models
 
     free_port(host, port)  # fail now rather than after the models are loaded
@@ -48,8 +49,8 @@ def demo(
         is_local = host in LOOPBACK
         blocks = build_demo(shown, load_examples(folders), Path(scratch), is_local=is_local)
         if not is_local:
-            tell(f"everyone who can reach {host} on the network can use this page")
-        with serving(blocks, host=host, port=port) as address:
+            tell(f"everyone who can reach {host} on the network can use this page, by the address of this computer")
+        with serving(blocks, Path(scratch), host=host, port=port, names=allow_host or ()) as address:
             print(address, flush=True)
             tell("open it in a browser; Ctrl-C ends it")
             wait_until_stopped()

@@ -71,7 +71,7 @@ def predict(
     """Detect classes in recordings, with start and end times.
 
     A run that was stopped goes on where it stood, if it writes to --out. A file that is missing or cannot be read is
-    named, and the rest goes on; the exit code is then 3.
+    named, and the rest goes on; the exit code is then 3. One that lacks its end is heard as far as it goes.
     """
     level = verbosity(context, quiet, verbose)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's own threads take the cores from decoding and network
@@ -137,7 +137,10 @@ def _predict_all(
             sequence.append(recording)
             if recording.refused:
                 say(f"auricle: {recording.path}: {recording.refused}")
-            elif output.each:
+                continue
+            if recording.cut_off:
+                say(f"auricle: {recording.path}: heard as far as it goes: {recording.cut_off}")
+            if output.each:
                 output.write([recording], pooling.top, classifier.band_hz, names[recording.path])
     num_heard = sum(not recording.refused for recording in sequence)
     if num_heard and not output.each:

@@ -18,39 +18,83 @@ from pydantic import ValidationError
 
 from auricle.config.sections import Preset, Section, StudyConfig, section_below, section_within
 from auricle.errors import UsageError, choices
+from auricle.files import read_marked
 
 SomeSection = TypeVar("SomeSection", bound=Section)
 RECIPE = ("training", "augmentation")  # the sections that `recipe: NAME` takes from another preset
 PRESETS = ("auricle.model", "presets")  # package, and folder in it
 STUDIES = ("auricle.study", "studies")
 LONGEST_WARMUP = 0.25  # of a training that is shorter than the preset's
-MAX_YAML_BYTES = 2**16  # the longest of ours has 8,115; a parser in Python needs up to half a second for so many
-MAX_YAML_VALUES = 20_000
+MAX_YAML_BYTES, MAX_YAML_VALUES = 2**16, 20_000  # of what people write: the longest of ours has 8,115 bytes
+MAX_RECORD_BYTES, MAX_RECORD_VALUES = 2**22, 100_000  # of what auricle writes: study.yaml lists what was left out
 MAX_YAML_DEPTH = 40
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with it
 # What PyYAML raises for what is no YAML, such as `!!bool x`, `2024-99-99` or a thousand brackets
 _ERRORS = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
-def load_yaml(text: str) -> Any:
-    """Read YAML, or raise a ValueError that says in one line why not; an alias counts as often as it is used."""
-    if len(text) > MAX_YAML_BYTES:
-        raise ValueError(f"longer than {MAX_YAML_BYTES} characters")
+def load_yaml(text: str, max_bytes: int = MAX_YAML_BYTES, max_values: int = MAX_YAML_VALUES) -> Any:
+    """Read YAML, or raise a ValueError that says in one line why not; all of auricle's YAML is read here.
+
+    Its size, its depth and its values are bounded before any value is made; an alias counts as often as it is used, so
+    that a few lines cannot stand for millions.
+    """
+    if len(text) > max_bytes:
+        raise ValueError(f"longer than {max_bytes} characters")
     try:
-        content = yaml.safe_load(text)
+        _check_events(text, max_values)
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            if node is None:
+                return None
+            _check_values(node, max_values)
+            return loader.construct_document(node)
+        finally:
+            loader.dispose()
     except _ERRORS as error:
         raise ValueError(shown(str(error)) or type(error).__name__) from error
-    pending, num_values = [(content, 0)], 0
-    while pending:
-        value, depth = pending.pop()
-        num_values += 1
-        if num_values + len(pending) > MAX_YAML_VALUES or depth > MAX_YAML_DEPTH:
-            raise ValueError(f"more than {MAX_YAML_VALUES} values, or nested deeper than {MAX_YAML_DEPTH}")
-        if isinstance(value, str) and value.encode(errors="ignore").decode() != value:
-            raise ValueError("a text that is no Unicode (half a surrogate pair)")
-        inside = (*value.keys(), *value.values()) if isinstance(value, dict) else value
-        if isinstance(inside, list | tuple | set):
-            pending += [(part, depth + 1) for part in inside]
+
+
+def load_record(path: Path) -> dict[str, Any]:
+    """Read a YAML file that auricle wrote, with its hash in the first line, or without.
+
+    Raises:
+        RefusedError: the file does not fit its hash.
+        OSError, ValueError: it cannot be read, is too long, or is no mapping in YAML.
+    """
+    if path.stat().st_size > MAX_RECORD_BYTES:
+        raise ValueError(f"longer than {MAX_RECORD_BYTES} bytes")
+    content = load_yaml(read_marked(path).decode(), MAX_RECORD_BYTES, MAX_RECORD_VALUES)
+    if not isinstance(content, dict):
+        raise ValueError(f"a mapping is needed, not {type(content).__name__}")
     return content
+
+
+def _check_events(text: str, max_values: int) -> None:
+    """Bound depth and values as they are written, without recursion, which is what a deep nesting would break."""
+    depth = 0
+    for number, event in enumerate(yaml.parse(text, Loader=_Loader)):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_YAML_DEPTH or number > 2 * max_values:  # a list of one value is three events
+            raise ValueError(f"more than {max_values} values, or nested deeper than {MAX_YAML_DEPTH}")
+
+
+def _check_values(node: yaml.Node, max_values: int) -> None:
+    """Count values, with all that an alias or a merged mapping stands for."""
+    pending, num_values = [(node, 0)], 0
+    while pending:
+        node, depth = pending.pop()
+        num_values += 1
+        if num_values + len(pending) > max_values or depth > MAX_YAML_DEPTH:
+            raise ValueError(f"more than {max_values} values, or nested deeper than {MAX_YAML_DEPTH}")
+        if isinstance(node, yaml.ScalarNode):
+            if node.value.encode(errors="ignore").decode() != node.value:
+                raise ValueError("a text that is no Unicode (half a surrogate pair)")
+        elif isinstance(node, yaml.MappingNode):
+            pending += [(part, depth + 1) for pair in node.value for part in pair]
+        else:
+            pending += [(part, depth + 1) for part in node.value]
 
 
 def shown(words: str) -> str:

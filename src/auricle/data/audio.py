@@ -8,18 +8,18 @@ read is compared with what was promised, and the container is looked through (`c
 import contextlib
 import math
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
 import soxr
 
-from auricle.data.decoders import MEDIA_FORMATS, SOUND_FORMATS, Media, SoundFile, open_media, open_sound
+from auricle.data.decoders import MEDIA_FORMATS, SOUND_FORMATS, Media, SoundFile, open_decoder
 from auricle.errors import RefusedError
 
 MAX_DURATION_S = 3600
-MAX_FRAMES = 200_000_000  # an hour at 48 kHz has 173 million
+MAX_KEPT_BYTES = 2**30  # of one recording that is kept whole, as mono; an hour at 48 kHz takes 691 MB
 MAX_CHANNELS = 32
 MAX_FILE_BYTES = 4 * 2**30
 MAX_STREAM_S = 7 * 24 * 3600  # what is read block by block may be long
@@ -69,22 +69,28 @@ def read_mono(path: Path, *, limit_s: float | None = None) -> tuple[np.ndarray, 
     The mean of the channels, float32 (T,), T >= 1; errors as in `load_waveform`.
     """
     with _decoder(path) as sound:
-        limit = MAX_FRAMES if limit_s is None else math.ceil((limit_s + _MARGIN_S) * sound.rate_hz)
+        most = MAX_KEPT_BYTES // 4  # float32
+        limit = most if limit_s is None else min(most, math.ceil((limit_s + _MARGIN_S) * sound.rate_hz))
         kept: list[np.ndarray] = []
         num_read = 0
         for frames in _blocks(path, sound, _BLOCK_SAMPLES, MAX_DURATION_S):
             if num_read < limit:
                 kept.append(frames[: limit - num_read].mean(axis=1))
             num_read += len(frames)
+            if limit == most < num_read:
+                raise RefusedError(
+                    f"{path}: takes more than {MAX_KEPT_BYTES / 2**30:g} GiB of memory at {sound.rate_hz} Hz; split it"
+                )
         return np.concatenate(kept), sound.rate_hz
 
 
-def stream_mono(path: Path) -> Iterator[tuple[int, np.ndarray]]:
+def stream_mono(path: Path, *, on_cut_off: Callable[[str], object] | None = None) -> Iterator[tuple[int, np.ndarray]]:
     """Decode a recording of at most a week block by block, in bounded memory; that it is cut off shows at its end only.
 
     Yields the rate, and the next samples: the mean of the channels, float32 (T,), T >= 1. Errors: `load_waveform`.
+    `on_cut_off` is told the reason where nothing but the end is missing, in place of a refusal.
     """
-    for rate_hz, frames in _stream(path, MAX_STREAM_BYTES, MAX_STREAM_S, _STREAM_SAMPLES):
+    for rate_hz, frames in _stream(path, MAX_STREAM_BYTES, MAX_STREAM_S, _STREAM_SAMPLES, on_cut_off):
         yield rate_hz, frames[:, 0].copy() if frames.shape[1] == 1 else frames.mean(axis=1)
 
 
@@ -96,9 +102,15 @@ def stream_channels(path: Path) -> Iterator[tuple[int, np.ndarray]]:
     yield from _stream(path, MAX_FILE_BYTES, MAX_DURATION_S, _BLOCK_SAMPLES)
 
 
-def _stream(path: Path, max_bytes: int, max_s: int, block_samples: int) -> Iterator[tuple[int, np.ndarray]]:
+def _stream(
+    path: Path,
+    max_bytes: int,
+    max_s: int,
+    block_samples: int,
+    on_cut_off: Callable[[str], object] | None = None,
+) -> Iterator[tuple[int, np.ndarray]]:
     with _decoder(path, max_bytes=max_bytes, max_s=max_s) as sound:
-        for frames in _blocks(path, sound, block_samples, max_s):
+        for frames in _blocks(path, sound, block_samples, max_s, on_cut_off):
             yield sound.rate_hz, frames
 
 
@@ -136,8 +148,7 @@ def open_recording(path: Path, *, max_bytes: int = MAX_FILE_BYTES) -> BufferedRe
 
 @contextlib.contextmanager
 def _decoder(path: Path, *, max_bytes: int = MAX_FILE_BYTES, max_s: int = MAX_DURATION_S) -> Iterator[OpenRecording]:
-    """Open a recording for the decoder that its suffix asks for, and check its header."""
-    open_decoder = open_media if path.suffix.lower() in MEDIA_FORMATS else open_sound
+    """Open a recording for its decoder, and check its header."""
     with open_recording(path, max_bytes=max_bytes) as file, open_decoder(path, file) as sound:
         frames, rate_hz, channels = sound.num_frames, sound.rate_hz, sound.channels
         if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
@@ -145,22 +156,26 @@ def _decoder(path: Path, *, max_bytes: int = MAX_FILE_BYTES, max_s: int = MAX_DU
         if not 1 <= channels <= MAX_CHANNELS:
             raise RefusedError(f"{path}: {channels} channels; at most {MAX_CHANNELS} are read")
         if frames is not None and frames <= 0:
-            raise RefusedError(f"{path}: holds no sound (0 frames)")
-        if frames is not None and frames > _most_frames(rate_hz, max_s):
-            declared = "no length" if frames == 2**63 - 1 else f"{frames} frames"
-            raise RefusedError(f"{path}: its header declares {declared}; at most {_longest(max_s)} is read")
+            damage = sound.damage(0)
+            raise RefusedError(f"{path}: {damage.reason if damage else 'holds no sound (0 frames)'}")
+        if frames is not None and frames > max_s * rate_hz:
+            raise RefusedError(
+                f"{path}: its header declares {frames} frames, {frames // rate_hz} s; at most {_longest(max_s)} is read"
+            )
         yield sound
-
-
-def _most_frames(rate_hz: int, max_s: int) -> int:
-    return min(max_s * rate_hz, MAX_FRAMES) if max_s <= MAX_DURATION_S else max_s * rate_hz
 
 
 def _longest(max_s: int) -> str:
     return "an hour" if max_s == MAX_DURATION_S else f"{max_s // 86_400} days"
 
 
-def _blocks(path: Path, sound: OpenRecording, num_samples: int, max_s: int) -> Iterator[np.ndarray]:
+def _blocks(
+    path: Path,
+    sound: OpenRecording,
+    num_samples: int,
+    max_s: int,
+    on_cut_off: Callable[[str], object] | None = None,
+) -> Iterator[np.ndarray]:
     """Yield what is decoded, (T, channels) each, which the next may overwrite; refuse what is damaged or too long."""
     num_read = 0
     for frames in sound.blocks(num_samples):
@@ -170,13 +185,16 @@ def _blocks(path: Path, sound: OpenRecording, num_samples: int, max_s: int) -> I
         if peak > MAX_PEAK:
             raise RefusedError(f"{path}: samples reach {peak:.3g}; full scale is 1")
         num_read += len(frames)
-        if num_read > _most_frames(sound.rate_hz, max_s):
+        if num_read > max_s * sound.rate_hz:
             raise RefusedError(f"{path}: holds more sound than it says; at most {_longest(max_s)} is read")
         yield frames
+    damage = sound.damage(num_read)
+    if damage and not (damage.is_cut and on_cut_off and num_read):
+        raise RefusedError(f"{path}: {damage.reason}")
     if not num_read:
         raise RefusedError(f"{path}: holds no sound (0 of {sound.num_frames} frames could be decoded)")
-    if reason := sound.damage(num_read):
-        raise RefusedError(f"{path}: {reason}")
+    if damage and on_cut_off:
+        on_cut_off(damage.reason)
 
 
 def refusal_reason(path: Path, error: Exception) -> str:

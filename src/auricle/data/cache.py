@@ -25,6 +25,7 @@ from auricle.data.store import cache_folder as cache_folder
 from auricle.errors import RefusedError
 from auricle.text import visible
 
+DECODING_VERSION = 2  # of what is heard of odd files; of those that were always heard whole the rows stay the same
 FORMAT_VERSION = 1  # of the rows; raise it when decoding, mixing down or resampling changes
 NUM_NAMED = 5  # refused files that a message spells out
 
@@ -68,7 +69,7 @@ def prepare(
     """
     num_samples = round(manifest.clip_s * sample_rate_hz)
     content = _content(manifest, sample_rate_hz, workers)
-    versions = [soundfile.__libsndfile_version__, soxr.__version__]
+    versions = [str(DECODING_VERSION), soundfile.__libsndfile_version__, soxr.__version__]
     if any(clip.path.suffix.lower() in MEDIA_FORMATS for clip in manifest.clips):
         versions.append(media_version())
     key = _hash([content, *versions])

@@ -1,6 +1,7 @@
 """The two decoders: libsndfile (WAV, FLAC, Ogg, MP3 and older formats), and FFmpeg by PyAV (the extra `media`).
 
-FFmpeg reads M4A, AAC, WMA and the soundtracks of videos.
+FFmpeg reads M4A, AAC, WMA and the soundtracks of videos, and codecs in older formats that libsndfile lacks. The first
+bytes of a file choose, and its suffix where they say nothing.
 """
 
 from __future__ import annotations
@@ -9,20 +10,23 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
-from fractions import Fraction
 from io import BufferedReader
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import soundfile
 
-from auricle.data.containers import mp3_damage, mp3_declares_length, ogg_damage
+from auricle.data.caf import Caf, read_caf
+from auricle.data.containers import Damage, ogg_damage
+from auricle.data.flac import Flac, read_flac
+from auricle.data.lame import lame_damage
+from auricle.data.media import Media, open_media
+from auricle.data.mpeg import Mp3, has_own_bitrate, read_mp3
+from auricle.data.native_messages import without_decoder_messages
+from auricle.data.signatures import first_bytes, format_of, read_at
+from auricle.data.spliced import Piece, spliced
+from auricle.data.wav import Wav, read_wav, wav_contradiction
 from auricle.errors import RefusedError
-
-if TYPE_CHECKING:
-    from av.audio.frame import AudioFrame
 
 SOUND_FORMATS = {  # and the suffixes of each
     "wav": (".wav", ".wave", ".rf64"), "flac": (".flac",), "ogg": (".ogg", ".opus", ".oga"), "mp3": (".mp3",),
@@ -39,55 +43,169 @@ MEDIA_FORMATS = (
     | dict.fromkeys((".wma", ".wmv"), "asf")
     | {".aac": "aac", ".avi": "avi", ".mpg": "mpeg", ".mpeg": "mpeg", ".ts": "mpegts", ".flv": "flv", ".amr": "amr"}
 )
-_SURE_FORMATS = ("mov", "matroska", "avi")  # whose lengths are written down and not guessed from the bitrate
-_MISSING_S = 0.25  # encoders pad, and containers round
+# By the format of the first bytes: what only FFmpeg reads, and what it may read where libsndfile cannot.
+_DEMUXERS = {"mp4": "mov", "adts": "aac"} | {
+    name: name for name in ("matroska", "asf", "avi", "mpeg", "mpegts", "flv", "amr")
+}
+_OTHER_DEMUXERS = {"nist": "nistsphere"} | {name: name for name in ("wav", "aiff", "au", "caf", "w64", "voc", "ogg")}
+_MOST_PADDING_FRAMES = 16  # of an MP3 that its encoder put before and after the sound: 12 bits each count them
+_DAMAGED = "the file is damaged"
+
+SoundLayout = Wav | Flac | Mp3 | Caf
+
+
+class _Forward(soundfile.SoundFile):
+    """Is read from its beginning to its end: soundfile seeks after every block, which streams cannot."""
+
+    def seekable(self) -> bool:
+        return False
 
 
 class SoundFile:
     """An open recording: its header, its sound in blocks, and what is wrong with it."""
 
-    def __init__(self, file: BufferedReader, sound: soundfile.SoundFile) -> None:
+    def __init__(
+        self, file: BufferedReader, sound: soundfile.SoundFile, start: int, layout: SoundLayout | None
+    ) -> None:
         self.rate_hz: int = sound.samplerate
         self.channels: int = sound.channels
-        self.num_frames: int | None = sound.frames  # that the header declares
+        self.num_frames: int | None = layout.num_frames if isinstance(layout, Flac) else sound.frames  # of its header
         self._file = file
         self._sound = sound
+        self._start = start  # where it begins in the file
+        self._layout = layout
+        self._failure: str | None = None
 
     def blocks(self, num_samples: int) -> Iterator[np.ndarray]:
         """Yield what is decoded, float32 (T, channels) of about so many samples, a view that the next overwrites."""
+        checksum = self._layout.checksum if isinstance(self._layout, Flac) else None
         block = np.empty((num_samples // self.channels, self.channels), np.float32)
-        while len(frames := self._sound.read(out=block)):
+        num_read = 0
+        while self._failure is None:
+            try:
+                with _quietly(self._sound.format.lower()):
+                    frames = self._sound.read(out=block)
+            except soundfile.LibsndfileError as error:
+                self._failure = _reason(error)
+                frames = block[: max(0, self._sound.tell() - num_read)]  # those before the failure
+            if not len(frames):
+                return
+            if checksum:
+                checksum.add(frames)
+            num_read += len(frames)
             yield frames
 
-    def damage(self, num_read: int) -> str | None:
+    def damage(self, num_read: int) -> Damage | None:
         """Say what is wrong with a file of which so many frames could be read, or None.
 
         VOC, NIST and older formats are not checked. Inside an MP3 frame and inside a WAV nothing tells a wrong bit.
         """
-        declared, sound = self._sound.frames, self._sound
-        if num_read < declared and not (sound.format == "MP3" and not mp3_declares_length(self._file)):
-            return f"cut off or damaged: {num_read} of {declared} frames could be decoded"
-        for there, found in _CHUNK.findall(sound.extra_info):
+        layout, declared = self._layout, self._sound.frames
+        if isinstance(layout, Flac):
+            return layout.damage(self._file, num_read, self._failure)
+        if damage := _container_damage(self._file, self._start, self._sound.format.lower(), layout):
+            return damage
+        if isinstance(layout, Mp3) and num_read < (layout.num_frames - _MOST_PADDING_FRAMES) * layout.frame_samples:
+            return Damage(f"damaged: {num_read} samples of {layout.num_frames} MP3 frames could be decoded")
+        is_guess = layout is None and self._sound.format == "MP3"  # of a bitrate that is in no table
+        if self._failure is not None or (num_read < declared and not is_guess):
+            return Damage(f"cut off or damaged: {num_read} of {declared} frames could be decoded")
+        for there, found in [] if layout else _CHUNK.findall(self._sound.extra_info):
             if int(found) < int(there) < _UNKNOWN_BYTES:
-                return f"cut off: {found} of {there} bytes of sound are there"
-        if sound.format == "OGG":
-            return ogg_damage(self._file)
-        return mp3_damage(self._file) if sound.format == "MP3" else None
+                return Damage(f"cut off: {found} of {there} bytes of sound are there", True)
+        return lame_damage(self._file, self._start) if isinstance(layout, Mp3) else None
 
 
 @contextlib.contextmanager
-def open_sound(path: Path, file: BufferedReader) -> Iterator[SoundFile]:
+def open_decoder(path: Path, file: BufferedReader) -> Iterator[SoundFile | Media]:
+    """Open a recording for the decoder that its first bytes ask for; errors as in `open_sound` and `open_media`."""
+    start, head = first_bytes(file)
+    suffix = path.suffix.lower()
+    form = format_of(head) or ("mp3" if suffix == ".mp3" else None)
+    demuxer = _DEMUXERS.get(form) if form else MEDIA_FORMATS.get(suffix)
+    what = suffix if suffix in MEDIA_FORMATS else f"it is {(demuxer or '').upper()}, which"
+    with contextlib.ExitStack() as stack:
+        sound: SoundFile | Media
+        if demuxer:
+            sound = stack.enter_context(open_media(path, file, demuxer, start, what))
+        else:
+            try:
+                sound = stack.enter_context(open_sound(path, file, form, start))
+            except RefusedError as refusal:
+                other = _OTHER_DEMUXERS.get(form or "")
+                if not other or "cannot be decoded" not in str(refusal) or _DAMAGED in str(refusal):
+                    raise
+                if not media_version():
+                    raise RefusedError(f"{refusal}; the extra media reads more: pip install 'auricle[media]'") from None
+                try:
+                    sound = stack.enter_context(open_media(path, file, other, start, what))
+                except RefusedError:
+                    raise refusal from None
+        yield sound
+
+
+@contextlib.contextmanager
+def open_sound(path: Path, file: BufferedReader, form: str | None, start: int) -> Iterator[SoundFile]:
     """Open a recording for libsndfile, whose errors become a `RefusedError`, here and inside the block."""
     try:
-        with soundfile.SoundFile(os.fsencode(path)) as sound:
-            yield SoundFile(file, sound)
+        layout, pieces = _layout(file, form, start)
+    except ValueError as error:
+        raise RefusedError(f"{path}: {error}") from None
+    if isinstance(layout, Mp3) and not pieces:
+        raise RefusedError(f"{path}: cannot be decoded: {_DAMAGED}, or no MP3: no frame follows another")
+    if isinstance(layout, Wav) and (contradiction := wav_contradiction(layout.format)) and contradiction[1]:
+        raise RefusedError(f"{path}: {contradiction[0]}")
+    try:
+        with _quietly(form):
+            sound = _Forward(spliced(file, pieces) if pieces else os.fsencode(path))
+        with sound:
+            yield SoundFile(file, sound, start, layout)
     except soundfile.LibsndfileError as error:
-        reason = error.error_string.strip().rstrip(".").removeprefix("Error : ")
-        if not reason or reason.startswith(("Internal error", "File does not exist")):  # it does exist
-            reason = "the file is damaged"
-        raise RefusedError(f"{path}: cannot be decoded: {reason}") from error
+        damage = _container_damage(file, start, form, layout)
+        raise RefusedError(f"{path}: {damage.reason if damage else f'cannot be decoded: {_reason(error)}'}") from error
     except (OSError, TypeError, UnicodeEncodeError) as error:  # TypeError: a .raw has no header
         raise RefusedError(f"{path}: cannot be read: {error}") from error
+
+
+def _quietly(form: str | None) -> contextlib.AbstractContextManager[None]:
+    """Keep from standard error what the decoder of a format writes there; that of MP3 alone does."""
+    return without_decoder_messages() if form == "mp3" else contextlib.nullcontext()
+
+
+def _layout(file: BufferedReader, form: str | None, start: int) -> tuple[SoundLayout | None, tuple[Piece, ...] | None]:
+    """Look through a container, and return what libsndfile is to read instead of the file, None where that will do."""
+    whole = ((start, file.seek(0, 2)),) if start else None
+    if form == "wav":
+        wav = read_wav(file, start)
+        if wav and wav.is_mp3 and not wav.damage:
+            mp3 = read_mp3(file, wav.start, wav.end)
+            return mp3, mp3.pieces(file)
+        return wav, (wav and wav.pieces) or whole
+    if form == "flac":
+        flac = read_flac(file, start)
+        return flac, flac.pieces if flac else whole
+    if form == "caf" and (caf := read_caf(file, start)):
+        return caf, caf.pieces
+    if form == "mp3":
+        mp3 = read_mp3(file, start)
+        if mp3.runs or not has_own_bitrate(read_at(file, start, 4)):
+            return mp3, mp3.pieces(file)
+    return None, whole
+
+
+def _container_damage(file: BufferedReader, start: int, form: str | None, layout: SoundLayout | None) -> Damage | None:
+    if isinstance(layout, Wav | Mp3 | Caf):
+        return layout.damage
+    return ogg_damage(file, start) if form == "ogg" else None
+
+
+def _reason(error: soundfile.LibsndfileError) -> str:
+    reason = error.error_string.strip().rstrip(".").removeprefix("Error : ")
+    if not reason or reason.startswith(("Internal error", "File does not exist")):  # it does exist
+        return _DAMAGED
+    if reason.endswith("file is malformed"):
+        return f"{_DAMAGED} or cut off"
+    return str(reason)
 
 
 def media_suffixes(demuxer: str) -> tuple[str, ...]:
@@ -103,72 +221,3 @@ def media_version() -> str:
         return version("av")
     except PackageNotFoundError:
         return ""
-
-
-class Media:
-    """An open recording: its first soundtrack in blocks, and what is wrong with it."""
-
-    def __init__(self, container: Any, frames: Iterator[AudioFrame], first: AudioFrame) -> None:
-        stream = container.streams.audio[0]
-        self.rate_hz = int(first.sample_rate)
-        self.channels = int(first.layout.nb_channels)
-        self.num_frames: int | None = None  # that the container declares, or guesses; None where it says nothing
-        if stream.duration is not None and stream.time_base:
-            self.num_frames = round(stream.duration * Fraction(stream.time_base) * self.rate_hz)
-        elif container.duration is not None:  # in microseconds
-            self.num_frames = container.duration * self.rate_hz // 1_000_000
-        alone = len(container.streams) == 1  # else the length may be that of the picture
-        self._sure = (alone or stream.duration is not None) and container.format.name.split(",")[0] in _SURE_FORMATS
-        self._first, self._frames = first, frames
-
-    def blocks(self, num_samples: int) -> Iterator[np.ndarray]:
-        """Yield what is decoded, float32 (T, channels) of at least so many samples but for the last."""
-        from av import AudioResampler
-
-        resampler = AudioResampler("fltp", self._first.layout, self.rate_hz)
-        waiting: list[np.ndarray] = []
-        num_waiting = 0
-        for frame in chain([self._first], self._frames, [None]):
-            for part in resampler.resample(frame):
-                waiting.append(part.to_ndarray())  # (channels, T)
-                num_waiting += waiting[-1].size
-            if num_waiting and (num_waiting >= num_samples or frame is None):
-                yield np.ascontiguousarray(np.concatenate(waiting, axis=1).T)  # (T, channels)
-                waiting, num_waiting = [], 0
-
-    def damage(self, num_read: int) -> str | None:
-        """Say that a file is cut off of which so many frames could be read, or None."""
-        if self._sure and self.num_frames and num_read < self.num_frames - _MISSING_S * self.rate_hz:
-            return f"cut off or damaged: {num_read} of {self.num_frames} frames could be decoded"
-        return None
-
-
-@contextlib.contextmanager
-def open_media(path: Path, file: BufferedReader) -> Iterator[Media]:
-    """Open a recording for FFmpeg, whose errors become a `RefusedError`, here and inside the block.
-
-    FFmpeg gets nothing to read but the open file. Without PyAV or a soundtrack the recording is refused too.
-    """
-    suffix = path.suffix.lower()
-    try:
-        import av
-    except ImportError:
-        raise RefusedError(f"{path}: {suffix} needs the extra media: pip install 'auricle[media]'") from None
-    try:
-        with av.open(
-            file, "r", format=MEDIA_FORMATS[suffix], metadata_errors="replace", io_open=_no_other
-        ) as container:
-            if not container.streams.audio:
-                raise RefusedError(f"{path}: holds no sound (no soundtrack)")
-            frames = container.decode(audio=0)
-            first = next(frames, None)
-            if first is None:
-                raise RefusedError(f"{path}: holds no sound (nothing could be decoded)")
-            yield Media(container, frames, first)
-    except (av.FFmpegError, ValueError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise RefusedError(f"{path}: cannot be decoded: {' '.join(str(reason).split())}") from error
-
-
-def _no_other(url: str, flags: int, options: dict[str, str]) -> Any:
-    raise PermissionError(f"a recording asks for another file: {url!r}")

@@ -4,11 +4,14 @@ PLACE/.NAME.download/     archive.part, unpacked/; gone when the dataset is whol
 PLACE/NAME/               the dataset, with `auricle.json`: from where, its hash, and what was verified
 """
 
+import errno
 import gzip
 import hashlib
 import logging
+import lzma
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -22,12 +25,19 @@ from auricle.data.datasets import find_dataset
 from auricle.data.store import cache_folder
 from auricle.data.tables import ESC50, URBANSOUND8K, Layout
 from auricle.data.transfer import fetch
-from auricle.errors import MachineError, RefusedError, choices
+from auricle.errors import MachineError, RefusedError, choices, count
 from auricle.files import machine_errors, write_json
 from auricle.system import lock
 
-MAX_UNPACKED_BYTES = 20 * 10**9
-_NO_ARCHIVE = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, RuntimeError, ValueError)
+# What may come, for what is known of it: archives are packed anew, and Zenodo's may be replaced
+PACKED_SLACK, UNPACKED_SLACK, FILES_SLACK = 1.5, 3.0, 4
+MAX_HEADER_BYTES = 2**20  # of one file in an archive; it is read into memory
+_NO_ARCHIVE = (
+    zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, struct.error, EOFError,
+    ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
+# What the system says to names that no disk can have, or that are a file and a folder; None: of bz2
+_NO_NAME = (None, errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.EINVAL, errno.EILSEQ)
 # Called with what is going on ("downloading", "unpacking"), bytes done, and bytes in all where that is known.
 DownloadProgress = Callable[[str, int, int | None], None]
 
@@ -42,6 +52,21 @@ class Archive:
     layout: Layout
     num_clips: int
     num_categories: int
+
+    @property
+    def max_bytes(self) -> int:
+        """What may be downloaded."""
+        return round(PACKED_SLACK * self.size_mb * 1e6)
+
+    @property
+    def max_unpacked_bytes(self) -> int:
+        """What may come out of it."""
+        return round(UNPACKED_SLACK * self.size_mb * 1e6)
+
+    @property
+    def max_files(self) -> int:
+        """How many files may come out of it."""
+        return FILES_SLACK * self.num_clips + 1_000
 
 
 ARCHIVES = {
@@ -92,43 +117,46 @@ def get(
             return found
         if final.exists():
             raise MachineError(f"{final} is in the way and holds no {final.name}; move it away, then run this again")
-        packed = _retrieve(url or archive.url, archive.known_hash, work, report)
+        packed = _retrieve(url or archive.url, archive, work, report)
         with machine_errors(work):
             try:
                 folder, verified = _unpacked(archive, packed, work / "unpacked", report)
+                with packed.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+                when = datetime.now(UTC).isoformat(timespec="seconds")
+                origin = {"url": url or archive.url, "downloaded": when, "bytes": packed.stat().st_size}
+                write_json(folder / "auricle.json", {**origin, "sha256": digest, "verified": verified})
+                folder.rename(final)
             except RefusedError:
                 packed.unlink()
                 raise
-            with packed.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            when = datetime.now(UTC).isoformat(timespec="seconds")
-            origin = {"url": url or archive.url, "downloaded": when, "bytes": packed.stat().st_size, "sha256": digest}
-            write_json(folder / "auricle.json", {**origin, "verified": verified})
-            folder.rename(final)
+            finally:
+                shutil.rmtree(work / "unpacked", ignore_errors=True)
             shutil.rmtree(work, ignore_errors=True)
     return final
 
 
-def _retrieve(url: str, known_hash: str | None, work: Path, report: DownloadProgress) -> Path:
+def _retrieve(url: str, archive: Archive, work: Path, report: DownloadProgress) -> Path:
     """Download through pooch, which checks the hash, with a transfer that resumes."""
     import pooch
 
     def download(url: str, output_file: str, pooch: object) -> None:
         part = work / "archive.part"
-        fetch(url, part, lambda done, total: report("downloading", done, total))
+        fetch(url, part, lambda done, total: report("downloading", done, total), max_bytes=archive.max_bytes)
         part.replace(output_file)
 
     pooch.get_logger().setLevel(logging.WARNING)
     try:
-        return Path(pooch.retrieve(url, known_hash, fname="archive", path=work, downloader=download))
+        return Path(pooch.retrieve(url, archive.known_hash, fname="archive", path=work, downloader=download))
     except ValueError as error:
-        raise RefusedError(f"{url} is not the published file: its hash is not {known_hash}; run this again") from error
+        known = archive.known_hash
+        raise RefusedError(f"{url} is not the published file: its hash is not {known}; run this again") from error
 
 
 def _unpacked(archive: Archive, packed: Path, to: Path, report: DownloadProgress) -> tuple[Path, list[str]]:
     """Unpack; return the dataset's folder in what came out, and what was found to be right."""
     shutil.rmtree(to, ignore_errors=True)
-    unpack(packed, to, lambda done, total: report("unpacking", done, total))
+    unpack(packed, to, lambda done, total: report("unpacking", done, total), archive)
     layout = archive.layout
     tables = list(to.glob(f"*/{layout.table.as_posix()}"))
     if len(tables) != 1:
@@ -151,32 +179,44 @@ def _unpacked(archive: Archive, packed: Path, to: Path, report: DownloadProgress
     return folder, verified
 
 
-def unpack(archive: Path, folder: Path, on_progress: Callable[[int, int | None], None]) -> None:
+def unpack(archive: Path, folder: Path, on_progress: Callable[[int, int | None], None], known: Archive) -> None:
     """Unpack an archive into a folder; checksums are verified on the way.
 
     `on_progress` is called after each file with the bytes unpacked and those in all, None where that is not known. A
-    `RefusedError` where it is none, damaged, too large, or holds a link or a path that leaves the folder.
+    `RefusedError` where it is none, damaged, larger than what is `known` allows, or holds a link or a path that leaves
+    the folder.
     """
     try:
         files = _zip_files if zipfile.is_zipfile(archive) else _tar_files
         done = 0
-        for name, num_bytes, total, extract in files(archive):
+        for number, (name, num_bytes, total, extract) in enumerate(files(archive, known)):
             done += num_bytes
-            if done > MAX_UNPACKED_BYTES:
-                raise RefusedError(f"{archive} unpacks to more than {MAX_UNPACKED_BYTES} bytes; not unpacked")
+            if max(done, total or 0) > known.max_unpacked_bytes:
+                limit = f"{known.max_unpacked_bytes / 1e6:,.0f} MB"
+                raise RefusedError(f"{archive} unpacks to more than {limit}; not unpacked")
+            if number >= known.max_files:
+                raise RefusedError(f"{archive} holds more than {count(known.max_files, 'file')}; not unpacked")
             if _leaves(name):
                 raise RefusedError(f"{archive} holds a path that leaves its folder, {name!r}; not unpacked")
             extract(path=folder)
             on_progress(done, total)
-    except _NO_ARCHIVE as error:
-        raise RefusedError(f"{archive} is damaged or no archive: {error}; run this again to get it anew") from error
+    except (*_NO_ARCHIVE, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_NAME:
+            raise
+        line = " ".join(str(error).split()) or type(error).__name__
+        reason = "".join(mark if mark.isprintable() else "?" for mark in line)[:200]
+        raise RefusedError(f"{archive} is damaged or no archive: {reason}; run this again to get it anew") from error
 
 
 # For each file of an archive: its name, its bytes, those of all files where they are known, and what extracts it.
 _Files = Iterator[tuple[str, int, int | None, Callable[..., object]]]
 
 
-def _zip_files(archive: Path) -> _Files:
+def _zip_files(archive: Path, known: Archive) -> _Files:
+    with archive.open("rb") as file:
+        end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # its table is read into memory as a whole
+        if end and end[5] > MAX_HEADER_BYTES + 1_000 * known.max_files:
+            raise RefusedError(f"{archive} holds more than {count(known.max_files, 'file')}; not unpacked")
     with zipfile.ZipFile(archive) as opened:
         total = sum(info.file_size for info in opened.infolist())
         for info in opened.infolist():
@@ -186,8 +226,17 @@ def _zip_files(archive: Path) -> _Files:
                 yield info.filename, info.file_size, total, partial(opened.extract, info)
 
 
-def _tar_files(archive: Path) -> _Files:
-    with tarfile.open(archive) as opened:
+class _Member(tarfile.TarInfo):
+    """A file in a tar whose headers are bounded before they are read."""
+
+    def _proc_member(self, opened: tarfile.TarFile) -> tarfile.TarInfo:
+        if not (self.isreg() or self.isdir()) and self.size > MAX_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {self.size} bytes")
+        return super()._proc_member(opened)  # type: ignore[misc]
+
+
+def _tar_files(archive: Path, known: Archive) -> _Files:
+    with tarfile.open(archive, tarinfo=_Member) as opened:
         for member in opened:
             if not member.isreg() and not member.isdir():
                 raise RefusedError(f"{archive} holds a link or a device, {member.name!r}; not unpacked")

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,10 +23,12 @@ from auricle.audit.recording import SILENT_PEAK
 from auricle.data.audio import header_duration_s, read_mono
 from auricle.data.processes import in_process
 from auricle.demo import page
+from auricle.demo.guard import Guard, without_tracebacks
 from auricle.demo.page import Shown
 from auricle.demo.sources import Example
-from auricle.errors import MachineError, RefusedError
+from auricle.errors import MachineError, ModelRefusedError, RefusedError
 from auricle.report.pages import template
+from auricle.system import disable_telemetry
 
 if TYPE_CHECKING:
     import gradio
@@ -34,10 +37,7 @@ MAX_UPLOAD_MB = 50
 MAX_UPLOAD_S = 60
 KEPT_S = 600  # an upload may be played again for so long
 AT_ONCE = 4
-POLICY = (
-    "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
-    "style-src 'self' 'unsafe-inline'; connect-src 'self' data: blob:; form-action 'none'; frame-ancestors 'self'"
-)
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def answer(shown: Sequence[Shown], upload: str | None) -> Iterator[str]:
@@ -55,6 +55,9 @@ def answer(shown: Sequence[Shown], upload: str | None) -> Iterator[str]:
         yield cards + page.pictures(waveform, rate_hz, shown)
         explanations = [model.classifier.explain(waveform, rate_hz) for model in shown]
         yield cards + page.pictures(waveform, rate_hz, shown, explanations)
+    except ModelRefusedError as error:
+        sys.stderr.write(f"auricle: {error}\n")  # names a folder of this computer, which is no business of a visitor
+        yield page.render("message", "A model cannot answer this sound.")
     except RefusedError as error:
         reason = str(error).replace(str(upload), Path(upload).name)
         yield page.render("message", f"This file cannot be used. {reason}. Try another: WAV, FLAC, Ogg or MP3.")
@@ -88,7 +91,7 @@ def load_upload(path: Path) -> tuple[np.ndarray, int]:
 def build_demo(shown: Sequence[Shown], examples: Sequence[Example], folder: Path, *, is_local: bool = True) -> Any:
     """Return the page as gradio.Blocks; `folder` takes the examples and the uploads, and the caller removes it."""
     os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")  # Gradio reads it while it builds and serves
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    disable_telemetry()
     import gradio
 
     with gradio.Blocks(title="auricle", analytics_enabled=False, delete_cache=(60, KEPT_S)) as blocks:
@@ -122,24 +125,6 @@ def _write_example(example: Example, folder: Path) -> list[str]:
     return [str(path)]
 
 
-class HomeOnly:
-    """ASGI middleware: every answer carries `POLICY`, so that no page of ours fetches anything from elsewhere."""
-
-    def __init__(self, app: Callable[..., Any]) -> None:
-        self.app = app
-
-    async def __call__(self, scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]) -> None:
-        """Pass everything on, with two more headers."""
-
-        async def send_with_policy(part: dict[str, Any]) -> None:
-            if part["type"] == "http.response.start":
-                more = [(b"content-security-policy", POLICY.encode()), (b"referrer-policy", b"no-referrer")]
-                part = {**part, "headers": [*part["headers"], *more]}
-            await send(part)
-
-        await self.app(scope, receive, send_with_policy)
-
-
 def free_port(host: str, port: int) -> int:
     """Return the port, or any free one for 0; a `MachineError` where it cannot be had."""
     try:
@@ -155,23 +140,39 @@ def free_port(host: str, port: int) -> int:
 
 
 @contextlib.contextmanager
-def serving(blocks: gradio.Blocks, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
-    """Serve the page for as long as the block runs, and give its address; a `MachineError` where the port is in use."""
+def serving(
+    blocks: gradio.Blocks, folder: Path, *, host: str = "127.0.0.1", port: int = 0, names: Sequence[str] = ()
+) -> Iterator[str]:
+    """Serve the page for as long as the block runs, and give its address.
+
+    Args:
+        blocks: the page, from `build_demo`.
+        folder: as in `build_demo`; nothing outside it can be named by a request.
+        host: where to listen; `LOOPBACK` serves this machine alone.
+        port: where to listen; 0 takes any free one.
+        names: by which the page may be asked for, beside the host and the addresses of this machine.
+
+    Raises:
+        MachineError: the port is in use.
+    """
     from starlette.middleware import Middleware
 
     port = free_port(host, port)
+    disable_telemetry()
     import gradio
 
     theme = gradio.themes.Default(
         primary_hue="blue", neutral_hue="slate", font=["system-ui", "sans-serif"], font_mono=["monospace"]
     )
     blocks.queue(default_concurrency_limit=AT_ONCE)
+    guard = Middleware(Guard, names=(host, *names), is_local=host in LOOPBACK, folder=folder)
+    without_tracebacks()
     try:
         _, address, _ = blocks.launch(
             server_name=host, server_port=port, share=False, quiet=True, prevent_thread_lock=True, ssr_mode=False,
             max_file_size=MAX_UPLOAD_MB * 1_000_000, footer_links=[], pwa=False, mcp_server=False,
             enable_monitoring=False, theme=theme, css=page.style_or_template("demo.css") + template("tracks.css"),
-            app_kwargs={"middleware": [Middleware(HomeOnly)]},
+            app_kwargs={"middleware": [guard]},
         )  # fmt: skip
     except OSError as error:
         raise MachineError(f"cannot listen on {host} port {port}: {error}") from error

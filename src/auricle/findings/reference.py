@@ -8,8 +8,8 @@ from importlib import resources
 from typing import Any
 
 import numpy as np
-import yaml
 
+from auricle.config.reading import load_yaml
 from auricle.findings.scores import ComparativeRow, cell_weights, weighted_mean
 from auricle.findings.study import CellEvidence, Study
 from auricle.findings.trainings import collapses
@@ -130,7 +130,7 @@ def claims() -> list[Claim]:
     text = resources.files("auricle.findings").joinpath("reported.yaml").read_text(encoding="utf-8")
     return [
         Claim(report["report"], name, protocol, report["scores"] == "windows", model["parameters"], row)
-        for report in yaml.safe_load(text)
+        for report in load_yaml(text)
         for model in report["models"]
         for name in (f"{model['model']}{heads}" for heads in (HEADS if model["model"].endswith("-h") else ("",)))
         for row in model["rows"]

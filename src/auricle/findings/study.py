@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-import yaml
-
 from auricle.config import Preset, StudyConfig
+from auricle.config.reading import load_record
 from auricle.errors import RefusedError
-from auricle.files import read_marked, read_sealed
+from auricle.files import read_sealed
 from auricle.findings.dataset import Dataset, Samples, read_dataset, read_samples
 from auricle.runs import Cell, CellName, StudyFolder, commands_of, read_history, read_metrics
 from auricle.runs.plan import cells_by_model
@@ -155,7 +154,7 @@ def load_study(folder: Path) -> Study:
         raise RefusedError(f"{folder} is not a study: it has no study.yaml; name a folder that `auricle study` wrote")
     try:
         return _read_study(place)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise RefusedError(f"{folder} is damaged ({reason}); run the study again") from error
     except RefusedError as error:
@@ -163,7 +162,7 @@ def load_study(folder: Path) -> Study:
 
 
 def _read_study(place: StudyFolder) -> Study:
-    content = yaml.safe_load(read_marked(place.description))
+    content = load_record(place.description)
     config = StudyConfig.model_validate(content["study"])
     presets = {name: Preset.model_validate(preset) for name, preset in content["models"].items()}
     dataset = read_dataset(content["dataset"], place.manifest)

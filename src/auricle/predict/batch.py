@@ -20,7 +20,7 @@ from auricle.data.audio import (
 )
 from auricle.data.decoders import MEDIA_FORMATS
 from auricle.data.folders import READ_BEFORE, Walk
-from auricle.errors import RefusedError
+from auricle.errors import ModelRefusedError, RefusedError
 from auricle.predict.classifier import Classifier
 from auricle.predict.clock import clock_of
 from auricle.predict.formats import LabelledRecording
@@ -57,7 +57,9 @@ class Journal:
         if entry is None or entry["stamp"] != _size_and_time(path):
             return None
         stretches = [Stretch(**{**stretch, "top": tuple(map(tuple, stretch["top"]))}) for stretch in entry["stretches"]]
-        return LabelledRecording(path, entry["duration_s"], tuple(stretches), clock_of(path))
+        return LabelledRecording(
+            path, entry["duration_s"], tuple(stretches), clock_of(path), cut_off=entry.get("cut_off", "")
+        )
 
     def add(self, recording: LabelledRecording) -> None:
         """Remember a file."""
@@ -67,6 +69,7 @@ class Journal:
             "file": str(recording.path),
             "stamp": _size_and_time(recording.path),
             "duration_s": recording.duration_s,
+            "cut_off": recording.cut_off,
             "stretches": [asdict(stretch) for stretch in recording.stretches],
         }
         line = f"\n{json.dumps(entry)}\n"  # a line of its own, even after one that a kill cut short
@@ -140,13 +143,21 @@ def predict_files(
             on_seconds(0.0)
         recording = journal.recall(path)
         if recording is None:
+            reasons: list[str] = []
             try:
-                windows = predict_windows(classifier, path, hop_s=pooling.hop_s, on_progress=on_seconds)
+                windows = predict_windows(
+                    classifier, path, hop_s=pooling.hop_s, on_progress=on_seconds, on_cut_off=reasons.append
+                )
+            except ModelRefusedError:  # any other recording would fare no better
+                raise
             except RefusedError as error:
                 duration_s = error.duration_s if isinstance(error, SilentError) else None
                 yield LabelledRecording(path, duration_s, (), refused=refusal_reason(path, error))
                 continue
-            recording = LabelledRecording(path, windows.duration_s, tuple(pooling.stretches(windows)), clock_of(path))
+            stretches = tuple(pooling.stretches(windows))
+            recording = LabelledRecording(
+                path, windows.duration_s, stretches, clock_of(path), cut_off=" and ".join(reasons)
+            )
             journal.add(recording)
         yield recording
 

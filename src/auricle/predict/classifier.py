@@ -70,13 +70,12 @@ class Classifier:
             UsageError: not such an array, or both sides can be the channels.
             RefusedError: it holds samples that are not finite.
         """
-        windows = self.model.windows(self.resampled(waveform, rate_hz))
-        window_probabilities = self.model.probabilities(windows)
+        window_probabilities = self.model.window_probabilities(self.resampled(waveform, rate_hz))
         probabilities = window_probabilities.mean(axis=0)
         return Prediction(
             probabilities,
             self.categories[int(probabilities.argmax())],
-            self.model.windowing.starts_s(len(windows)),
+            self.model.windowing.starts_s(len(window_probabilities)),
             window_probabilities,
             bool(named(probabilities[None], self.thresholds, self.categories)[0] == NONE),
         )
@@ -93,6 +92,7 @@ class Classifier:
         if description.frontend.kind != "raw":
             silence = max(0.0, float(np.exp(description.mean)) - description.frontend.floor)
         num, frames = model.windowing.count(len(mono)), model.maker.frames(mono)
+        model.check_room(num)
         return occlusion_over_time(frames, num, model.windowing, model.probabilities, silence, duration_s)
 
     def spectrogram(self, waveform: np.ndarray, rate_hz: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -30,6 +30,7 @@ class LabelledRecording:
     stretches: tuple[Stretch, ...]
     began: datetime | None = None  # local if it has no time zone; None: not known
     refused: str = ""  # why it could not be heard
+    cut_off: str = ""  # why its end is missing, where what is there was heard
 
 
 def to_table(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str:

@@ -13,7 +13,6 @@ from typing import TypeVar
 
 import numpy as np
 
-from auricle.bundle.network import WINDOWS_AT_ONCE
 from auricle.bundle.windows import Windowing
 from auricle.data.audio import stream_mono
 from auricle.errors import RefusedError
@@ -48,16 +47,19 @@ def predict_windows(
     *,
     hop_s: float | None = None,
     on_progress: Callable[[float], object] | None = None,
+    on_cut_off: Callable[[str], object] | None = None,
 ) -> WindowProbabilities:
     """Run a model over a recording of any rate and number of channels; `hop_s` None: as the model was scored.
 
-    `on_progress` is told how many seconds have been heard. A `RefusedError` says why it cannot be read, or is silent.
+    `on_progress` is told how many seconds have been heard. `on_cut_off` is told why the end of a recording is missing,
+    and what is there is heard; without it such a recording is refused. A `RefusedError` says why one cannot be read,
+    or is silent.
     """
     model, rate_hz = classifier.model, classifier.sample_rate_hz
     windowing = Windowing.of(model.bundle.description.audio, model.maker.frames_per_s, hop_s)
     batcher = _WindowBatcher(classifier, windowing)
     num_samples, peak = 0, 0.0
-    for frames, num_new, block_peak in _made_ahead(_frame_blocks(classifier, path), BLOCKS_AHEAD):
+    for frames, num_new, block_peak in _made_ahead(_frame_blocks(classifier, path, on_cut_off), BLOCKS_AHEAD):
         num_samples, peak = num_samples + num_new, max(peak, block_peak)
         batcher.feed(frames)
         if on_progress:
@@ -71,7 +73,9 @@ def predict_windows(
     return WindowProbabilities(num_samples / rate_hz, windowing.starts_s(len(probabilities)), probabilities)
 
 
-def _frame_blocks(classifier: Classifier, path: Path) -> Iterator[tuple[np.ndarray, int, float]]:
+def _frame_blocks(
+    classifier: Classifier, path: Path, on_cut_off: Callable[[str], object] | None
+) -> Iterator[tuple[np.ndarray, int, float]]:
     """Yield frames (T, bands), how many samples (at the model's rate) they took, and how loud those were."""
     import soxr
 
@@ -79,7 +83,7 @@ def _frame_blocks(classifier: Classifier, path: Path) -> Iterator[tuple[np.ndarr
     stream = classifier.model.maker.stream()
     resampler = None
     num_read = num_made = 0
-    for own_rate_hz, block in stream_mono(path):
+    for own_rate_hz, block in stream_mono(path, on_cut_off=on_cut_off):
         num_read += len(block)
         if own_rate_hz != rate_hz:
             resampler = resampler or soxr.ResampleStream(own_rate_hz, rate_hz, 1, dtype="float32", quality="HQ")
@@ -110,13 +114,13 @@ class _WindowBatcher:
         self.num_to_skip -= num_dropped
         self.pending.append(frames[num_dropped:])
         self.num_pending += len(frames) - num_dropped
-        while self.num_pending >= self._num_frames(WINDOWS_AT_ONCE - 1) + self.windowing.window_frames:
-            self._predict_batch(WINDOWS_AT_ONCE)
+        while self.num_pending >= self._num_frames(self.model.windows_at_once - 1) + self.windowing.window_frames:
+            self._predict_batch(self.model.windows_at_once)
 
     def finish(self, num: int) -> np.ndarray:
         """Run what is left of `num` windows; what lies beyond the end is zero."""
         while self.num_done < num:
-            self._predict_batch(min(WINDOWS_AT_ONCE, num - self.num_done))
+            self._predict_batch(min(self.model.windows_at_once, num - self.num_done))
         return np.concatenate(self.results)
 
     def _num_frames(self, num_windows: int) -> int:

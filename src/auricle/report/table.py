@@ -7,9 +7,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from auricle import files
+from auricle.config.reading import load_yaml
 from auricle.report.wording import Text, decimal, probability, visible
 from auricle.text import csv_text, quoted
 
@@ -66,7 +65,7 @@ def columns(name: str, **titles: str) -> tuple[Column, ...]:
 @cache
 def _known_columns() -> dict[str, dict[str, Any]]:
     text = resources.files("auricle.report").joinpath("chapters", "columns.yaml").read_text(encoding="utf-8")
-    return dict(yaml.safe_load(text))
+    return dict(load_yaml(text))
 
 
 @dataclass(frozen=True)

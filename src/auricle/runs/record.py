@@ -12,11 +12,12 @@ import numpy as np
 import yaml
 
 from auricle.config import Preset, StudyConfig
+from auricle.config.reading import MAX_RECORD_BYTES, load_record
 from auricle.data.cache import Recordings
 from auricle.data.judgements import find_judgements, read_judgements
 from auricle.data.manifest import Clip, Manifest
 from auricle.errors import RefusedError, UsageError
-from auricle.files import is_whole, mark, read_marked, read_summed, write_bytes, write_summed
+from auricle.files import is_whole, mark, read_summed, write_bytes, write_summed
 from auricle.runs.folder import Cell, StudyFolder, read_metrics
 
 Description = dict[str, Any]
@@ -36,18 +37,23 @@ def read_description(folder: StudyFolder) -> Description | None:
     if not folder.description.exists():
         return None
     try:
-        content = yaml.safe_load(read_marked(folder.description))
+        content = load_record(folder.description)
         StudyConfig.model_validate(content["study"])
         content["models"], content["dataset"]["digests"]
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise RefusedError(f"{folder.description} is damaged ({reason}); choose another --out") from error
     return content
 
 
 def write_description(folder: StudyFolder, description: Description) -> None:
-    """Write study.yaml."""
+    """Write study.yaml; a RefusedError where it would be longer than what is read back."""
     content = yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=100).encode()
+    if len(content) > MAX_RECORD_BYTES:
+        raise RefusedError(
+            f"{folder.description} would be longer than {MAX_RECORD_BYTES:,} bytes; if it lists many recordings "
+            "that were left out, remove those from the dataset"
+        )
     write_bytes(folder.description, mark(content), content)
 
 

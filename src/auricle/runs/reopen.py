@@ -5,15 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from auricle.config import Preset, StudyConfig, preset_from_yaml
 from auricle.data.cache import Recordings, digest_of, prepare
 from auricle.data.datasets import asked_manifest
 from auricle.data.folds import PROTOCOLS, Split, answering, make_splits
 from auricle.data.manifest import Manifest
 from auricle.errors import RefusedError, UsageError, choices
-from auricle.files import read_marked
 from auricle.runs.folder import Cell, CellName, StudyFolder, read_metrics
 from auricle.runs.record import Description, read_description
 
@@ -183,4 +180,4 @@ def plainest_cells(study: Path) -> dict[str, Cell]:
 
 def models_of(study: StudyFolder) -> list[str]:
     """Return the names of a study's models, in its order."""
-    return list(yaml.safe_load(read_marked(study.description)).get("models", ()))
+    return list((read_description(study) or {}).get("models", ()))

@@ -22,6 +22,7 @@ import yaml
 
 from auricle import files, runs
 from auricle.config import StudyConfig
+from auricle.config.reading import load_record
 from auricle.data.cache import Recordings, prepare
 from auricle.data.datasets import asked_manifest
 from auricle.errors import AuricleError, RefusedError, UsageError
@@ -193,10 +194,10 @@ def _write_description(folder: Path, space: Space, name: str, clips: SearchClips
     path = folder / "search.yaml"
     if path.exists():
         try:
-            before = yaml.safe_load(path.read_text(encoding="utf-8"))
+            before = load_record(path)
             old = (before["name"], before["dataset"]["clips"])
             started = before["started"]
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise RefusedError(f"{path} is damaged; choose another --out") from error
         if old[0] != name:
             what = "another space, preset or setting" if old[1] == _digest_of(clips) else "other recordings"

@@ -21,11 +21,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import yaml
-
-from auricle import files, runs
+from auricle import runs
+from auricle.config.reading import load_record
 from auricle.errors import AuricleError
 from auricle.runs import Cell, StudyFolder
+from auricle.system import disable_telemetry
 from auricle.text import visible
 from auricle.tracking.final_sync import FinalSync
 from auricle.tracking.tracking import read_tracked, state_of, write_tracked
@@ -178,7 +178,7 @@ def follow(study: StudyFolder, mode: SendMode, final_sync: FinalSync) -> int:
     Raises:
         NotOnline: the rest must be written offline.
     """
-    description = yaml.safe_load(files.read_marked(study.description))
+    description = load_record(study.description)
     names = names_for_wandb(study, description)
     cells: dict[str, CellMirror] = {}
     failed: set[str] = set()
@@ -205,6 +205,9 @@ def follow(study: StudyFolder, mode: SendMode, final_sync: FinalSync) -> int:
 
 def main(study: StudyFolder, mode: SendMode, final_sync: FinalSync) -> int:
     """Mirror a study and return the exit code."""
+    disable_telemetry()
+    for kind in ("CACHE", "DATA"):  # else W&B writes below the home folder
+        os.environ.setdefault(f"WANDB_{kind}_DIR", str(study.folder / "wandb" / kind.lower()))
     import wandb
 
     wandb.setup()

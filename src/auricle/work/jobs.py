@@ -24,6 +24,7 @@ from auricle.data.cache import Recordings
 from auricle.data.folds import Split
 from auricle.errors import AuricleError, MachineError
 from auricle.runs import Cell, CellName
+from auricle.system import is_out_of_memory
 
 TICK_S = 2.0  # at most so long between two looks at what others do
 Failures = dict[CellName, str]
@@ -101,7 +102,7 @@ def clear_cell(cell: Cell) -> None:
 def _cause_of(error: Exception) -> str:
     """Say in one line what happened; our own errors need no name before it."""
     line = " ".join(str(error).split())
-    if isinstance(error, MemoryError) or re.search("allocate memory|out of memory", line, re.IGNORECASE):
+    if is_out_of_memory(error):
         asked = re.search(r"tried to allocate ([\d.]+ ?\w+)", line)
         how_much = f" (it asked for {asked[1]})" if asked else ""
         return f"not enough memory{how_much}; lower training.batch_size, or try fewer --workers"

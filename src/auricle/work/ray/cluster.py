@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from auricle.errors import MachineError, UsageError, count
-from auricle.system import num_threads
+from auricle.system import disable_telemetry, num_threads
 
 ANSWER_S = 20.0  # for a cluster to answer; a busy one takes three
 CONNECTION_S = 3.0
@@ -116,6 +116,7 @@ def connected(asked: RayOptions) -> Iterator[Cluster]:
     Raises:
         MachineError: no cluster answers at the address, or it has another version of Ray or Python.
     """
+    disable_telemetry()
     _probe(asked.address)
     import ray
 
@@ -138,7 +139,7 @@ def _probe(address: str) -> None:
     except (OSError, OverflowError) as error:
         raise MachineError(f"no Ray cluster at {address} ({error}); {advice}") from None
     command = [sys.executable, "-c", PROBE, address]
-    environment = {**os.environ, "RAY_gcs_server_request_timeout_seconds": "5", "RAY_USAGE_STATS_ENABLED": "0"}
+    environment = {**os.environ, "RAY_gcs_server_request_timeout_seconds": "5"}
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_S, env=environment)
     except subprocess.TimeoutExpired:

@@ -1,0 +1,182 @@
+"""The chunks of a WAV: where its sound begins and ends, and what its header cannot mean.
+
+Recorders leave sizes of 0 when they are switched off, and let sizes wrap that need more than 32 bits; decoders believe
+them. The size of the file is believed here, where what stands behind the sound is no chunk.
+"""
+
+from dataclasses import dataclass
+from io import BufferedReader
+
+import numpy as np
+
+from auricle.data.containers import Damage
+from auricle.data.signatures import after_id3, read_at
+from auricle.data.spliced import Piece
+
+_WRAP = 2**32
+_NEVER = 2**63  # a size of 64 bits that was not written
+_MOST_CHUNKS = 10_000
+_MIN_LOST_S = 0.1  # what follows a WAV and is shorter than that may be anything
+_SEVERAL = (b"RIFF", b"RIFX", b"RF64", b"data")
+_USUAL_CHUNKS = (
+    *(b"LIST", b"fact", b"cue ", b"bext", b"iXML", b"axml", b"id3 ", b"ID3 ", b"smpl", b"inst", b"PEAK", b"JUNK"),
+    *(b"junk", b"PAD ", b"FLLR", b"afsp", b"LGWV", b"guan", b"wamd", b"minf", b"umid", b"plst", b"_PMX", b"acid"),
+)
+_TAG_STARTS = (b"TAG", b"ID3", b"3DI", b"APETAGEX")
+
+
+@dataclass(frozen=True)
+class Wav:
+    """Where the sound of a WAV is.
+
+    `pieces` is what a decoder is to read instead of the file; None where its header is right.
+    """
+
+    format: bytes  # what stands in the chunk `fmt `
+    start: int
+    end: int
+    damage: Damage | None = None
+    pieces: tuple[Piece, ...] | None = None
+
+    @property
+    def is_mp3(self) -> bool:
+        """Whether the sound is an MP3."""
+        return self.format[:2] == b"\x55\0"
+
+
+def read_wav(file: BufferedReader, start: int = 0) -> Wav | None:
+    """Read the chunks of a WAV that begins at a place; None where it has no sound that they tell of."""
+    size = file.seek(0, 2)
+    head = read_at(file, start, 12)
+    order = "big" if head.startswith(b"RIFX") else "little"
+    place, wide, fmt = start + 12, 0, b""
+    for _ in range(_MOST_CHUNKS):
+        name, declared = _chunk(file, place, order)
+        if name == b"data":
+            break
+        if name == b"ds64":
+            wide = int.from_bytes(read_at(file, place + 16, 8), "little")
+        if name == b"fmt ":
+            fmt = read_at(file, place + 8, min(declared, 40))
+        place += 8 + declared + declared % 2
+        if len(name) < 4 or place >= size:
+            return None
+    else:
+        return None
+    sound = place + 8
+    if declared == _WRAP - 1 and head.startswith(b"RF64"):
+        declared = wide if wide < _NEVER else 0
+    if declared > size - sound:
+        endless = _is_endless(declared) and not head.startswith(b"RF64")
+        cut = None if endless else Damage(f"cut off: {size - sound} of {declared} bytes of sound are there", True)
+        return Wav(fmt, sound, size, cut)
+    end = sound + declared
+    if end >= size - 1:  # a byte more, where the size is odd
+        return Wav(fmt, sound, end)
+    if follower := _recording_after(file, end, size, order):
+        return Wav(fmt, sound, end, follower)
+    if size - end < _bytes_a_second(fmt, order) * _MIN_LOST_S or _are_chunks(file, end, size, order):
+        return Wav(fmt, sound, end)
+    while end + _WRAP <= size:
+        end += _WRAP
+    if not _are_chunks(file, end, size, order):
+        end = size
+    header = read_at(file, start, sound - start)
+    return Wav(fmt, sound, end, None, (_with_size(header, end - sound, order), (sound, end)))
+
+
+def _chunk(file: BufferedReader, place: int, order: str) -> tuple[bytes, int]:
+    head = read_at(file, place, 8)
+    return head[:4], int.from_bytes(head[4:], "big" if order == "big" else "little")
+
+
+def _is_endless(declared: int) -> bool:
+    """Whether a size is one that a writer into a pipe leaves, for "until the end"."""
+    return declared >= _WRAP - 2**16 or abs(declared - 2**31) <= 2**16
+
+
+def _bytes_a_second(fmt: bytes, order: str) -> int:
+    if len(fmt) < 16:
+        return 0
+    numbers = np.frombuffer(fmt[:16], ">u2" if order == "big" else "<u2")
+    channels, bits = int(numbers[1]), int(numbers[7])
+    rate_hz = int(np.frombuffer(fmt[4:8], ">u4" if order == "big" else "<u4")[0])
+    return rate_hz * channels * -(-bits // 8)
+
+
+def _recording_after(file: BufferedReader, end: int, size: int, order: str) -> Damage | None:
+    """Say that chunks lead from the end of the sound to more sound, which decoders pass over."""
+    place = end
+    for _ in range(_MOST_CHUNKS):
+        place = after_id3(file, place)
+        place += place % 2 if read_at(file, place, 4) not in (*_SEVERAL, *_USUAL_CHUNKS) else 0
+        name, declared = _chunk(file, place, order)
+        if name in _SEVERAL and (name == b"data" or read_at(file, place + 8, 4) == b"WAVE"):
+            return Damage(f"holds another recording from byte {place} on, which would not be heard; split the file")
+        place += 8 + declared
+        if not _is_name(name) or place >= size:
+            break
+    return None
+
+
+def _are_chunks(file: BufferedReader, place: int, size: int, order: str) -> bool:
+    """Whether chunks or tags lead from a place to the end of a file, or a chunk that is known begins there."""
+    if read_at(file, place, 8).startswith(_TAG_STARTS):
+        return True
+    for first in (place, place + 1):  # a chunk of odd size has a byte more, which some forget
+        at, name, known = first, b"", False
+        for _ in range(_MOST_CHUNKS):
+            name, declared = _chunk(file, at, order)
+            known = known or name in _USUAL_CHUNKS
+            if not _is_name(name) or at + 8 + declared > size:
+                break
+            at += 8 + declared + declared % 2
+            if at >= size - 8:
+                return True
+        if known:
+            return True
+    return False
+
+
+def _is_name(name: bytes) -> bool:
+    return len(name) == 4 and all(32 <= byte < 127 for byte in name)
+
+
+def _with_size(header: bytes, num_bytes: int, order: str) -> bytes:
+    """Return a header that says so many bytes of sound; one in 64 bits (RF64, EBU Tech 3306) where it must."""
+    header = header.replace(b"RF64", b"RIFF", 1).replace(b"ds64", b"JUNK", 1)  # whose sizes are not true either
+    total = len(header) - 8 + num_bytes
+    if total < _WRAP - 2**16 or order == "big":
+        sizes = [
+            min(number, _WRAP - 1).to_bytes(4, "big" if order == "big" else "little") for number in (total, num_bytes)
+        ]
+        return header[:4] + sizes[0] + header[8:-4] + sizes[1]
+    endless = b"\xff\xff\xff\xff"
+    wide = b"".join(number.to_bytes(8, "little") for number in (total + 36, num_bytes, 0)) + bytes(4)
+    return b"RF64" + endless + b"WAVEds64\x1c\0\0\0" + wide + header[12:-4] + endless
+
+
+def wav_contradiction(fmt: bytes) -> tuple[str, bool] | None:
+    """Say where the numbers of a WAV header contradict each other, and whether what is heard is wrong; or None.
+
+    Only plain PCM and float are judged, of which the rate, the channels and the bits say all. The bytes of a frame and
+    of a second follow from them: where these two agree with each other and not with the rest, the rest is wrong.
+    `fmt` is what stands in the chunk of that name, low byte first.
+    """
+    if len(fmt) < 16:
+        return None
+    fields = np.frombuffer(fmt[:16], "<u2")
+    code, channels, frame_bytes, bits = (int(fields[at]) for at in (0, 1, 6, 7))
+    rate_hz, rate_bytes = (int(number) for number in fields[2:6].view("<u4"))
+    if code not in (1, 3):
+        return None
+    if not (channels and rate_hz and bits):
+        return f"its header says {channels} channels, {rate_hz} Hz, {bits} bits", True
+    expected = channels * -(-bits // 8)
+    if frame_bytes != expected and rate_bytes == rate_hz * frame_bytes:
+        return f"its header says {channels} channels of {bits} bits in {frame_bytes} bytes", True
+    if frame_bytes != expected:
+        return f"its header says {frame_bytes} bytes for {channels} channels of {bits} bits", False
+    if rate_bytes != rate_hz * frame_bytes:
+        return f"its header says {rate_hz} Hz of {frame_bytes} bytes, and {rate_bytes} bytes a second", False
+    return None

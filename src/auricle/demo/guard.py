@@ -1,0 +1,184 @@
+"""What stands before Gradio: who may ask, and what may be asked.
+
+A browser can be led to any server that its own machine reaches, under any name; and Gradio takes a URL in place of an
+uploaded file, and fetches it. So a request must name this server as its user does, must not come from another site's
+page, and may name only files that were uploaded here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
+
+POLICY = (
+    "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
+    "style-src 'self' 'unsafe-inline'; connect-src 'self' data: blob:; form-action 'none'; frame-ancestors 'self'"
+)
+MOST_BODY_BYTES = 2**20  # of a request that is no upload
+UPLOAD = "/gradio_api/upload"  # its body is files; Gradio bounds their size
+
+Message = dict[str, Any]
+
+
+class Refusal(Exception):  # noqa: N818
+    """A request that is not answered: the status of HTTP, and why."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class Guard:
+    """ASGI middleware around the page; every answer carries `POLICY`, so that no page of ours fetches from elsewhere.
+
+    Args:
+        app: what answers.
+        names: hosts that a request may name beside those of this machine: the one served, and what the user allows.
+        is_local: only this machine is served, so that no other address is allowed.
+        folder: what a request may name as a file lies in it.
+    """
+
+    def __init__(self, app: Callable[..., Any], names: Sequence[str], is_local: bool, folder: Path) -> None:
+        self.app, self.names, self.is_local = app, {name.lower() for name in names}, is_local
+        self.folder = folder.resolve()
+
+    async def __call__(self, scope: Message, receive: Callable[..., Any], send: Callable[..., Any]) -> None:
+        """Answer a request, or refuse it in one line; whatever goes wrong inside is one line too."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        has_started = False
+
+        async def send_with_policy(part: Message) -> None:
+            nonlocal has_started
+            if part["type"] == "http.response.start":
+                more = [(b"content-security-policy", POLICY.encode()), (b"referrer-policy", b"no-referrer")]
+                part, has_started = {**part, "headers": [*part["headers"], *more]}, True
+            await send(part)
+
+        try:
+            self._check_sender(scope)
+            if scope["method"] not in ("GET", "HEAD", "OPTIONS") and scope["path"] != UPLOAD:
+                receive = _received(self._checked(await _body(receive)), receive)
+            await self.app(scope, receive, send_with_policy)
+        except Exception as error:
+            refusal = error if isinstance(error, Refusal) else Refusal(500, "this request cannot be answered")
+            if refusal is not error:
+                _report(error)
+            body = b""
+            if not has_started:
+                body, kind = json.dumps({"detail": str(refusal)}).encode(), [(b"content-type", b"application/json")]
+                await send_with_policy({"type": "http.response.start", "status": refusal.status, "headers": kind})
+            await send_with_policy({"type": "http.response.body", "body": body})
+
+    def _check_sender(self, scope: Message) -> None:
+        headers = [(name.lower(), value.decode("latin-1")) for name, value in scope["headers"]]
+        hosts = [value for name, value in headers if name == b"host"]
+        if len(hosts) != 1 or not self._is_ours(hosts[0]):
+            raise Refusal(403, "this host is not served here; auricle demo --allow-host NAME allows another name")
+        for origin in (value for name, value in headers if name == b"origin"):
+            netloc = _netloc(origin)
+            if netloc.lower() != hosts[0].lower() and _hostname(netloc) not in self.names:
+                raise Refusal(403, "a page of another site may not ask here")
+
+    def _is_ours(self, netloc: str) -> bool:
+        """Say whether a Host header names this server; an address cannot be led here by somebody else's name."""
+        host = _hostname(netloc)
+        if host in self.names or host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(host).is_loopback or not self.is_local
+        except ValueError:
+            return False
+
+    def _checked(self, body: bytes) -> bytes:
+        """Return a body of JSON that names no file but those in our folder, written anew as it was read."""
+        try:
+            value = json.loads(body or b"null")
+            paths = list(_paths(value))
+        except (ValueError, RecursionError):
+            raise Refusal(400, "the body is not JSON") from None
+        for path in paths:
+            if not self._is_inside(path):
+                raise Refusal(403, "only files that were uploaded here can be used")
+        return json.dumps(value).encode() if body else b""
+
+    def _is_inside(self, path: Any) -> bool:
+        try:
+            return Path(path).is_absolute() and Path(path).resolve().is_relative_to(self.folder)
+        except (TypeError, ValueError, OSError):
+            return False
+
+
+def _paths(value: Any) -> Iterator[Any]:
+    """Yield what stands as the path of a file anywhere in a JSON value."""
+    if isinstance(value, dict):
+        if "path" in value:
+            yield value["path"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from _paths(part)
+
+
+async def _body(receive: Callable[..., Any]) -> bytes:
+    body = b""
+    while True:
+        part = await receive()
+        body += part.get("body", b"")
+        if len(body) > MOST_BODY_BYTES:
+            raise Refusal(413, f"a request of more than {MOST_BODY_BYTES} bytes")
+        if not part.get("more_body"):
+            return body
+
+
+def _received(body: bytes, receive: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a receiver that gives a body that was read already, then what comes after it."""
+    parts = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def next_part() -> Message:
+        return parts.pop() if parts else await receive()
+
+    return next_part
+
+
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
+
+
+def _hostname(netloc: str) -> str:
+    try:
+        return (urlsplit(f"//{netloc}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def _report(error: BaseException | None) -> None:
+    """Say in one line on standard error what a request led to; its text may be a stranger's."""
+    if os.environ.get("AURICLE_DEBUG"):
+        traceback.print_exception(error)
+    text = ascii(" ".join(str(error).split())[:200])
+    sys.stderr.write(f"auricle: a request could not be answered: {type(error).__name__}: {text}\n")
+
+
+def without_tracebacks() -> None:
+    """Let Gradio report in one line what a client's request led to, where it prints a traceback."""
+    from gradio import queueing, route_utils, routes
+
+    brief = SimpleNamespace(print_exc=lambda: _report(sys.exc_info()[1]))
+    for module in (queueing, route_utils, routes):
+        module.traceback = brief  # type: ignore[attr-defined]
