@@ -75,6 +75,7 @@ bench-robust: .venv/installed-dev  ## what kills, flipped bits and hostile input
 	@$(BIN)/python benchmarks/robust_bundles.py --results RESULTS.md
 	@$(BIN)/python benchmarks/robust_downloads.py --results RESULTS.md
 	@$(BIN)/python benchmarks/robust_limits.py --results RESULTS.md
+	@$(BIN)/python benchmarks/robust_names.py --results RESULTS.md
 
 bench-scaling: .venv/installed-dev  ## two processes and two nodes against one, into RESULTS.md; takes a quarter of an hour
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/scaling.py --results RESULTS.md

@@ -10,7 +10,7 @@ import auricle
 from auricle.handin.source_text import OURS, Module, bound_by, is_module, parse_module
 
 SOURCE = Path(auricle.__file__).parent
-ROOMS = ("errors", "files", "system", "config", "data", "model", "scoring", "runs", "training")
+ROOMS = ("errors", "text", "files", "system", "config", "data", "model", "scoring", "runs", "training")
 COPIED = [path for room in ROOMS for path in (SOURCE / f"{room}.py", *(SOURCE / room).rglob("*.py")) if path.exists()]
 WITH_ALIASES = [path for path in COPIED if path.name != "__init__.py"]
 

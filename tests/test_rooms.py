@@ -13,8 +13,8 @@ import auricle
 
 SOURCE = Path(auricle.__file__).parent
 ROOMS = (
-    "errors", "files", "system", "config", "data", "model", "audit", "scoring", "runs", "training", "work", "study",
-    "search", "tracking", "bundle", "predict", "probes", "findings", "report", "demo", "handin", "cli",
+    "errors", "text", "files", "system", "config", "data", "model", "audit", "scoring", "runs", "training", "work",
+    "study", "search", "tracking", "bundle", "predict", "probes", "findings", "report", "demo", "handin", "cli",
 )  # fmt: skip
 MODULES = sorted(SOURCE.rglob("*.py"))
 NEED_TORCH = {

@@ -12,7 +12,9 @@ import json
 import os
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,6 +23,8 @@ from auricle.errors import MachineError, RefusedError
 MARK = b"# sha256 "
 FIELD = "sha256"
 SUMS = "SHA256SUMS"
+DAY_S = 86_400
+PART = re.compile(r"\..+\.(?P<process>\d+)-((?P<host>[0-9a-f]{6})-)?[0-9a-f]{8}\.part", re.DOTALL)  # not whole yet
 
 
 @contextlib.contextmanager
@@ -45,7 +49,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object], need_byte
     Raises:
         MachineError: the disk refuses; what stood at `path` is unharmed.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")  # unique across machines
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{_host()}-{secrets.token_hex(4)}.part")
     with machine_errors(path, need_bytes=need_bytes):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -57,6 +61,36 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object], need_byte
         finally:
             with contextlib.suppress(OSError):  # what went wrong before says more
                 beside.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what killed processes left in a folder of files that they wrote; of other machines only after a day."""
+    with contextlib.suppress(OSError):
+        for path in [*folder.iterdir()]:
+            if part := PART.fullmatch(path.name):
+                is_left = part["host"] == _host() and not _is_running(int(part["process"]))
+                if is_left or path.stat().st_mtime < time.time() - DAY_S:
+                    path.unlink(missing_ok=True)
+
+
+@cache
+def _host() -> str:
+    """Return a short name for what numbers the processes: this machine since its start, or a container of it."""
+    known = [os.uname().nodename]
+    with contextlib.suppress(OSError):  # elsewhere than on Linux
+        known.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+        known.append(os.readlink("/proc/self/ns/pid"))  # noqa: PTH115 - this is no path
+    return digest("".join(known).encode())[:6]
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        return True  # somebody else's
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def write_bytes(path: Path, *parts: bytes | memoryview) -> None:

@@ -116,3 +116,8 @@ def test_nothing_is_written_over_and_only_tables_are_written(tmp_path: Path, nam
     with pytest.raises(UsageError):
         write_manifest(tmp_path / name, mend(found), has_folds=True)
     assert (tmp_path / "old.csv").read_text() == "mine"
+
+
+def test_where_nothing_is_kept_nothing_is_warned_of(tmp_path: Path) -> None:
+    mended = mend(checked(tmp_path, [(wav(0), "dog", 1, "a"), (wav(0), "cat", 1, "b")]))
+    assert (mended.clips, mended.warning) == ((), "")

@@ -2,6 +2,7 @@ import errno
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from auricle.bundle import export, parity
 from auricle.bundle.export import export_cell, find_cell
 from auricle.bundle.reading import load_bundle
 from auricle.errors import RefusedError, UsageError
+from auricle.scoring.predictions import read_predictions, write_predictions
 
 
 def test_a_network_that_differs_is_refused_and_nothing_is_written(cell, tmp_path, monkeypatch):
@@ -188,3 +190,13 @@ def test_a_model_that_is_no_better_than_none_is_exported_with_a_warning(cell, tm
     assert "not shown to be better than no model" in warning
     collapsed = description.model_copy(update={"origin": description.origin.model_copy(update={"collapsed": True})})
     assert "collapsed" in warnings_of(collapsed)[0]
+
+
+def test_a_class_that_no_bundle_can_name_is_refused_before_the_work(cell, tmp_path):
+    own = shutil.copytree(cell.parents[2], tmp_path / "study") / "cells" / "tiny" / "test-split-2-0"
+    predictions = read_predictions(own / "predictions.csv")
+    named = replace(predictions, categories=("\x1b[2J", *predictions.categories[1:]))
+    write_predictions(own / "predictions.csv", named)
+    with pytest.raises(RefusedError, match=r"no bundle has a class '\\x1b\[2J'"):
+        export_cell(own, tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()

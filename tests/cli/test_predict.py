@@ -1,5 +1,7 @@
 import json
 import shutil
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -213,3 +215,18 @@ def test_export_prints_where_the_bundle_is_and_how_large(auricle, tmp_path):
     assert "agree" in answer.out
     assert Path("out/model.onnx").exists()
     assert auricle("export", "nowhere", "--to", "out").code == 3
+
+
+@pytest.mark.parametrize("words", [("--out", "o/x.csv"), ("--out", "o", "--each")])
+def test_a_run_that_was_killed_leaves_no_parts_once_another_has_ended(auricle, bundle, night, words):
+    program = (
+        "import os, signal; os.fsync = lambda number: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "import sys; from auricle.cli import main; main(sys.argv[1:])"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, "predict", bundle, "night", *words], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    kept = Path("o/.notes.part")
+    kept.touch()
+    assert list(Path("o").rglob(".*-*.part"))
+    assert auricle("predict", bundle, "night", *words).code == 0
+    assert list(Path("o").rglob(".*")) == [kept]

@@ -1,5 +1,6 @@
 """Layouts that people have, each as a person types it."""
 
+import os
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -8,12 +9,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from auricle.data.annotations import cut_clips
+from auricle.data.annotations import annotations_beside, cut_clips
 from auricle.data.cache import prepare
 from auricle.data.datasets import load_manifest
 from auricle.data.folds import make_splits
 from auricle.data.manifest import Clip
 from auricle.errors import RefusedError
+from auricle.predict.formats import LabelledRecording, to_raven, write_text
+from auricle.predict.stretches import Stretch
 
 WriteSound = Callable[..., Path]
 RATE_HZ = 8_000
@@ -33,7 +36,7 @@ def flat(tmp_path: Path, write_sound: WriteSound) -> Path:
 def write_steps(path: Path, *levels: float) -> Path:
     """A recording of one second at each level."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, np.repeat(np.array(levels, np.float32), RATE_HZ), RATE_HZ, "FLOAT")
+    soundfile.write(os.fsencode(path), np.repeat(np.array(levels, np.float32), RATE_HZ), RATE_HZ, "FLOAT")
     return path
 
 
@@ -258,3 +261,16 @@ def test_a_label_file_that_is_wrong_is_refused_with_its_line(tmp_path: Path, tex
 def test_a_text_that_is_no_label_file_is_passed_over(class_folders: Path) -> None:
     (class_folders / "cat" / "0.txt").write_text("A cat, heard in the garden.\n")
     assert len(load_manifest(str(class_folders)).clips) == 15
+
+
+@pytest.mark.parametrize("name", ["=1+1.wav", "a\tb.wav", "-1.wav", " dog.wav", os.fsdecode(b"caf\xe9.wav")])
+def test_a_selection_table_of_predict_names_its_recording_and_its_classes_again(tmp_path: Path, name: str) -> None:
+    recording = write_steps(tmp_path / name, 0.1, 0.2)
+    heard = [Stretch(0.0, 1.0, "=dog", 0.9, ()), Stretch(1.0, 2.0, "cat", 0.9, ())]
+    write_text(
+        tmp_path / f"{name}.selections.txt",
+        to_raven([LabelledRecording(recording, 2.0, tuple(heard))], band_hz=(0.0, 2_000.0)),
+    )
+    clips, spans = annotations_beside([recording], tmp_path)
+    assert [(clip.path, clip.category) for clip in clips] == [(recording, "=dog"), (recording, "cat")]
+    assert spans == [(0.0, 1.0), (1.0, 2.0)]

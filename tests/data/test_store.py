@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -72,14 +74,41 @@ def test_an_entry_in_use_stays_readable_when_it_goes() -> None:
     assert entry.waveforms.sum() == 250
 
 
-def test_leftovers_of_killed_processes_go_after_a_day() -> None:
+def test_leftovers_of_processes_elsewhere_go_after_a_day() -> None:
     folder = write("key").parent
-    for name, days_ago in ((".dead.f32.1.part", 2), (".alive.f32.2.part", 0)):
+    kept = ".alive.f32.2-ffffff-01234567.part"
+    for name, days_ago in ((".dead.f32.1-ffffff-01234567.part", 2), (".old.f32.1-01234567.part", 2), (kept, 0)):
         (folder / name).touch()
         used = time.time() - days_ago * 86_400
         os.utime(folder / name, (used, used))
-    store.prune_entries(10_000)
-    assert {path.name for path in folder.glob(".*")} == {".alive.f32.2.part"}
+    store.find_entry("key")
+    assert {path.name for path in folder.glob(".*")} == {kept}
+
+
+def test_what_a_killed_process_cached_goes_when_the_next_starts_and_what_one_is_writing_stays() -> None:
+    program = (
+        "import sys, time, numpy as np; from auricle.data.store import write_entry\n"
+        "def rows():\n"
+        "    yield np.zeros(250, 'f4'); print('writing', flush=True); time.sleep(600)\n"
+        "write_entry(sys.argv[1], rows(), 250)"
+    )
+    writers = [
+        subprocess.Popen([sys.executable, "-c", program, key], stdout=subprocess.PIPE) for key in ("dead", "alive")
+    ]
+    try:
+        for writer in writers:
+            assert writer.stdout
+            assert writer.stdout.readline() == b"writing\n"
+        writers[0].kill()
+        writers[0].wait()
+        store.find_entry("key")
+        left = [path.name for path in (store.cache_folder() / "recordings").iterdir()]
+        assert len(left) == 1
+        assert left[0].startswith(".alive.f32.")
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.communicate()
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,6 @@ same sounds into one group, and where folds are given a group into the fold that
 classes that differ by case, accents or blanks.
 """
 
-import csv
-import io
 import os
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
@@ -19,6 +17,7 @@ from auricle.audit.finding_types import FINDING_TYPES
 from auricle.data.class_names import spellings
 from auricle.data.manifest import Clip
 from auricle.errors import UsageError
+from auricle.text import csv_text, path_cell, quoted
 
 JOINED = "joined with a group of the same sound"
 
@@ -33,7 +32,7 @@ class Mended:
     @property
     def warning(self) -> str:
         """Return what to look at first, where half of the clips or more are now of one group; else nothing."""
-        group, num = Counter(clip.group for clip in self.clips).most_common(1)[0]
+        (group, num), *_ = Counter(clip.group for clip in self.clips).most_common(1) or [("", 0)]
         if not self.done.get(JOINED) or 2 * num < len(self.clips):
             return ""
         return (
@@ -113,13 +112,11 @@ def write_manifest(path: Path, mended: Mended, *, has_folds: bool) -> None:
         MachineError: the disk refuses.
     """
     require_new(path)
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["filename", "category", *(["fold"] * has_folds), "group"])
+    rows: list[list[object]] = [["filename", "category", *(["fold"] * has_folds), "group"]]
     for clip in mended.clips:
         name = Path(os.path.relpath(clip.path.absolute(), path.parent.absolute())).as_posix()
-        writer.writerow([name, clip.category, *([clip.fold] * has_folds), clip.group])
-    files.write_text(path, text.getvalue())
+        rows.append([path_cell(name), quoted(clip.category), *([clip.fold] * has_folds), quoted(clip.group)])
+    files.write_text(path, csv_text(rows))
 
 
 def require_new(path: Path) -> None:

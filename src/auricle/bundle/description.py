@@ -122,6 +122,11 @@ class Int8(Section):
     method: str = Field("", max_length=200)
 
 
+def is_class_name(name: str) -> bool:
+    """Return whether a bundle takes a class of this name."""
+    return 0 < len(name) <= 200 and name.isprintable()
+
+
 class Description(Section):
     """The content of bundle.json."""
 
@@ -143,7 +148,7 @@ class Description(Section):
     def _fits_together(self) -> Description:
         if len(set(self.categories)) != len(self.categories):
             raise ValueError("categories holds a name twice")
-        if not all(0 < len(name) <= 200 and name.isprintable() for name in self.categories):
+        if not all(map(is_class_name, self.categories)):
             raise ValueError("categories: a name is printable, of 1 to 200 characters")
         if len(self.calibration.thresholds) != len(self.categories):
             raise ValueError(f"calibration.thresholds: {len(self.categories)} are needed, one a category")

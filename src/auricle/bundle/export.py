@@ -18,7 +18,15 @@ import onnx
 from auricle import __version__, files, runs
 from auricle.bundle import description as names
 from auricle.bundle.convert import network_graph
-from auricle.bundle.description import Calibration, Description, FalseAlarms, Origin, Scores, StoredFile
+from auricle.bundle.description import (
+    Calibration,
+    Description,
+    FalseAlarms,
+    Origin,
+    Scores,
+    StoredFile,
+    is_class_name,
+)
 from auricle.bundle.layout import attention_layout
 from auricle.bundle.parity import check_parity
 from auricle.bundle.quantise import quantise
@@ -79,6 +87,10 @@ def export_cell(
         say(f"taking {cell.name}, the model's first finished cell; --final trains one on all clips")
     check_place(to)
     preset, predictions = read_cell(cell)
+    if bad := [name for name in predictions.categories if not is_class_name(name)]:
+        raise RefusedError(
+            f"no bundle has a class {bad[0]!r}: names are printable, 1 to 200 long; rename and train again"
+        )
     network = load_network(cell, preset, len(predictions.categories))
     description = _describe(cell, preset, network, predictions)
     for warning in warnings_of(description):

@@ -4,7 +4,6 @@ Results go to standard output, everything else to standard error. Exit codes: 0 
 model refused, 5 the machine cannot do it now, 130 and 143 interrupted.
 """
 
-import contextlib
 import os
 import sys
 import traceback
@@ -98,7 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None, has_gone: Callable[[], bool]) -> int:
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # names of files need not be UTF-8
+    is_exact = not sys.stdout.isatty() and sys.stdout.encoding.lower() == "utf-8"  # names of files need not be UTF-8
+    sys.stdout.reconfigure(errors="surrogateescape" if is_exact else "backslashreplace")  # type: ignore[union-attr]
     os.environ.setdefault("OMP_NUM_THREADS", str(num_threads()))  # before numpy and PyTorch are loaded
     disable_telemetry()
     said = Verbosity()
@@ -116,10 +116,11 @@ def _run(arguments: Sequence[str] | None, has_gone: Callable[[], bool]) -> int:
         if isinstance(error, SystemExit) and not broken:
             raise
         if os.environ.get("AURICLE_DEBUG") or said.level > 1:
-            with contextlib.suppress(OSError):
-                traceback.print_exc()
+            for line in traceback.format_exc().splitlines():
+                say(line)
         message, code = _explain(broken or error)
-        say(message)
+        for line in message.splitlines():
+            say(line)
         return code
 
 

@@ -4,6 +4,8 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 
+from auricle.text import visible
+
 
 @contextlib.contextmanager
 def bar(amount: str) -> Iterator[Callable[[str, int, int | None], None]]:
@@ -11,16 +13,17 @@ def bar(amount: str) -> Iterator[Callable[[str, int, int | None], None]]:
     if not sys.stderr.isatty():
         yield lambda doing, done, total: None
         return
-    from rich.console import Console
     from rich.filesize import decimal
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn(amount), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    from auricle.cli.terminal import Terminal
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn(amount), TimeRemainingColumn())
+    with Progress(*columns, console=Terminal(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=None, size="")
 
         def draw(doing: str, done: int, total: int | None) -> None:
             size = decimal(done) if total is None else f"{decimal(done)} of {decimal(total)}"
-            progress.update(task, description=doing, completed=done, total=total, size=size)
+            progress.update(task, description=visible(doing), completed=done, total=total, size=size)
 
         yield draw

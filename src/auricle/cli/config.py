@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import json as json_format
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from auricle.cli.options import Json, Set, preset_words
+from auricle.text import json_text
 
 if TYPE_CHECKING:
     from auricle.config import Preset, Setting
@@ -33,7 +33,7 @@ def config(
     preset = load_preset(name, parse_overrides(assignments or ()))
     if json:
         values = preset.model_dump(mode="json", include={"name", "about"})
-        print(json_format.dumps(values | {"settings": _rows(settings(preset))}, indent=1, ensure_ascii=False))
+        print(json_text(values | {"settings": _rows(settings(preset))}, indent=1))
     else:
         _print(preset, settings(preset))
 
@@ -51,12 +51,13 @@ def _rows(found: Sequence[Setting]) -> list[dict[str, object]]:
 
 def _print(preset: Preset, found: Sequence[Setting]) -> None:
     """Print a heading for each section; for each field its value, default and range, and below what it means."""
-    from rich.console import Console
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
+    from auricle.cli.terminal import Terminal
+
+    console = Terminal()
 
     def line(*cells: str | Text, style: str = "") -> None:
         grid = Table.grid(padding=(0, 1, 0, 0))

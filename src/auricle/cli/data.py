@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_format
 import sys
 import textwrap
 from collections import Counter
@@ -13,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auricle.cli.bar import bar
-from auricle.cli.options import Data, GroupBy, Json, Label, examples, find_data, required, say, source_words
+from auricle.cli.options import Data, GroupBy, Json, Label, examples, find_data, print_line, required, say, source_words
 from auricle.errors import RefusedError, UsageError, count
+from auricle.text import json_text, visible
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from auricle.audit.audit import Audit
     from auricle.audit.finding_types import Finding, FindingType
+    from auricle.cli.terminal import Terminal
 
 NUM_NAMED = 3  # findings of a kind that are spelt out
 MAX_FOLDS = 8  # columns for them in 80 characters
@@ -42,11 +41,12 @@ def list_(
     if json:
         folders = {name: str(folder) if folder else None for name, folder in found.items()}
         rows = [{"name": name, "about": about, "folder": folders[name]} for name, about in SOURCES.items()]
-        print(json_format.dumps(rows, indent=1, ensure_ascii=False))
+        print(json_text(rows, indent=1))
         return
     for name, about in SOURCES.items():
         where = "built in" if name == "toy" else found[name] or f"not here; get it: auricle data get {name}"
-        print(textwrap.fill(f"{name:14}{about}", 80, subsequent_indent=" " * 14), f"\n{'':14}{where}", sep="")
+        print(textwrap.fill(f"{name:14}{about}", 80, subsequent_indent=" " * 14))
+        print_line(f"{'':14}{where}")
 
 
 @app.command(short_help="Download a dataset.", epilog=examples("auricle data get esc10 --yes"))
@@ -76,7 +76,7 @@ def get(
         typer.confirm(f"{question}. Go on?", abort=True, err=True)
     with bar("{task.fields[size]}") as show:
         folder = download(source, to=to, on_progress=show)
-    print(folder)
+    print_line(folder)
 
 
 def check(
@@ -121,7 +121,7 @@ def check(
     with bar("{task.completed}/{task.total}") as show:
         found = audit(described, workers=workers, on_progress=lambda done, total: show("decoding", done, total))
     if json:
-        print(json_format.dumps(_document(found), indent=1, ensure_ascii=False))
+        print(json_text(_document(found), indent=1))
     else:
         print_audit(found)
     if html:
@@ -171,9 +171,9 @@ def _document(found: Audit) -> dict[str, Any]:
 
 def print_audit(found: Audit) -> None:
     """Print how many clips there are, and each kind of finding with its first findings and what to do."""
-    from rich.console import Console
+    from auricle.cli.terminal import Terminal
 
-    console = Console(highlight=False)
+    console = Terminal()
     console.print(_counts(found))
     for line in _facts(found):
         console.print(line, style="dim", markup=False)
@@ -196,7 +196,7 @@ def _counts(found: Audit) -> Any:
     for title in (*shown, "all"):
         table.add_column(str(title), justify="right", no_wrap=True)
     for category, counts in found.counts.items():
-        table.add_row(Text(_visible(category)), *(str(counts[fold]) for fold in shown), str(sum(counts.values())))
+        table.add_row(Text(visible(category)), *(str(counts[fold]) for fold in shown), str(sum(counts.values())))
     return table
 
 
@@ -215,10 +215,10 @@ def _facts(found: Audit) -> list[str]:
             f"{', '.join(f'{num:,} at {rate_hz:,} Hz' for rate_hz, num in rates)}; "
             f"{', '.join(f'{num:,} {name.upper()}' for name, num in formats)}."
         )
-    return [*lines, *map(_visible, manifest.notes)]
+    return [*lines, *map(visible, manifest.notes)]
 
 
-def _print_kind(console: Console, kind: FindingType, findings: tuple[Finding, ...]) -> None:
+def _print_kind(console: Terminal, kind: FindingType, findings: tuple[Finding, ...]) -> None:
     from rich.text import Text
 
     head = (kind.severity, STYLES[kind.severity]), f"  {kind.title}", (f"  {len(findings):,}", "bold")
@@ -227,7 +227,7 @@ def _print_kind(console: Console, kind: FindingType, findings: tuple[Finding, ..
         lines.append((f"and {len(findings) - NUM_NAMED:,} more", 4, "dim"))
     console.print(Text.assemble(*head))
     for words, indent, style in (*lines, (f"→ {kind.fix}", 2, "dim")):
-        for line in Text(_visible(words), style).wrap(console, console.width - indent):
+        for line in Text(visible(words), style).wrap(console, console.width - indent):
             line.rstrip()
             console.print(Text(" " * indent) + line)
 
@@ -236,8 +236,3 @@ def _named(finding: Finding) -> str:
     more = f" and {len(finding.clips) - NUM_NAMED} more" if len(finding.clips) > NUM_NAMED else ""
     names = f"{', '.join(finding.clips[:NUM_NAMED])}{more}"
     return f"{names}: {finding.reason}" if names else finding.reason
-
-
-def _visible(words: str) -> str:
-    """Return words that cannot move the cursor or turn a line around."""
-    return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in words)

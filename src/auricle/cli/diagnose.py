@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_format
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from auricle.cli.options import Data, Json, Quiet, Threads, Verbose, data_of, say, verbosity
 from auricle.errors import count
+from auricle.text import json_text
 
 if TYPE_CHECKING:
     from auricle.training.diagnose import Diagnosis, Trial
@@ -54,7 +54,7 @@ def diagnose(
         on_trial=(lambda change: say(f"training {as_typed(change)}")) if level >= 0 else None,
     )
     if json:
-        print(json_format.dumps(asdict(diagnosis), indent=1, ensure_ascii=False))
+        print(json_text(asdict(diagnosis), indent=1))
     else:
         _print(diagnosis)
 
@@ -69,12 +69,12 @@ def as_typed(change: Sequence[str]) -> str:
 
 
 def _print(diagnosis: Diagnosis) -> None:
-    from rich.console import Console
     from rich.text import Text
 
     from auricle.cli.results import plain_table
+    from auricle.cli.terminal import Terminal
 
-    console = Console(highlight=False)
+    console = Terminal()
     table = plain_table()
     table.add_column("change", overflow="fold")
     for title in ("loss", "train %", ""):

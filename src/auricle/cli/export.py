@@ -1,12 +1,12 @@
 """The verb `export`: a trained model to a bundle."""
 
-import json as json_format
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from auricle.cli.options import Data, Json, Quiet, Threads, Verbose, data_of, say, verbosity
+from auricle.cli.options import Data, Json, Quiet, Threads, Verbose, data_of, print_line, say, verbosity
+from auricle.text import json_text
 
 
 def export(
@@ -41,9 +41,9 @@ def export(
     bundle = export_cell(cell, to, model=model, int8=int8, source=source, root=root, on_progress=tell)
     if json:
         document = {"bundle": str(to), "num_bytes": bundle.num_bytes, **bundle.description.model_dump(mode="json")}
-        print(json_format.dumps(document, indent=1, ensure_ascii=False))
+        print(json_text(document, indent=1))
         return
-    print(f"{to}  {bundle.num_bytes / 1e6:.2f} MB, checked: PyTorch and ONNX Runtime agree")
+    print_line(f"{to}  {bundle.num_bytes / 1e6:.2f} MB, checked: PyTorch and ONNX Runtime agree")
     if (cost := bundle.description.int8) is not None:
         assert cost.accuracy_float is not None
         assert cost.accuracy_int8 is not None

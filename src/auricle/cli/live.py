@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from auricle.cli.progress import Progress, duration, ending, percent
 from auricle.runs import CellName
+from auricle.text import visible
 
 REFRESHES_A_SECOND = 2
 
@@ -38,11 +39,11 @@ class Display(Progress):
 
     @override
     def note(self, text: str) -> None:
-        self._say(Text(text))
+        self._say(Text(visible(text)))
 
     @override
     def warn(self, line: str) -> None:
-        self._say(Text.assemble(("! ", "yellow"), line))
+        self._say(Text.assemble(("! ", "yellow"), visible(line)))
 
     @override
     def doing(self, what: str) -> None:
@@ -59,7 +60,7 @@ class Display(Progress):
 
     @override
     def failed(self, cell: CellName, cause: str) -> None:
-        self._say(Text.assemble(("✗ ", "red"), f"{cell} failed: {cause}"), overflow="ellipsis", no_wrap=True)
+        self._say(Text.assemble(("✗ ", "red"), visible(f"{cell} failed: {cause}")), overflow="ellipsis", no_wrap=True)
         super().failed(cell, cause)
 
     def _say(self, line: Text, **wrapping: Any) -> None:
@@ -94,7 +95,7 @@ class Display(Progress):
         for cell, running in self.running.items():
             left = self.cell_left_s(cell) if running.epoch else None
             grid.add_row(
-                str(cell),
+                Text(str(cell)),
                 f"{running.epoch}/{running.num_epochs}" if running.epoch else "starting",
                 percent(running.record.get("train_accuracy")),
                 percent(running.record.get("validation_accuracy")),

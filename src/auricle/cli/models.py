@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json as json_format
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from auricle.cli.options import Json, Set, preset_words
+from auricle.text import json_text
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
+
+    from auricle.cli.terminal import Terminal
 
 WIDE = 110  # columns from which the names of layers fit in
 
@@ -39,20 +40,19 @@ def models(
 
     descriptions = [describe(preset, classes, clip_s) for preset in presets]
     if json:
-        print(json_format.dumps(descriptions[0] if name else descriptions, indent=1, ensure_ascii=False))
+        print(json_text(descriptions[0] if name else descriptions, indent=1))
         return
-    from rich.console import Console
-
     from auricle.cli.results import plain_table
+    from auricle.cli.terminal import Terminal
 
-    console, table = Console(highlight=False), plain_table()
+    console, table = Terminal(), plain_table()
     if name:
         _print_layers(console, table, descriptions[0], classes, clip_s)
     else:
         _print_list(console, table, descriptions, classes)
 
 
-def _print_list(console: Console, table: Table, descriptions: list[dict[str, Any]], classes: int) -> None:
+def _print_list(console: Terminal, table: Table, descriptions: list[dict[str, Any]], classes: int) -> None:
     from rich.text import Text
 
     table.add_column("model", no_wrap=True)
@@ -64,7 +64,7 @@ def _print_list(console: Console, table: Table, descriptions: list[dict[str, Any
     console.print(Text(f"Parameters with {classes} classes. One layer by layer: auricle models NAME"))
 
 
-def _print_layers(console: Console, table: Table, description: dict[str, Any], classes: int, clip_s: float) -> None:
+def _print_layers(console: Terminal, table: Table, description: dict[str, Any], classes: int, clip_s: float) -> None:
     from rich.text import Text
 
     wide = console.width >= WIDE

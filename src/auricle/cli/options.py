@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hi
 import typer
 
 from auricle.errors import UsageError, choices
+from auricle.text import visible
 
 if TYPE_CHECKING:
     from auricle.config import StudyConfig
@@ -256,7 +257,12 @@ def required(value: str | None, kind: str, valid: Iterable[str]) -> str:
 def say(line: str) -> None:
     """Write one line to standard error; if nobody reads it any more, the work goes on all the same."""
     with contextlib.suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
+        print(visible(line), file=sys.stderr, flush=True)
+
+
+def print_line(line: object) -> None:
+    """Write one line of the result to standard output: for a person on a terminal, else for a program as it is."""
+    print(visible(str(line)) if sys.stdout.isatty() else line, flush=True)
 
 
 def protocol_names(text: str | None) -> tuple[str, ...] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,8 @@ import typer
 from auricle.cli.bar import bar
 from auricle.cli.options import Quiet, Verbose, say, verbosity
 from auricle.errors import RefusedError, UsageError, choices
+from auricle.files import remove_leftovers
+from auricle.text import visible
 
 if TYPE_CHECKING:
     from auricle.predict.classifier import Classifier
@@ -117,10 +120,11 @@ def _predict_all(
 
     network = classifier.model.bundle.description.files["network.onnx"].sha256
     settings = {"network": network, "kind": output.format if output.each else "", **asdict(pooling)}
+    names = output_names(paths, roots, SUFFIXES[output.format]) if output.each else {}
+    output.remove_leftovers(names.values())
     journal = Journal(output.journal, settings)
     if journal.entries and level >= 0:
         say(f"going on: {len(journal.entries)} of {len(paths)} recordings are done already")
-    names = output_names(paths, roots, SUFFIXES[output.format]) if output.each else {}
     sequence = []
     is_quick = level < 0 or (len(paths) == 1 and not _is_long(paths[0]))
     with contextlib.nullcontext() if is_quick else bar("{task.completed}/{task.total}") as draw:
@@ -190,11 +194,20 @@ class Output:
         """Print or write what was heard in recordings; with `each` in a single one, whose output has a `name`."""
         from auricle.predict.formats import as_text, write_text
 
+        if self.path is None and sys.stdout.isatty():
+            recordings = [replace(each, path=Path(visible(str(each.path)))) for each in recordings]
         text = as_text(recordings, self.format, top=top, band_hz=band_hz)
         if self.path is None:
             sys.stdout.write(text)
         else:
             write_text(self.path / name if name else self.path, text)
+
+    def remove_leftovers(self, names: Iterable[Path]) -> None:
+        """Delete what killed runs left beside the outputs of these names."""
+        if self.path is not None:
+            folder = self.path if self.each else self.path.parent
+            for each in {folder, *((folder / name).parent for name in names)}:
+                remove_leftovers(each)
 
 
 def _format(asked: str | None, out: Path | None, each: bool) -> str:
@@ -244,4 +257,4 @@ def listen(
         highest = float(prediction.probabilities.max())
         bar = "█" * round(20 * highest)
         label = NONE_OF_THESE if prediction.none_of_these else prediction.label
-        print(f"{short_time(seconds):>8}  {label:24.24} {highest:4.0%} {bar}", flush=True)
+        print(f"{short_time(seconds):>8}  {visible(label):24.24} {highest:4.0%} {bar}", flush=True)

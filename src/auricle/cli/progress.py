@@ -62,7 +62,8 @@ class Progress(Listener):
     @override
     def assumed(self, notes: Sequence[str]) -> None:
         for note in notes:
-            self.note("\n".join(textwrap.wrap(note, 80, subsequent_indent="  ")))
+            for line in textwrap.wrap(note, 80, subsequent_indent="  "):
+                self.note(line)
 
     @override
     def planned(self, epochs: Mapping[CellName, int], num_done: int, num_workers: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json as json_format
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from auricle.cli.bar import bar
-from auricle.cli.options import Data, Json, Quiet, Threads, Verbose, data_of, say, verbosity
+from auricle.cli.options import Data, Json, Quiet, Threads, Verbose, data_of, print_line, say, verbosity
+from auricle.text import json_text
 
 if TYPE_CHECKING:
     from auricle.runs import StudyFolder
@@ -59,10 +59,10 @@ def report(
         write_results_section(study, results)
         files |= {"results": results}
     if json:
-        print(json_format.dumps({kind: str(path) for kind, path in files.items()}, indent=1))
+        print(json_text({kind: str(path) for kind, path in files.items()}, indent=1))
     else:
         for path in files.values():
-            print(path)
+            print_line(path)
 
 
 def build(

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from auricle.cli.options import print_line
 from auricle.cli.progress import duration, percent
+from auricle.cli.terminal import Terminal
 from auricle.errors import RefusedError, count
+from auricle.text import json_text, visible
 
 if TYPE_CHECKING:
     from auricle.findings.scores import ComparativeRow
@@ -42,7 +43,7 @@ def print_json(result: StudyResult, files: Mapping[str, Path], more: Mapping[str
         "report": {kind: str(path) for kind, path in files.items()},
         **(more or {}),
     }
-    print(json.dumps(document, indent=1, ensure_ascii=False))
+    print(json_text(document, indent=1))
 
 
 def print_results(result: StudyResult) -> None:
@@ -50,7 +51,7 @@ def print_results(result: StudyResult) -> None:
     from auricle.findings.scores import comparative
 
     if result.done:
-        console = Console(highlight=False)
+        console = Terminal()
         rows = comparative(result.folder)
         console.print(results_table(rows))
         titles = f"Test clips: {rows[0].measure} ± deviation of cells; macro F1, AUC. Minutes a cell."
@@ -71,15 +72,15 @@ def print_results(result: StudyResult) -> None:
         table.add_column("failed cell", no_wrap=True)
         table.add_column("cause")
         for name, cause in result.failed.items():
-            table.add_row(str(name), Text(cause))
-        Console(stderr=True, highlight=False).print(table)
+            table.add_row(str(name), Text(visible(cause)))
+        Terminal(stderr=True).print(table)
 
 
 def print_places(result: StudyResult, files: Mapping[str, Path]) -> None:
     """Print where the study and its report are."""
     titles = {"html": "report", "pdf": "report, PDF", "errors": "mistakes"}
     for title, path in (("study", result.folder), *((titles[kind], path) for kind, path in files.items())):
-        print(f"{title:13}{path}")
+        print_line(f"{title:13}{path}")
 
 
 def results_table(rows: Sequence[ComparativeRow]) -> Table:
@@ -185,16 +186,16 @@ def print_status(folder: Path, as_json: bool) -> None:
         raise RefusedError(f"{folder} holds no study and no search; name a folder that one of them wrote")
     if as_json:
         parts = {"search": search and asdict(search), "study": study and asdict(study)}
-        print(json.dumps({"folder": str(folder), **parts}, indent=1, ensure_ascii=False))
+        print(json_text({"folder": str(folder), **parts}, indent=1))
         return
-    console = Console(highlight=False)
+    console = Terminal()
     if search is not None:
         _print_search(console, search)
     if study is not None:
         _print_study(console, study)
 
 
-def _print_search(console: Console, search: SearchStatus) -> None:
+def _print_search(console: Terminal, search: SearchStatus) -> None:
     ended = sum(search.counts[state] for state in ("done", "pruned", "failed"))
     counts = ", ".join(f"{num} {state}" for state, num in search.counts.items() if num) or "none begun"
     text = f"{ended} of {search.num_trials} trials ended: {counts}{_left(search.left_s)}"
@@ -207,7 +208,7 @@ def _print_search(console: Console, search: SearchStatus) -> None:
         console.print(_cells_table(search.cells))
 
 
-def _print_study(console: Console, study: StudyStatus) -> None:
+def _print_study(console: Terminal, study: StudyStatus) -> None:
     counts = ", ".join(f"{study.num(state)} {state}" for state in STATES[1:] if study.num(state))
     num_done = study.num("done")
     text = f"{num_done} of {len(study.cells)} cells done{'; ' if counts else ''}{counts}{_left(study.left_s)}"
@@ -223,7 +224,7 @@ def _print_study(console: Console, study: StudyStatus) -> None:
         console.print(_cells_table(shown))
 
 
-def _print_head(console: Console, title: str, running: bool, text: str, over: bool) -> None:
+def _print_head(console: Terminal, title: str, running: bool, text: str, over: bool) -> None:
     state = "finished" if over else "running" if running else "not running"
     console.print(Text.assemble((title, "bold"), f", {state}: {text}"))
 
@@ -241,5 +242,5 @@ def _cells_table(cells: Sequence[CellStatus]) -> Table:
         left = duration(cell.left_s) if cell.left_s and cell.state == "running" else ""
         table.add_row(Text(cell.name), cell.state, f"{cell.epoch}/{cell.epochs}", *accuracies, left)
         if cell.cause:
-            table.add_row(Text(f"  {cell.cause}", "dim"))
+            table.add_row(Text(visible(f"  {cell.cause}"), "dim"))
     return table

@@ -84,10 +84,11 @@ def _watched(title: str, level: int) -> Iterator[Listener]:
     if level < 0:
         yield Listener()
     elif sys.stderr.isatty() and level == 0:
-        from rich.console import Console
         from rich.text import Text
 
-        console = Console(stderr=True)
+        from auricle.cli.terminal import Terminal
+
+        console = Terminal(stderr=True)
         with console.status(Text(f"search {title}")) as status:
             yield SearchLines(
                 lambda line: console.print(Text(line), soft_wrap=True), level, lambda text: status.update(Text(text))
@@ -98,11 +99,11 @@ def _watched(title: str, level: int) -> Iterator[Listener]:
 
 def _print(result: SearchResult) -> None:
     """Print the best set, beside what it decides."""
-    from rich.console import Console
     from rich.text import Text
 
     from auricle.cli.results import plain_table
     from auricle.cli.search_progress import counts, plain
+    from auricle.cli.terminal import Terminal
 
     best = result.best
     table = plain_table("best set", "value", "importance")
@@ -110,7 +111,7 @@ def _print(result: SearchResult) -> None:
     for name, value in best["values"].items():
         share = result.importance.get(name)
         table.add_row(Text(name), plain(value), "–" if share is None else f"{100 * share:.0f} %")
-    console = Console(highlight=False)
+    console = Terminal()
     console.print(table)
     score = f"validation loss {best['loss']:.3f}, accuracy {100 * best['accuracy']:.1f} %"
     console.print(Text(f"trial-{best['number']} of {counts(result.entries)}: {score}"), soft_wrap=True)

@@ -240,11 +240,10 @@ def watched(title: str, level: int) -> Iterator[Listener]:
     if level < 0:
         yield Listener()
     elif sys.stderr.isatty() and level == 0:
-        from rich.console import Console
-
         from auricle.cli.live import Display
+        from auricle.cli.terminal import Terminal
 
-        display = Display(title, Console(stderr=True))
+        display = Display(title, Terminal(stderr=True))
         with display.shown():
             yield display
     else:

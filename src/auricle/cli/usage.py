@@ -10,8 +10,9 @@ import typer
 def usage_line(error: typer.TyperException) -> str:
     """Return one line with what is wrong and what may be meant; the help, where there are no words at all."""
     message = error.format_message().strip()
-    if "\n" in message:
+    if type(error).__name__ == "NoArgsIsHelpError":
         return message
+    message = " ".join(message.split())
     context: Any = getattr(error, "ctx", None)
     option = getattr(error, "option_name", "")
     meant: list[str] = []

@@ -30,6 +30,7 @@ from auricle.data.store import cut_folder
 from auricle.data.tables import MAX_TABLE_BYTES, find_recording, named_columns
 from auricle.errors import RefusedError
 from auricle.files import write_atomically
+from auricle.text import one_line, path_cell, unquoted
 
 RAVEN = ("begin time (s)", "end time (s)")  # columns of a selection table, small letters
 LABEL_COLUMNS = ("annotation", *CLASS_COLUMNS, "common name", "species code")
@@ -106,10 +107,15 @@ def _selections(
         start_s, end_s = span(where, values[RAVEN[0]], values[RAVEN[1]])
         path = recording
         if other := values.get("begin file"):
-            path = find_recording(text.parent, other)
+            path = recording if other == _listed(recording) else find_recording(text.parent, other)
             offset = values.get("file offset (s)") or str(start_s)
             start_s, end_s = span(where, offset, str(float(offset.replace(",", ".")) + end_s - start_s))
-        yield path, row[label].strip(), (start_s, end_s)
+        yield path, unquoted(row[label].strip()), (start_s, end_s)
+
+
+def _listed(recording: Path) -> str:
+    """Return a name as `predict` writes it into a table of Raven's, and as that is read here."""
+    return one_line(path_cell(os.fsencode(recording.name).decode("utf-8", "replace"))).strip()
 
 
 def _is_number(text: str) -> bool:

@@ -23,6 +23,7 @@ from auricle.data.processes import in_processes, in_threads
 from auricle.data.store import LIMIT_BYTES, find_entry, prune_entries, write_entry
 from auricle.data.store import cache_folder as cache_folder
 from auricle.errors import RefusedError
+from auricle.text import visible
 
 DECODING_VERSION = 2  # of what is heard of odd files; of those that were always heard whole the rows stay the same
 FORMAT_VERSION = 1  # of the rows; raise it when decoding, mixing down or resampling changes
@@ -108,9 +109,7 @@ def _without(manifest: Manifest, refused: dict[int, str], skip_bad: bool) -> Man
     bad = tuple((manifest.clips[place].name, reason) for place, reason in sorted(refused.items()))
     clips = tuple(clip for place, clip in enumerate(manifest.clips) if place not in refused)
     if not skip_bad or not clips:
-        named = "; ".join(
-            f"{name if name.isprintable() else repr(name)} ({reason})" for name, reason in bad[:NUM_NAMED]
-        )
+        named = "; ".join(f"{visible(name)} ({reason})" for name, reason in bad[:NUM_NAMED])
         more = f"; and {len(bad) - NUM_NAMED} more" if len(bad) > NUM_NAMED else ""
         remedy = "repair or delete them" + (", or --skip-bad leaves them out" if clips else "")
         raise RefusedError(f"{len(bad)} of {len(manifest.clips)} recordings are refused: {named}{more}; {remedy}")

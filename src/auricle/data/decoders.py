@@ -7,6 +7,7 @@ bytes of a file choose, and its suffix where they say nothing.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 from io import BufferedReader
@@ -156,7 +157,7 @@ def open_sound(path: Path, file: BufferedReader, form: str | None, start: int) -
         raise RefusedError(f"{path}: {contradiction[0]}")
     try:
         with _quietly(form):
-            sound = _Forward(spliced(file, pieces) if pieces else path)
+            sound = _Forward(spliced(file, pieces) if pieces else os.fsencode(path))
         with sound:
             yield SoundFile(file, sound, start, layout)
     except soundfile.LibsndfileError as error:

@@ -20,6 +20,7 @@ from pathlib import Path, PureWindowsPath
 from auricle.data.manifest import Clip, fold_of_set
 from auricle.data.tables import exists, find_recording, fold_number, named_columns, read_table
 from auricle.errors import RefusedError, count
+from auricle.text import unquoted
 
 FILE_COLUMNS = ("filename", "file_name", "file", "path", "filepath", "audio")
 CLASS_COLUMNS = ("category", "label", "class", "species", "target")
@@ -82,9 +83,9 @@ def read_own_table(
         clip = Clip(
             path,
             name,
-            row[label] if label else "",
+            unquoted(row[label]) if label else "",
             _fold(table, line, row[fold]) if fold else 0,
-            (group and row[group]) or name,
+            (group and unquoted(row[group])) or name,
         )
         clips.append(clip)
         if start and end:

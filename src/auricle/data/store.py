@@ -20,10 +20,9 @@ from typing import IO
 import numpy as np
 
 from auricle.errors import MachineError, RefusedError
-from auricle.files import read_sealed, write_atomically, write_sealed
+from auricle.files import DAY_S, read_sealed, remove_leftovers, write_atomically, write_sealed
 
 LIMIT_BYTES = 20 * 10**9
-DAY_S = 86_400
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,10 @@ def cut_folder() -> Path:
 def find_entry(key: str) -> CacheEntry | None:
     """Map an entry whose rows fit their checksums, and note that it was used; None where there is none.
 
+    What killed processes left of theirs is deleted first.
     CRC-32 is enough against accidents, and reads a gigabyte in half a second.
     """
+    remove_leftovers(_entries_folder())
     description = _entries_folder() / f"{key}.json"
     try:
         content = read_sealed(description)
@@ -103,9 +104,9 @@ def write_entry(
 
 
 def prune_entries(limit_bytes: int) -> None:
-    """Delete the entries used longest ago until the cache fits the limit, and leftovers of killed processes.
+    """Delete the entries used longest ago until the cache fits the limit.
 
-    Pieces of annotated recordings go that were cut a month ago.
+    Pieces of annotated recordings go that were cut a month ago, and what killed processes left beside others.
 
     What was used within a day stays, whatever the limit; and a process that has an entry mapped for longer keeps
     reading it, as POSIX keeps a deleted file until it is closed.
@@ -113,13 +114,11 @@ def prune_entries(limit_bytes: int) -> None:
     oldest_allowed = time.time() - DAY_S
     with contextlib.suppress(OSError):
         for pieces in cut_folder().iterdir():
+            remove_leftovers(pieces)
             if pieces.stat().st_mtime < time.time() - 30 * DAY_S:
                 shutil.rmtree(pieces, ignore_errors=True)
     folder = _entries_folder()
     with contextlib.suppress(OSError):
-        for leftover in folder.glob(".*.part"):
-            if leftover.stat().st_mtime < oldest_allowed:
-                leftover.unlink(missing_ok=True)
         entries = sorted((path.stat().st_mtime, path) for path in folder.glob("*.json"))
         excess = sum(path.stat().st_size for path in folder.glob("*.f32")) - limit_bytes
         for used, description in entries:

@@ -14,7 +14,7 @@ from auricle.config import Section
 from auricle.errors import AuricleError
 from auricle.handin.source_text import Definition, Import, Module, is_module, read_module
 
-ROOMS = ("config", "errors", "data", "model", "scoring", "training", "handin")  # in the order of reading
+ROOMS = ("config", "errors", "text", "data", "model", "scoring", "training", "handin")  # in the order of reading
 KNOWN = {*dir(builtins), "__name__", "__file__", "__doc__"}
 
 

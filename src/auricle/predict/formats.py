@@ -1,11 +1,7 @@
 """Stretches as text: a table to read, CSV, JSON lines, Audacity labels, Raven selection tables."""
 
-import csv
-import io
-import json
 import math
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +11,7 @@ from auricle.files import write_bytes
 from auricle.predict.classifier import NONE_OF_THESE
 from auricle.predict.clock import clock_text
 from auricle.predict.stretches import Stretch, named_stretches
+from auricle.text import csv_text, json_text, one_line, path_cell, quoted, visible
 
 SUFFIXES = {"csv": ".csv", "jsonl": ".jsonl", "audacity": ".txt", "raven": ".selections.txt"}
 RAVEN_COLUMNS = (
@@ -41,13 +38,13 @@ def to_table(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str:
     lines = []
     for index, recording in enumerate(recordings):
         if len(recordings) > 1:
-            lines += [*([""] if index else []), str(recording.path)]
+            lines += [*([""] if index else []), visible(str(recording.path))]
         for stretch in recording.stretches:
             clock = _time_of_day(recording.began, stretch.start_s)
             span = f"{short_time(stretch.start_s):>8} – {short_time(stretch.end_s):>8}"
-            others = "   ".join(f"{name} {value:.0%}" for name, value in stretch.top[1:])
-            line = f"{clock + '  ' if clock else ''}{span}  {stretch.label:20} {stretch.probability:4.0%}  {others}"
-            lines.append(line.rstrip())
+            others = "   ".join(f"{visible(name)} {value:.0%}" for name, value in stretch.top[1:])
+            line = f"{span}  {visible(stretch.label):20} {stretch.probability:4.0%}  {others}".rstrip()
+            lines.append(f"{clock}  {line}" if clock else line)
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -71,17 +68,16 @@ def short_time(seconds: float) -> str:
 
 
 def to_csv(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str:
-    """Return one row a stretch; with `top` > 1 the next classes in columns of their own."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    """Return one row a stretch, without formulas; with `top` > 1 the next classes in columns of their own."""
     more = [f"{column}_{rank}" for rank in range(2, top + 1) for column in ("label", "probability")]
-    writer.writerow(("file", "start_s", "end_s", "start_time", "label", "probability", *more))
+    rows = [("file", "start_s", "end_s", "start_time", "label", "probability", *more)]
     for recording in recordings:
         for stretch in recording.stretches:
-            rest = [cell for name, value in stretch.top[1:] for cell in (name, f"{value:.4f}")]
+            rest = [cell for name, value in stretch.top[1:] for cell in (quoted(name), f"{value:.4f}")]
             span = (f"{stretch.start_s:.3f}", f"{stretch.end_s:.3f}", clock_text(recording.began, stretch.start_s))
-            writer.writerow((str(recording.path), *span, stretch.label, f"{stretch.probability:.4f}", *rest))
-    return text.getvalue()
+            label = quoted(stretch.label), f"{stretch.probability:.4f}"
+            rows.append((path_cell(str(recording.path)), *span, *label, *rest))
+    return csv_text(rows)
 
 
 def to_json_lines(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str:
@@ -99,14 +95,14 @@ def to_json_lines(recordings: Sequence[LabelledRecording], *, top: int = 1) -> s
                 "none_of_these": stretch.label == NONE_OF_THESE,
                 "top": [{"label": name, "probability": round(value, 4)} for name, value in stretch.top],
             }
-            lines.append(json.dumps(record, ensure_ascii=False) + "\n")
+            lines.append(json_text(record) + "\n")
     return "".join(lines)
 
 
 def to_audacity(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str:
     """Return a label track of one recording: start, end, label."""
     return "".join(
-        f"{stretch.start_s:.6f}\t{stretch.end_s:.6f}\t{_one_line(stretch.label)}\n"
+        f"{stretch.start_s:.6f}\t{stretch.end_s:.6f}\t{one_line(stretch.label)}\n"
         for recording in recordings
         for stretch in named_stretches(recording.stretches)
     )
@@ -126,8 +122,8 @@ def to_raven(recordings: Sequence[LabelledRecording], *, top: int = 1, band_hz: 
             path = os.path.abspath(recording.path)  # noqa: PTH100 - a link keeps its name
             cells = (
                 str(len(rows)), "Spectrogram 1", "1", begin, end, *(f"{edge:.1f}" for edge in band_hz),
-                _one_line(recording.path.name), _one_line(path), f"{stretch.start_s:.6f}", _one_line(stretch.label),
-                f"{stretch.probability:.4f}",
+                one_line(path_cell(recording.path.name)), one_line(path), f"{stretch.start_s:.6f}",
+                one_line(quoted(stretch.label)), f"{stretch.probability:.4f}",
             )  # fmt: skip
             rows.append(cells)
         before_s += math.nan if recording.duration_s is None else recording.duration_s
@@ -153,10 +149,5 @@ def as_text(recordings: Sequence[LabelledRecording], format: str, *, top: int = 
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all, with names that are not UTF-8 too."""
-    write_bytes(path, text.encode("utf-8", "surrogatepass"))
-
-
-def _one_line(text: str) -> str:
-    """Keep a tab or an end of line from breaking a table."""
-    return re.sub(r"[^\S ]", " ", text)
+    """Write a file whole or not at all; names that are not UTF-8 keep their bytes."""
+    write_bytes(path, text.encode("utf-8", "surrogateescape"))

@@ -1,7 +1,5 @@
 """Tables: values with a way to show them, the same for HTML, PDF and CSV."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from functools import cache
@@ -12,9 +10,9 @@ from typing import Any, Literal
 from auricle import files
 from auricle.config.reading import load_yaml
 from auricle.report.wording import Text, decimal, probability, visible
+from auricle.text import csv_text, quoted
 
 Kind = Literal["text", "code", "count", "percent", "points", "ratio", "decimal", "minutes", "millions", "p"]
-FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -125,9 +123,8 @@ def write_csv(path: Path, table: Table) -> None:
     parts: list[tuple[Any, ...]] = [("group", *titles)] if any(titles) else []
     for place, column in enumerate(table.columns):
         parts += _csv_parts(column.key, [row[place] for rows in table.groups.values() for row in rows])
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(map(_harmless, line) for line in zip(*parts, strict=True))
-    files.write_text(path, text.getvalue())
+    lines = zip(*parts, strict=True)
+    files.write_text(path, csv_text([tuple(map(_harmless, line)) for line in lines]))
 
 
 def _csv_parts(key: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -146,7 +143,4 @@ def _csv_parts(key: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
 
 def _harmless(value: Any) -> Any:
     """Keep a spreadsheet from running a name as a formula."""
-    if not isinstance(value, str):
-        return value
-    value = visible(value)
-    return f"'{value}" if value.startswith(FORMULA_MARKS) else value
+    return quoted(visible(value)) if isinstance(value, str) else value

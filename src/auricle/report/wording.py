@@ -5,17 +5,15 @@ escape them, for HTML and for Typst.
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from auricle.errors import count as count
+from auricle.text import visible as visible
 
 MOST_NAMED, FIRST_NAMED = 10, 6  # things named in a sentence: all up to the most, else the first
 MINUS = "\N{MINUS SIGN}"
 NO_BREAK = "\N{NO-BREAK SPACE}"
-UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode categories that show nothing, or turn the line around
-JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"  # of emoji and of scripts that need them
 
 
 @dataclass(frozen=True)
@@ -48,16 +46,6 @@ class Beside:
 
 Piece = str | Strong | Code | Ref | Beside
 Text = tuple[Piece, ...]
-
-
-def visible(words: str) -> str:
-    """Replace what shows nothing or turns the line around (controls, line ends, bidi marks) by a mark.
-
-    >>> visible("dog" + chr(10) + "bark")
-    'dog�bark'
-    """
-    hidden = (mark not in JOINERS and unicodedata.category(mark) in UNSEEN for mark in words)
-    return "".join("\ufffd" if hide else mark for mark, hide in zip(words, hidden, strict=True))
 
 
 def shortened(name: str, length: int) -> str:

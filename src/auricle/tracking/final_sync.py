@@ -7,6 +7,7 @@ import threading
 import time
 from queue import Empty, SimpleQueue
 
+from auricle.text import visible
 from auricle.tracking.tracking import GIVEN_UP
 
 SHARE = 0.01  # of its time that a study waits at most for a server that does not answer
@@ -54,7 +55,7 @@ class FinalSync:
         patience_s = min(max(SHARE * (time.monotonic() - self._start), LEAST_S), MOST_S)
         while self.online:
             if trouble := ask_server(patience_s):
-                sys.stderr.write(f"{trouble}\n")
+                sys.stderr.write(f"{visible(trouble)}\n")
                 sys.stderr.flush()
                 os._exit(GIVEN_UP)
             time.sleep(PAUSE_S)

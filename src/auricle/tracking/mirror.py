@@ -26,6 +26,7 @@ from auricle.config.reading import load_record
 from auricle.errors import AuricleError
 from auricle.runs import Cell, StudyFolder
 from auricle.system import disable_telemetry
+from auricle.text import visible
 from auricle.tracking.final_sync import FinalSync
 from auricle.tracking.tracking import read_tracked, state_of, write_tracked
 
@@ -212,14 +213,14 @@ def main(study: StudyFolder, mode: SendMode, final_sync: FinalSync) -> int:
     wandb.setup()
     final_sync.listen()
     if mode == "online" and (trouble := final_sync.first_answer()):
-        sys.stderr.write(f"not online, so all is written offline: {trouble}\n")
+        sys.stderr.write(f"not online, so all is written offline: {visible(trouble)}\n")
         mode, final_sync.online = "offline", False
     import auricle.scoring.metrics  # noqa: F401, so that nobody waits for scikit-learn when the last cell ends
 
     try:
         return 1 if follow(study, mode, final_sync) else 0
     except NotOnline as error:
-        sys.stderr.write(f"not online, so the rest is written offline: {error}\n")
+        sys.stderr.write(f"not online, so the rest is written offline: {visible(str(error))}\n")
         return _start_again("offline", final_sync)
 
 

@@ -1,0 +1,82 @@
+"""Text that others wrote (names of files and classes, answers of servers), made harmless for where it is read.
+
+A terminal obeys escape sequences, a spreadsheet formulas, and marks of direction turn a line around.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode categories that show nothing, or turn the line around
+JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"  # of emoji and of scripts that need them
+FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet runs, and what was quoted because of it
+
+
+def visible(words: str) -> str:
+    r"""Spell out what shows nothing or turns the line around: controls, line ends, bidi marks, bytes that are no text.
+
+    >>> visible("dog" + chr(10) + "bark" + chr(27) + "[2J")
+    'dog\\nbark\\x1b[2J'
+    """
+    return "".join(mark.encode("unicode_escape").decode() if is_unseen(mark) else mark for mark in words)
+
+
+def is_unseen(mark: str) -> bool:
+    """Return whether a character shows nothing, or turns the line around."""
+    return mark not in JOINERS and unicodedata.category(mark) in UNSEEN
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    r"""Return JSON in which letters stand as they are and what `visible` would spell out is escaped.
+
+    Every reader gets back the same text; bytes of a name that are not UTF-8 come as lone surrogates, as `os.fsencode`
+    takes them.
+
+    >>> json_text({"file": "Käuzchen" + chr(155)})
+    '{"file": "Käuzchen\\u009b"}'
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return "".join(json.dumps(mark)[1:-1] if mark != "\n" and is_unseen(mark) else mark for mark in text)
+
+
+def quoted(cell: str) -> str:
+    """Put a `'` before text that a spreadsheet would take for a formula; `unquoted` takes it away.
+
+    >>> quoted("=1+1"), quoted("dog"), unquoted(quoted("'=1+1"))
+    ("'=1+1", 'dog', "'=1+1")
+    """
+    return f"'{cell}" if FORMULA.match(cell) else cell
+
+
+def unquoted(cell: str) -> str:
+    """Return the text of a cell that `quoted` made."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
+
+
+def path_cell(path: str) -> str:
+    """Return the same path so that no spreadsheet takes it for a formula, and nobody strips it of a blank.
+
+    >>> path_cell("-1.wav"), path_cell("night/1.wav")
+    ('./-1.wav', 'night/1.wav')
+    """
+    return f"./{path}" if FORMULA.match(path) or path[:1].isspace() else path
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    r"""Return rows as CSV, with every cell in quotes that has an end of line in it, a bare carriage return too.
+
+    >>> csv_text([("a", 1, None), ("b,c", "d" + chr(13), 0.5)])
+    'a,1,\n"b,c","d\r",0.5\n'
+    """
+    return "".join(",".join("" if cell is None else _cell(str(cell)) for cell in row) + "\n" for row in rows)
+
+
+def _cell(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if re.search('[",\r\n]', text) else text
+
+
+def one_line(text: str) -> str:
+    """Keep a tab or an end of line from breaking a table that quotes nothing; a blank takes its place."""
+    return re.sub(r"[^\S ]", " ", text)
