@@ -12,6 +12,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -49,7 +50,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object], need_byte
     Raises:
         MachineError: the disk refuses; what stood at `path` is unharmed.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}-{_host()}-{secrets.token_hex(4)}.part")
+    beside = part_of(path)
     with machine_errors(path, need_bytes=need_bytes):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -63,6 +64,11 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object], need_byte
                 beside.unlink(missing_ok=True)
 
 
+def part_of(path: Path) -> Path:
+    """Return where this process writes what becomes a file or a folder when it is whole."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{_host()}-{secrets.token_hex(4)}.part")
+
+
 def remove_leftovers(folder: Path) -> None:
     """Delete what killed processes left in a folder of files that they wrote; of other machines only after a day."""
     with contextlib.suppress(OSError):
@@ -70,7 +76,7 @@ def remove_leftovers(folder: Path) -> None:
             if part := PART.fullmatch(path.name):
                 is_left = part["host"] == _host() and not _is_running(int(part["process"]))
                 if is_left or path.stat().st_mtime < time.time() - DAY_S:
-                    path.unlink(missing_ok=True)
+                    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 @cache

@@ -9,7 +9,6 @@ recording: a source is a group.
 import contextlib
 import csv
 import io
-import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,7 @@ import soundfile
 from auricle.data.folds import NUM_FOLDS
 from auricle.data.store import cache_folder
 from auricle.data.tables import ESC50_TABLE
-from auricle.files import machine_errors
+from auricle.files import machine_errors, part_of, remove_leftovers
 
 VERSION = 2  # of the sounds; raise it when they change
 SAMPLE_RATE_HZ = 16_000
@@ -162,7 +161,8 @@ def toy_folder() -> Path:
     folder = cache_folder() / f"toy-{VERSION}"
     with machine_errors(folder):
         if not (folder / ESC50_TABLE).is_file():
-            beside = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}.part")
+            remove_leftovers(folder.parent)
+            beside = part_of(folder)
             try:
                 write_toy(beside)
                 with contextlib.suppress(OSError):  # another process was first: its folder is the same
