@@ -16,7 +16,7 @@ import soundfile
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import fake_fits
-from auricle import files
+from auricle import files, runs
 from auricle.config import StudyConfig
 from auricle.data.cache import digest_of, prepare
 from auricle.data.datasets import load_manifest
@@ -62,6 +62,7 @@ def mistaken(cell, preset, recordings, split, *, device, threads, on_epoch):
     state = fresh_model(preset, len(right.categories), 0, torch.device("cpu")).state_dict()
     content = save({name: value.contiguous() for name, value in state.items()})
     files.write_atomically(cell.weights, lambda file: file.write(content))
+    runs.write_metrics(cell, runs.read_metrics(cell))
 
 
 @pytest.fixture(scope="module")

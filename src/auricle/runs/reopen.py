@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auricle.config import Preset, StudyConfig, preset_from_yaml
+from auricle.config.reading import load_record
 from auricle.data.cache import Recordings, digest_of, prepare
 from auricle.data.datasets import asked_manifest
 from auricle.data.folds import PROTOCOLS, Split, answering, make_splits
@@ -180,4 +181,4 @@ def plainest_cells(study: Path) -> dict[str, Cell]:
 
 def models_of(study: StudyFolder) -> list[str]:
     """Return the names of a study's models, in its order."""
-    return list((read_description(study) or {}).get("models", ()))
+    return list(load_record(study.description).get("models", ()))
