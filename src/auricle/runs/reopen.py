@@ -180,5 +180,13 @@ def plainest_cells(study: Path) -> dict[str, Cell]:
 
 
 def models_of(study: StudyFolder) -> list[str]:
-    """Return the names of a study's models, in its order."""
-    return list(load_record(study.description).get("models", ()))
+    """Return the names of a study's models, in its order.
+
+    Raises:
+        RefusedError: study.yaml is damaged.
+    """
+    try:
+        return list(load_record(study.description).get("models", ()))
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise RefusedError(f"{study.description} is damaged ({reason}); run the study again") from error
