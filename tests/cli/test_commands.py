@@ -265,7 +265,9 @@ ENDLESS = """
 """
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)]
+)
 def test_a_signal_stops_the_study_with_its_own_code_and_keeps_what_is_there(sounds, tmp_path, number, code):
     import textwrap
 

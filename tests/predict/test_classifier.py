@@ -170,7 +170,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("verb", ["predict", "export"])
+@pytest.mark.parametrize("verb", ["predict", pytest.param("export", marks=pytest.mark.long)])
 def test_onnx_runtime_is_told_not_to_report_before_it_is_imported(verb, bundle, cell, recording, tmp_path, monkeypatch):
     monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
     words = {"predict": [bundle, recording()], "export": [cell, "--to", tmp_path / "out"]}[verb]
