@@ -236,8 +236,20 @@ def test_a_recording_that_is_cut_off_is_refused_by_its_own_name(tmp_path: Path) 
     folder = labelled(tmp_path / "sites", "audacity")
     whole = (folder / "site3.wav").read_bytes()
     (folder / "site3.wav").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(RefusedError, match=r"2 of 10 recordings are refused: site3\.wav/2\.000-3\.000\.wav \(cut off"):
-        prepare(load_manifest(str(folder), clip_s=1.0), sample_rate_hz=RATE_HZ)
+    for _ in range(2):  # what was cut before the damage showed is not taken for whole
+        with pytest.raises(
+            RefusedError, match=r"2 of 10 recordings are refused: site3\.wav/2\.000-3\.000\.wav \(cut off"
+        ):
+            prepare(load_manifest(str(folder), clip_s=1.0), sample_rate_hz=RATE_HZ)
+
+
+def test_a_recording_that_lacks_its_end_leaves_no_pieces(tmp_path: Path) -> None:
+    folder = labelled(tmp_path / "sites", "audacity")
+    whole = (folder / "site3.wav").read_bytes()
+    (folder / "site3.wav").write_bytes(whole[:-1000])  # behind all annotations
+    for _ in range(2):
+        with pytest.raises(RefusedError, match=r"2 of 10 recordings are refused: site3\.wav"):
+            prepare(load_manifest(str(folder), clip_s=1.0), sample_rate_hz=RATE_HZ)
 
 
 @pytest.mark.parametrize(

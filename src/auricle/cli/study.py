@@ -110,7 +110,7 @@ def _own(asked: StudyOptions) -> StudyConfig:
     source, root = find_data(asked.data)
     if source in study_names():
         return load_study(source)
-    described = survey(source, root=root, group_by=asked.group_by, label=asked.label).manifest
+    described = survey(source, root=root, group_by=asked.group_by, label=asked.label, cuts=False).manifest
     protocols = TEST_SET_PROTOCOLS if described.has_test_set else OWN_PROTOCOLS
     return StudyConfig(name=name_of(source), data=source, models=OWN_MODELS, protocols=protocols)
 

@@ -29,7 +29,7 @@ from auricle.data.processes import in_processes
 from auricle.data.store import cut_folder
 from auricle.data.tables import MAX_TABLE_BYTES, find_recording, named_columns
 from auricle.errors import RefusedError
-from auricle.files import write_atomically
+from auricle.files import part_of, write_atomically
 from auricle.text import one_line, path_cell, unquoted
 
 RAVEN = ("begin time (s)", "end time (s)")  # columns of a selection table, small letters
@@ -223,22 +223,34 @@ def _name(clip: Clip, piece: Span) -> str:
 
 
 def _cut_recording(wanted: Mapping[Path, Mapping[Span, Path]], recording: Path) -> None:
-    """Write the pieces of a recording, in order of their ends, in one pass; a last one may be shorter than asked."""
-    pieces = deque(wanted[recording].items())
+    """Write the pieces of a recording in one pass; the last one may be shorter than asked.
+
+    They take their names when the recording has been read to its end, so that one that turns out to be damaged there
+    leaves no pieces that the next call would take for whole.
+    """
+    pieces = deque(wanted[recording].items())  # in order of their ends
     longest_s = max(end - start for start, end in wanted[recording])
     kept, first = np.zeros(0, np.float32), 0  # the samples that a piece may still need, from this one on
-    for rate_hz, block in stream_mono(recording):
-        kept = np.concatenate([kept, block])
-        while pieces and round(pieces[0][0][1] * rate_hz) <= first + len(kept):
-            _write_piece(*pieces.popleft(), kept, first, rate_hz)
-        done = len(kept) if not pieces else int((pieces[0][0][1] - longest_s) * rate_hz) - first - 1
-        done = min(max(done, 0), len(kept))
-        kept, first = kept[done:], first + done
-    for piece, file in pieces:
-        _write_piece(piece, file, kept, first, rate_hz)
+    parts: dict[Path, Path] = {}
 
+    def write(piece: Span, file: Path) -> None:
+        start, end = (max(0, round(second * rate_hz) - first) for second in piece)
+        if len(samples := kept[start:end]):
+            parts[file] = part_of(file)
+            write_atomically(parts[file], lambda out: soundfile.write(out, samples, rate_hz, "FLOAT", format="WAV"))
 
-def _write_piece(piece: Span, file: Path, kept: np.ndarray, first: int, rate_hz: int) -> None:
-    start, end = (max(0, round(second * rate_hz) - first) for second in piece)
-    if len(samples := kept[start:end]):
-        write_atomically(file, lambda out: soundfile.write(out, samples, rate_hz, "FLOAT", format="WAV"))
+    try:
+        for rate_hz, block in stream_mono(recording):
+            kept = np.concatenate([kept, block])
+            while pieces and round(pieces[0][0][1] * rate_hz) <= first + len(kept):
+                write(*pieces.popleft())
+            done = len(kept) if not pieces else int((pieces[0][0][1] - longest_s) * rate_hz) - first - 1
+            done = min(max(done, 0), len(kept))
+            kept, first = kept[done:], first + done
+        for piece, file in pieces:
+            write(piece, file)
+        for file, part in parts.items():
+            part.replace(file)
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)

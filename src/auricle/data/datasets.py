@@ -161,12 +161,20 @@ class Survey:
         return self.manifest.grouping is not None
 
 
-def survey(source: str, *, root: Path | None = None, group_by: str | None = None, label: str | None = None) -> Survey:
+def survey(
+    source: str,
+    *,
+    root: Path | None = None,
+    group_by: str | None = None,
+    label: str | None = None,
+    cuts: bool = True,
+) -> Survey:
     """Describe a dataset to look at it, whether or not it can be trained on: files may be missing, classes too small.
 
-    Arguments and errors are those of `load_manifest`.
+    Without `cuts` no recording is opened: a clip that is to be cut out of one stands as the whole of it. The other
+    arguments and the errors are those of `load_manifest`.
     """
-    return Survey(*_described(source, root, 0.0, group_by, label, may_miss=True))
+    return Survey(*_described(source, root, 0.0, group_by, label, may_miss=True, cuts=cuts))
 
 
 @dataclass(frozen=True)
@@ -203,12 +211,13 @@ def _described(
     label: str | None,
     *,
     may_miss: bool = False,
+    cuts: bool = True,
 ) -> tuple[Manifest, bool]:
     """Return what a source names, and whether it has folds; a length of 0 is not measured."""
     asked = _Asked.of(label, group_by)
     try:
         if source not in SOURCES:
-            manifest, has_folds = _own_recordings(source, clip_s, asked, may_miss=may_miss)
+            manifest, has_folds = _own_recordings(source, clip_s, asked, may_miss=may_miss, cuts=cuts)
         elif asked.label_column:
             raise UsageError(
                 f"--label {label}: {source} has classes; a pattern such as '{LABEL_EXAMPLE}' takes others from names"
@@ -276,7 +285,9 @@ def _in_layout(
     return Manifest(source, tuple(clips), clip_s or layout.clip_s, grouping=f"the column {column}")
 
 
-def _own_recordings(source: str, clip_s: float | None, asked: _Asked, *, may_miss: bool) -> tuple[Manifest, bool]:
+def _own_recordings(
+    source: str, clip_s: float | None, asked: _Asked, *, may_miss: bool, cuts: bool
+) -> tuple[Manifest, bool]:
     """Describe a person's own recordings: a table, a folder with one, annotations, or class folders."""
     path = Path(os.path.expanduser(source))  # noqa: PTH111 - leaves ~somebody, who is nobody, as it is
     read = partial(
@@ -299,7 +310,7 @@ def _own_recordings(source: str, clip_s: float | None, asked: _Asked, *, may_mis
         raise choices("source", source, [*SOURCES, "a folder of class folders", "a CSV file"])
     manifest = Manifest(source, found.clips, 0.0, tuple(notes), grouping=found.grouping, untrusted=True)
     manifest = _by_names(manifest, asked)
-    if found.spans:
+    if found.spans and cuts:
         manifest = _cut_out(manifest, found.spans, clip_s)
     has_folds = found.has_folds or any(pattern.has(FOLD) for pattern in asked.patterns)
     if has_folds:

@@ -117,8 +117,8 @@ def find_recording(folder: Path, filename: str) -> Path:
     path = folder / filename
     if exists(path):
         return path
-    names = [unicodedata.normalize(form, filename.replace("\\", "/")) for form in ("NFC", "NFD")]
-    spelt = [folder / name for name in names]
+    slashed = filename.replace("\\", "/")
+    spelt = [folder / name for name in dict.fromkeys(unicodedata.normalize(form, slashed) for form in ("NFC", "NFD"))]
     if path.suffix.lower() in SUFFIXES:
         ends = [end for suffix in SUFFIXES for end in (suffix, suffix.upper())]
         spelt += [each.with_suffix(end) for each in spelt for end in ends]
