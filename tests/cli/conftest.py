@@ -1,3 +1,4 @@
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -64,3 +65,20 @@ def training(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     training("quick")  # first: what it imports must find the real `describe`
     monkeypatch.setattr("auricle.model.describe.describe", fake_fits.layers)
     return training
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle, made once for all tests that need one."""
+    import tiny_cells
+    from auricle.bundle.export import export_cell
+
+    folder = tmp_path_factory.mktemp("served")
+    return export_cell(tiny_cells.write_cell(folder / "study", encoder=False), folder / "bundle").folder
+
+
+@pytest.fixture
+def bundle(exported: Path, tmp_path: Path) -> str:
+    """A copy of that bundle in the present folder, by its name."""
+    shutil.copytree(exported, tmp_path / "bundle")
+    return "bundle"

@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import re
-import shutil
 import subprocess
 import sys
 import zlib
@@ -16,24 +15,8 @@ import numpy as np
 import pytest
 import soundfile
 
-import tiny_cells
-
 NAMES = (b"\x1b[31mred\x1b]0;x\x07.wav", b"two\nlines.wav", "\u202egnp.wav".encode(), b"=cmd|calc.wav", b"caf\xe9.wav")
 RAW = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\udc80-\udcff]")
-
-
-@pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from auricle.bundle.export import export_cell
-
-    folder = tmp_path_factory.mktemp("hostile")
-    return export_cell(tiny_cells.write_cell(folder / "study", encoder=False), folder / "bundle").folder
-
-
-@pytest.fixture
-def bundle(exported: Path, tmp_path: Path) -> str:
-    shutil.copytree(exported, tmp_path / "bundle")
-    return "bundle"
 
 
 def write_sound(path: Path) -> None:

@@ -12,20 +12,6 @@ import soundfile
 import tiny_cells
 
 
-@pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from auricle.bundle.export import export_cell
-
-    folder = tmp_path_factory.mktemp("served")
-    return export_cell(tiny_cells.write_cell(folder / "study", encoder=False), folder / "bundle").folder
-
-
-@pytest.fixture
-def bundle(exported: Path, tmp_path: Path) -> str:
-    shutil.copytree(exported, tmp_path / "bundle")
-    return "bundle"
-
-
 @pytest.fixture
 def night(tmp_path: Path) -> Path:
     """Three recordings and what is none."""

@@ -1,5 +1,6 @@
 import io
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import soundfile
 from auricle.audit.recording import examine
 from auricle.data.audio import header_duration_s, read_mono, stream_mono
 from auricle.data.flac import _crc, _frame_number, read_flac
-from auricle.errors import RefusedError
+from refusals import refusal_of
 
 RATE_HZ = 48_000
 NOISE = np.random.default_rng(0).normal(0, 0.1, 2 * RATE_HZ)
@@ -57,16 +58,7 @@ def heard(tmp_path: Path) -> Callable[[bytes], np.ndarray]:
 @pytest.fixture
 def why_refused(tmp_path: Path) -> Callable[[bytes], str]:
     """Why training refuses a file, which the check refuses too."""
-
-    def why_refused(content: bytes) -> str:
-        path = tmp_path / "a.flac"
-        path.write_bytes(content)
-        with pytest.raises(RefusedError) as caught:
-            read_mono(path)
-        assert examine(path).measures is None
-        return str(caught.value)
-
-    return why_refused
+    return partial(refusal_of, tmp_path / "a.flac")
 
 
 @pytest.mark.parametrize("checksum", [False, True])

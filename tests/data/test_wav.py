@@ -2,6 +2,7 @@ import io
 import struct
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from auricle.audit.finding_types import FINDING_TYPES
 from auricle.audit.recording import examine
 from auricle.data.audio import header_duration_s, read_mono, stream_mono
 from auricle.data.wav import read_wav, wav_contradiction
-from auricle.errors import RefusedError
+from refusals import refusal_of
 
 RATE_HZ = 8_000
 NOISE = np.random.default_rng(0).normal(0, 0.1, 2 * RATE_HZ)
@@ -56,16 +57,7 @@ def heard(tmp_path: Path) -> Callable[[bytes], np.ndarray]:
 @pytest.fixture
 def why_refused(tmp_path: Path) -> Callable[[bytes], str]:
     """Why training refuses a file, which the check refuses too."""
-
-    def why_refused(content: bytes) -> str:
-        path = tmp_path / "a.wav"
-        path.write_bytes(content)
-        with pytest.raises(RefusedError) as caught:
-            read_mono(path)
-        assert examine(path).measures is None
-        return str(caught.value)
-
-    return why_refused
+    return partial(refusal_of, tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT", "IMA_ADPCM", "ULAW"])
