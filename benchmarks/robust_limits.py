@@ -18,7 +18,7 @@ from pathlib import Path
 
 from measure import publish, table
 
-LIMITS_MB = (150, 250, 400, 700, 1_000)
+LIMITS_MB = (150, 250, 400, 700, 1_000, 1_300, 1_600, 1_900, 2_300)
 TIME_LIMIT_S = 120
 AURICLE = (sys.executable, "-c", "from auricle.cli import main; raise SystemExit(main())")
 VERBS = {
@@ -77,7 +77,7 @@ def main() -> None:
         study = [*AURICLE, *small, "--set", "training.epochs=1", "--out", str(folder / "study")]
         subprocess.run(study, check=True, capture_output=True)
         kinds: dict[str, list[Callable[[], object] | None]] = {
-            "memory, 150 to 1,000 MB": [limited(resource.RLIMIT_AS, mb * 10**6) for mb in LIMITS_MB],
+            "memory, 150 to 2,300 MB": [limited(resource.RLIMIT_AS, mb * 10**6) for mb in LIMITS_MB],
             "64 file descriptors": [limited(resource.RLIMIT_NOFILE, 64)],
             "clock set back": [None],
         }

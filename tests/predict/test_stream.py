@@ -1,4 +1,5 @@
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -40,7 +41,9 @@ def test_a_streamed_file_gives_the_windows_of_the_whole(bundle, recording, secon
     path = recording(seconds=seconds, rate_hz=rate_hz, channels=2)
     waveform, _ = soundfile.read(path, dtype="float32")
     whole = classifier.predict(waveform, rate_hz)
-    streamed = predict_windows(classifier, path)
+    streamed = predict_windows(classifier, path, whole_s=math.inf)
+    assert streamed.weights is not None
+    np.testing.assert_array_equal(streamed.weights, whole.weights)
     np.testing.assert_allclose(streamed.starts_s, whole.starts_s)
     np.testing.assert_allclose(streamed.probabilities, whole.window_probabilities, atol=2e-4)
     assert streamed.duration_s == pytest.approx(seconds, abs=2 / 4_000)
@@ -110,7 +113,9 @@ def test_a_short_stretch_is_left_out():
 
 
 def test_the_whole_recording_has_one_answer():
-    assert pooled(heard(0.9, 0.9, 0.9, 0.7), whole=True) == [(0, 4, "a")]
+    windows = heard(0.9, 0.9, 0.9, 0.7)
+    assert pooled(replace(windows, weights=np.ones(4))) == [(0, 4, "a")]
+    assert pooled(replace(windows, weights=np.array([0.0, 0, 0, 1]))) == [(0, 4, NONE_OF_THESE)]
 
 
 @settings(max_examples=50, deadline=None)

@@ -53,11 +53,11 @@ def test_columns_that_do_not_fit_are_refused():
 def test_the_file_is_the_table_that_the_documentation_shows(tmp_path: Path):
     write_predictions(tmp_path / "predictions.csv", WINDOWS)
     assert (tmp_path / "predictions.csv").read_bytes().decode() == (
-        "clip,set,label,start_s,cat,dog\r\n"
-        "b.wav,validation,dog,0,0.4,0.6\r\n"
-        "b.wav,validation,dog,0.5,0.2,0.8\r\n"
-        "a.wav,test,cat,0,1,0\r\n"
-        "a.wav,test,cat,1.25,0.3333333,0.6666667\r\n"
+        "clip,set,label,start_s,weight,cat,dog\r\n"
+        "b.wav,validation,dog,0,1,0.4,0.6\r\n"
+        "b.wav,validation,dog,0.5,1,0.2,0.8\r\n"
+        "a.wav,test,cat,0,1,1,0\r\n"
+        "a.wav,test,cat,1.25,1,0.3333333,0.6666667\r\n"
     )
 
 

@@ -88,15 +88,15 @@ def test_a_collapse_is_told_once_though_the_training_is_interrupted(tmp_path, re
 
 def begun(preset, recordings, split):
     trainer, sets = prepare_training(preset, recordings, split, 0, torch.device("cpu"))
-    return trainer, sets.clips(split.train)
+    return trainer, sets.clips(split.train), sets.fullest(split.train)
 
 
 def test_measuring_begins_the_same_training_again_and_leaves_it_alone(recordings, split, tiny) -> None:
     preset = tiny(encoder=True, epochs=2)
-    trainer, clips = begun(preset, recordings, split)
+    trainer, clips, windows = begun(preset, recordings, split)
     norms = [float(step.gradient_norm) for step in train_epoch(trainer, clips, 0)]
     weights, place = [p.clone() for p in trainer.model.parameters()], torch.get_rng_state()
-    start, _ = measure(trainer, clips, 0)
+    start, _ = measure(trainer, clips, windows, 0)
     assert list(start.gradient_norms[: len(norms)]) == pytest.approx(norms, rel=1e-4)
     assert start.steps_per_epoch == len(norms) == 4
     assert len(start.step_sizes) == 8
@@ -107,46 +107,46 @@ def test_measuring_begins_the_same_training_again_and_leaves_it_alone(recordings
 def test_step_sizes_are_those_at_the_full_rate_though_the_warm_up_holds_it_back(recordings, split, tiny) -> None:
     sizes = []
     for warmup in (0, 4):
-        trainer, clips = begun(
+        trainer, clips, windows = begun(
             tiny(optimizer="adam", warmup_epochs=warmup, epochs=8, schedule="constant"), recordings, split
         )
-        sizes.append(measure(trainer, clips, 0)[0].step_sizes[0])
+        sizes.append(measure(trainer, clips, windows, 0)[0].step_sizes[0])
     assert sizes[0] == pytest.approx(sizes[1], rel=1e-3)
 
 
 def test_units_that_are_zero_for_every_window_are_counted_as_dead(recordings, split, tiny) -> None:
-    trainer, clips = begun(tiny(), recordings, split)
+    trainer, _, windows = begun(tiny(), recordings, split)
     norm = trainer.model.base[0].convolutions[0][1]
     assert isinstance(norm, nn.BatchNorm2d)
     with torch.no_grad():
         norm.weight[:3] = 0
         norm.bias[:3] = -1
-    found = inside(trainer.model, clips, trainer.window_frames)
+    found = inside(trainer.model, windows.frames)
     assert found.dead_layer == "base.0.convolutions.0.2"
     assert found.dead_units == pytest.approx(3 / 6)
     assert found.attention_entropy is None
 
 
 def test_sharp_attention_has_no_entropy_and_even_attention_all_of_it(recordings, split, tiny) -> None:
-    trainer, clips = begun(tiny(encoder=True), recordings, split)
+    trainer, _, windows = begun(tiny(encoder=True), recordings, split)
     attention = trainer.model.summary.blocks[0].attention
     entropies = []
     for scale in (0.0, 1e4):
         with torch.no_grad():
             attention.query.weight.copy_(scale * torch.randn(attention.query.weight.shape))
             attention.query.bias.zero_()
-        entropies.append(inside(trainer.model, clips, trainer.window_frames).attention_entropy)
+        entropies.append(inside(trainer.model, windows.frames).attention_entropy)
     assert entropies[0] == pytest.approx(1, abs=1e-4)
     assert entropies[1] < 0.1
 
 
 def test_a_network_that_does_not_hear_has_no_spread(recordings, split, tiny) -> None:
-    trainer, clips = begun(tiny(), recordings, split)
+    trainer, _, windows = begun(tiny(), recordings, split)
     with torch.no_grad():
         for weight in trainer.model.base[-1].parameters():
             weight.zero_()
-    assert inside(trainer.model, clips, trainer.window_frames).summary_spread == 0
-    point = curve_point(trainer.model, clips, trainer.window_frames, trainer.precision)
+    assert inside(trainer.model, windows.frames).summary_spread == 0
+    point = curve_point(trainer.model, windows, trainer.precision)
     assert point["spread"] == 0
     assert point["commonest"] == 1
     assert math.isfinite(point["loss"])
@@ -217,8 +217,8 @@ def test_a_recorded_cause_is_taken_as_it_is(recordings, split, tiny) -> None:
 
 
 def test_the_answers_of_a_curve_point_are_shares(recordings, split, tiny) -> None:
-    trainer, clips = begun(tiny(), recordings, split)
-    point = curve_point(trainer.model, clips, trainer.window_frames, trainer.precision)
+    trainer, _, windows = begun(tiny(), recordings, split)
+    point = curve_point(trainer.model, windows, trainer.precision)
     assert 1 / 3 <= point["commonest"] <= 1
     assert point["spread"] > 0
     assert np.isfinite([point["loss"], point["spread"]]).all()

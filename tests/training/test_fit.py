@@ -153,7 +153,9 @@ def test_predictions_hold_every_window_of_the_validation_and_test_clips(tmp_path
     for name, indices in (("validation", split.validation), ("test", split.test)):
         rows = predictions.of(name)
         assert sorted(set(rows.clips)) == sorted(names[i] for i in indices)
-        assert sorted(set(rows.starts_s)) == [0.0, 0.2, 0.4]
+        assert sorted(set(rows.starts_s)) == [0.0, 0.2, 0.4, 0.6, 0.8]
+        assert set(rows.weights) <= {0.0, 1.0}
+        assert all(rows.weights[np.array(rows.clips) == clip].any() for clip in set(rows.clips))
     np.testing.assert_allclose(predictions.probabilities.sum(1), 1, atol=1e-5)
 
 

@@ -13,8 +13,8 @@ from auricle.bundle.layout import encoder_of_time
 from auricle.bundle.standalone import OPSET
 from auricle.config import Preset
 from auricle.model.classifier import Classifier as TorchClassifier
-from auricle.model.classifier import window_frames
 from auricle.model.transformer import attention_weights
+from auricle.model.windows import ClipWindows
 
 
 class NetworkGraph(nn.Module):
@@ -36,7 +36,7 @@ class NetworkGraph(nn.Module):
 def network_graph(network: TorchClassifier, preset: Preset) -> onnx.ModelProto:
     """Return the ONNX graph of a network: `frames` in, `logits` (and `attention`) out, any batch."""
     bands = 1 if network.frontend.spectrum is None else preset.frontend.num_bands
-    frames = torch.rand(3, bands, window_frames(preset, network.frontend))
+    frames = torch.rand(3, bands, ClipWindows.of(preset.audio, preset.frontend).window_frames)
     outputs = ["logits", "attention"] if encoder_of_time(network) else ["logits"]
     with quiet():
         program = torch.onnx.export(

@@ -103,7 +103,7 @@ def export_cell(
         beside.mkdir()
         description = _write_files(beside, description, graph, preset, cell.weights)
         say("comparing PyTorch and ONNX Runtime on 1,000 sounds")
-        check_parity(network, preset, load_bundle(beside))
+        check_parity(network, load_bundle(beside))
         if int8:
             say("quantising")
             graph, cost = quantise(graph, beside, study_of(cell.folder), cell, source=source, root=root)

@@ -21,7 +21,7 @@ class BundleModel:
         description = bundle.description
         self.bundle = bundle
         self.maker = FrameMaker(description.audio, description.frontend)
-        self.windowing = Windowing.of(description.audio, self.maker.frames_per_s)
+        self.windowing = Windowing.of(description.audio, description.frontend)
         step_frames = max(self.windowing.window_frames, self.windowing.start_frame(1))
         most = MOST_BATCH_BYTES // (4 * self.maker.num_bands * step_frames)
         self.windows_at_once = min(max(1, most), WINDOWS_AT_ONCE)
@@ -42,15 +42,17 @@ class BundleModel:
             threads=threads,
         )
 
-    def windows(self, waveform: np.ndarray) -> np.ndarray:
-        """Return the windows of a whole recording at the bundle's rate, (samples,) -> (W, bands, T).
+    def windows(self, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the windows that answer for a whole recording at the bundle's rate, and what each counts.
+
+        (samples,) -> (W, bands, T) and (W,).
 
         Raises:
             RefusedError: they would take more than `MOST_WINDOW_BYTES`.
         """
-        num, frames = self.windowing.count(len(waveform)), self.maker.frames(waveform)
-        self.check_room(num)
-        return self.windowing.cut(frames, num)
+        frames = self.maker.frames(waveform)
+        self.check_room(self.windowing.count_frames(len(frames)))
+        return self.windowing.cut_clip(frames), self.windowing.weights(frames.T)
 
     def check_room(self, num_windows: int) -> None:
         """Raise the `RefusedError` of `windows` for so many windows."""
@@ -61,16 +63,15 @@ class BundleModel:
                 f"{MOST_WINDOW_BYTES / 2**30:g} GiB are taken at once: cut it, or use auricle predict"
             )
 
-    def window_probabilities(self, waveform: np.ndarray) -> np.ndarray:
-        """Return calibrated probabilities of the windows of a recording at the bundle's rate, (samples,) -> (W, K)."""
-        num, frames = self.windowing.count(len(waveform)), self.maker.frames(waveform)
-        parts = []
-        for first in range(0, num, self.windows_at_once):
-            windows = self.windowing.cut(
-                frames[self.windowing.start_frame(first) :], min(self.windows_at_once, num - first), first=first
-            )
-            parts.append(self.probabilities(windows))
-        return np.concatenate(parts)
+    def window_probabilities(self, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return calibrated probabilities of these windows, and what each counts: (samples,) -> (W, K) and (W,)."""
+        frames = self.maker.frames(waveform)
+        times = self.windowing.times(len(frames))
+        batches = range(0, len(times), self.windows_at_once)
+        parts = [
+            self.probabilities(self.windowing.cut_at(frames, times[at : at + self.windows_at_once])) for at in batches
+        ]
+        return np.concatenate(parts), self.windowing.weights(frames.T)
 
     def probabilities(self, windows: np.ndarray, network: Network | None = None) -> np.ndarray:
         """Return calibrated probabilities, (W, bands, T) -> float64 (W, K), of our network or another one."""

@@ -10,10 +10,9 @@ from auricle.bundle.model import BundleModel
 from auricle.bundle.network import open_session
 from auricle.bundle.reading import Bundle
 from auricle.bundle.windows import Windowing
-from auricle.config import Preset
 from auricle.errors import RefusedError
 from auricle.model.classifier import Classifier as TorchClassifier
-from auricle.model.classifier import window_frames
+from auricle.model.windows import mean_over_windows
 from auricle.scoring.calibration import softmax
 from auricle.training.evaluate import cut_windows
 
@@ -23,7 +22,7 @@ BATCHES = (1, 2, 7)
 KINDS = ("silence", "noise", "faint noise", "clipping", "tone", "click")
 
 
-def check_parity(network: TorchClassifier, preset: Preset, bundle: Bundle) -> None:
+def check_parity(network: TorchClassifier, bundle: Bundle) -> None:
     """Compare PyTorch with model.onnx, and with what `BundleModel` (and so `Classifier.predict`) makes of network.onnx.
 
     A `RefusedError` names a sound on which a probability, or that of another winner, differs by more than `TOLERANCE`.
@@ -33,11 +32,11 @@ def check_parity(network: TorchClassifier, preset: Preset, bundle: Bundle) -> No
     temperature = bundle.description.calibration.temperature
     accepted = TOLERANCE / min(1.0, temperature)
     for kind, waveforms in sounds(model.windowing, NUM_SOUNDS):
-        truth = torch_probabilities(network, preset, model.windowing, waveforms, temperature)
+        truth = torch_probabilities(network, model.windowing, waveforms, temperature)
         answers = {
             "model.onnx": softmax(standalone.run(["logits"], {"waveform": waveforms})[0]),
             "network.onnx": np.stack(
-                [model.probabilities(model.windows(waveform)).mean(axis=0) for waveform in waveforms]
+                [mean_over_windows(*model.window_probabilities(waveform)) for waveform in waveforms]
             ),
         }
         for name, answer in answers.items():
@@ -84,6 +83,7 @@ def boundary_lengths(windowing: Windowing) -> list[int]:
     frame = round(windowing.rate_hz / windowing.frames_per_s)
     slack = windowing.slack_samples  # a window more begins beyond it
     edges = [window, window + slack, window + hop + slack, window + 2 * hop + slack, 2 * frame, window + frame]
+    edges += [num * hop + slack + at * frame for num in range(window // hop, window // hop + 3) for at in (0, 1)]
     around = range(-10, 11)
     lengths = {1, 2, 3, window // 2, window + hop // 2}
     lengths |= {edge + offset for edge in edges for offset in around}
@@ -105,14 +105,11 @@ def _waveform_of(kind: str, samples: int, generator: np.random.Generator) -> np.
 
 @torch.inference_mode()
 def torch_probabilities(
-    network: TorchClassifier, preset: Preset, windowing: Windowing, waveforms: np.ndarray, temperature: float
+    network: TorchClassifier, windowing: Windowing, waveforms: np.ndarray, temperature: float
 ) -> np.ndarray:
     """Return what PyTorch says, (B, samples) -> (B, K): training's own frames and windows, and the temperature."""
     frames = network.frontend.frames(torch.from_numpy(waveforms))
-    starts = [
-        round(start_s * network.frontend.frames_per_s)
-        for start_s in windowing.starts_s(windowing.count(waveforms.shape[1]))
-    ]
-    windows = cut_windows(frames, starts, window_frames(preset, network.frontend))  # (B, W, F, T)
+    windows = cut_windows(frames, windowing)  # (B, W, F, T)
     logits = network(windows.flatten(0, 1)) / temperature
-    return logits.double().softmax(1).unflatten(0, windows.shape[:2]).mean(1).numpy()
+    probabilities = logits.double().softmax(1).unflatten(0, windows.shape[:2]).numpy()
+    return mean_over_windows(probabilities, np.array([windowing.weights(each) for each in frames.numpy()]))

@@ -11,6 +11,7 @@ from auricle.bundle.description import NETWORK, Int8
 from auricle.bundle.model import BundleModel
 from auricle.bundle.reading import load_bundle
 from auricle.data.manifest import scored_of
+from auricle.model.windows import mean_over_windows
 from auricle.runs import Cell, StudyFolder
 from auricle.runs.reopen import reopen_cells
 from auricle.system import disable_telemetry
@@ -32,14 +33,17 @@ def quantise(
     train, test, manifest = found.split.train, found.split.test, found.recordings.manifest
     test = test[np.isin(manifest.categories, scored_of(manifest.categories))[manifest.labels[test]]]
     train = train[:: max(1, len(train) // MOST_CLIPS)][:MOST_CLIPS]
-    windows = np.concatenate([model.windows(waveform) for waveform in found.recordings.waveforms[train]])
+    windows = np.concatenate([model.windows(waveform)[0] for waveform in found.recordings.waveforms[train]])
     small = _quantised(graph, bundle, windows, keep_attention=model.bundle.description.attention is not None)
     small_network = model.open_network(small.SerializeToString())
     right_float = right_int8 = 0
     for waveform, label in zip(found.recordings.waveforms[test], manifest.labels[test], strict=True):
-        windows = model.windows(waveform)
-        right_float += int(model.probabilities(windows).mean(axis=0).argmax() == label)
-        right_int8 += int(model.probabilities(windows, small_network).mean(axis=0).argmax() == label)
+        windows, weights = model.windows(waveform)
+        whole, small_whole = (
+            mean_over_windows(model.probabilities(windows, network), weights) for network in (None, small_network)
+        )
+        right_float += int(whole.argmax() == label)
+        right_int8 += int(small_whole.argmax() == label)
     return small, Int8(
         num_clips=len(test),
         accuracy_float=right_float / len(test),

@@ -3,9 +3,9 @@
     waveform (B, samples)
       -> pieces (B, T, N1, N2)      a Fourier window each, by Gather
       -> mel power (B, T, bands)    the Fourier transform in two steps of matrix products
-      -> windows (B W, bands, T')   zeros beyond the end
+      -> windows (B W, bands, T')   around the recording, or with zeros beyond its end
       -> the network                logits (B W, K)
-      -> logits (B, K)              log of the mean over windows of softmax(logits / temperature)
+      -> logits (B, K)              log of the mean over the fullest windows of softmax(logits / temperature)
 
 so that softmax(logits) are the calibrated probabilities that `Classifier.predict` returns.
 
@@ -27,6 +27,7 @@ from onnx import TensorProto, helper, numpy_helper
 from auricle.bundle.description import Description
 from auricle.bundle.windows import Windowing
 from auricle.model.frames import FrameMaker
+from auricle.model.windows import ACTIVE_DB, FULL, SLACK
 
 OPSET = 20
 INT, DOUBLE = TensorProto.INT64, TensorProto.DOUBLE
@@ -59,15 +60,18 @@ class Graph:
 def standalone_model(network: onnx.ModelProto, description: Description) -> onnx.ModelProto:
     """Return the model that hears a waveform, around a network that sees frames (B, bands, T)."""
     maker = FrameMaker(description.audio, description.frontend)
-    windowing = Windowing.of(description.audio, maker.frames_per_s)
+    windowing = Windowing.of(description.audio, description.frontend)
     graph = Graph()
     samples = graph("Shape", "waveform", start=1, end=2)  # (1,)
     frames = graph("Unsqueeze", "waveform", [2]) if maker.raw else _mel(graph, maker, samples)
-    num = _count(graph, windowing, samples)
-    windows = _windows(graph, windowing, frames, num, maker.num_bands)
+    length = graph("Shape", frames, start=1, end=2)  # (1,)
+    starts = _starts(graph, windowing, length)
+    windows = _windows(graph, windowing, frames, starts, length)
+    weights = _weights(graph, windowing, frames, starts) if windowing.fullest else ""
     nodes, constants = _embedded(network, windows)
     graph.nodes += nodes
-    _pool(graph, num, len(description.categories), description.calibration.temperature)
+    num = graph("Shape", starts)
+    _pool(graph, num, len(description.categories), description.calibration.temperature, weights)
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
@@ -146,27 +150,53 @@ def _range(graph: Graph, end: str) -> str:
     return graph("Range", 0, graph("Squeeze", end, [0]), 1)
 
 
-def _count(graph: Graph, windowing: Windowing, samples: str) -> str:
-    """How many windows hear every sample, (1,): as `Windowing.count`."""
-    hop = windowing.hop_samples
-    heard = [windowing.window_samples + windowing.slack_samples]  # by the first window
-    beyond = graph("Max", graph("Sub", samples, heard), [0])
-    steps = graph("Div", graph("Add", beyond, [hop - 1]), [hop])
-    return graph("Add", steps, [1])
-
-
-def _windows(graph: Graph, windowing: Windowing, frames: str, num: str, num_bands: int) -> str:
-    """Windows of frames, (B, T, bands) -> (B W, bands, window_frames), with zeros beyond the end."""
+def _starts(graph: Graph, windowing: Windowing, length: str) -> str:
+    """First frames of the windows of a recording of `length` frames, (1,) -> (W,): as `ClipWindows.times`."""
     hop_frames = windowing.hop_s * windowing.frames_per_s
-    beyond = windowing.window_frames + math.ceil(hop_frames) + 2
-    padded = graph("Pad", frames, [0, 0, 0, 0, beyond, 0])
-    exact = graph("Mul", graph("Cast", _range(graph, num), to=DOUBLE), hop_frames)
-    starts = graph("Cast", graph("Round", exact), to=INT)  # as Python rounds: half to even
-    steps = graph.constant(np.arange(windowing.window_frames))
-    index = graph("Add", graph("Unsqueeze", starts, [1]), steps)
-    windows = graph("Gather", padded, index, axis=1)  # (B, W, window_frames, bands)
+    last = graph("Cast", graph("Sub", length, [1]), to=DOUBLE)
+    beyond = graph("Sub", last, [float(windowing.window_frames)])
+    reach = last if windowing.fullest else beyond
+    steps = graph("Ceil", graph("Sub", graph("Div", reach, [hop_frames]), [SLACK]))
+    if windowing.fullest:
+        is_longer = graph("Greater", beyond, [SLACK * hop_frames])
+        num = graph("Max", graph("Where", is_longer, steps, [1.0]), [1.0])
+    else:
+        num = graph("Add", graph("Max", steps, [0.0]), [1.0])
+    exact = graph("Mul", graph("Cast", _range(graph, graph("Cast", num, to=INT)), to=DOUBLE), hop_frames)
+    return graph("Cast", graph("Round", exact), to=INT)  # as Python rounds: half to even
+
+
+def _windows(graph: Graph, windowing: Windowing, frames: str, starts: str, length: str) -> str:
+    """Windows of frames, (B, T, bands) -> (B W, bands, window_frames)."""
+    index = graph("Add", graph("Unsqueeze", starts, [1]), np.arange(windowing.window_frames))
+    if windowing.fullest:
+        index = graph("Mod", index, length)
+    else:
+        beyond = windowing.window_frames + math.ceil(windowing.hop_s * windowing.frames_per_s) + 2
+        frames = graph("Pad", frames, [0, 0, 0, 0, beyond, 0])
+    windows = graph("Gather", frames, index, axis=1)  # (B, W, window_frames, bands)
     turned = graph("Transpose", windows, perm=[0, 1, 3, 2])
-    return graph("Reshape", turned, [-1, num_bands, windowing.window_frames])
+    bands = graph("Shape", frames, start=2, end=3)
+    return graph("Reshape", turned, graph("Concat", [-1], bands, [windowing.window_frames], axis=0))
+
+
+def _weights(graph: Graph, windowing: Windowing, frames: str, starts: str) -> str:
+    """What each window counts, (B, T, bands) and (W,) -> (B, W): as `ClipWindows.weights`."""
+    num = windowing.moment_frames
+    powers = graph("Mul", frames, frames) if windowing.is_raw else frames
+    levels = graph("ReduceSum", powers, [2], keepdims=0)  # (B, T)
+    whole = graph("Pad", levels, [0, 0, 0, num - 1])
+    end = graph("Mul", graph("Div", graph("Shape", whole, start=1, end=2), [num]), [num])
+    moments = graph("Reshape", graph("Slice", whole, [0], end, [1]), [0, -1, num])
+    levels = graph("ReduceSum", moments, [2], keepdims=0)  # (B, M)
+    least = graph("Mul", graph("ReduceMax", levels, [1], keepdims=1), np.float32(10 ** (-ACTIVE_DB / 10)))
+    active = graph("Cast", graph("GreaterOrEqual", levels, least), to=DOUBLE)
+    steps = np.arange(max(1, windowing.window_frames // num))
+    index = graph("Add", graph("Unsqueeze", graph("Div", starts, [num]), [1]), steps)
+    index = graph("Mod", index, graph("Shape", levels, start=1, end=2))
+    fullness = graph("ReduceSum", graph("Gather", active, index, axis=1), [2], keepdims=0)  # (B, W)
+    full = graph("Mul", graph("ReduceMax", fullness, [1], keepdims=1), FULL)
+    return graph("Cast", graph("GreaterOrEqual", fullness, full), to=TensorProto.FLOAT)
 
 
 def _embedded(network: onnx.ModelProto, windows: str) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
@@ -184,11 +214,17 @@ def _embedded(network: onnx.ModelProto, windows: str) -> tuple[list[onnx.NodePro
     return nodes[::-1], [constant for constant in network.graph.initializer if constant.name in needed]
 
 
-def _pool(graph: Graph, num: str, num_classes: int, temperature: float) -> None:
-    """Logits of a recording from those of its windows, (B W, K) -> (B, K)."""
+def _pool(graph: Graph, num: str, num_classes: int, temperature: float, weights: str) -> None:
+    """Logits of a recording from those of its windows, (B W, K) and (B, W) -> (B, K); no weights: all alike."""
     shape = graph("Concat", [-1], num, [num_classes], axis=0)
     scaled = graph("Div", "window_logits", np.float32(temperature))
     by_clip = graph("Reshape", scaled, shape)
-    mean = graph("ReduceMean", graph("Softmax", by_clip, axis=2), [1], keepdims=0)
+    probabilities = graph("Softmax", by_clip, axis=2)
+    if weights:
+        shares = graph("Div", weights, graph("ReduceSum", weights, [1], keepdims=1))
+        weighted = graph("Mul", probabilities, graph("Unsqueeze", shares, [2]))
+        mean = graph("ReduceSum", weighted, [1], keepdims=0)
+    else:
+        mean = graph("ReduceMean", probabilities, [1], keepdims=0)
     bounded = graph("Max", mean, np.float32(1e-30))
     graph.nodes.append(helper.make_node("Log", [bounded], ["logits"]))

@@ -1,35 +1,29 @@
-"""Where windows lie in a recording: one rule for `predict`, the standalone ONNX model and the parity check.
-
-A study scores clips of one length by `model.describe.window_starts_s`: the same windows, but for `slack_samples`.
-"""
+"""Where windows lie in a recording of any length, which has no end yet when the first of them is heard."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from auricle.config import AudioConfig
+from auricle.config import AudioConfig, FrontendConfig
+from auricle.model.windows import SLACK, ClipWindows
 
 
 @dataclass(frozen=True)
-class Windowing:
-    """Windows of a fixed length at a fixed distance; the last one may reach beyond the end, where there is silence."""
+class Windowing(ClipWindows):
+    """Windows a hop apart; the last one may reach beyond the end, where there is silence."""
 
-    rate_hz: int
-    window_s: float
-    hop_s: float  # from one start to the next
-    frames_per_s: float  # of the frames that a window is cut from
+    rate_hz: int = 0
 
     @classmethod
-    def of(cls, audio: AudioConfig, frames_per_s: float, hop_s: float | None = None) -> Windowing:
-        """Return the windows of a configuration, with another hop if one is given."""
-        return cls(audio.sample_rate_hz, audio.window_s, hop_s or audio.window_hop_s, frames_per_s)
+    def of(cls, audio: AudioConfig, frontend: FrontendConfig) -> Windowing:
+        """Return the windows of a configuration."""
+        return cls(**vars(ClipWindows.of(audio, frontend)), rate_hz=audio.sample_rate_hz)
 
-    @property
-    def window_frames(self) -> int:
-        """Frames in a window."""
-        return round(self.window_s * self.frames_per_s)
+    def every(self, hop_s: float | None) -> Windowing:
+        """Return windows with another hop; None: with ours."""
+        return replace(self, hop_s=hop_s or self.hop_s)
 
     @property
     def window_samples(self) -> int:
@@ -43,25 +37,17 @@ class Windowing:
 
     @property
     def slack_samples(self) -> int:
-        """How much may go unheard at the end: a tenth of a hop makes no window that is silent for the rest."""
-        return self.hop_samples // 10
+        """How much may go unheard at the end."""
+        return int(self.hop_samples * SLACK)
 
     def count(self, num_samples: int) -> int:
         """Return how many windows hear a recording, but for `slack_samples` at its end.
 
-        >>> windowing = Windowing(16_000, window_s=3.0, hop_s=1.0, frames_per_s=25.0)
+        >>> windowing = Windowing(3.0, 1.0, 25.0, is_raw=False, fullest=True, rate_hz=16_000)
         >>> [windowing.count(seconds * 16_000) for seconds in (1, 3, 5)], windowing.count(82_000)
         ([1, 1, 3], 4)
         """
         return 1 + max(0, -(-(num_samples - self.window_samples - self.slack_samples) // self.hop_samples))
-
-    def start_frame(self, index: int) -> int:
-        """Return the first frame of a window, counted from 0."""
-        return round(index * (self.hop_s * self.frames_per_s))
-
-    def starts_s(self, num: int) -> np.ndarray:
-        """Return where the first `num` windows start, (num,)."""
-        return np.round(np.arange(num) * self.hop_s, 6)
 
     def cut(self, frames: np.ndarray, num: int, *, first: int = 0) -> np.ndarray:
         """Cut windows from frames that begin with window `first`; what lies beyond them is zero.
@@ -75,3 +61,13 @@ class Windowing:
             piece = frames[start : start + self.window_frames]
             windows[index, :, : len(piece)] = piece.T
         return windows
+
+    def cut_clip(self, frames: np.ndarray) -> np.ndarray:
+        """Cut the windows that answer for a whole clip, (T, bands) -> (W, bands, window_frames), contiguous."""
+        return self.cut_at(frames, self.times(len(frames)))
+
+    @staticmethod
+    def cut_at(frames: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """Return windows made of these frames, (T, bands) and (W, window_frames) -> (W, bands, window_frames)."""
+        beyond = max(0, int(times.max()) + 1 - len(frames))
+        return np.ascontiguousarray(np.pad(frames, ((0, beyond), (0, 0)))[times].transpose(0, 2, 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 from collections.abc import Iterable
@@ -60,7 +61,10 @@ def predict(
         float, typer.Option(min=0.0, metavar="S", help="Join stretches of a class with gaps up to this.")
     ] = 0.0,
     min_duration: Annotated[float, typer.Option(min=0.0, metavar="S", help="Leave out shorter stretches.")] = 0.0,
-    whole: Annotated[bool, typer.Option("--whole", help="One answer for each recording as a whole.")] = False,
+    whole: Annotated[
+        bool,
+        typer.Option("--whole", help="One answer for each recording, as for those no longer than a training clip."),
+    ] = False,
     threads: Annotated[
         int, typer.Option(min=1, metavar="N", help="Threads of the network; decoding has one of its own.")
     ] = 1,
@@ -95,7 +99,7 @@ def predict(
         merge_s=merge,
         min_duration_s=min_duration,
         top=min(top, len(classifier.categories)),
-        whole=whole,
+        whole_s=math.inf if whole else classifier.window_s if hop else classifier.clip_s,
     )
     for place, reason in listing.refused.items():
         say(f"auricle: {place}: {reason}")

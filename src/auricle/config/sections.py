@@ -36,6 +36,10 @@ class AudioConfig(Section):
     sample_rate_hz: int = Field(16_000, ge=1_000, le=192_000, description="recordings are resampled to it")
     window_s: float = Field(3.0, gt=0, description="length of a window; the network sees one at a time")
     window_hop_s: float = Field(1.0, gt=0, description="distance of window starts when a clip is scored")
+    clip_windows: Literal["fullest", "all"] = Field(
+        "fullest",
+        description="windows that answer for a clip: those around it (a ring) that hold most sound, or all inside it",
+    )
 
 
 class FrontendConfig(Section):

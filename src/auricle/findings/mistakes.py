@@ -118,9 +118,7 @@ def explanations(
 
     network = load_network(cell, preset, num_classes)
     layout = attention_layout(network, preset)
-    windowing = Windowing.of(preset.audio, network.frontend.frames_per_s)
-    rate_hz = preset.audio.sample_rate_hz
-    num = windowing.count(round(duration_s * rate_hz))
+    windowing, rate_hz = Windowing.of(preset.audio, preset.frontend), preset.audio.sample_rate_hz
 
     def probabilities_of(windows: np.ndarray) -> np.ndarray:
         return window_probabilities(network, torch.from_numpy(windows)).double().numpy()
@@ -132,11 +130,11 @@ def explanations(
             frames = network.frontend.frames(torch.from_numpy(waveform)[None])[0].T.contiguous().numpy()  # (T, bands)
             if layout is None:
                 silence = float(network.frontend.neutral)
-                found[name] = occlusion_over_time(frames, num, windowing, probabilities_of, silence, duration_s)
+                found[name] = occlusion_over_time(frames, windowing, probabilities_of, silence, duration_s)
                 continue
-            windows = torch.from_numpy(windowing.cut(frames, num))  # (W, bands, T)
+            windows = torch.from_numpy(windowing.cut_clip(frames))  # (W, bands, T)
             assert isinstance(network.summary, Encoder)
-            weights = attention_weights(network.summary, network.base(network.frontend(windows)))
-            maps = torch.stack(weights, dim=1).double().numpy()  # (W, layers, H, tokens, tokens)
-        found[name] = attention_over_time(maps, layout, windowing, duration_s)
+            read = attention_weights(network.summary, network.base(network.frontend(windows)))
+            maps = torch.stack(read, dim=1).double().numpy()  # (W, layers, H, tokens, tokens)
+        found[name] = attention_over_time(maps, windowing.weights(frames.T), layout, windowing, duration_s)
     return found

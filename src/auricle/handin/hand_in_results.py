@@ -15,14 +15,14 @@ from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay, confusion_m
 from auricle.config import Preset
 from auricle.data.folds import Split
 from auricle.data.manifest import Manifest
-from auricle.model.classifier import window_starts_s
+from auricle.model.windows import mean_over_windows
 
 COLUMNS = ("protocol", "model", "cells", "parameters", "accuracy", "sd", "macro_f1", "macro_auc", "validation")
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What one training came to; probabilities are of the windows of validation, then of test clips, (N, W, K)."""
+    """What one training came to; probabilities (N, W, K) are of the windows of validation, then of test clips."""
 
     preset: Preset
     manifest: Manifest
@@ -31,6 +31,7 @@ class TrainingResult:
     num_parameters: int
     history: list[dict[str, Any]]
     probabilities: np.ndarray
+    weights: np.ndarray  # of the windows in the mean of their clip, (N, W)
     not_scored: str | None  # the class of background, of which accuracy is not
 
     @property
@@ -39,10 +40,14 @@ class TrainingResult:
         return f"{self.split.protocol}-{self.split.fold}-{self.seed}"
 
     @cached_property
+    def of_clips(self) -> np.ndarray:
+        """The probabilities of the clips, (N, K)."""
+        return mean_over_windows(self.probabilities, self.weights)
+
+    @cached_property
     def tested(self) -> tuple[np.ndarray, np.ndarray]:
-        """Labels (N,) and probabilities (N, K) of the test clips: means over their windows."""
-        probabilities = self.probabilities[len(self.split.validation) :].mean(axis=1)
-        return self.manifest.labels[self.split.test], probabilities
+        """Labels (N,) and probabilities (N, K) of the test clips."""
+        return self.manifest.labels[self.split.test], self.of_clips[len(self.split.validation) :]
 
     @property
     def scored(self) -> np.ndarray:
@@ -57,7 +62,7 @@ class TrainingResult:
     @cached_property
     def validation_accuracy(self) -> float | None:
         """The share of the validation clips that are right; None where the protocol has none."""
-        probabilities = self.probabilities[: len(self.split.validation)].mean(axis=1)
+        probabilities = self.of_clips[: len(self.split.validation)]
         labels = self.manifest.labels[self.split.validation]
         right = (probabilities.argmax(1) == labels)[np.isin(labels, self.scored)]
         return float(right.mean()) if len(right) else None
@@ -93,12 +98,11 @@ def write_result(folder: Path, result: TrainingResult) -> None:
     sets = ["validation"] * len(split.validation) + ["test"] * len(split.test)
     with (own / "predictions.csv").open("w", newline="", encoding="utf-8", errors="surrogatepass") as file:
         table = csv.writer(file)
-        table.writerow(("clip", "set", "label", "start_s", *result.manifest.categories))
-        starts_s = window_starts_s(result.preset, result.manifest.clip_s)
-        for index, name, windows in zip(split.scored, sets, result.probabilities.tolist(), strict=True):
+        table.writerow(("clip", "set", "label", "start_s", "weight", *result.manifest.categories))
+        for index, name, weights, windows in zip(split.scored, sets, result.weights, result.probabilities, strict=True):
             clip = result.manifest.clips[index]
-            for start_s, row in zip(starts_s, windows, strict=True):
-                numbers = [f"{number:.7g}" for number in (start_s, *row)]
+            for number, (weight, row) in enumerate(zip(weights, windows, strict=True)):
+                numbers = [f"{one:.7g}" for one in (number * result.preset.audio.window_hop_s, weight, *row)]
                 table.writerow((clip.name, name, clip.category, *numbers))
 
 

@@ -116,10 +116,10 @@ def train(
         log = (lambda history: run.log(history[-1])) if run else None
         history = run_training(trainer, clips, measured, on_epoch=log)
         model, manifest = trainer.scored_model, recordings.manifest
-        probabilities = scored_probabilities(model, sets, trainer.window_frames)
+        probabilities, weights = scored_probabilities(model, sets)
         num_parameters = sum(weight.numel() for weight in model.parameters())
         result = TrainingResult(
-            preset, manifest, split, seed, num_parameters, history, probabilities, options.not_scored
+            preset, manifest, split, seed, num_parameters, history, probabilities, weights, options.not_scored
         )
         scores = {name: result.test[name] for name in ("accuracy", "macro_f1", "macro_auc")}
         if run:

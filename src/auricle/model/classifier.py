@@ -9,6 +9,7 @@ from auricle.errors import UsageError
 from auricle.model.cnn import Base, Block
 from auricle.model.frontend import FRONTENDS, Frontend
 from auricle.model.transformer import Encoder
+from auricle.model.windows import ClipWindows
 
 SUMMARIES = Variants("encoder.tokens")  # None: Architecture 1, which has no encoder
 
@@ -90,18 +91,6 @@ def build_encoder(preset: Preset, map_shape: tuple[int, int, int]) -> tuple[Enco
         raise UsageError(f"preset {preset.name}: {error}") from error
 
 
-def window_frames(preset: Preset, frontend: Frontend) -> int:
-    """Return the frames in a window."""
-    return round(preset.audio.window_s * frontend.frames_per_s)
-
-
-def window_starts_s(preset: Preset, clip_s: float) -> list[float]:
-    """Return where the windows start that score a clip; the last one may reach beyond its end (padded)."""
-    window_s, hop_s = preset.audio.window_s, preset.audio.window_hop_s
-    num = 1 + max(0, -(-round((clip_s - window_s) * 1000) // round(hop_s * 1000)))
-    return [round(place * hop_s, 6) for place in range(num)]
-
-
 def build_model(preset: Preset, num_classes: int) -> Classifier:
     """Assemble the network of a preset, with fresh weights from torch's global generator.
 
@@ -110,9 +99,10 @@ def build_model(preset: Preset, num_classes: int) -> Classifier:
     """
     try:
         frontend = FRONTENDS[preset.frontend.kind](preset.audio, preset.frontend)
+        windows = ClipWindows.of(preset.audio, preset.frontend)
         base = build_base(preset.base, frontend.num_rows)
         with torch.no_grad():
-            map = base.eval()(torch.zeros(1, frontend.num_rows, window_frames(preset, frontend)))
+            map = base.eval()(torch.zeros(1, frontend.num_rows, windows.window_frames))
         base.train()
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from auricle.config import Preset
-from auricle.model.classifier import Classifier, Pool, build_model, window_frames, window_starts_s
+from auricle.model.classifier import Classifier, Pool, build_model
 from auricle.model.cnn import Convolution, Shortcut
 from auricle.model.transformer import MultiHeadAttention
+from auricle.model.windows import ClipWindows
 
 TOKEN_KINDS = {"summary.cls": "<cls> token", "summary.positions": "learned positions, added"}
 ROWS = (Convolution, Shortcut, MultiHeadAttention, Pool, nn.Linear, nn.LayerNorm, nn.MaxPool2d, nn.AvgPool2d)
@@ -81,9 +82,9 @@ def describe(preset: Preset, num_classes: int, clip_s: float) -> dict[str, Any]:
     """
     with torch.random.fork_rng(devices=[]), torch.device("meta"):  # shapes alone: no weight is drawn, no sum computed
         model = build_model(preset, num_classes).to("meta")
-    num_frames = window_frames(preset, model.frontend)
+    windows = ClipWindows.of(preset.audio, preset.frontend)
     bands = 1 if model.frontend.spectrum is None else preset.frontend.num_bands
-    work, shapes = _measure(model, torch.zeros(1, bands, num_frames, device="meta"))
+    work, shapes = _measure(model, torch.zeros(1, bands, windows.window_frames, device="meta"))
     rows: dict[str, nn.Module] = {}
     for name, module in model.named_modules():
         if isinstance(module, ROWS) and not any(name.startswith(f"{row}.") for row in rows):  # none inside another
@@ -120,7 +121,7 @@ def describe(preset: Preset, num_classes: int, clip_s: float) -> dict[str, Any]:
         "non_trainable_parameters": fixed,
         "running_statistics": statistics,
         "multiply_adds_per_window": window,
-        "multiply_adds": window * len(window_starts_s(preset, clip_s)),
-        "frames_per_window": num_frames,
+        "multiply_adds": window * windows.count_frames(windows.frames_in(clip_s)),
+        "frames_per_window": windows.window_frames,
         "config": preset.model_dump(mode="json"),
     }

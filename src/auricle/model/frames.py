@@ -31,6 +31,11 @@ def band_edges_hz(*, num_bands: int, min_hz: float, max_hz: float) -> np.ndarray
     return mel_to_hz(np.linspace(hz_to_mel(min_hz), hz_to_mel(max_hz), num_bands + 2))
 
 
+def hop_samples(audio: AudioConfig, frontend: FrontendConfig) -> int:
+    """Return the samples from one frame to the next."""
+    return 1 if frontend.kind == "raw" else round(audio.sample_rate_hz * frontend.hop_ms / 1000)
+
+
 def band_options(audio: AudioConfig, frontend: FrontendConfig) -> dict[str, Any]:
     """Return the mel bands that a configuration asks for: num_bands, min_hz, max_hz."""
     max_hz = frontend.max_hz or audio.sample_rate_hz / 2
@@ -68,7 +73,7 @@ class FrameMaker:
         self.raw = frontend.kind == "raw"
         self.num_bands = 1 if self.raw else frontend.num_bands  # rows of a frame
         self.transform_samples = 1 if self.raw else round(rate_hz * frontend.transform_ms / 1000)
-        self.hop_samples = 1 if self.raw else round(rate_hz * frontend.hop_ms / 1000)
+        self.hop_samples = hop_samples(audio, frontend)
         self.frames_per_s = rate_hz / self.hop_samples
         if self.raw:
             return

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from auricle.config import AudioConfig, FrontendConfig
 from auricle.config.variants import Variants
-from auricle.model.frames import band_options, mel_filters
+from auricle.model.frames import band_options, hop_samples, mel_filters
 
 FRONTENDS = Variants("frontend.kind")  # (audio, frontend) -> Frontend; a ValueError: the fields do not fit together
 
@@ -112,7 +112,7 @@ def build_log_mel(audio: AudioConfig, frontend: FrontendConfig, transform: Tenso
     rate_hz = audio.sample_rate_hz
     spectrum = MelSpectrum(
         transform_samples=round(rate_hz * frontend.transform_ms / 1000),
-        hop_samples=round(rate_hz * frontend.hop_ms / 1000),
+        hop_samples=hop_samples(audio, frontend),
         sample_rate_hz=rate_hz,
         **band_options(audio, frontend),
     )

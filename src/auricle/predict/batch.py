@@ -146,7 +146,12 @@ def predict_files(
             reasons: list[str] = []
             try:
                 windows = predict_windows(
-                    classifier, path, hop_s=pooling.hop_s, on_progress=on_seconds, on_cut_off=reasons.append
+                    classifier,
+                    path,
+                    hop_s=pooling.hop_s,
+                    whole_s=pooling.whole_s,
+                    on_progress=on_seconds,
+                    on_cut_off=reasons.append,
                 )
             except ModelRefusedError:  # any other recording would fare no better
                 raise

@@ -11,6 +11,7 @@ from auricle.bundle.model import BundleModel
 from auricle.bundle.reading import Bundle, load_bundle
 from auricle.errors import RefusedError, UsageError
 from auricle.model.frames import FrameMaker
+from auricle.model.windows import mean_over_windows
 from auricle.predict.explain import Explanation, attention_over_time, occlusion_over_time
 from auricle.scoring.calibration import NONE, named
 
@@ -22,11 +23,12 @@ NONE_OF_THESE = "none of these"  # what a person reads where no class reaches it
 class Prediction:
     """What a model hears in one recording."""
 
-    # calibrated, the mean over the windows, float64 (K,), in the order of `Classifier.categories`
+    # calibrated, the mean over the windows by weight, float64 (K,), in the order of `Classifier.categories`
     probabilities: np.ndarray
     label: str  # the most probable category
     starts_s: np.ndarray  # where the windows start, (W,)
     window_probabilities: np.ndarray  # calibrated, (W, K)
+    weights: np.ndarray  # what each window counts, (W,): 1 where it is full of sound, else 0
     none_of_these: bool  # the label is background, or less probable than its threshold: most likely something else
 
 
@@ -55,6 +57,7 @@ class Classifier:
         # the edges of what it hears
         self.band_hz = (0.0 if raw else low_hz, self.sample_rate_hz / 2 if raw or high_hz is None else high_hz)
         self.window_s = description.audio.window_s  # how much it hears at once
+        self.clip_s = max(self.window_s, description.origin.clip_s)  # what is no longer, is heard as a clip of a study
 
     @classmethod
     def load(cls, path: Path | str, *, threads: int | None = 1) -> Classifier:
@@ -64,19 +67,21 @@ class Classifier:
     def predict(self, waveform: np.ndarray, rate_hz: int) -> Prediction:
         """Classify a waveform: (T,), (T, channels) or (channels, T), floats with full scale 1 or integers, T >= 1.
 
-        Of two sides, the channels are the one of 1, or else the only one of at most 32.
+        Of two sides, the channels are the one of 1, or else the only one of at most 32. The windows that hold most
+        sound answer for all of it; its end is followed by its beginning, as in training.
 
         Raises:
             UsageError: not such an array, or both sides can be the channels.
             RefusedError: it holds samples that are not finite.
         """
-        window_probabilities = self.model.window_probabilities(self.resampled(waveform, rate_hz))
-        probabilities = window_probabilities.mean(axis=0)
+        window_probabilities, weights = self.model.window_probabilities(self.resampled(waveform, rate_hz))
+        probabilities = mean_over_windows(window_probabilities, weights)
         return Prediction(
             probabilities,
             self.categories[int(probabilities.argmax())],
             self.model.windowing.starts_s(len(window_probabilities)),
             window_probabilities,
+            weights,
             bool(named(probabilities[None], self.thresholds, self.categories)[0] == NONE),
         )
 
@@ -86,14 +91,15 @@ class Classifier:
         mono = self.resampled(waveform, rate_hz)
         duration_s = len(mono) / self.sample_rate_hz
         if description.attention is not None:
-            maps = model.network.attention(model.windows(mono))
-            return attention_over_time(maps, description.attention, model.windowing, duration_s)
+            windows, weights = model.windows(mono)
+            maps = model.network.attention(windows)
+            return attention_over_time(maps, weights, description.attention, model.windowing, duration_s)
         silence = description.mean  # of a frame that says nothing: its feature is zero
         if description.frontend.kind != "raw":
             silence = max(0.0, float(np.exp(description.mean)) - description.frontend.floor)
-        num, frames = model.windowing.count(len(mono)), model.maker.frames(mono)
-        model.check_room(num)
-        return occlusion_over_time(frames, num, model.windowing, model.probabilities, silence, duration_s)
+        frames = model.maker.frames(mono)
+        model.check_room(model.windowing.count_frames(len(frames)))
+        return occlusion_over_time(frames, model.windowing, model.probabilities, silence, duration_s)
 
     def spectrogram(self, waveform: np.ndarray, rate_hz: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return what the network hears as a picture; for a network that hears the raw waveform, 64 mel bands.

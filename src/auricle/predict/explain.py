@@ -7,6 +7,7 @@ import numpy as np
 
 from auricle.bundle.description import AttentionLayout
 from auricle.bundle.windows import Windowing
+from auricle.model.windows import mean_over_windows
 
 OCCLUDED_S = 0.3
 MOST_MOMENTS = 80
@@ -41,9 +42,12 @@ def rollout(maps: np.ndarray) -> np.ndarray:
 
 
 def attention_over_time(
-    maps: np.ndarray, layout: AttentionLayout, windowing: Windowing, duration_s: float
+    maps: np.ndarray, weights: np.ndarray, layout: AttentionLayout, windowing: Windowing, duration_s: float
 ) -> Explanation:
-    """Lay the attention of all windows, (W, layers, heads, tokens, tokens), on one axis of time; average overlaps."""
+    """Lay the attention of the windows that count on one axis of time, and average what overlaps.
+
+    `maps` (W, layers, heads, tokens, tokens) are of the windows that answer for a clip, `weights` (W,).
+    """
     W, L, H = maps.shape[:3]
     heads = maps[:, :, :, 0, 1:].reshape(W, L, H, layout.num_rows, layout.num_steps).sum(axis=3)
     rolled = rollout(maps).reshape(W, 1, 1, layout.num_rows, layout.num_steps).sum(axis=3)
@@ -51,12 +55,11 @@ def attention_over_time(
     num = max(1, round(duration_s / step_s))
     both = np.concatenate([heads.reshape(W, L * H, -1), rolled.reshape(W, 1, -1)], axis=1)  # (W, L H + 1, steps)
     total, count = np.zeros((L * H + 1, num)), np.zeros(num)
-    for start_s, window in zip(windowing.starts_s(W), both, strict=True):
-        first = round(start_s / step_s)
-        length = min(layout.num_steps, num - first)
-        if length > 0:
-            total[:, first : first + length] += window[:, :length]
-            count[first : first + length] += 1
+    for start_s, window, weight in zip(windowing.starts_s(W), both, weights, strict=True):
+        steps = round(start_s / step_s) + np.arange(layout.num_steps)
+        heard = np.full(len(steps), weight) if windowing.fullest else weight * (steps < num)
+        np.add.at(total.T, steps % num, (window * heard).T)
+        np.add.at(count, steps % num, heard)
     means = total / np.maximum(count, 1)
     means /= np.maximum(means.sum(axis=1, keepdims=True), 1e-12)
     return Explanation((np.arange(num) + 0.5) * step_s, means[:-1].reshape(L, H, num), means[-1])
@@ -64,7 +67,6 @@ def attention_over_time(
 
 def occlusion_over_time(
     frames: np.ndarray,
-    num_windows: int,
     windowing: Windowing,
     probabilities_of: Callable[[np.ndarray], np.ndarray],
     silence: float,
@@ -75,9 +77,10 @@ def occlusion_over_time(
     `frames` (T, bands) are of the whole recording, `silence` is what a silenced frame holds, and `probabilities_of`
     maps windows (W, bands, T) to (W, K).
     """
-    windows = windowing.cut(frames, num_windows)
-    whole = probabilities_of(windows)
-    winner = int(whole.mean(axis=0).argmax())
+    times, weights = windowing.times(len(frames)), windowing.weights(frames.T)
+    times, weights = times[weights > 0], weights[weights > 0]
+    whole = probabilities_of(windowing.cut_at(frames, times))
+    winner = int(mean_over_windows(whole, weights).argmax())
     num_moments = int(np.clip(round(duration_s / (OCCLUDED_S / 2)), 1, MOST_MOMENTS))
     times_s = (np.arange(num_moments) + 0.5) * duration_s / num_moments
     reach_s = max(OCCLUDED_S, 2 * duration_s / num_moments) / 2
@@ -85,12 +88,12 @@ def occlusion_over_time(
     for moment, time_s in enumerate(times_s):
         first = round((time_s - reach_s) * windowing.frames_per_s)
         last = max(first + 1, round((time_s + reach_s) * windowing.frames_per_s))
-        starts = np.array([windowing.start_frame(index) for index in range(num_windows)])
-        touched = np.flatnonzero((starts < last) & (starts + windowing.window_frames > first))
+        touched = np.flatnonzero(((times >= first) & (times < last)).any(axis=1))
         if not len(touched):
             continue
-        changed = windows[touched]
-        for window, start in zip(changed, starts[touched], strict=True):
-            window[:, max(0, first - start) : last - start] = silence
-        drop[moment] = (whole[touched, winner] - probabilities_of(changed)[:, winner]).sum() / num_windows
+        changed = frames.copy()
+        changed[max(0, first) : last] = silence
+        now = probabilities_of(windowing.cut_at(changed, times[touched]))
+        lost = weights[touched] @ (whole[touched, winner] - now[:, winner])
+        drop[moment] = lost / weights.sum()
     return Explanation(times_s, occlusion=drop)

@@ -39,6 +39,7 @@ class WindowProbabilities:
     duration_s: float
     starts_s: np.ndarray  # where the windows start, (W,)
     probabilities: np.ndarray  # calibrated, (W, K)
+    weights: np.ndarray | None = None  # what each counts in one answer for the whole, (W,); None: it has a time line
 
 
 def predict_windows(
@@ -46,18 +47,21 @@ def predict_windows(
     path: Path,
     *,
     hop_s: float | None = None,
+    whole_s: float = 0.0,
     on_progress: Callable[[float], object] | None = None,
     on_cut_off: Callable[[str], object] | None = None,
 ) -> WindowProbabilities:
     """Run a model over a recording of any rate and number of channels; `hop_s` None: as the model was scored.
+
+    A recording of at most `whole_s` gets one answer, from the windows that answer for a clip.
 
     `on_progress` is told how many seconds have been heard. `on_cut_off` is told why the end of a recording is missing,
     and what is there is heard; without it such a recording is refused. A `RefusedError` says why one cannot be read,
     or is silent.
     """
     model, rate_hz = classifier.model, classifier.sample_rate_hz
-    windowing = Windowing.of(model.bundle.description.audio, model.maker.frames_per_s, hop_s)
-    batcher = _WindowBatcher(classifier, windowing)
+    windowing = model.windowing.every(hop_s)
+    batcher = _WindowBatcher(classifier, windowing, whole_s)
     num_samples, peak = 0, 0.0
     for frames, num_new, block_peak in _made_ahead(_frame_blocks(classifier, path, on_cut_off), BLOCKS_AHEAD):
         num_samples, peak = num_samples + num_new, max(peak, block_peak)
@@ -69,8 +73,10 @@ def predict_windows(
         raise SilentError(
             f"{path}: silent; no sample is louder than {limit_db:.0f} dB of full scale", num_samples / rate_hz
         )
-    probabilities = batcher.finish(windowing.count(num_samples))
-    return WindowProbabilities(num_samples / rate_hz, windowing.starts_s(len(probabilities)), probabilities)
+    duration_s = num_samples / rate_hz
+    weights = batcher.go_around() if duration_s <= whole_s else None
+    probabilities = batcher.finish(windowing.count(num_samples) if weights is None else len(weights))
+    return WindowProbabilities(duration_s, windowing.starts_s(len(probabilities)), probabilities, weights)
 
 
 def _frame_blocks(
@@ -99,23 +105,42 @@ def _frame_blocks(
 class _WindowBatcher:
     """Frames in, in pieces; probabilities of the windows out, a batch at a time."""
 
-    def __init__(self, classifier: Classifier, windowing: Windowing) -> None:
+    def __init__(self, classifier: Classifier, windowing: Windowing, whole_s: float) -> None:
         self.model = classifier.model
         self.windowing = windowing
+        self.whole_s = whole_s
         self.pending: list[np.ndarray] = []  # frames from that of the next window on
         self.num_to_skip = 0  # frames yet to come that no window needs (where windows do not touch)
         self.num_pending = 0
         self.num_done = 0
+        self.first = np.zeros((0, self.model.maker.num_bands), np.float32)  # frames of the first window
+        self.levels: list[np.ndarray] = []  # of all frames, for as long as they may have one answer
+        self.num_fed = 0
         self.results: list[np.ndarray] = []
 
     def feed(self, frames: np.ndarray) -> None:
         """Take frames, and run the windows that are whole if they fill a batch."""
+        if (num_missing := self.windowing.window_frames - len(self.first)) > 0:
+            self.first = np.concatenate([self.first, frames[:num_missing]])
+        self.num_fed += len(frames)
+        if self.num_fed <= self.whole_s * self.windowing.frames_per_s + 2:
+            self.levels.append(self.windowing.levels(frames.T))
+        self._add(frames)
+
+    def _add(self, frames: np.ndarray) -> None:
         num_dropped = min(self.num_to_skip, len(frames))
         self.num_to_skip -= num_dropped
         self.pending.append(frames[num_dropped:])
         self.num_pending += len(frames) - num_dropped
         while self.num_pending >= self._num_frames(self.model.windows_at_once - 1) + self.windowing.window_frames:
             self._predict_batch(self.model.windows_at_once)
+
+    def go_around(self) -> np.ndarray:
+        """Let the beginning follow the end, where windows are around a clip; return what they count, (W,)."""
+        levels = np.concatenate(self.levels)
+        if self.windowing.fullest:
+            self._add(self.first[np.arange(self.windowing.window_frames) % len(self.first)])
+        return self.windowing.weights_at(levels)
 
     def finish(self, num: int) -> np.ndarray:
         """Run what is left of `num` windows; what lies beyond the end is zero."""

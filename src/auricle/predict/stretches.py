@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from auricle.model.windows import mean_over_windows
 from auricle.predict.classifier import NONE_OF_THESE
 from auricle.predict.stream import WindowProbabilities
 from auricle.scoring.calibration import NONE, named
@@ -35,7 +36,7 @@ class Pooling:
     merge_s: float = 0.0  # stretches of one class that are no further apart become one
     min_duration_s: float = 0.0  # shorter stretches are left out
     top: int = 1  # classes named for each stretch
-    whole: bool = False  # one stretch for the whole recording
+    whole_s: float = 0.0  # a recording no longer is answered as a whole
 
     def stretches(self, windows: WindowProbabilities) -> list[Stretch]:
         """Return the stretches of a recording in order; where nothing is likely enough, they say so."""
@@ -49,15 +50,15 @@ class Pooling:
 
     def _edges(self, windows: WindowProbabilities) -> np.ndarray:
         """Where steps of one hop begin and end, (S + 1,)."""
-        if self.whole:
+        if windows.weights is not None:
             return np.array([0.0, windows.duration_s])
         num = max(1, int(np.ceil((windows.duration_s - SHORTEST_S) / self.hop_s)))
         return np.append(np.arange(num) * self.hop_s, windows.duration_s)
 
     def _steps(self, windows: WindowProbabilities, edges: np.ndarray) -> np.ndarray:
         """Mean probabilities of the windows that cover each step, (S, K); of the nearest where none does."""
-        if self.whole:
-            return windows.probabilities.mean(axis=0, keepdims=True)
+        if windows.weights is not None:
+            return mean_over_windows(windows.probabilities, windows.weights)[None]
         starts = windows.starts_s
         first = np.searchsorted(starts + self.window_s, edges[:-1] + 1e-6, side="right")
         last = np.searchsorted(starts, edges[1:] - 1e-6, side="left")

@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from auricle.errors import RefusedError
-from auricle.model.classifier import Classifier, window_frames, window_starts_s
+from auricle.model.classifier import Classifier
 from auricle.model.transformer import Encoder, attention_weights
+from auricle.model.windows import ClipWindows, mean_over_windows
 from auricle.probes.changes import band_edges_hz, blanked_bands, blanked_moments, networks, part_edges, sounds
 from auricle.probes.record import AttentionReading, Blanked, Probe, ProbeAnswers
 from auricle.runs.reopen import Reopened
@@ -29,17 +30,17 @@ class Subject:
     model: Classifier
     waveforms: Tensor  # (N, samples), on its device
     labels: np.ndarray
-    starts: list[int]  # of the windows of a clip, in frames
-    num_frames: int
+    rule: ClipWindows
+    weights: np.ndarray  # of the windows of each clip as it is, (N, W): also where the sound is changed
 
     def windows(self, frames: Tensor) -> Tensor:
-        """Cut the windows that score a clip, (N, F, T) -> (N W, F, num_frames)."""
-        return cut_windows(frames, self.starts, self.num_frames).flatten(0, 1)
+        """Cut the windows that answer for a clip, (N, F, T) -> (N W, F, window_frames)."""
+        return cut_windows(frames, self.rule).flatten(0, 1)
 
     def probabilities(self, frames: Tensor, model: Classifier | None = None) -> np.ndarray:
-        """Return the mean probabilities over the windows of each clip, (N, F, T) -> (N, K)."""
-        probabilities = window_probabilities(model or self.model, self.windows(frames))
-        return probabilities.unflatten(0, (len(frames), -1)).mean(1).double().cpu().numpy()
+        """Return the probabilities of each clip, (N, F, T) -> (N, K)."""
+        probabilities = window_probabilities(model or self.model, self.windows(frames)).double().cpu().numpy()
+        return mean_over_windows(probabilities.reshape(*self.weights.shape, -1), self.weights)
 
     def answers(self, frames: Tensor, model: Classifier | None = None) -> ProbeAnswers:
         """Return what the network, or a changed one, says of frames (N, F, T)."""
@@ -59,13 +60,11 @@ def probe_cell(found: Reopened, *, device: torch.device) -> Probe:
     if len(indices) > MOST_CLIPS:
         indices = np.sort(np.random.default_rng(found.cell.name.seed).choice(indices, MOST_CLIPS, replace=False))
     model = load_network(found.cell, preset, len(manifest.categories)).to(device)
-    subject = Subject(
-        model=model,
-        waveforms=torch.from_numpy(np.array(found.recordings.waveforms[indices])).to(device),
-        labels=manifest.labels[indices],
-        starts=[round(start_s * model.frontend.frames_per_s) for start_s in window_starts_s(preset, manifest.clip_s)],
-        num_frames=window_frames(preset, model.frontend),
-    )
+    waveforms = torch.from_numpy(np.array(found.recordings.waveforms[indices])).to(device)
+    rule = ClipWindows.of(preset.audio, preset.frontend)
+    with torch.inference_mode():
+        weights = np.array([rule.weights(frames) for frames in model.frontend.frames(waveforms).cpu().numpy()])
+    subject = Subject(model, waveforms, manifest.labels[indices], rule, weights)
     names = tuple(manifest.clips[index].name for index in indices)
     with torch.inference_mode():
         _check(found, names, subject)

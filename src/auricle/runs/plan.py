@@ -82,9 +82,10 @@ def windows_per_epoch(preset: Preset, num_train: int, clip_s: float) -> int:
     num = num_train * preset.training.views
     if preset.training.windows == "random":
         return num
-    from auricle.model.classifier import window_starts_s
+    from auricle.model.windows import ClipWindows
 
-    return num * len(window_starts_s(preset, clip_s))
+    windows = ClipWindows.of(preset.audio, preset.frontend)
+    return num * windows.count_frames(windows.frames_in(clip_s))
 
 
 def num_epochs(preset: Preset, num_train: int, clip_s: float) -> int:

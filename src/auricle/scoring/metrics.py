@@ -63,12 +63,15 @@ def score(
 
 
 def score_predictions(predictions: Predictions, set_name: str, *, with_auc: bool = True) -> dict[str, Any] | None:
-    """Score one set: `{"clip": score(...), "window": {"accuracy", "loss", "num"}}`; None where it is empty."""
+    """Score one set: `{"clip": score(...), "window": {"accuracy", "loss", "num"}}`; None where it is empty.
+
+    A window that counts nothing in its clip has no part in the accuracy of windows.
+    """
     windows = predictions.of(set_name)
     if not windows.clips:
         return None
     clips = windows.by_clip()
-    scored = np.isin(windows.categories, scored_of(windows.categories))[windows.labels]
+    scored = np.isin(windows.categories, scored_of(windows.categories))[windows.labels] & (windows.weights > 0)
     return {
         "clip": score(clips.probabilities, clips.labels, clips.categories, with_auc=with_auc),
         "window": {

@@ -1,7 +1,10 @@
 """The table of probabilities that a cell leaves behind: one row a window that was scored.
 
-    clip,set,label,start_s,<one column a category>
-    1-100032-A-0.wav,test,dog,0,0.9312,...
+    clip,set,label,start_s,weight,<one column a category>
+    1-100032-A-0.wav,test,dog,0,1,0.9312,...
+
+A clip's probabilities are the mean of its windows', by weight (`model.windows`). Where there is no such column, as none
+had before 0.13, all count the same.
 
 Every score of a study comes from these tables and can be computed again from them.
 """
@@ -20,7 +23,9 @@ from auricle.errors import RefusedError
 from auricle.files import write_bytes
 
 SUM_TOLERANCE = 1e-3
+MOST_WEIGHT = 1e6
 LEADING_COLUMNS = ("clip", "set", "label", "start_s")
+WEIGHT = "weight"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,35 +59,40 @@ class Predictions:
     starts_s: np.ndarray  # where the window starts in its clip, float64, shape (R,)
     probabilities: np.ndarray  # float64, shape (R, K)
     categories: tuple[str, ...]  # the K names, in the order of the columns
+    weights: np.ndarray = None  # type: ignore[assignment]  # in the mean of its clip, (R,); not given: all alike
 
     def __post_init__(self) -> None:
         rows = len(self.clips)
-        shapes = (len(self.sets), len(self.labels), len(self.starts_s), self.probabilities.shape)
-        if shapes != (rows, rows, rows, (rows, len(self.categories))):
+        if self.weights is None:
+            object.__setattr__(self, "weights", np.ones(rows))
+        shapes = (*map(len, (self.sets, self.labels, self.starts_s, self.weights)), self.probabilities.shape)
+        if shapes != (rows, rows, rows, rows, (rows, len(self.categories))):
             raise ValueError(f"{rows} clips and {len(self.categories)} categories do not fit columns of {shapes}")
 
     def of(self, set_name: str) -> Predictions:
         """Return the rows of one set, in their order; there may be none."""
         rows = [row for row, name in enumerate(self.sets) if name == set_name]
-        clips, arrays = tuple(self.clips[row] for row in rows), (self.labels, self.starts_s, self.probabilities)
-        labels, starts_s, probabilities = (array[rows] for array in arrays)
-        return Predictions(clips, (set_name,) * len(rows), labels, starts_s, probabilities, self.categories)
+        clips = tuple(self.clips[row] for row in rows)
+        labels, starts_s, probabilities, weights = (
+            array[rows] for array in (self.labels, self.starts_s, self.probabilities, self.weights)
+        )
+        return Predictions(clips, (set_name,) * len(rows), labels, starts_s, probabilities, self.categories, weights)
 
     def by_clip(self) -> ClipPredictions:
-        """Average the window probabilities of each clip; clips stand in the order of their first window.
+        """Average the window probabilities of each clip by weight; clips stand in the order of their first window.
 
         >>> windows = Predictions(("a", "a"), ("test", "test"), np.array([1, 1]), np.array([0.0, 1.0]),
-        ...                       np.array([[0.4, 0.6], [0.0, 1.0]]), ("cat", "dog"))
+        ...                       np.array([[0.4, 0.6], [0.0, 1.0]]), ("cat", "dog"), np.array([1.0, 3.0]))
         >>> windows.by_clip().probabilities
-        array([[0.2, 0.8]])
+        array([[0.1, 0.9]])
         """
         clips, clip_of_row = tuple(dict.fromkeys(self.clips)), numbered(self.clips)
         totals = np.zeros((len(clips), len(self.categories)))
-        np.add.at(totals, clip_of_row, self.probabilities)
-        windows = np.bincount(clip_of_row, minlength=len(clips))
+        np.add.at(totals, clip_of_row, self.probabilities * self.weights[:, None])
+        windows = np.bincount(clip_of_row, self.weights, minlength=len(clips))
         labels = np.zeros(len(clips), dtype=np.int64)
         labels[clip_of_row] = self.labels
-        return ClipPredictions(clips, labels, totals / np.maximum(windows, 1)[:, None], self.categories)
+        return ClipPredictions(clips, labels, totals / windows[:, None], self.categories)
 
 
 def numbered(names: Sequence[Hashable]) -> np.ndarray:
@@ -103,11 +113,11 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text)  # "\r\n" ends a line, so that a bare "\r" or "\n" in a name is quoted
-    writer.writerow((*LEADING_COLUMNS, *predictions.categories))
-    columns = (predictions.clips, predictions.sets, predictions.labels.tolist(), predictions.starts_s.tolist())
-    for clip, set_name, label, start_s, row in zip(*columns, predictions.probabilities.tolist(), strict=True):
-        numbers = (f"{probability:.7g}" for probability in row)
-        writer.writerow((clip, set_name, predictions.categories[label], f"{start_s:.7g}", *numbers))
+    writer.writerow((*LEADING_COLUMNS, WEIGHT, *predictions.categories))
+    names = [predictions.categories[label] for label in predictions.labels.tolist()]
+    numbers = np.column_stack([predictions.starts_s, predictions.weights, predictions.probabilities]).tolist()
+    for *words, row in zip(predictions.clips, predictions.sets, names, numbers, strict=True):
+        writer.writerow((*words, *(f"{number:.7g}" for number in row)))
     write_bytes(path, text.getvalue().encode("utf-8", "surrogatepass"))  # file names need not be UTF-8
 
 
@@ -123,11 +133,12 @@ def read_predictions(path: Path) -> Predictions:
         raise RefusedError(f"{path}: {error.strerror}; run the study again to make it") from error
     lines = csv.reader(io.StringIO(text, newline=""))
     header = next(lines, [])
-    categories = tuple(header[len(LEADING_COLUMNS) :])
+    has_weights = header[len(LEADING_COLUMNS) :][:1] == [WEIGHT]
+    categories = tuple(header[len(LEADING_COLUMNS) + has_weights :])
     if tuple(header[: len(LEADING_COLUMNS)]) != LEADING_COLUMNS or len(categories) < 2:
         raise RefusedError(f"{path}: the first line must be {','.join(LEADING_COLUMNS)} and the categories")
-    rows = list(_rows(path, lines, categories))
-    clips, sets, labels, starts_s, probabilities = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+    rows = list(_rows(path, lines, categories, has_weights))
+    clips, sets, labels, starts_s, weights, probabilities = zip(*rows, strict=True) if rows else ((),) * 6
     return Predictions(
         tuple(clips),
         tuple(sets),
@@ -135,21 +146,24 @@ def read_predictions(path: Path) -> Predictions:
         np.array(starts_s, dtype=np.float64),
         np.array(probabilities, dtype=np.float64).reshape(len(rows), len(categories)),
         categories,
+        np.array(weights, dtype=np.float64),
     )
 
 
-def _rows(path: Path, lines: Iterator[list[str]], categories: tuple[str, ...]) -> Iterator[tuple]:
-    """Yield clip, set, label, start and probabilities of each line, or refuse the line."""
+def _rows(path: Path, lines: Iterator[list[str]], categories: tuple[str, ...], has_weights: bool) -> Iterator[tuple]:
+    """Yield clip, set, label, start, weight and probabilities of each line, or refuse the line."""
     place = {category: index for index, category in enumerate(categories)}
     for number, line in enumerate(lines, start=2):
         try:
             clip, set_name, label, start_s, *numbers = line
-            probabilities = [float(text) for text in numbers]
+            weight, *probabilities = map(float, numbers if has_weights else ["1", *numbers])
+            if not 0 <= weight <= MOST_WEIGHT:
+                raise ValueError(f"a weight is between 0 and {MOST_WEIGHT:g}")
             if len(probabilities) != len(categories) or not np.isfinite(probabilities).all():
                 raise ValueError(f"{len(categories)} finite probabilities are needed")
             if min(probabilities) < 0 or abs(sum(probabilities) - 1) > SUM_TOLERANCE:
                 raise ValueError(f"its probabilities sum to {sum(probabilities):.6g}, not 1")
-            yield clip, set_name, place[label], float(start_s), probabilities
+            yield clip, set_name, place[label], float(start_s), weight, probabilities
         except (ValueError, KeyError) as error:
             raise RefusedError(
                 f"{path}: row {number} is not clip, set, label, start and probabilities: {error}"

@@ -191,6 +191,7 @@ def _take_steps(channel: Connection, work: ModelWork, device: str, threads: int)
     end_with_parent()
     import torch
 
+    from auricle.model.windows import ClipWindows
     from auricle.training.evaluate import cut_windows, window_logits
     from auricle.training.fit import peak_memory_mb
     from auricle.training.start import fresh_model, fresh_trainer
@@ -203,7 +204,7 @@ def _take_steps(channel: Connection, work: ModelWork, device: str, threads: int)
     frames = model.frontend.frames(noise.to(on))
     model.frontend.fit(frames)
     trainer = fresh_trainer(preset, model, 0, on)
-    windows = cut_windows(frames, [0], trainer.window_frames)[:, 0]
+    windows = cut_windows(frames, ClipWindows.of(preset.audio, preset.frontend))[:, 0]
     labels = torch.arange(len(noise), device=on) % work.num_classes
     targets = torch.nn.functional.one_hot(labels, work.num_classes).float()
     for step in range(1 + NUM_STEPS):

@@ -78,5 +78,6 @@ def _validation(cells: list[Cell]) -> Predictions:
         sets=tuple(chain.from_iterable(part.sets for part in parts)),
         labels=np.concatenate([part.labels for part in parts]),
         starts_s=np.concatenate([part.starts_s for part in parts]),
+        weights=np.concatenate([part.weights for part in parts]),
         probabilities=np.concatenate([part.probabilities for part in parts]),
     )

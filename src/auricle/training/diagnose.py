@@ -110,7 +110,8 @@ def diagnose(
         elif trials[0].learns:
             return Diagnosis(None, tuple(trials))
         else:
-            found = likely_cause(Case(preset, *measure(trainer, training_clips(trainer, sets)[0], seed)))
+            clips, measured = training_clips(trainer, sets)
+            found = likely_cause(Case(preset, *measure(trainer, clips, measured["train"], seed)))
             cause, cures = found.words, found.cures
         for cure in cures:
             trainer, sets = begin(cure)
@@ -126,7 +127,7 @@ def _trial(change: Cure, trainer: Trainer, sets: Sets, epochs: int) -> Trial:
         run_training(trainer, clips, {}, num_epochs=epochs)
     except DivergedError:
         return Trial(change, epochs, None, None, learns=False)
-    point = curve_point(trainer.model, measured["train"], trainer.window_frames, trainer.precision)
+    point = curve_point(trainer.model, measured["train"], trainer.precision)
     watch = Watch.over(sets.train_labels, trainer.preset.training)
     signs = watch.signs({f"train_{name}": value for name, value in point.items() if name != "commonest"})
     return Trial(change, epochs, point["loss"], point["accuracy"], learns=not signs)

@@ -14,6 +14,7 @@ from auricle.config.variants import Variants
 from auricle.data.folds import Split
 from auricle.data.manifest import is_unequal
 from auricle.model.classifier import Classifier
+from auricle.model.windows import ClipWindows
 
 DRAWN_FROM = Variants("training.windows")
 BALANCED = Variants("training.balance")
@@ -62,7 +63,7 @@ class Sets:
     frames: Tensor
     targets: Tensor
     split: Split
-    starts: list[int]  # of the windows that score a clip, in frames
+    rule: ClipWindows
 
     def clips(self, indices: np.ndarray) -> Clips:
         """Return some clips, by their index in the manifest."""
@@ -74,21 +75,35 @@ class Sets:
         """The index of the category of each training clip, int64, (N,)."""
         return self.clips(self.split.train).targets.argmax(1).cpu().numpy()
 
-    def windows(self, indices: np.ndarray, window_frames: int) -> Clips:
-        """Return every window that scores these clips, a clip of its own with the label of the whole."""
+    def windows(self, indices: np.ndarray) -> Clips:
+        """Return every window that answers for these clips, a clip of its own with the label of the whole."""
         clips = self.clips(indices)
-        windows = cut_windows(clips.frames, self.starts, window_frames).flatten(0, 1)  # (N W, F, T)
-        return Clips(windows, clips.targets.repeat_interleave(len(self.starts), dim=0))
+        windows = cut_windows(clips.frames, self.rule)  # (N, W, F, T)
+        return Clips(windows.flatten(0, 1), clips.targets.repeat_interleave(windows.shape[1], dim=0))
+
+    def fullest(self, indices: np.ndarray) -> Clips:
+        """Return the window of each of these clips that holds most sound, the first of several."""
+        clips = self.clips(indices)
+        if not len(clips):
+            return clips
+        levels = [self.rule.levels(each) for each in clips.frames.cpu().numpy()]
+        best = torch.tensor([self.rule.fullness(each).argmax() for each in levels])
+        times = torch.from_numpy(self.rule.times(clips.frames.shape[2]))[best].to(clips.frames.device)  # (N, T)
+        return replace(clips, frames=gathered(clips.frames, times))
+
+    def weights(self, indices: np.ndarray) -> np.ndarray:
+        """Return what the windows that answer for these clips count, (N, W)."""
+        return np.array([self.rule.weights(each) for each in self.clips(indices).frames.cpu().numpy()])
 
 
 @DRAWN_FROM.of("random")
-def _whole_clips(sets: Sets, window_frames: int) -> Clips:
+def _whole_clips(sets: Sets) -> Clips:
     return sets.clips(sets.split.train)
 
 
 @DRAWN_FROM.of("grid")
-def _grid_windows(sets: Sets, window_frames: int) -> Clips:
-    return sets.windows(sets.split.train, window_frames)
+def _grid_windows(sets: Sets) -> Clips:
+    return sets.windows(sets.split.train)
 
 
 @BALANCED.of("none")
@@ -121,16 +136,16 @@ def counted_evenly(targets: Tensor) -> Tensor:
     return targets * len(targets) / ((num > 0).sum() * num.clamp(min=1))
 
 
-def cut_windows(frames: Tensor, starts: list[int], window_frames: int) -> Tensor:
-    """Cut windows from clips, (N, F, T) -> (N, W, F, window_frames); what lies beyond a clip is zero."""
-    frames = F.pad(frames, (0, max(0, max(starts) + window_frames - frames.shape[2])))
-    return torch.stack([frames[:, :, start : start + window_frames] for start in starts], dim=1)
+def gathered(frames: Tensor, times: Tensor) -> Tensor:
+    """Return some frames of each clip, (N, F, T) and (N, window) -> (N, F, window); what lies beyond is zero."""
+    frames = F.pad(frames, (0, max(0, int(times.max()) + 1 - frames.shape[2])))
+    return frames.gather(2, times[:, None].expand(-1, frames.shape[1], -1))
 
 
-def middle_windows(clips: Clips, window_frames: int) -> Tensor:
-    """Return the middle window of every clip, (N, F, window_frames)."""
-    middle = max(0, (clips.frames.shape[2] - window_frames) // 2)
-    return cut_windows(clips.frames, [middle], window_frames)[:, 0]
+def cut_windows(frames: Tensor, rule: ClipWindows) -> Tensor:
+    """Cut the windows that answer for clips, (N, F, T) -> (N, W, F, window_frames)."""
+    times = torch.from_numpy(rule.times(frames.shape[2])).to(frames.device)
+    return torch.stack([gathered(frames, each.expand(len(frames), -1)) for each in times], dim=1)
 
 
 @torch.inference_mode()
@@ -151,8 +166,8 @@ def window_probabilities(model: Classifier, windows: Tensor) -> Tensor:
     return window_logits(model, windows).softmax(1)
 
 
-def curve_point(model: Classifier, clips: Clips, window_frames: int, precision: Precision) -> dict[str, float]:
-    """Return a point of the learning curve, measured on the middle window of every clip.
+def curve_point(model: Classifier, clips: Clips, precision: Precision) -> dict[str, float]:
+    """Return a point of the learning curve, measured on one window of every clip (`Sets.fullest`).
 
     A clip counts what its targets sum up to: 1, unless a training balances classes.
 
@@ -161,7 +176,7 @@ def curve_point(model: Classifier, clips: Clips, window_frames: int, precision: 
         given most often) and `spread` (standard deviation over clips of a logit above the mean of the clip's logits,
         averaged over classes).
     """
-    logits = window_logits(model, middle_windows(clips, window_frames), precision)
+    logits = window_logits(model, clips.frames, precision)
     probabilities, labels, counts = logits.softmax(1), clips.targets.argmax(1), clips.targets.sum(1)
     answers = probabilities.argmax(1)
     losses = F.nll_loss(probabilities.clamp(min=1e-12).log(), labels, reduction="none")
@@ -173,8 +188,8 @@ def curve_point(model: Classifier, clips: Clips, window_frames: int, precision: 
     }
 
 
-def scored_probabilities(model: Classifier, sets: Sets, window_frames: int) -> np.ndarray:
-    """Score every window of the validation and the test clips, in this order: float64 (N, W, K)."""
-    windows = sets.windows(sets.split.scored, window_frames).frames  # (N W, F, T)
-    probabilities = window_probabilities(model, windows).double().cpu().numpy()
-    return probabilities.reshape(len(sets.split.scored), len(sets.starts), -1)
+def scored_probabilities(model: Classifier, sets: Sets) -> tuple[np.ndarray, np.ndarray]:
+    """Score every window of the validation and the test clips, in this order: float64 (N, W, K), and weights (N, W)."""
+    weights = sets.weights(sets.split.scored)
+    probabilities = window_probabilities(model, sets.windows(sets.split.scored).frames).double().cpu().numpy()
+    return probabilities.reshape(*weights.shape, -1), weights

@@ -3,7 +3,7 @@
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,8 +15,8 @@ from auricle.data.cache import Recordings
 from auricle.data.folds import Split
 from auricle.data.manifest import Manifest
 from auricle.files import machine_errors, write_bytes, write_text
-from auricle.model.classifier import window_starts_s
 from auricle.model.describe import describe
+from auricle.model.windows import ClipWindows
 from auricle.runs import Cell, json_line, write_metrics
 from auricle.scoring.metrics import score_predictions
 from auricle.scoring.predictions import Predictions, read_predictions, write_predictions
@@ -40,6 +40,7 @@ class EpochKeeper:
     cell: Cell
     trainer: Trainer
     clips: Clips  # that windows are drawn from
+    windows: Clips  # that the learning curve of training is measured on
     watch: Watch
     damage: str  # what was found damaged, so that the training began again
     on_epoch: Callable[[EpochRecord], None] | None
@@ -57,7 +58,7 @@ class EpochKeeper:
         if news == "recovered":
             record["recovered"] = True
         elif news is not None:
-            case = Case(self.trainer.preset, *measure(self.trainer, self.clips, self.cell.name.seed))
+            case = Case(self.trainer.preset, *measure(self.trainer, self.clips, self.windows, self.cell.name.seed))
             record["collapse"] = collapse(news, record, case)
         save_checkpoint(self.cell, self.trainer, history)
         line = json_line(record)
@@ -71,17 +72,18 @@ class EpochKeeper:
 
 
 def predictions_of(
-    manifest: Manifest, split: Split, starts_s: Sequence[float], probabilities: np.ndarray
+    manifest: Manifest, split: Split, rule: ClipWindows, probabilities: np.ndarray, weights: np.ndarray
 ) -> Predictions:
-    """Return the table of what was scored: probabilities (N, W, K) of the validation, then of the test clips."""
-    num_windows = len(starts_s)
+    """Return the table of what was scored: (N, W, K) and (N, W), of the validation, then of the test clips."""
+    num_windows = weights.shape[1]
     rows = np.repeat(split.scored, num_windows)
     names = ["validation"] * len(split.validation) + ["test"] * len(split.test)
     return Predictions(
         clips=tuple(manifest.clips[index].name for index in rows),
         sets=tuple(name for name in names for _ in range(num_windows)),
         labels=manifest.labels[rows],
-        starts_s=np.tile(np.array(starts_s), len(names)),
+        starts_s=np.tile(rule.starts_s(num_windows), len(names)),
+        weights=weights.reshape(-1),
         probabilities=probabilities.reshape(len(rows), -1),
         categories=manifest.categories,
     )
@@ -138,13 +140,13 @@ def fit_cell(
             trainer = replace(trainer, share=share)
         before, damage = resume(cell, trainer)
         clips, measured = training_clips(trainer, sets)
-        keep = EpochKeeper(cell, trainer, clips, Watch.over(sets.train_labels, preset.training), damage, on_epoch)
+        watch = Watch.over(sets.train_labels, preset.training)
+        keep = EpochKeeper(cell, trainer, clips, measured["train"], watch, damage, on_epoch)
         history = run_training(trainer, clips, measured, history=before, on_epoch=keep)
         model = trainer.scored_model
         if len(split.scored):
-            probabilities = scored_probabilities(model, sets, trainer.window_frames)
-            starts_s = window_starts_s(preset, recordings.manifest.clip_s)
-            write_predictions(cell.predictions, predictions_of(recordings.manifest, split, starts_s, probabilities))
+            scored = scored_probabilities(model, sets)
+            write_predictions(cell.predictions, predictions_of(recordings.manifest, split, sets.rule, *scored))
     predictions = read_predictions(cell.predictions)  # what stands in the file is what is scored
     weights = {name: value.contiguous() for name, value in model.state_dict().items()}
     write_bytes(cell.weights, to_safetensors(weights, {"preset": preset.name}))

@@ -187,7 +187,7 @@ def run_training(
         record: EpochRecord = {"epoch": epoch + 1}
         for name, some in measured.items():
             if len(some):
-                point = curve_point(trainer.model, some, trainer.window_frames, trainer.precision)
+                point = curve_point(trainer.model, some, trainer.precision)
                 record |= {f"{name}_{quantity}": value for quantity, value in point.items()}
         record |= {**means, "step_seconds": step_s, "seconds": time.perf_counter() - start}
         history.append({**record, "cpu_seconds": time.process_time() - cpu})

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from auricle.errors import DivergedError
 from auricle.model.classifier import Classifier
 from auricle.model.transformer import Encoder, attention_weights
-from auricle.training.evaluate import Clips, middle_windows
+from auricle.training.evaluate import Clips
 from auricle.training.loop import Trainer, train_epoch
 from auricle.training.optimise import TOKENS
 from auricle.training.start import fresh_model, fresh_trainer
@@ -46,8 +46,8 @@ class FirstSteps:
     diverged: bool
 
 
-def measure(trainer: Trainer, clips: Clips, seed: int) -> tuple[FirstSteps, Inside]:
-    """Measure how a training began, by beginning it again from its seed, and what its network does now.
+def measure(trainer: Trainer, clips: Clips, windows: Clips, seed: int) -> tuple[FirstSteps, Inside]:
+    """Measure how a training began, by beginning it again from its seed, and what its network does with windows now.
 
     The training itself is left as it was, its randomness too.
     """
@@ -56,7 +56,7 @@ def measure(trainer: Trainer, clips: Clips, seed: int) -> tuple[FirstSteps, Insi
         model = fresh_model(trainer.preset, num_classes, seed, device)
         model.frontend.load_state_dict(trainer.model.frontend.state_dict())
         start = first_steps(fresh_trainer(trainer.preset, model, seed, device), clips)
-    return start, inside(trainer.model, clips, trainer.window_frames)
+    return start, inside(trainer.model, windows.frames)
 
 
 def first_steps(trainer: Trainer, clips: Clips) -> FirstSteps:
@@ -110,10 +110,9 @@ class Inside:
 
 
 @torch.no_grad()
-def inside(model: Classifier, clips: Clips, window_frames: int) -> Inside:
-    """Look into a network while it hears the middle windows of some training clips."""
-    chosen = torch.linspace(0, len(clips) - 1, min(NUM_WINDOWS, len(clips)), device=clips.frames.device).long()
-    windows = middle_windows(Clips(clips.frames[chosen], clips.targets[chosen]), window_frames)
+def inside(model: Classifier, windows: Tensor) -> Inside:
+    """Look into a network while it hears some of the windows, (N, F, T)."""
+    windows = windows[torch.linspace(0, len(windows) - 1, min(NUM_WINDOWS, len(windows)), device=windows.device).long()]
     was_training = model.training
     model.eval()
     with _alive_units(model) as alive:

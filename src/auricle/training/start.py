@@ -9,7 +9,8 @@ from auricle.config import Preset
 from auricle.data.cache import Recordings
 from auricle.data.folds import Split
 from auricle.errors import MachineError, RefusedError
-from auricle.model.classifier import Classifier, build_model, window_frames, window_starts_s
+from auricle.model.classifier import Classifier, build_model
+from auricle.model.windows import ClipWindows
 from auricle.runs import Cell
 from auricle.training.augment import Augmenter
 from auricle.training.evaluate import BALANCED, DRAWN_FROM, Clips, Precision, Sets
@@ -52,7 +53,7 @@ def fresh_trainer(preset: Preset, model: Classifier, seed: int, device: torch.de
         augmenter=Augmenter(preset.augmentation, preset.frontend.kind, frontend.frames_per_s, neutral, noise),
         generator=torch.Generator().manual_seed(seed),
         precision=Precision.choose(config.precision, device),
-        window_frames=window_frames(preset, model.frontend),
+        window_frames=ClipWindows.of(preset.audio, preset.frontend).window_frames,
     )
 
 
@@ -74,9 +75,8 @@ def prepare_training(
         frames = torch.cat(parts)  # (N, F, T)
         model.frontend.fit(frames[torch.from_numpy(split.train).to(device)])
     targets = F.one_hot(torch.from_numpy(recordings.manifest.labels), len(categories)).float().to(device)
-    starts_s = window_starts_s(preset, recordings.manifest.clip_s)
-    starts = [round(start_s * model.frontend.frames_per_s) for start_s in starts_s]
-    return fresh_trainer(preset, model, seed, device), Sets(frames, targets, split, starts)
+    rule = ClipWindows.of(preset.audio, preset.frontend)
+    return fresh_trainer(preset, model, seed, device), Sets(frames, targets, split, rule)
 
 
 def training_clips(trainer: Trainer, sets: Sets) -> tuple[Clips, dict[str, Clips]]:
@@ -86,9 +86,9 @@ def training_clips(trainer: Trainer, sets: Sets) -> tuple[Clips, dict[str, Clips
     """
     config, split = trainer.preset.training, sets.split
     balanced = BALANCED[config.balance]
-    drawn_from = balanced(DRAWN_FROM[config.windows](sets, trainer.window_frames), drawn=True)
+    drawn_from = balanced(DRAWN_FROM[config.windows](sets), drawn=True)
     measured = {"train": split.train, "validation": split.validation}
-    return drawn_from, {name: balanced(sets.clips(indices), drawn=False) for name, indices in measured.items()}
+    return drawn_from, {name: balanced(sets.fullest(indices), drawn=False) for name, indices in measured.items()}
 
 
 def load_network(cell: Cell, preset: Preset, num_classes: int) -> Classifier:
