@@ -40,6 +40,7 @@ SHOWN = {
     "audio.sample_rate_hz": Shown("Sample rate", "{} Hz"),
     "audio.window_s": Shown("Window", "{} s"),
     "audio.window_hop_s": Shown("Window hop", "{} s"),
+    "audio.clip_windows": Shown("Windows of a clip", names={"fullest": "the fullest around it", "all": "all inside"}),
     "frontend.kind": Shown("Features", names={"raw": "waveform", "mfcc": "MFCC"}),
     "frontend.num_bands": Shown("Mel bands", applies=_has_bands),
     "frontend.num_coefficients": Shown("MFCCs", applies=lambda p: p.frontend.kind == "mfcc"),

@@ -3,8 +3,8 @@
     clip,set,label,start_s,weight,<one column a category>
     1-100032-A-0.wav,test,dog,0,1,0.9312,...
 
-A clip's probabilities are the mean of its windows', by weight (`model.windows`). Where there is no such column, as none
-had before 0.13, all count the same.
+A clip's probabilities are the mean of its windows', by weight (`model.windows`). Without such a column, as earlier
+versions wrote it, all count the same.
 
 Every score of a study comes from these tables and can be computed again from them.
 """
