@@ -1,7 +1,7 @@
 """Settings tried on validation clips: `python benchmarks/candidates.py --out DIR [--results RESULTS.md] [NAME...]`.
 
 Folds 2 to 5 of ESC-10 take turns as validation fold while the other three of them train, with three seeds; fold 1 is
-not looked at. What each candidate of candidates.yaml says of windows half a second apart is kept in DIR, so that a run
+not looked at. What each candidate of candidates.yaml says of windows is kept in DIR, so that a run
 that was stopped goes on. A training takes three to six minutes of a core; several of these commands share the work.
 """
 
@@ -22,7 +22,6 @@ from auricle.data.cache import Recordings, prepare
 from auricle.data.datasets import load_manifest
 from auricle.data.folds import Split
 from auricle.data.manifest import Manifest
-from auricle.model.windows import ClipWindows
 from auricle.scoring.calibration import fit_temperature, losses, softmax, tempered
 from auricle.scoring.difference import difference
 from auricle.scoring.predictions import Predictions, numbered
@@ -34,8 +33,7 @@ from measure import publish, table
 
 SEEDS = (0, 1, 2)
 FOLDS = (2, 3, 4, 5)
-HOP_S = 0.5  # of the windows that are kept
-SCORINGS = {"inside": ((0, 2, 4), False), "around": ((0, 2, 4, 6, 8), False), "fullest": ((0, 2, 4, 6, 8), True)}
+SCORINGS = {"inside": ((0, 1, 2), False), "around": (range(5), False), "fullest": (range(5), True)}
 Known = Mapping[str, np.ndarray]
 
 
@@ -46,35 +44,32 @@ def train(preset: Preset, recordings: Recordings, fold: int, seed: int) -> dict[
     split = Split("k-fold", fold, np.flatnonzero((folds != fold) & np.isin(folds, FOLDS)), own, nobody, leaky=False)
     trainer, sets = prepare_training(preset, recordings, split, seed, torch.device("cpu"))
     run_training(trainer, training_clips(trainer, sets)[0], {})
-    audio = preset.audio.model_copy(update={"window_hop_s": HOP_S})
-    rule, frames = ClipWindows.of(audio, preset.frontend), sets.clips(own).frames
-    windows = cut_windows(frames, rule)  # (N, W, F, T)
+    windows = cut_windows(sets.clips(own).frames, sets.rule)  # (N, W, F, T)
     logits = window_logits(trainer.scored_model, windows.flatten(0, 1)).unflatten(0, windows.shape[:2])
-    weights = np.array([rule.fullness(rule.levels(each)) for each in frames.numpy()])
-    return {"clips": own, "logits": logits.numpy(), "fullness": weights, "cpu": time.process_time() - cpu}
+    weights, cpu = sets.weights(own), time.process_time() - cpu
+    return {"clips": own, "logits": logits.numpy(), "weights": weights, "cpu": cpu}
 
 
 def predictions(known: Known, manifest: Manifest, scoring: str) -> Predictions:
     """Return what a training says, by one way to score."""
     chosen, only_fullest = SCORINGS[scoring]
-    fullness, logits = known["fullness"][:, chosen], known["logits"][:, chosen]
+    weights, logits = known["weights"][:, chosen], known["logits"][:, chosen]
     (num, num_windows, num_classes), rows = logits.shape, np.repeat(known["clips"], len(chosen))
-    weights = fullness >= 0.95 * fullness.max(axis=1, keepdims=True) if only_fullest else np.ones((num, num_windows))
     return Predictions(
         clips=tuple(manifest.clips[row].name for row in rows),
         sets=("validation",) * len(rows),
         labels=manifest.labels[rows],
-        starts_s=np.tile(HOP_S * np.array(chosen), num),
+        starts_s=np.tile(chosen, num).astype(float),
         probabilities=softmax(logits.reshape(-1, num_classes)),
         categories=manifest.categories,
-        weights=weights.reshape(-1).astype(float),
+        weights=weights.reshape(-1) if only_fullest else np.ones(num * num_windows),
     )
 
 
 def scores(found: Mapping[tuple[int, int], Known], manifest: Manifest, scoring: str) -> tuple[np.ndarray, float]:
     """Return which clips are right, (seeds, N) with NaN where there is none, and the mean loss at own temperatures."""
     right, of_cells = np.full((len(SEEDS), len(manifest.clips)), np.nan), []
-    for (fold, seed), known in found.items():
+    for (_, seed), known in found.items():
         windows = predictions(known, manifest, scoring)
         clips = tempered(windows, fit_temperature(windows)).by_clip()
         right[SEEDS.index(seed), known["clips"]] = clips.answers == clips.labels

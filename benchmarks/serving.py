@@ -71,7 +71,7 @@ def onnx_and_torch(bundle: Path, cell: Path | None) -> dict[str, float]:
         network = load_network(found, preset, len(predictions.categories))
         temperature = model.bundle.description.calibration.temperature
         measured["torch_ms"] = median_ms(
-            lambda: torch_probabilities(network, preset, model.windowing, waveform[None], temperature)
+            lambda: torch_probabilities(network, model.windowing, waveform[None], temperature)
         )
         measured["torch_over_onnx"] = measured["torch_ms"] / measured["model_onnx_ms"]
     return measured

@@ -38,8 +38,9 @@ def test_a_tie_may_fall_either_way_and_a_loss_may_not():
 
 def test_parity_hears_a_thousand_sounds_of_every_kind_and_length_around_a_boundary():
     from auricle.bundle.windows import Windowing
+    from auricle.config import AudioConfig, FrontendConfig
 
-    windowing = Windowing(0.6, 0.2, 25.0, is_raw=False, fullest=True, rate_hz=4_000)
+    windowing = Windowing.of(AudioConfig(sample_rate_hz=4_000, window_s=0.6, window_hop_s=0.2), FrontendConfig())
     heard = list(parity.sounds(windowing, 1_000))
     assert sum(len(waveforms) for _, waveforms in heard) == 1_000
     assert {len(waveforms) for _, waveforms in heard[:-1]} == {1, 2, 7}

@@ -6,7 +6,7 @@ from auricle.config import Preset, load_preset, preset_names
 from auricle.errors import UsageError
 from auricle.model.classifier import build_model
 from auricle.model.describe import describe
-from auricle.model.windows import ClipWindows
+from auricle.model.windows import ClipWindows, count_windows
 
 OURS = ["cnn", "transformer-h1", "transformer-h2", "transformer-h4"]
 
@@ -91,8 +91,8 @@ def test_a_frozen_parameter_is_counted_as_not_trainable(monkeypatch) -> None:
 
 @pytest.mark.parametrize(("clip_s", "num"), [(2.0, 1), (3.0, 1), (3.2, 2), (5.0, 3), (5.5, 4)])
 def test_windows_inside_a_clip_reach_its_end(clip_s: float, num: int) -> None:
-    windows = windows_of(small(audio={"clip_windows": "all"}))
-    assert windows.count_frames(windows.frames_in(clip_s)) == num
+    preset = small(audio={"clip_windows": "all"})
+    assert count_windows(preset.audio, preset.frontend, clip_s) == num
 
 
 def test_a_window_too_short_for_the_base_is_refused_in_one_line() -> None:

@@ -40,14 +40,16 @@ def test_frames_of_blocks_are_frames_of_the_whole(lengths, frontend):
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 60_000))
 def test_all_but_a_tenth_of_a_hop_is_heard_and_no_window_is_idle(num_samples):
-    windowing = Windowing(1.0, 0.3, 25.0, is_raw=False, fullest=True, rate_hz=8_000)
+    windowing = Windowing.of(AudioConfig(sample_rate_hz=8_000, window_s=1.0, window_hop_s=0.3), FrontendConfig())
     num = windowing.count(num_samples)
     assert (num - 1) * 2_400 + 8_000 + 240 >= num_samples
     assert num == 1 or (num - 2) * 2_400 + 8_000 + 240 < num_samples
 
 
 def test_a_window_beyond_the_end_is_zero_there():
-    windowing = Windowing(1.0, 0.5, 10.0, is_raw=False, fullest=True, rate_hz=8_000)
+    windowing = Windowing.of(
+        AudioConfig(sample_rate_hz=8_000, window_s=1.0, window_hop_s=0.5), FrontendConfig(hop_ms=100)
+    )
     windows = windowing.cut(np.ones((12, 3), np.float32), 2)
     assert windows.shape == (2, 3, 10)
     assert windows[0].all()

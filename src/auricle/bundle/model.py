@@ -51,8 +51,8 @@ class BundleModel:
             RefusedError: they would take more than `MOST_WINDOW_BYTES`.
         """
         frames = self.maker.frames(waveform)
-        self.check_room(self.windowing.count_frames(len(frames)))
-        return self.windowing.cut_clip(frames), self.windowing.weights(frames.T)
+        self.check_room(self.windowing.clips.count_frames(len(frames)))
+        return self.windowing.cut_clip(frames), self.windowing.clips.weights(frames.T)
 
     def check_room(self, num_windows: int) -> None:
         """Raise the `RefusedError` of `windows` for so many windows."""
@@ -66,12 +66,12 @@ class BundleModel:
     def window_probabilities(self, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return calibrated probabilities of these windows, and what each counts: (samples,) -> (W, K) and (W,)."""
         frames = self.maker.frames(waveform)
-        times = self.windowing.times(len(frames))
+        times = self.windowing.clips.times(len(frames))
         batches = range(0, len(times), self.windows_at_once)
         parts = [
             self.probabilities(self.windowing.cut_at(frames, times[at : at + self.windows_at_once])) for at in batches
         ]
-        return np.concatenate(parts), self.windowing.weights(frames.T)
+        return np.concatenate(parts), self.windowing.clips.weights(frames.T)
 
     def probabilities(self, windows: np.ndarray, network: Network | None = None) -> np.ndarray:
         """Return calibrated probabilities, (W, bands, T) -> float64 (W, K), of our network or another one."""

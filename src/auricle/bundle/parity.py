@@ -109,7 +109,7 @@ def torch_probabilities(
 ) -> np.ndarray:
     """Return what PyTorch says, (B, samples) -> (B, K): training's own frames and windows, and the temperature."""
     frames = network.frontend.frames(torch.from_numpy(waveforms))
-    windows = cut_windows(frames, windowing)  # (B, W, F, T)
+    windows = cut_windows(frames, windowing.clips)  # (B, W, F, T)
     logits = network(windows.flatten(0, 1)) / temperature
     probabilities = logits.double().softmax(1).unflatten(0, windows.shape[:2]).numpy()
-    return mean_over_windows(probabilities, np.array([windowing.weights(each) for each in frames.numpy()]))
+    return mean_over_windows(probabilities, np.array([windowing.clips.weights(each) for each in frames.numpy()]))

@@ -25,9 +25,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from auricle.bundle.description import Description
-from auricle.bundle.windows import Windowing
 from auricle.model.frames import FrameMaker
-from auricle.model.windows import ACTIVE_DB, FULL, SLACK
+from auricle.model.windows import ACTIVE_DB, FULL, SLACK, ClipWindows
 
 OPSET = 20
 INT, DOUBLE = TensorProto.INT64, TensorProto.DOUBLE
@@ -60,14 +59,14 @@ class Graph:
 def standalone_model(network: onnx.ModelProto, description: Description) -> onnx.ModelProto:
     """Return the model that hears a waveform, around a network that sees frames (B, bands, T)."""
     maker = FrameMaker(description.audio, description.frontend)
-    windowing = Windowing.of(description.audio, description.frontend)
+    rule = ClipWindows.of(description.audio, description.frontend)
     graph = Graph()
     samples = graph("Shape", "waveform", start=1, end=2)  # (1,)
     frames = graph("Unsqueeze", "waveform", [2]) if maker.raw else _mel(graph, maker, samples)
     length = graph("Shape", frames, start=1, end=2)  # (1,)
-    starts = _starts(graph, windowing, length)
-    windows = _windows(graph, windowing, frames, starts, length)
-    weights = _weights(graph, windowing, frames, starts) if windowing.fullest else ""
+    starts = _starts(graph, rule, length)
+    windows = _windows(graph, rule, frames, starts, length)
+    weights = _weights(graph, rule, frames, starts) if rule.fullest else ""
     nodes, constants = _embedded(network, windows)
     graph.nodes += nodes
     num = graph("Shape", starts)
@@ -150,40 +149,40 @@ def _range(graph: Graph, end: str) -> str:
     return graph("Range", 0, graph("Squeeze", end, [0]), 1)
 
 
-def _starts(graph: Graph, windowing: Windowing, length: str) -> str:
+def _starts(graph: Graph, rule: ClipWindows, length: str) -> str:
     """First frames of the windows of a recording of `length` frames, (1,) -> (W,): as `ClipWindows.times`."""
-    hop_frames = windowing.hop_s * windowing.frames_per_s
     last = graph("Cast", graph("Sub", length, [1]), to=DOUBLE)
-    beyond = graph("Sub", last, [float(windowing.window_frames)])
-    reach = last if windowing.fullest else beyond
-    steps = graph("Ceil", graph("Sub", graph("Div", reach, [hop_frames]), [SLACK]))
-    if windowing.fullest:
-        is_longer = graph("Greater", beyond, [SLACK * hop_frames])
-        num = graph("Max", graph("Where", is_longer, steps, [1.0]), [1.0])
+    hops, beyond = (
+        graph("Sub", graph("Div", frames, [rule.hop_frames]), [SLACK])
+        for frames in (last, graph("Sub", last, [float(rule.window_frames)]))
+    )
+    if rule.fullest:
+        is_longer = graph("Greater", beyond, [0.0])
+        num = graph("Max", graph("Where", is_longer, graph("Ceil", hops), [1.0]), [1.0])
     else:
-        num = graph("Add", graph("Max", steps, [0.0]), [1.0])
-    exact = graph("Mul", graph("Cast", _range(graph, graph("Cast", num, to=INT)), to=DOUBLE), hop_frames)
+        num = graph("Add", graph("Max", graph("Ceil", beyond), [0.0]), [1.0])
+    exact = graph("Mul", graph("Cast", _range(graph, graph("Cast", num, to=INT)), to=DOUBLE), rule.hop_frames)
     return graph("Cast", graph("Round", exact), to=INT)  # as Python rounds: half to even
 
 
-def _windows(graph: Graph, windowing: Windowing, frames: str, starts: str, length: str) -> str:
+def _windows(graph: Graph, rule: ClipWindows, frames: str, starts: str, length: str) -> str:
     """Windows of frames, (B, T, bands) -> (B W, bands, window_frames)."""
-    index = graph("Add", graph("Unsqueeze", starts, [1]), np.arange(windowing.window_frames))
-    if windowing.fullest:
+    index = graph("Add", graph("Unsqueeze", starts, [1]), np.arange(rule.window_frames))
+    if rule.fullest:
         index = graph("Mod", index, length)
     else:
-        beyond = windowing.window_frames + math.ceil(windowing.hop_s * windowing.frames_per_s) + 2
+        beyond = rule.window_frames + math.ceil(rule.hop_frames) + 2
         frames = graph("Pad", frames, [0, 0, 0, 0, beyond, 0])
     windows = graph("Gather", frames, index, axis=1)  # (B, W, window_frames, bands)
     turned = graph("Transpose", windows, perm=[0, 1, 3, 2])
     bands = graph("Shape", frames, start=2, end=3)
-    return graph("Reshape", turned, graph("Concat", [-1], bands, [windowing.window_frames], axis=0))
+    return graph("Reshape", turned, graph("Concat", [-1], bands, [rule.window_frames], axis=0))
 
 
-def _weights(graph: Graph, windowing: Windowing, frames: str, starts: str) -> str:
+def _weights(graph: Graph, rule: ClipWindows, frames: str, starts: str) -> str:
     """What each window counts, (B, T, bands) and (W,) -> (B, W): as `ClipWindows.weights`."""
-    num = windowing.moment_frames
-    powers = graph("Mul", frames, frames) if windowing.is_raw else frames
+    num = rule.moment_frames
+    powers = graph("Mul", frames, frames) if rule.is_raw else frames
     levels = graph("ReduceSum", powers, [2], keepdims=0)  # (B, T)
     whole = graph("Pad", levels, [0, 0, 0, num - 1])
     end = graph("Mul", graph("Div", graph("Shape", whole, start=1, end=2), [num]), [num])
@@ -191,7 +190,7 @@ def _weights(graph: Graph, windowing: Windowing, frames: str, starts: str) -> st
     levels = graph("ReduceSum", moments, [2], keepdims=0)  # (B, M)
     least = graph("Mul", graph("ReduceMax", levels, [1], keepdims=1), np.float32(10 ** (-ACTIVE_DB / 10)))
     active = graph("Cast", graph("GreaterOrEqual", levels, least), to=DOUBLE)
-    steps = np.arange(max(1, windowing.window_frames // num))
+    steps = np.arange(max(1, rule.window_frames // num))
     index = graph("Add", graph("Unsqueeze", graph("Div", starts, [num]), [1]), steps)
     index = graph("Mod", index, graph("Shape", levels, start=1, end=2))
     fullness = graph("ReduceSum", graph("Gather", active, index, axis=1), [2], keepdims=0)  # (B, W)

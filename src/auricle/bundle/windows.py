@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from auricle.config import AudioConfig, FrontendConfig
-from auricle.model.windows import SLACK, ClipWindows
+from auricle.model.windows import SLACK, ClipWindows, hop_samples, window_starts_s
 
 
 @dataclass(frozen=True)
-class Windowing(ClipWindows):
+class Windowing:
     """Windows a hop apart; the last one may reach beyond the end, where there is silence."""
 
-    rate_hz: int = 0
+    rate_hz: int
+    window_s: float
+    hop_s: float  # from one start to the next
+    frames_per_s: float  # of the frames that a window is cut from
+    clips: ClipWindows  # of a recording that has one answer as a whole
 
     @classmethod
-    def of(cls, audio: AudioConfig, frontend: FrontendConfig) -> Windowing:
-        """Return the windows of a configuration."""
-        return cls(**vars(ClipWindows.of(audio, frontend)), rate_hz=audio.sample_rate_hz)
+    def of(cls, audio: AudioConfig, frontend: FrontendConfig, hop_s: float | None = None) -> Windowing:
+        """Return the windows of a configuration, with another hop if one is given."""
+        audio = audio.model_copy(update={"window_hop_s": hop_s or audio.window_hop_s})
+        rate_hz, clips = audio.sample_rate_hz, ClipWindows.of(audio, frontend)
+        return cls(rate_hz, audio.window_s, audio.window_hop_s, rate_hz / hop_samples(audio, frontend), clips)
 
-    def every(self, hop_s: float | None) -> Windowing:
-        """Return windows with another hop; None: with ours."""
-        return replace(self, hop_s=hop_s or self.hop_s)
+    @property
+    def window_frames(self) -> int:
+        """Frames in a window."""
+        return self.clips.window_frames
 
     @property
     def window_samples(self) -> int:
@@ -40,10 +47,18 @@ class Windowing(ClipWindows):
         """How much may go unheard at the end."""
         return int(self.hop_samples * SLACK)
 
+    def start_frame(self, index: int) -> int:
+        """Return the first frame of a window, counted from 0."""
+        return round(index * self.clips.hop_frames)
+
+    def starts_s(self, num: int) -> np.ndarray:
+        """Return where the first `num` windows start, (num,)."""
+        return window_starts_s(num, self.hop_s)
+
     def count(self, num_samples: int) -> int:
         """Return how many windows hear a recording, but for `slack_samples` at its end.
 
-        >>> windowing = Windowing(3.0, 1.0, 25.0, is_raw=False, fullest=True, rate_hz=16_000)
+        >>> windowing = Windowing.of(AudioConfig(), FrontendConfig())
         >>> [windowing.count(seconds * 16_000) for seconds in (1, 3, 5)], windowing.count(82_000)
         ([1, 1, 3], 4)
         """
@@ -64,7 +79,7 @@ class Windowing(ClipWindows):
 
     def cut_clip(self, frames: np.ndarray) -> np.ndarray:
         """Cut the windows that answer for a whole clip, (T, bands) -> (W, bands, window_frames), contiguous."""
-        return self.cut_at(frames, self.times(len(frames)))
+        return self.cut_at(frames, self.clips.times(len(frames)))
 
     @staticmethod
     def cut_at(frames: np.ndarray, times: np.ndarray) -> np.ndarray:

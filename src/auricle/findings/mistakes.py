@@ -136,5 +136,5 @@ def explanations(
             assert isinstance(network.summary, Encoder)
             read = attention_weights(network.summary, network.base(network.frontend(windows)))
             maps = torch.stack(read, dim=1).double().numpy()  # (W, layers, H, tokens, tokens)
-        found[name] = attention_over_time(maps, windowing.weights(frames.T), layout, windowing, duration_s)
+        found[name] = attention_over_time(maps, windowing.clips.weights(frames.T), layout, windowing, duration_s)
     return found

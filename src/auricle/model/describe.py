@@ -9,7 +9,7 @@ from auricle.config import Preset
 from auricle.model.classifier import Classifier, Pool, build_model
 from auricle.model.cnn import Convolution, Shortcut
 from auricle.model.transformer import MultiHeadAttention
-from auricle.model.windows import ClipWindows
+from auricle.model.windows import ClipWindows, count_windows
 
 TOKEN_KINDS = {"summary.cls": "<cls> token", "summary.positions": "learned positions, added"}
 ROWS = (Convolution, Shortcut, MultiHeadAttention, Pool, nn.Linear, nn.LayerNorm, nn.MaxPool2d, nn.AvgPool2d)
@@ -121,7 +121,7 @@ def describe(preset: Preset, num_classes: int, clip_s: float) -> dict[str, Any]:
         "non_trainable_parameters": fixed,
         "running_statistics": statistics,
         "multiply_adds_per_window": window,
-        "multiply_adds": window * windows.count_frames(windows.frames_in(clip_s)),
+        "multiply_adds": window * count_windows(preset.audio, preset.frontend, clip_s),
         "frames_per_window": windows.window_frames,
         "config": preset.model_dump(mode="json"),
     }

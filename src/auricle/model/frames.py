@@ -12,6 +12,7 @@ import numpy as np
 from scipy.fft import rfft  # in single precision nine times as fast as NumPy's
 
 from auricle.config import AudioConfig, FrontendConfig
+from auricle.model.windows import hop_samples
 
 FRAMES_AT_ONCE = 128  # half a megabyte of samples at 1024 each: they stay in the processor's cache
 
@@ -29,11 +30,6 @@ def mel_to_hz(mel: Any) -> Any:
 def band_edges_hz(*, num_bands: int, min_hz: float, max_hz: float) -> np.ndarray:
     """Return the corners of the triangles, shape (num_bands + 2,); the centre of band b is number b + 1."""
     return mel_to_hz(np.linspace(hz_to_mel(min_hz), hz_to_mel(max_hz), num_bands + 2))
-
-
-def hop_samples(audio: AudioConfig, frontend: FrontendConfig) -> int:
-    """Return the samples from one frame to the next."""
-    return 1 if frontend.kind == "raw" else round(audio.sample_rate_hz * frontend.hop_ms / 1000)
 
 
 def band_options(audio: AudioConfig, frontend: FrontendConfig) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from auricle.config import AudioConfig, FrontendConfig
 from auricle.config.variants import Variants
-from auricle.model.frames import band_options, hop_samples, mel_filters
+from auricle.model.frames import band_options, mel_filters
+from auricle.model.windows import hop_samples
 
 FRONTENDS = Variants("frontend.kind")  # (audio, frontend) -> Frontend; a ValueError: the fields do not fit together
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from auricle.config import AudioConfig, FrontendConfig
-from auricle.model.frames import hop_samples
 
 ACTIVE_DB = 50.0  # a moment within so much of the clip's loudest is active
 FULL = 0.95  # of the active moments of the fullest window make a window as full
@@ -20,93 +19,71 @@ MOMENT_S = 0.04
 SLACK = 0.1  # of a hop may go unheard at the end: no window that is silent for the rest is made for it
 
 
+def hop_samples(audio: AudioConfig, frontend: FrontendConfig) -> int:
+    """Return the samples from one frame to the next."""
+    return 1 if frontend.kind == "raw" else round(audio.sample_rate_hz * frontend.hop_ms / 1000)
+
+
 @dataclass(frozen=True)
 class ClipWindows:
     """The windows of whole clips: around a ring and only the fullest, or all inside the clip and all alike."""
 
-    window_s: float
-    hop_s: float  # from one start to the next
-    frames_per_s: float  # of the frames that a window is cut from
+    window_frames: int
+    hop_frames: float  # from one start to the next
+    moment_frames: int  # of the stretches that are active or are not
     is_raw: bool  # frames are samples, not power
     fullest: bool
 
     @classmethod
     def of(cls, audio: AudioConfig, frontend: FrontendConfig) -> ClipWindows:
         """Return the windows of a configuration."""
-        return cls(
-            window_s=audio.window_s,
-            hop_s=audio.window_hop_s,
-            frames_per_s=audio.sample_rate_hz / hop_samples(audio, frontend),
-            is_raw=frontend.kind == "raw",
-            fullest=audio.clip_windows == "fullest",
-        )
-
-    @property
-    def window_frames(self) -> int:
-        """Frames in a window."""
-        return round(self.window_s * self.frames_per_s)
-
-    @property
-    def moment_frames(self) -> int:
-        """Frames in a moment, which is active or is not."""
-        return max(1, round(MOMENT_S * self.frames_per_s))
-
-    def frames_in(self, duration_s: float) -> int:
-        """Return the frames of a clip."""
-        return 1 + math.floor(round(duration_s * self.frames_per_s, 6)) - self.is_raw
+        per_s, is_raw = audio.sample_rate_hz / hop_samples(audio, frontend), frontend.kind == "raw"
+        moment, fullest = max(1, round(MOMENT_S * per_s)), audio.clip_windows == "fullest"
+        return cls(round(audio.window_s * per_s), audio.window_hop_s * per_s, moment, is_raw, fullest)
 
     def count_frames(self, num_frames: int) -> int:
-        """Return how many windows answer for a clip of so many frames.
-
-        >>> from auricle.config import load_preset
-        >>> cnn = load_preset("cnn")
-        >>> windows = ClipWindows.of(cnn.audio, cnn.frontend)
-        >>> [windows.count_frames(windows.frames_in(seconds)) for seconds in (1, 3, 5, 5.09)]
-        [1, 1, 5, 5]
-        """
-        hop_frames, beyond = self.hop_s * self.frames_per_s, num_frames - 1 - self.window_frames
+        """Return how many windows answer for a clip of so many frames."""
+        beyond = (num_frames - 1 - self.window_frames) / self.hop_frames - SLACK
         if not self.fullest:
-            return 1 + max(0, math.ceil(beyond / hop_frames - SLACK))
-        return max(1, math.ceil((num_frames - 1) / hop_frames - SLACK)) if beyond > SLACK * hop_frames else 1
-
-    def starts_s(self, num: int) -> np.ndarray:
-        """Return where the first `num` windows start, (num,)."""
-        return np.round(np.arange(num) * self.hop_s, 6)
-
-    def start_frame(self, index: int) -> int:
-        """Return the first frame of a window, counted from 0."""
-        return round(index * (self.hop_s * self.frames_per_s))
+            return 1 + max(0, math.ceil(beyond))
+        return max(1, math.ceil((num_frames - 1) / self.hop_frames - SLACK)) if beyond > 0 else 1
 
     def times(self, num_frames: int) -> np.ndarray:
         """Return the frames of the windows of a clip, int64 (W, window_frames); where no ring, some may lie beyond."""
-        starts = np.array([self.start_frame(index) for index in range(self.count_frames(num_frames))])
+        starts = np.rint(np.arange(self.count_frames(num_frames)) * self.hop_frames).astype(np.int64)
         times = starts[:, None] + np.arange(self.window_frames)
         return times % num_frames if self.fullest else times
 
-    def levels(self, frames: np.ndarray) -> np.ndarray:
-        """Return the power of each frame, (F, T) -> (T,)."""
-        return np.asarray((np.square(frames) if self.is_raw else frames).sum(0))
-
-    def fullness(self, levels: np.ndarray) -> np.ndarray:
-        """Return how many active moments the windows of a clip with these levels hold, (T,) -> int64 (W,)."""
-        powers = np.add.reduceat(levels, np.arange(0, len(levels), self.moment_frames))  # (M,)
-        active = np.append(powers >= powers.max() * np.float32(10 ** (-ACTIVE_DB / 10)), False)  # beyond the clip: not
-        firsts = self.times(len(levels))[:, :1] // self.moment_frames
-        moments = firsts + np.arange(max(1, self.window_frames // self.moment_frames))
-        moments = moments % len(powers) if self.fullest else np.minimum(moments, len(powers))
-        return np.asarray(active[moments].sum(1))
-
     def weights(self, frames: np.ndarray) -> np.ndarray:
         """Return what the windows of a clip count, (F, T) -> float64 (W,): 1 for the fullest, 0 for others."""
-        return self.weights_at(self.levels(frames))
+        num, moment = frames.shape[1], self.moment_frames
+        firsts = self.times(num)[:, :1] // moment
+        if not self.fullest:
+            return np.ones(len(firsts))
+        levels = (np.square(frames) if self.is_raw else frames).sum(0)
+        powers = np.add.reduceat(levels, np.arange(0, num, moment))  # of the M moments
+        active = powers >= powers.max() * np.float32(10 ** (-ACTIVE_DB / 10))
+        moments = (firsts + np.arange(max(1, self.window_frames // moment))) % len(powers)
+        fullness = active[moments].sum(1)
+        return np.where(fullness >= FULL * fullness.max(), 1.0, 0.0)
 
-    def weights_at(self, levels: np.ndarray) -> np.ndarray:
-        """Return the same from the power of each frame, (T,) -> (W,)."""
-        fullness = self.fullness(levels)
-        return np.where(fullness >= FULL * fullness.max(), 1.0, 0.0) if self.fullest else np.ones(len(fullness))
+
+def count_windows(audio: AudioConfig, frontend: FrontendConfig, clip_s: float) -> int:
+    """Return how many windows answer for a clip.
+
+    >>> [count_windows(AudioConfig(), FrontendConfig(), seconds) for seconds in (1, 3, 5, 5.09)]
+    [1, 1, 5, 5]
+    """
+    num_samples = round(clip_s * audio.sample_rate_hz)
+    num_frames = num_samples if frontend.kind == "raw" else 1 + num_samples // hop_samples(audio, frontend)
+    return ClipWindows.of(audio, frontend).count_frames(num_frames)
+
+
+def window_starts_s(num: int, hop_s: float) -> np.ndarray:
+    """Return where the first `num` windows start, (num,)."""
+    return np.round(np.arange(num) * hop_s, 6)
 
 
 def mean_over_windows(probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return what the windows of clips say together, (..., W, K) and (..., W) -> (..., K)."""
-    shares = weights / weights.sum(-1, keepdims=True)
-    return np.asarray((probabilities * shares[..., None]).sum(-2))
+    return np.asarray((probabilities * weights[..., None]).sum(-2) / weights.sum(-1)[..., None])

@@ -98,7 +98,7 @@ class Classifier:
         if description.frontend.kind != "raw":
             silence = max(0.0, float(np.exp(description.mean)) - description.frontend.floor)
         frames = model.maker.frames(mono)
-        model.check_room(model.windowing.count_frames(len(frames)))
+        model.check_room(model.windowing.clips.count_frames(len(frames)))
         return occlusion_over_time(frames, model.windowing, model.probabilities, silence, duration_s)
 
     def spectrogram(self, waveform: np.ndarray, rate_hz: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

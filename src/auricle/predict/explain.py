@@ -57,7 +57,7 @@ def attention_over_time(
     total, count = np.zeros((L * H + 1, num)), np.zeros(num)
     for start_s, window, weight in zip(windowing.starts_s(W), both, weights, strict=True):
         steps = round(start_s / step_s) + np.arange(layout.num_steps)
-        heard = np.full(len(steps), weight) if windowing.fullest else weight * (steps < num)
+        heard = np.full(len(steps), weight) if windowing.clips.fullest else weight * (steps < num)
         np.add.at(total.T, steps % num, (window * heard).T)
         np.add.at(count, steps % num, heard)
     means = total / np.maximum(count, 1)
@@ -77,7 +77,7 @@ def occlusion_over_time(
     `frames` (T, bands) are of the whole recording, `silence` is what a silenced frame holds, and `probabilities_of`
     maps windows (W, bands, T) to (W, K).
     """
-    times, weights = windowing.times(len(frames)), windowing.weights(frames.T)
+    times, weights = windowing.clips.times(len(frames)), windowing.clips.weights(frames.T)
     times, weights = times[weights > 0], weights[weights > 0]
     whole = probabilities_of(windowing.cut_at(frames, times))
     winner = int(mean_over_windows(whole, weights).argmax())

@@ -59,8 +59,8 @@ def predict_windows(
     and what is there is heard; without it such a recording is refused. A `RefusedError` says why one cannot be read,
     or is silent.
     """
-    model, rate_hz = classifier.model, classifier.sample_rate_hz
-    windowing = model.windowing.every(hop_s)
+    rate_hz, description = classifier.sample_rate_hz, classifier.model.bundle.description
+    windowing = Windowing.of(description.audio, description.frontend, hop_s)
     batcher = _WindowBatcher(classifier, windowing, whole_s)
     num_samples, peak = 0, 0.0
     for frames, num_new, block_peak in _made_ahead(_frame_blocks(classifier, path, on_cut_off), BLOCKS_AHEAD):
@@ -114,7 +114,7 @@ class _WindowBatcher:
         self.num_pending = 0
         self.num_done = 0
         self.first = np.zeros((0, self.model.maker.num_bands), np.float32)  # frames of the first window
-        self.levels: list[np.ndarray] = []  # of all frames, for as long as they may have one answer
+        self.levels: list[np.ndarray] = []  # of all frames, over bands, for as long as they may have one answer
         self.num_fed = 0
         self.results: list[np.ndarray] = []
 
@@ -124,7 +124,7 @@ class _WindowBatcher:
             self.first = np.concatenate([self.first, frames[:num_missing]])
         self.num_fed += len(frames)
         if self.num_fed <= self.whole_s * self.windowing.frames_per_s + 2:
-            self.levels.append(self.windowing.levels(frames.T))
+            self.levels.append(frames.sum(1))
         self._add(frames)
 
     def _add(self, frames: np.ndarray) -> None:
@@ -138,9 +138,9 @@ class _WindowBatcher:
     def go_around(self) -> np.ndarray:
         """Let the beginning follow the end, where windows are around a clip; return what they count, (W,)."""
         levels = np.concatenate(self.levels)
-        if self.windowing.fullest:
+        if self.windowing.clips.fullest:
             self._add(self.first[np.arange(self.windowing.window_frames) % len(self.first)])
-        return self.windowing.weights_at(levels)
+        return self.windowing.clips.weights(levels[None])
 
     def finish(self, num: int) -> np.ndarray:
         """Run what is left of `num` windows; what lies beyond the end is zero."""

@@ -82,10 +82,9 @@ def windows_per_epoch(preset: Preset, num_train: int, clip_s: float) -> int:
     num = num_train * preset.training.views
     if preset.training.windows == "random":
         return num
-    from auricle.model.windows import ClipWindows
+    from auricle.model.windows import count_windows
 
-    windows = ClipWindows.of(preset.audio, preset.frontend)
-    return num * windows.count_frames(windows.frames_in(clip_s))
+    return num * count_windows(preset.audio, preset.frontend, clip_s)
 
 
 def num_epochs(preset: Preset, num_train: int, clip_s: float) -> int:

@@ -128,6 +128,6 @@ def _trial(change: Cure, trainer: Trainer, sets: Sets, epochs: int) -> Trial:
     except DivergedError:
         return Trial(change, epochs, None, None, learns=False)
     point = curve_point(trainer.model, measured["train"], trainer.precision)
-    watch = Watch.over(sets.train_labels, trainer.preset.training)
+    watch = Watch.over(sets.clips(sets.split.train).targets.argmax(1).cpu().numpy(), trainer.preset.training)
     signs = watch.signs({f"train_{name}": value for name, value in point.items() if name != "commonest"})
     return Trial(change, epochs, point["loss"], point["accuracy"], learns=not signs)

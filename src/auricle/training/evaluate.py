@@ -64,16 +64,12 @@ class Sets:
     targets: Tensor
     split: Split
     rule: ClipWindows
+    weights: np.ndarray  # of the windows that answer for each clip, (N, W)
 
     def clips(self, indices: np.ndarray) -> Clips:
         """Return some clips, by their index in the manifest."""
         chosen = torch.from_numpy(indices).to(self.frames.device)
         return Clips(self.frames[chosen], self.targets[chosen])
-
-    @property
-    def train_labels(self) -> np.ndarray:
-        """The index of the category of each training clip, int64, (N,)."""
-        return self.clips(self.split.train).targets.argmax(1).cpu().numpy()
 
     def windows(self, indices: np.ndarray) -> Clips:
         """Return every window that answers for these clips, a clip of its own with the label of the whole."""
@@ -82,18 +78,9 @@ class Sets:
         return Clips(windows.flatten(0, 1), clips.targets.repeat_interleave(windows.shape[1], dim=0))
 
     def fullest(self, indices: np.ndarray) -> Clips:
-        """Return the window of each of these clips that holds most sound, the first of several."""
-        clips = self.clips(indices)
-        if not len(clips):
-            return clips
-        levels = [self.rule.levels(each) for each in clips.frames.cpu().numpy()]
-        best = torch.tensor([self.rule.fullness(each).argmax() for each in levels])
-        times = torch.from_numpy(self.rule.times(clips.frames.shape[2]))[best].to(clips.frames.device)  # (N, T)
-        return replace(clips, frames=gathered(clips.frames, times))
-
-    def weights(self, indices: np.ndarray) -> np.ndarray:
-        """Return what the windows that answer for these clips count, (N, W)."""
-        return np.array([self.rule.weights(each) for each in self.clips(indices).frames.cpu().numpy()])
+        """Return the window of each of these clips, one or more, that counts; the first of several."""
+        windows = [cut_windows(self.frames[i : i + 1], self.rule)[0, self.weights[i].argmax()] for i in indices]
+        return replace(self.clips(indices), frames=torch.stack(windows))
 
 
 @DRAWN_FROM.of("random")
@@ -136,16 +123,11 @@ def counted_evenly(targets: Tensor) -> Tensor:
     return targets * len(targets) / ((num > 0).sum() * num.clamp(min=1))
 
 
-def gathered(frames: Tensor, times: Tensor) -> Tensor:
-    """Return some frames of each clip, (N, F, T) and (N, window) -> (N, F, window); what lies beyond is zero."""
-    frames = F.pad(frames, (0, max(0, int(times.max()) + 1 - frames.shape[2])))
-    return frames.gather(2, times[:, None].expand(-1, frames.shape[1], -1))
-
-
 def cut_windows(frames: Tensor, rule: ClipWindows) -> Tensor:
-    """Cut the windows that answer for clips, (N, F, T) -> (N, W, F, window_frames)."""
+    """Cut the windows that answer for clips, (N, F, T) -> (N, W, F, window_frames); what lies beyond a clip is zero."""
     times = torch.from_numpy(rule.times(frames.shape[2])).to(frames.device)
-    return torch.stack([gathered(frames, each.expand(len(frames), -1)) for each in times], dim=1)
+    frames = F.pad(frames, (0, max(0, int(times.max()) + 1 - frames.shape[2])))
+    return frames[:, :, times].transpose(1, 2)
 
 
 @torch.inference_mode()
@@ -190,6 +172,6 @@ def curve_point(model: Classifier, clips: Clips, precision: Precision) -> dict[s
 
 def scored_probabilities(model: Classifier, sets: Sets) -> tuple[np.ndarray, np.ndarray]:
     """Score every window of the validation and the test clips, in this order: float64 (N, W, K), and weights (N, W)."""
-    weights = sets.weights(sets.split.scored)
+    weights = sets.weights[sets.split.scored]
     probabilities = window_probabilities(model, sets.windows(sets.split.scored).frames).double().cpu().numpy()
     return probabilities.reshape(*weights.shape, -1), weights

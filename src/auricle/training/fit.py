@@ -16,7 +16,7 @@ from auricle.data.folds import Split
 from auricle.data.manifest import Manifest
 from auricle.files import machine_errors, write_bytes, write_text
 from auricle.model.describe import describe
-from auricle.model.windows import ClipWindows
+from auricle.model.windows import window_starts_s
 from auricle.runs import Cell, json_line, write_metrics
 from auricle.scoring.metrics import score_predictions
 from auricle.scoring.predictions import Predictions, read_predictions, write_predictions
@@ -72,7 +72,7 @@ class EpochKeeper:
 
 
 def predictions_of(
-    manifest: Manifest, split: Split, rule: ClipWindows, probabilities: np.ndarray, weights: np.ndarray
+    manifest: Manifest, split: Split, hop_s: float, probabilities: np.ndarray, weights: np.ndarray
 ) -> Predictions:
     """Return the table of what was scored: (N, W, K) and (N, W), of the validation, then of the test clips."""
     num_windows = weights.shape[1]
@@ -82,7 +82,7 @@ def predictions_of(
         clips=tuple(manifest.clips[index].name for index in rows),
         sets=tuple(name for name in names for _ in range(num_windows)),
         labels=manifest.labels[rows],
-        starts_s=np.tile(rule.starts_s(num_windows), len(names)),
+        starts_s=np.tile(window_starts_s(num_windows, hop_s), len(names)),
         weights=weights.reshape(-1),
         probabilities=probabilities.reshape(len(rows), -1),
         categories=manifest.categories,
@@ -140,13 +140,15 @@ def fit_cell(
             trainer = replace(trainer, share=share)
         before, damage = resume(cell, trainer)
         clips, measured = training_clips(trainer, sets)
-        watch = Watch.over(sets.train_labels, preset.training)
+        watch = Watch.over(recordings.manifest.labels[split.train], preset.training)
         keep = EpochKeeper(cell, trainer, clips, measured["train"], watch, damage, on_epoch)
         history = run_training(trainer, clips, measured, history=before, on_epoch=keep)
         model = trainer.scored_model
         if len(split.scored):
             scored = scored_probabilities(model, sets)
-            write_predictions(cell.predictions, predictions_of(recordings.manifest, split, sets.rule, *scored))
+            write_predictions(
+                cell.predictions, predictions_of(recordings.manifest, split, preset.audio.window_hop_s, *scored)
+            )
     predictions = read_predictions(cell.predictions)  # what stands in the file is what is scored
     weights = {name: value.contiguous() for name, value in model.state_dict().items()}
     write_bytes(cell.weights, to_safetensors(weights, {"preset": preset.name}))

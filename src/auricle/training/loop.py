@@ -175,7 +175,7 @@ def run_training(
 ) -> list[EpochRecord]:
     """Train the epochs that are left, measure the learning curves after each, and return the whole history.
 
-    Windows are drawn from `clips`; a set of `measured` that is empty has no curve. `history` holds a record of each
+    Windows are drawn from `clips`; `measured` are one window a clip. `history` holds a record of each
     epoch before. After `num_epochs` it stops, if the training is not over before. `on_epoch` is called with the history
     after each epoch, and may add to the last record.
     """
@@ -186,9 +186,8 @@ def run_training(
         step_s = (time.perf_counter() - start) / means["steps"]
         record: EpochRecord = {"epoch": epoch + 1}
         for name, some in measured.items():
-            if len(some):
-                point = curve_point(trainer.model, some, trainer.precision)
-                record |= {f"{name}_{quantity}": value for quantity, value in point.items()}
+            point = curve_point(trainer.model, some, trainer.precision)
+            record |= {f"{name}_{quantity}": value for quantity, value in point.items()}
         record |= {**means, "step_seconds": step_s, "seconds": time.perf_counter() - start}
         history.append({**record, "cpu_seconds": time.process_time() - cpu})
         if on_epoch:

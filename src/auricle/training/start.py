@@ -76,7 +76,8 @@ def prepare_training(
         model.frontend.fit(frames[torch.from_numpy(split.train).to(device)])
     targets = F.one_hot(torch.from_numpy(recordings.manifest.labels), len(categories)).float().to(device)
     rule = ClipWindows.of(preset.audio, preset.frontend)
-    return fresh_trainer(preset, model, seed, device), Sets(frames, targets, split, rule)
+    weights = np.array([rule.weights(each) for each in frames.cpu().numpy()])
+    return fresh_trainer(preset, model, seed, device), Sets(frames, targets, split, rule, weights)
 
 
 def training_clips(trainer: Trainer, sets: Sets) -> tuple[Clips, dict[str, Clips]]:
@@ -88,7 +89,9 @@ def training_clips(trainer: Trainer, sets: Sets) -> tuple[Clips, dict[str, Clips
     balanced = BALANCED[config.balance]
     drawn_from = balanced(DRAWN_FROM[config.windows](sets), drawn=True)
     measured = {"train": split.train, "validation": split.validation}
-    return drawn_from, {name: balanced(sets.fullest(indices), drawn=False) for name, indices in measured.items()}
+    return drawn_from, {
+        name: balanced(sets.fullest(indices), drawn=False) for name, indices in measured.items() if len(indices)
+    }
 
 
 def load_network(cell: Cell, preset: Preset, num_classes: int) -> Classifier:
