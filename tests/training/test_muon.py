@@ -14,10 +14,12 @@ def test_orthogonalised_matrices_keep_their_directions_and_level_their_strengths
     torch.manual_seed(0)
     matrices = torch.randn(shape)
     u, _, v = torch.linalg.svd(matrices, full_matrices=False)
-    strengths = (u.mT @ orthogonalised(matrices) @ v.mT).diagonal(dim1=1, dim2=2)
+    strengths = (u.mT @ orthogonalised(matrices, torch.float32) @ v.mT).diagonal(dim1=1, dim2=2)
     assert strengths.min() > 0.3 or shape[1] == shape[2]  # a square matrix may be all but singular
     assert 0.7 < strengths.median() < strengths.max() < 1.3
-    torch.testing.assert_close(orthogonalised(matrices), u @ torch.diag_embed(strengths) @ v, atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        orthogonalised(matrices, torch.float32), u @ torch.diag_embed(strengths) @ v, atol=1e-4, rtol=0
+    )
 
 
 def test_matrices_of_one_shape_move_as_they_would_alone() -> None:
@@ -27,7 +29,10 @@ def test_matrices_of_one_shape_move_as_they_would_alone() -> None:
     gradients = [torch.randn_like(weight) for weight in together]
     groups = [[*together], *([weight] for weight in alone)]
     for weights in groups:
-        optimizer = Muon([{"params": weights, "lr": 0.1, "weight_decay": 0.1, "orthogonal": True}], momentum=0.9)
+        optimizer = Muon(
+            [{"params": weights, "lr": 0.1, "weight_decay": 0.1, "orthogonal": True, "dtype": torch.float32}],
+            momentum=0.9,
+        )
         for weight, gradient in zip(weights, gradients if len(weights) == 3 else [gradients.pop(0)], strict=True):
             weight.grad = gradient.clone()
         optimizer.step()
@@ -52,7 +57,7 @@ def test_without_orthogonal_groups_it_is_adamw() -> None:
 def test_muon_moves_what_lies_between_the_first_and_the_last_layer() -> None:
     model = build_model(load_preset("transformer-h2"), 3)
     config = TrainingConfig(optimizer="muon", learning_rate=0.004, matrix_learning_rate=0.02)
-    optimizer = build_optimizer(model, config)
+    optimizer = build_optimizer(model, config, torch.float32)
     names = {id(p): name for name, p in model.named_parameters()}
     moved = {
         name: group["orthogonal"]
@@ -81,10 +86,10 @@ def test_a_state_that_was_saved_goes_on_the_same() -> None:
         optimizer.step()
 
     model.eval()  # no dropout
-    optimizer = build_optimizer(model, TrainingConfig(optimizer="muon"))
+    optimizer = build_optimizer(model, TrainingConfig(optimizer="muon"), torch.float32)
     step(model, optimizer)
     twin = copy.deepcopy(model)
-    other = build_optimizer(twin, TrainingConfig(optimizer="muon"))
+    other = build_optimizer(twin, TrainingConfig(optimizer="muon"), torch.float32)
     other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
     step(model, optimizer)
     step(twin, other)

@@ -23,12 +23,12 @@ def test_a_constant_schedule_is_constant_after_the_warm_up() -> None:
 @pytest.mark.parametrize(("name", "kind"), [("adam", "Adam"), ("adamw", "AdamW"), ("sgd", "SGD")])
 def test_the_optimiser_is_the_one_named(name: str, kind: str) -> None:
     model = build_model(load_preset("cnn"), 3)
-    assert type(build_optimizer(model, TrainingConfig(optimizer=name))).__name__ == kind
+    assert type(build_optimizer(model, TrainingConfig(optimizer=name), torch.float32)).__name__ == kind
 
 
 def test_decay_touches_kernels_and_matrices_and_nothing_else() -> None:
     model = build_model(load_preset("transformer-h2"), 3)
-    decayed, others = build_optimizer(model, TrainingConfig(weight_decay=0.1)).param_groups
+    decayed, others = build_optimizer(model, TrainingConfig(weight_decay=0.1), torch.float32).param_groups
     assert (decayed["weight_decay"], others["weight_decay"]) == (0.1, 0)
     assert all(p.ndim > 1 for p in decayed["params"])
     assert len(decayed["params"]) + len(others["params"]) == len(list(model.parameters()))

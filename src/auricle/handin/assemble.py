@@ -174,8 +174,8 @@ def _body(definitions: Sequence[Definition]) -> str:
     """Return definitions with the space between them that the house style asks for."""
     text, before = "", None
     for definition in definitions:
-        if before is None or hasattr(before.node, "body") or hasattr(definition.node, "body"):
-            text += "\n" if before is None else "\n\n"
+        if before is not None and (hasattr(before.node, "body") or hasattr(definition.node, "body")):
+            text += "\n\n"
         text += definition.text + "\n"
         before = definition
     return text

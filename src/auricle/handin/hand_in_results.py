@@ -68,15 +68,10 @@ class TrainingResult:
         return float(right.mean()) if len(right) else None
 
 
-def has_curve(positive: np.ndarray) -> bool:
-    """Return whether a class has a ROC curve: some clips are of it, and some are not."""
-    return bool(positive.any() and not positive.all())
-
-
 def score_clips(labels: np.ndarray, probabilities: np.ndarray, scored: np.ndarray) -> dict[str, Any]:
     """Return accuracy, macro F1, macro one-vs-rest ROC-AUC, the F1 of each class, and the confusion of clips."""
     answers, every = probabilities.argmax(1), range(probabilities.shape[1])
-    curves = [label for label in scored if has_curve(labels == label)]
+    curves = [label for label in scored if 0 < (labels == label).sum() < len(labels)]
     occur = np.intersect1d(scored, np.concatenate([labels, answers]))
     areas = [roc_auc_score(labels == label, probabilities[:, label]) for label in curves]
     return {
@@ -115,7 +110,7 @@ def compare(results: Sequence[TrainingResult], out: Path) -> str:
         accuracies = [result.test["accuracy"] for result in own]
         spread = float(np.std(accuracies, ddof=1)) if len(own) > 1 else None
         kinds = [[result.test[name] for result in own] for name in ("macro_f1", "macro_auc")]
-        kinds.append([result.validation_accuracy for result in own])
+        kinds += [[result.validation_accuracy for result in own]]
         means = [float(np.mean(values)) if None not in values else None for values in kinds]
         rows.append((protocol, model, len(own), own[0].num_parameters, float(np.mean(accuracies)), spread, *means))
         confusion = np.sum([result.test["confusion"] for result in own], axis=0)
@@ -149,6 +144,6 @@ def draw(own: Sequence[TrainingResult], confusion: np.ndarray) -> Figure:
     ConfusionMatrixDisplay(confusion, display_labels=names).plot(ax=confused, colorbar=False, xticks_rotation=90)
     labels, probabilities = (np.concatenate(parts) for parts in zip(*(result.tested for result in own), strict=True))
     for label, name in enumerate(names):
-        if has_curve(labels == label):
+        if 0 < (labels == label).sum() < len(labels):  # some clips are of the class, and some are not
             RocCurveDisplay.from_predictions(labels == label, probabilities[:, label], name=name, ax=rocs)
     return figure

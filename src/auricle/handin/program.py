@@ -47,8 +47,7 @@ def _options(study: Mapping[str, Any], arguments: Sequence[str] | None) -> argpa
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs of each training; other numbers than the study")
     parser.add_argument("--device", default=study["device"], help="auto, cpu, cuda or mps [%(default)s]")
     parser.add_argument("--threads", type=int, default=study["threads"], metavar="N", help="CPU threads [%(default)s]")
-    modes = ("off", "offline", "online")
-    parser.add_argument("--wandb", choices=modes, default="off", help="log to Weights & Biases [%(default)s]")
+    parser.add_argument("--wandb", choices=("off", "offline", "online"), default="off", help="log there [%(default)s]")
     parser.set_defaults(study=study["name"], not_scored=study["not_scored"])
     return parser.parse_args(arguments)
 

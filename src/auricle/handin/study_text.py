@@ -134,7 +134,7 @@ if __name__ == "__main__":
 def configuration_text(study: Study) -> str:
     """Return the section of the configuration."""
     text = yaml.dump(
-        configuration(study), Dumper=_Lines, default_flow_style=None, sort_keys=False, allow_unicode=True, width=96
+        configuration(study), Dumper=_Lines, default_flow_style=None, sort_keys=False, allow_unicode=True, width=100
     )
     return _CONFIGURATION.format(yaml=literal(text))
 

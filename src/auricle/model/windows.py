@@ -56,15 +56,14 @@ class ClipWindows:
 
     def weights(self, frames: np.ndarray) -> np.ndarray:
         """Return what the windows of a clip count, (F, T) -> float64 (W,): 1 for the fullest, 0 for others."""
-        num, moment = frames.shape[1], self.moment_frames
-        firsts = self.times(num)[:, :1] // moment
+        moment, times = self.moment_frames, self.times(frames.shape[1])
         if not self.fullest:
-            return np.ones(len(firsts))
+            return np.ones(len(times))
         levels = (np.square(frames) if self.is_raw else frames).sum(0)
-        powers = np.add.reduceat(levels, np.arange(0, num, moment))  # of the M moments
+        powers = np.add.reduceat(levels, np.arange(0, len(levels), moment))  # of the M moments
         active = powers >= powers.max() * np.float32(10 ** (-ACTIVE_DB / 10))
-        moments = (firsts + np.arange(max(1, self.window_frames // moment))) % len(powers)
-        fullness = active[moments].sum(1)
+        moments = times[:, :1] // moment + np.arange(max(1, self.window_frames // moment))
+        fullness = active[moments % len(powers)].sum(1)
         return np.where(fullness >= FULL * fullness.max(), 1.0, 0.0)
 
 

@@ -71,12 +71,6 @@ class Sets:
         chosen = torch.from_numpy(indices).to(self.frames.device)
         return Clips(self.frames[chosen], self.targets[chosen])
 
-    def windows(self, indices: np.ndarray) -> Clips:
-        """Return every window that answers for these clips, a clip of its own with the label of the whole."""
-        clips = self.clips(indices)
-        windows = cut_windows(clips.frames, self.rule)  # (N, W, F, T)
-        return Clips(windows.flatten(0, 1), clips.targets.repeat_interleave(windows.shape[1], dim=0))
-
     def fullest(self, indices: np.ndarray) -> Clips:
         """Return the window of each of these clips, one or more, that counts; the first of several."""
         windows = [cut_windows(self.frames[i : i + 1], self.rule)[0, self.weights[i].argmax()] for i in indices]
@@ -90,7 +84,9 @@ def _whole_clips(sets: Sets) -> Clips:
 
 @DRAWN_FROM.of("grid")
 def _grid_windows(sets: Sets) -> Clips:
-    return sets.windows(sets.split.train)
+    clips = sets.clips(sets.split.train)
+    windows = cut_windows(clips.frames, sets.rule)  # (N, W, F, T)
+    return Clips(windows.flatten(0, 1), clips.targets.repeat_interleave(windows.shape[1], dim=0))
 
 
 @BALANCED.of("none")
@@ -172,6 +168,6 @@ def curve_point(model: Classifier, clips: Clips, precision: Precision) -> dict[s
 
 def scored_probabilities(model: Classifier, sets: Sets) -> tuple[np.ndarray, np.ndarray]:
     """Score every window of the validation and the test clips, in this order: float64 (N, W, K), and weights (N, W)."""
-    weights = sets.weights[sets.split.scored]
-    probabilities = window_probabilities(model, sets.windows(sets.split.scored).frames).double().cpu().numpy()
-    return probabilities.reshape(*weights.shape, -1), weights
+    windows = cut_windows(sets.clips(sets.split.scored).frames, sets.rule)  # (N, W, F, T)
+    logits = window_logits(model, windows.flatten(0, 1)).unflatten(0, windows.shape[:2])
+    return logits.softmax(2).double().cpu().numpy(), sets.weights[sets.split.scored]

@@ -18,16 +18,16 @@ NUM_ITERATIONS = 5
 TOKENS = {"summary.cls", "summary.positions"}  # parameters of the shape of a matrix that are none
 
 
-def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+def build_optimizer(model: nn.Module, config: TrainingConfig, dtype: torch.dtype) -> torch.optim.Optimizer:
     """Return the optimiser; weight decay touches matrices and kernels only, never norms, biases or tokens.
 
-    A group's `scale` is what its learning rate is of `learning_rate_at`.
+    A group's `scale` is what its learning rate is of `learning_rate_at`, and its `dtype` that of products.
     """
     named = list(model.named_parameters())
     decayed = [p for name, p in named if p.ndim > 1 and name not in TOKENS]
     others = [p for name, p in named if p.ndim <= 1 or name in TOKENS]
     groups = [
-        {"params": decayed, "weight_decay": config.weight_decay, "scale": 1.0},
+        {"params": decayed, "weight_decay": config.weight_decay, "scale": 1.0, "dtype": dtype},
         {"params": others, "weight_decay": 0.0, "scale": 1.0},
     ]
     return OPTIMIZERS[config.optimizer](groups, config)
@@ -98,20 +98,20 @@ def build_muon(groups: list[dict[str, Any]], config: TrainingConfig) -> torch.op
     return Muon([*outer, {**groups[0], "params": inner, "scale": scale, "orthogonal": True}], momentum=config.momentum)
 
 
-def orthogonalised(matrices: Tensor) -> Tensor:
+def orthogonalised(matrices: Tensor, dtype: torch.dtype) -> Tensor:
     """Return matrices with the same singular vectors and singular values near 1, (N, rows, columns) -> the same.
 
-    Five Newton-Schulz steps X <- a X + b (X X^T) X + c (X X^T)^2 X, whose fixed points lie between 0.7 and 1.2
+    Five Newton-Schulz steps X <- a X + b (X X^T) X + c (X X^T)^2 X in `dtype`, with fixed points between 0.7 and 1.2
     (K. Jordan and others, "Muon: an optimizer for hidden layers in neural networks", 2024; arXiv:2502.16982).
     """
     a, b, c = QUINTIC
     tall = matrices.shape[1] > matrices.shape[2]
     X = matrices.mT if tall else matrices
-    X = X / (X.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    X = (X / (X.norm(dim=(1, 2), keepdim=True) + 1e-7)).to(dtype)
     for _ in range(NUM_ITERATIONS):
         A = X @ X.mT
         X = torch.baddbmm(X, torch.baddbmm(A, A, A, beta=b, alpha=c), X, beta=a)
-    return X.mT if tall else X
+    return (X.mT if tall else X).to(matrices.dtype)
 
 
 class Muon(torch.optim.AdamW):
@@ -141,17 +141,12 @@ class Muon(torch.optim.AdamW):
                 by_shape.setdefault((len(weight), weight[0].numel()), []).append(weight)
         for shape, weights in by_shape.items():
             gradients = torch.stack([weight.grad.reshape(shape) for weight in weights if weight.grad is not None])
-            momenta = torch.stack([self._momentum(weight).reshape(shape) for weight in weights])
-            momenta.lerp_(gradients, 1 - group["momentum"])
-            steps = orthogonalised(gradients.lerp(momenta, group["momentum"])) * max(1, shape[0] / shape[1]) ** 0.5
-            for weight, momentum, step in zip(weights, momenta, steps, strict=True):
-                self._momentum(weight).copy_(momentum.view_as(weight))
-                weight.mul_(1 - group["lr"] * group["weight_decay"]).sub_(step.view_as(weight), alpha=group["lr"])
+            state = self.state[weights[0]]  # of all weights of one shape
+            state.setdefault("step", torch.zeros(()))  # AdamW asks for it when a state is loaded
+            momenta = state.setdefault("momentum", torch.zeros_like(gradients)).lerp_(gradients, 1 - group["momentum"])
+            steps = orthogonalised(gradients.lerp(momenta, group["momentum"]), group["dtype"])
+            moves = [step.view_as(weight) for weight, step in zip(weights, steps.unbind(), strict=True)]
+            torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+            torch._foreach_add_(weights, moves, alpha=-group["lr"] * max(1, shape[0] / shape[1]) ** 0.5)
+            for weight in weights:
                 weight.grad = None
-
-    def _momentum(self, weight: Tensor) -> Tensor:
-        state: dict[str, Tensor] = self.state[weight]
-        if "momentum" not in state:
-            state["step"] = torch.zeros(())  # AdamW asks for it when a state is loaded
-            state["momentum"] = torch.zeros_like(weight, memory_format=torch.contiguous_format)
-        return state["momentum"]

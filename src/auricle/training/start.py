@@ -44,15 +44,15 @@ def fresh_model(preset: Preset, num_classes: int, seed: int, device: torch.devic
 def fresh_trainer(preset: Preset, model: Classifier, seed: int, device: torch.device) -> Trainer:
     """Return what trains a network whose frontend is fitted, before its first step; order and augmentation by seed."""
     config, frontend, noise = preset.training, model.frontend, torch.Generator(device).manual_seed(seed)
-    neutral = frontend.neutral.clone()
+    neutral, precision = frontend.neutral.clone(), Precision.choose(config.precision, device)
     return Trainer(
         preset=preset,
         model=model,
         average=WeightAverage(model, config.weight_average) if config.weight_average else None,
-        optimizer=build_optimizer(model, config),
+        optimizer=build_optimizer(model, config, precision.dtype),
         augmenter=Augmenter(preset.augmentation, preset.frontend.kind, frontend.frames_per_s, neutral, noise),
         generator=torch.Generator().manual_seed(seed),
-        precision=Precision.choose(config.precision, device),
+        precision=precision,
         window_frames=ClipWindows.of(preset.audio, preset.frontend).window_frames,
     )
 
