@@ -71,9 +71,9 @@ def scores(found: Mapping[tuple[int, int], Known], manifest: Manifest, scoring: 
     right, of_cells = np.full((len(SEEDS), len(manifest.clips)), np.nan), []
     for (_, seed), known in found.items():
         windows = predictions(known, manifest, scoring)
-        clips = tempered(windows, fit_temperature(windows)).by_clip()
+        clips, calibrated = windows.by_clip(), tempered(windows, fit_temperature(windows)).by_clip()
         right[SEEDS.index(seed), known["clips"]] = clips.answers == clips.labels
-        of_cells.append(losses(clips.probabilities, clips.labels).mean())
+        of_cells.append(losses(calibrated.probabilities, calibrated.labels).mean())
     return right, float(np.mean(of_cells))
 
 

@@ -94,3 +94,15 @@ raise SystemExit(main({verb.split()}))
     assert ended.returncode == 5
     assert len(ended.stderr.splitlines()) == 1
     assert "MB of memory or more, and this process may take 400 MB only; raise that limit (ulimit -v)" in ended.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems count descriptors otherwise")
+def test_recordings_are_checked_with_sixty_four_open_files():
+    program = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+from auricle.cli import main
+raise SystemExit(main(["check", "toy"]))
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr

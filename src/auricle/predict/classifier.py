@@ -11,7 +11,7 @@ from auricle.bundle.model import BundleModel
 from auricle.bundle.reading import Bundle, load_bundle
 from auricle.errors import RefusedError, UsageError
 from auricle.model.frames import FrameMaker
-from auricle.model.windows import mean_over_windows
+from auricle.model.windows import SLACK, mean_over_windows
 from auricle.predict.explain import Explanation, attention_over_time, occlusion_over_time
 from auricle.scoring.calibration import NONE, named
 
@@ -57,7 +57,8 @@ class Classifier:
         # the edges of what it hears
         self.band_hz = (0.0 if raw else low_hz, self.sample_rate_hz / 2 if raw or high_hz is None else high_hz)
         self.window_s = description.audio.window_s  # how much it hears at once
-        self.clip_s = max(self.window_s, description.origin.clip_s)  # what is no longer, is heard as a clip of a study
+        # what is no longer is heard as a clip of a study, which is cut to its length
+        self.clip_s = max(self.window_s, description.origin.clip_s) + SLACK * description.audio.window_hop_s
 
     @classmethod
     def load(cls, path: Path | str, *, threads: int | None = 1) -> Classifier:
