@@ -23,18 +23,23 @@ def transformer_cell(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_cells.write_cell(tmp_path_factory.mktemp("study"), encoder=True)
 
 
-@pytest.fixture(scope="session")
-def bundle(cell: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(cell: Path, to: Path) -> Path:
+    """Export a cell after a comparison on a hundred sounds; the tests of the command line hear the thousand."""
     from auricle.bundle.export import export_cell
 
-    return export_cell(cell, tmp_path_factory.mktemp("bundles") / "cnn").folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("auricle.bundle.parity.NUM_SOUNDS", 100)
+        return export_cell(cell, to).folder
+
+
+@pytest.fixture(scope="session")
+def bundle(cell: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return exported(cell, tmp_path_factory.mktemp("bundles") / "cnn")
 
 
 @pytest.fixture(scope="session")
 def transformer_bundle(transformer_cell: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from auricle.bundle.export import export_cell
-
-    return export_cell(transformer_cell, tmp_path_factory.mktemp("bundles") / "transformer").folder
+    return exported(transformer_cell, tmp_path_factory.mktemp("bundles") / "transformer")
 
 
 @pytest.fixture

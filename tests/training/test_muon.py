@@ -22,6 +22,13 @@ def test_orthogonalised_matrices_keep_their_directions_and_level_their_strengths
     )
 
 
+def test_products_of_half_precision_orthogonalise_as_well() -> None:
+    matrices = torch.randn(3, 20, 30, generator=torch.Generator().manual_seed(1))
+    exact, quick = (orthogonalised(matrices, dtype) for dtype in (torch.float32, torch.bfloat16))
+    assert quick.dtype == torch.float32
+    assert float((quick - exact).norm() / exact.norm()) < 0.05
+
+
 def test_matrices_of_one_shape_move_as_they_would_alone() -> None:
     torch.manual_seed(0)
     together = [nn.Parameter(torch.randn(6, 2, 3, 1)) for _ in range(3)]
