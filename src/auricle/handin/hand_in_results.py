@@ -41,8 +41,8 @@ class TrainingResult:
 
     @cached_property
     def of_clips(self) -> np.ndarray:
-        """The probabilities of the clips, (N, K)."""
-        return mean_over_windows(self.probabilities, self.weights)
+        """The probabilities of the clips, (N, K), from those of windows as they are written: to seven digits."""
+        return mean_over_windows(np.vectorize(lambda p: float(f"{p:.7g}"))(self.probabilities), self.weights)
 
     @cached_property
     def tested(self) -> tuple[np.ndarray, np.ndarray]:
