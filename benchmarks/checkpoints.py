@@ -20,8 +20,8 @@ from auricle.data.manifest import Manifest
 from auricle.runs import CellName, StudyFolder, json_line
 from auricle.training.checkpoint import save_checkpoint
 from auricle.training.evaluate import curve_point
-from auricle.training.loop import epoch_means, train_epoch
-from auricle.training.start import prepare_training
+from auricle.training.loop import EpochRecord, epoch_means, train_epoch
+from auricle.training.start import prepare_training, training_clips
 from measure import in_turn, publish, ratio, recordings_here, seconds, table
 
 MODELS = ("cnn", "transformer-h4")
@@ -34,12 +34,13 @@ def compare(preset: Preset, manifest: Manifest, num_rounds: int, folder: Path) -
     cell = StudyFolder(folder).cell(CellName(preset.name, "test-split", split.fold, 0))
     cell.folder.mkdir(parents=True)
     trainer, sets = prepare_training(preset, recordings, split, 0, torch.device("cpu"))
-    train, validation, history = sets.clips(split.train), sets.clips(split.validation), []
+    train, measured = training_clips(trainer, sets)
+    history: list[EpochRecord] = []
 
     def epoch() -> None:
         history.append({"epoch": len(history) + 1, **epoch_means(list(train_epoch(trainer, train, 0)), 0)})
-        for clips in (train, validation):
-            curve_point(trainer.model, clips, trainer.window_frames, trainer.precision)
+        for windows in measured.values():
+            curve_point(trainer.model, windows, trainer.precision)
 
     def epoch_kept() -> None:
         epoch()

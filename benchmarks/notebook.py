@@ -22,8 +22,9 @@ from torch.utils.data import DataLoader, Dataset
 from auricle.config import Preset
 from auricle.data.folds import Split
 from auricle.data.manifest import Manifest
-from auricle.model.classifier import Classifier, build_model, window_frames
+from auricle.model.classifier import Classifier, build_model
 from auricle.model.transformer import Encoder
+from auricle.model.windows import ClipWindows
 
 NUM_WORKERS = 2
 
@@ -36,7 +37,7 @@ class Windows(Dataset[tuple[Tensor, int]]):
         self.frontend = model.frontend
         self.rate_hz = preset.audio.sample_rate_hz
         self.window_samples = round(preset.audio.window_s * self.rate_hz)
-        self.window_frames = window_frames(preset, model.frontend)
+        self.window_frames = ClipWindows.of(preset.audio, preset.frontend).window_frames
 
     def __len__(self) -> int:
         return len(self.paths)

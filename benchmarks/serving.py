@@ -51,7 +51,7 @@ def onnx_and_torch(bundle: Path, cell: Path | None) -> dict[str, float]:
     waveform = np.random.default_rng(0).standard_normal(round(CLIP_S * classifier.sample_rate_hz)).astype(np.float32)
     model, rate_hz = classifier.model, classifier.sample_rate_hz
     session = open_session((bundle / "model.onnx").read_bytes(), threads=1)
-    windows = model.windows(waveform)
+    windows, _ = model.windows(waveform)
     measured = {
         "model_onnx_ms": median_ms(lambda: session.run(None, {"waveform": waveform[None]})),
         "network_onnx_ms": median_ms(lambda: model.network.logits(windows)),
