@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from auricle import runs
-from auricle.errors import DivergedError, MachineError
-from auricle.files import read_marked
+from auricle.errors import DivergedError, MachineError, RefusedError
+from auricle.files import mark, read_marked, write_bytes
 from auricle.runs import Cell, CellName, StudyFolder
 from auricle.scoring.predictions import read_predictions
 from auricle.training import fit, loop
@@ -47,6 +47,23 @@ def test_two_runs_with_one_seed_write_identical_bytes(tmp_path, recordings, spli
         fit_cell(cell, tiny(encoder=True, precision=precision), recordings, split, device="cpu", threads=1)
     assert outcome(one) == outcome(two)
     assert digest(one.predictions) != digest(other.predictions)
+
+
+def test_a_checkpoint_of_another_version_is_refused_before_a_step_is_taken(tmp_path, recordings, split, tiny) -> None:
+    cell = cell_in(tmp_path)
+
+    def interrupt(record: dict) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_cell(cell, tiny(), recordings, split, device="cpu", threads=1, on_epoch=interrupt)
+    saved = torch.load(io.BytesIO(read_marked(cell.checkpoint, required=True)), weights_only=True)
+    del saved["format"]  # as the first versions wrote it
+    buffer = io.BytesIO()
+    torch.save(saved, buffer)
+    write_bytes(cell.checkpoint, mark(buffer.getvalue()), buffer.getvalue())
+    with pytest.raises(RefusedError, match="another version of auricle"):
+        fit_cell(cell, tiny(), recordings, split, device="cpu", threads=1)
 
 
 @pytest.mark.parametrize("stop_after", [1, 3])

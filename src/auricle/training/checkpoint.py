@@ -10,6 +10,8 @@ from auricle.files import machine_errors, mark, read_marked, write_bytes, write_
 from auricle.runs import Cell, json_line
 from auricle.training.loop import EpochRecord, Trainer
 
+FORMAT = 2  # of what an optimiser remembers, which PyTorch takes as it comes
+
 
 def _state(trainer: Trainer) -> dict[str, Any]:
     """Return all that the rest of the training depends on."""
@@ -43,7 +45,7 @@ def save_checkpoint(cell: Cell, trainer: Trainer, history: list[EpochRecord]) ->
         MachineError: the disk refuses.
     """
     buffer = io.BytesIO()
-    torch.save({"state": _state(trainer), "history": history}, buffer)
+    torch.save({"format": FORMAT, "state": _state(trainer), "history": history}, buffer)
     content = buffer.getbuffer()
     write_bytes(cell.checkpoint, mark(content), content)
 
@@ -76,6 +78,8 @@ def resume(cell: Cell, trainer: Trainer) -> tuple[list[EpochRecord], str]:
 def _go_back(cell: Cell, trainer: Trainer, content: bytes) -> list[EpochRecord]:
     try:
         saved = torch.load(io.BytesIO(content), map_location=trainer.precision.device, weights_only=True)
+        if (found := saved.get("format", 1)) != FORMAT:
+            raise ValueError(f"format {found}, not {FORMAT}")
         _restore(trainer, saved["state"])
         return saved["history"]
     except MemoryError:
