@@ -254,7 +254,7 @@ def test_the_report_links_to_the_page_or_says_how_to_get_it(study, page, tmp_pat
     importlib.util.find_spec("playwright") is None or not CHROMIUM.exists(), reason="needs playwright and chromium"
 )
 def test_a_browser_plays_filters_and_goes_on(study, page):
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -270,11 +270,12 @@ def test_a_browser_plays_filters_and_goes_on(study, page):
         )
         tab.goto((StudyFolder(study.folder).report / "errors.html").as_uri())
         assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+        first, second = (tab.locator(".clip audio").nth(number) for number in (0, 1))
         tab.keyboard.press(" ")
-        tab.wait_for_function("!document.querySelector('.clip audio').paused")
+        expect(first).to_have_js_property("paused", False)
         tab.keyboard.press("ArrowRight")
-        tab.wait_for_function("!document.querySelectorAll('.clip audio')[1].paused")
-        tab.wait_for_function("document.querySelector('.clip audio').paused")  # the event `play` pauses the others
+        expect(second).to_have_js_property("paused", False)
+        expect(first).to_have_js_property("paused", True)  # the event `play` pauses the others
         assert tab.evaluate("document.querySelectorAll('.clip')[1].classList.contains('current')")
         everything = tab.inner_text("#shown")
         tab.select_option("#by-model", "1")
