@@ -46,7 +46,7 @@ def train(preset: Preset, recordings: Recordings, fold: int, seed: int) -> dict[
     run_training(trainer, training_clips(trainer, sets)[0], {})
     windows = cut_windows(sets.clips(own).frames, sets.rule)  # (N, W, F, T)
     logits = window_logits(trainer.scored_model, windows.flatten(0, 1)).unflatten(0, windows.shape[:2])
-    weights, cpu = sets.weights(own), time.process_time() - cpu
+    weights, cpu = sets.weights[own], time.process_time() - cpu
     return {"clips": own, "logits": logits.numpy(), "weights": weights, "cpu": cpu}
 
 

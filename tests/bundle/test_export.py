@@ -7,14 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 import cut_off
 import tiny_cells
 from auricle.bundle import export, parity
 from auricle.bundle.export import export_cell, find_cell
+from auricle.bundle.model import BundleModel
 from auricle.bundle.reading import load_bundle
 from auricle.errors import RefusedError, UsageError
-from auricle.scoring.predictions import read_predictions, write_predictions
+from auricle.scoring.calibration import fit, softmax
+from auricle.scoring.predictions import mean_of, read_predictions, write_predictions
 
 
 def test_a_network_that_differs_is_refused_and_nothing_is_written(cell, tmp_path, monkeypatch):
@@ -164,6 +167,41 @@ def test_weights_that_do_not_fit_are_refused(cell, tmp_path):
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(RefusedError, match=r"model\.safetensors"):
         export_cell(damaged, tmp_path / "out")
+
+
+def two_seeds(cell, study):
+    """Copy a cell into a study of its own, and once more with other weights and predictions, as seed 1."""
+    first, second = (study / "cells" / "tiny" / f"test-split-2-{seed}" for seed in (0, 1))
+    for folder in (first, second):
+        shutil.copytree(cell, folder)
+    weights = {name: value * 1.3 for name, value in load_file(first / "model.safetensors").items()}
+    save_file(weights, second / "model.safetensors")
+    write_predictions(second / "predictions.csv", tiny_cells.made_predictions(sharpness=1.0))
+    return [first, second]
+
+
+def test_every_seed_answers_in_one_bundle_with_the_mean_of_their_probabilities(cell, tmp_path):
+    cells = two_seeds(cell, tmp_path)
+    bundle = export_cell(cells[0], tmp_path / "out", every_seed=True)
+    assert bundle.description.num_members == 2
+    assert "2 networks that differ in their seed" in (bundle.folder / "README.md").read_text()
+    together = BundleModel(bundle)
+    alone = [BundleModel(export_cell(one, tmp_path / one.name)).network for one in cells]
+    windows = np.random.default_rng(0).random((3, 16, together.windowing.window_frames), np.float32)
+    expected = np.mean([softmax(network.logits(windows)) for network in alone], axis=0)
+    np.testing.assert_allclose(softmax(together.network.logits(windows)), expected, atol=1e-5)
+    assert np.abs(expected - softmax(alone[0].logits(windows))).max() > 0.01
+    tables = [read_predictions(one / "predictions.csv") for one in cells]
+    assert bundle.description.calibration.temperature == pytest.approx(fit(mean_of(tables)).temperature)
+
+
+def test_one_seed_or_seeds_that_heard_different_clips_are_no_ensemble(cell, tmp_path):
+    with pytest.raises(RefusedError, match="only seed"):
+        export_cell(cell, tmp_path / "out", every_seed=True)
+    cells = two_seeds(cell, tmp_path)
+    write_predictions(cells[1] / "predictions.csv", tiny_cells.made_predictions(num=20))
+    with pytest.raises(RefusedError, match="different windows; run the study to the end"):
+        export_cell(cells[0], tmp_path / "out", every_seed=True)
 
 
 def test_attention_over_pooled_steps_is_laid_on_them(tmp_path):

@@ -10,7 +10,7 @@ from auricle.data.datasets import load_manifest
 from auricle.data.folds import ALL, Split
 from auricle.errors import RefusedError, UsageError
 from auricle.runs import CellName, StudyFolder
-from auricle.runs.reopen import vouching_cells
+from auricle.runs.reopen import seeds_of, vouching_cells
 from auricle.scoring.predictions import read_predictions, write_predictions
 from auricle.study.final import train_final
 from auricle.training.fit import fit_cell
@@ -44,12 +44,21 @@ def test_every_validation_clip_of_the_vouching_protocol_has_one_say(run, tmp_pat
     run(models=("cnn",), seeds=(1, 2))
     study = StudyFolder(tmp_path / "study")
     assert [str(cell.name) for cell in vouching_cells(study, "cnn")] == [
-        f"cnn/k-fold-{fold}-1" for fold in (2, 3, 4, 5)
+        f"cnn/k-fold-{fold}-{seed}" for seed in (1, 2) for fold in (2, 3, 4, 5)
     ]
     predictions = read_predictions(train_final(study.folder, fit=fit).predictions)
     assert set(predictions.sets) == {"validation"}
     assert len(set(predictions.clips)) == len(predictions.clips) == 8  # of ten, two of which test
     assert fit.calls[0][0].seed == 1
+
+
+def test_every_seed_trains_on_all_clips_and_those_that_are_done_are_not_repeated(run, tmp_path, fit):
+    run(models=("cnn",), seeds=(1, 2))
+    train_final(tmp_path / "study", fit=fit)
+    first = train_final(tmp_path / "study", every_seed=True, fit=fit)
+    assert first.name.seed == 1
+    assert [(name.protocol, name.seed) for name, *_ in fit.calls] == [("all", 1), ("all", 2)]
+    assert [found.name.seed for found in seeds_of(first)] == [1, 2]
 
 
 def test_the_study_and_its_report_do_not_count_it_as_a_cell(run, tmp_path, fit, fakes):

@@ -13,6 +13,7 @@ from auricle.bundle.layout import encoder_of_time
 from auricle.bundle.standalone import OPSET
 from auricle.config import Preset
 from auricle.model.classifier import Classifier as TorchClassifier
+from auricle.model.classifier import Ensemble
 from auricle.model.transformer import attention_weights
 from auricle.model.windows import ClipWindows
 
@@ -20,20 +21,20 @@ from auricle.model.windows import ClipWindows
 class NetworkGraph(nn.Module):
     """What network.onnx computes: logits, and for a transformer over time the attention of every layer."""
 
-    def __init__(self, network: TorchClassifier) -> None:
+    def __init__(self, network: TorchClassifier | Ensemble) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, frames: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """(B, bands, T) -> (B, K), and (B, layers, heads, tokens, tokens)."""
         network, encoder = self.network, encoder_of_time(self.network)
-        if encoder is None:
+        if encoder is None or isinstance(network, Ensemble):
             return network(frames)
         map = network.base(network.frontend(frames))
         return network.head(encoder(map)), torch.stack(attention_weights(encoder, map), dim=1)
 
 
-def network_graph(network: TorchClassifier, preset: Preset) -> onnx.ModelProto:
+def network_graph(network: TorchClassifier | Ensemble, preset: Preset) -> onnx.ModelProto:
     """Return the ONNX graph of a network: `frames` in, `logits` (and `attention`) out, any batch."""
     bands = 1 if network.frontend.spectrum is None else preset.frontend.num_bands
     frames = torch.rand(3, bands, ClipWindows.of(preset.audio, preset.frontend).window_frames)

@@ -137,6 +137,7 @@ class Description(Section):
     frontend: FrontendConfig
     mean: float = Field(..., ge=-1e3, le=1e3, description="of the features of the training clips; inside the network")
     std: float = Field(..., ge=1e-12, le=1e6)
+    num_members: int = Field(1, ge=1, le=1000, description="networks that answer with the mean of their probabilities")
     calibration: Calibration
     attention: AttentionLayout | None = None
     scores: Scores | None = None

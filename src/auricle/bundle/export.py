@@ -6,7 +6,7 @@ Nothing is declared good unseen: PyTorch and ONNX Runtime must agree first (see 
 import contextlib
 import shutil
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from safetensors.torch import save as to_safetensors
 
 from auricle import __version__, files, runs
 from auricle.bundle import description as names
@@ -37,13 +38,14 @@ from auricle.data.folds import ALL
 from auricle.data.manifest import Clip, classes_of, imbalance, scored_of
 from auricle.errors import RefusedError, UsageError
 from auricle.model.classifier import Classifier as TorchClassifier
+from auricle.model.classifier import Ensemble
 from auricle.runs import Cell
 from auricle.runs.record import read_clips, read_description
-from auricle.runs.reopen import find_cell, study_of, vouching_cells
+from auricle.runs.reopen import find_cell, seeds_of, study_of, vouching_cells
 from auricle.scoring.answers import Answers
 from auricle.scoring.calibration import KEPT, fit, tempered
 from auricle.scoring.metrics import score
-from auricle.scoring.predictions import Predictions, read_predictions
+from auricle.scoring.predictions import Predictions, mean_of, read_predictions
 from auricle.training.start import load_network
 
 Say = Callable[[str], object]
@@ -64,6 +66,7 @@ def export_cell(
     to: Path,
     *,
     model: str | None = None,
+    every_seed: bool = False,
     int8: bool = False,
     source: str | None = None,
     root: Path | None = None,
@@ -73,7 +76,8 @@ def export_cell(
 
     `folder` is of a cell, or of a study, whose first finished cell of `model` is taken (its plainest protocol). A
     folder `to` that holds a bundle or an unfinished export is replaced whole, any other that holds something is left
-    alone. `int8` quantises to eight bits; that needs the study's recordings (`source` and `root` are as for
+    alone. With `every_seed` the cells that differ from it in their seed alone answer with it, as one network. `int8`
+    quantises to eight bits; that needs the study's recordings (`source` and `root` are as for
     `reopen_cells`), to see what it costs.
 
     Raises:
@@ -86,13 +90,18 @@ def export_cell(
     if folder != cell.folder:
         say(f"taking {cell.name}, the model's first finished cell; --final trains one on all clips")
     check_place(to)
-    preset, predictions = read_cell(cell)
+    members = seeds_of(cell) if every_seed else [cell]
+    if every_seed and len(members) == 1:
+        raise RefusedError(f"{cell.name} is the only seed of its study that is finished; an ensemble needs two")
+    preset = read_cell(cell)[0]
+    predictions = _joint(members)
     if bad := [name for name in predictions.categories if not is_class_name(name)]:
         raise RefusedError(
             f"no bundle has a class {bad[0]!r}: names are printable, 1 to 200 long; rename and train again"
         )
-    network = load_network(cell, preset, len(predictions.categories))
-    description = _describe(cell, preset, network, predictions)
+    networks = [load_network(member, preset, len(predictions.categories)) for member in members]
+    network = Ensemble(networks).eval() if every_seed else networks[0]
+    description = _describe(members, preset, network, predictions)
     for warning in warnings_of(description):
         say(f"warning: {warning}")
     say("writing ONNX")
@@ -101,7 +110,8 @@ def export_cell(
     with files.machine_errors(temporary), tempfile.TemporaryDirectory(prefix="auricle-") as scratch:
         beside = Path(scratch) / "bundle"
         beside.mkdir()
-        description = _write_files(beside, description, graph, preset, cell.weights)
+        weights = to_safetensors(network.state_dict()) if every_seed else cell.weights.read_bytes()
+        description = _write_files(beside, description, graph, preset, weights)
         say("comparing PyTorch and ONNX Runtime on 1,000 sounds")
         check_parity(network, load_bundle(beside))
         if int8:
@@ -127,8 +137,23 @@ def read_cell(cell: Cell) -> tuple[Preset, Predictions]:
     return preset, read_predictions(cell.predictions)
 
 
-def _describe(cell: Cell, preset: Preset, network: TorchClassifier, predictions: Predictions) -> Description:
-    vouching = vouching_cells(study_of(cell.folder), cell.name.model) if cell.name.protocol == ALL else [cell]
+def _joint(cells: Sequence[Cell]) -> Predictions:
+    """Return what cells that differ in their seed say together."""
+    try:
+        return mean_of([read_cell(cell)[1] for cell in cells])
+    except ValueError as error:
+        raise RefusedError(f"{cells[0].folder.parent}: {error}; run the study to the end") from error
+
+
+def _describe(
+    members: Sequence[Cell], preset: Preset, network: TorchClassifier | Ensemble, predictions: Predictions
+) -> Description:
+    cell = members[0]
+    vouching = list(members)
+    if cell.name.protocol == ALL:
+        seeds = {member.name.seed for member in members}
+        recipe = vouching_cells(study_of(cell.folder), cell.name.model)
+        vouching = [found for found in recipe if found.name.seed in seeds]
     return Description(
         name=cell.name.model,
         categories=predictions.categories,
@@ -136,23 +161,30 @@ def _describe(cell: Cell, preset: Preset, network: TorchClassifier, predictions:
         frontend=preset.frontend,
         mean=float(network.frontend.mean),
         std=float(network.frontend.std),
+        num_members=len(members),
         calibration=Calibration(**vars(fit(predictions))),
         attention=attention_layout(network, preset),
         scores=_scores(vouching),
-        origin=_origin(cell, vouching),
+        origin=_origin(members, vouching),
         files={name: StoredFile.of(b"unknown yet") for name in names.REQUIRED},
     )
 
 
 def _scores(cells: Sequence[Cell]) -> Scores | None:
-    """Return what test clips say of the cells that vouch for a model, each with its own temperature; None without."""
-    tables, found = {}, []
+    """Return what test clips say of the cells that vouch for a model, each with its own temperature; None without.
+
+    The seeds of a fold answer together.
+    """
+    by_fold: defaultdict[int, list[Cell]] = defaultdict(list)
     for cell in cells:
-        predictions = read_predictions(cell.predictions)
+        by_fold[cell.name.fold].append(cell)
+    tables, found = {}, []
+    for fold, seeds in by_fold.items():
+        predictions = _joint(seeds)
         windows = predictions.of("test")
         if windows.clips:
             clips = tempered(windows, fit(predictions).temperature).by_clip()
-            tables[cell.name.model, (cell.name.fold, cell.name.seed)] = clips
+            tables[cells[0].name.model, (fold, 0)] = clips
             found.append(score(clips.probabilities, clips.labels, clips.categories))
     if not found:
         return None
@@ -213,9 +245,9 @@ def _dataset_of(cell: Cell) -> Mapping[str, Any]:
     return description["dataset"] if description else {}
 
 
-def _origin(cell: Cell, vouching: Sequence[Cell]) -> Origin:
-    """Say what a cell was trained on, as far as its study's folder tells."""
-    metrics = runs.read_metrics(cell)
+def _origin(members: Sequence[Cell], vouching: Sequence[Cell]) -> Origin:
+    """Say what the members were trained on, as far as their study's folder tells."""
+    cell, metrics = members[0], [runs.read_metrics(member) for member in members]
     dataset = _dataset_of(cell)
     source = str(dataset.get("source", "unknown"))
     return Origin(
@@ -223,18 +255,18 @@ def _origin(cell: Cell, vouching: Sequence[Cell]) -> Origin:
         source=source if source in LICENCES else Path(source).name,
         digest=str(dataset.get("digest", "")),
         licence=LICENCES.get(source, ""),
-        num_train=metrics["num_train"],
+        num_train=metrics[0]["num_train"],
         clip_s=float(dataset.get("clip_s", 0.0)),
         leaky=any(runs.read_metrics(one)["leaky"] for one in vouching),
-        vouching=tuple(str(one.name) for one in vouching if one is not cell),
-        collapsed=bool(metrics.get("collapse")),
+        vouching=tuple(str(one.name) for one in vouching if one not in members),
+        collapsed=any(of_one.get("collapse") for of_one in metrics),
         notes=tuple(str(note) for note in dataset.get("notes", ())),
         auricle=__version__,
     )
 
 
 def _write_files(
-    folder: Path, description: Description, graph: onnx.ModelProto, preset: Preset, weights: Path | None
+    folder: Path, description: Description, graph: onnx.ModelProto, preset: Preset, weights: bytes | None
 ) -> Description:
     """Write every file of a bundle; bundle.json last, as it holds the sizes and hashes of the others."""
     contents = {
@@ -243,7 +275,7 @@ def _write_files(
         names.CONFIG: to_yaml(preset).encode(),
     }
     if weights is not None:
-        contents[names.WEIGHTS] = weights.read_bytes()
+        contents[names.WEIGHTS] = weights
     sizes = {name: len(content) for name, content in contents.items()}
     contents[names.CARD] = card(description, sizes, has_encoder=preset.encoder is not None).encode()
     for name, content in contents.items():

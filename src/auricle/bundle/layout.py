@@ -3,16 +3,17 @@
 from auricle.bundle.description import AttentionLayout
 from auricle.config import Preset
 from auricle.model.classifier import Classifier as TorchClassifier
+from auricle.model.classifier import Ensemble
 from auricle.model.transformer import Encoder
 
 
-def encoder_of_time(network: TorchClassifier) -> Encoder | None:
+def encoder_of_time(network: TorchClassifier | Ensemble) -> Encoder | None:
     """Return the encoder whose attention says where in time it looked; that of channels to channels does not."""
     summary = network.summary
     return summary if isinstance(summary, Encoder) and summary.tokens != "channels" else None
 
 
-def attention_layout(network: TorchClassifier, preset: Preset) -> AttentionLayout | None:
+def attention_layout(network: TorchClassifier | Ensemble, preset: Preset) -> AttentionLayout | None:
     """Return how the attention over time is laid out; None where there is none."""
     encoder, config = encoder_of_time(network), preset.encoder
     if encoder is None or config is None:

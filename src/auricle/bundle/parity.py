@@ -12,6 +12,7 @@ from auricle.bundle.reading import Bundle
 from auricle.bundle.windows import Windowing
 from auricle.errors import RefusedError
 from auricle.model.classifier import Classifier as TorchClassifier
+from auricle.model.classifier import Ensemble
 from auricle.model.windows import mean_over_windows
 from auricle.scoring.calibration import softmax
 from auricle.training.evaluate import cut_windows
@@ -22,7 +23,7 @@ BATCHES = (1, 2, 7)
 KINDS = ("silence", "noise", "faint noise", "clipping", "tone", "click")
 
 
-def check_parity(network: TorchClassifier, bundle: Bundle) -> None:
+def check_parity(network: TorchClassifier | Ensemble, bundle: Bundle) -> None:
     """Compare PyTorch with model.onnx, and with what `BundleModel` (and so `Classifier.predict`) makes of network.onnx.
 
     A `RefusedError` names a sound on which a probability, or that of another winner, differs by more than `TOLERANCE`.
@@ -105,7 +106,7 @@ def _waveform_of(kind: str, samples: int, generator: np.random.Generator) -> np.
 
 @torch.inference_mode()
 def torch_probabilities(
-    network: TorchClassifier, windowing: Windowing, waveforms: np.ndarray, temperature: float
+    network: TorchClassifier | Ensemble, windowing: Windowing, waveforms: np.ndarray, temperature: float
 ) -> np.ndarray:
     """Return what PyTorch says, (B, samples) -> (B, K): training's own frames and windows, and the temperature."""
     frames = network.frontend.frames(torch.from_numpy(waveforms))

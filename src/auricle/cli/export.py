@@ -17,6 +17,9 @@ def export(
     final: Annotated[
         bool, typer.Option("--final", help="Train on all clips first, by the study's recipe; its cells vouch for it.")
     ] = False,
+    every_seed: Annotated[
+        bool, typer.Option("--every-seed", help="One bundle of all seeds, which answer together (an ensemble).")
+    ] = False,
     int8: Annotated[bool, typer.Option("--int8", help="Quantise to eight bits, and measure what that costs.")] = False,
     data: Data = None,
     threads: Threads = None,
@@ -34,11 +37,13 @@ def export(
 
         with watched(f"{cell}, on all clips", level) as listener, hint_when_stopped(cell):
             options = RunOptions(root, threads=threads)
-            cell = train_final(cell, model, options, source=source, listener=listener).folder
+            cell = train_final(cell, model, options, every_seed=every_seed, source=source, listener=listener).folder
     from auricle.bundle.export import export_cell
 
     tell = say if level >= 0 else None
-    bundle = export_cell(cell, to, model=model, int8=int8, source=source, root=root, on_progress=tell)
+    bundle = export_cell(
+        cell, to, model=model, every_seed=every_seed, int8=int8, source=source, root=root, on_progress=tell
+    )
     if json:
         document = {"bundle": str(to), "num_bytes": bundle.num_bytes, **bundle.description.model_dump(mode="json")}
         print(json_text(document, indent=1))

@@ -1,5 +1,8 @@
 """From a configuration to a network: the only place that assembles."""
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -48,6 +51,24 @@ class Classifier(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """Frames (B, bands, T) -> logits (B, K)."""
         return self.classify(self.frontend(frames))
+
+
+class Ensemble(nn.Module):
+    """Classifiers that differ in their seed alone and answer together, with the mean of their probabilities."""
+
+    def __init__(self, members: Sequence[Classifier]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.summary = None  # no attention is that of all
+
+    @property
+    def frontend(self) -> Frontend:
+        """Of the first member; fitted to the same clips, those of all are alike."""
+        return cast(Classifier, self.members[0]).frontend
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Frames (B, bands, T) -> logits (B, K), the logarithm of the mean probability."""
+        return torch.stack([member(frames).softmax(1) for member in self.members]).mean(0).clamp_min(1e-30).log()
 
 
 def build_base(config: BaseConfig, num_rows: int) -> Base:

@@ -146,7 +146,7 @@ def find_cell(folder: Path, model: str | None = None) -> Cell:
 
 
 def vouching_cells(study: StudyFolder, model: str) -> list[Cell]:
-    """Return the cells that say how good a model's recipe is: of the protocol that answers a study, of its first seed.
+    """Return the cells that say how good a model's recipe is: of the protocol that answers a study, seed by seed.
 
     Raises:
         RefusedError: none is finished, or its metrics.json is damaged.
@@ -157,7 +157,13 @@ def vouching_cells(study: StudyFolder, model: str) -> list[Cell]:
     num_cells = Counter(cell.name.protocol for cell in sorted(finished, key=_plainness))
     leaky = {cell.name.protocol for cell in finished if read_metrics(cell)["leaky"]}
     chosen = [cell for cell in finished if cell.name.protocol == answering(num_cells, leaky)]
-    return [cell for cell in chosen if cell.name.seed == chosen[0].name.seed]
+    return sorted(chosen, key=lambda cell: (cell.name.seed, cell.name.fold))
+
+
+def seeds_of(cell: Cell) -> list[Cell]:
+    """Return the finished cells that differ from one in their seed alone, itself among them."""
+    others = cell.folder.resolve().parent.glob(f"{cell.name.protocol}-{cell.name.fold}-*")
+    return sorted((found for found in map(_cell_in, others) if found.done), key=lambda found: found.name.seed)
 
 
 def _plainness(cell: Cell) -> tuple[int, int, int]:

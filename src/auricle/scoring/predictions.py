@@ -14,7 +14,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Collection, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +93,19 @@ class Predictions:
         labels = np.zeros(len(clips), dtype=np.int64)
         labels[clip_of_row] = self.labels
         return ClipPredictions(clips, labels, totals / windows[:, None], self.categories)
+
+
+def mean_of(tables: Sequence[Predictions]) -> Predictions:
+    """Return the mean of the probabilities that several trainings give the same windows: what they say together.
+
+    Raises:
+        ValueError: they speak of different windows.
+    """
+    first = tables[0]
+    for table in tables[1:]:
+        if (table.clips, table.sets, *table.starts_s) != (first.clips, first.sets, *first.starts_s):
+            raise ValueError("predictions of different windows")
+    return replace(first, probabilities=np.mean([table.probabilities for table in tables], axis=0))
 
 
 def numbered(names: Sequence[Hashable]) -> np.ndarray:

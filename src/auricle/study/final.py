@@ -30,14 +30,16 @@ def train_final(
     model: str | None = None,
     options: RunOptions | None = None,
     *,
+    every_seed: bool = False,
     source: str | None = None,
     listener: Listener | None = None,
     fit: Fit | None = None,
 ) -> Cell:
     """Train a model of a study on all of its clips, by its recipe and first seed, unless that was done already.
 
-    Of `options` count where named datasets lie, the device and the threads; `source`: where a person's own recordings
-    lie now; `fit` is as for `run_study`.
+    With `every_seed` it is trained with each seed of the study; the cell of the first is returned. Of `options` count
+    where named datasets lie, the device and the threads; `source`: where a person's own recordings lie now; `fit` is as
+    for `run_study`.
 
     Raises:
         UsageError: no such model, or several and none is named.
@@ -46,27 +48,31 @@ def train_final(
         MachineError: the folder is in use, or the disk refuses.
     """
     options, listener, study = options or RunOptions(), listener or Listener(), StudyFolder(folder)
-    cells = vouching_cells(study, find_cell(folder, model).name.model)
-    name = CellName(cells[0].name.model, ALL, 0, cells[0].name.seed)
-    final = Cell(name, folder / "final" / str(name))
-    if final.done:
-        return final
+    vouching: dict[Cell, list[Cell]] = {}
+    for cell in vouching_cells(study, find_cell(folder, model).name.model):
+        name = CellName(cell.name.model, ALL, 0, cell.name.seed)
+        vouching.setdefault(Cell(name, folder / "final" / str(name)), []).append(cell)
+    finals = list(vouching)[: None if every_seed else 1]
+    missing = [final for final in finals if not final.done]
+    if not missing:
+        return finals[0]
     with runs.lock(folder):
         listener.doing("reading the recordings")
-        found = next(reopen_cells(study, cells[:1], source=source, root=options.root))
+        found = next(reopen_cells(study, vouching[finals[0]][:1], source=source, root=options.root))
         nobody, everybody = np.array([], np.int64), np.arange(len(found.recordings.manifest.clips))
-        final.folder.mkdir(parents=True, exist_ok=True)
-        write_predictions(final.predictions, _validation(cells))
         split = Split(ALL, 0, everybody, nobody, nobody, leaky=False)
         device = find_device(options.device)
         _, threads = divide(1, device, options.threads, num_jobs=1)
-        job = Job(final, found.preset, split, found.recordings, device, threads)
-        listener.planned({name: found.preset.training.epochs}, 0, 1)
-        queue = JobQueue([job], fit or real_fit())
+        for final in missing:
+            final.folder.mkdir(parents=True, exist_ok=True)
+            write_predictions(final.predictions, _validation(vouching[final]))
+        jobs = [Job(final, found.preset, split, found.recordings, device, threads) for final in missing]
+        listener.planned({job.cell.name: found.preset.training.epochs for job in jobs}, 0, 1)
+        queue = JobQueue(jobs, fit or real_fit())
         run_jobs(queue, InProcess(), listener)
-    if name in queue.failures:
-        raise AuricleError(f"{name}: {queue.failures[name]}")
-    return final
+    for name, reason in queue.failures.items():
+        raise AuricleError(f"{name}: {reason}")
+    return finals[0]
 
 
 def _validation(cells: list[Cell]) -> Predictions:
