@@ -204,6 +204,17 @@ def test_one_seed_or_seeds_that_heard_different_clips_are_no_ensemble(cell, tmp_
         export_cell(cells[0], tmp_path / "out", every_seed=True)
 
 
+def test_weights_of_a_version_whose_kernels_had_two_axes_are_read(cell, bundle, tmp_path):
+    old = Path(shutil.copytree(cell, tmp_path / "cells" / "tiny" / cell.name))
+    weights = {
+        name: value.unsqueeze(3).contiguous() if value.ndim == 3 else value
+        for name, value in load_file(old / "model.safetensors").items()
+    }
+    assert any(value.ndim == 4 for value in weights.values())
+    save_file(weights, old / "model.safetensors")
+    assert export_cell(old, tmp_path / "out").network == load_bundle(bundle).network
+
+
 def test_attention_over_pooled_steps_is_laid_on_them(tmp_path):
     options = {"pool_to_steps": 3, "positions": "sinusoidal", "norm": "post", "final_norm": False, "cls": "fixed"}
     bundle = export_cell(tiny_cells.write_cell(tmp_path, encoder=True, **options), tmp_path / "out")

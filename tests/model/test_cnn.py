@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from auricle.config import BaseConfig, BlockConfig
-from auricle.model.classifier import build_base
+from auricle.config import BaseConfig, BlockConfig, load_preset
+from auricle.model.classifier import build_base, build_model
 from auricle.model.cnn import Base, Block, Convolution
 
 
@@ -16,14 +16,26 @@ def test_a_convolution_along_an_axis_is_conv1d_shared_over_the_other(axis: str, 
         3, 5, axis=axis, kernel=5, stride=stride, padding=None, bias=True, norm="none", activation="none"
     )
     theirs = nn.Conv1d(3, 5, 5, stride=stride, padding=2)
-    theirs.weight.data = ours[0].weight.detach().flatten(2).clone()
-    theirs.bias.data = ours[0].bias.detach().clone()
+    theirs.load_state_dict(ours[0].state_dict())
+    assert isinstance(ours[0], nn.Conv1d)
     map = torch.randn(2, 3, 11, 13)
     line_first = map.transpose(2, 3) if axis == "frequency" else map  # (B, C, other, line)
     B, C, other, line = line_first.shape
     expected = theirs(line_first.transpose(1, 2).reshape(B * other, C, line)).view(B, other, 5, -1).transpose(1, 2)
     expected = expected.transpose(2, 3) if axis == "frequency" else expected
-    torch.testing.assert_close(ours(map), expected, atol=1e-6, rtol=1e-5)
+    found = ours(map)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
+    weights = torch.randn_like(found)
+    for value in (found, expected):
+        (value * weights).sum().backward()
+    torch.testing.assert_close(ours[0].weight.grad, theirs.weight.grad, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["cnn", "raw-cnn", "report-d-cnn"])
+def test_every_convolution_of_a_network_is_conv1d(name: str) -> None:
+    convolutions = [m for m in build_model(load_preset(name), 10).modules() if isinstance(m, nn.modules.conv._ConvNd)]
+    assert len(convolutions) >= 2
+    assert all(isinstance(convolution, nn.Conv1d) for convolution in convolutions)
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 8])

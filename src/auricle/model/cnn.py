@@ -3,14 +3,14 @@
     bands-as-channels   (B, bands, 1, T)   every band is a channel, convolutions run along time
     map                 (B, 1, bands, T)   a convolution runs along one axis and is shared over the other
 
-A 1D convolution along one axis of a map is a 2D convolution whose kernel is 1 on the other axis: the same
-arithmetic as reshaping and `nn.Conv1d`, without the copies.
+Every convolution is an `nn.Conv1d`, as `MapConv1d` applies it to a map.
 """
 
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from auricle.config import Axis
@@ -22,13 +22,23 @@ DROPOUTS = Variants("base.blocks")
 LEVELS = 256  # of the byte that dropout draws for each value, eight bytes at a time
 
 
-def along(axis: Axis, value: int, other: int) -> tuple[int, int]:
-    """Put a value on its axis of a (frequency, time) map and another on the other axis.
+class MapConv1d(nn.Conv1d):
+    """A 1D convolution along one axis of a map, shared over the other, (B, C, F, T) -> (B, C', F', T').
 
-    >>> along("time", 5, 1)
-    (1, 5)
+    The values are those of `nn.Conv1d` on every row, or column, alone: its weight (C', C, k) is used as a 2D kernel
+    that is 1 on the other axis, which saves the copies of reshaping.
     """
-    return (value, other) if axis == "frequency" else (other, value)
+
+    def __init__(self, in_channels: int, channels: int, kernel: int, *, axis: Axis = "time", **options: Any) -> None:
+        super().__init__(in_channels, channels, kernel, **options)
+        self.axis = axis
+
+    def forward(self, map: Tensor) -> Tensor:
+        """(B, C, F, T) -> (B, C', F', T')."""
+        stride, padding = self.stride[0], int(self.padding[0])
+        if self.axis == "frequency":
+            return F.conv2d(map, self.weight[..., None], self.bias, (stride, 1), (padding, 0))
+        return F.conv2d(map, self.weight[:, :, None], self.bias, (1, stride), (0, padding))
 
 
 class Convolution(nn.Sequential):
@@ -49,9 +59,7 @@ class Convolution(nn.Sequential):
     ) -> None:
         padding = kernel // 2 if padding is None else padding
         bias = norm == "none" if bias is None else bias
-        convolution = nn.Conv2d(
-            in_channels, channels, along(axis, kernel, 1), along(axis, stride, 1), along(axis, padding, 0), bias=bias
-        )
+        convolution = MapConv1d(in_channels, channels, kernel, axis=axis, stride=stride, padding=padding, bias=bias)
         layers: list[nn.Module] = [convolution]
         if norm == "batch":
             layers.append(nn.BatchNorm2d(channels))
@@ -65,7 +73,7 @@ class Shortcut(nn.Sequential):
 
     def __init__(self, in_channels: int, channels: int, *, stride: tuple[int, int]) -> None:
         pool = nn.AvgPool2d(stride, ceil_mode=True) if stride != (1, 1) else nn.Identity()
-        super().__init__(pool, nn.Conv2d(in_channels, channels, 1, bias=False), nn.BatchNorm2d(channels))
+        super().__init__(pool, MapConv1d(in_channels, channels, 1, bias=False), nn.BatchNorm2d(channels))
 
 
 @DROPOUTS.of("dropout")
@@ -147,7 +155,7 @@ class Block(nn.Module):
         if self.shortcut is not None:
             result = self.activation(result + self.shortcut(map))
         result = self.pool(self.dropout(result)) if self.dropout_before_pool else self.dropout(self.pool(result))
-        return result.transpose(1, 2).contiguous() if self.channels_to_rows else result
+        return result.transpose(1, 2).clone(memory_format=torch.channels_last) if self.channels_to_rows else result
 
 
 class Base(nn.Sequential):
@@ -160,4 +168,5 @@ class Base(nn.Sequential):
     def forward(self, features: Tensor) -> Tensor:
         """Lay the rows out as channels or as an axis of the map, then run the blocks."""
         rows_axis = 1 if self.layout == "map" else 2
-        return super().forward(features.unsqueeze(rows_axis))
+        map = features.unsqueeze(rows_axis)
+        return super().forward(map.clone(memory_format=torch.channels_last))  # and so all maps: faster

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from auricle.config import Preset
 from auricle.model.classifier import Classifier, Pool, build_model
-from auricle.model.cnn import Convolution, Shortcut
+from auricle.model.cnn import Convolution, MapConv1d, Shortcut
 from auricle.model.transformer import MultiHeadAttention
 from auricle.model.windows import ClipWindows, count_windows
 
@@ -27,9 +27,8 @@ LAYER_KINDS = {
 
 def _own_multiply_adds(module: nn.Module, inputs: Tensor, output: Tensor) -> int:
     """Return the multiply-adds of one call, without those of the modules inside."""
-    if isinstance(module, nn.Conv2d):
-        height, width = module.kernel_size
-        return output.numel() * module.in_channels // module.groups * height * width
+    if isinstance(module, MapConv1d):
+        return output.numel() * module.in_channels * module.kernel_size[0]
     if isinstance(module, nn.Linear):
         return output.numel() * module.in_features
     if isinstance(module, MultiHeadAttention):
@@ -42,11 +41,10 @@ def _kind(module: nn.Module) -> str:
     """Say in words what a layer is."""
     if isinstance(module, Convolution):
         convolution = module[0]
-        assert isinstance(convolution, nn.Conv2d)
-        axis = 0 if convolution.kernel_size[0] > 1 or convolution.stride[0] > 1 else 1
-        words = f"1D convolution along {('frequency', 'time')[axis]}, kernel {convolution.kernel_size[axis]}"
-        if convolution.stride[axis] > 1:
-            words += f", stride {convolution.stride[axis]}"
+        assert isinstance(convolution, MapConv1d)
+        words = f"1D convolution along {convolution.axis}, kernel {convolution.kernel_size[0]}"
+        if convolution.stride[0] > 1:
+            words += f", stride {convolution.stride[0]}"
         return ", ".join([words, *(LAYER_KINDS[type(layer).__name__] for layer in list(module)[1:])])
     if isinstance(module, MultiHeadAttention):
         return f"self-attention, {module.num_heads} head{'s' * (module.num_heads > 1)}"

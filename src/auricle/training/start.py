@@ -36,9 +36,7 @@ def choose_device(name: str) -> torch.device:
 def fresh_model(preset: Preset, num_classes: int, seed: int, device: torch.device) -> Classifier:
     """Return a network with the weights of a seed, whose frontend is not yet fitted."""
     torch.manual_seed(seed)
-    model = build_model(preset, num_classes).to(device)
-    model.base.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster convolutions
-    return model
+    return build_model(preset, num_classes).to(device)
 
 
 def fresh_trainer(preset: Preset, model: Classifier, seed: int, device: torch.device) -> Trainer:
@@ -104,7 +102,10 @@ def load_network(cell: Cell, preset: Preset, num_classes: int) -> Classifier:
     with torch.random.fork_rng(devices=[]):
         network = build_model(preset, num_classes).eval()
     try:
-        network.load_state_dict(load_file(cell.weights))
+        stored = load_file(cell.weights).items()  # those of earlier versions have four dimensions
+        network.load_state_dict(
+            {name: value.flatten(2) if value.ndim == 4 else value for name, value in stored}
+        )  # 2D once
     except Exception as error:  # safetensors and PyTorch raise many kinds
         reason = " ".join(str(error).split())[:200]
         raise RefusedError(f"{cell.weights}: does not fit {cell.config.name}: {reason}") from error
