@@ -16,6 +16,8 @@ from auricle.handin.source_text import Definition, Import, Module, is_module, re
 
 ROOMS = ("config", "errors", "text", "data", "model", "scoring", "training", "handin")  # in the order of reading
 KNOWN = {*dir(builtins), "__name__", "__file__", "__doc__"}
+# Of docstrings: a library says what a caller must catch, a program that nobody calls does not.
+RAISES = re.compile(r'\n\n( +)Raises:\n(?:\1    .*\n)+(?:\1(?="""))')
 
 
 def chosen(configuration: Iterable[Section], field: str) -> set[object]:
@@ -154,7 +156,7 @@ def program(assembly: Assembly, doc: str) -> str:
         title = re.split("[:;] ", module.doc.partition("\n")[0].rstrip("."))[0]
         origin = f" ({module.name.replace('.', '/')}.py)" if is_module(module.name) else ""
         parts.append(f"\n# {number}. {title}{origin}\n{_body(assembly.kept(module))}")
-    return "\n".join(parts)
+    return RAISES.sub("", "\n".join(parts))
 
 
 def import_lines(imports: Iterable[Import]) -> str:
