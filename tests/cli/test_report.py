@@ -15,7 +15,7 @@ def calls(monkeypatch, tmp_path) -> list[tuple]:
         on_progress("probing cnn/k-fold-2-0", 0, 1)
         return ["what cnn uses is not measured: no recordings"]
 
-    def build_report(folder, *, on_progress):
+    def build_report(folder, front, *, on_progress):
         seen.append(("build", folder))
         return {"html": folder / "report.html"}
 

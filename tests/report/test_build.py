@@ -218,7 +218,7 @@ def test_one_model_two_classes_and_no_validation_make_a_report(make_study: Calla
         clips_per_class_and_fold=4, epochs=2, clip_s=0.5,
     )  # fmt: skip
     text = Page(build_report(folder)["html"].read_text()).text
-    assert "How well does cnn classify pets?" in text
+    assert "How well does cnn tell 2 classes of sound apart?" in text
     assert "no validation set: training only" in text
     assert "published" not in text
     assert "chance is" not in text

@@ -5,7 +5,7 @@ import pytest
 
 from auricle.findings.human_labels import read_human_labels
 from auricle.findings.study import load_study
-from auricle.report.chapters.why import why
+from auricle.report.chapters.why import evidence, why
 from auricle.report.document import Figure, Table, blocks_of
 from auricle.runs import StudyFolder
 from report.invented_probes import write_probes
@@ -20,7 +20,8 @@ HOSTILE = "<script>**x**{{ 7 * 7 }}[a](b)"
 def sections(make_study):
     folder = make_study(models=("cnn", "transformer-h2"), protocols=("k-fold",), epochs=20)
     write_probes(folder, "k-fold", {"cnn": SOUND, "transformer-h2": SOUND | NETWORK})
-    return chapter_sections(load_study(folder), why)
+    study = load_study(folder)
+    return [*chapter_sections(study, why), *chapter_sections(study, evidence)]
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +12,7 @@ import typer
 
 from auricle.cli.bar import bar
 from auricle.cli.options import Data, Json, Quiet, Threads, Verbose, data_of, print_line, say, verbosity
+from auricle.errors import UsageError
 from auricle.text import json_text
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ def report(
         Path | None,
         typer.Option("--hand-in", metavar="NAME", help="Also write NAME.pdf, and the study as one program, NAME.py."),
     ] = None,
+    author: Annotated[str | None, typer.Option(metavar="NAMES", help="Who wrote it; kept for the next report.")] = None,
+    title: Annotated[str | None, typer.Option(metavar="TITLE", help="In place of the report's own.")] = None,
+    link: Annotated[
+        str | None, typer.Option(metavar="URL", help="Of the notebook or repository, under the title.")
+    ] = None,
     threads: Threads = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -48,7 +54,11 @@ def report(
         from auricle.handin.hand_in import check_name
 
         check_name(hand_in)  # before the work
-    files = build(study, level, data=data, probes=not no_probes)
+    if link and not link.startswith(("https://", "http://")):
+        raise UsageError(f"--link takes an address such as https://example.org/notebook, not {link[:100]!r}")
+    given = {"author": author, "title": title, "link": link}
+    front = {name: words for name, words in given.items() if words is not None}
+    files = build(study, level, data=data, probes=not no_probes, front=front)
     if hand_in is not None:
         from auricle.handin.hand_in import write_hand_in
 
@@ -66,14 +76,20 @@ def report(
 
 
 def build(
-    study: Path, level: int, *, data: str | None = None, root: Path | None = None, probes: bool = True
+    study: Path,
+    level: int,
+    *,
+    data: str | None = None,
+    root: Path | None = None,
+    probes: bool = True,
+    front: Mapping[str, str] | None = None,
 ) -> dict[str, Path]:
     """Look into the models and build the report and the page of mistakes, saying on standard error what is being done.
 
     `data` is where a person says that the recordings lie: then they must lie there. `root` is as for `load_manifest`.
-    With `probes`, what the models use is found out where that is not known yet.
+    With `probes`, what the models use is found out where that is not known yet. `front` is as for `build_report`.
     """
-    from auricle.errors import RefusedError, UsageError
+    from auricle.errors import RefusedError
     from auricle.probes.probe import probe_study
     from auricle.report.build import build_report
     from auricle.report.errors_page import build_errors_page
@@ -92,7 +108,7 @@ def build(
             page = build_errors_page(study, source=source, root=root, on_progress=tell)
         except (RefusedError, UsageError) as error:
             notes.append(f"no page to hear the mistakes on: {error}")
-        files = build_report(study, on_progress=tell) | ({"errors": page} if page else {})
+        files = build_report(study, front, on_progress=tell) | ({"errors": page} if page else {})
     for note in notes if level >= 0 else ():
         say(f"auricle: {note}")
     return files

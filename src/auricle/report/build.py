@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from auricle import files
@@ -12,13 +13,13 @@ from auricle.errors import AuricleError
 from auricle.findings.findings import find, write_findings
 from auricle.findings.study import Study, load_study
 from auricle.report.chapters.against_others import human_labels, reported
-from auricle.report.chapters.closing import assumptions, listening, missing, reproduce, resources
+from auricle.report.chapters.closing import assumptions, listening, missing, references, reproduce, resources
 from auricle.report.chapters.comparison import comparison
 from auricle.report.chapters.methods import architectures, dataset, methods
 from auricle.report.chapters.results import calibration, results, summary
 from auricle.report.chapters.training import training, tuning
-from auricle.report.chapters.why import why
-from auricle.report.document import Chapter, Document, Report, Section
+from auricle.report.chapters.why import evidence, why
+from auricle.report.document import Chapter, Document, Report
 from auricle.report.figures.drawing import drawn_in, keep
 from auricle.report.figures.style import style
 from auricle.report.pages import template
@@ -30,15 +31,21 @@ from auricle.runs import StudyFolder
 
 # In the order of the report; each is named as its template, and one without anything to say is left out.
 CHAPTERS: tuple[Callable[[Report], Chapter | None], ...] = (
-    summary, dataset, methods, architectures, training, tuning, results, comparison, calibration, why, human_labels,
-    listening, reported, assumptions, resources, reproduce, missing,
+    summary, dataset, methods, architectures, training, tuning, results, comparison, why, reported, assumptions,
+    resources, references,
+)  # fmt: skip
+APPENDIX: tuple[Callable[[Report], Chapter | None], ...] = (
+    evidence, calibration, human_labels, listening, reproduce, missing,
 )  # fmt: skip
 
 
-def build_report(study_folder: Path, *, on_progress: Callable[[str], None] | None = None) -> dict[str, Path]:
+def build_report(
+    study_folder: Path, front: Mapping[str, str] | None = None, *, on_progress: Callable[[str], None] | None = None
+) -> dict[str, Path]:
     """Write STUDY/report from what is on disk: report.html, report.pdf, findings.json, figures/ and tables/.
 
-    The same folder gives the same bytes. The paths of the report are returned under "html" and "pdf".
+    `front` gives author, title and link of the report; it is kept in the study's folder for the next time, and an empty
+    text takes one back. The same folder gives the same bytes. The paths are returned under "html" and "pdf".
 
     Raises:
         RefusedError: the folder holds no study, or a damaged one.
@@ -53,8 +60,12 @@ def build_report(study_folder: Path, *, on_progress: Callable[[str], None] | Non
             f"no cell of {study_folder} is finished, so there is nothing to report; run the study again to go on"
         )
     report = Report(study, find(study, tell))
+    stored = StudyFolder(study.folder).front
+    front = {**(files.read_sealed(stored) if stored.exists() else {}), **(front or {})}
+    if front:
+        files.write_sealed(stored, front)
     tell("drawing the figures")
-    document = compose(report)
+    document = compose(report, front)
     content = numbered(document)
     folder = StudyFolder(study.folder).report
     write_findings(folder / "findings.json", report.findings)
@@ -86,19 +97,42 @@ def _write_pdf(folder: Path, content: Mapping[str, Any], figures: Mapping[str, s
     files.write_json(kept, [files.digest(source.encode()), files.digest(pdf)])
 
 
-def compose(report: Report) -> Document:
-    """Return the whole report of a study that has a finished cell."""
+def compose(report: Report, front: Mapping[str, str] = MappingProxyType({})) -> Document:
+    """Return the whole report of a study that has a finished cell; `front` is as for `build_report`."""
     study = report.study
-    sections: list[Section] = []
     with drawn_in(StudyFolder(study.folder).report / "figures", style):
-        for make in CHAPTERS:
-            if (chapter := make(report)) is not None:
-                sections += sections_of(make.__name__, chapter.values, chapter.exhibits)
+        sections, appendix = (
+            tuple(
+                section
+                for make in chapters
+                if (chapter := make(report)) is not None
+                for section in sections_of(make.__name__, chapter.values, chapter.exhibits)
+            )
+            for chapters in (CHAPTERS, APPENDIX)
+        )
     running_head = f"Study {study.config.name} on {study.dataset.name}"
-    title = f"Which of {len(study.models)} models classifies {study.dataset.name} best?"
+    by = [front.get("author", ""), study.started[:10]] if front.get("author") else []
+    return Document(
+        front.get("title") or title_of(study),
+        subtitle(study),
+        running_head,
+        sections,
+        appendix=appendix,
+        byline=", ".join(filter(None, by)),
+        link=front.get("link", ""),
+    )
+
+
+def title_of(study: Study) -> str:
+    """Return what the report asks; recordings of a person's own are called by what they are."""
+    data = study.dataset
+    if data.name == data.source:
+        only, several, what = "classify", "classifies", data.name
+    else:
+        only, several, what = "tell", "tells", f"{count(len(data.classes), 'class', 'classes')} of sound apart"
     if len(study.models) == 1:
-        title = f"How well does {study.models[0]} classify {study.dataset.name}?"
-    return Document(title, subtitle(study), running_head, tuple(sections))
+        return f"How well does {study.models[0]} {only} {what}?"
+    return f"Which of {len(study.models)} models {several} {what} best?"
 
 
 def subtitle(study: Study) -> str:

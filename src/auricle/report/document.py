@@ -100,20 +100,28 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """The whole report; the first section stands before the contents and has no number."""
+    """The whole report; the first section stands before the contents and has no number, the appendix has letters."""
 
     title: str
     subtitle: str
     running_head: str
     sections: tuple[Section, ...]
+    byline: str = ""
+    link: str = ""
+    appendix: tuple[Section, ...] = ()
+
+    @property
+    def every(self) -> tuple[Section, ...]:
+        """The sections, and those of the appendix after them."""
+        return (*self.sections, *self.appendix)
 
     def tables(self) -> Iterator[Table]:
         """Yield every table, in order."""
-        return (block for block in blocks_of(self.sections) if isinstance(block, Table))
+        return (block for block in blocks_of(self.every) if isinstance(block, Table))
 
     def panels(self) -> Iterator[Panel]:
         """Yield every panel of every figure, in order."""
-        figures = (block for block in blocks_of(self.sections) if isinstance(block, Figure))
+        figures = (block for block in blocks_of(self.every) if isinstance(block, Figure))
         return (panel for figure in figures for panel in figure.panels)
 
 

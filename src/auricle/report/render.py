@@ -2,9 +2,10 @@
 
 import json
 import re
+import string
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,15 +34,18 @@ def numbered(document: Document) -> Json:
         "title": visible(document.title),
         "subtitle": visible(document.subtitle),
         "running_head": visible(document.running_head),
-        "sections": [write.section(section, level=1) for section in document.sections],
+        "byline": visible(document.byline),
+        "link": visible(document.link),
+        "sections": [write.section(section, level=1) for section in document.every],
     }
 
 
 def _labels(document: Document) -> dict[str, str]:
     """Give every section, figure and table its label, by name."""
-    labels = list(_section_labels(document.sections, "", 0))
+    labels = [*_section_labels("Section", document.sections, range(len(document.sections)))]
+    labels += _section_labels("Appendix", document.appendix, string.ascii_uppercase)
     for kind in (Figure, Table):
-        blocks = (block for block in blocks_of(document.sections) if isinstance(block, kind))
+        blocks = (block for block in blocks_of(document.every) if isinstance(block, kind))
         labels += ((block.name, f"{kind.__name__} {place}") for place, block in enumerate(blocks, 1))
     name, num = Counter(name for name, _ in labels).most_common(1)[0]
     if num > 1:
@@ -49,11 +53,11 @@ def _labels(document: Document) -> dict[str, str]:
     return dict(labels)
 
 
-def _section_labels(sections: Sequence[Section], prefix: str, start: int) -> Iterator[tuple[str, str]]:
-    for place, section in enumerate(sections, start):
-        number = f"{prefix}{place}"
-        yield section.name, f"Section {number}" if place else ""
-        yield from _section_labels(section.sections, f"{number}.", 1)
+def _section_labels(kind: str, sections: Sequence[Section], numbers: Iterable[object]) -> Iterator[tuple[str, str]]:
+    for number, section in zip(numbers, sections, strict=False):
+        yield section.name, f"{kind} {number}" if number else ""
+        inner = (f"{number}.{place}" for place, _ in enumerate(section.sections, 1))
+        yield from _section_labels(kind, section.sections, inner)
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class _Writer:
         return {
             "id": section.name,
             "level": level,
-            "number": self.labels[section.name].removeprefix("Section "),
+            "number": self.labels[section.name].rpartition(" ")[2],
             "title": visible(section.title),
             "blocks": [self.block(block) for block in section.blocks],
             "sections": [self.section(inner, level + 1) for inner in section.sections],

@@ -96,6 +96,7 @@ class StudyFolder:
     description = _PathInside("study.yaml")  # what was asked, of which data, on which machine
     results = _PathInside("results.csv")  # one row a finished cell, and one a baseline
     report = _PathInside("report")  # the folder of the report
+    front = _PathInside("front.json")  # author, title and link of the report, where somebody gave them
     manifest = _PathInside("dataset/manifest.csv")  # the table of clips
     # one clip a class, for the report: arrays `waveforms` (int16), `names`, `categories`, `sample_rate_hz`
     samples = _PathInside("dataset/samples.npz")

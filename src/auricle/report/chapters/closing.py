@@ -1,11 +1,13 @@
 """Where the mistakes can be heard, assumptions, resources, how to reproduce the report, and what is missing."""
 
+from auricle.findings.reference import PUBLISHED_SOURCE
 from auricle.findings.study import Study
 from auricle.report.document import Chapter, Report
 from auricle.report.table import Table, columns
 from auricle.report.wording import decimal, shortened
 from auricle.runs import StudyFolder
 
+OPTIMISERS = {"adam": ("adam",), "adamw": ("adamw", "muon"), "muon": ("muon",)}
 ERRORS_PAGE = "errors.html"  # beside the report, where the recordings were there
 
 
@@ -20,7 +22,9 @@ def listening(report: Report) -> Chapter | None:
 
 def assumptions(report: Report) -> Chapter:
     """Return what the numbers take for granted."""
-    return Chapter({"study": report.study, "leaky": any(map(report.study.is_leaky, report.study.protocols))})
+    study = report.study
+    leaky, chosen_here = any(map(study.is_leaky, study.protocols)), study.dataset.source == PUBLISHED_SOURCE
+    return Chapter({"study": study, "leaky": leaky, "chosen_here": chosen_here})
 
 
 def resources(report: Report) -> Chapter:
@@ -57,6 +61,29 @@ def _resources(study: Study) -> dict[str, str]:
 def reproduce(report: Report) -> Chapter:
     """Return how to reproduce the study and this report."""
     return Chapter({"study": report.study})
+
+
+def references(report: Report) -> Chapter:
+    """Return the literature of what the study used."""
+    presets = [report.study.presets[model] for model in report.study.models]
+    used = {
+        "esc50": report.study.dataset.source in ("esc10", "esc50"),
+        "urbansound8k": report.study.dataset.source == "urbansound8k",
+        "batch": any(block.norm == "batch" for preset in presets for block in preset.base.blocks),
+        "residual": any(block.residual for preset in presets for block in preset.base.blocks),
+        "encoder": any(preset.encoder for preset in presets),
+        "pre": any(preset.encoder and preset.encoder.norm == "pre" for preset in presets),
+        "gelu": any(preset.encoder and preset.encoder.activation == "gelu" for preset in presets),
+        "dropout": any(preset.head.dropout for preset in presets),
+        "mix": any(preset.augmentation.mix for preset in presets),
+        "masks": any(preset.augmentation.time_mask_s or preset.augmentation.band_mask for preset in presets),
+        "smoothing": any(preset.training.label_smoothing for preset in presets),
+        "cosine": any(preset.training.schedule == "cosine" for preset in presets),
+        "average": any(preset.training.weight_average for preset in presets),
+        **{name: any(preset.training.optimizer in names for preset in presets) for name, names in OPTIMISERS.items()},
+        "search": report.findings.tuning is not None,
+    }
+    return Chapter({"used": used})
 
 
 def missing(report: Report) -> Chapter | None:

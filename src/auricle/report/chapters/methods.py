@@ -4,11 +4,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from auricle.config import Preset
 from auricle.findings.dataset import Dataset, Samples
 from auricle.findings.reference import PUBLISHED_SOURCE
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures.dataset import class_counts, sample
 from auricle.report.figures.drawing import panel
+from auricle.report.figures.networks import Step, encoder_block, network, one_dimension
 from auricle.report.figures.style import drawable
 from auricle.report.table import Column, Table, Value, columns
 from auricle.report.wording import count, shortened, spoken
@@ -43,13 +45,79 @@ def architectures(report: Report) -> Chapter:
     for model, description in known.items():
         shape = tuple((layer["name"], *layer["output_shape"], layer["parameters"]) for layer in description["layers"])
         of_one_shape.setdefault(shape, []).append(model)
-    networks = []
+    networks, shown = [], set[tuple[str, ...]]()
     for models in of_one_shape.values():
         name, first = report.anchors[models[0]], known[models[0]]
-        exhibits[f"table-layers-{name}"] = _layer_table(first["layers"])
+        preset = study.presets[models[0]]
+        base = tuple(map(str, (layer for layer in first["layers"] if layer["name"].startswith("base."))))
+        exhibits[f"table-layers-{name}"] = _layer_table(first["layers"], base_known=base in shown)
+        shown.add(base)
+        drawn = network(*network_steps(preset, first["layers"]))
+        exhibits[f"figure-network-{name}"] = Figure((panel(drawn, f"network-{name}", f"{models[0]}, step by step"),))
         differences = _differences([known[model]["layers"] for model in models])
         networks.append((name, models, _about(first.get("about"), study.dataset.source), differences))
-    return Chapter({"networks": networks}, exhibits)
+    presets = [study.presets[model] for model in known]
+    first_encoder = next((preset.encoder for preset in presets if preset.encoder), None)
+    if first_encoder:
+        block = panel(
+            encoder_block(first_encoder), "encoder-block", "A block of the encoder, and a head of its attention"
+        )
+        exhibits["figure-encoder-block"] = Figure((block,))
+    is_map = any(preset.base.layout == "map" for preset in presets)
+    if is_map:
+        axes = panel(one_dimension(3), "one-dimension", "Three neighbours of a value along frequency, and along time")
+        exhibits["figure-one-dimension"] = Figure((axes,))
+    values = {
+        "networks": networks,
+        "encoder": first_encoder,
+        "is_map": is_map,
+        "published": study.dataset.source == PUBLISHED_SOURCE,
+    }
+    return Chapter(values, exhibits)
+
+
+def network_steps(preset: Preset, layers: Sequence[Layers]) -> tuple[list[Step], int]:
+    """Return what a signal passes, from the features to the classes, and how many of these steps are the base."""
+    shapes = {layer["name"]: _shape(layer["output_shape"]) for layer in layers}
+    frontend, head, encoder = preset.frontend, preset.head, preset.encoder
+    rows = {"raw": "waveform", "mfcc": f"{frontend.num_coefficients} coefficients"}
+    steps = [("input", rows.get(frontend.kind, f"log-mel, {frontend.num_bands} bands"), f"{preset.audio.window_s:g} s")]
+    for block in preset.base.blocks:
+        for repeat in range(block.repeat):
+            number = len(steps) - 1
+            own = [
+                shape for name, shape in shapes.items() if name.startswith(f"base.{number}.") and "shortcut" not in name
+            ]
+            what = [f"kernel {block.kernel}"]
+            what += [f"stride {block.stride}"] * (block.stride > 1 and not repeat)
+            what += ["input added"] * block.residual
+            steps.append((f"{number + 1}: {' + '.join(block.axes)}", ", ".join(what), own[-1] if own else ""))
+    in_base, dropout = len(steps) - 1, f"dropout {head.dropout:g}"
+    if encoder is None:
+        pool = {"mean": "mean over the map", "max": "maximum over the map", "flatten": "flatten"}[head.pool]
+        steps.append((pool, "", shapes.get("summary", "")))
+    else:
+        tokens = next((shape for name, shape in shapes.items() if name.startswith("summary.blocks.0")), "")
+        positions = "" if encoder.positions == "none" else f", {encoder.positions} positions"
+        heads = count(encoder.num_heads, "head")
+        steps += [
+            ("tokens", f"<cls>{positions}", tokens),
+            (f"encoder block × {encoder.num_blocks}", f"{heads}, MLP of {encoder.mlp_width or encoder.width}", tokens),
+            ("<cls>", "what it has read", str(encoder.width)),
+        ]
+    hidden = " → ".join(map(str, head.hidden))
+    steps.append(
+        (
+            "MLP head" if hidden else "linear",
+            f"{hidden}, GELU, {dropout}" if hidden else dropout,
+            _shape(layers[-1]["output_shape"]),
+        )
+    )
+    return steps, in_base
+
+
+def _shape(sizes: Sequence[int]) -> str:
+    return " × ".join(map(str, sizes))
 
 
 def _about(text: str | None, source: str) -> str:
@@ -62,13 +130,19 @@ def _about(text: str | None, source: str) -> str:
     return " ".join(each for each in sentences if source == PUBLISHED_SOURCE or "ESC-10" not in each)
 
 
-def _layer_table(layers: Sequence[Layers]) -> Table:
+def _layer_table(layers: Sequence[Layers], *, base_known: bool) -> Table:
+    """Return the layers in the order of the signal; a base that stands in a table before is one row."""
+    of_base = [layer for layer in layers if layer["name"].startswith("base.")] if base_known else []
     rows = [
-        (layer["name"], layer["kind"], " × ".join(map(str, layer["output_shape"])), layer["parameters"],
-         layer["multiply_adds"])
+        (layer["name"], layer["kind"], _shape(layer["output_shape"]), layer["parameters"], layer["multiply_adds"])
         for layer in layers
-    ]  # fmt: skip
-    totals = (sum(layer[key] for layer in layers) for key in ("parameters", "multiply_adds"))
+        if layer not in of_base
+    ]
+    base, totals = (
+        [sum(layer[key] for layer in some) for key in ("parameters", "multiply_adds")] for some in (of_base, layers)
+    )
+    if of_base:
+        rows.insert(0, ("base", "as in the table before", _shape(of_base[-1]["output_shape"]), *base))
     return Table(columns("layers"), {"": [*rows, ("all", "", "", *totals)]}, totals=True)
 
 

@@ -26,6 +26,7 @@ from auricle.scoring.metrics import Curve, mean_curve, one_vs_rest
 from auricle.scoring.predictions import ClipPredictions
 
 NUM_DRAWN = 6  # models with a diagram: the most accurate ones
+ALL_GOOD = 0.97  # the macro AUC of every model above which the curves are drawn in their corner
 MOST_ROWS = 36  # of the table of classes, which has as many models as fit, but one at least
 
 
@@ -72,7 +73,8 @@ def _exhibits(report: Report, name: str, row: ComparativeRow, cells: Sequence[Ce
                   apart=data.background is not None),
         f"confusion-{name}", f"Confusion matrix, {name}"
     )  # fmt: skip
-    drawn = roc(of_classes, mean_curve(of_classes), classes)
+    every = [one.macro_auc or 0.0 for comparison in report.findings.comparisons.values() for one in comparison.rows]
+    drawn = roc(of_classes, mean_curve(of_classes), classes, corner=min(every) >= ALL_GOOD)
     curves = panel(drawn, f"roc-{name}", f"One-vs-rest ROC curves by class, {name}")
     bars = panel(f1_bars(means, f1, classes, colour), f"f1-{name}", f"F1 of each class, {name}")
     return {
@@ -170,8 +172,8 @@ def _table(report: Report) -> Table:
     shown = tuple(column for column in shown if column.key != "false_alarms" or data.background)
     groups = {
         report.title_of(protocol): [
-            (_marked(row), row.cells, Spread(row.accuracy, row.accuracy_sd),
-             *(_shown(getattr(row, column.key)) for column in shown[3:]))
+            (_marked(row), row.cells, Spread(row.validation_accuracy, row.validation_accuracy_sd),
+             Spread(row.accuracy, row.accuracy_sd), *(_shown(getattr(row, column.key)) for column in shown[4:]))
             for row in (*comparison.rows, *comparison.baselines)
         ]
         for protocol, comparison in report.findings.comparisons.items()

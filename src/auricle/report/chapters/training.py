@@ -50,6 +50,7 @@ def training(report: Report) -> Chapter:
         "study": study,
         "recipes": list(tables),
         "named": list(zip(titles, alike.values(), strict=True)) if numbered else [],
+        "tracked": (study.folder / "wandb").is_dir(),
         "muon": any(study.presets[model].training.optimizer == "muon" for model in study.models),
         "curves": {protocol: list(figures) for protocol, figures in drawn.items()},
         "validated": {cell.name.protocol for cell in study.cells if "validation_loss" in (cell.history or [{}])[-1]},

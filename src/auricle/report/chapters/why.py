@@ -27,15 +27,56 @@ TITLES = {
     "even-attention": "Attention made uniform",
     "encoder-skipped": "Encoder skipped",
 }
+ATTENTION = ("Positions shuffled", "Attention made uniform", "Block 2 skipped")
 
 
 def why(report: Report) -> Chapter:
     """Return the chapter that says what the ranking rests on."""
     differences, uses = _differences(report), _uses(report)
+    best, *others = report.findings.main.ranking
+    curves = report.findings.curves.values()
+    values = {
+        "best": best.row,
+        "smaller": [one.row.model for one in others if one.row.parameters > best.row.parameters],
+        "fits": [one.train for one in curves],
+        "gaps": [one.gap for one in curves],
+        "attention": [one for one in uses.values.get("described", ()) if one[0] in ATTENTION],
+        "limits": trainings,
+    }
     return Chapter(
-        {**report.phrases, **differences.values, "limits": trainings, **uses.values},
+        {**report.phrases, **differences.values, **uses.values, **values},
         {**differences.exhibits, "table-readings": _readings(report), **uses.exhibits},
     )
+
+
+def evidence(report: Report) -> Chapter | None:
+    """Return the numbers behind what the models use; None where that was not measured."""
+    if not (uses := report.findings.uses):
+        return None
+    first = next(iter(uses.values()))
+    alike = {  # in the parts that were blanked, so that they can be drawn on one axis
+        model: one
+        for model, one in uses.items()
+        if np.array_equal(one.bands.edges, first.bands.edges) and len(one.moments.drops) == len(first.moments.drops)
+    }
+    best = _best_of_each(report)
+    of_time = [model for model in report.findings.main.ranked if model in uses and uses[model].attention is not None]
+    drawn = [model for model in report.study.presets if model in of_time[:MOST_DRAWN]]
+    values = {
+        "uses": uses,
+        "unlike": [model for model in uses if model not in alike],
+        "best_of_each": best,
+        "attention_drawn": drawn,
+        "drawn_cells": dict.fromkeys(str(uses[model].cells[0]).split("/")[1] for model in drawn),
+        "num_of_time": len(of_time),
+    }
+    return Chapter(values, {
+        "table-costs": _costs(_costs_by_change(uses)),
+        "figure-blanked": Figure(tuple(_blanked(alike, report.colours))),
+        "figure-blanked-classes": Figure(tuple(_blanked_by_class(report, best))),
+        "table-heads": _heads(uses),
+        "figure-attention": Figure(tuple(_attention(report, drawn))),
+    })  # fmt: skip
 
 
 def _differences(report: Report) -> Chapter:
@@ -122,20 +163,8 @@ def _uses(report: Report) -> Chapter:
     """Return what the models use; nothing where no cell was probed."""
     if not (uses := report.findings.uses):
         return Chapter()
-    changes = dict.fromkeys(change for one in uses.values() for change in one.costs)
-    costs = {
-        change: {model: one.costs[change] for model, one in uses.items() if change in one.costs} for change in changes
-    }
+    costs = _costs_by_change(uses)
     lower = [change for change in costs if change.startswith("low-pass-")][1:]
-    first = next(iter(uses.values()))
-    alike = {  # in the parts that were blanked, so that they can be drawn on one axis
-        model: one
-        for model, one in uses.items()
-        if np.array_equal(one.bands.edges, first.bands.edges) and len(one.moments.drops) == len(first.moments.drops)
-    }
-    best = _best_of_each(report)
-    of_time = [model for model in report.findings.main.ranked if model in uses and uses[model].attention is not None]
-    drawn = [model for model in report.study.presets if model in of_time[:MOST_DRAWN]]
     values = {
         "uses": uses,
         "cells_each": dict.fromkeys(count(len(one.cells), "cell") for one in uses.values()),
@@ -143,22 +172,18 @@ def _uses(report: Report) -> Chapter:
         "described": [
             (title(change), *by_verdict(row.values())) for change, row in costs.items() if change not in lower
         ],
-        "unlike": [model for model in uses if model not in alike],
-        "best_of_each": best,
-        "attention_drawn": drawn,
-        "drawn_cells": dict.fromkeys(str(uses[model].cells[0]).split("/")[1] for model in drawn),
-        "num_of_time": len(of_time),
     }
     colours = {model: colour for model, colour in report.colours.items() if model in uses}
     drawn_costs = draw.costs(costs, {change: title(change) for change in costs}, colours)
-    return Chapter(values, {
-        "figure-costs": Figure((panel(drawn_costs, "costs", "Accuracy lost by change and model"),)),
-        "table-costs": _costs(costs),
-        "figure-blanked": Figure(tuple(_blanked(alike, report.colours))),
-        "figure-blanked-classes": Figure(tuple(_blanked_by_class(report, best))),
-        "table-heads": _heads(uses),
-        "figure-attention": Figure(tuple(_attention(report, drawn))),
-    })  # fmt: skip
+    figure = Figure((panel(drawn_costs, "costs", "Accuracy lost by change and model"),))
+    return Chapter(values, {"figure-costs": figure})
+
+
+def _costs_by_change(uses: Mapping[str, ModelUses]) -> dict[str, dict[str, Difference]]:
+    changes = dict.fromkeys(change for one in uses.values() for change in one.costs)
+    return {
+        change: {model: one.costs[change] for model, one in uses.items() if change in one.costs} for change in changes
+    }
 
 
 def _costs(costs: Mapping[str, Mapping[str, Difference]]) -> Table:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FLAT_IN = 2.5  # height of a panel of half the width, so that one and a half models fill a page
+CORNER = 0.4  # of each axis of the ROC curves, where all are good
 BAR_STEP = 0.034  # distance of two bars beside a ranking, as a share of the axis
 
 
@@ -123,13 +124,13 @@ def confusion(
 def f1_bars(means: Sequence[float], cells: Sequence[Sequence[float]], categories: Sequence[str], colour: str) -> Figure:
     """Draw the F1 of each class: a bar for the mean over cells, a dot for each cell."""
     figure, axes = canvas(HALF_IN, 0.55 + style.class_row_in(len(categories)) * len(categories))
-    axes.barh(np.arange(len(categories)), means, color=colour, alpha=0.75, height=0.68)
+    axes.barh(np.arange(len(categories)), 100 * np.array(means), color=colour, alpha=0.75, height=0.68)
     for place, values in enumerate(cells):
         if len(values) > 1:
-            axes.plot(values, np.full(len(values), place), "o", ms=2, color=INK, mew=0, alpha=0.7)
-        axes.text(1.03, place, f"{means[place]:.2f}", va="center", fontsize=6.5)
+            axes.plot(100 * np.array(values), np.full(len(values), place), "o", ms=2, color=INK, mew=0, alpha=0.7)
+        axes.text(103, place, f"{100 * means[place]:.1f}", va="center", fontsize=6.5)
     style.name_classes(axes, categories)
-    axes.set(xlim=(0, 1), xlabel="F1")
+    axes.set(xlim=(0, 100), xlabel="F1, %")
     return figure
 
 
@@ -137,21 +138,26 @@ def f1_bars(means: Sequence[float], cells: Sequence[Sequence[float]], categories
 def f1_by_model(means: Mapping[str, Sequence[float]], categories: Sequence[str], colours: Mapping[str, str]) -> Figure:
     """Draw the F1 of each class for all models: one dot a model."""
     figure, axes = canvas(MEDIUM_IN, 0.8 + style.class_row_in(len(categories)) * len(categories))
-    matrix = np.array(list(means.values()))
+    matrix = 100 * np.array(list(means.values()))
     axes.hlines(np.arange(len(categories)), matrix.min(axis=0), matrix.max(axis=0), color=MUTED, lw=1, alpha=0.6)
-    for place, (model, values) in enumerate(means.items()):
+    for place, (model, values) in enumerate(zip(means, matrix, strict=True)):
         axes.plot(values, np.arange(len(categories)), MARKS[place % len(MARKS)], ms=4.5, color=colours[model],
                   mew=0, alpha=0.9, label=drawable(model, place))  # fmt: skip
     style.name_classes(axes, categories)
-    axes.set(xlim=(0, 1.02), xlabel="F1, mean over cells")
+    axes.set(xlim=(0, 102), xlabel="F1, mean over cells, %")
     columns = 4 if max(map(len, means)) <= 16 else 3  # what the width of the figure holds of such names
     axes.legend(**style.ABOVE, ncols=min(columns, len(means)))
     return figure
 
 
 @drawing
-def roc(curves: Sequence[Curve | None], mean: Curve | None, categories: Sequence[str]) -> Figure:
-    """Draw one-vs-rest ROC curves: all classes where they are few, else the five lowest; and the mean of all."""
+def roc(
+    curves: Sequence[Curve | None], mean: Curve | None, categories: Sequence[str], *, corner: bool = False
+) -> Figure:
+    """Draw one-vs-rest ROC curves: all classes where they are few, else the five lowest; and the mean of all.
+
+    `corner` draws what lies near the upper left alone, where all curves of a study do.
+    """
     few = len(categories) <= MANY
     figure, axes = canvas(*((HALF_IN, FLAT_IN) if few else (style.SMALL_IN, 0.98 * style.SMALL_IN)))
     axes.plot([0, 1], [0, 1], color=GRID, lw=1)
@@ -166,7 +172,9 @@ def roc(curves: Sequence[Curve | None], mean: Curve | None, categories: Sequence
         axes.plot(false_positive, true_positive, **looks)
     if mean is not None:
         axes.plot(mean[0], mean[1], color=INK, lw=2, label=f"mean of all  {mean[2]:.2f}")
-    axes.set(xlim=(-0.01, 1), ylim=(0, 1.01), xlabel="false positive rate", ylabel="true positive rate")
+    right, bottom = (CORNER, 1 - CORNER) if corner else (1, 0)
+    axes.set(xlim=(-0.01 * right, right), ylim=(bottom, 1 + 0.01 * right))
+    axes.set(xlabel="false positive rate", ylabel="true positive rate")
     where: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if few else {"loc": "lower right"}
     axes.legend(**where, fontsize=6.0, labelspacing=0.25, title="AUC", title_fontsize=6.3)
     return figure
