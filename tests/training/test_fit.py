@@ -15,6 +15,7 @@ from auricle.runs import Cell, CellName, StudyFolder
 from auricle.scoring.predictions import read_predictions
 from auricle.training import fit, loop
 from auricle.training.fit import fit_cell
+from auricle.training.start import prepare_training, training_clips
 
 
 def cell_in(folder, seed: int = 0) -> Cell:
@@ -66,27 +67,31 @@ def test_a_checkpoint_of_another_version_is_refused_before_a_step_is_taken(tmp_p
         fit_cell(cell, tiny(), recordings, split, device="cpu", threads=1)
 
 
-@pytest.mark.parametrize("stop_after", [1, 3])
-@pytest.mark.parametrize("encoder", [False, True])
+@pytest.mark.parametrize("stop_after", [1, 2, 3])
+@pytest.mark.parametrize(
+    "options",
+    [{"encoder": False}, {"encoder": True}, {"encoder": True, "base_share": 0.5}],
+    ids=["architecture 1", "architecture 2", "base first"],
+)
 def test_a_cell_that_was_interrupted_ends_as_if_it_had_not_been(
-    tmp_path, recordings, split, stop_after, encoder, tiny
+    tmp_path, recordings, split, stop_after, options, tiny
 ) -> None:
     whole, broken = cell_in(tmp_path / "whole"), cell_in(tmp_path / "broken")
-    fit_cell(whole, tiny(encoder=encoder), recordings, split, device="cpu", threads=1)
+    fit_cell(whole, tiny(**options), recordings, split, device="cpu", threads=1)
 
     def interrupt(record: dict) -> None:
         if record["epoch"] == stop_after:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit_cell(broken, tiny(encoder=encoder), recordings, split, device="cpu", threads=1, on_epoch=interrupt)
+        fit_cell(broken, tiny(**options), recordings, split, device="cpu", threads=1, on_epoch=interrupt)
     assert not broken.done
     with broken.history.open("a") as file:
         file.write('{"epoch": 9, "tr')  # a line that a kill cut short
     epochs = []
     fit_cell(
         broken,
-        tiny(encoder=encoder),
+        tiny(**options),
         recordings,
         split,
         device="cpu",
@@ -97,6 +102,34 @@ def test_a_cell_that_was_interrupted_ends_as_if_it_had_not_been(
     assert outcome(broken) == outcome(whole)
     spent_s = json.loads(broken.metrics.read_text())["cpu_seconds"]
     assert spent_s >= sum(record["cpu_seconds"] for record in runs.read_history(broken))  # of both sessions
+
+
+def test_the_base_learns_without_the_blocks_of_the_encoder_which_then_join_its_average(
+    tmp_path, recordings, split, tiny
+) -> None:
+    preset = tiny(encoder=True, epochs=4, base_share=0.5)
+    trainer, sets = prepare_training(preset, recordings, split, 0, torch.device("cpu"))
+    clips, _ = training_clips(trainer, sets)
+    blocks, base = ([*part.parameters()] for part in (trainer.model.summary.blocks, trainer.model.base))
+    seen, averaged = [], None
+    for epoch in range(4):
+        before = [weight.clone() for weight in (*blocks, *base)]
+        if epoch == 2:
+            averaged = trainer.average.model.base[0].convolutions[0][0].weight.clone()
+        steps = iter(loop.train_epoch(trainer, clips, epoch))
+        next(steps)
+        if epoch == 2:  # the average went on, not the last weights
+            assert (trainer.model.base[0].convolutions[0][0].weight - averaged).abs().max() < 1e-2
+        list(steps)
+        moved = [not torch.equal(*pair) for pair in zip(before, (*blocks, *base), strict=True)]
+        seen.append((any(moved[: len(blocks)]), any(moved[len(blocks) :])))
+    assert seen == [(False, True), (False, True), (True, True), (True, True)]
+    assert not trainer.scored_model.summary.base_alone
+
+
+def test_a_base_that_learns_first_needs_an_encoder(tiny) -> None:
+    with pytest.raises(ValueError, match="base_share needs an encoder"):
+        tiny(base_share=0.5)
 
 
 def test_a_training_ends_after_its_steps_and_goes_on_to_them(tmp_path, recordings, split, tiny) -> None:

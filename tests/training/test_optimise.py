@@ -27,7 +27,7 @@ def test_the_optimiser_is_the_one_named(name: str, kind: str) -> None:
 
 
 def test_decay_touches_kernels_and_matrices_and_nothing_else() -> None:
-    model = build_model(load_preset("transformer-h2"), 3)
+    model = build_model(load_preset("transformer-h2", {"encoder.positions": "learned"}), 3)
     decayed, others = build_optimizer(model, TrainingConfig(weight_decay=0.1), torch.float32).param_groups
     assert (decayed["weight_decay"], others["weight_decay"]) == (0.1, 0)
     assert all(p.ndim > 1 for p in decayed["params"])

@@ -84,6 +84,9 @@ SHOWN = {
     "head.hidden": Shown("Hidden layers"),
     "head.dropout": Shown("Dropout", names=OFF),
     "training.epochs": Shown("Epochs"),
+    "training.base_share": Shown(
+        "Epochs in which the base learns first", "{} %", names=OFF, applies=lambda preset: preset.encoder is not None
+    ),
     "training.max_steps": Shown("Maximum steps"),
     "training.batch_size": Shown("Batch size", "{} windows"),
     "training.windows": Shown("Windows", names={"random": "at random places", "grid": "all that score a clip"}),

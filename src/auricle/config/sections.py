@@ -131,6 +131,12 @@ class TrainingConfig(Section):
     """The recipe."""
 
     epochs: int = Field(100, ge=1, description="passes over the training clips")
+    base_share: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="with an encoder: share of the epochs in which the base learns without its blocks, first",
+    )
     max_steps: int | None = Field(None, ge=1, description="the training ends after so many; null: no limit")
     batch_size: int = Field(32, ge=2, description="windows in a step")
     windows: Literal["random", "grid"] = Field("random", description="at random places, or all that score a clip")
@@ -185,6 +191,12 @@ class Preset(Section):
     augmentation: AugmentationConfig = Field(
         AugmentationConfig(), title="Augmentation", description="random changes of windows"
     )
+
+    @model_validator(mode="after")
+    def _base_learns_before_an_encoder(self) -> Preset:
+        if self.training.base_share and self.encoder is None:
+            raise ValueError("training.base_share needs an encoder, whose blocks join after that share of the epochs")
+        return self
 
 
 class StudyConfig(Section):

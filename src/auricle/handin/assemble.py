@@ -16,8 +16,8 @@ from auricle.handin.source_text import Definition, Import, Module, is_module, re
 
 ROOMS = ("config", "errors", "text", "data", "model", "scoring", "training", "handin")  # in the order of reading
 KNOWN = {*dir(builtins), "__name__", "__file__", "__doc__"}
-# Of docstrings: a library says what a caller must catch, a program that nobody calls does not.
-RAISES = re.compile(r'\n\n( +)Raises:\n(?:\1    .*\n)+(?:\1(?="""))')
+# What docstrings say to callers: what to catch, and by example what they get. Nobody calls a program that stands alone.
+FOR_CALLERS = re.compile(r'\n\n( +)(?:Raises:\n(?:\1    .*\n)+|>>> .*\n(?:\1\S.*\n)*)\1(?=""")')
 
 
 def chosen(configuration: Iterable[Section], field: str) -> set[object]:
@@ -156,7 +156,7 @@ def program(assembly: Assembly, doc: str) -> str:
         title = re.split("[:;] ", module.doc.partition("\n")[0].rstrip("."))[0]
         origin = f" ({module.name.replace('.', '/')}.py)" if is_module(module.name) else ""
         parts.append(f"\n# {number}. {title}{origin}\n{_body(assembly.kept(module))}")
-    return RAISES.sub("", "\n".join(parts))
+    return FOR_CALLERS.sub("", "\n".join(parts))
 
 
 def import_lines(imports: Iterable[Import]) -> str:

@@ -140,6 +140,7 @@ class Encoder(nn.Module):
         ValueError: no projection, and tokens of another width.
     """
 
+    base_alone = False  # the base learns: the mean of the tokens goes on in place of what <cls> reads
     averages: Tensor | None
     cls: Tensor
     positions: Tensor | None
@@ -185,8 +186,8 @@ class Encoder(nn.Module):
         self.blocks = nn.Sequential(*(EncoderBlock(width, **block) for _ in range(num_blocks)))
         self.norm = nn.LayerNorm(width) if final_norm else nn.Identity()
 
-    def embed(self, map: Tensor) -> Tensor:
-        """(B, C, F, T) -> tokens (B, 1 + num_tokens, D), `<cls>` first."""
+    def tokens_of(self, map: Tensor) -> Tensor:
+        """(B, C, F, T) -> (B, num_tokens, D)."""
         if self.averages is not None:
             map = map @ self.averages  # (B, C, F, num_steps)
         if self.tokens != "map":
@@ -194,13 +195,18 @@ class Encoder(nn.Module):
         tokens = map.flatten(2)  # (B, C, F T)
         if self.tokens != "channels":
             tokens = tokens.transpose(1, 2)  # (B, F T, C)
-        tokens = self.projection(tokens)  # (B, num_tokens, D)
+        return self.projection(tokens)
+
+    def embed(self, map: Tensor) -> Tensor:
+        """(B, C, F, T) -> tokens (B, 1 + num_tokens, D), `<cls>` first."""
+        tokens = self.tokens_of(map)
         tokens = torch.cat([self.cls.expand(tokens.shape[0], -1, -1), tokens], dim=1)
         return tokens if self.positions is None else tokens + self.positions
 
     def forward(self, map: Tensor) -> Tensor:
         """(B, C, F, T) -> (B, D)."""
-        return self.norm(self.blocks(self.embed(map)))[:, 0]
+        read = self.tokens_of(map).mean(1) if self.base_alone else self.blocks(self.embed(map))[:, 0]
+        return self.norm(read)
 
 
 def token_weights(attention: MultiHeadAttention, tokens: Tensor) -> Tensor:

@@ -18,9 +18,10 @@ from torch import Generator, Tensor, nn
 from auricle.config import Preset
 from auricle.errors import DivergedError
 from auricle.model.classifier import Classifier
+from auricle.model.transformer import Encoder
 from auricle.training.augment import CHANGES, Augmenter
 from auricle.training.evaluate import Clips, Precision, curve_point
-from auricle.training.optimise import WeightAverage, learning_rate_at
+from auricle.training.optimise import WeightAverage, epochs_alone, learning_rate_at
 
 EpochRecord = dict[str, Any]
 
@@ -112,6 +113,15 @@ class Trainer:
         self.optimizer.step()
         return norm
 
+    def enter(self, epoch: int, num_alone: int) -> None:
+        """Begin an epoch (from 0): in the first `num_alone` the base learns alone; then the blocks join its average."""
+        encoders = [m.summary for m in (self.model, self.scored_model) if isinstance(m.summary, Encoder)]
+        for encoder in encoders:
+            encoder.base_alone = epoch < num_alone
+        if encoders and epoch == num_alone > 0:
+            self.model.load_state_dict(self.scored_model.state_dict())
+            self.optimizer.state.clear()
+
     def is_over(self, history: Sequence[Mapping[str, Any]]) -> bool:
         """Return whether a training with these epochs behind it has had all of them, or all of its steps."""
         config, taken = self.preset.training, sum(record.get("steps", 0) for record in history)
@@ -132,7 +142,8 @@ def train_epoch(trainer: Trainer, clips: Clips, epoch: int) -> Iterator[Step]:
     """
     trainer.model.train()
     config, batches = trainer.preset.training, trainer.batches(clips)
-    first = epoch * len(batches)
+    first, num_alone = epoch * len(batches), epochs_alone(config, len(batches))
+    trainer.enter(epoch, num_alone)
     allowed = len(batches) if config.max_steps is None else max(0, config.max_steps - first)
     for step, batch in enumerate(batches[:allowed], first):
         rate = learning_rate_at(step, config, steps_per_epoch=len(batches))
@@ -144,7 +155,7 @@ def train_epoch(trainer: Trainer, clips: Clips, epoch: int) -> Iterator[Step]:
         except DivergedError as error:
             raise _diverged(f"epoch {epoch + 1}, step {step + 1}", error, rate) from error
         if trainer.average:
-            trainer.average.update(step + 1)
+            trainer.average.update(step + 1 - num_alone * len(batches) * (epoch >= num_alone))
         yield Step(loss.detach(), norm, rate)
 
 

@@ -34,7 +34,7 @@ def build_optimizer(model: nn.Module, config: TrainingConfig, dtype: torch.dtype
 
 
 def learning_rate_at(step: int, config: TrainingConfig, *, steps_per_epoch: int) -> float:
-    """Return the rate of a step (from 0): a linear rise over the warm-up, then constant or a cosine to zero.
+    """Return the rate of a step (from 0): a linear rise, then constant or a cosine to 0; twice if the base is first.
 
     >>> config = TrainingConfig(epochs=10, warmup_epochs=1, learning_rate=1.0)
     >>> [round(learning_rate_at(step, config, steps_per_epoch=2), 3) for step in (0, 1, 2, 11, 19)]
@@ -42,11 +42,22 @@ def learning_rate_at(step: int, config: TrainingConfig, *, steps_per_epoch: int)
     """
     warmup = round(config.warmup_epochs * steps_per_epoch)
     total = min(config.epochs * steps_per_epoch, config.max_steps or math.inf)
+    alone = epochs_alone(config, steps_per_epoch) * steps_per_epoch
+    step, total = (step, alone) if step < alone else (step - alone, total - alone)
     if step < warmup:
         return config.learning_rate * (step + 1) / warmup
     if config.schedule == "constant":
         return config.learning_rate
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+
+
+def epochs_alone(config: TrainingConfig, steps_per_epoch: int) -> int:
+    """Return in how many epochs, the first, the base learns without the blocks of the encoder.
+
+    >>> epochs_alone(TrainingConfig(epochs=10, base_share=0.6), steps_per_epoch=5)
+    6
+    """
+    return int(config.base_share * min(config.epochs, (config.max_steps or math.inf) / steps_per_epoch))
 
 
 class WeightAverage:

@@ -50,6 +50,7 @@ def training(report: Report) -> Chapter:
         "study": study,
         "recipes": list(tables),
         "named": list(zip(titles, alike.values(), strict=True)) if numbered else [],
+        "base_first": [model for model in study.models if study.presets[model].training.base_share],
         "tracked": (study.folder / "wandb").is_dir(),
         "muon": any(study.presets[model].training.optimizer == "muon" for model in study.models),
         "curves": {protocol: list(figures) for protocol, figures in drawn.items()},
