@@ -31,6 +31,7 @@ def auricle(tmp_path):
     return auricle
 
 
+@pytest.mark.long
 def test_forty_clips_go_from_file_to_report(auricle, tmp_path):
     write_sounds(tmp_path / "sounds", num_classes=4, num_takes=10)
     words = ["study", "quickstart", "--data", "sounds", "--models", "cnn,transformer-h2", "--protocols", "test-split"]

@@ -12,6 +12,7 @@ from duplicates import found_of, plant
 
 pytestmark = [
     pytest.mark.real,
+    pytest.mark.long,
     pytest.mark.skipif(not os.environ.get("AURICLE_DATA"), reason="AURICLE_DATA does not say where esc10 lies"),
 ]
 # One recording uploaded twice, as their correlation says: 0.97 at no delay, 0.49 at 0.65 s.
@@ -51,7 +52,6 @@ def test_classes_are_told_apart_without_listening_better_than_by_chance(found: A
     assert 0.25 < found.shortcuts.low < found.shortcuts.accuracy < 0.4
 
 
-@pytest.mark.long
 def test_planted_copies_are_found(esc10: Survey, tmp_path: Path) -> None:
     planted, copies = plant(esc10, tmp_path, 100, seed=0)
     found = audit(planted)

@@ -68,17 +68,17 @@ def training(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle, made once for all tests that need one."""
     import tiny_cells
-    from auricle.bundle.export import export_cell
+    from bundle_fixtures import exported
 
     folder = tmp_path_factory.mktemp("served")
-    return export_cell(tiny_cells.write_cell(folder / "study", encoder=False), folder / "bundle").folder
+    return exported(tiny_cells.write_cell(folder / "study", encoder=False), folder / "bundle")
 
 
 @pytest.fixture
-def bundle(exported: Path, tmp_path: Path) -> str:
+def bundle(served: Path, tmp_path: Path) -> str:
     """A copy of that bundle in the present folder, by its name."""
-    shutil.copytree(exported, tmp_path / "bundle")
+    shutil.copytree(served, tmp_path / "bundle")
     return "bundle"

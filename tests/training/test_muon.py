@@ -62,7 +62,7 @@ def test_without_orthogonal_groups_it_is_adamw() -> None:
 
 
 def test_muon_moves_what_lies_between_the_first_and_the_last_layer() -> None:
-    model = build_model(load_preset("transformer-h2"), 3)
+    model = build_model(load_preset("transformer-h2", {"encoder.positions": "learned"}), 3)
     config = TrainingConfig(optimizer="muon", learning_rate=0.004, matrix_learning_rate=0.02)
     optimizer = build_optimizer(model, config, torch.float32)
     names = {id(p): name for name, p in model.named_parameters()}

@@ -106,13 +106,8 @@ def network_steps(preset: Preset, layers: Sequence[Layers]) -> tuple[list[Step],
             ("<cls>", "what it has read", str(encoder.width)),
         ]
     hidden = " → ".join(map(str, head.hidden))
-    steps.append(
-        (
-            "MLP head" if hidden else "linear",
-            f"{hidden}, GELU, {dropout}" if hidden else dropout,
-            _shape(layers[-1]["output_shape"]),
-        )
-    )
+    what = f"{hidden}, GELU, {dropout}" if hidden else dropout
+    steps.append(("MLP head" if hidden else "linear", what, list(shapes.values())[-1] if shapes else ""))
     return steps, in_base
 
 
