@@ -90,7 +90,7 @@ def _doc(study: Study, file_name: str) -> str:
     """Return what the file says of itself."""
     models = listing(study.presets)
     machine = study.machine.get("processor") or "an unknown processor"
-    seconds = sum(cell.costs["seconds"] for cell in study.cells)
+    seconds = sum(cell.costs["seconds"] for cell in study.cells if "same_as" not in cell.costs)
     here, then = (f" at commit {one}" if one else "" for one in (commit(), study.commit))
     lines = [
         f"{visible(study.config.name)}: {count(len(study.presets), 'network')} on {visible(study.dataset.name)}, "
@@ -102,7 +102,8 @@ def _doc(study: Study, file_name: str) -> str:
         f"    python {visible(file_name)} --data DIR --out DIR [--models A,B] [--epochs N] [--wandb offline]",
         "",
         f"It needs Python 3.11 or later, {NEEDS} (--wandb: wandb).",
-        f"auricle {__version__}{here} assembled it from its own source. The study took {seconds / 60:.0f} minutes",
+        f"An archive of a study made with auricle {__version__}{here}, from whose source it is assembled: hand it in",
+        f"as that, and not as work of your own. The study took {seconds / 60:.0f} minutes",
         f"on {machine}; on the same kind of processor, with as many threads, it gives the same numbers.",
         *([f"(The study ran{then}: what changed in auricle since then may change them.)"] if then != here else []),
         "Mean test accuracy there:",

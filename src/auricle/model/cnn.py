@@ -168,5 +168,4 @@ class Base(nn.Sequential):
     def forward(self, features: Tensor) -> Tensor:
         """Lay the rows out as channels or as an axis of the map, then run the blocks."""
         rows_axis = 1 if self.layout == "map" else 2
-        map = features.unsqueeze(rows_axis)
-        return super().forward(map.clone(memory_format=torch.channels_last))  # and so all maps: faster
+        return super().forward(features.unsqueeze(rows_axis).clone(memory_format=torch.channels_last))  # faster

@@ -57,10 +57,10 @@ def architectures(report: Report) -> Chapter:
         differences = _differences([known[model]["layers"] for model in models])
         networks.append((name, models, _about(first.get("about"), study.dataset.source), differences))
     presets = [study.presets[model] for model in known]
-    first_encoder = next((preset.encoder for preset in presets if preset.encoder), None)
-    if first_encoder:
+    encoders = sorted((preset.encoder for preset in presets if preset.encoder), key=lambda one: one.num_heads)
+    if encoders:
         block = panel(
-            encoder_block(first_encoder), "encoder-block", "A block of the encoder, and a head of its attention"
+            encoder_block(encoders[-1]), "encoder-block", "A block of the encoder, and a head of its attention"
         )
         exhibits["figure-encoder-block"] = Figure((block,))
     is_map = any(preset.base.layout == "map" for preset in presets)
@@ -69,7 +69,7 @@ def architectures(report: Report) -> Chapter:
         exhibits["figure-one-dimension"] = Figure((axes,))
     values = {
         "networks": networks,
-        "encoder": first_encoder,
+        "encoder": encoders[-1] if encoders else None,
         "is_map": is_map,
         "published": study.dataset.source == PUBLISHED_SOURCE,
     }
@@ -106,8 +106,8 @@ def network_steps(preset: Preset, layers: Sequence[Layers]) -> tuple[list[Step],
             ("<cls>", "what it has read", str(encoder.width)),
         ]
     hidden = " → ".join(map(str, head.hidden))
-    what = f"{hidden}, GELU, {dropout}" if hidden else dropout
-    steps.append(("MLP head" if hidden else "linear", what, list(shapes.values())[-1] if shapes else ""))
+    inside = f"{hidden}, GELU, {dropout}" if hidden else dropout
+    steps.append(("MLP head" if hidden else "linear", inside, list(shapes.values())[-1] if shapes else ""))
     return steps, in_base
 
 
