@@ -9,6 +9,7 @@ import pytest
 
 import auricle as package
 from auricle import runs
+from auricle.config import preset_names
 
 SMALL = ("--data", "sounds", "--models", "cnn", "--protocols", "k-fold", "--set", "training.epochs=2", "--workers", "1",
          "--no-report")  # fmt: skip
@@ -193,6 +194,16 @@ def test_models_are_listed_with_their_parameters(auricle):
     assert answer.code == 0
     assert re.search(r"^ ?transformer-h4 +[\d,]+", answer.out, re.MULTILINE)
     assert max(map(len, lines(answer.out))) <= 80
+
+
+def test_those_of_published_reports_are_listed_when_asked_for_in_a_line_each(auricle):
+    few, every = (lines(auricle("models", *words).out) for words in ((), ("--all",)))
+    assert not [line for line in few if line.lstrip().startswith("report-")]
+    assert any("16 more are of published reports" in line for line in few)
+    listed = [line for line in every if line.lstrip().startswith("report-")]
+    assert len(listed) == 16
+    assert max(map(len, every)) <= 80
+    assert {line.split()[0] for line in listed} == {name for name in preset_names() if name.startswith("report-")}
 
 
 def test_a_model_is_shown_layer_by_layer_and_changed_by_set(auricle):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from auricle.cli.terminal import Terminal
 
+OF_REPORTS = "report-"  # begins the names of networks that were published, built again from their text
+BETWEEN = 8  # columns of a terminal that a table of three columns leaves empty
 WIDE = 110  # columns from which the names of layers fit in
 
 
@@ -29,13 +31,18 @@ def models(
     clip_s: Annotated[
         float, typer.Option("--clip-s", min=0.05, metavar="S", help="Length of a clip in seconds.")
     ] = 5.0,
+    every: Annotated[
+        bool, typer.Option("--all", help="List those of published reports too, each in one line.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """List the models, or show one layer by layer: shapes, parameters, multiply-adds."""
     from auricle.config import load_preset, parse_overrides, preset_names
 
     overrides = parse_overrides(assignments or ())
-    presets = [load_preset(each, overrides) for each in ([name] if name else preset_names())]
+    names = preset_names()
+    shown = [name] if name else [each for each in names if every or not each.startswith(OF_REPORTS)]
+    presets = [load_preset(each, overrides) for each in shown]
     from auricle.model.describe import describe
 
     descriptions = [describe(preset, classes, clip_s) for preset in presets]
@@ -49,19 +56,33 @@ def models(
     if name:
         _print_layers(console, table, descriptions[0], classes, clip_s)
     else:
-        _print_list(console, table, descriptions, classes)
+        _print_list(console, table, descriptions, classes, in_a_line=every, num_more=len(names) - len(shown))
 
 
-def _print_list(console: Terminal, table: Table, descriptions: list[dict[str, Any]], classes: int) -> None:
+def _print_list(
+    console: Terminal,
+    table: Table,
+    descriptions: list[dict[str, Any]],
+    classes: int,
+    *,
+    in_a_line: bool,
+    num_more: int,
+) -> None:
     from rich.text import Text
 
+    longest = max(len(description["name"]) for description in descriptions)
     table.add_column("model", no_wrap=True)
     table.add_column("parameters", justify="right", no_wrap=True)
     table.add_column("about")
     for description in descriptions:
-        table.add_row(description["name"], f"{description['parameters']:,}", Text(description["about"]))
+        about = Text(description["about"])
+        if in_a_line:
+            about.truncate(console.width - longest - len("parameters") - BETWEEN, overflow="ellipsis")
+        table.add_row(description["name"], f"{description['parameters']:,}", about)
     console.print(table)
     console.print(Text(f"Parameters with {classes} classes. One layer by layer: auricle models NAME"))
+    if num_more:
+        console.print(Text(f"{num_more} more are of published reports: auricle models --all"))
 
 
 def _print_layers(console: Terminal, table: Table, description: dict[str, Any], classes: int, clip_s: float) -> None:
