@@ -17,6 +17,8 @@ from auricle.report.render import numbered
 from auricle.report.table import Table, write_csv
 from auricle.runs import StudyFolder
 
+pytestmark = pytest.mark.long
+
 MODELS = tuple(f"network-number-{place}" for place in range(14))
 
 

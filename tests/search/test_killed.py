@@ -21,6 +21,8 @@ from auricle.search.storage import JournalLock, TrialStorage, open_storage, tria
 from auricle.search.trials import Trials
 from waiting import is_gone, wait_until
 
+pytestmark = pytest.mark.long
+
 HERE = Path(__file__).parent
 PARAMETERS = {"training.learning_rate": {"low": 1e-4, "high": 1.0, "log": True}}
 

@@ -13,6 +13,7 @@ from auricle.runs import CellName, StudyFolder
 from auricle.training.fit import fit_cell
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.real,
     pytest.mark.skipif("AURICLE_DATA" not in os.environ, reason="AURICLE_DATA does not say where esc10 lies"),
 ]
