@@ -93,8 +93,8 @@ def export_cell(
     members = seeds_of(cell) if every_seed else [cell]
     if every_seed and len(members) == 1:
         raise RefusedError(f"{cell.name} is the only seed of its study that is finished; an ensemble needs two")
-    preset = read_cell(cell)[0]
-    predictions = _joint(members)
+    read = [read_cell(member) for member in members]
+    preset, predictions = read[0][0], _joint([table for _, table in read], cell.folder.parent)
     if bad := [name for name in predictions.categories if not is_class_name(name)]:
         raise RefusedError(
             f"no bundle has a class {bad[0]!r}: names are printable, 1 to 200 long; rename and train again"
@@ -137,12 +137,12 @@ def read_cell(cell: Cell) -> tuple[Preset, Predictions]:
     return preset, read_predictions(cell.predictions)
 
 
-def _joint(cells: Sequence[Cell]) -> Predictions:
-    """Return what cells that differ in their seed say together."""
+def _joint(tables: Sequence[Predictions], where: Path) -> Predictions:
+    """Return what cells that differ in their seed say together; `where` begins a refusal."""
     try:
-        return mean_of([read_cell(cell)[1] for cell in cells])
+        return mean_of(tables)
     except ValueError as error:
-        raise RefusedError(f"{cells[0].folder.parent}: {error}; run the study to the end") from error
+        raise RefusedError(f"{where}: {error}; run the study to the end") from error
 
 
 def _describe(
@@ -180,7 +180,7 @@ def _scores(cells: Sequence[Cell]) -> Scores | None:
         by_fold[cell.name.fold].append(cell)
     tables, found = {}, []
     for fold, seeds in by_fold.items():
-        predictions = _joint(seeds)
+        predictions = _joint([read_predictions(cell.predictions) for cell in seeds], seeds[0].folder.parent)
         windows = predictions.of("test")
         if windows.clips:
             clips = tempered(windows, fit(predictions).temperature).by_clip()

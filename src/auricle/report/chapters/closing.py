@@ -1,6 +1,5 @@
 """Where the mistakes can be heard, assumptions, resources, how to reproduce the report, and what is missing."""
 
-from auricle.findings.reference import PUBLISHED_SOURCE
 from auricle.findings.study import Study
 from auricle.report.document import Chapter, Report
 from auricle.report.table import Table, columns
@@ -8,6 +7,7 @@ from auricle.report.wording import decimal, shortened
 from auricle.runs import StudyFolder
 
 OPTIMISERS = {"adam": ("adam",), "adamw": ("adamw", "muon"), "muon": ("muon",)}
+OF_ESC = ("esc10", "esc50")  # the second holds the clips of the first
 ERRORS_PAGE = "errors.html"  # beside the report, where the recordings were there
 
 
@@ -23,7 +23,7 @@ def listening(report: Report) -> Chapter | None:
 def assumptions(report: Report) -> Chapter:
     """Return what the numbers take for granted."""
     study = report.study
-    leaky, chosen_here = any(map(study.is_leaky, study.protocols)), study.dataset.source == PUBLISHED_SOURCE
+    leaky, chosen_here = any(map(study.is_leaky, study.protocols)), study.dataset.source in OF_ESC
     return Chapter({"study": study, "leaky": leaky, "chosen_here": chosen_here})
 
 
@@ -67,7 +67,7 @@ def references(report: Report) -> Chapter:
     """Return the literature of what the study used."""
     presets = [report.study.presets[model] for model in report.study.models]
     used = {
-        "esc50": report.study.dataset.source in ("esc10", "esc50"),
+        "esc50": report.study.dataset.source in OF_ESC,
         "urbansound8k": report.study.dataset.source == "urbansound8k",
         "batch": any(block.norm == "batch" for preset in presets for block in preset.base.blocks),
         "residual": any(block.residual for preset in presets for block in preset.base.blocks),

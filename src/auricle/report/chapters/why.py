@@ -27,20 +27,20 @@ TITLES = {
     "even-attention": "Attention made uniform",
     "encoder-skipped": "Encoder skipped",
 }
-ATTENTION = ("Positions shuffled", "Attention made uniform", "Block 2 skipped")
+ATTENTION = ("positions-shuffled", "even-attention", "block-2-skipped")
 
 
 def why(report: Report) -> Chapter:
     """Return the chapter that says what the ranking rests on."""
     differences, uses = _differences(report), _uses(report)
     best, *others = report.findings.main.ranking
-    curves = report.findings.curves.values()
+    curves, costs = report.findings.curves.values(), uses.values.get("costs", {})
     values = {
         "best": best.row,
-        "smaller": [one.row.model for one in others if one.row.parameters > best.row.parameters],
+        "larger": [one.row.model for one in others if one.row.parameters > best.row.parameters],
         "fits": [one.train for one in curves],
         "gaps": [one.gap for one in curves],
-        "attention": [one for one in uses.values.get("described", ()) if one[0] in ATTENTION],
+        "attention": [(title(change), *by_verdict(costs[change].values())) for change in ATTENTION if change in costs],
         "limits": trainings,
     }
     return Chapter(
