@@ -1,4 +1,4 @@
-"""The chapter on hyper-parameter tuning, of a search that never ran."""
+"""The chapter on hyper-parameter tuning, of searches that never ran."""
 
 import json
 from pathlib import Path
@@ -37,13 +37,14 @@ def write_search(folder: Path, *, space: str = "wide", num: int = 60, states: tu
         loss = 0.6 + distance + abs(float(rng.normal(0, 0.05))) if state == "done" else None
         accuracy = None if loss is None else 1 / (1 + loss / 2)
         trials.append({"number": number, "folder": number, "state": state, "values": values, "loss": loss,
-                       "accuracy": accuracy, "epochs": 30, "seconds": 40.0, "cause": ""})  # fmt: skip
+                       "accuracy": accuracy, "accuracies": accuracy and [accuracy, accuracy - 0.02],
+                       "epochs": 30, "seconds": 40.0, "cause": ""})  # fmt: skip
     config = checked.config
     shares = np.sort(rng.dirichlet(np.full(len(checked.parameters), 0.5)))[::-1]
     record = {
         "name": config.name, "about": config.about, "protocol": config.protocol, "sampler": config.sampler,
         "pruner": config.pruner, "folds": [2] if config.protocol == "test-split" else [2, 3, 4, 5], "num_clips": 320,
-        "num_unheard": 80, "num_trials": num, "epochs": {"transformer-h4": 100}, "overrides": {},
+        "num_unheard": 80, "num_trials": num, "epochs": dict.fromkeys(checked.presets, 100), "overrides": {},
         "parameters": describe_parameters(checked),
         "importance": dict(zip(checked.parameters, map(float, shares), strict=True)), "trials": trials,
     }  # fmt: skip
@@ -95,7 +96,59 @@ def test_the_best_set_is_set_beside_its_test_score(make_study):
     row = next(row for row in report.findings.main.rows if row.model == name)
     told = words_of(sections(tuning, report))
     assert f"scored once on the test fold, as {name}: {100 * row.accuracy:.1f} % test accuracy (95 % interval" in told
-    assert [one.model for one in report.findings.tuning.tested] == [name]
+    assert [one.model for one in report.findings.tuning[0].tested] == [name]
+
+
+def search_beside(make_study, study: Path, **changes) -> str:
+    """Write a study of the best set of a search into a folder beside a study; return the best set's model."""
+    model = "cnn-trial-0"
+    folder = make_study(models=(model,), protocols=("test-split",), epochs=1, **changes)
+    record = write_search(folder, num=1, states=("done",))
+    record["epochs"] = {"cnn": 100}
+    (folder / "search" / "trials.json").write_text(json.dumps(record))
+    folder.rename(study.with_name("search-beside"))
+    return model
+
+
+def test_searches_of_the_same_models_and_recordings_beside_a_study_belong_to_it(make_study, tmp_path):
+    folder = make_study(models=("cnn",), protocols=("test-split",), epochs=1).rename(tmp_path / "study")
+    write_search(folder, num=3, states=("done",) * 3)
+    model = search_beside(make_study, folder)
+    report = report_of(folder)
+    own, beside = report.findings.tuning
+    assert (own.folder, own.tested, beside.folder) == ("", (), "search-beside")
+    assert [row.model for row in beside.tested] == [model]
+    assert model not in report.study.models
+    (chapter,) = sections(tuning, report)
+    assert [part.title for part in chapter.sections] == ["The search wide", "The search wide"]
+    assert len({part.name for part in chapter.sections}) == 2
+    assert set(tables([chapter])) >= {"table-trials", "table-trials-2"}
+
+
+def test_searches_of_other_recordings_or_models_do_not(make_study, tmp_path):
+    folder = make_study(models=("cnn",), protocols=("test-split",), epochs=1).rename(tmp_path / "study")
+    search_beside(make_study, folder, dataset={"digest": "0" * 64})
+    assert report_of(folder).findings.tuning == ()
+    (tmp_path / "others").mkdir()
+    other = make_study(models=("tiny",), protocols=("test-split",), epochs=1).rename(tmp_path / "others" / "study")
+    search_beside(make_study, other)
+    assert report_of(other).findings.tuning == ()
+
+
+def test_a_damaged_search_beside_a_study_is_told_and_left_out(make_study, tmp_path):
+    folder = make_study(models=("cnn",), protocols=("test-split",), epochs=1).rename(tmp_path / "study")
+    search_beside(make_study, folder)
+    (tmp_path / "search-beside" / "search" / "trials.json").write_text("{")
+    told = []
+    assert find(report_of(folder).study, told.append).tuning == ()
+    assert "search-beside" in next(line for line in told if line.startswith("left out a search"))
+
+
+def test_every_set_has_its_spread_over_the_folds(tuned):
+    report, _, best = tuned(space="assignment", num=16, states=("done",) * 16)
+    (rows,) = tables(sections(tuning, report))["table-trials"].groups.values()
+    assert rows[0][3].mean == best["accuracy"]
+    assert rows[0][3].sd == pytest.approx(0.02 / 2**0.5)
 
 
 def test_it_says_that_the_test_fold_was_not_loaded_and_that_the_best_score_was_picked(tuned):
@@ -110,8 +163,8 @@ def test_all_points_of_a_small_grid_are_listed_with_their_models(tuned):
     (rows,) = table.groups.values()
     assert len(rows) == 16
     assert {row[1] for row in rows} <= {"cnn", "transformer-h1", "transformer-h2", "transformer-h4"}
-    assert plain(table.caption) == "All trials that finished."
-    assert len(report.findings.tuning.best_of_models()) == len({row[1] for row in rows})
+    assert plain(table.caption).startswith("All trials that finished: means and standard deviations")
+    assert len(report.findings.tuning[0].best_of_models()) == len({row[1] for row in rows})
 
 
 @pytest.mark.parametrize("states", [("done",), ("done", "failed", "running"), ("done", "done")])

@@ -17,7 +17,7 @@ from auricle.findings.human_labels import HumanComparison, against_people
 from auricle.findings.reference import ReferenceRow, beside_reports
 from auricle.findings.study import Study
 from auricle.findings.trainings import Collapse, CurveReading, collapses, read_curves
-from auricle.findings.tuning import Tuning, tuning_of
+from auricle.findings.tuning import Tuning, searches_of
 from auricle.findings.uses import ModelUses, find_uses
 from auricle.scoring.difference import Difference
 
@@ -35,7 +35,7 @@ class Findings:
     uses: Mapping[str, ModelUses]
     human_labels: HumanComparison | None  # people and the models on the test clips; None where nobody was asked
     reference: tuple[ReferenceRow, ...]  # claims of four published reports; none without their models
-    tuning: Tuning | None  # the search that came before the study; None where there was none
+    tuning: tuple[Tuning, ...]  # the searches that belong to the study
 
     @property
     def main(self) -> Comparison:
@@ -60,7 +60,7 @@ def find(study: Study, on_progress: Callable[[str], None] = lambda message: None
         uses=find_uses(study, protocol),
         human_labels=against_people(study, protocol),
         reference=beside_reports(study, rows),
-        tuning=tuning_of(study, rows),
+        tuning=searches_of(study, rows, on_progress),
     )
 
 

@@ -1,12 +1,15 @@
-"""What the search that came before a study says: what was tried, how the trials ended, and which set was best."""
+"""What the searches that belong to a study say: what was tried, how the trials ended, and which set was best."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from auricle.findings.scores import ComparativeRow
-from auricle.findings.study import Study
+from auricle.errors import RefusedError
+from auricle.findings.scores import ComparativeRow, network_rows
+from auricle.findings.study import Study, load_study
+from auricle.runs import StudyFolder
 from auricle.search.record import Entry, ranked, read_record
 
 
@@ -14,6 +17,9 @@ from auricle.search.record import Entry, ranked, read_record
 class Tuning:
     """A search of which a trial came to its end."""
 
+    name: str
+    folder: str  # its folder's name; empty for the search in the study's own
+    overrides: Mapping[str, Any]  # fields that every set had, other than the models say
     protocol: str  # whose validation folds judged
     folds: tuple[int, ...]
     sampler: str
@@ -41,23 +47,49 @@ class Tuning:
         return list(best.values())
 
 
-def tuning_of(study: Study, rows: Sequence[ComparativeRow]) -> Tuning | None:
-    """Return what the search before a study says; None where there was none, or no trial came to its end.
+def searches_of(
+    study: Study, rows: Sequence[ComparativeRow], tell: Callable[[str], None] = lambda message: None
+) -> tuple[Tuning, ...]:
+    """Return what the searches of a study say: the one in its folder, then those in the folders beside it.
+
+    A folder beside it counts where its search is over, tried models of this study only, and trained the best set on the
+    same recordings. `rows` are the study's own. What cannot be read beside the study is told, and left out.
 
     Raises:
-        RefusedError: the record of the search is damaged.
+        RefusedError: the record of the search in the study's own folder is damaged.
     """
-    record = read_record(study.folder / "search")
-    done = ranked(record["trials"]) if record else []
-    if not record or not done:
-        return None
-    return Tuning(
-        folds=tuple(record["folds"]),
-        num_test_clips=record["num_unheard"],
-        states=Counter(entry["state"] for entry in record["trials"]),
-        done=tuple(done),
-        pruned=tuple(entry for entry in record["trials"] if entry["state"] == "pruned"),
-        tested=tuple(row for row in rows if row.model.endswith(f"-trial-{done[0]['number']}")),
-        **{name: record[name] for name in ("protocol", "sampler", "pruner", "num_trials", "num_clips")},
-        **{name: record[name] for name in ("parameters", "importance")},
-    )
+    return tuple(_searches(study, rows, tell))
+
+
+def _searches(study: Study, rows: Sequence[ComparativeRow], tell: Callable[[str], None]) -> Iterator[Tuning]:
+    if record := read_record(study.folder / "search"):
+        yield from _tuning(record, "", rows)
+    for folder in sorted(path.parent for path in study.folder.resolve().parent.glob("*/search")):
+        if folder != study.folder.resolve() and StudyFolder(folder).description.exists():
+            try:
+                yield from _beside(study, folder)
+            except RefusedError as error:
+                tell(f"left out a search: {error}")
+
+
+def _beside(study: Study, folder: Path) -> Iterator[Tuning]:
+    record = read_record(folder / "search")
+    if record and set(record["epochs"]) <= set(study.presets):
+        trained = load_study(folder)
+        if trained.dataset.digest == study.dataset.digest and record["protocol"] in trained.protocols:
+            yield from _tuning(record, folder.name, network_rows(trained, record["protocol"]))
+
+
+def _tuning(record: Mapping[str, Any], folder: str, rows: Sequence[ComparativeRow]) -> Iterator[Tuning]:
+    if done := ranked(record["trials"]):
+        yield Tuning(
+            folder=folder,
+            folds=tuple(record["folds"]),
+            num_test_clips=record["num_unheard"],
+            states=Counter(entry["state"] for entry in record["trials"]),
+            done=tuple(done),
+            pruned=tuple(entry for entry in record["trials"] if entry["state"] == "pruned"),
+            tested=tuple(row for row in rows if row.model.endswith(f"-trial-{done[0]['number']}")),
+            **{name: record[name] for name in ("name", "overrides", "protocol", "sampler", "pruner")},
+            **{name: record[name] for name in ("num_trials", "num_clips", "parameters", "importance")},
+        )

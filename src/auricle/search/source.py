@@ -170,11 +170,12 @@ class TrialSource(Source):
 
 
 def _mean_scores(cells: Sequence[Cell]) -> dict[str, Any]:
-    """Return the means over the validation folds, of clip scores."""
+    """Return the means over the validation folds, of clip scores, and the accuracy of each fold."""
     metrics = [runs.read_metrics(cell) for cell in cells]
     scores = [each["validation"]["clip"] for each in metrics]
     means = {name: statistics.fmean(each[name] for each in scores) for name in ("loss", "accuracy")}
-    return means | {name: sum(each[name] for each in metrics) for name in ("epochs", "seconds")}
+    sums = {name: sum(each[name] for each in metrics) for name in ("epochs", "seconds")}
+    return means | sums | {"accuracies": [each["accuracy"] for each in scores]}
 
 
 class PrunedError(AuricleError):

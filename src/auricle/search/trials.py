@@ -200,7 +200,7 @@ def _of(trials: Sequence[FrozenTrial], state: TrialState) -> list[FrozenTrial]:
 
 
 def _entry(trial: FrozenTrial) -> Entry:
-    """Return a trial as the record has it: number, state, values, loss, accuracy, epochs, seconds, cause."""
+    """Return a trial as the record has it: number, state, values, loss, accuracy, accuracies of the folds and so on."""
     facts = trial.user_attrs
     state = facts.get("ended", "failed") if trial.state.is_finished() else trial.state.name.lower()
     return {
@@ -209,5 +209,5 @@ def _entry(trial: FrozenTrial) -> Entry:
         "state": state,
         "values": dict(trial.params or trial.system_attrs.get("fixed_params", {})),
         "loss": trial.value,
-        **{name: facts.get(name) for name in ("accuracy", "epochs", "seconds", "cause")},
+        **{name: facts.get(name) for name in ("accuracy", "accuracies", "epochs", "seconds", "cause")},
     }

@@ -81,7 +81,7 @@ def references(report: Report) -> Chapter:
         "cosine": any(preset.training.schedule == "cosine" for preset in presets),
         "average": any(preset.training.weight_average for preset in presets),
         **{name: any(preset.training.optimizer in names for preset in presets) for name, names in OPTIMISERS.items()},
-        "search": report.findings.tuning is not None,
+        "search": bool(report.findings.tuning),
     }
     return Chapter({"used": used})
 

@@ -1,5 +1,6 @@
 """The recipe, from the fields of the configuration; learning curves; and the tuning that came before."""
 
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from auricle.report.figures.drawing import Panel, panel
 from auricle.report.figures.style import drawable
 from auricle.report.figures.training import Quantity, curves, largest_loss
 from auricle.report.figures.tuning import importance_bars, parallel, progress, short_names
-from auricle.report.table import Column, Table, Value, columns
+from auricle.report.table import Column, Spread, Table, Value, columns
 from auricle.report.wording import listing
 from auricle.search.record import Entry
 from auricle.search.space import MODEL
@@ -108,14 +109,22 @@ def _curves(report: Report, protocol: str) -> dict[str, Figure]:
 
 
 def tuning(report: Report) -> Chapter | None:
-    """Return the chapter; None where no search came before the study."""
-    if (found := report.findings.tuning) is None:
+    """Return the chapter, a section a search; None where no search belongs to the study."""
+    if not (searches := report.findings.tuning):
         return None
+    parts = [_search(found, _part(number)) for number, found in enumerate(searches, 1)]
+    exhibits = {name: exhibit for part in parts for name, exhibit in part.exhibits.items()}
+    return Chapter({"searches": [part.values for part in parts]}, exhibits)
+
+
+def _search(found: Tuning, part: str) -> Chapter:
     num_listed = NUM_LISTED if len(found.parameters) <= FEW_PARAMETERS else NUM_LONG
     listed = list(found.done[:num_listed])
     listed += [entry for entry in found.best_of_models() if entry not in listed]
     values = {
+        "part": part,
         "found": found,
+        "overrides": [f"{name}={setting(value)}" for name, value in found.overrides.items()],
         "endings": [f"{found.states[state]} {words}" for state, words in ENDINGS.items() if found.states.get(state)],
         "num_listed": num_listed,
         "num_shown": len(listed),
@@ -128,10 +137,10 @@ def tuning(report: Report) -> Chapter | None:
     drawn = parallel(found.parameters, found.done)
     alt = "Values of each trial as a line to its validation loss"
     return Chapter(values, {
-        "table-best-set": Table(columns("best-set"), {"": rows}),
-        "figure-search": Figure(tuple(_history(found))),
-        "figure-parallel": Figure((panel(drawn, "search-parallel", alt),)),
-        "table-trials": _trials(found, listed),
+        f"table-best-set{part}": Table(columns("best-set"), {"": rows}),
+        f"figure-search{part}": Figure(tuple(_history(found, part))),
+        f"figure-parallel{part}": Figure((panel(drawn, f"search-parallel{part}", alt),)),
+        f"table-trials{part}": _trials(found, listed),
     })  # fmt: skip
 
 
@@ -158,12 +167,12 @@ def tried(described: Mapping[str, Any]) -> str:
     return f"{setting(described['low'])} to {setting(described['high'])}{spread}"
 
 
-def _history(found: Tuning) -> Iterator[Panel]:
+def _history(found: Tuning, part: str) -> Iterator[Panel]:
     drawn = progress(found.done, found.pruned, found.num_trials)
-    yield panel(drawn, "search-history", "Validation loss by trial, best so far")
+    yield panel(drawn, f"search-history{part}", "Validation loss by trial, best so far")
     if found.importance:
         drawn = importance_bars(found.importance)
-        yield panel(drawn, "search-importance", f"Importance of {listing(found.importance)}")
+        yield panel(drawn, f"search-importance{part}", f"Importance of {listing(found.importance)}")
 
 
 def _trials(found: Tuning, listed: Sequence[Entry]) -> Table:
@@ -171,7 +180,9 @@ def _trials(found: Tuning, listed: Sequence[Entry]) -> Table:
     for entry in listed:
         values = {name: entry["values"][name] for name in found.parameters if name in entry["values"]}
         model = (values.pop(MODEL, None),) if MODEL in found.parameters else ()
-        settings = map(" ".join, zip(short_names(values), map(setting, values.values()), strict=True))
-        rows.append((entry["number"], *model, entry["loss"], entry["accuracy"], ", ".join(settings)))
+        settings = ", ".join(map(" ".join, zip(short_names(values), map(setting, values.values()), strict=True)))
+        by_fold = entry.get("accuracies") or ()
+        accuracy = Spread(entry["accuracy"], statistics.stdev(by_fold) if len(by_fold) > 1 else None)
+        rows.append((entry["number"], *model, entry["loss"], accuracy, settings))
     shown = (column for column in columns("trials") if column.key != "model" or MODEL in found.parameters)
     return Table(tuple(shown), {"": rows})
