@@ -46,10 +46,9 @@ def drawings(num: int) -> dict[str, Callable[[], Figure]]:
             palette(["cnn", "my $\\frac$"]), {"chance": 0.1}, "k-fold",
         ),
         "confusion": lambda: results.confusion(np.eye(num, dtype=int) * 4, categories, SERIES[0]),
-        "f1": lambda: results.f1_bars(f1, [[value, value] for value in f1], categories, SERIES[1]),
         "f1-models": lambda: results.f1_by_model({"cnn": f1, "b": f1}, categories, palette(["cnn", "b"])),
-        "roc": lambda: results.roc(curves, mean_curve(curves), categories),
-        "curves": lambda: training.curves([history] * 2, "loss", colour=SERIES[2], top=2.0, title="cnn"),
+        "roc": lambda: results.roc({"cnn": curves}, {"cnn": mean_curve(curves)}, categories),
+        "curves": lambda: training.curves({"cnn": [history] * 2}, {"cnn": SERIES[2]}, 2.0, {"cnn": [3]}),
         "ranking": lambda: results.ranking_bars(
             [Rank(row("cnn"), 1, 2), Rank(row("my $\\frac$"), 1, 3), Rank(row("c"), 2, 3)], [(0, 1), (1, 2)],
             palette(["cnn", "my $\\frac$", "c"]), "k-fold",

@@ -14,7 +14,7 @@ from auricle.findings.findings import find, write_findings
 from auricle.findings.study import Study, load_study
 from auricle.report.chapters.against_others import human_labels, reported
 from auricle.report.chapters.closing import assumptions, listening, missing, references, reproduce, resources
-from auricle.report.chapters.comparison import comparison
+from auricle.report.chapters.comparison import comparison, details
 from auricle.report.chapters.methods import architectures, dataset, methods
 from auricle.report.chapters.results import calibration, results, summary
 from auricle.report.chapters.training import training, tuning
@@ -35,7 +35,7 @@ CHAPTERS: tuple[Callable[[Report], Chapter | None], ...] = (
     resources, references,
 )  # fmt: skip
 APPENDIX: tuple[Callable[[Report], Chapter | None], ...] = (
-    evidence, calibration, human_labels, listening, reproduce, missing,
+    details, evidence, calibration, human_labels, listening, reproduce, missing,
 )  # fmt: skip
 
 

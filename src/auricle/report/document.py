@@ -5,7 +5,7 @@ findings -> chapters (values, figures, tables; prose from templates) -> Document
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,10 +15,10 @@ from auricle.findings.findings import Findings
 from auricle.findings.reference import chance, published_best
 from auricle.findings.study import Study
 from auricle.findings.trainings import Collapse
-from auricle.report.figures.drawing import Panel
+from auricle.report.figures.drawing import Drawing, Panel, panel
 from auricle.report.figures.style import palette
 from auricle.report.table import Table
-from auricle.report.wording import Text, anchors, protocol_title
+from auricle.report.wording import Text, anchors, listing, protocol_title
 from auricle.training.watch import MEANINGS
 
 
@@ -67,6 +67,22 @@ class Figure:
     panels: tuple[Panel, ...]
     name: str = ""
     caption: Text = ()
+
+
+def parts(
+    name: str, models: Sequence[str], most: int, draw: Callable[[Sequence[str]], Drawing], alt: str
+) -> dict[str, Figure]:
+    """Return a figure of many models as figures of `most` of them: figure-NAME, figure-NAME-2, ..."""
+    found = {}
+    for number, start in enumerate(range(0, len(models), most), 1):
+        some, own = models[start : start + most], f"{name}{part(number)}"
+        found[f"figure-{own}"] = Figure((panel(draw(some), own, f"{alt} {listing(some)}"),))
+    return found
+
+
+def part(number: int) -> str:
+    """Return the end of the name of a part of what one page, or one section, does not hold."""
+    return f"-{number}" if number > 1 else ""
 
 
 @dataclass(frozen=True)

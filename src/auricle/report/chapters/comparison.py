@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from auricle.findings import trainings
 from auricle.findings.classes import class_f1, confused_pairs
-from auricle.findings.comparison import MOST_SHOWN, head_counts, published_head_claim
+from auricle.findings.comparison import MOST_SHOWN, Comparison, head_counts, published_head_claim
 from auricle.findings.trainings import commonest_answer, diverged
+from auricle.report.chapters.results import every_cell
+from auricle.report.chapters.why import missed_clips, readings
 from auricle.report.document import Chapter, Figure, Report
 from auricle.report.figures.drawing import Panel, panel
 from auricle.report.figures.results import f1_by_model, ranking_bars
@@ -27,19 +30,33 @@ def comparison(report: Report) -> Chapter:
     found = head_counts(study, findings.comparisons)
     several = len({family_name(one.family) for one in found}) > 1
     values = report.phrases | _observed(report) | {
-        "validation": next((one for one in findings.comparisons.values() if one.validation_pairs), None),
-        "all_pairs": len(study.models) <= MOST_SHOWN,
+        "validation": validated(report),
         "families": [(f"{family_name(one.family)}, " if several else "", one) for one in found],
         "claim": published_head_claim(study),
     }  # fmt: skip
     return Chapter(values, {
-        "figure-ranking": Figure(tuple(_ranking(report))),
+        "figure-ranking": Figure(tuple(_ranking(report))), "figure-f1-models": _f1_by_model(report),
+    })  # fmt: skip
+
+
+def details(report: Report) -> Chapter:
+    """Return the tests behind the comparison, missed clips, every cell, and how the learning curves read."""
+    missed = missed_clips(report)
+    values = {"validation": validated(report), "all_pairs": len(report.study.models) <= MOST_SHOWN, "limits": trainings}
+    tables = {
         "table-spread": _spreads(report),
         "table-pairs": _pairs(report, "pairs"),
         "table-validation-pairs": _pairs(report, "validation_pairs"),
         "table-baselines": _pairs(report, "against_baseline", all_rows=True),
-        "figure-f1-models": _f1_by_model(report),
-    })  # fmt: skip
+        "table-cells": every_cell(report),
+        "table-readings": readings(report),
+    }
+    return Chapter({**report.phrases, **missed.values, **values}, {**missed.exhibits, **tables})
+
+
+def validated(report: Report) -> Comparison | None:
+    """Return the comparison that has pairs on validation clips; None where no protocol has."""
+    return next((one for one in report.findings.comparisons.values() if one.validation_pairs), None)
 
 
 def family_name(family: Mapping[int, str]) -> str:

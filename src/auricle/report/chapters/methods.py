@@ -192,7 +192,7 @@ def _samples(samples: Samples | None) -> dict[str, Figure]:
         return {}
     panels = []
     for index, category in enumerate(samples.categories[:MOST_SAMPLES]):
-        drawn = sample(samples.waveforms[index], samples.sample_rate_hz, drawable(category, index, 40))
+        drawn = sample(samples.waveforms[index], samples.sample_rate_hz, drawable(category, index, 16), small=True)
         alt = f"Waveform and mel spectrogram of {samples.names[index]}, {spoken(category)}"
         panels.append(panel(drawn, f"sample-{index + 1}", alt))
     return {

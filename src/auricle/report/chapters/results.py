@@ -8,23 +8,24 @@ import numpy as np
 
 from auricle.data.manifest import is_unequal
 from auricle.findings.calibration import ModelCalibration
-from auricle.findings.classes import class_f1, total_confusion
+from auricle.findings.classes import total_confusion
 from auricle.findings.dataset import Dataset
 from auricle.findings.reference import chance, published_best
 from auricle.findings.scores import FEW_GROUPS, ComparativeRow, accuracy_of
 from auricle.findings.study import CellEvidence, Study
 from auricle.findings.trainings import Collapse
-from auricle.report.document import Chapter, Exhibit, Figure, Report
+from auricle.report.document import Chapter, Exhibit, Figure, Report, parts
 from auricle.report.figures.calibration import reliability_diagram
-from auricle.report.figures.drawing import Panel, panel
-from auricle.report.figures.results import accuracies, confusion, f1_bars, roc
-from auricle.report.figures.style import drawable
+from auricle.report.figures.drawing import Drawing, Panel, panel
+from auricle.report.figures.results import accuracies, confusion, roc
+from auricle.report.figures.style import MANY, drawable
 from auricle.report.table import BASELINE, COLLAPSED, Marked, Row, Spread, Table, Value, columns
 from auricle.report.wording import percent, spoken
 from auricle.scoring.answers import FalseAlarms
 from auricle.scoring.metrics import Curve, mean_curve, one_vs_rest
 from auricle.scoring.predictions import ClipPredictions
 
+MOST_CURVES = 12  # models with ROC curves that a page holds
 NUM_DRAWN = 6  # models with a diagram: the most accurate ones
 ALL_GOOD = 0.97  # the macro AUC of every model above which the curves are drawn in their corner
 MOST_ROWS = 36  # of the table of classes, which has as many models as fit, but one at least
@@ -32,8 +33,9 @@ MOST_ROWS = 36  # of the table of classes, which has as many models as fit, but 
 
 def results(report: Report) -> Chapter:
     """Return the chapter with the scores of each model under each protocol."""
-    exhibits: dict[str, Exhibit] = {"table-cells": _cells(report)}
+    exhibits: dict[str, Exhibit] = {}
     models: dict[str, list[tuple[str, ComparativeRow, list[Collapse]]]] = {}
+    curves: dict[str, list[str]] = {}
     for protocol, comparison in report.findings.comparisons.items():
         models[protocol] = []
         for row in comparison.rows:
@@ -41,10 +43,13 @@ def results(report: Report) -> Chapter:
             fallen = [one for one in report.findings.collapses if one.cell in [cell.name for cell in cells]]
             models[protocol].append((name, row, fallen))
             exhibits |= _exhibits(report, name, row, cells)
-    return Chapter(report.phrases | {"models": models}, exhibits)
+        drawn = _curves(report, protocol)
+        exhibits, curves[protocol] = {**exhibits, **drawn}, list(drawn)
+    beside = len(report.study.dataset.categories) <= MANY  # of many classes, matrix and table are as wide as the page
+    return Chapter(report.phrases | {"models": models, "curves": curves, "beside": beside}, exhibits)
 
 
-def _cells(report: Report) -> Table:
+def every_cell(report: Report) -> Table:
     """List every finished cell."""
     collapsed = {one.cell for one in report.findings.collapses}
     groups: dict[str, list[Row]] = {}
@@ -61,27 +66,34 @@ def _cells(report: Report) -> Table:
 
 
 def _exhibits(report: Report, name: str, row: ComparativeRow, cells: Sequence[CellEvidence]) -> dict[str, Exhibit]:
-    """Return the figures and the table of one model under one protocol."""
+    """Return the confusion matrix and the table of classes of one model under one protocol."""
     data, colour = report.study.dataset, report.colours[row.model]
-    classes = data.classes
-    of_classes = mean_curves(cells, [data.categories.index(category) for category in classes])
-    f1 = [class_f1(cells, category) for category in classes]
-    means = [float(np.mean(values)) if values else 0.0 for values in f1]
     total, order = total_confusion(cells), background_last(data)
     matrix = panel(
         confusion(total[np.ix_(order, order)], [data.categories[place] for place in order], colour,
                   apart=data.background is not None),
         f"confusion-{name}", f"Confusion matrix, {name}"
     )  # fmt: skip
-    every = [one.macro_auc or 0.0 for comparison in report.findings.comparisons.values() for one in comparison.rows]
-    drawn = roc(of_classes, mean_curve(of_classes), classes, corner=min(every) >= ALL_GOOD)
-    curves = panel(drawn, f"roc-{name}", f"One-vs-rest ROC curves by class, {name}")
-    bars = panel(f1_bars(means, f1, classes, colour), f"f1-{name}", f"F1 of each class, {name}")
     return {
-        f"figure-confusion-{name}": Figure((matrix, curves)),
-        f"figure-f1-{name}": Figure((bars,)),
+        f"figure-confusion-{name}": Figure((matrix,)),
         f"table-classes-{name}": _class_scores(data, cells, row),
     }
+
+
+def _curves(report: Report, protocol: str) -> dict[str, Figure]:
+    """Draw the ROC curves of the models under a protocol, in their corner where those of every protocol lie there."""
+    data = report.study.dataset
+    every = [one.macro_auc or 0.0 for comparison in report.findings.comparisons.values() for one in comparison.rows]
+    labels = [data.categories.index(category) for category in data.classes]
+    models = [row.model for row in report.findings.comparisons[protocol].rows]
+    found = {model: mean_curves(report.study.of(model, protocol), labels) for model in models}
+
+    def draw(some: Sequence[str]) -> Drawing:
+        of_classes = {model: found[model] for model in some}
+        means = {model: mean_curve(curves) for model, curves in of_classes.items()}
+        return roc(of_classes, means, data.classes, corner=min(every) >= ALL_GOOD)
+
+    return parts(f"roc-{protocol}", models, MOST_CURVES, draw, f"One-vs-rest ROC curves by class under {protocol}, of")
 
 
 def mean_curves(cells: Sequence[CellEvidence], labels: Sequence[int]) -> list[Curve | None]:

@@ -7,24 +7,28 @@ from typing import Any
 from auricle.config import Preset, settings
 from auricle.findings.study import Study
 from auricle.findings.tuning import Tuning
-from auricle.report.document import Chapter, Figure, Report
-from auricle.report.figures.drawing import Panel, panel
-from auricle.report.figures.style import drawable
-from auricle.report.figures.training import Quantity, curves, largest_loss
+from auricle.report.document import Chapter, Figure, Report, part, parts
+from auricle.report.figures.drawing import Drawing, Panel, panel
+from auricle.report.figures.training import curves, largest_loss
 from auricle.report.figures.tuning import importance_bars, parallel, progress, short_names
 from auricle.report.table import Column, Spread, Table, Value, columns
 from auricle.report.wording import listing
 from auricle.search.record import Entry
 from auricle.search.space import MODEL
 
-MOST_PANELS = 12  # two a model; they fill a page
+MOST_CURVES = 8  # models with learning curves that a page holds
 MOST_RECIPES = 6  # columns that a page holds
+MOST_BESIDE = 2  # columns that half a page holds
+TABLES = {
+    "recipe": ("training", "augmentation"),
+    "networks": tuple(name for name in Preset.model_fields if name not in ("training", "augmentation")),
+}
 LONGEST_TITLE = 70  # letters of a column's title
 ABSENT = "–"
 Field = tuple[str, str]  # a section of the configuration, and the label of one of its fields
 FEW_PARAMETERS = 5
 NUM_LISTED = 16  # trials in the table: all of a small grid
-NUM_LONG = 8  # where each has many values
+NUM_LONG = 5  # where each has many values
 ENDINGS = {
     "done": "finished", "pruned": "ended early or diverged", "failed": "failed", "running": "are in training",
     "waiting": "wait",
@@ -34,23 +38,24 @@ ENDINGS = {
 def training(report: Report) -> Chapter:
     """Return the chapter on the recipe, a column for the models that share it, and the curves."""
     study = report.study
-    alike: dict[tuple[tuple[Field, str], ...], list[str]] = {}
-    for model in study.models:
-        alike.setdefault(tuple(recipe(study, model).items()), []).append(model)
-    titles = [listing(models) for models in alike.values()] if len(alike) > 1 else ["All models"]
+    recipes = _alike({model: recipe(study, model) for model in study.models})
+    titles = [listing(models) for models, _ in recipes] if len(recipes) > 1 else ["All models"]
     numbered = max(map(len, titles)) > LONGEST_TITLE or len(titles) > MOST_RECIPES
     if numbered:
-        titles = [f"Recipe {number}" for number in range(1, len(alike) + 1)]
-    recipes = list(zip(titles, map(dict, alike), strict=True))
+        titles = [f"Recipe {number}" for number in range(1, len(recipes) + 1)]
+    columns_of = list(zip(titles, (settings for _, settings in recipes), strict=True))
+    beside = len(titles) <= MOST_BESIDE
     tables = {
-        f"table-recipe{_part(number)}": _recipes(recipes[start : start + MOST_RECIPES], start)
-        for number, start in enumerate(range(0, len(recipes), MOST_RECIPES), 1)
+        f"table-{name}{part(number)}": _recipes(columns_of[start : start + MOST_RECIPES], start, sections)
+        for number, start in enumerate(range(0, len(titles), MOST_RECIPES), 1)
+        for name, sections in (TABLES if beside else {"recipe": (*TABLES["recipe"], *TABLES["networks"])}).items()
     }
     drawn = {protocol: figures for protocol in study.protocols if (figures := _curves(report, protocol))}
     values = {
         "study": study,
         "recipes": list(tables),
-        "named": list(zip(titles, alike.values(), strict=True)) if numbered else [],
+        "beside": beside,
+        "named": [(title, models) for title, (models, _) in zip(titles, recipes, strict=True)] if numbered else [],
         "base_first": [model for model in study.models if study.presets[model].training.base_share],
         "tracked": (study.folder / "wandb").is_dir(),
         "muon": any(study.presets[model].training.optimizer == "muon" for model in study.models),
@@ -59,11 +64,6 @@ def training(report: Report) -> Chapter:
         "marked": {fallen.cell.protocol for fallen in report.findings.collapses if fallen.epoch},
     }
     return Chapter(values, tables | {name: figure for figures in drawn.values() for name, figure in figures.items()})
-
-
-def _part(number: int) -> str:
-    """Return the end of a name of the parts of what one page does not hold."""
-    return f"-{number}" if number > 1 else ""
 
 
 def recipe(study: Study, model: str) -> dict[Field, str]:
@@ -76,10 +76,27 @@ def recipe(study: Study, model: str) -> dict[Field, str]:
     return found
 
 
-def _recipes(recipes: Sequence[tuple[str, Mapping[Field, str]]], start: int) -> Table:
-    """Return a table with a column a recipe, grouped by section, training and augmentation first."""
-    sections = ["training", "augmentation", *Preset.model_fields]
-    fields = dict.fromkeys(field for _, found in recipes for field in found)
+def _alike(recipes: Mapping[str, dict[Field, str]]) -> list[tuple[list[str], dict[Field, str]]]:
+    """Put models together that have one recipe, or differ in one field alone, whose values are listed: `1 / 2 / 4`."""
+    found: list[tuple[list[str], list[dict[Field, str]]]] = []
+    for model, own in recipes.items():
+        for models, members in found:
+            fields = {field for other in (*members, own) for field in other if other[field] != own.get(field)}
+            if all(other.keys() == own.keys() for other in members) and len(fields) <= 1:
+                models.append(model)
+                members.append(own)
+                break
+        else:
+            found.append(([model], [own]))
+    return [
+        (models, {field: " / ".join(dict.fromkeys(one[field] for one in members)) for field in members[0]})
+        for models, members in found
+    ]
+
+
+def _recipes(recipes: Sequence[tuple[str, Mapping[Field, str]]], start: int, sections: Sequence[str]) -> Table:
+    """Return a table with a column a recipe, grouped by section."""
+    fields = dict.fromkeys(field for _, found in recipes for field in found if field[0] in sections)
     groups: dict[str, list[tuple[Value, ...]]] = {}
     for section, label in sorted(fields, key=lambda field: sections.index(field[0])):
         values = [found.get((section, label), ABSENT) for _, found in recipes]
@@ -89,30 +106,28 @@ def _recipes(recipes: Sequence[tuple[str, Mapping[Field, str]]], start: int) -> 
 
 
 def _curves(report: Report, protocol: str) -> dict[str, Figure]:
-    """Draw two panels a model, all models on the same axes, as many in a figure as a page holds."""
+    """Draw the curves of all models on the same axes, as many models in a figure as a page holds."""
     study, fallen = report.study, report.findings.collapses
     histories = {model: [cell.history for cell in study.of(model, protocol) if cell.history] for model in study.models}
-    every = [history for cells in histories.values() for history in cells]
-    tops: dict[Quantity, float] = {"accuracy": 1.0, "loss": largest_loss(every)}
-    panels = []
-    for index, (model, cells) in enumerate(histories.items()):
-        marks = [one.epoch for one in fallen if one.epoch and (one.cell.model, one.cell.protocol) == (model, protocol)]
-        for quantity, top in tops.items() if cells else ():
-            title = f"{drawable(model, index, 30)}: {quantity}"
-            drawn = curves(cells, quantity, colour=report.colours[model], top=top, title=title, marks=marks)
-            alt = f"{quantity.capitalize()} of {model} by epoch under {protocol}, training and validation"
-            panels.append(panel(drawn, f"{quantity}-{protocol}-{report.anchors[model]}", alt))
-    return {
-        f"figure-curves-{protocol}{_part(number)}": Figure(tuple(panels[start : start + MOST_PANELS]))
-        for number, start in enumerate(range(0, len(panels), MOST_PANELS), 1)
+    histories = {model: cells for model, cells in histories.items() if cells}
+    top = largest_loss([history for cells in histories.values() for history in cells])
+    marks = {
+        model: [one.epoch for one in fallen if one.epoch and (one.cell.model, one.cell.protocol) == (model, protocol)]
+        for model in histories
     }
+
+    def draw(models: Sequence[str]) -> Drawing:
+        return curves({model: histories[model] for model in models}, report.colours, top, marks)
+
+    alt = f"Accuracy and loss by epoch under {protocol}, training and validation, of"
+    return parts(f"curves-{protocol}", tuple(histories), MOST_CURVES, draw, alt)
 
 
 def tuning(report: Report) -> Chapter | None:
     """Return the chapter, a section a search; None where no search belongs to the study."""
     if not (searches := report.findings.tuning):
         return None
-    parts = [_search(found, _part(number)) for number, found in enumerate(searches, 1)]
+    parts = [_search(found, part(number)) for number, found in enumerate(searches, 1)]
     exhibits = {name: exhibit for part in parts for name, exhibit in part.exhibits.items()}
     return Chapter({"searches": [part.values for part in parts]}, exhibits)
 

@@ -32,7 +32,7 @@ ATTENTION = ("positions-shuffled", "even-attention", "block-2-skipped")
 
 def why(report: Report) -> Chapter:
     """Return the chapter that says what the ranking rests on."""
-    differences, uses = _differences(report), _uses(report)
+    uses = _uses(report)
     best, *others = report.findings.main.ranking
     curves, costs = report.findings.curves.values(), uses.values.get("costs", {})
     values = {
@@ -43,10 +43,7 @@ def why(report: Report) -> Chapter:
         "attention": [(title(change), *by_verdict(costs[change].values())) for change in ATTENTION if change in costs],
         "limits": trainings,
     }
-    return Chapter(
-        {**report.phrases, **differences.values, **uses.values, **values},
-        {**differences.exhibits, "table-readings": _readings(report), **uses.exhibits},
-    )
+    return Chapter({**report.phrases, **missed_clips(report).values, **uses.values, **values}, uses.exhibits)
 
 
 def evidence(report: Report) -> Chapter | None:
@@ -62,8 +59,13 @@ def evidence(report: Report) -> Chapter | None:
     best = _best_of_each(report)
     of_time = [model for model in report.findings.main.ranked if model in uses and uses[model].attention is not None]
     drawn = [model for model in report.study.presets if model in of_time[:MOST_DRAWN]]
-    values = {
+    costs = _costs_by_change(uses)
+    lower = [change for change in costs if change.startswith("low-pass-")][1:]
+    values = report.phrases | {
         "uses": uses,
+        "described": [
+            (title(change), *by_verdict(row.values())) for change, row in costs.items() if change not in lower
+        ],
         "unlike": [model for model in uses if model not in alike],
         "best_of_each": best,
         "attention_drawn": drawn,
@@ -71,7 +73,7 @@ def evidence(report: Report) -> Chapter | None:
         "num_of_time": len(of_time),
     }
     return Chapter(values, {
-        "table-costs": _costs(_costs_by_change(uses)),
+        "table-costs": _costs(costs),
         "figure-blanked": Figure(tuple(_blanked(alike, report.colours))),
         "figure-blanked-classes": Figure(tuple(_blanked_by_class(report, best))),
         "table-heads": _heads(uses),
@@ -79,7 +81,7 @@ def evidence(report: Report) -> Chapter | None:
     })  # fmt: skip
 
 
-def _differences(report: Report) -> Chapter:
+def missed_clips(report: Report) -> Chapter:
     """Return which clips are missed, and in which classes one model is ahead of another."""
     main = report.findings.main
     answers = report.study.answers[main.protocol]
@@ -132,7 +134,7 @@ def _missed(report: Report, clips: Sequence[str]) -> Figure:
     return Figure((panel(drawn, "missed", "Clips that are missed, by model"),))
 
 
-def _readings(report: Report) -> Table:
+def readings(report: Report) -> Table:
     """Return the learning curves, read."""
     found = report.findings.curves
     has_intervals = any(one.interval for one in found.values())
@@ -164,14 +166,10 @@ def _uses(report: Report) -> Chapter:
     if not (uses := report.findings.uses):
         return Chapter()
     costs = _costs_by_change(uses)
-    lower = [change for change in costs if change.startswith("low-pass-")][1:]
     values = {
         "uses": uses,
         "cells_each": dict.fromkeys(count(len(one.cells), "cell") for one in uses.values()),
         "costs": costs,
-        "described": [
-            (title(change), *by_verdict(row.values())) for change, row in costs.items() if change not in lower
-        ],
     }
     colours = {model: colour for model, colour in report.colours.items() if model in uses}
     drawn_costs = draw.costs(costs, {change: title(change) for change in costs}, colours)

@@ -14,6 +14,7 @@ from auricle.report.figures.style import HALF_IN, INK, MUTED, SERIES
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+SAMPLE_IN = 1.3  # wide; five stand abreast on a page
 RANGE_DB = 70.0
 LOWEST_HZ = 50.0
 SMALLEST_POWER = 1e-20
@@ -42,11 +43,11 @@ def class_counts(counts: Mapping[str, Mapping[int, int]], folds: Sequence[int]) 
 
 
 @drawing
-def sample(waveform: np.ndarray, sample_rate_hz: int, title: str) -> Figure:
+def sample(waveform: np.ndarray, sample_rate_hz: int, title: str, *, small: bool = False) -> Figure:
     """Draw a clip, shape (T,) in [-1, 1]: its waveform above, its mel spectrogram below, on one axis of time."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(HALF_IN, 1.2))
+    figure = Figure(figsize=(SAMPLE_IN if small else HALF_IN, 1.2))
     above, below = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": (1, 2.2), "hspace": 0.05})
     duration_s = len(waveform) / sample_rate_hz
     edges = np.linspace(0, len(waveform), min(ENVELOPE_COLUMNS, len(waveform)) + 1).astype(int)[:-1]
@@ -65,6 +66,7 @@ def sample(waveform: np.ndarray, sample_rate_hz: int, title: str) -> Figure:
         np.interp(ticks_hz, centres_hz, np.arange(NUM_BANDS) + 0.5), [f"{hz / 1000:g} kHz" for hz in ticks_hz]
     )
     below.set(xlim=(0, duration_s))
+    below.locator_params(axis="x", nbins=3 if small else 6)
     below.xaxis.set_major_formatter("{x:g} s")
     return figure
 

@@ -143,10 +143,11 @@ def _fit(figure: Figure) -> None:
     inner, outer = Bbox.union(axes), Bbox.union([part.get_tightbbox(renderer) or part.bbox for part in figure.axes])
     width, height = figure.bbox.width, figure.bbox.height
     margin = MARGIN_IN * figure.dpi
+    below = sum(legend.get_window_extent(renderer).height + 2 * margin for legend in figure.legends)
     figure.subplots_adjust(
         left=(inner.x0 - outer.x0 + margin) / width,
         right=1 - (outer.x1 - inner.x1 + margin) / width,
-        bottom=(inner.y0 - outer.y0 + margin) / height,
+        bottom=(inner.y0 - outer.y0 + margin + below) / height,
         top=1 - (outer.y1 - inner.y1 + margin) / height,
     )
 

@@ -11,7 +11,19 @@ from auricle.findings.comparison import Rank
 from auricle.findings.scores import ComparativeRow
 from auricle.report.figures import style
 from auricle.report.figures.drawing import drawing
-from auricle.report.figures.style import GRID, HALF_IN, INK, MANY, MARKS, MEDIUM_IN, MUTED, SERIES, canvas, drawable
+from auricle.report.figures.style import (
+    GRID,
+    HALF_IN,
+    INK,
+    MANY,
+    MARKS,
+    MEDIUM_IN,
+    MUTED,
+    SERIES,
+    canvas,
+    drawable,
+    small_multiples,
+)
 from auricle.report.wording import span
 from auricle.scoring.metrics import Curve
 
@@ -19,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FLAT_IN = 2.5  # height of a panel of half the width, so that one and a half models fill a page
+FLAT_IN = 2.3  # height of a panel of half the width, so that three models fill a page
 CORNER = 0.4  # of each axis of the ROC curves, where all are good
 BAR_STEP = 0.034  # distance of two bars beside a ranking, as a share of the axis
 
@@ -121,20 +133,6 @@ def confusion(
 
 
 @drawing
-def f1_bars(means: Sequence[float], cells: Sequence[Sequence[float]], categories: Sequence[str], colour: str) -> Figure:
-    """Draw the F1 of each class: a bar for the mean over cells, a dot for each cell."""
-    figure, axes = canvas(HALF_IN, 0.55 + style.class_row_in(len(categories)) * len(categories))
-    axes.barh(np.arange(len(categories)), 100 * np.array(means), color=colour, alpha=0.75, height=0.68)
-    for place, values in enumerate(cells):
-        if len(values) > 1:
-            axes.plot(100 * np.array(values), np.full(len(values), place), "o", ms=2, color=INK, mew=0, alpha=0.7)
-        axes.text(103, place, f"{100 * means[place]:.1f}", va="center", fontsize=6.5)
-    style.name_classes(axes, categories)
-    axes.set(xlim=(0, 100), xlabel="F1, %")
-    return figure
-
-
-@drawing
 def f1_by_model(means: Mapping[str, Sequence[float]], categories: Sequence[str], colours: Mapping[str, str]) -> Figure:
     """Draw the F1 of each class for all models: one dot a model."""
     figure, axes = canvas(MEDIUM_IN, 0.8 + style.class_row_in(len(categories)) * len(categories))
@@ -152,29 +150,37 @@ def f1_by_model(means: Mapping[str, Sequence[float]], categories: Sequence[str],
 
 @drawing
 def roc(
-    curves: Sequence[Curve | None], mean: Curve | None, categories: Sequence[str], *, corner: bool = False
+    curves: Mapping[str, Sequence[Curve | None]],
+    means: Mapping[str, Curve | None],
+    categories: Sequence[str],
+    *,
+    corner: bool = False,
 ) -> Figure:
-    """Draw one-vs-rest ROC curves: all classes where they are few, else the five lowest; and the mean of all.
+    """Draw one-vs-rest ROC curves, a panel a model: a line a class, in a colour of its own where they are few.
 
-    `corner` draws what lies near the upper left alone, where all curves of a study do.
+    The mean of the classes is black, and its area stands in the title. `corner` draws what lies near the upper left
+    alone, where all curves of a study do.
     """
-    few = len(categories) <= MANY
-    figure, axes = canvas(*((HALF_IN, FLAT_IN) if few else (style.SMALL_IN, 0.98 * style.SMALL_IN)))
-    axes.plot([0, 1], [0, 1], color=GRID, lw=1)
-    known = {place: curve for place, curve in enumerate(curves) if curve is not None}
-    named = list(known) if few else sorted(known, key=lambda place: known[place][2])[:5]
-    for place, (false_positive, true_positive, area) in known.items():
-        looks: dict[str, Any] = {"color": MUTED, "lw": 0.5, "alpha": 0.35}
-        if place in named:
-            order = named.index(place)
-            looks = {"color": SERIES[order % len(SERIES)], "lw": 1, "ls": style.DASHES[order // len(SERIES)],
-                     "label": f"{drawable(categories[place], place, 18)}  {area:.2f}"}  # fmt: skip
-        axes.plot(false_positive, true_positive, **looks)
-    if mean is not None:
-        axes.plot(mean[0], mean[1], color=INK, lw=2, label=f"mean of all  {mean[2]:.2f}")
+    named = len(categories) <= MANY
+    figure, panels = small_multiples(len(curves), 1.62, 0.5 if named else 0.25)
     right, bottom = (CORNER, 1 - CORNER) if corner else (1, 0)
-    axes.set(xlim=(-0.01 * right, right), ylim=(bottom, 1 + 0.01 * right))
-    axes.set(xlabel="false positive rate", ylabel="true positive rate")
-    where: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if few else {"loc": "lower right"}
-    axes.legend(**where, fontsize=6.0, labelspacing=0.25, title="AUC", title_fontsize=6.3)
+    for place, (axes, (model, of_classes)) in enumerate(zip(panels, curves.items(), strict=True)):
+        axes.plot([0, 1], [0, 1], color=GRID, lw=1)
+        for order, (category, curve) in enumerate(zip(categories, of_classes, strict=True)):
+            looks: dict[str, Any] = {"color": MUTED, "lw": 0.5, "alpha": 0.35}
+            if named:
+                looks = {"color": SERIES[order % len(SERIES)], "lw": 1, "ls": style.DASHES[order // len(SERIES)]}
+            false_positive, true_positive = curve[:2] if curve else (np.empty(0), np.empty(0))
+            axes.plot(false_positive, true_positive, **looks, label=drawable(category, order, 18))
+        title = drawable(model, place, 20)
+        if mean := means[model]:
+            axes.plot(mean[0], mean[1], color=INK, lw=1.8, label="mean of all")
+            title += f"  {mean[2]:.3f}"
+        axes.set(xlim=(-0.01 * right, right), ylim=(bottom, 1 + 0.01 * right), xlabel="false positive rate")
+        axes.set_title(title, fontsize=7)
+        axes.xaxis.set_major_formatter("{x:g}")
+    panels[0].set_ylabel("true positive rate")
+    if named:
+        handles, names = panels[0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="lower center", ncols=6, fontsize=6.3, columnspacing=1.2, borderaxespad=0)
     return figure

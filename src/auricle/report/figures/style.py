@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SMALL_IN, HALF_IN, MEDIUM_IN = 2.7, 3.25, 4.9
+HALF_IN, MEDIUM_IN, PAGE_IN = 3.25, 4.9, 6.6
+ABREAST = 4  # small panels on the width of a page
 INK, MUTED, GRID = "#1f2328", "#667080", "#dfe3e8"
 # Okabe and Ito's set for all kinds of colour vision, without its yellow, which white paper swallows.
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8f98")
@@ -68,6 +69,25 @@ def canvas(width_in: float, height_in: float) -> tuple[Figure, Axes]:
 
     figure = Figure(figsize=(width_in, height_in))
     return figure, figure.subplots()
+
+
+def small_multiples(num: int, height_in: float, below_in: float, rows: int = 1) -> tuple[Figure, list[Axes]]:
+    """Return a figure as wide as the page with a pair of axes for each of `num` things, four abreast, sharing scales.
+
+    Each thing has `rows` of them, one below the other, which follow in the list; `below_in` is room for a legend.
+    """
+    from matplotlib.figure import Figure
+
+    lines = -(-num // ABREAST)
+    height = (height_in + 0.3) * lines * rows + below_in + 0.15
+    figure = Figure(figsize=(PAGE_IN, height))
+    grid = figure.subplots(lines * rows, ABREAST, sharex=True, sharey="row" if rows > 1 else True, squeeze=False)
+    figure.subplots_adjust(wspace=0.12, hspace=0.42 / height_in)
+    found = [grid[rows * (place // ABREAST) + row, place % ABREAST] for place in range(num) for row in range(rows)]
+    for axes in grid.flat:
+        if axes not in found:
+            axes.remove()
+    return figure, found
 
 
 def name_rows(axes: Axes, names: Sequence[str], *, grid: bool = True, fontsize: float = 7) -> None:

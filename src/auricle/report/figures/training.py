@@ -3,56 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from auricle.report.figures.drawing import drawing
-from auricle.report.figures.style import HALF_IN, INK, MUTED, canvas
+from auricle.report.figures.style import ABREAST, INK, MUTED, drawable, small_multiples
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 History = Sequence[Mapping[str, Any]]
-Quantity = Literal["accuracy", "loss"]
+DASHED = (0, (3, 1.5))
 
 
 @drawing
 def curves(
-    histories: Sequence[History], quantity: Quantity, *, colour: str, top: float, title: str, marks: Sequence[int] = ()
+    histories: Mapping[str, Sequence[History]],
+    colours: Mapping[str, str],
+    top: float,
+    marks: Mapping[str, Sequence[int]],
 ) -> Figure:
-    """Draw accuracy or loss by epoch: thin lines are cells, thick ones their mean; training is dashed.
+    """Draw accuracy above loss by epoch, a column a model: thin lines are cells, thick ones their mean.
 
-    The axis ends at `top`, the same for all models; at the epochs of `marks`, trainings were found to have collapsed.
+    Training is dashed. The axis of losses ends at `top`; at the epochs of `marks`, trainings were found to have
+    collapsed.
     """
-    from matplotlib.ticker import MaxNLocator
+    figure, panels = small_multiples(len(histories), 0.95, 0.3, rows=2)
+    for place, (model, cells) in enumerate(histories.items()):
+        above, below = panels[2 * place : 2 * place + 2]
+        for axes, quantity, end in ((above, "accuracy", 1.0), (below, "loss", top)):
+            _lines(axes, cells, quantity, colours[model])
+            for epoch in sorted(set(marks.get(model, ()))):
+                axes.axvline(epoch, color=INK, lw=0.8, ls=(0, (1, 1.4)))
+            axes.set_ylim(0, end)
+            axes.grid()
+            if place % ABREAST == 0:
+                axes.set_ylabel(quantity)
+        above.set_title(drawable(model, place, 22))
+        above.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
+        below.set_xlabel("epoch")
+    last = max((len(history) for cells in histories.values() for history in cells), default=1)
+    panels[0].set_xlim(0, max(last, 2))  # a point of a single epoch stands in the middle
+    panels[0].locator_params(axis="x", integer=True, steps=[1, 2, 5, 10])
+    looks: tuple[dict[str, Any], ...] = ({"color": MUTED, "ls": DASHED}, {"color": INK})
+    figure.legend([panels[0].plot([], [], lw=1.6, **each)[0] for each in looks], ["training", "validation"],
+                  loc="lower center", ncols=2, borderaxespad=0)  # fmt: skip
+    return figure
 
-    figure, axes = canvas(HALF_IN, 1.3)
-    for set_name, ink, line in (("training", MUTED, (0, (3, 1.5))), ("validation", colour, "solid")):
-        key = f"{'train' if set_name == 'training' else set_name}_{quantity}"
-        lines = [np.array([(epoch["epoch"], epoch[key]) for epoch in history if key in epoch]) for history in histories]
-        lines = [line for line in lines if len(line)]
-        if not lines:
+
+def _lines(axes: Axes, cells: Sequence[History], quantity: str, colour: str) -> None:
+    for set_name, ink, line in (("train", MUTED, DASHED), ("validation", colour, "solid")):
+        key = f"{set_name}_{quantity}"
+        lines = [np.array([(epoch["epoch"], epoch[key]) for epoch in history if key in epoch]) for history in cells]
+        if not (lines := [line for line in lines if len(line)]):
             continue
         for points in lines if len(lines) > 1 else ():
             axes.plot(points[:, 0], points[:, 1], color=ink, lw=0.5, alpha=0.4)
         shared = min(len(points) for points in lines)
         mean = np.mean([points[:shared] for points in lines], axis=0)
-        axes.plot(mean[:, 0], mean[:, 1], color=ink, ls=line, lw=1.6, label=set_name, marker="o" if shared == 1 else "")
-    for epoch in sorted(set(marks)):
-        axes.axvline(epoch, color=INK, lw=0.8, ls=(0, (1, 1.4)))
-    if marks:
-        first = (min(marks), 0.97 * top)
-        axes.annotate("collapse", first, (3, 0), textcoords="offset points", va="top", fontsize=6.8)
-    axes.set(xlabel="epoch", ylim=(0, top), title=title)
-    last = max((len(history) for history in histories), default=1)
-    axes.set_xlim(0, max(last, 2))  # a point of a single epoch stands in the middle
-    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
-    if quantity == "accuracy":
-        axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
-    axes.grid()
-    axes.legend(loc="lower right" if quantity == "accuracy" else "upper right")
-    return figure
+        axes.plot(mean[:, 0], mean[:, 1], color=ink, ls=line, lw=1.6, marker="o" if shared == 1 else "")
 
 
 def largest_loss(histories: Sequence[History]) -> float:

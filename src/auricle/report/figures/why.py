@@ -43,7 +43,7 @@ def costs(
     """Draw what changes cost in accuracy: a row a change, a mark and its 95 % interval for each model."""
     models = [model for model in colours if any(model in row for row in costs_of.values())]
     step = 0.72 / max(1, len(models))
-    figure, axes = canvas(MEDIUM_IN, 0.75 + (0.16 + 0.085 * len(models)) * len(costs_of))
+    figure, axes = canvas(MEDIUM_IN, 0.75 + (0.1 + 0.06 * len(models)) * len(costs_of))
     for row, change in enumerate(costs_of):
         for order, model in enumerate(models):
             if (one := costs_of[change].get(model)) is None:
@@ -51,7 +51,7 @@ def costs(
             y = row + (order - (len(models) - 1) / 2) * step
             axes.hlines(y, 100 * one.low, 100 * one.high, color=colours[model], lw=1.6, alpha=0.45)
             fill = colours[model] if one.shown else "none"
-            axes.plot(100 * one.mean, y, MARKS[order % len(MARKS)], ms=3.6, mew=0.9, mec=colours[model], mfc=fill)
+            axes.plot(100 * one.mean, y, MARKS[order % len(MARKS)], ms=3.2, mew=0.9, mec=colours[model], mfc=fill)
         if row:
             axes.axhline(row - 0.5, color=GRID, lw=0.6)
     for order, model in enumerate(models):
