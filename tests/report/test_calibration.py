@@ -33,9 +33,9 @@ def prose_of(study: Study) -> str:
 
 def test_what_is_shown_of_confidence_and_temperature_is_said(small: Study):
     sure = prose_of(sharpened(small, 6.0))
-    assert "As trained. Shown to be surer than they are right: " in sure
+    assert "As trained. Overconfident: " in sure
     assert "Tempered. The temperature lowers the loss of " in sure
-    assert "Shown to be more often right than they are sure: " in prose_of(sharpened(small, 0.3))
+    assert "Underconfident: " in prose_of(sharpened(small, 0.3))
 
 
 def test_without_validation_clips_the_chapter_says_that_nothing_is_fitted(make_study):
@@ -52,5 +52,5 @@ def test_one_clip_a_class_has_a_chapter_that_claims_nothing(make_study):
         clips_per_class_and_fold=1,
     )  # fmt: skip
     prose = prose_of(load_study(folder))
-    assert "No distance of mean confidence from accuracy that these data can show: " in prose
-    assert "Shown to be" not in prose
+    assert "Neither significantly: " in prose
+    assert "confident:" not in prose

@@ -51,7 +51,7 @@ def test_who_is_ahead_is_said_only_where_it_is_shown(pets):
     found = replace(found, differences=differences, models={"tiny": 0.5, "cnn": 1.0, "open": 0.9},
                     model_confusions=confusions)  # fmt: skip
     told = words_of(sections(human_labels, Report(report.study, replace(report.findings, human_labels=found))))
-    assert "no difference between people and open (90.0 %; 3.0 points (−2.0 to 8.0))." in told
+    assert "People do not differ significantly from open (90.0 %; 3.0 points (−2.0 to 8.0))." in told
     assert "People are ahead of tiny (50.0 %; 40.0 points (30.0 to 50.0))." in told
     assert "People are behind cnn (100.0 %; −10.0 points (−20.0 to −5.0))." in told
 
@@ -60,7 +60,7 @@ def test_a_clip_that_people_miss_and_the_model_classifies_is_named(pets):
     clips = clips_of(pets)
     write_labels(pets, [(clips[0], "dog", 9), (clips[0], "cat", 1), *((clip, "cat", 4) for clip in clips[1:8])])
     parts = sections(human_labels, report_of(pets))
-    assert (parts[0].name, parts[0].title) == ("people", "Against people")
+    assert (parts[0].name, parts[0].title) == ("people", "Comparison with human listeners")
     assert "and 1 by people only" in words_of(parts)
     groups = tables(parts)["table-people-clips"].groups
     assert groups["Missed by people only (1)"][0][:5] == (clips[0], "cat", 0.1, 10, "dog")

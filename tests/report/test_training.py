@@ -38,12 +38,15 @@ def findings(study: Study) -> Findings:
 
 
 def recipe_of(study: Study, findings: Findings, model: str) -> dict[tuple[str, str], str]:
-    """Return the rows of table-recipe by heading and label, of one model."""
+    """Return the rows of the tables of settings by heading and label, of one model."""
     cells = tuple(replace(cell, history=()) for cell in study.cells)  # no curves to draw
-    table = training(Report(replace(study, cells=cells), findings)).exhibits["table-recipe"]
-    assert isinstance(table, Table)
-    (index,) = [at for at, column in enumerate(table.columns) if column.title == model]
-    return {(heading, str(row[0])): str(row[index]) for heading, rows in table.groups.items() for row in rows}
+    exhibits = training(Report(replace(study, cells=cells), findings)).exhibits
+    found = {}
+    for table in (exhibits[name] for name in ("table-recipe", "table-networks") if name in exhibits):
+        assert isinstance(table, Table)
+        (index,) = [at for at, column in enumerate(table.columns) if column.title == model]
+        found |= {(heading, str(row[0])): str(row[index]) for heading, rows in table.groups.items() for row in rows}
+    return found
 
 
 def test_what_another_report_trained_with_is_in_the_recipe(study: Study, findings: Findings):

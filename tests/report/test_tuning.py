@@ -8,7 +8,7 @@ import pytest
 
 from auricle.errors import RefusedError
 from auricle.findings.findings import find
-from auricle.report.chapters.training import tuning
+from auricle.report.chapters.training import NUM_LONG, tuning
 from auricle.report.document import Callout, Figure, blocks_of
 from auricle.report.figures.tuning import importance_bars, parallel, progress
 from auricle.search.record import describe_parameters
@@ -82,7 +82,7 @@ def test_the_best_set_is_the_one_with_the_lowest_validation_loss(tuned):
     assert float(rates[2]) == pytest.approx(best["values"]["training.learning_rate"], rel=1e-3)
     (trials,) = tables(parts)["table-trials"].groups.values()
     assert trials[0][:2] == (best["number"], best["loss"])
-    assert len(trials) == 8
+    assert len(trials) == NUM_LONG
     assert f"The best is trial {best['number']}" in words_of(parts)
 
 
