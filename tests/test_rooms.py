@@ -13,7 +13,7 @@ import auricle
 
 SOURCE = Path(auricle.__file__).parent
 ROOMS = (
-    "errors", "text", "files", "system", "config", "data", "model", "audit", "scoring", "runs", "training", "work",
+    "errors", "extras", "system", "text", "files", "locks", "config", "data", "model", "audit", "scoring", "runs", "training", "work",
     "study", "search", "tracking", "bundle", "predict", "probes", "findings", "report", "demo", "handin", "cli",
 )  # fmt: skip
 MODULES = sorted(SOURCE.rglob("*.py"))
