@@ -1,13 +1,18 @@
 import errno
 import os
 import platform
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import auricle
 from auricle.system import is_out_of_memory, num_cores, num_threads
 from auricle.work.options import divide
+
+SOURCE = Path(auricle.__file__).parent
 
 STEPS = """
 import resource, sys
@@ -106,3 +111,52 @@ raise SystemExit(main(["check", "toy"]))
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
+
+
+# What Windows lacks, taken away after the packages of others, which need some of it here, have been imported
+WITHOUT_UNIX = """
+import importlib, multiprocessing, os, pkgutil, select, signal, sys
+import auricle
+def names():
+    return [each.name for each in pkgutil.walk_packages(auricle.__path__, "auricle.")]
+for name in names():
+    importlib.import_module(name)
+for name in [name for name in sys.modules if name.split(".")[0] == "auricle"]:
+    del sys.modules[name]
+sys.modules.update(dict.fromkeys(("fcntl", "resource", "termios", "pwd", "grp")))
+for module, lacks in {
+    os: "killpg getpgid getpgrp setsid nice sysconf uname sched_getaffinity pread getuid geteuid fork fchmod mkfifo",
+    signal: "SIGKILL SIGALRM SIGHUP pthread_sigmask set_wakeup_fd",
+    select: "poll epoll",
+}.items():
+    for name in lacks.split():
+        if hasattr(module, name):
+            delattr(module, name)
+multiprocessing.get_all_start_methods = lambda: ["spawn"]
+import auricle
+for name in names():
+    importlib.import_module(name)
+"""
+
+
+def test_every_module_is_imported_without_what_only_unix_has():
+    program = WITHOUT_UNIX + "print(len(names()))"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert int(ended.stdout) > 150
+
+
+ONLY_HERE = re.compile(
+    r"import (resource|fcntl|msvcrt|termios|pwd|grp|ctypes)\b|forkserver|signal\.(SIGKILL|pthread_sigmask|SIGHUP)"
+    r"|os\.(killpg|nice|sysconf|uname|sched_\w+|pread|getuid|geteuid|fork|setsid|setpgid|getloadavg|exec\w+)\b"
+    r"|select\.(poll|epoll)"
+)
+
+
+def test_what_systems_differ_in_stands_in_one_module():
+    found = {
+        str(path.relative_to(SOURCE)): sorted({match[0] for match in ONLY_HERE.finditer(path.read_text())})
+        for path in SOURCE.rglob("*.py")
+        if path.name != "system.py" and ONLY_HERE.search(path.read_text())
+    }
+    assert found == {}

@@ -103,7 +103,8 @@ class FrameMaker:
         for start in range(0, num, most):
             part = pieces[start : start + most]
             np.multiply(part, self.window, out=windowed[: len(part)])
-            spectrum = np.fft.rfft(windowed[: len(part)], out=spectra[: len(part)])  # (T, bins)
+            # (T, bins); its stubs know double precision only
+            spectrum = np.fft.rfft(windowed[: len(part)], out=spectra[: len(part)])  # type: ignore[arg-type]
             power = spectrum.real**2 + spectrum.imag**2
             np.matmul(power, self.filters, out=frames[start : start + most])
         return frames

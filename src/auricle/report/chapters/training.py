@@ -15,7 +15,9 @@ from auricle.report.table import Column, Table, Value, columns
 from auricle.report.wording import listing
 from auricle.search.record import Entry
 from auricle.search.space import MODEL
+from auricle.tracking.tracking import TITLES
 
+TRACKERS = TITLES | {"wandb": "Weights & Biases"}  # by the names of their folders
 MOST_PANELS = 12  # two a model; they fill a page
 MOST_RECIPES = 6  # columns that a page holds
 LONGEST_TITLE = 70  # letters of a column's title
@@ -51,7 +53,7 @@ def training(report: Report) -> Chapter:
         "recipes": list(tables),
         "named": list(zip(titles, alike.values(), strict=True)) if numbered else [],
         "base_first": [model for model in study.models if study.presets[model].training.base_share],
-        "tracked": (study.folder / "wandb").is_dir(),
+        "trackers": [title for name, title in TRACKERS.items() if (study.folder / name).is_dir()],
         "muon": any(study.presets[model].training.optimizer == "muon" for model in study.models),
         "curves": {protocol: list(figures) for protocol, figures in drawn.items()},
         "validated": {cell.name.protocol for cell in study.cells if "validation_loss" in (cell.history or [{}])[-1]},
