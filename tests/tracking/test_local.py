@@ -11,7 +11,8 @@ from event_file import scalars, texts
 from auricle.errors import MachineError, UsageError
 from auricle.runs import StudyFolder
 from auricle.tracking import tracking
-from auricle.tracking.local import TensorBoardMirror
+from auricle.tracking.final_sync import FinalSync
+from auricle.tracking.local import TensorBoardMirror, main
 from auricle.tracking.tracking import choose_trackers
 
 CELL = "transformer-h2/test-split-2-0"
@@ -86,10 +87,12 @@ def rows(database: Path, query: str) -> list[Any]:
 
 
 def test_mlflow_has_a_run_for_each_cell_in_one_experiment_and_a_second_time_none_more(
-    run, fakes, recorder, monkeypatch, tmp_path
+    run, fakes, monkeypatch, tmp_path
 ):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    run(fakes.cnn_diverges, protocols=("test-split",), trackers=["mlflow"])
+    run(fakes.cnn_diverges, protocols=("test-split",))
+    study = StudyFolder(tmp_path / "study")
+    assert main(study, "mlflow", FinalSync(online=False, over=True)) == 0
     database = tmp_path / "study" / "mlflow" / "mlflow.db"
     query = "select r.name, r.status, e.name from runs r join experiments e using (experiment_id) order by r.name"
     assert rows(database, query) == [("cnn/test-split-2-0", "FAILED", "sounds"), (CELL, "FINISHED", "sounds")]
@@ -105,11 +108,11 @@ def test_mlflow_has_a_run_for_each_cell_in_one_experiment_and_a_second_time_none
     tags = rows(database, "select tags.key, tags.value from tags where key in ('study', 'error')")
     assert sorted(tags)[1:] == [("study", "small"), ("study", "small")]
     assert sorted(tags)[0][1].startswith("loss nan")
-    assert recorder.of("note")[-1] == f"MLflow: mlflow ui --backend-store-uri sqlite:///{database}"
-    run(fakes.never_called, models=("transformer-h2",), protocols=("test-split",), trackers=["mlflow"])
+    assert main(study, "mlflow", FinalSync(online=False, over=True)) == 0
     assert len(rows(database, "select * from runs")) == 2
 
 
+@pytest.mark.long
 def test_a_server_of_mlflow_that_is_down_does_not_fail_the_study(run, recorder, monkeypatch, tmp_path):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # discard: nobody listens
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")

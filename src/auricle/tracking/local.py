@@ -88,30 +88,46 @@ class TensorBoardMirror(LocalMirror):
 
     def open(self) -> None:
         """Begin an event file; what an earlier one holds of later epochs no longer counts."""
-        from tensorboardX import SummaryWriter
+        from tensorboardX.event_file_writer import EventsWriter  # SummaryWriter writes when it likes
+        from tensorboardX.proto.event_pb2 import SessionLog
 
         done = self.tracked.epochs
-        self.writer = SummaryWriter(str(self.folder), purge_step=done + 1 if done else None)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.writer = EventsWriter(str(self.folder / "events"), f".{done}")
+        self._add(done + 1, session_log=SessionLog(status=SessionLog.START))
         if not done:
-            lines = [f"    {name}: {value}" for name, value in flat(self.preset)]
-            self.writer.add_text("configuration", "\n".join(lines), 0)
+            self._add_text("configuration", "\n".join(f"    {name}: {value}" for name, value in flat(self.preset)), 0)
         self.remember(folder=str(self.folder))
 
     def log(self, records: list[dict[str, Any]]) -> None:
         """Add epochs as scalars."""
         for record in records:
-            for name, value in curves_of(record).items():
-                self.writer.add_scalar(name, value, record["epoch"])
+            self._add_scalars(curves_of(record), record["epoch"])
         self.writer.flush()
 
     def end(self, state: str, last_epoch: int) -> None:
         """Add the scores as scalars of the last epoch, or the cause as a text."""
         if state == "finished":
-            for name, value in scores_of(self.cell).items():
-                self.writer.add_scalar(name, value, last_epoch)
+            self._add_scalars(scores_of(self.cell), last_epoch)
         elif state == "failed":
-            self.writer.add_text("error", cause_of(self.cell), last_epoch)
+            self._add_text("error", cause_of(self.cell), last_epoch)
         self.writer.close()
+
+    def _add(self, step: int, **content: Any) -> None:
+        from tensorboardX.proto.event_pb2 import Event
+
+        self.writer.write_event(Event(wall_time=time.time(), step=step, **content))
+
+    def _add_scalars(self, values: Mapping[str, float], step: int) -> None:
+        from tensorboardX.summary import scalar
+
+        for name, value in values.items():
+            self._add(step, summary=scalar(name, value))
+
+    def _add_text(self, name: str, content: str, step: int) -> None:
+        from tensorboardX.summary import text
+
+        self._add(step, summary=text(name, content))
 
     def discard(self) -> None:
         """Delete the event files."""
