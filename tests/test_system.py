@@ -11,6 +11,7 @@ import pytest
 import auricle
 from auricle.system import is_out_of_memory, num_cores, num_threads
 from auricle.work.options import divide
+from waiting import is_gone, wait_until
 
 SOURCE = Path(auricle.__file__).parent
 
@@ -160,3 +161,72 @@ def test_what_systems_differ_in_stands_in_one_module():
         if path.name != "system.py" and ONLY_HERE.search(path.read_text())
     }
     assert found == {}
+
+
+def test_a_file_is_locked_for_one_process_also_by_the_calls_of_windows(monkeypatch, tmp_path):
+    taken: set[int] = set()
+
+    def locking(file: int, how: int, num_bytes: int) -> None:
+        assert (os.lseek(file, 0, os.SEEK_CUR), num_bytes) == (system.LOCKED_BYTE, 1)
+        if taken:
+            raise OSError(errno.EACCES, "locked")
+        taken.add(file)
+
+    def locks() -> list[bool]:
+        with path.open("a+b") as first, path.open("a+b") as second:
+            return [system.lock_file(first.fileno()), system.lock_file(second.fileno())]
+
+    path = tmp_path / "lock"
+    assert locks() == [True, False]
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(locking=locking, LK_NBLCK=2, LK_LOCK=1))
+    assert locks() == [True, False]
+
+
+def test_a_session_ends_with_all_its_processes_also_where_there_are_no_groups(monkeypatch):
+    program = "import subprocess, sys; print(subprocess.Popen(['sleep', '60']).pid, flush=True); sys.stdin.read()"
+    for _ in range(2):  # with groups of processes, then without
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with subprocess.Popen([sys.executable, "-c", program], **pipes, **system.own_session()) as parent:
+            child = int(parent.stdout.readline())
+            system.kill_session(parent.pid)
+            parent.wait()
+            wait_until(lambda child=child: is_gone(child))
+        monkeypatch.delattr(os, "killpg", raising=False)
+
+
+def test_where_there_is_no_resource_peak_memory_is_still_known_and_limits_are_not(monkeypatch):
+    known = system.peak_memory_mb()
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert 0.2 * known < system.peak_memory_mb() < 2 * known
+    assert system.memory_limit() is None
+    system.limit_memory(1)
+    with system.limited_data(1):
+        bytearray(2**24)
+
+
+def test_where_signals_cannot_be_blocked_a_process_is_started_all_the_same(monkeypatch):
+    monkeypatch.delattr(signal, "pthread_sigmask")
+    with system.stop_signals_blocked():
+        subprocess.run([sys.executable, "-c", ""], check=True)
+    before = {number: signal.getsignal(number) for number in system.STOP_SIGNALS}
+    system.ignore_stop_signals()
+    assert {signal.getsignal(number) for number in system.STOP_SIGNALS} == {signal.SIG_IGN}
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_recordings_are_decoded_in_processes_also_where_there_is_no_fork(monkeypatch, tmp_path):
+    monkeypatch.setattr("multiprocessing.get_all_start_methods", lambda: ["spawn"])
+    tone = tmp_path / "tone.wav"
+    soundfile.write(tone, np.sin(np.arange(8_000) / 5), 8_000)
+    good, missing = in_processes(read_mono, [tone, tmp_path / "none.wav"], workers=1)
+    assert (len(good[0]), good[1]) == (8_000, 8_000)
+    assert "no such file" in str(missing)
+
+
+def test_processes_and_hosts_are_known():
+    assert system.is_running(os.getpid())
+    assert not system.is_running(2**62)
+    assert system.host_marks()[0]
+    assert 0 < system.free_bytes() < system.total_bytes() < 1e14

@@ -25,8 +25,12 @@ CURVES = {
 }
 
 
-def test_tensorboard_has_a_run_for_each_cell_with_curves_scores_and_configuration(run, fakes, recorder, tmp_path):
-    run(fakes.cnn_diverges, protocols=("test-split",), trackers=["tensorboard"])
+OVER = FinalSync(online=False, over=True)
+
+
+def test_tensorboard_has_a_run_for_each_cell_with_curves_scores_and_configuration(run, fakes, tmp_path):
+    run(fakes.cnn_diverges, protocols=("test-split",))
+    assert main(StudyFolder(tmp_path / "study"), "tensorboard", OVER) == 0
     folder = tmp_path / "study" / "tensorboard"
     found = scalars(folder / CELL)
     assert {name: found[name] for name in CURVES} == CURVES
@@ -35,8 +39,6 @@ def test_tensorboard_has_a_run_for_each_cell_with_curves_scores_and_configuratio
     failed = folder / "cnn" / "test-split-2-0"
     assert scalars(failed)["train/loss"] == {1: 1.0}
     assert texts(failed)["error/text_summary"].startswith("loss nan in epoch 2")
-    assert recorder.of("note")[-1].startswith("TensorBoard: tensorboard --logdir ")
-    assert not (tmp_path / "study" / "wandb").exists()
 
 
 @pytest.fixture
@@ -92,7 +94,7 @@ def test_mlflow_has_a_run_for_each_cell_in_one_experiment_and_a_second_time_none
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     run(fakes.cnn_diverges, protocols=("test-split",))
     study = StudyFolder(tmp_path / "study")
-    assert main(study, "mlflow", FinalSync(online=False, over=True)) == 0
+    assert main(study, "mlflow", OVER) == 0
     database = tmp_path / "study" / "mlflow" / "mlflow.db"
     query = "select r.name, r.status, e.name from runs r join experiments e using (experiment_id) order by r.name"
     assert rows(database, query) == [("cnn/test-split-2-0", "FAILED", "sounds"), (CELL, "FINISHED", "sounds")]
@@ -108,18 +110,21 @@ def test_mlflow_has_a_run_for_each_cell_in_one_experiment_and_a_second_time_none
     tags = rows(database, "select tags.key, tags.value from tags where key in ('study', 'error')")
     assert sorted(tags)[1:] == [("study", "small"), ("study", "small")]
     assert sorted(tags)[0][1].startswith("loss nan")
-    assert main(study, "mlflow", FinalSync(online=False, over=True)) == 0
+    assert main(study, "mlflow", OVER) == 0
     assert len(rows(database, "select * from runs")) == 2
 
 
 @pytest.mark.long
-def test_a_server_of_mlflow_that_is_down_does_not_fail_the_study(run, recorder, monkeypatch, tmp_path):
+def test_a_server_of_mlflow_that_is_down_fails_neither_the_study_nor_another_tracker(
+    run, recorder, monkeypatch, tmp_path
+):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # discard: nobody listens
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     assert len(run(models=("cnn",), protocols=("test-split",), trackers=["mlflow", "tensorboard"]).done) == 1
     first, second = recorder.of("note")[-2:]
     assert first.startswith("MLflow: the mirror failed, the study did not: ")
-    assert second.startswith("TensorBoard: tensorboard")
+    assert second.startswith("TensorBoard: tensorboard --logdir ")
+    assert not (tmp_path / "study" / "wandb").exists()
     assert scalars(tmp_path / "study" / "tensorboard" / "cnn" / "test-split-2-0")
 
 
