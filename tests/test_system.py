@@ -2,13 +2,20 @@ import errno
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import soundfile
 
 import auricle
+from auricle import system
+from auricle.data.audio import read_mono
+from auricle.data.processes import in_processes
 from auricle.system import is_out_of_memory, num_cores, num_threads
 from auricle.work.options import divide
 from waiting import is_gone, wait_until

@@ -64,4 +64,3 @@ def test_what_is_installed_by_default_predicts_is_small_and_names_the_extra_that
     assert train.stderr.endswith("pip install 'auricle[train]'\n")
     sizes = [path.lstat().st_size for path in (tmp_path / "venv").rglob("*") if path.is_file()]
     assert sum(sizes) / 1e6 < MOST_MB, f"{sum(sizes) / 1e6:.0f} MB"
-    print(f"{version}: {sum(sizes) / 1e6:.0f} MB")
