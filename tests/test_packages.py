@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import auricle
-from auricle.extras import EXTRAS, MissingPackageError, extras_named
+from auricle.extras import EXTRAS, MissingPackageError, extras_named, is_installed
 
 ROOT = Path(__file__).parents[1]
 SOURCE = Path(auricle.__file__).parent
@@ -86,6 +86,12 @@ def test_a_part_that_is_missing_is_one_line_that_names_the_extra_before_anything
         rf"auricle: this needs \w+, which is not installed: pip install 'auricle\[{extra}\]'\n", ended.stderr
     )
     assert (ended.returncode, ended.stdout, [*tmp_path.iterdir()]) == (5, "", [])
+
+
+def test_a_folder_that_a_tracker_left_is_no_package(tmp_path, monkeypatch) -> None:
+    (tmp_path / "left_by_a_tracker").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert [is_installed(name) for name in ("left_by_a_tracker", "no_such_module", "numpy")] == [False, False, True]
 
 
 def test_from_python_too_the_extra_is_named_and_other_failures_stay_what_they_are(monkeypatch) -> None:

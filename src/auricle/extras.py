@@ -63,8 +63,14 @@ def extras_named() -> Iterator[None]:
         raise
 
 
+def is_installed(package: str) -> bool:
+    """Return whether a package could be imported; a folder of its name, as trackers leave behind, is none."""
+    found = find_spec(package)
+    return found is not None and found.origin is not None
+
+
 def require(package: str) -> None:
     """Raise the MissingPackageError of a package that is not installed, before work that would be lost without it."""
-    if find_spec(package) is None:
+    if not is_installed(package):
         with extras_named():
             raise ModuleNotFoundError(name=package)

@@ -27,7 +27,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of mallopt(3)
 NEVER = 2**31 - 1
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)  # that ask a process to end
-LOCKED_BYTE = 2**40  # where Windows, which lets nobody read what is locked, locks a file: far beyond its content
+LOCKED_BYTE = 2**30  # where a file is locked on Windows, which lets nobody read what is locked: far beyond its content
 NO_TELEMETRY = {
     "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime, from version 1.31 on
     "GRADIO_ANALYTICS_ENABLED": "False",

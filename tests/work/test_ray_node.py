@@ -133,7 +133,7 @@ def test_without_what_ray_train_needs_only_workers_together_are_refused(monkeypa
     found = importlib.util.find_spec
     monkeypatch.setattr(
         "auricle.extras.find_spec",
-        lambda name: None if name == "pyarrow" else True if name == "ray" else found(name),
+        lambda name: None if name == "pyarrow" else found("numpy") if name == "ray" else found(name),
     )
     RayOptions("auto").check()
     with pytest.raises(MachineError, match=r"pip install 'auricle\[ray\]'"):

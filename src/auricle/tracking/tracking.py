@@ -14,14 +14,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from auricle import files
 from auricle.errors import RefusedError, choices
-from auricle.extras import require
+from auricle.extras import is_installed, require
 from auricle.runs import Cell, StudyFolder
 from auricle.system import kill_session, own_session
 
@@ -90,7 +89,7 @@ def choose_trackers(trackers: str | None, wandb: str | None) -> tuple[Mode, list
             raise choices("option --tracker", name, list(TITLES))
     mode = choose_mode(wandb)
     is_asked = "wandb" in names or wandb is not None
-    if (trackers is not None and not is_asked) or (not is_asked and find_spec("wandb") is None):
+    if (trackers is not None and not is_asked) or (not is_asked and not is_installed("wandb")):
         mode = "off"
     for name in {*names, *(["wandb"] if is_asked and mode != "off" else [])}:
         require(PACKAGES[name])
