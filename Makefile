@@ -12,7 +12,7 @@ help:  ## this list
 .venv/installed: pyproject.toml constraints.txt
 	@echo "Installing auricle into .venv (the first time takes a minute or more)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(INSTALL) --editable .
+	@$(INSTALL) --editable '.[train,wandb]'
 	@touch $@
 
 .venv/installed-dev: pyproject.toml constraints.txt

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from auricle.model.transformer import MultiHeadAttention
-from auricle.training.fit import peak_memory_mb
+from auricle.system import peak_memory_mb
 from measure import in_turn, publish, ratio, seconds, table
 
 WIDTH, NUM_HEADS, NUM_TOKENS = 128, 4, 4096

@@ -89,7 +89,7 @@ def run(
 
     def run(fit: Any = fake_fits.quick, *, out: Path | None = None, layers: Any = None, **options: Any) -> StudyResult:
         changes = {name: options.pop(name) for name in list(options) if name in StudyConfig.model_fields}
-        beside = mirrored(choose_mode(options.pop("wandb_mode", "off")), recorder.note)
+        beside = mirrored(choose_mode(options.pop("wandb_mode", "off")), recorder.note, options.pop("trackers", ()))
         folds, asked = options.pop("folds", None), RunOptions(**{"workers": 1, "device": "cpu"} | options)
         study, folder = config.model_copy(update=changes), out or tmp_path / "study"
         with monkeypatch.context() as patched:

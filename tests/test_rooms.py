@@ -13,8 +13,9 @@ import auricle
 
 SOURCE = Path(auricle.__file__).parent
 ROOMS = (
-    "errors", "text", "files", "system", "config", "data", "model", "audit", "scoring", "runs", "training", "work",
-    "study", "search", "tracking", "bundle", "predict", "probes", "findings", "report", "demo", "handin", "cli",
+    "errors", "extras", "system", "text", "files", "locks", "config", "data", "model", "audit", "scoring", "runs",
+    "training", "work", "study", "search", "tracking", "bundle", "predict", "probes", "findings", "report", "demo",
+    "handin", "cli",
 )  # fmt: skip
 MODULES = sorted(SOURCE.rglob("*.py"))
 NEED_TORCH = {
@@ -140,8 +141,8 @@ def test_the_allocator_is_set_in_one_place():
     assert [path for path in MODULES if "mallopt" in path.read_text()] == [SOURCE / "system.py"]
 
 
-REPORTERS = {"gradio", "onnxruntime", "ray", "wandb"}
-TOLD = {"charts.py", "final_sync.py", "mirror.py", "node.py", "pool.py"}  # run only below `mirror.main` or `connected`
+REPORTERS = {"gradio", "mlflow", "onnxruntime", "ray", "wandb"}
+TOLD = {"charts.py", "final_sync.py", "local.py", "mirror.py", "node.py", "pool.py"}  # run below what has told them
 
 
 def reporters_untold(module: Path) -> list[str]:

@@ -1,13 +1,26 @@
 import errno
 import os
 import platform
+import re
+import signal
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import soundfile
 
+import auricle
+from auricle import system
+from auricle.data.audio import read_mono
+from auricle.data.processes import in_processes
 from auricle.system import is_out_of_memory, num_cores, num_threads
 from auricle.work.options import divide
+from waiting import is_gone, wait_until
+
+SOURCE = Path(auricle.__file__).parent
 
 STEPS = """
 import resource, sys
@@ -106,3 +119,121 @@ raise SystemExit(main(["check", "toy"]))
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
+
+
+# What Windows lacks, taken away after the packages of others, which need some of it here, have been imported
+WITHOUT_UNIX = """
+import importlib, multiprocessing, os, pkgutil, select, signal, sys
+import auricle
+def names():
+    return [each.name for each in pkgutil.walk_packages(auricle.__path__, "auricle.")]
+for name in names():
+    importlib.import_module(name)
+for name in [name for name in sys.modules if name.split(".")[0] == "auricle"]:
+    del sys.modules[name]
+sys.modules.update(dict.fromkeys(("fcntl", "resource", "termios", "pwd", "grp")))
+for module, lacks in {
+    os: "killpg getpgid getpgrp setsid nice sysconf uname sched_getaffinity pread getuid geteuid fork fchmod mkfifo",
+    signal: "SIGKILL SIGALRM SIGHUP pthread_sigmask set_wakeup_fd",
+    select: "poll epoll",
+}.items():
+    for name in lacks.split():
+        if hasattr(module, name):
+            delattr(module, name)
+multiprocessing.get_all_start_methods = lambda: ["spawn"]
+import auricle
+for name in names():
+    importlib.import_module(name)
+"""
+
+
+def test_every_module_is_imported_without_what_only_unix_has():
+    program = WITHOUT_UNIX + "print(len(names()))"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert int(ended.stdout) > 150
+
+
+ONLY_HERE = re.compile(
+    r"import (resource|fcntl|msvcrt|termios|pwd|grp|ctypes)\b|forkserver|signal\.(SIGKILL|pthread_sigmask|SIGHUP)"
+    r"|os\.(killpg|nice|sysconf|uname|sched_\w+|pread|getuid|geteuid|fork|setsid|setpgid|getloadavg|exec\w+)\b"
+    r"|select\.(poll|epoll)"
+)
+
+
+def test_what_systems_differ_in_stands_in_one_module():
+    found = {
+        str(path.relative_to(SOURCE)): sorted({match[0] for match in ONLY_HERE.finditer(path.read_text())})
+        for path in SOURCE.rglob("*.py")
+        if path.name != "system.py" and ONLY_HERE.search(path.read_text())
+    }
+    assert found == {}
+
+
+def test_a_file_is_locked_for_one_process_also_by_the_calls_of_windows(monkeypatch, tmp_path):
+    taken: set[int] = set()
+
+    def locking(file: int, how: int, num_bytes: int) -> None:
+        assert (os.lseek(file, 0, os.SEEK_CUR), num_bytes) == (system.LOCKED_BYTE, 1)
+        if taken:
+            raise OSError(errno.EACCES, "locked")
+        taken.add(file)
+
+    def locks() -> list[bool]:
+        with path.open("a+b") as first, path.open("a+b") as second:
+            return [system.lock_file(first.fileno()), system.lock_file(second.fileno())]
+
+    path = tmp_path / "lock"
+    assert locks() == [True, False]
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(locking=locking, LK_NBLCK=2, LK_LOCK=1))
+    assert locks() == [True, False]
+
+
+def test_a_session_ends_with_all_its_processes_also_where_there_are_no_groups(monkeypatch):
+    program = "import subprocess, sys; print(subprocess.Popen(['sleep', '60']).pid, flush=True); sys.stdin.read()"
+    for _ in range(2):  # with groups of processes, then without
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with subprocess.Popen([sys.executable, "-c", program], **pipes, **system.own_session()) as parent:
+            child = int(parent.stdout.readline())
+            system.kill_session(parent.pid)
+            parent.wait()
+            wait_until(lambda child=child: is_gone(child))
+        monkeypatch.delattr(os, "killpg", raising=False)
+
+
+def test_where_there_is_no_resource_peak_memory_is_still_known_and_limits_are_not(monkeypatch):
+    known = system.peak_memory_mb()
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert 0.2 * known < system.peak_memory_mb() < 2 * known
+    assert system.memory_limit() is None
+    system.limit_memory(1)
+    with system.limited_data(1):
+        bytearray(2**24)
+
+
+def test_where_signals_cannot_be_blocked_a_process_is_started_all_the_same(monkeypatch):
+    monkeypatch.delattr(signal, "pthread_sigmask")
+    with system.stop_signals_blocked():
+        subprocess.run([sys.executable, "-c", ""], check=True)
+    before = {number: signal.getsignal(number) for number in system.STOP_SIGNALS}
+    system.ignore_stop_signals()
+    assert {signal.getsignal(number) for number in system.STOP_SIGNALS} == {signal.SIG_IGN}
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_recordings_are_decoded_in_processes_also_where_there_is_no_fork(monkeypatch, tmp_path):
+    monkeypatch.setattr("multiprocessing.get_all_start_methods", lambda: ["spawn"])
+    tone = tmp_path / "tone.wav"
+    soundfile.write(tone, np.sin(np.arange(8_000) / 5), 8_000)
+    good, missing = in_processes(read_mono, [tone, tmp_path / "none.wav"], workers=1)
+    assert (len(good[0]), good[1]) == (8_000, 8_000)
+    assert "no such file" in str(missing)
+
+
+def test_processes_and_hosts_are_known():
+    assert system.is_running(os.getpid())
+    assert not system.is_running(2**62)
+    assert system.host_marks()[0]
+    assert 0 < system.free_bytes() < system.total_bytes() < 1e14

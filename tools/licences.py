@@ -36,8 +36,8 @@ def table_text() -> str:
         rows.append((not (inside or COPYLEFT.search(licence)), name.lower(), name, version, licence, inside))
     lines = [
         "# Licences\n",
-        "auricle itself is under Apache-2.0. What it needs to run, with the extras demo and media, as each package",
-        "says itself; those first that ask something of whoever passes them on. Written by `make licences`.\n",
+        "auricle itself is under Apache-2.0. What it needs to run, with the extras train, demo, media and wandb, as",
+        "each package says itself; those first that ask something of whoever passes them on. By `make licences`.\n",
         "| package | version | licence | |",
         "|---|---|---|---|",
         *(f"| {name} | {version} | {licence} | {inside} |" for _, _, name, version, licence, inside in sorted(rows)),

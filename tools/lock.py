@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = ("demo", "media")
+EXTRAS = ("train", "demo", "media", "wandb")
 HEAD = """\
 # Written by `make lock`; install with: pip install --require-hashes -r requirements.lock
 # What `auricle` and its extras {extras} need, within constraints.txt: the files for Python {python} on {system}.
@@ -43,7 +43,7 @@ def chosen() -> list[dict[str, str]]:
 def lock_text(files: list[dict[str, str]]) -> str:
     """Return the lock file."""
     system = f"{platform.system()} {platform.machine()}"
-    text = HEAD.format(extras=" and ".join(EXTRAS), python=".".join(platform.python_version_tuple()[:2]), system=system)
+    text = HEAD.format(extras=", ".join(EXTRAS), python=".".join(platform.python_version_tuple()[:2]), system=system)
     text += "".join(LOCAL.format(**each) for each in files if "+" in each["version"])
     for each in sorted(files, key=lambda each: each["name"].lower()):
         text += f"{each['name']}=={each['version'].partition('+')[0]} --hash=sha256:{each['sha256']}\n"

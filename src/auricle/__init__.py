@@ -47,7 +47,10 @@ def create_model(name: str, num_classes: int, overrides: Mapping[str, Any] | Non
         UsageError: no such preset or field, or its sections do not fit together.
     """
     from auricle.config import load_preset
-    from auricle.model.classifier import build_model
+    from auricle.extras import extras_named
+
+    with extras_named():
+        from auricle.model.classifier import build_model
 
     return build_model(load_preset(name, overrides), num_classes)
 
@@ -57,8 +60,11 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    from auricle.extras import extras_named
+
     module, _, attribute = _SOURCES[name].rpartition(".")
-    globals()[name] = found = getattr(import_module(module), attribute)
+    with extras_named():
+        globals()[name] = found = getattr(import_module(module), attribute)
     return found
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from auricle.errors import MachineError, RefusedError
+from auricle.system import host_marks, is_running
 
 MARK = b"# sha256 "
 FIELD = "sha256"
@@ -74,7 +75,7 @@ def remove_leftovers(folder: Path) -> None:
     with contextlib.suppress(OSError):
         for path in [*folder.iterdir()]:
             if part := PART.fullmatch(path.name):
-                is_left = part["host"] == _host() and not _is_running(int(part["process"]))
+                is_left = part["host"] == _host() and not is_running(int(part["process"]))
                 if is_left or path.stat().st_mtime < time.time() - DAY_S:
                     shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
@@ -82,21 +83,7 @@ def remove_leftovers(folder: Path) -> None:
 @cache
 def _host() -> str:
     """Return a short name for what numbers the processes: this machine since its start, or a container of it."""
-    known = [os.uname().nodename]
-    with contextlib.suppress(OSError):  # elsewhere than on Linux
-        known.append(Path("/proc/sys/kernel/random/boot_id").read_text())
-        known.append(os.readlink("/proc/self/ns/pid"))  # noqa: PTH115 - this is no path
-    return digest("".join(known).encode())[:6]
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except PermissionError:
-        return True  # somebody else's
-    except (OSError, OverflowError):
-        return False
-    return True
+    return digest("".join(host_marks()).encode())[:6]
 
 
 def write_bytes(path: Path, *parts: bytes | memoryview) -> None:

@@ -1,16 +1,22 @@
-"""What differs between systems: cores, the allocator, free memory and limits on it, locks of folders, and telemetry."""
+"""All that differs between operating systems: memory, locks, processes, signals, priorities; and telemetry.
+
+Nothing else imports what only Unix or only Linux has. Where a system lacks it there is a fallback, or the function does
+without, as its docstring says. Linux is tested; macOS and Windows are not, but no module needs Unix to be imported
+(tests/test_system.py).
+"""
 
 import contextlib
 import ctypes
 import errno
 import os
+import platform
 import re
-from collections.abc import Iterator
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
-
-from auricle.errors import MachineError
-from auricle.files import machine_errors
+from typing import Any, NoReturn
 
 # What libraries say where memory ran out: PyTorch, ONNX Runtime, C++, the loader of shared objects, threads
 _NO_MEMORY = re.compile(
@@ -19,12 +25,16 @@ _NO_MEMORY = re.compile(
 )
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of mallopt(3)
 NEVER = 2**31 - 1
+PR_SET_PDEATHSIG = 1  # of prctl(2)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)  # that ask a process to end
+LOCKED_BYTE = 2**30  # where a file is locked on Windows, which lets nobody read what is locked: far beyond its content
 NO_TELEMETRY = {
     "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime, from version 1.31 on
     "GRADIO_ANALYTICS_ENABLED": "False",
     "HF_HUB_DISABLE_TELEMETRY": "1",  # Gradio's client
     "RAY_USAGE_STATS_ENABLED": "0",
     "WANDB_ERROR_REPORTING": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 
 
@@ -58,24 +68,42 @@ def keep_freed_memory() -> None:
     Otherwise glibc gives every large array back to the system and asks for another, which the system sets to zero page
     by page: up to half of the time of a step on waveforms. What is computed stays the same.
     """
-    with contextlib.suppress(AttributeError, OSError):  # another C library
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
         library = ctypes.CDLL(None)
         library.mallopt(M_TRIM_THRESHOLD, NEVER)
         library.mallopt(M_MMAP_MAX, 0)
 
 
-def free_bytes() -> float | None:
-    """Return the memory that processes may still take, in bytes; None where the system does not say."""
-    meminfo, group = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
-    if not meminfo.exists():
-        return None
-    lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line)
-    free = float(lines["MemAvailable"].split()[0]) * 1024
+def free_bytes() -> float:
+    """Return the memory that processes may still take, in bytes; inside a container at most what is left of its own."""
+    import psutil
+
+    free, group = float(psutil.virtual_memory().available), Path("/sys/fs/cgroup")
     try:
         most, used = ((group / f"memory.{name}").read_text().strip() for name in ("max", "current"))
         return free if most == "max" else min(free, float(most) - float(used))
     except (OSError, ValueError):  # no limit of a container
         return free
+
+
+def total_bytes() -> int:
+    """Return the memory of this machine, in bytes."""
+    import psutil
+
+    return int(psutil.virtual_memory().total)
+
+
+def peak_memory_mb() -> float:
+    """Return the most memory that this process has held, in megabytes."""
+    try:
+        import resource
+    except ImportError:
+        import psutil
+
+        memory = psutil.Process().memory_info()
+        return getattr(memory, "peak_wset", memory.rss) / 1e6  # Windows knows the peak
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def memory_limit() -> int | None:
@@ -111,10 +139,10 @@ def memory_hint() -> str:
 
 
 def limit_memory(num_bytes: int) -> None:
-    """Bound what this process may take beyond what it has, as address space, where the system knows such a limit."""
-    import resource
+    """Bound what this process may take beyond what it has, as address space; on Linux only, elsewhere not at all."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
 
-    with contextlib.suppress(OSError, ValueError):
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         limit = pages * resource.getpagesize() + num_bytes
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
@@ -122,59 +150,179 @@ def limit_memory(num_bytes: int) -> None:
 
 
 @contextlib.contextmanager
-def lock(folder: Path) -> Iterator[None]:
-    """Own a study folder for as long as the block runs; the system frees it if the process dies.
+def limited_data(num_bytes: int) -> Iterator[None]:
+    """Let the data of this process grow by so much and no more while the block runs; on Linux only."""
+    try:
+        import resource
 
-    Raises:
-        MachineError: another process owns it, or the folder cannot be written.
-    """
-    path = folder / ".lock"
-    with machine_errors(folder, "open"):
-        folder.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+b", buffering=0)
-    with file:
-        _take_lock(file, folder)
-        number = str(os.getpid()).encode()
-        with machine_errors(path, need_bytes=len(number)):
-            file.truncate(0)
-            file.write(number)
+        pages = int(Path("/proc/self/statm").read_text().split()[5])  # data and stacks
+    except (ImportError, OSError):
         yield
-
-
-def check_free(folder: Path) -> None:
-    """Raise a MachineError if another process owns a study folder now, and change nothing; only `lock` makes sure."""
-    with contextlib.suppress(OSError), (folder / ".lock").open("rb") as file:
-        _take_lock(file, folder)
-
-
-def _take_lock(file: IO[bytes], folder: Path) -> None:
-    import fcntl
-
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = pages * resource.getpagesize() + num_bytes
+    if soft != resource.RLIM_INFINITY:
+        limit = min(limit, soft)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def lock_file(file: int, *, wait: bool = False) -> bool:
+    """Lock an open file for this process alone, until it is closed or the process ends; return whether it did.
+
+    Without `wait` another's lock is an answer, not something to wait for.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return _lock_byte(file, wait)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
-        file.seek(0)
-        owner = file.read().decode(errors="replace").strip() or "unknown"
-        raise MachineError(f"{folder} is in use by process {owner}; wait for it or choose another --out") from None
+        return False
+    return True
 
 
-def owner(folder: Path) -> int | None:
-    """Return the process of this machine that owns a study folder, or None; takes no lock, so it disturbs nobody."""
-    path = folder / ".lock"
+def _lock_byte(file: int, wait: bool) -> bool:
+    import msvcrt
+
+    locking: Any = msvcrt  # its names are known on Windows only
+    while True:
+        os.lseek(file, LOCKED_BYTE, os.SEEK_SET)
+        try:
+            locking.locking(file, locking.LK_LOCK if wait else locking.LK_NBLCK, 1)
+        except OSError:  # LK_LOCK gives up after ten seconds
+            if not wait:
+                return False
+        else:
+            return True
+
+
+def host_marks() -> list[str]:
+    """Return what tells this machine, since its start, or a container of it from others."""
+    known = [platform.node()]
+    with contextlib.suppress(OSError):  # elsewhere than on Linux
+        known.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+        known.append(os.readlink("/proc/self/ns/pid"))  # noqa: PTH115 - this is no path
+    return known
+
+
+def is_running(process: int) -> bool:
+    """Return whether there is a process of this number, whoever's it is."""
+    import psutil
+
     try:
-        process = int(path.read_text())
-        os.kill(process, 0)
-    except PermissionError:
-        return process  # somebody else's, but alive
-    except (OSError, ValueError):
-        return None
+        return psutil.pid_exists(process)
+    except OverflowError:
+        return False
+
+
+def signal_name(exit_code: int) -> str:
+    """Return the signal that ended a process, from what Python gives as its exit code; empty where none did.
+
+    >>> signal_name(-15), signal_name(1)
+    ('SIGTERM', '')
+    """
+    return signal.Signals(-exit_code).name if exit_code < 0 else ""
+
+
+def server_context(preload: Sequence[str]) -> Any:
+    """Return how to start many small processes: forked from a server that has imported modules, or spawned."""
+    import multiprocessing
+
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([*preload])
+    return context
+
+
+@contextlib.contextmanager
+def stop_signals_blocked() -> Iterator[None]:
+    """Let a process that is started here not answer Ctrl-C or SIGTERM; Windows cannot."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # its start would lift the block
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
-        return process if any(_same_file(link, path) for link in Path(f"/proc/{process}/fd").iterdir()) else None
-    except OSError:  # not Linux: a process of this number is as much as can be known
-        return process
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _same_file(link: Path, path: Path) -> bool:
+def ignore_stop_signals() -> None:
+    """Let this process never answer Ctrl-C or SIGTERM."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    else:
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def be_killed_with_parent() -> None:
+    """Ask the system to kill this process as soon as its parent ends; only Linux does."""
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError, OSError):  # another C library
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def give_way() -> None:
+    """Let other processes come first: in our session, and in Linux's groups of sessions, inside which nice holds."""
+    import psutil
+
+    psutil.Process().nice(getattr(psutil, "IDLE_PRIORITY_CLASS", 19))
     with contextlib.suppress(OSError):
-        return link.samefile(path)
-    return False
+        Path("/proc/self/autogroup").write_text("10")
+
+
+def own_session() -> dict[str, Any]:
+    """Return options of `subprocess.Popen` for a process that Ctrl-C does not reach and `kill_session` ends."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
+
+
+def kill_session(process: int | None = None) -> None:
+    """Kill a process that was started in a session of its own, None this one, and all that it has started."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process or 0, signal.SIGKILL)
+        return
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        parent = psutil.Process(process)
+        for each in [*parent.children(recursive=True), parent]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+
+
+def become(arguments: list[str]) -> NoReturn:
+    """End the processes that this one, the first of its session, has started, and go on as another program."""
+    if hasattr(os, "killpg"):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.killpg(0, signal.SIGTERM)
+        os.execv(arguments[0], arguments)
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    os._exit(subprocess.call(arguments))  # what Windows calls exec returns to who waits for the process
+
+
+def is_unread(file: int) -> bool:
+    """Return whether whoever read the other end of a pipe has gone; False where the system does not say."""
+    import select
+
+    if not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    poll.register(file, 0)
+    return bool(poll.poll(0))

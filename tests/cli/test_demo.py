@@ -26,10 +26,10 @@ def make_study(folder, cells):
 
 
 def test_without_gradio_one_line_says_how_to_install_it(auricle, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("auricle.extras.find_spec", lambda name: None)
     answer = auricle("demo", "bundle")
     assert answer.code == 5
-    assert answer.err == "auricle: the demo needs Gradio: pip install 'auricle[demo]'\n"
+    assert answer.err == "auricle: this needs gradio, which is not installed: pip install 'auricle[demo]'\n"
 
 
 @pytest.mark.skipif(importlib.util.find_spec("gradio") is None, reason="Gradio is not installed")

@@ -11,7 +11,7 @@ from auricle import files
 from auricle.runs import StudyFolder
 from auricle.tracking import mirror
 from auricle.tracking.final_sync import FinalSync
-from auricle.tracking.mirror import CellMirror
+from auricle.tracking.mirror import WandbMirror
 from auricle.tracking.tracking import read_tracked
 
 
@@ -82,7 +82,7 @@ PRESET = {"name": "cnn", "training": {"epochs": 2}}
 
 
 def follow(cell, mode):
-    return CellMirror(cell, mode, NAMES, PRESET)
+    return WandbMirror(cell, mode, NAMES, PRESET)
 
 
 def rewind(cell, num_epochs: int) -> str:
@@ -216,7 +216,7 @@ def test_what_was_sent_online_is_not_sent_again_offline(wandb, cell):
 
 def test_without_a_connection_everything_is_written_offline(wandb, cell, tmp_path, monkeypatch, capfd):
     wandb.connected = False
-    monkeypatch.setattr(mirror, "_start_again", lambda mode, heard: mirror.follow(study, mode, heard))
+    monkeypatch.setattr(mirror, "_start_again", lambda mode, heard: mirror.follow_study(study, mode, heard))
     study = StudyFolder(tmp_path / "study")
     assert mirror.main(study, "online", OVER) == 0
     assert [(run.options["mode"], run.exit_code) for run in wandb.runs] == [("offline", 0)]
@@ -226,7 +226,7 @@ def test_without_a_connection_everything_is_written_offline(wandb, cell, tmp_pat
 def test_a_cell_that_cannot_be_sent_does_not_keep_the_others_from_it(wandb, cell, run, tmp_path, capfd):
     run(models=("transformer-h2",), protocols=("test-split",))
     wandb.broken = (str(cell.name),)
-    assert mirror.follow(StudyFolder(tmp_path / "study"), "offline", OVER) == 1
+    assert mirror.follow_study(StudyFolder(tmp_path / "study"), "offline", OVER) == 1
     assert [run.options["name"] for run in wandb.runs] == ["transformer-h2/test-split-2-0"]
     assert "no room" in capfd.readouterr().err
 

@@ -8,7 +8,7 @@ from wandb_server import FAILURES, KEY, serving
 
 from auricle import runs
 from auricle.runs import StudyFolder
-from auricle.tracking.mirror import CURVES
+from auricle.tracking.following import CURVES
 from waiting import wait_until
 
 CELL = "cnn/test-split-2-0"

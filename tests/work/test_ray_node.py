@@ -124,19 +124,19 @@ def test_a_share_of_a_gpu_is_a_share(gpus) -> None:
 
 def test_without_ray_the_extra_is_named(monkeypatch) -> None:
     found = importlib.util.find_spec
-    monkeypatch.setattr("auricle.work.ray.cluster.find_spec", lambda name: None if name == "ray" else found(name))
-    with pytest.raises(UsageError, match=r"pip install 'auricle\[ray\]'"):
+    monkeypatch.setattr("auricle.extras.find_spec", lambda name: None if name == "ray" else found(name))
+    with pytest.raises(MachineError, match=r"pip install 'auricle\[ray\]'"):
         RayOptions("auto").check()
 
 
 def test_without_what_ray_train_needs_only_workers_together_are_refused(monkeypatch) -> None:
     found = importlib.util.find_spec
     monkeypatch.setattr(
-        "auricle.work.ray.cluster.find_spec",
-        lambda name: None if name == "pyarrow" else True if name == "ray" else found(name),
+        "auricle.extras.find_spec",
+        lambda name: None if name == "pyarrow" else found("numpy") if name == "ray" else found(name),
     )
     RayOptions("auto").check()
-    with pytest.raises(UsageError, match=r"pip install 'auricle\[ray\]'"):
+    with pytest.raises(MachineError, match=r"pip install 'auricle\[ray\]'"):
         RayOptions("auto", together=2).check()
 
 

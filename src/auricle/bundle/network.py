@@ -5,10 +5,9 @@ every run has a limit on processor time: what a network costs may depend on the 
 """
 
 import contextlib
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, wait
 from functools import cache, partial
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 
 from auricle.bundle.description import AttentionLayout
 from auricle.errors import ModelRefusedError
-from auricle.system import disable_telemetry, num_cores
+from auricle.system import disable_telemetry, limited_data, num_cores
 
 T = TypeVar("T")
 
@@ -79,7 +78,7 @@ class Network:
             self._promised["attention"] = (attention.num_blocks, attention.num_heads, tokens, tokens)
         silence = np.zeros((1, *window_shape), np.float32)
         try:
-            with _limited_memory():
+            with limited_data(TRIAL_MEMORY_BYTES):
                 self._session = _within(TRIAL_LIMIT_S, partial(_open_unfolded, content, 1))
                 names = [value.name for value in self._session.get_inputs()]
                 if names != ["frames"]:
@@ -168,23 +167,3 @@ def _within(limit_s: float, work: Callable[[], T], stop: Callable[[], object] | 
             stop()
             wait([future], STOP_S)
     raise TimeoutError(f"no answer within {limit_s:g} s of processor time")
-
-
-@contextlib.contextmanager
-def _limited_memory() -> Iterator[None]:
-    """Let the process grow by so much and no more while the block runs (Linux; elsewhere nothing is limited)."""
-    if sys.platform != "linux":
-        yield
-        return
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    pages = int(Path("/proc/self/statm").read_text().split()[5])  # data and stacks
-    limit = pages * resource.getpagesize() + TRIAL_MEMORY_BYTES
-    if soft != resource.RLIM_INFINITY:
-        limit = min(limit, soft)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))

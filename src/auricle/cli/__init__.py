@@ -16,6 +16,7 @@ from auricle.cli.interrupts import interruptible
 from auricle.cli.options import Quiet, Verbose, Verbosity, examples, say, verbosity
 from auricle.cli.usage import usage_line
 from auricle.errors import AuricleError, MachineError
+from auricle.extras import missing_package
 from auricle.system import disable_telemetry, is_out_of_memory, memory_hint, memory_limit, num_threads
 
 # What a verb takes that only loads them; with less, numerical libraries wait for ever or crash
@@ -137,6 +138,7 @@ def _check_memory(arguments: Sequence[str]) -> None:
 
 def _explain(error: BaseException) -> tuple[str, int]:
     """Return one line that says what happened, and the exit code for it."""
+    error = missing_package(error) or error
     line = " ".join(str(error).split())
     if isinstance(error, typer.TyperException):
         return usage_line(error), error.exit_code

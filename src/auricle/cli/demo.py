@@ -1,14 +1,12 @@
 """The verb `demo`: trained models on a web page."""
 
-import importlib.util
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from auricle.cli.options import Quiet, Verbose, say, verbosity
-from auricle.errors import MachineError
+from auricle.extras import require
 
 
 def demo(
@@ -36,8 +34,9 @@ def demo(
     Nothing is sent elsewhere and no upload is kept. Ctrl-C ends it.
     """
     level = verbosity(context, quiet, verbose)
-    if importlib.util.find_spec("gradio") is None:
-        raise MachineError("the demo needs Gradio: pip install 'auricle[demo]'")
+    require("gradio")
+    import tempfile
+
     from auricle.demo.server import LOOPBACK, build_demo, free_port, serving, wait_until_stopped, warm_up
     from auricle.demo.sources import load_examples, load_models
 

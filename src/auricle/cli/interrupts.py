@@ -6,27 +6,28 @@ command up. A thread sees every signal when it comes: at the second, or when the
 """
 
 import contextlib
-import multiprocessing
 import os
 import select
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
 
+from auricle.system import STOP_SIGNALS
+
 GRACE_S = 8.0
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SHOW_CURSOR = "\x1b[?25h"  # which a live display hides
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
     """Let a block be stopped; once it has been asked to, the process ends, if need be without it."""
-    ours, theirs = os.pipe()
-    os.set_blocking(theirs, False)
+    ours, theirs = socket.socketpair()  # Windows waits for sockets only
+    theirs.setblocking(False)
     signal.signal(signal.SIGTERM, _terminated)
-    before = signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
+    before = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
     asked = threading.Event()
     threading.Thread(target=_watch, args=(ours, asked), daemon=True).start()
     try:
@@ -34,26 +35,26 @@ def interruptible() -> Iterator[None]:
     finally:
         if not asked.is_set():
             signal.set_wakeup_fd(before)
-            os.close(theirs)  # the thread ends
+            theirs.close()  # the thread ends
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def _watch(signals: int, asked: threading.Event) -> None:
+def _watch(signals: socket.socket, asked: threading.Event) -> None:
     number = _next(signals)
     if number is not None:
         asked.set()
         _next(signals, GRACE_S)
         _end(128 + number)
-    os.close(signals)
+    signals.close()
 
 
-def _next(signals: int, timeout_s: float | None = None) -> int | None:
+def _next(signals: socket.socket, timeout_s: float | None = None) -> int | None:
     """Return the next signal that asks to stop; None when the pipe is closed, or the time is up."""
     while select.select([signals], [], [], timeout_s)[0]:
-        number = os.read(signals, 1)
+        number = signals.recv(1)
         if not number:
             break
         if number[0] in STOP_SIGNALS:
@@ -62,6 +63,8 @@ def _next(signals: int, timeout_s: float | None = None) -> int | None:
 
 
 def _end(code: int) -> None:
+    import multiprocessing
+
     for child in multiprocessing.active_children():
         child.kill()
     with contextlib.suppress(OSError):

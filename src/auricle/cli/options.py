@@ -124,6 +124,10 @@ class TrainingOptions:
     ] = None
     threads: Threads = None
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Device.")] = "auto"
+    tracker: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,...", help="wandb, tensorboard, mlflow. [default: wandb, where it is installed]"),
+    ] = None
     wandb: Annotated[
         str | None,
         typer.Option(

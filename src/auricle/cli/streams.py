@@ -2,9 +2,10 @@
 
 import contextlib
 import os
-import select
 import sys
 from collections.abc import Callable, Iterator
+
+from auricle.system import is_unread
 
 
 def open_closed() -> None:
@@ -29,13 +30,8 @@ def reader() -> Iterator[Callable[[], bool]]:
         yield lambda: False
         return
 
-    def has_gone() -> bool:
-        poll = select.poll()
-        poll.register(copy, 0)
-        return bool(poll.poll(0))
-
     try:
-        yield has_gone
+        yield lambda: is_unread(copy)
     finally:
         os.close(copy)
 

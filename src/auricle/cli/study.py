@@ -210,11 +210,12 @@ def train_and_report(
     from auricle.cli.report import build
     from auricle.cli.results import print_json, print_places, print_results
     from auricle.study.study import run_study
-    from auricle.tracking.tracking import choose_mode, mirrored
+    from auricle.tracking.tracking import choose_trackers, mirrored
 
-    folder, mode = out or Path("runs") / config.name, choose_mode(asked.wandb)
+    folder = out or Path("runs") / config.name
+    mode, others = choose_trackers(asked.tracker, asked.wandb)
     with watched(config.name, level) as listener, hint_when_stopped(folder):
-        beside = mirrored(mode, listener.note)
+        beside = mirrored(mode, listener.note, others)
         result = run_study(config, folder, options, folds=folds, listener=listener, beside=beside)
     if not asked.json:
         print_results(result)

@@ -27,6 +27,7 @@ from auricle.data.signatures import first_bytes, format_of, read_at
 from auricle.data.spliced import Piece, spliced
 from auricle.data.wav import Wav, read_wav, wav_contradiction
 from auricle.errors import RefusedError
+from auricle.extras import install_hint
 
 SOUND_FORMATS = {  # and the suffixes of each
     "wav": (".wav", ".wave", ".rf64"), "flac": (".flac",), "ogg": (".ogg", ".opus", ".oga"), "mp3": (".mp3",),
@@ -136,7 +137,7 @@ def open_decoder(path: Path, file: BufferedReader) -> Iterator[SoundFile | Media
                 if not other or "cannot be decoded" not in str(refusal) or _DAMAGED in str(refusal):
                     raise
                 if not media_version():
-                    raise RefusedError(f"{refusal}; the extra media reads more: pip install 'auricle[media]'") from None
+                    raise RefusedError(f"{refusal}; the extra media reads more: {install_hint('media')}") from None
                 try:
                     sound = stack.enter_context(open_media(path, file, other, start, what))
                 except RefusedError:

@@ -27,7 +27,7 @@ from auricle.data.tables import ESC50, URBANSOUND8K, Layout
 from auricle.data.transfer import fetch
 from auricle.errors import MachineError, RefusedError, choices, count
 from auricle.files import machine_errors, write_json
-from auricle.system import lock
+from auricle.locks import lock
 
 # What may come, for what is known of it: archives are packed anew, and Zenodo's may be replaced
 PACKED_SLACK, UNPACKED_SLACK, FILES_SLACK = 1.5, 3.0, 4

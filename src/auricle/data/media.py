@@ -16,6 +16,7 @@ from auricle.data.containers import Damage, ogg_damage
 from auricle.data.spliced import spliced
 from auricle.data.wav import read_wav
 from auricle.errors import RefusedError
+from auricle.extras import install_hint
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -90,7 +91,7 @@ def open_media(path: Path, file: BufferedReader, demuxer: str, start: int, what:
     try:
         import av
     except ImportError:
-        raise RefusedError(f"{path}: {what} needs the extra media: pip install 'auricle[media]'") from None
+        raise RefusedError(f"{path}: {what} needs the extra media: {install_hint('media')}") from None
     source = spliced(file, [(start, file.seek(0, 2))])
     try:
         with av.open(source, "r", format=demuxer, metadata_errors="replace", io_open=_no_other) as container:

@@ -7,11 +7,11 @@ One that crashes, hangs or eats memory is one refused file.
       (place, result)  <-------    or a refusal
 
 A process answers in the order in which it is asked, so whatever kills it is the first file without an answer; another
-process goes on with the next. It is forked from a small server that has imported the decoders and nothing else.
+process goes on with the next. It is forked from a small server that has imported the decoders and nothing else; where
+the system knows no such thing, it is a fresh interpreter.
 """
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import sys
@@ -26,7 +26,7 @@ from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from auricle.errors import MachineError, RefusedError
-from auricle.system import limit_memory, num_cores
+from auricle.system import limit_memory, num_cores, server_context, signal_name
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -86,8 +86,7 @@ class _Process:
     """A process, seen from its parent: the files that it was given and has not answered, and since when."""
 
     def __init__(self, function: Callable[[Path], Any], memory_limit_bytes: int) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["auricle.data.audio", "auricle.data.processes"])
+        context = server_context(["auricle.data.audio", "auricle.data.processes"])
         self.given: deque[int] = deque()
         self.since_s = time.monotonic()
         self.channel, far_end = context.Pipe()
@@ -185,9 +184,9 @@ class _Pool(Generic[Result]):
 
 
 def _how_it_ended(code: int) -> str:
-    if code == -signal.SIGKILL:
+    if (name := signal_name(code)) == "SIGKILL":
         return "the system killed the decoder (SIGKILL), mostly because memory ran out"
-    return f"the decoder crashed on it ({signal.Signals(-code).name if code < 0 else f'exit code {code}'})"
+    return f"the decoder crashed on it ({name or f'exit code {code}'})"
 
 
 def _work(channel: channels.Connection, function: Callable[[Path], Any], memory_limit_bytes: int) -> None:

@@ -23,7 +23,8 @@ from auricle.scoring.metrics import score_predictions
 from auricle.scoring.predictions import ClipPredictions, Predictions, read_predictions
 
 COSTS = ("seconds", "parameters", "trainable_parameters", "multiply_adds")  # that metrics.json of a finished cell has
-WITH_VALUE = ("--out", "--wandb", "--workers", "--storage")  # options that change no number, and take a value
+# Options that change no number: those that take a value
+WITH_VALUE = ("--out", "--wandb", "--tracker", "--workers", "--storage")
 ALONE = ("--no-report", "--json", "-q", "--quiet", "-v", "-vv", "--verbose")  # and those that take none
 
 UNREADABLE = "cannot be read"  # begins the reason why a finished cell is missing

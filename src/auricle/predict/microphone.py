@@ -17,12 +17,10 @@ def listen(
 ) -> Iterator[tuple[float, Prediction]]:
     """Yield the time since the start in seconds and what was heard in the last window, once a hop, without end.
 
-    A `MachineError` where there is no package `sounddevice`, no PortAudio, no such device, or it went away.
+    A `MachineError` where there is no PortAudio, no such device, or it went away.
     """
     try:
         import sounddevice
-    except ImportError:
-        raise MachineError("listening needs the package sounddevice: pip install 'auricle[listen]'") from None
     except OSError as error:
         raise MachineError(f"listening needs PortAudio: {error}; on Debian: apt install libportaudio2") from error
     rate_hz, windowing = classifier.sample_rate_hz, classifier.model.windowing

@@ -1,7 +1,7 @@
 """A recording of any length to window probabilities, in bounded memory.
 
-Decoding, resampling and frames are made a few blocks ahead in a thread of their own, while the network runs in
-this one.
+Decoding and resampling are done a few blocks ahead in a thread of their own, while frames and the network's answers
+are made in this one: about half of the work each.
 """
 
 from collections import deque
@@ -63,11 +63,14 @@ def predict_windows(
     windowing = Windowing.of(description.audio, description.frontend, hop_s)
     batcher = _WindowBatcher(classifier, windowing, whole_s)
     num_samples, peak = 0, 0.0
-    for frames, num_new, block_peak in _made_ahead(_frame_blocks(classifier, path, on_cut_off), BLOCKS_AHEAD):
-        num_samples, peak = num_samples + num_new, max(peak, block_peak)
-        batcher.feed(frames)
+    stream = classifier.model.maker.stream()
+    for block in _made_ahead(_resampled_blocks(rate_hz, path, on_cut_off), BLOCKS_AHEAD):
+        num_samples += len(block)
+        peak = max(peak, float(np.abs(block).max(initial=0.0)))
+        batcher.feed(stream.feed(block))
         if on_progress:
             on_progress(num_samples / rate_hz)
+    batcher.feed(stream.finish())
     if peak < DIGITAL_SILENCE_PEAK:
         limit_db = 20 * np.log10(DIGITAL_SILENCE_PEAK)
         raise SilentError(
@@ -79,14 +82,10 @@ def predict_windows(
     return WindowProbabilities(duration_s, windowing.starts_s(len(probabilities)), probabilities, weights)
 
 
-def _frame_blocks(
-    classifier: Classifier, path: Path, on_cut_off: Callable[[str], object] | None
-) -> Iterator[tuple[np.ndarray, int, float]]:
-    """Yield frames (T, bands), how many samples (at the model's rate) they took, and how loud those were."""
+def _resampled_blocks(rate_hz: int, path: Path, on_cut_off: Callable[[str], object] | None) -> Iterator[np.ndarray]:
+    """Yield a recording at the model's rate in blocks, float32 (T,), T >= 0."""
     import soxr
 
-    rate_hz = classifier.sample_rate_hz
-    stream = classifier.model.maker.stream()
     resampler = None
     num_read = num_made = 0
     for own_rate_hz, block in stream_mono(path, on_cut_off=on_cut_off):
@@ -95,11 +94,9 @@ def _frame_blocks(
             resampler = resampler or soxr.ResampleStream(own_rate_hz, rate_hz, 1, dtype="float32", quality="HQ")
             block = resampler.resample_chunk(block)
         num_made += len(block)
-        yield stream.feed(block), len(block), float(np.abs(block).max(initial=0.0))
+        yield block
     last = resampler.resample_chunk(np.zeros(0, np.float32), last=True) if resampler else np.zeros(0, np.float32)
-    last = last[: max(0, round(num_read * rate_hz / own_rate_hz) - num_made)]  # soxr may end one sample late
-    frames = [stream.feed(last), stream.finish()]
-    yield np.concatenate(frames), len(last), float(np.abs(last).max(initial=0.0))
+    yield last[: max(0, round(num_read * rate_hz / own_rate_hz) - num_made)]  # soxr may end one sample late
 
 
 class _WindowBatcher:

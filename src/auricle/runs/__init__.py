@@ -1,5 +1,6 @@
 """The folder of a study and what it holds: the only way by which rooms talk to each other."""
 
+from auricle.locks import check_free, lock, owner
 from auricle.runs.folder import (
     Cell,
     CellName,
@@ -13,7 +14,6 @@ from auricle.runs.folder import (
     sweep,
     write_metrics,
 )
-from auricle.system import check_free, lock, owner
 
 __all__ = [
     "Cell", "CellName", "StudyFolder", "check_free", "commands_of", "is_intact", "json_line", "lock", "owner",

@@ -1,7 +1,6 @@
 """Where results come from: the machine, the versions of what computes them, the commit of the source."""
 
 import contextlib
-import os
 import platform
 import re
 import subprocess
@@ -9,19 +8,18 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from auricle.system import num_cores
+from auricle.system import num_cores, total_bytes
 
 RECORDED_PACKAGES = ("auricle", "torch", "numpy", "scikit-learn", "soundfile", "soxr", "pydantic", "wandb")
 
 
 def machine(device: str) -> dict[str, Any]:
     """Return the system, processor, cores and memory of this machine, and the device trained on."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "processor": _processor_name(),
         "cores": num_cores(),
-        "memory_gb": round(memory / 1e9, 1),
+        "memory_gb": round(total_bytes() / 1e9, 1),
         "device": device,
     }
 

@@ -5,14 +5,13 @@ that dies, and the next one that appends cuts off half a line that a full disk m
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import optuna
 from optuna import Study
@@ -25,6 +24,7 @@ from typing_extensions import override
 from auricle.errors import AuricleError, MachineError, RefusedError, UsageError
 from auricle.files import sealed, unsealed
 from auricle.search.space import Space
+from auricle.system import lock_file
 
 CONNECT_S = 10  # to wait for a database server
 
@@ -47,16 +47,16 @@ class JournalLock:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._file: int | None = None
+        self._file: IO[bytes] | None = None
 
     def acquire(self) -> bool:
         """Wait for the right to append, and mend the end of the journal."""
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        file = open(self._path, "a+b", buffering=0)  # noqa: PTH123, SIM115 - closed by `release`
         try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock_file(file.fileno(), wait=True)
             _cut_half_line(file)
         except BaseException:
-            os.close(file)
+            file.close()
             raise
         self._file = file
         return True
@@ -64,7 +64,7 @@ class JournalLock:
     def release(self) -> None:
         """Let the next process append."""
         assert self._file is not None
-        os.close(self._file)
+        self._file.close()
         self._file = None
 
 
@@ -105,12 +105,12 @@ class SealedJournal(JournalFileBackend):
             raise RefusedError(f"{where} is damaged; {remedy}") from error
 
 
-def _cut_half_line(file: int) -> None:
-    size = whole = os.fstat(file).st_size
-    while whole and os.pread(file, 1, whole - 1) != b"\n":
+def _cut_half_line(file: IO[bytes]) -> None:
+    size = whole = file.seek(0, os.SEEK_END)
+    while whole and file.seek(whole - 1) >= 0 and file.read(1) != b"\n":
         whole -= 1
     if whole < size:
-        os.ftruncate(file, whole)
+        file.truncate(whole)
 
 
 @contextlib.contextmanager

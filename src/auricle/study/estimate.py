@@ -17,8 +17,8 @@ from typing import Any
 from auricle.config import Preset
 from auricle.errors import MachineError
 from auricle.runs.plan import num_epochs, windows_per_epoch
-from auricle.system import free_bytes, keep_freed_memory
-from auricle.work.workers import end_with_parent, signals_blocked
+from auricle.system import free_bytes, keep_freed_memory, peak_memory_mb, stop_signals_blocked
+from auricle.work.workers import end_with_parent
 
 LONG_S = 600.0  # a study that may take longer is measured first
 MULTIPLY_ADDS_A_SECOND = 2e10  # of one cell in training; little, so that no long study passes for a short one
@@ -171,7 +171,7 @@ def measure(work: ModelWork, *, device: str, threads: int) -> Measured:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_take_steps, args=(theirs, work, device, threads), daemon=True)
-    with signals_blocked():
+    with stop_signals_blocked():
         process.start()
     theirs.close()
     try:
@@ -193,7 +193,6 @@ def _take_steps(channel: Connection, work: ModelWork, device: str, threads: int)
 
     from auricle.model.windows import ClipWindows
     from auricle.training.evaluate import cut_windows, window_logits
-    from auricle.training.fit import peak_memory_mb
     from auricle.training.start import fresh_model, fresh_trainer
 
     torch.set_num_threads(threads)

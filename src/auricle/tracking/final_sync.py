@@ -1,12 +1,12 @@
 """How long a mirror may live: it learns that its study is over or dead, and asks whether the server still answers."""
 
 import os
-import signal
 import sys
 import threading
 import time
 from queue import Empty, SimpleQueue
 
+from auricle.system import kill_session
 from auricle.text import visible
 from auricle.tracking.tracking import GIVEN_UP
 
@@ -50,7 +50,7 @@ class FinalSync:
 
     def _finish_in_time(self) -> None:
         if not sys.stdin.buffer.readline():  # the study died
-            os.killpg(0, signal.SIGKILL)
+            kill_session()
         self.over.set()
         patience_s = min(max(SHARE * (time.monotonic() - self._start), LEAST_S), MOST_S)
         while self.online:

@@ -1,17 +1,17 @@
-"""Weights & Biases beside a study: which mode, and a mirror process that can fail without harm.
+"""Trackers beside a study: which ones, how W&B is used, and mirror processes that can fail without harm.
 
-history.jsonl and metrics.json are the truth. A process of its own (`auricle.tracking.mirror`) reads them as they
-grow and writes one W&B run a cell; no training waits for it, and nothing is read back. It remembers in each
-cell's tracking.json what it has sent, so that a study that goes on continues its runs.
+history.jsonl and metrics.json are the truth. A process for each tracker (`auricle.tracking.mirror` for Weights &
+Biases, `auricle.tracking.local` for TensorBoard and MLflow) reads them as they grow and writes one run a cell; no
+training waits for it, and nothing is read back. It remembers in a file of each cell what it has sent, so that a study
+that goes on continues its runs.
 """
 
 import contextlib
 import netrc
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,13 +20,17 @@ from urllib.parse import urlsplit
 
 from auricle import files
 from auricle.errors import RefusedError, choices
+from auricle.extras import is_installed, require
 from auricle.runs import Cell, StudyFolder
+from auricle.system import kill_session, own_session
 
 Mode = Literal["online", "offline", "off"]
 MODES: dict[str, Mode] = {
     **{"online": "online", "run": "online", "shared": "online"},
     **{"offline": "offline", "dryrun": "offline", "off": "off", "disabled": "off"},
 }
+TITLES = {"wandb": "W&B", "tensorboard": "TensorBoard", "mlflow": "MLflow"}
+PACKAGES = {"wandb": "wandb", "tensorboard": "tensorboardX", "mlflow": "mlflow"}
 WANDB_HOSTS = ["api.wandb.ai", "api.forge.coreweave.com"]  # under which `wandb login` keeps a key
 WAIT_S = 60.0  # for the mirror to finish, once the cells have
 OVER = b"over\n"  # sent to the mirror when the study has ended; where the pipe ends without, the study was killed
@@ -35,7 +39,7 @@ GIVEN_UP = 75  # exit code of a mirror whose server does not answer
 
 @dataclass(frozen=True)
 class Tracked:
-    """What was sent of one cell: the last epoch and the state, to which run of W&B, kept and seen where."""
+    """What was sent of one cell: the last epoch and the state, to which run, kept and seen where; W&B has a mode."""
 
     run_id: str = ""
     mode: str = ""
@@ -45,16 +49,20 @@ class Tracked:
     url: str = ""
 
 
-def read_tracked(cell: Cell) -> Tracked:
+def read_tracked(cell: Cell, tracker: str = "wandb") -> Tracked:
     """Read what was sent of a cell; nothing, where that is unknown."""
     with contextlib.suppress(RefusedError, TypeError):
-        return Tracked(**files.read_sealed(cell.folder / "tracking.json"))
+        return Tracked(**files.read_sealed(_tracking_file(cell, tracker)))
     return Tracked()
 
 
-def write_tracked(cell: Cell, tracked: Tracked) -> None:
+def write_tracked(cell: Cell, tracker: str, tracked: Tracked) -> None:
     """Remember what was sent of a cell."""
-    files.write_sealed(cell.folder / "tracking.json", asdict(tracked))
+    files.write_sealed(_tracking_file(cell, tracker), asdict(tracked))
+
+
+def _tracking_file(cell: Cell, tracker: str) -> Path:
+    return cell.folder / ("tracking.json" if tracker == "wandb" else f"tracking-{tracker}.json")
 
 
 def state_of(cell: Cell) -> str:
@@ -62,6 +70,35 @@ def state_of(cell: Cell) -> str:
     if cell.done:
         return "finished"
     return "failed" if cell.error.exists() else "running"
+
+
+def choose_trackers(trackers: str | None, wandb: str | None) -> tuple[Mode, list[str]]:
+    """Return how W&B is used, and the other trackers, from the options --tracker and --wandb.
+
+    Args:
+        trackers: names with commas between them; None is W&B, where it is installed.
+        wandb: as in `choose_mode`; None leaves W&B out where `trackers` does not name it.
+
+    Raises:
+        UsageError: no such tracker or mode.
+        MachineError: one that was asked for is not installed.
+    """
+    names = [name.strip() for name in (trackers or "").split(",") if name.strip()]
+    for name in names:
+        if name not in TITLES:
+            raise choices("option --tracker", name, list(TITLES))
+    mode = choose_mode(wandb)
+    is_asked = "wandb" in names or wandb is not None
+    if (trackers is not None and not is_asked) or (not is_asked and not is_installed("wandb")):
+        mode = "off"
+    for name in {*names, *(["wandb"] if is_asked and mode != "off" else [])}:
+        require(PACKAGES[name])
+    return mode, [name for name in TITLES if name in names and name != "wandb"]
+
+
+def mlflow_uri(study: StudyFolder) -> str:
+    """Return where the runs of MLflow are: as MLFLOW_TRACKING_URI says, else a database file of the study."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(study.folder / 'mlflow').resolve()}/mlflow.db"
 
 
 def choose_mode(asked: str | None, environment: Mapping[str, str] = os.environ) -> Mode:
@@ -97,22 +134,24 @@ def _has_key(environment: Mapping[str, str]) -> bool:
 class Mirror:
     """The mirror process, seen from the study: started, left alone, waited for."""
 
-    def __init__(self, study: StudyFolder, mode: Mode) -> None:
+    def __init__(self, study: StudyFolder, mode: Mode, tracker: str = "wandb") -> None:
         self.study = study
         self.mode = mode
-        self.folder = study.folder / "wandb"
+        self.tracker = tracker
+        self.folder = study.folder / tracker
         self.log = self.folder / "mirror.log"
         self.process: subprocess.Popen[bytes] | None = None
         self.failure = ""
 
     def start(self) -> None:
         """Start the process; if that fails, say so at the end."""
-        command = [sys.executable, "-m", "auricle.tracking.mirror", str(self.study.folder.resolve()), self.mode]
+        module, how = ("mirror", self.mode) if self.tracker == "wandb" else ("local", self.tracker)
+        command = [sys.executable, "-m", f"auricle.tracking.{module}", str(self.study.folder.resolve()), how]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with self.log.open("wb") as log:  # its own session: Ctrl-C is answered by the study alone
-                options = {"stdin": subprocess.PIPE, "stdout": log, "stderr": log, "start_new_session": True}
-                self.process = subprocess.Popen(command, **options)  # type: ignore[call-overload]
+                options = {"stdin": subprocess.PIPE, "stdout": log, "stderr": log, **own_session()}
+                self.process = subprocess.Popen(command, **options)
         except OSError as error:
             self.failure = f"the mirror failed, the study did not: {error}"
 
@@ -121,10 +160,10 @@ class Mirror:
         if self.process is not None:
             try:
                 self._end(timeout_s)
-            finally:  # whatever W&B has started ends with its mirror
+            finally:  # whatever the tracker has started ends with its mirror
                 self.stop()
         if self.failure:
-            return f"W&B: {self.failure}"
+            return f"{TITLES[self.tracker]}: {self.failure}"
         return self._where() if self.process else ""
 
     def _end(self, timeout_s: float) -> None:
@@ -146,42 +185,63 @@ class Mirror:
             self.failure = f"the mirror failed, the study did not: {cause} (more in {self.log})"
 
     def stop(self) -> None:
-        """End the process, and those that W&B started, at once."""
+        """End the process, and those that the tracker started, at once."""
         if self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
+            kill_session(self.process.pid)
             self.process.wait()
 
     def _where(self) -> str:
+        if self.tracker == "tensorboard":
+            return f"TensorBoard: tensorboard --logdir {_from_here(self.folder)}"
+        if self.tracker == "mlflow":
+            uri = mlflow_uri(self.study)
+            return f"MLflow: {f'mlflow ui --backend-store-uri {uri}' if uri.startswith('sqlite:') else uri}"
         tracked = [read_tracked(cell) for cell in self.study.cells()]
         if urls := [entry.url for entry in tracked if entry.url and entry.mode == self.mode == "online"]:
             return f"W&B: {urls[0].partition('/runs/')[0]}"
         if folders := [Path(entry.folder) for entry in tracked if entry.folder and entry.mode == "offline"]:
             why = "could not be reached" if self.mode == "online" else "is offline"
-            below, here = folders[0].parent, Path.cwd()
-            shown = below.relative_to(here) if below.is_relative_to(here) else below
-            return f"W&B {why}; to upload: wandb sync {shown}/offline-run-*"
+            return f"W&B {why}; to upload: wandb sync {_from_here(folders[0].parent)}/offline-run-*"
         return "W&B: nothing was sent"
 
 
-def mirrored(mode: Mode, note: Callable[[str], object]) -> Callable[[StudyFolder, bool], AbstractContextManager[None]]:
-    """Return what `run_study` takes as `beside`: a mirror while cells are trained, and a note for people at the end."""
+def mirrored(
+    mode: Mode, note: Callable[[str], object], others: Sequence[str] = ()
+) -> Callable[[StudyFolder, bool], AbstractContextManager[None]]:
+    """Return what `run_study` takes as `beside`: mirrors while cells are trained, and a note for people at the end.
+
+    Args:
+        mode: how W&B is used.
+        note: gets a line for each mirror.
+        others: trackers beside W&B: "tensorboard", "mlflow".
+    """
 
     @contextlib.contextmanager
     def beside(study: StudyFolder, changes: bool) -> Iterator[None]:
-        mirror = Mirror(study, mode)
-        unsent = (state_of(cell) not in ("running", read_tracked(cell).state) for cell in study.cells())
-        if mode != "off" and (changes or any(unsent)):
+        trackers = [*(["wandb"] if mode != "off" else []), *others]
+        mirrors = [Mirror(study, mode, tracker) for tracker in trackers if changes or _has_unsent(study, tracker)]
+        for mirror in mirrors:
             mirror.start()
         try:
             yield
-        except BaseException:  # stopped by a person, or by the machine: the mirror gets a moment, not a minute
-            mirror.finish(timeout_s=3.0)
+        except BaseException:  # stopped by a person, or by the machine: the mirrors get a moment, not a minute
+            for mirror in mirrors:
+                mirror.finish(timeout_s=3.0)
             raise
-        if line := mirror.finish():
-            note(line)
+        for line in [mirror.finish() for mirror in mirrors]:
+            if line:
+                note(line)
 
     return beside
+
+
+def _has_unsent(study: StudyFolder, tracker: str) -> bool:
+    return any(state_of(cell) not in ("running", read_tracked(cell, tracker).state) for cell in study.cells())
+
+
+def _from_here(folder: Path) -> Path:
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
 def _last_line(path: Path) -> str:

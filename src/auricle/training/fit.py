@@ -1,7 +1,5 @@
 """One cell, start to end: a fresh model, its training, its scores; resumable after every epoch."""
 
-import resource
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,7 +18,7 @@ from auricle.model.windows import window_starts_s
 from auricle.runs import Cell, json_line, write_metrics
 from auricle.scoring.metrics import score_predictions
 from auricle.scoring.predictions import Predictions, read_predictions, write_predictions
-from auricle.system import keep_freed_memory
+from auricle.system import keep_freed_memory, peak_memory_mb
 from auricle.training.causes import Case, collapse
 from auricle.training.checkpoint import resume, save_checkpoint
 from auricle.training.evaluate import Clips, scored_probabilities
@@ -87,12 +85,6 @@ def predictions_of(
         probabilities=probabilities.reshape(len(rows), -1),
         categories=manifest.categories,
     )
-
-
-def peak_memory_mb() -> float:
-    """Return the most memory that this process has held, in megabytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def fit_cell(

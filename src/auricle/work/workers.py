@@ -12,18 +12,13 @@ nothing, as all that it writes is whole or not there. And it ends with its paren
 """
 
 import contextlib
-import ctypes
 import faulthandler
 import multiprocessing
 import os
-import signal
-import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from multiprocessing import connection as channels
-from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -33,10 +28,9 @@ from typing_extensions import override
 
 from auricle.data.cache import Recordings
 from auricle.errors import MachineError
+from auricle.system import be_killed_with_parent, ignore_stop_signals, signal_name, stop_signals_blocked
 from auricle.work.jobs import Fit, Job, Kind, OnEvent, Pool, train_job
 
-STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
-PR_SET_PDEATHSIG = 1  # sys/prctl.h
 LAST_SECONDS_S = 10.0  # for a process that has closed its channel to end by itself
 
 
@@ -48,7 +42,7 @@ class Worker:
         self.log = log
         self.channel, far_end = spawn.Pipe()
         self.process: BaseProcess = spawn.Process(target=_train_what_comes, args=(far_end, log), daemon=True)
-        with signals_blocked():  # the process inherits it
+        with stop_signals_blocked():  # the process inherits it
             self.process.start()
         far_end.close()
 
@@ -76,9 +70,10 @@ class Worker:
 
     def _how_it_died(self) -> str:
         code = self.process.exitcode or 0
-        if code == -signal.SIGKILL:
+        name = signal_name(code)
+        if name == "SIGKILL":
             return "the system killed the worker (SIGKILL), mostly because memory ran out; try fewer --workers"
-        how = f"crashed ({signal.Signals(-code).name})" if code < 0 else f"ended with exit code {code}"
+        how = f"crashed ({name})" if name else f"ended with exit code {code}"
         return f"the worker {how}; see {self.log}"
 
 
@@ -122,23 +117,10 @@ def _train_what_comes(channel: channels.Connection, log: Path) -> None:
                 channel.send(("ended", cause))
 
 
-@contextlib.contextmanager
-def signals_blocked() -> Iterator[None]:
-    """Let a process that is started here not answer Ctrl-C or SIGTERM, which reach a whole group of processes."""
-    resource_tracker.ensure_running()  # its start would lift the block
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def end_with_parent() -> None:
     """In a child: end when the parent does, however that ends; on Linux the system sees to it at once."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    if sys.platform == "linux":
-        with contextlib.suppress(AttributeError, OSError):  # another C library
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    ignore_stop_signals()
+    be_killed_with_parent()
     threading.Thread(target=_wait_for_parent, daemon=True).start()
 
 

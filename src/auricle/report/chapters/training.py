@@ -15,7 +15,9 @@ from auricle.report.table import Column, Spread, Table, Value, columns
 from auricle.report.wording import listing
 from auricle.search.record import Entry
 from auricle.search.space import MODEL
+from auricle.tracking.tracking import TITLES
 
+TRACKERS = TITLES | {"wandb": "Weights & Biases"}  # by the names of their folders
 MOST_CURVES = 8  # models with learning curves that a page holds
 MOST_RECIPES = 6  # columns that a page holds
 MOST_BESIDE = 2  # columns that half a page holds
@@ -57,7 +59,7 @@ def training(report: Report) -> Chapter:
         "beside": beside,
         "named": [(title, models) for title, (models, _) in zip(titles, recipes, strict=True)] if numbered else [],
         "base_first": [model for model in study.models if study.presets[model].training.base_share],
-        "tracked": (study.folder / "wandb").is_dir(),
+        "trackers": [title for name, title in TRACKERS.items() if (study.folder / name).is_dir()],
         "muon": any(study.presets[model].training.optimizer == "muon" for model in study.models),
         "curves": {protocol: list(figures) for protocol, figures in drawn.items()},
         "validated": {cell.name.protocol for cell in study.cells if "validation_loss" in (cell.history or [{}])[-1]},

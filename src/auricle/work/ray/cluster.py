@@ -10,9 +10,9 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 from auricle.errors import MachineError, UsageError, count
+from auricle.extras import require
 from auricle.system import disable_telemetry, num_threads
 
 ANSWER_S = 20.0  # for a cluster to answer; a busy one takes three
@@ -32,15 +32,16 @@ class RayOptions:
         """Refuse what cannot be meant, before anything is read.
 
         Raises:
-            UsageError: no such address or share, or Ray is not installed.
+            UsageError: no such address or share.
+            MachineError: Ray is not installed.
         """
         if self.address != "auto" and not re.fullmatch(r"[^\s:/]+:\d{1,5}", self.address):
             raise UsageError(f"--ray takes auto or HOST:PORT of the head, such as 10.0.0.1:6379, not {self.address!r}")
         if not 0 < self.gpus <= 1:
             raise UsageError(f"--gpus must be above 0 and at most 1, not {self.gpus:g}")
-        needed = ("ray", "pyarrow") if self.together > 1 else ("ray",)  # Ray Train imports pyarrow
-        if missing := [package for package in needed if find_spec(package) is None]:
-            raise UsageError(f"--ray needs {' and '.join(missing)}: pip install 'auricle[ray]'")
+        require("ray")
+        if self.together > 1:
+            require("pyarrow")  # Ray Train imports it
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,76 @@
+"""The optional parts of auricle: which packages each brings, and the one line that names a part that is missing.
+
+`pip install auricle` is what `predict` needs. Any other package is imported where it is used; where it is not
+installed, the command line and the Python API say which extra brings it.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from auricle.errors import MachineError
+
+# By the names under which packages are imported; pyproject.toml says which versions
+EXTRAS = {
+    "train": (
+        "torch", "sklearn", "scipy", "statsmodels", "optuna", "safetensors", "onnx", "onnxscript", "matplotlib", "PIL",
+        "jinja2", "markupsafe", "markdown_it", "typst", "pooch", "requests", "urllib3",
+    ),
+    "demo": ("gradio", "starlette"),
+    "ray": ("ray", "pyarrow"),
+    "listen": ("sounddevice",),
+    "media": ("av",),
+    "wandb": ("wandb",),
+    "tensorboard": ("tensorboardX",),
+    "mlflow": ("mlflow",),
+}  # fmt: skip
+
+
+class MissingPackageError(MachineError, ImportError):
+    """A package of an optional part is not installed; the message names the extra."""
+
+
+def install_hint(extra: str) -> str:
+    """Return the command that installs an optional part.
+
+    >>> install_hint("train")
+    "pip install 'auricle[train]'"
+    """
+    return f"pip install 'auricle[{extra}]'"
+
+
+def missing_package(error: BaseException) -> MissingPackageError | None:
+    """Return the error that names the extra, where an import failed because a package of one is not installed."""
+    name = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    for extra, packages in EXTRAS.items():
+        if name in packages:
+            return MissingPackageError(f"this needs {name}, which is not installed: {install_hint(extra)}")
+    return None
+
+
+@contextlib.contextmanager
+def extras_named() -> Iterator[None]:
+    """Let a package that is missing inside the block be named with its extra.
+
+    Raises:
+        MissingPackageError: a package of an optional part is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if missing := missing_package(error):
+            raise missing from None
+        raise
+
+
+def is_installed(package: str) -> bool:
+    """Return whether a package could be imported; a folder of its name, as trackers leave behind, is none."""
+    found = find_spec(package)
+    return found is not None and found.origin is not None
+
+
+def require(package: str) -> None:
+    """Raise the MissingPackageError of a package that is not installed, before work that would be lost without it."""
+    if not is_installed(package):
+        with extras_named():
+            raise ModuleNotFoundError(name=package)

@@ -1,0 +1,65 @@
+"""Who owns a study folder: one process at a time, by a lock that the system takes from a process that dies."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from auricle.errors import MachineError
+from auricle.files import machine_errors
+from auricle.system import is_running, lock_file
+
+
+@contextlib.contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Own a study folder for as long as the block runs; the system frees it if the process dies.
+
+    Raises:
+        MachineError: another process owns it, or the folder cannot be written.
+    """
+    path = folder / ".lock"
+    with machine_errors(folder, "open"):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+b", buffering=0)
+    with file:
+        _take_lock(file, folder)
+        number = str(os.getpid()).encode()
+        with machine_errors(path, need_bytes=len(number)):
+            file.truncate(0)
+            file.write(number)
+        yield
+
+
+def check_free(folder: Path) -> None:
+    """Raise a MachineError if another process owns a study folder now, and change nothing; only `lock` makes sure."""
+    with contextlib.suppress(OSError), (folder / ".lock").open("rb") as file:
+        _take_lock(file, folder)
+
+
+def _take_lock(file: IO[bytes], folder: Path) -> None:
+    if not lock_file(file.fileno()):
+        file.seek(0)
+        owner = file.read().decode(errors="replace").strip() or "unknown"
+        raise MachineError(f"{folder} is in use by process {owner}; wait for it or choose another --out")
+
+
+def owner(folder: Path) -> int | None:
+    """Return the process of this machine that owns a study folder, or None; takes no lock, so it disturbs nobody."""
+    path = folder / ".lock"
+    try:
+        process = int(path.read_text())
+    except (OSError, ValueError):
+        return None
+    if not is_running(process):
+        return None
+    try:
+        return process if any(_same_file(link, path) for link in Path(f"/proc/{process}/fd").iterdir()) else None
+    except OSError:  # not Linux, or somebody else's: a process of this number is as much as can be known
+        return process
+
+
+def _same_file(link: Path, path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return link.samefile(path)
+    return False
