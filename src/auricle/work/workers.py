@@ -32,6 +32,7 @@ import numpy as np
 from typing_extensions import override
 
 from auricle.data.cache import Recordings
+from auricle.data.processes import without_main
 from auricle.errors import MachineError
 from auricle.work.jobs import Fit, Job, Kind, OnEvent, Pool, train_job
 
@@ -48,7 +49,7 @@ class Worker:
         self.log = log
         self.channel, far_end = spawn.Pipe()
         self.process: BaseProcess = spawn.Process(target=_train_what_comes, args=(far_end, log), daemon=True)
-        with signals_blocked():  # the process inherits it
+        with signals_blocked(), without_main():  # the process inherits the former, and needs nothing of a script
             self.process.start()
         far_end.close()
 

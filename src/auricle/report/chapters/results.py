@@ -16,7 +16,7 @@ from auricle.findings.study import CellEvidence, Study
 from auricle.findings.trainings import Collapse
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures.calibration import reliability_diagram
-from auricle.report.figures.drawing import Panel, panel
+from auricle.report.figures.drawing import Drawing, Panel, panel
 from auricle.report.figures.results import accuracies, confusion, f1_bars, roc
 from auricle.report.figures.style import drawable
 from auricle.report.table import BASELINE, COLLAPSED, Marked, Row, Spread, Table, Value, columns
@@ -67,12 +67,7 @@ def _exhibits(report: Report, name: str, row: ComparativeRow, cells: Sequence[Ce
     of_classes = mean_curves(cells, [data.categories.index(category) for category in classes])
     f1 = [class_f1(cells, category) for category in classes]
     means = [float(np.mean(values)) if values else 0.0 for values in f1]
-    total, order = total_confusion(cells), background_last(data)
-    matrix = panel(
-        confusion(total[np.ix_(order, order)], [data.categories[place] for place in order], colour,
-                  apart=data.background is not None),
-        f"confusion-{name}", f"Confusion matrix, {name}"
-    )  # fmt: skip
+    matrix = panel(confusion_of(report, row.model, row.protocol), f"confusion-{name}", f"Confusion matrix, {name}")
     every = [one.macro_auc or 0.0 for comparison in report.findings.comparisons.values() for one in comparison.rows]
     drawn = roc(of_classes, mean_curve(of_classes), classes, corner=min(every) >= ALL_GOOD)
     curves = panel(drawn, f"roc-{name}", f"One-vs-rest ROC curves by class, {name}")
@@ -82,6 +77,15 @@ def _exhibits(report: Report, name: str, row: ComparativeRow, cells: Sequence[Ce
         f"figure-f1-{name}": Figure((bars,)),
         f"table-classes-{name}": _class_scores(data, cells, row),
     }
+
+
+def confusion_of(report: Report, model: str, protocol: str, title: str = "") -> Drawing:
+    """Return the confusion matrix of a model: the clips of all its cells under a protocol, the background last."""
+    data = report.study.dataset
+    total, order = total_confusion(report.study.of(model, protocol)), background_last(data)
+    names = [data.categories[place] for place in order]
+    apart = data.background is not None
+    return confusion(total[np.ix_(order, order)], names, report.colours[model], title, apart=apart)
 
 
 def mean_curves(cells: Sequence[CellEvidence], labels: Sequence[int]) -> list[Curve | None]:
@@ -154,15 +158,18 @@ def _references(report: Report, best: ComparativeRow) -> dict[str, float]:
 
 def _accuracies(report: Report) -> Iterator[Panel]:
     for protocol, comparison in report.findings.comparisons.items():
-        cells = {
-            row.model: [accuracy_of(cell.test, report.study) for cell in report.study.of(row.model, protocol)]
-            for row in comparison.rows
-        }
-        published = published_best(report.study, protocol)
-        marks = {} if published is None else {"best published": published, "chance": chance(report.study, protocol)}
-        drawn = accuracies(comparison.rows, cells, report.colours, marks, report.title_of(protocol))
         alt = "; ".join(f"{row.model} {percent(row.accuracy)}" for row in comparison.rows)
+        drawn = accuracies_of(report, protocol)
         yield panel(drawn, f"accuracies-{protocol}", f"Test accuracy under {protocol}: {alt}")
+
+
+def accuracies_of(report: Report, protocol: str) -> Drawing:
+    """Return the test accuracy of each model under a protocol, beside what was published."""
+    study, rows = report.study, report.findings.comparisons[protocol].rows
+    cells = {row.model: [accuracy_of(cell.test, study) for cell in study.of(row.model, protocol)] for row in rows}
+    published = published_best(study, protocol)
+    marks = {} if published is None else {"best published": published, "chance": chance(study, protocol)}
+    return accuracies(rows, cells, report.colours, marks, report.title_of(protocol))
 
 
 def _table(report: Report) -> Table:

@@ -7,7 +7,7 @@ from auricle.config import Preset, settings
 from auricle.findings.study import Study
 from auricle.findings.tuning import Tuning
 from auricle.report.document import Chapter, Figure, Report
-from auricle.report.figures.drawing import Panel, panel
+from auricle.report.figures.drawing import Drawing, Panel, panel
 from auricle.report.figures.style import drawable
 from auricle.report.figures.training import Quantity, curves, largest_loss
 from auricle.report.figures.tuning import importance_bars, parallel, progress, short_names
@@ -88,23 +88,31 @@ def _recipes(recipes: Sequence[tuple[str, Mapping[Field, str]]], start: int) -> 
 
 
 def _curves(report: Report, protocol: str) -> dict[str, Figure]:
-    """Draw two panels a model, all models on the same axes, as many in a figure as a page holds."""
-    study, fallen = report.study, report.findings.collapses
-    histories = {model: [cell.history for cell in study.of(model, protocol) if cell.history] for model in study.models}
-    every = [history for cells in histories.values() for history in cells]
-    tops: dict[Quantity, float] = {"accuracy": 1.0, "loss": largest_loss(every)}
+    """Draw two panels a model, as many in a figure as a page holds."""
     panels = []
-    for index, (model, cells) in enumerate(histories.items()):
-        marks = [one.epoch for one in fallen if one.epoch and (one.cell.model, one.cell.protocol) == (model, protocol)]
-        for quantity, top in tops.items() if cells else ():
-            title = f"{drawable(model, index, 30)}: {quantity}"
-            drawn = curves(cells, quantity, colour=report.colours[model], top=top, title=title, marks=marks)
-            alt = f"{quantity.capitalize()} of {model} by epoch under {protocol}, training and validation"
-            panels.append(panel(drawn, f"{quantity}-{protocol}-{report.anchors[model]}", alt))
+    for (model, quantity), drawn in curves_of(report, protocol).items():
+        alt = f"{quantity.capitalize()} of {model} by epoch under {protocol}, training and validation"
+        panels.append(panel(drawn, f"{quantity}-{protocol}-{report.anchors[model]}", alt))
     return {
         f"figure-curves-{protocol}{_part(number)}": Figure(tuple(panels[start : start + MOST_PANELS]))
         for number, start in enumerate(range(0, len(panels), MOST_PANELS), 1)
     }
+
+
+def curves_of(report: Report, protocol: str) -> dict[tuple[str, Quantity], Drawing]:
+    """Return the learning curves of each model under a protocol, by model and quantity, all on the same axes."""
+    study, fallen = report.study, report.findings.collapses
+    histories = {model: [cell.history for cell in study.of(model, protocol) if cell.history] for model in study.models}
+    every = [history for cells in histories.values() for history in cells]
+    tops: dict[Quantity, float] = {"accuracy": 1.0, "loss": largest_loss(every)}
+    drawn: dict[tuple[str, Quantity], Drawing] = {}
+    for index, (model, cells) in enumerate(histories.items()):
+        marks = [one.epoch for one in fallen if one.epoch and (one.cell.model, one.cell.protocol) == (model, protocol)]
+        for quantity, top in tops.items() if cells else ():
+            title = f"{drawable(model, index, 30)}: {quantity}"
+            colour = report.colours[model]
+            drawn[model, quantity] = curves(cells, quantity, colour=colour, top=top, title=title, marks=marks)
+    return drawn
 
 
 def tuning(report: Report) -> Chapter | None:

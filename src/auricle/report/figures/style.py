@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from auricle.report.wording import shortened, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 SMALL_IN, HALF_IN, MEDIUM_IN = 2.7, 3.25, 4.9
 INK, MUTED, GRID = "#1f2328", "#667080", "#dfe3e8"
@@ -29,6 +30,7 @@ MARKS = "oDs^vPX"
 MANY = 12  # classes; above it, rows are narrower, and figures name only what stands out
 ABOVE: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.45, 1.0), "columnspacing": 1.2}  # of a legend
 
+_part: ContextVar[Any] = ContextVar("part", default=None)  # of a figure, on which the next drawing stands
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans", "font.size": 7.5, "text.color": INK, "text.parse_math": False,
     "axes.edgecolor": MUTED, "axes.labelcolor": INK, "axes.linewidth": 0.6, "axes.titlesize": 8.5,
@@ -63,11 +65,21 @@ def style() -> Iterator[None]:
 
 
 def canvas(width_in: float, height_in: float) -> tuple[Figure, Axes]:
-    """Return a figure with one pair of axes that fill it."""
+    """Return a figure with one pair of axes that fill it; inside `drawn_on`, the part of a figure that stands there."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width_in, height_in))
+    figure: Any = _part.get() or Figure(figsize=(width_in, height_in))
     return figure, figure.subplots()
+
+
+@contextlib.contextmanager
+def drawn_on(part: SubFigure) -> Iterator[None]:
+    """Let what is drawn in the block stand on a part of a figure."""
+    token = _part.set(part)
+    try:
+        yield
+    finally:
+        _part.reset(token)
 
 
 def name_rows(axes: Axes, names: Sequence[str], *, grid: bool = True, fontsize: float = 7) -> None:
