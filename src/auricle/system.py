@@ -5,9 +5,10 @@ import ctypes
 import errno
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from auricle.errors import MachineError
 from auricle.files import machine_errors
@@ -50,6 +51,18 @@ def num_threads() -> int:
     """
     given = os.environ.get("OMP_NUM_THREADS", "")
     return int(given) if given.isdigit() and int(given) else 1
+
+
+@contextlib.contextmanager
+def threads_kept() -> Iterator[None]:
+    """Leave the number of threads of PyTorch, where it is loaded, as it was before the block."""
+    torch: Any = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else None
+    try:
+        yield
+    finally:
+        if torch:
+            torch.set_num_threads(before)
 
 
 def keep_freed_memory() -> None:

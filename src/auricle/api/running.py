@@ -12,6 +12,7 @@ from auricle.config import StudyConfig, load_study
 from auricle.display.watching import watched
 from auricle.errors import AuricleError, UsageError
 from auricle.study.asking import (
+    SHORT,
     STUDIES_FOLDER,
     as_asked,
     check_numbers,
@@ -25,7 +26,6 @@ from auricle.study.study import run_study as run_cells
 from auricle.tracking.tracking import choose_mode, mirrored
 from auricle.work.options import RunOptions
 
-SHORT = {"epochs": "training.epochs", "batch_size": "training.batch_size", "learning_rate": "training.learning_rate"}
 Names = str | Sequence[str]
 
 
@@ -90,13 +90,10 @@ def run_study(
     of_data = {"group_by": asked.group_by, "label": asked.label}
     base = load_study(study) if study is not None else own_study(asked.asked or "", **of_data)
     short = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-    own = {SHORT[name]: value for name, value in short.items() if value is not None}
-    if twice := [name for name in short if SHORT[name] in own and SHORT[name] in (overrides or {})]:
-        raise UsageError(f"{twice[0]} and overrides[{SHORT[twice[0]]!r}] are the same; give one of them")
     config, root = as_asked(
         base,
         asked.asked,
-        {**(overrides or {}), **own},
+        _all_overrides(overrides or {}, short),
         **of_data,
         clip_s=asked.clip_s,
         models=_names(models),
@@ -104,11 +101,12 @@ def run_study(
         seeds=None if seeds is None else check_numbers(seeds, "seeds"),
         allow_split_groups=allow_split_groups or None,
     )
+    of_folds = None if folds is None else check_numbers(folds, "folds")
     options = RunOptions(asked.root or root, skip_bad, workers, threads, device)
     folder = Path(out) if out is not None else STUDIES_FOLDER / config.name
     with watched(config.name, 0 if progress else -1) as listener:
         try:
-            result = train_cells(config, folder, options, wandb, folds=folds, listener=listener)
+            result = train_cells(config, folder, options, wandb, folds=of_folds, listener=listener)
         except KeyboardInterrupt:
             listener.note(f"stopped; the same call goes on from {folder}")
             raise
@@ -116,6 +114,14 @@ def run_study(
         name, cause = next(iter(result.failed.items()))
         raise AuricleError(f"no cell of {folder} could be trained; {name}: {cause}")
     return Study(folder)
+
+
+def _all_overrides(overrides: Mapping[str, Any], short: Mapping[str, Any]) -> dict[str, Any]:
+    """Return overrides with those that have a parameter of their own, each of which is set once."""
+    own = {name: value for name, value in short.items() if value is not None}
+    if twice := [name for name in own if SHORT[name] in overrides]:
+        raise UsageError(f"{twice[0]} and overrides[{SHORT[twice[0]]!r}] are the same; give one of them")
+    return {**overrides, **{SHORT[name]: value for name, value in own.items()}}
 
 
 def _names(asked: Names | None) -> tuple[str, ...] | None:

@@ -29,7 +29,7 @@ from auricle.data.waveforms import mono_waveform
 from auricle.display.watching import told
 from auricle.errors import RefusedError, UsageError
 from auricle.model.windows import mean_over_windows
-from auricle.system import num_threads
+from auricle.system import num_threads, threads_kept
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
@@ -120,7 +120,7 @@ class SoundClassifier(ClassifierMixin, BaseEstimator):
         split = Split(ALL, 0, everybody, nobody, nobody, leaky=False)
         seed = int(check_random_state(self.random_state).randint(LONGEST_SEED))
         device = choose_device(self.device)
-        with _own_randomness(self.threads), told(0 if self.verbose else -1) as tell:
+        with _own_torch(self.threads), told(0 if self.verbose else -1) as tell:
             trainer, sets = prepare_training(preset, recordings, split, seed, device)
             total = preset.training.epochs
             self.history_ = run_training(
@@ -144,7 +144,7 @@ class SoundClassifier(ClassifierMixin, BaseEstimator):
         network, rule = self.network_, self._rule
         waveforms = torch.from_numpy(self._waveforms(_listed(X), self._preset_.audio.sample_rate_hz))
         found = []
-        with _own_randomness(self.threads), torch.inference_mode():
+        with _own_torch(self.threads), torch.inference_mode():
             for part in waveforms.to(next(network.parameters()).device).split(64):
                 frames = network.frontend.frames(part)
                 windows = cut_windows(frames, rule)
@@ -242,14 +242,10 @@ def _recordings(waveforms: np.ndarray, labels: np.ndarray, rate_hz: int, clip_s:
 
 
 @contextlib.contextmanager
-def _own_randomness(threads: int | None) -> Iterator[None]:
-    """Leave torch's random numbers and its number of threads as they were."""
+def _own_torch(threads: int | None) -> Iterator[None]:
+    """Compute with so many threads, and leave PyTorch's random numbers and threads as they were."""
     import torch
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or num_threads())
-    try:
-        with torch.random.fork_rng():
-            yield
-    finally:
-        torch.set_num_threads(before)
+    with threads_kept(), torch.random.fork_rng():
+        torch.set_num_threads(threads or num_threads())
+        yield

@@ -92,7 +92,6 @@ GroupBy = Annotated[
         help="What a split keeps together: a column, or a pattern over names such as '{fold}-{source}-*'.",
     ),
 ]
-SHORT = {"epochs": "training.epochs", "batch_size": "training.batch_size", "learning_rate": "training.learning_rate"}
 
 
 @dataclass(frozen=True)
@@ -139,6 +138,7 @@ class TrainingOptions:
             UsageError: one is set twice, or not as `--set` takes it.
         """
         from auricle.config import parse_overrides
+        from auricle.study.asking import SHORT
 
         assigned = parse_overrides(self.assignments or ())
         short = {field: value for name, field in SHORT.items() if (value := getattr(self, name)) is not None}
@@ -221,13 +221,13 @@ def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
     Raises:
         UsageError: something else stands there.
     """
+    from auricle.study.asking import check_numbers
+
     try:
-        found = None if text is None else tuple(int(word) for word in words(text) or ())
+        found = tuple(int(word) for word in words(text) or ())
     except ValueError:
         found = ()
-    if found == () or any(number < 0 for number in found or ()):
-        raise UsageError(f"{option} takes whole numbers from 0 on, such as 0,1,2, not {text!r}")
-    return found
+    return None if text is None else check_numbers(found, option, text)
 
 
 def required(value: str | None, kind: str, valid: Iterable[str]) -> str:

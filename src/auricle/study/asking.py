@@ -17,6 +17,7 @@ OWN_MODELS = ("cnn", "transformer-h4")  # of a study that has no name: one of ea
 OWN_PROTOCOLS: tuple[ProtocolName, ...] = ("test-split", "official")  # a model to export, and a score on every clip
 TEST_SET_PROTOCOLS: tuple[ProtocolName, ...] = ("test-split", "k-fold")  # where clips are set apart to test on
 STUDIES_FOLDER = Path("runs")
+SHORT = {"epochs": "training.epochs", "batch_size": "training.batch_size", "learning_rate": "training.learning_rate"}
 SomeConfig = TypeVar("SomeConfig", bound=Section)
 
 
@@ -106,10 +107,11 @@ def check_protocols(asked: Sequence[str]) -> tuple[str, ...]:
     return tuple(asked)
 
 
-def check_numbers(numbers: Collection[int], option: str) -> tuple[int, ...]:
-    """Return folds or seeds, or raise the UsageError that says what they are."""
+def check_numbers(numbers: Collection[int], option: str, typed: str | None = None) -> tuple[int, ...]:
+    """Return folds or seeds, or raise the UsageError that says what they are, and what was `typed` in their place."""
     if not numbers or not all(isinstance(number, int) and number >= 0 for number in numbers):
-        raise UsageError(f"{option} takes whole numbers from 0 on, such as 0,1,2, not {list(numbers)}")
+        shown = list(numbers) if typed is None else typed
+        raise UsageError(f"{option} takes whole numbers from 0 on, such as 0,1,2, not {shown!r}")
     return tuple(numbers)
 
 

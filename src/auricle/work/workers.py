@@ -34,6 +34,7 @@ from typing_extensions import override
 from auricle.data.cache import Recordings
 from auricle.data.processes import without_main
 from auricle.errors import MachineError
+from auricle.system import threads_kept
 from auricle.work.jobs import Fit, Job, Kind, OnEvent, Pool, train_job
 
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
@@ -164,7 +165,8 @@ class InProcess(Pool):
     def wait(self, on_event: OnEvent, timeout_s: float) -> None:
         _, (job, fit) = self.tasks.popitem()
         on_event("started", job, None)
-        cause = train_job(job, fit, lambda record: on_event("epoch", job, record))
+        with threads_kept():  # a notebook goes on after it
+            cause = train_job(job, fit, lambda record: on_event("epoch", job, record))
         on_event("ended", job, cause)
 
 
