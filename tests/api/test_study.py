@@ -1,5 +1,6 @@
 """A study from Python: trained, looked at, exported; stopped and gone on with; and what is refused."""
 
+import doctest
 import os
 import subprocess
 import sys
@@ -9,9 +10,11 @@ import pytest
 
 import auricle as au
 import fake_fits
+from auricle.api import dataset, models
 from auricle.cli import main
 from auricle.display.notebook import NotebookDisplay
 from auricle.runs import CellName
+from auricle.study import asking
 from made_sounds import write_sounds
 from small_networks import SMALL
 
@@ -209,6 +212,11 @@ def test_a_script_without_a_guard_trains_in_workers(sounds, tmp_path, stand_ins)
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, env=around)
     assert done.stdout == "once\nStudy('runs/sounds'): 2 of 2 cells done\n", done.stderr
     assert not Path("runs/sounds/workers.log").exists()
+
+
+@pytest.mark.parametrize("module", [asking, dataset, models], ids=lambda module: module.__name__)
+def test_the_examples_of_docstrings_are_true(module):
+    assert doctest.testmod(module).failed == 0
 
 
 def test_a_notebook_s_progress_is_html_that_others_cannot_write_into():

@@ -20,9 +20,7 @@ def calls(monkeypatch, tmp_path) -> list[tuple]:
         return {"html": folder / "report.html"}
 
     monkeypatch.setattr("auricle.api.reporting.probe_study", probe_study)
-    monkeypatch.setattr(
-        "auricle.api.reporting.build_errors_page", lambda folder, **_: seen.append(("hear", folder))
-    )
+    monkeypatch.setattr("auricle.api.reporting.build_errors_page", lambda folder, **_: seen.append(("hear", folder)))
     monkeypatch.setattr("auricle.api.reporting.build_report", build_report)
     (tmp_path / "mine").mkdir()
     return seen

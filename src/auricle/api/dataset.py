@@ -188,7 +188,7 @@ def load_dataset(
         RefusedError: the dataset is not there, not whole, or too small to train and test on.
 
     >>> load_dataset("toy")
-    Dataset('toy'): 200 clips of 10 classes from 200 groups in 5 folds, 2 s each
+    Dataset('toy'): 200 clips of 10 classes from 100 groups in 5 folds, 2 s each
     """
     data = Dataset.described(source, label=label, group_by=group_by, clip_s=clip_s, root=root)
     data.manifest  # noqa: B018 - what is wrong with it is said now
