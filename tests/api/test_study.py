@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import auricle as au
@@ -106,6 +107,17 @@ def test_a_model_is_exported_and_hears_files_as_it_hears_their_samples(study, tm
     assert of_file.probabilities == pytest.approx(of_samples.probabilities, abs=1e-3)
     assert list(of_file.to_frame().columns) == ["start_s", "end_s", "label", "probability"]
     assert of_file.to_frame()[["start_s", "end_s"]].values.tolist() == [[0.0, 0.5]]
+    long = np.concatenate([waveform[::2]] * 5 + [np.random.default_rng(0).standard_normal(8_000) * 0.1])
+    soundfile.write(tmp_path / "long.wav", long, 4_000, subtype="FLOAT")
+    of_file, of_samples = classifier.predict(str(tmp_path / "long.wav")), classifier.predict(long, 4_000)
+    assert of_file.stretches == of_samples.stretches
+    assert of_file.stretches[-1].end_s == pytest.approx(len(long) / 4_000)
+    with pytest.raises(au.UsageError, match="a waveform needs its rate"):
+        classifier.predict(waveform)
+    with pytest.raises(au.UsageError, match="a file says its own rate"):
+        classifier.predict(clip, rate_hz)
+    with pytest.raises(au.RefusedError, match=r"no\.wav: no such file"):
+        classifier.predict("no.wav")
 
 
 class TestLookedAtAndStopped:
