@@ -36,4 +36,4 @@ def test_a_name_that_is_not_offered_is_an_attribute_error():
 def test_every_listed_model_is_a_preset_and_one_is_created_by_its_name():
     assert "cnn" in auricle.list_models()
     network = auricle.create_model("cnn", 7, {"head.hidden": [5]})
-    assert list(network.head.parameters())[-1].shape == (7,)
+    assert list(network.network.head.parameters())[-1].shape == (7,)

@@ -13,9 +13,9 @@ import auricle
 
 SOURCE = Path(auricle.__file__).parent
 ROOMS = (
-    "errors", "extras", "system", "text", "files", "locks", "config", "data", "model", "audit", "scoring", "runs",
-    "training", "work", "study", "search", "tracking", "bundle", "predict", "probes", "findings", "report", "demo",
-    "handin", "cli",
+    "errors", "extras", "system", "text", "tabular", "files", "locks", "config", "data", "model", "audit", "scoring",
+    "runs", "training", "work", "study", "search", "tracking", "bundle", "predict", "probes", "findings", "report",
+    "demo", "handin", "display", "api", "cli",
 )  # fmt: skip
 MODULES = sorted(SOURCE.rglob("*.py"))
 NEED_TORCH = {
@@ -24,7 +24,10 @@ NEED_TORCH = {
     *(SOURCE / "handin" / name for name in ("program.py", "hand_in_results.py")),  # are handed in, imported by nothing
 }
 BY_NAME = {f"auricle.{'.'.join(path.relative_to(SOURCE).with_suffix('').parts)}": path for path in MODULES}
-HEAVY = {"numpy", "optuna", "pydantic", "rich", "scipy", "sklearn", "soundfile", "torch", "wandb", "yaml"}
+HEAVY = {
+    "IPython", "matplotlib", "numpy", "optuna", "pandas", "pydantic", "rich", "scipy", "sklearn", "soundfile", "torch",
+    "wandb", "yaml",
+}  # fmt: skip
 
 
 def room_of(module: Path) -> str:

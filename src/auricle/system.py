@@ -62,6 +62,18 @@ def num_threads() -> int:
     return int(given) if given.isdigit() and int(given) else 1
 
 
+@contextlib.contextmanager
+def threads_kept() -> Iterator[None]:
+    """Leave the number of threads of PyTorch, where it is loaded, as it was before the block."""
+    torch: Any = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else None
+    try:
+        yield
+    finally:
+        if torch:
+            torch.set_num_threads(before)
+
+
 def keep_freed_memory() -> None:
     """Let this process keep the memory that it frees, for its next step, where the C library is glibc.
 

@@ -156,7 +156,7 @@ def test_a_full_disk_makes_exit_code_5(auricle, sounds, training):
 
 
 def test_an_error_of_ours_shows_no_traceback_unless_asked(auricle, sounds, training, monkeypatch):
-    monkeypatch.setattr("auricle.study.study.run_study", lambda *_, **__: {}["x"])
+    monkeypatch.setattr("auricle.api.running.run_cells", lambda *_, **__: {}["x"])
     answer = auricle("study", "quickstart", *SMALL)
     assert answer.code == 1
     assert lines(answer.err)[-1].startswith("auricle: internal error: KeyError: 'x' (AURICLE_DEBUG=1 shows where")

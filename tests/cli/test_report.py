@@ -19,11 +19,9 @@ def calls(monkeypatch, tmp_path) -> list[tuple]:
         seen.append(("build", folder))
         return {"html": folder / "report.html"}
 
-    monkeypatch.setattr("auricle.probes.probe.probe_study", probe_study)
-    monkeypatch.setattr(
-        "auricle.report.errors_page.build_errors_page", lambda folder, **_: seen.append(("hear", folder))
-    )
-    monkeypatch.setattr("auricle.report.build.build_report", build_report)
+    monkeypatch.setattr("auricle.api.reporting.probe_study", probe_study)
+    monkeypatch.setattr("auricle.api.reporting.build_errors_page", lambda folder, **_: seen.append(("hear", folder)))
+    monkeypatch.setattr("auricle.api.reporting.build_report", build_report)
     (tmp_path / "mine").mkdir()
     return seen
 

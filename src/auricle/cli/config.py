@@ -55,7 +55,7 @@ def _print(preset: Preset, found: Sequence[Setting]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from auricle.cli.terminal import Terminal
+    from auricle.display.terminal import Terminal
 
     console = Terminal()
 

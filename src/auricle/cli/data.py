@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auricle.cli.bar import bar
-from auricle.cli.options import Data, GroupBy, Json, Label, examples, find_data, print_line, required, say, source_words
+from auricle.cli.options import Data, GroupBy, Json, Label, examples, print_line, required, say, source_words
+from auricle.display.bar import bar
 from auricle.errors import RefusedError, UsageError, count
 from auricle.text import json_text, visible
 
 if TYPE_CHECKING:
     from auricle.audit.audit import Audit
     from auricle.audit.finding_types import Finding, FindingType
-    from auricle.cli.terminal import Terminal
+    from auricle.display.terminal import Terminal
 
 NUM_NAMED = 3  # findings of a kind that are spelt out
 MAX_FOLDS = 8  # columns for them in 80 characters
@@ -111,6 +111,7 @@ def check(
     from auricle.audit.mending import mend, require_new, write_manifest
     from auricle.data.annotations import is_piece
     from auricle.data.datasets import SOURCES, survey
+    from auricle.study.asking import find_data
 
     name, root = find_data(data or required(source, "source", SOURCES), source or "")
     if fix:
@@ -171,7 +172,7 @@ def _document(found: Audit) -> dict[str, Any]:
 
 def print_audit(found: Audit) -> None:
     """Print how many clips there are, and each kind of finding with its first findings and what to do."""
-    from auricle.cli.terminal import Terminal
+    from auricle.display.terminal import Terminal
 
     console = Terminal()
     console.print(_counts(found))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from auricle.cli.options import Data, Json, Quiet, Threads, Verbose, data_of, say, verbosity
+from auricle.cli.options import Data, Json, Quiet, Threads, Verbose, say, verbosity
 from auricle.errors import count
 from auricle.text import json_text
 
@@ -37,6 +37,7 @@ def diagnose(
     level = verbosity(context, quiet, verbose)
     from auricle.runs import read_history
     from auricle.runs.reopen import reopen
+    from auricle.study.asking import data_of
 
     source, root = data_of(cell, data)
     found = reopen(cell, source=source, root=root)  # a wrong folder is refused before torch is imported
@@ -72,7 +73,7 @@ def _print(diagnosis: Diagnosis) -> None:
     from rich.text import Text
 
     from auricle.cli.results import plain_table
-    from auricle.cli.terminal import Terminal
+    from auricle.display.terminal import Terminal
 
     console = Terminal()
     table = plain_table()

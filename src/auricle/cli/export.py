@@ -1,11 +1,12 @@
 """The verb `export`: a trained model to a bundle."""
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from auricle.cli.options import Data, Json, Quiet, Threads, Verbose, data_of, print_line, say, verbosity
+from auricle.cli.options import Data, Json, Quiet, Threads, Verbose, print_line, verbosity
 from auricle.text import json_text
 
 
@@ -28,22 +29,18 @@ def export(
     verbose: Verbose = 0,
 ) -> None:
     """Make a bundle of a trained model: ONNX, weights, calibration, model card; checked against PyTorch."""
+    from auricle.cli.study import hint_when_stopped
+    from auricle.study.asking import data_of
+
     level = verbosity(context, quiet, verbose)
     source, root = data_of(cell, data)
-    if final:
-        from auricle.cli.study import hint_when_stopped, watched
-        from auricle.study.final import train_final
-        from auricle.work.options import RunOptions
+    from auricle.api.exporting import export_model
 
-        with watched(f"{cell}, on all clips", level) as listener, hint_when_stopped(cell):
-            options = RunOptions(root, threads=threads)
-            cell = train_final(cell, model, options, every_seed=every_seed, source=source, listener=listener).folder
-    from auricle.bundle.export import export_cell
-
-    tell = say if level >= 0 else None
-    bundle = export_cell(
-        cell, to, model=model, every_seed=every_seed, int8=int8, source=source, root=root, on_progress=tell
-    )
+    with hint_when_stopped(cell) if final else contextlib.nullcontext():
+        bundle = export_model(
+            cell, to, model, final=final, every_seed=every_seed, int8=int8, source=source, root=root, threads=threads,
+            level=level,
+        )  # fmt: skip
     if json:
         document = {"bundle": str(to), "num_bytes": bundle.num_bytes, **bundle.description.model_dump(mode="json")}
         print(json_text(document, indent=1))

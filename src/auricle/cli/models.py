@@ -12,9 +12,8 @@ from auricle.text import json_text
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from auricle.cli.terminal import Terminal
+    from auricle.display.terminal import Terminal
 
-OF_REPORTS = "report-"  # begins the names of networks that were published, built again from their text
 BETWEEN = 8  # columns of a terminal that a table of three columns leaves empty
 WIDE = 110  # columns from which the names of layers fit in
 
@@ -37,11 +36,12 @@ def models(
     json: Json = False,
 ) -> None:
     """List the models, or show one layer by layer: shapes, parameters, multiply-adds."""
+    from auricle.api.models import list_models
     from auricle.config import load_preset, parse_overrides, preset_names
 
     overrides = parse_overrides(assignments or ())
     names = preset_names()
-    shown = [name] if name else [each for each in names if every or not each.startswith(OF_REPORTS)]
+    shown = [name] if name else list_models(reports=every)
     presets = [load_preset(each, overrides) for each in shown]
     from auricle.model.describe import describe
 
@@ -50,7 +50,7 @@ def models(
         print(json_text(descriptions[0] if name else descriptions, indent=1))
         return
     from auricle.cli.results import plain_table
-    from auricle.cli.terminal import Terminal
+    from auricle.display.terminal import Terminal
 
     console, table = Terminal(), plain_table()
     if name:

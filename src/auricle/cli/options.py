@@ -1,26 +1,20 @@
 """Options that several verbs share, and how words on the command line become values."""
 
-import contextlib
 import functools
 import inspect
 import os
-import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from auricle.errors import UsageError, choices
+from auricle.display.watching import say as say
+from auricle.errors import UsageError
 from auricle.text import visible
 
-if TYPE_CHECKING:
-    from auricle.config import StudyConfig
-    from auricle.search.space import SpaceConfig
-
-SomeConfig = TypeVar("SomeConfig", "StudyConfig", "SpaceConfig")
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
 Verbose = Annotated[
     int, typer.Option("--verbose", "-v", count=True, show_default=False, help="Say more; -vv shows tracebacks.")
@@ -98,7 +92,6 @@ GroupBy = Annotated[
         help="What a split keeps together: a column, or a pattern over names such as '{fold}-{source}-*'.",
     ),
 ]
-SHORT = {"epochs": "training.epochs", "batch_size": "training.batch_size", "learning_rate": "training.learning_rate"}
 
 
 @dataclass(frozen=True)
@@ -149,6 +142,7 @@ class TrainingOptions:
             UsageError: one is set twice, or not as `--set` takes it.
         """
         from auricle.config import parse_overrides
+        from auricle.study.asking import SHORT
 
         assigned = parse_overrides(self.assignments or ())
         short = {field: value for name, field in SHORT.items() if (value := getattr(self, name)) is not None}
@@ -156,13 +150,6 @@ class TrainingOptions:
             option = twice[0].partition(".")[2].replace("_", "-")
             raise UsageError(f"--{option} and --set {twice[0]} are the same; give one of them")
         return assigned | short
-
-    def laid_over(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the overrides of a study or a space with these over them; other epochs have another warm-up."""
-        own = self.overrides
-        warmup = "training.warmup_epochs"
-        kept = {field: value for field, value in overrides.items() if field != warmup or "training.epochs" not in own}
-        return kept | own
 
 
 @dataclass(frozen=True)
@@ -238,13 +225,13 @@ def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
     Raises:
         UsageError: something else stands there.
     """
+    from auricle.study.asking import check_numbers
+
     try:
-        found = None if text is None else tuple(int(word) for word in words(text) or ())
+        found = tuple(int(word) for word in words(text) or ())
     except ValueError:
         found = ()
-    if found == () or any(number < 0 for number in found or ()):
-        raise UsageError(f"{option} takes whole numbers from 0 on, such as 0,1,2, not {text!r}")
-    return found
+    return None if text is None else check_numbers(found, option, text)
 
 
 def required(value: str | None, kind: str, valid: Iterable[str]) -> str:
@@ -258,12 +245,6 @@ def required(value: str | None, kind: str, valid: Iterable[str]) -> str:
     return value
 
 
-def say(line: str) -> None:
-    """Write one line to standard error; if nobody reads it any more, the work goes on all the same."""
-    with contextlib.suppress(OSError):
-        print(visible(line), file=sys.stderr, flush=True)
-
-
 def print_line(line: object) -> None:
     """Write one line of the result to standard output: for a person on a terminal, else for a program as it is."""
     print(visible(str(line)) if sys.stdout.isatty() else line, flush=True)
@@ -275,64 +256,7 @@ def protocol_names(text: str | None) -> tuple[str, ...] | None:
     Raises:
         UsageError: no such protocol.
     """
-    from auricle.config import ProtocolName
+    from auricle.study.asking import check_protocols
 
     asked = words(text)
-    for protocol in asked or ():
-        if protocol not in get_args(ProtocolName):
-            raise choices("protocol", protocol, list(get_args(ProtocolName)))
-    return asked
-
-
-def find_data(asked: str | None, own: str = "") -> tuple[str, Path | None]:
-    """Return the source that `--data` means, and the folder of named datasets if it means that.
-
-    A name is a name. A folder whose table lists the clips of a named dataset is that dataset, of several the study's
-    `own`. Everything else is a person's own recordings.
-    """
-    from auricle.data.datasets import SOURCES, dataset_in
-
-    if asked is None or asked in SOURCES:
-        return asked or own, None
-    folder = Path(asked).expanduser()
-    if asked and folder.is_dir() and (name := dataset_in(folder, first=own)):
-        return name, folder
-    return asked, None
-
-
-def data_of(folder: Path, asked: str | None) -> tuple[str | None, Path | None]:
-    """Return what `--data` means for a study or a cell that exists, as `find_data` does; twice None without it.
-
-    Raises:
-        RefusedError: the folder is of no study.
-    """
-    from auricle.runs.reopen import study_config, study_of
-
-    return (None, None) if asked is None else find_data(asked, study_config(study_of(folder)).data)
-
-
-def name_of(source: str) -> str:
-    """Return a name for a study of some recordings, which no named dataset has unless it is that.
-
-    >>> name_of("esc10"), name_of("/home/me/My birds (2026)/"), name_of("data/esc10"), name_of("birds.csv")
-    ('esc10', 'My-birds-2026', 'own-esc10', 'birds')
-    """
-    from auricle.data.datasets import SOURCES
-
-    if source in SOURCES:
-        return source
-    path = Path(source).expanduser().absolute()
-    name = re.sub(r"[^\w]+", "-", path.stem if path.suffix.lower() == ".csv" else path.name).strip("-") or "recordings"
-    return f"own-{name}" if name.lower() in SOURCES else name
-
-
-def renamed(config: SomeConfig, source: str) -> SomeConfig:
-    """Return a study or a space on other data: without what it says of its own dataset, in its name too.
-
-    `esc10-official` on a folder `birds` is `birds-official`; `quickstart` stays what it is.
-    """
-    from auricle.config import revalidated
-
-    if source == config.data:
-        return config
-    return revalidated(config, data=source, about="", name=config.name.replace(config.data, name_of(source)))
+    return None if asked is None else check_protocols(asked)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import sys
 from collections.abc import Iterable
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from auricle.cli.bar import bar
 from auricle.cli.options import Quiet, Verbose, say, verbosity
+from auricle.display.bar import bar
 from auricle.errors import RefusedError, UsageError, choices
 from auricle.files import remove_leftovers
 from auricle.text import visible
@@ -84,22 +83,21 @@ def predict(
     output = Output(_format("jsonl" if json else format, out, each), out, each)
     from auricle.predict.batch import list_recordings
     from auricle.predict.classifier import Classifier
-    from auricle.predict.stretches import Pooling
+    from auricle.predict.stretches import pooling_of
 
     listing = list_recordings(recordings)
     num = len(listing.recordings)
     if output.format == "audacity" and num > 1 and not each:
         raise UsageError(f"an Audacity label track belongs to one recording, not {num}; add --each --out DIR")
     classifier = Classifier.load(bundle, threads=threads)
-    pooling = Pooling(
-        categories=classifier.categories,
-        thresholds=classifier.thresholds if threshold is None else (threshold,) * len(classifier.categories),
-        window_s=classifier.window_s,
-        hop_s=hop or classifier.model.windowing.hop_s,
+    pooling = pooling_of(
+        classifier,
+        hop_s=hop,
+        threshold=threshold,
         merge_s=merge,
         min_duration_s=min_duration,
-        top=min(top, len(classifier.categories)),
-        whole_s=math.inf if whole else classifier.window_s if hop else classifier.clip_s,
+        top=top,
+        whole=whole,
     )
     for place, reason in listing.refused.items():
         say(f"auricle: {place}: {reason}")

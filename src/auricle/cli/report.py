@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from auricle.cli.bar import bar
-from auricle.cli.options import Data, Json, Quiet, Threads, Verbose, data_of, print_line, say, verbosity
-from auricle.errors import UsageError
+from auricle.cli.options import Data, Json, Quiet, Threads, Verbose, print_line, say, verbosity
+from auricle.display.watching import told
 from auricle.text import json_text
-
-if TYPE_CHECKING:
-    from auricle.runs import StudyFolder
 
 
 def report(
@@ -48,14 +42,14 @@ def report(
 
     What the finished models use is measured once, where their weights and the recordings are found, and kept.
     """
+    from auricle.study.asking import find_study
+
     level = verbosity(context, quiet, verbose)
-    study = folder if folder.exists() or not (Path("runs") / folder).is_dir() else Path("runs") / folder
+    study = find_study(folder)
     if hand_in is not None:
         from auricle.handin.hand_in import check_name
 
         check_name(hand_in)  # before the work
-    if link and not link.startswith(("https://", "http://")):
-        raise UsageError(f"--link takes an address such as https://example.org/notebook, not {link[:100]!r}")
     given = {"author": author, "title": title, "link": link}
     front = {name: words for name, words in given.items() if words is not None}
     files = build(study, level, data=data, probes=not no_probes, front=front)
@@ -84,52 +78,11 @@ def build(
     probes: bool = True,
     front: Mapping[str, str] | None = None,
 ) -> dict[str, Path]:
-    """Look into the models and build the report and the page of mistakes, saying on standard error what is being done.
+    """Build all that a report is, saying on standard error what is being done; arguments as of `write_report`."""
+    from auricle.api.reporting import write_report
 
-    `data` is where a person says that the recordings lie: then they must lie there. `root` is as for `load_manifest`.
-    With `probes`, what the models use is found out where that is not known yet. `front` is as for `build_report`.
-    """
-    from auricle.errors import RefusedError
-    from auricle.probes.probe import probe_study
-    from auricle.report.build import build_report
-    from auricle.report.errors_page import build_errors_page
-    from auricle.runs import StudyFolder
-    from auricle.runs.record import keep_human_labels
-
-    folder, notes, page = StudyFolder(study), list[str](), None
-    with _told(level) as tell:
-        source = None
-        if data is not None:
-            source, root = _there(folder, data)
-        if probes:
-            human = keep_human_labels(folder, source=source, root=root)
-            notes = [*([human] if human else []), *probe_study(study, source=source, root=root, on_progress=tell)]
-        try:
-            page = build_errors_page(study, source=source, root=root, on_progress=tell)
-        except (RefusedError, UsageError) as error:
-            notes.append(f"no page to hear the mistakes on: {error}")
-        files = build_report(study, front, on_progress=tell) | ({"errors": page} if page else {})
+    with told(level) as tell:
+        files, notes = write_report(study, data=data, root=root, probes=probes, front=front, on_progress=tell)
     for note in notes if level >= 0 else ():
         say(f"auricle: {note}")
     return files
-
-
-def _there(study: StudyFolder, data: str) -> tuple[str | None, Path | None]:
-    """Return the source that `--data` means, and the folder of named datasets if it means that; refuse other data."""
-    from auricle.runs.reopen import find_recordings
-
-    source, root = data_of(study.folder, data)
-    find_recordings(study, source=source, root=root)
-    return source, root
-
-
-@contextlib.contextmanager
-def _told(level: int) -> Iterator[Callable[..., None]]:
-    """Give what says in a few words what comes next, and how much of it is done: a bar, lines elsewhere, or nothing."""
-    if level < 0:
-        yield lambda words, done=0, total=None: None
-    elif not sys.stderr.isatty():
-        yield lambda words, done=0, total=None: say(f"{words} ({done + 1} of {total})" if total else words)
-    else:
-        with bar("{task.completed}/{task.total}") as draw:
-            yield lambda words, done=0, total=None: draw(words, done, total)

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from auricle.cli.options import print_line
-from auricle.cli.progress import duration, percent
-from auricle.cli.terminal import Terminal
+from auricle.display.progress import duration, percent
+from auricle.display.terminal import Terminal
 from auricle.errors import RefusedError, count
 from auricle.text import json_text, visible
 
@@ -177,10 +177,10 @@ def print_status(folder: Path, as_json: bool) -> None:
         RefusedError: the folder holds neither study nor search.
     """
     from auricle.search.record import read_search_status
+    from auricle.study.asking import find_study
     from auricle.study.status import read_status
 
-    if not folder.exists() and (Path("runs") / folder).is_dir():
-        folder = Path("runs") / folder
+    folder = find_study(folder)
     search, study = read_search_status(folder), read_status(folder)
     if search is None and study is None:
         raise RefusedError(f"{folder} holds no study and no search; name a folder that one of them wrote")

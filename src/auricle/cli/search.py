@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from auricle.cli import study as studies
-from auricle.cli.options import TrainingOptions, find_data, renamed, required, say, verbosity, with_options
+from auricle.cli.options import TrainingOptions, required, say, verbosity, with_options
 
 if TYPE_CHECKING:
     from auricle.search.search import SearchResult
@@ -47,13 +47,14 @@ def search(
     from auricle.search.search import run_search
     from auricle.search.space import load_space, space_names
     from auricle.search.storage import TrialStorage
+    from auricle.study.asking import STUDIES_FOLDER, find_data, laid_over, renamed
     from auricle.work.options import RunOptions
 
     level = verbosity(context, asked.quiet, asked.verbose)
     config = load_space(required(space, "space", space_names()))
     source, root = find_data(asked.data, config.data)
     config = renamed(config, source)
-    overrides = asked.laid_over(config.overrides)
+    overrides = laid_over(config.overrides, asked.overrides)
     changes = {
         "trials": trials or config.trials,
         "group_by": asked.group_by or config.group_by,
@@ -61,7 +62,7 @@ def search(
         "clip_s": asked.clip_s or config.clip_s,
     }
     config = revalidated(config, overrides=overrides, **changes)
-    folder = out or Path("runs") / f"search-{config.name}"
+    folder = out or STUDIES_FOLDER / f"search-{config.name}"
     command = studies.typed_command()
     if storage:  # a password in it is for nobody's record
         command = command.replace(shlex.quote(storage), shlex.quote(TrialStorage(storage, "").shown))
@@ -86,7 +87,7 @@ def _watched(title: str, level: int) -> Iterator[Listener]:
     elif sys.stderr.isatty() and level == 0:
         from rich.text import Text
 
-        from auricle.cli.terminal import Terminal
+        from auricle.display.terminal import Terminal
 
         console = Terminal(stderr=True)
         with console.status(Text(f"search {title}")) as status:
@@ -103,7 +104,7 @@ def _print(result: SearchResult) -> None:
 
     from auricle.cli.results import plain_table
     from auricle.cli.search_progress import counts, plain
-    from auricle.cli.terminal import Terminal
+    from auricle.display.terminal import Terminal
 
     best = result.best
     table = plain_table("best set", "value", "importance")

@@ -6,7 +6,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from auricle.cli.progress import duration, percent
+from auricle.display.progress import duration, percent
 from auricle.runs import CellName
 from auricle.search.record import Entry, best_of
 from auricle.study.listener import Listener

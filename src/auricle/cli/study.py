@@ -15,12 +15,9 @@ from auricle.cli.options import (
     Json,
     StudyOptions,
     TrainingOptions,
-    find_data,
-    name_of,
     numbers,
     preset_words,
     protocol_names,
-    renamed,
     required,
     say,
     study_words,
@@ -28,17 +25,12 @@ from auricle.cli.options import (
     with_options,
     words,
 )
+from auricle.display.watching import watched
 from auricle.errors import UsageError
 
 if TYPE_CHECKING:
-    from auricle.config import ProtocolName, StudyConfig
-    from auricle.study.listener import Listener
+    from auricle.config import StudyConfig
     from auricle.work.options import RunOptions
-
-
-OWN_MODELS = ("cnn", "transformer-h4")  # of a study that has no name: one of each architecture
-OWN_PROTOCOLS: tuple[ProtocolName, ...] = ("test-split", "official")  # a model to export, and a score on every clip
-TEST_SET_PROTOCOLS: tuple[ProtocolName, ...] = ("test-split", "k-fold")  # where clips are set apart to test on
 
 
 @with_options
@@ -66,6 +58,7 @@ def study(
     A study that was stopped goes on where it stood; a finished cell is never trained again.
     """
     from auricle.config import load_study, study_names
+    from auricle.study.asking import own_study
 
     level = verbosity(context, asked.quiet, asked.verbose)
     if status is not None:
@@ -75,9 +68,10 @@ def study(
         raise UsageError(
             f"{name} is a folder, not a study; for your own recordings: auricle study --data {shlex.quote(name)}"
         )
-    config = (
-        load_study(required(name, "study", (*study_names(), "--data DIR"))) if name or not asked.data else _own(asked)
-    )
+    if name or not asked.data:
+        config = load_study(required(name, "study", (*study_names(), "--data DIR")))
+    else:
+        config = own_study(asked.data, group_by=asked.group_by, label=asked.label)
     chosen = words(models) or config.models, protocol_names(protocols) or config.protocols
     changes = {"models": chosen[0], "protocols": chosen[1], "seeds": numbers(seeds, "--seeds")}
     if name is None and level >= 0:
@@ -99,20 +93,6 @@ def how_far(
     from auricle.cli.results import print_status
 
     print_status(folder, json)
-
-
-def _own(asked: StudyOptions) -> StudyConfig:
-    """Return the study of the package on a named dataset; of other data one that is named as they are."""
-    from auricle.config import StudyConfig, load_study, study_names
-    from auricle.data.datasets import survey
-
-    assert asked.data is not None
-    source, root = find_data(asked.data)
-    if source in study_names():
-        return load_study(source)
-    described = survey(source, root=root, group_by=asked.group_by, label=asked.label, cuts=False).manifest
-    protocols = TEST_SET_PROTOCOLS if described.has_test_set else OWN_PROTOCOLS
-    return StudyConfig(name=name_of(source), data=source, models=OWN_MODELS, protocols=protocols)
 
 
 @with_options
@@ -160,7 +140,7 @@ def _train_as_asked(
     Raises:
         UsageError: an option is wrong, or asks for a share of GPUs without a cluster.
     """
-    from auricle.config import revalidated
+    from auricle.study.asking import as_asked
     from auricle.work.options import RunOptions
     from auricle.work.ray.cluster import RayOptions
 
@@ -170,20 +150,19 @@ def _train_as_asked(
         on_ray = RayOptions(asked.ray, gpus, (asked.workers or 1) if together else 1)
     elif asked.gpus is not None:
         raise UsageError(f"--gpus {asked.gpus:g} is a share of the GPUs of a cluster; name that with --ray")
-    source, root = find_data(asked.data, config.data)
-    before, config = config, renamed(config, source)
+    before = config
+    config, root = as_asked(
+        config,
+        asked.data,
+        asked.overrides,
+        group_by=asked.group_by,
+        label=asked.label,
+        clip_s=asked.clip_s,
+        allow_split_groups=asked.allow_split_groups or None,
+        **changes,
+    )
     if config.name != before.name and level >= 0:
         say(f"these data are not {before.data}: the study is named {config.name}")
-    overrides = asked.laid_over(config.overrides)
-    changes = {
-        **changes,
-        "group_by": asked.group_by,
-        "label": asked.label,
-        "clip_s": asked.clip_s,
-        "allow_split_groups": asked.allow_split_groups or None,
-    }
-    changes = {field: value for field, value in changes.items() if value is not None}
-    config = revalidated(config, overrides=overrides, **changes)
     options = RunOptions(root, asked.skip_bad, workers, asked.threads, asked.device, on_ray, typed_command())
     train_and_report(config, asked.out, options, asked, level, folds=folds)
 
@@ -207,16 +186,16 @@ def train_and_report(
 
     What is in `more` goes into the document for programs.
     """
+    from auricle.api.running import train_cells
     from auricle.cli.report import build
     from auricle.cli.results import print_json, print_places, print_results
-    from auricle.study.study import run_study
-    from auricle.tracking.tracking import choose_trackers, mirrored
+    from auricle.study.asking import STUDIES_FOLDER
+    from auricle.tracking.tracking import choose_trackers
 
-    folder = out or Path("runs") / config.name
-    mode, others = choose_trackers(asked.tracker, asked.wandb)
+    folder = out or STUDIES_FOLDER / config.name
+    trackers = choose_trackers(asked.tracker, asked.wandb)
     with watched(config.name, level) as listener, hint_when_stopped(folder):
-        beside = mirrored(mode, listener.note, others)
-        result = run_study(config, folder, options, folds=folds, listener=listener, beside=beside)
+        result = train_cells(config, folder, options, trackers, folds=folds, listener=listener)
     if not asked.json:
         print_results(result)
         sys.stdout.flush()
@@ -231,26 +210,6 @@ def train_and_report(
         num_cells = len(result.done) + len(result.failed)
         say(f"auricle: {len(result.failed)} of {num_cells} cells failed; the same command tries them again")
         raise typer.Exit(1)
-
-
-@contextlib.contextmanager
-def watched(title: str, level: int) -> Iterator[Listener]:
-    """Give the listener for this standard error: a display on a terminal, lines elsewhere, or nothing."""
-    from auricle.study.listener import Listener
-
-    if level < 0:
-        yield Listener()
-    elif sys.stderr.isatty() and level == 0:
-        from auricle.cli.live import Display
-        from auricle.cli.terminal import Terminal
-
-        display = Display(title, Terminal(stderr=True))
-        with display.shown():
-            yield display
-    else:
-        from auricle.cli.progress import Lines
-
-        yield Lines(say, level)
 
 
 @contextlib.contextmanager

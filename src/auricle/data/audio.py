@@ -30,7 +30,7 @@ SUFFIXES = (*(suffix for suffixes in SOUND_FORMATS.values() for suffix in suffix
 SILENT_PEAK = 1e-4  # -80 dB of full scale: nothing is to be heard in what stays below
 
 _BLOCK_SAMPLES = 2**20
-_STREAM_SAMPLES = 2**17  # stays in the processor's cache on its way to a network
+STREAM_SAMPLES = 2**17  # stays in the processor's cache on its way to a network
 _MARGIN_S = 1.0  # read beyond the wanted end, so that the resampler's filter sees what follows
 
 OpenRecording = SoundFile | Media
@@ -90,7 +90,7 @@ def stream_mono(path: Path, *, on_cut_off: Callable[[str], object] | None = None
     Yields the rate, and the next samples: the mean of the channels, float32 (T,), T >= 1. Errors: `load_waveform`.
     `on_cut_off` is told the reason where nothing but the end is missing, in place of a refusal.
     """
-    for rate_hz, frames in _stream(path, MAX_STREAM_BYTES, MAX_STREAM_S, _STREAM_SAMPLES, on_cut_off):
+    for rate_hz, frames in _stream(path, MAX_STREAM_BYTES, MAX_STREAM_S, STREAM_SAMPLES, on_cut_off):
         yield rate_hz, frames[:, 0].copy() if frames.shape[1] == 1 else frames.mean(axis=1)
 
 

@@ -359,7 +359,7 @@ def _joined(parts: Sequence[OwnTable], root: Path, sets: Mapping[Path, int]) -> 
 
 def _cut_out(manifest: Manifest, spans: Sequence[Span], clip_s: float | None) -> Manifest:
     """Return the manifest of pieces of annotated recordings, each recording a group where nothing else is known."""
-    piece_s = clip_s or _usual_length_s([end - start for start, end in spans])
+    piece_s = clip_s or usual_length_s([end - start for start, end in spans])
     clips, left_out = cut_clips(manifest.clips, spans, piece_s)
     if not clips:
         raise RefusedError(
@@ -369,7 +369,7 @@ def _cut_out(manifest: Manifest, spans: Sequence[Span], clip_s: float | None) ->
     return replace(manifest, clips=tuple(clips), skipped=(*manifest.skipped, *left_out), grouping=grouping)
 
 
-def _usual_length_s(durations_s: Sequence[float]) -> float:
+def usual_length_s(durations_s: Sequence[float]) -> float:
     """Return a length that few clips exceed, in half seconds, at most `MAX_MEASURED_S`.
 
     50 ms more, as an MP3 has, do not lengthen all clips.
@@ -384,7 +384,7 @@ def _common_length_s(clips: Sequence[Clip], clip_s: float | None) -> tuple[float
     found = [each for each in headers if not isinstance(each, RefusedError)]  # named when they are decoded
     durations_s = np.array(found or [0.0])
     if clip_s is None:
-        clip_s = _usual_length_s(durations_s.tolist())
+        clip_s = usual_length_s(durations_s.tolist())
     cut, padded = int((durations_s > clip_s + 0.05).sum()), int((durations_s < clip_s - 0.05).sum())
     done = [f"{num} of {len(clips)} are {what}" for num, what in ((cut, "cut"), (padded, "padded with silence")) if num]
     note = f"Clips have {clip_s:g} s: {' and '.join(done) or 'none is cut or padded'}"

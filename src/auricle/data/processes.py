@@ -92,7 +92,7 @@ class _Process:
         self.channel, far_end = context.Pipe()
         self.process = context.Process(target=_work, args=(far_end, function, memory_limit_bytes), daemon=True)
         try:
-            with _without_main():
+            with without_main():
                 self.process.start()
         except (OSError, EOFError) as error:
             raise MachineError(f"no process can be started to decode in: {error}; close other programs") from error
@@ -115,8 +115,8 @@ class _Process:
 
 
 @contextlib.contextmanager
-def _without_main() -> Iterator[None]:
-    """Keep multiprocessing from importing the running script in the process, which would run it again."""
+def without_main() -> Iterator[None]:
+    """Keep a process that is started here from importing the running script or notebook, which would run it again."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:

@@ -1,19 +1,28 @@
-"""A trained model in Python, without PyTorch: `Classifier.load(folder).predict(waveform, rate_hz)`."""
+"""A trained model in Python, without PyTorch: `Classifier.load(folder).predict(recording)`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from auricle.bundle.model import BundleModel
 from auricle.bundle.reading import Bundle, load_bundle
-from auricle.errors import RefusedError, UsageError
+from auricle.data.waveforms import mono_waveform
+from auricle.errors import UsageError
 from auricle.model.frames import FrameMaker
 from auricle.model.windows import SLACK, mean_over_windows
 from auricle.predict.explain import Explanation, attention_over_time, occlusion_over_time
 from auricle.scoring.calibration import NONE, named
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from auricle.predict.stretches import Stretch
 
 LOWEST_DB = -100.0
 NONE_OF_THESE = "none of these"  # what a person reads where no class reaches its threshold
@@ -30,6 +39,29 @@ class Prediction:
     window_probabilities: np.ndarray  # calibrated, (W, K)
     weights: np.ndarray  # what each window counts, (W,): 1 where it is full of sound, else 0
     none_of_these: bool  # the label is background, or less probable than its threshold: most likely something else
+    find_stretches: Callable[[], list[Stretch]] = field(repr=False)
+
+    @cached_property
+    def stretches(self) -> list[Stretch]:
+        """Return what is heard when, as `auricle predict` says it; one stretch where the recording is a clip's length.
+
+        An array that is longer is heard a second time for it, from its start to its end.
+        """
+        return self.find_stretches()
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row a stretch: `start_s`, `end_s`, `label` and `probability`.
+
+        The label is "none of these" where nothing is likely enough; the probability is that of the most probable class,
+        the mean over the stretch.
+
+        Raises:
+            MachineError: pandas is not installed.
+        """
+        from auricle.tabular import to_frame
+
+        columns = ("start_s", "end_s", "label", "probability")
+        return to_frame([{name: getattr(one, name) for name in columns} for one in self.stretches], columns)
 
 
 class Classifier:
@@ -37,13 +69,12 @@ class Classifier:
 
     Example::
 
-        import soundfile
-        from auricle import Classifier
+        import auricle as au
 
-        classifier = Classifier.load("bundle")
-        waveform, rate_hz = soundfile.read("dog.wav")
-        prediction = classifier.predict(waveform, rate_hz)
+        classifier = au.Classifier.load("bird-box")
+        prediction = classifier.predict("dog.wav")       # or an array and its rate: predict(waveform, 44_100)
         print(prediction.label, prediction.probabilities.max(), prediction.none_of_these)
+        classifier.predict("night.wav").to_frame()       # what is heard when
     """
 
     def __init__(self, bundle: Bundle, *, threads: int | None = 1) -> None:
@@ -65,17 +96,49 @@ class Classifier:
         """Open the folder that `auricle export` made; errors as in `load_bundle`. `threads` None: one a core."""
         return cls(load_bundle(Path(path)), threads=threads)
 
-    def predict(self, waveform: np.ndarray, rate_hz: int) -> Prediction:
-        """Classify a waveform: (T,), (T, channels) or (channels, T), floats with full scale 1 or integers, T >= 1.
+    def predict(self, recording: np.ndarray | Path | str, rate_hz: int | None = None) -> Prediction:
+        """Classify a recording: a file of any length, or a waveform.
 
-        Of two sides, the channels are the one of 1, or else the only one of at most 32. The windows that hold most
-        sound answer for all of it; its end is followed by its beginning, as in training.
+        The windows that hold most sound answer for a whole waveform, and for a file that is no longer than a clip of
+        the training; its end is followed by its beginning, as in training. Of a longer file all windows answer, in
+        bounded memory; look at `Prediction.stretches` then.
+
+        Args:
+            recording: the path of a file; or (T,), (T, channels) or (channels, T), floats with full scale 1 or
+                integers, T >= 1. Of two sides, the channels are the one of 1, or else the only one of at most 32.
+            rate_hz: samples a second of a waveform; a file has its own.
 
         Raises:
-            UsageError: not such an array, or both sides can be the channels.
-            RefusedError: it holds samples that are not finite.
+            UsageError: not such an array, both sides can be the channels, or a waveform without a rate.
+            RefusedError: it holds samples that are not finite; or why the file cannot be read, or is silent.
         """
-        window_probabilities, weights = self.model.window_probabilities(self.resampled(waveform, rate_hz))
+        from auricle.predict.stream import WindowProbabilities, predict_windows, waveform_blocks
+        from auricle.predict.stretches import pooling_of
+
+        pooling = pooling_of(self)
+        if isinstance(recording, Path | str):
+            if rate_hz is not None:
+                raise UsageError("rate_hz is of a waveform; a file says its own rate")
+            heard = predict_windows(self, Path(recording), whole_s=self.clip_s)
+            weights = np.ones(len(heard.starts_s)) if heard.weights is None else heard.weights
+            return self._answer(heard.probabilities, weights, lambda: pooling.stretches(heard))
+        if rate_hz is None:
+            raise UsageError("a waveform needs its rate: predict(waveform, rate_hz)")
+        mono = self.resampled(recording, rate_hz)
+        duration_s = len(mono) / self.sample_rate_hz
+        window_probabilities, weights = self.model.window_probabilities(mono)
+
+        def find_stretches() -> list[Stretch]:
+            starts_s = self.model.windowing.starts_s(len(weights))
+            whole = WindowProbabilities(duration_s, starts_s, window_probabilities, weights)
+            is_clip = duration_s <= self.clip_s
+            return pooling.stretches(whole if is_clip else predict_windows(self, waveform_blocks(mono, self)))
+
+        return self._answer(window_probabilities, weights, find_stretches)
+
+    def _answer(
+        self, window_probabilities: np.ndarray, weights: np.ndarray, find_stretches: Callable[[], list[Stretch]]
+    ) -> Prediction:
         probabilities = mean_over_windows(window_probabilities, weights)
         return Prediction(
             probabilities,
@@ -84,6 +147,7 @@ class Classifier:
             window_probabilities,
             weights,
             bool(named(probabilities[None], self.thresholds, self.categories)[0] == NONE),
+            find_stretches,
         )
 
     def explain(self, waveform: np.ndarray, rate_hz: int) -> Explanation:
@@ -119,42 +183,11 @@ class Classifier:
 
     def resampled(self, waveform: np.ndarray, rate_hz: int) -> np.ndarray:
         """Return a waveform as the network takes it: mono, float32, at its rate; errors as in `predict`."""
-        waveform = np.asarray(waveform)
-        if waveform.ndim not in (1, 2) or not waveform.size or waveform.dtype.kind not in "fiu":
-            raise UsageError(
-                "a waveform is (T,), (T, channels) or (channels, T) numbers, T >= 1, "
-                f"not {waveform.dtype} {waveform.shape}"
-            )
+        mono = mono_waveform(np.asarray(waveform))
         if not rate_hz > 0:
             raise UsageError(f"rate_hz is samples a second, above 0, not {rate_hz}")
-        if waveform.dtype.kind in "iu":
-            full_scale = 2.0 ** (8 * waveform.dtype.itemsize - 1)
-            waveform = waveform.astype(np.float64) / full_scale - (waveform.dtype.kind == "u")
-        if waveform.ndim == 2:
-            waveform = waveform.mean(axis=_channel_axis(waveform.shape), dtype=np.float32)
-        mono = waveform.astype(np.float32)
-        if not np.isfinite(mono).all():
-            raise RefusedError("the waveform holds samples that are not finite")
         if rate_hz != self.sample_rate_hz:
             from auricle.data.audio import at_rate
 
             mono = at_rate(mono, rate_hz, sample_rate_hz=self.sample_rate_hz, duration_s=None)
         return mono if len(mono) else np.zeros(1, np.float32)
-
-
-def _channel_axis(shape: tuple[int, ...]) -> int:
-    """Return which of two axes is that of the channels.
-
-    >>> _channel_axis((44_100, 2)), _channel_axis((2, 44_100)), _channel_axis((1, 20)), _channel_axis((20, 1))
-    (1, 0, 0, 1)
-
-    Raises:
-        UsageError: it may be both, or neither.
-    """
-    from auricle.data.audio import MAX_CHANNELS
-
-    few = [axis for axis in (1, 0) if shape[axis] == 1] or [axis for axis in (1, 0) if shape[axis] <= MAX_CHANNELS]
-    if len(few) == 1 or shape == (1, 1):
-        return few[0]
-    which = f"either side may be the channels (1 to {MAX_CHANNELS})" if few else f"more than {MAX_CHANNELS} channels"
-    raise UsageError(f"a waveform of shape {shape}: {which}; give one channel, (T,), or their mean")

@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from auricle.bundle.windows import Windowing
-from auricle.data.audio import stream_mono
+from auricle.data.audio import STREAM_SAMPLES, stream_mono
 from auricle.errors import RefusedError
 from auricle.predict.classifier import Classifier
 
@@ -42,16 +42,25 @@ class WindowProbabilities:
     weights: np.ndarray | None = None  # what each counts in one answer for the whole, (W,); None: it has a time line
 
 
+Blocks = Iterator[tuple[int, np.ndarray]]  # the rate in Hz, and the next samples, (T,)
+
+
+def waveform_blocks(mono: np.ndarray, classifier: Classifier) -> Blocks:
+    """Yield a waveform at the rate of a model in the blocks in which a file is decoded."""
+    for start in range(0, len(mono), STREAM_SAMPLES):
+        yield classifier.sample_rate_hz, mono[start : start + STREAM_SAMPLES]
+
+
 def predict_windows(
     classifier: Classifier,
-    path: Path,
+    recording: Path | Blocks,
     *,
     hop_s: float | None = None,
     whole_s: float = 0.0,
     on_progress: Callable[[float], object] | None = None,
     on_cut_off: Callable[[str], object] | None = None,
 ) -> WindowProbabilities:
-    """Run a model over a recording of any rate and number of channels; `hop_s` None: as the model was scored.
+    """Run a model over a file of any rate and number of channels, or mono blocks; `hop_s` None: as it was scored.
 
     A recording of at most `whole_s` gets one answer, from the windows that answer for a clip.
 
@@ -62,9 +71,10 @@ def predict_windows(
     rate_hz, description = classifier.sample_rate_hz, classifier.model.bundle.description
     windowing = Windowing.of(description.audio, description.frontend, hop_s)
     batcher = _WindowBatcher(classifier, windowing, whole_s)
+    blocks = stream_mono(recording, on_cut_off=on_cut_off) if isinstance(recording, Path) else recording
     num_samples, peak = 0, 0.0
     stream = classifier.model.maker.stream()
-    for block in _made_ahead(_resampled_blocks(rate_hz, path, on_cut_off), BLOCKS_AHEAD):
+    for block in _made_ahead(_resampled_blocks(rate_hz, blocks), BLOCKS_AHEAD):
         num_samples += len(block)
         peak = max(peak, float(np.abs(block).max(initial=0.0)))
         batcher.feed(stream.feed(block))
@@ -73,22 +83,22 @@ def predict_windows(
     batcher.feed(stream.finish())
     if peak < DIGITAL_SILENCE_PEAK:
         limit_db = 20 * np.log10(DIGITAL_SILENCE_PEAK)
-        raise SilentError(
-            f"{path}: silent; no sample is louder than {limit_db:.0f} dB of full scale", num_samples / rate_hz
-        )
+        name = recording if isinstance(recording, Path) else "the waveform"
+        reason = f"silent; no sample is louder than {limit_db:.0f} dB of full scale"
+        raise SilentError(f"{name}: {reason}", num_samples / rate_hz)
     duration_s = num_samples / rate_hz
     weights = batcher.go_around() if duration_s <= whole_s else None
     probabilities = batcher.finish(windowing.count(num_samples) if weights is None else len(weights))
     return WindowProbabilities(duration_s, windowing.starts_s(len(probabilities)), probabilities, weights)
 
 
-def _resampled_blocks(rate_hz: int, path: Path, on_cut_off: Callable[[str], object] | None) -> Iterator[np.ndarray]:
+def _resampled_blocks(rate_hz: int, blocks: Blocks) -> Iterator[np.ndarray]:
     """Yield a recording at the model's rate in blocks, float32 (T,), T >= 0."""
     import soxr
 
     resampler = None
     num_read = num_made = 0
-    for own_rate_hz, block in stream_mono(path, on_cut_off=on_cut_off):
+    for own_rate_hz, block in blocks:
         num_read += len(block)
         if own_rate_hz != rate_hz:
             resampler = resampler or soxr.ResampleStream(own_rate_hz, rate_hz, 1, dtype="float32", quality="HQ")

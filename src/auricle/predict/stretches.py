@@ -1,5 +1,6 @@
 """Overlapping windows pooled into stretches of time with one label each."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -7,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from auricle.model.windows import mean_over_windows
-from auricle.predict.classifier import NONE_OF_THESE
+from auricle.predict.classifier import NONE_OF_THESE, Classifier
 from auricle.predict.stream import WindowProbabilities
 from auricle.scoring.calibration import NONE, named
 
@@ -91,3 +92,31 @@ class Pooling:
 def named_stretches(stretches: Sequence[Stretch]) -> list[Stretch]:
     """Return the stretches in which a class is named."""
     return [stretch for stretch in stretches if stretch.label != NONE_OF_THESE]
+
+
+def pooling_of(
+    classifier: Classifier,
+    *,
+    hop_s: float | None = None,
+    threshold: float | None = None,
+    merge_s: float = 0.0,
+    min_duration_s: float = 0.0,
+    top: int = 1,
+    whole: bool = False,
+) -> Pooling:
+    """Return how the windows of a model become stretches.
+
+    `hop_s` None: windows as the model was scored, and one answer for a recording that is no longer than a clip; `whole`
+    gives every recording one answer. `threshold` is the least probability of every class; None: the bundle's.
+    """
+    categories = classifier.categories
+    return Pooling(
+        categories=categories,
+        thresholds=classifier.thresholds if threshold is None else (threshold,) * len(categories),
+        window_s=classifier.window_s,
+        hop_s=hop_s or classifier.model.windowing.hop_s,
+        merge_s=merge_s,
+        min_duration_s=min_duration_s,
+        top=min(top, len(categories)),
+        whole_s=math.inf if whole else classifier.window_s if hop_s else classifier.clip_s,
+    )

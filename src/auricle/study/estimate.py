@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from auricle.config import Preset
+from auricle.data.processes import without_main
 from auricle.errors import MachineError
 from auricle.runs.plan import num_epochs, windows_per_epoch
 from auricle.system import free_bytes, keep_freed_memory, peak_memory_mb, stop_signals_blocked
@@ -171,7 +172,7 @@ def measure(work: ModelWork, *, device: str, threads: int) -> Measured:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_take_steps, args=(theirs, work, device, threads), daemon=True)
-    with stop_signals_blocked():
+    with stop_signals_blocked(), without_main():
         process.start()
     theirs.close()
     try:

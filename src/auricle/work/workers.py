@@ -27,8 +27,15 @@ import numpy as np
 from typing_extensions import override
 
 from auricle.data.cache import Recordings
+from auricle.data.processes import without_main
 from auricle.errors import MachineError
-from auricle.system import be_killed_with_parent, ignore_stop_signals, signal_name, stop_signals_blocked
+from auricle.system import (
+    be_killed_with_parent,
+    ignore_stop_signals,
+    signal_name,
+    stop_signals_blocked,
+    threads_kept,
+)
 from auricle.work.jobs import Fit, Job, Kind, OnEvent, Pool, train_job
 
 LAST_SECONDS_S = 10.0  # for a process that has closed its channel to end by itself
@@ -42,7 +49,7 @@ class Worker:
         self.log = log
         self.channel, far_end = spawn.Pipe()
         self.process: BaseProcess = spawn.Process(target=_train_what_comes, args=(far_end, log), daemon=True)
-        with stop_signals_blocked():  # the process inherits it
+        with stop_signals_blocked(), without_main():  # the process inherits the former, and needs nothing of a script
             self.process.start()
         far_end.close()
 
@@ -145,7 +152,8 @@ class InProcess(Pool):
     def wait(self, on_event: OnEvent, timeout_s: float) -> None:
         _, (job, fit) = self.tasks.popitem()
         on_event("started", job, None)
-        cause = train_job(job, fit, lambda record: on_event("epoch", job, record))
+        with threads_kept():  # a notebook goes on after it
+            cause = train_job(job, fit, lambda record: on_event("epoch", job, record))
         on_event("ended", job, cause)
 
 

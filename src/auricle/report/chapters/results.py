@@ -67,16 +67,10 @@ def every_cell(report: Report) -> Table:
 
 def _exhibits(report: Report, name: str, row: ComparativeRow, cells: Sequence[CellEvidence]) -> dict[str, Exhibit]:
     """Return the confusion matrix and the table of classes of one model under one protocol."""
-    data, colour = report.study.dataset, report.colours[row.model]
-    total, order = total_confusion(cells), background_last(data)
-    matrix = panel(
-        confusion(total[np.ix_(order, order)], [data.categories[place] for place in order], colour,
-                  apart=data.background is not None),
-        f"confusion-{name}", f"Confusion matrix, {name}"
-    )  # fmt: skip
+    matrix = panel(confusion_of(report, row.model, row.protocol), f"confusion-{name}", f"Confusion matrix, {name}")
     return {
         f"figure-confusion-{name}": Figure((matrix,)),
-        f"table-classes-{name}": _class_scores(data, cells, row),
+        f"table-classes-{name}": _class_scores(report.study.dataset, cells, row),
     }
 
 
@@ -94,6 +88,15 @@ def _curves(report: Report, protocol: str) -> dict[str, Figure]:
         return roc(of_classes, means, data.classes, corner=min(every) >= ALL_GOOD)
 
     return parts(f"roc-{protocol}", models, MOST_CURVES, draw, f"One-vs-rest ROC curves by class under {protocol}, of")
+
+
+def confusion_of(report: Report, model: str, protocol: str, title: str = "") -> Drawing:
+    """Return the confusion matrix of a model: the clips of all its cells under a protocol, the background last."""
+    data = report.study.dataset
+    total, order = total_confusion(report.study.of(model, protocol)), background_last(data)
+    names = [data.categories[place] for place in order]
+    apart = data.background is not None
+    return confusion(total[np.ix_(order, order)], names, report.colours[model], title, apart=apart)
 
 
 def mean_curves(cells: Sequence[CellEvidence], labels: Sequence[int]) -> list[Curve | None]:
@@ -166,15 +169,18 @@ def _references(report: Report, best: ComparativeRow) -> dict[str, float]:
 
 def _accuracies(report: Report) -> Iterator[Panel]:
     for protocol, comparison in report.findings.comparisons.items():
-        cells = {
-            row.model: [accuracy_of(cell.test, report.study) for cell in report.study.of(row.model, protocol)]
-            for row in comparison.rows
-        }
-        published = published_best(report.study, protocol)
-        marks = {} if published is None else {"best published": published, "chance": chance(report.study, protocol)}
-        drawn = accuracies(comparison.rows, cells, report.colours, marks, report.title_of(protocol))
         alt = "; ".join(f"{row.model} {percent(row.accuracy)}" for row in comparison.rows)
+        drawn = accuracies_of(report, protocol)
         yield panel(drawn, f"accuracies-{protocol}", f"Test accuracy under {protocol}: {alt}")
+
+
+def accuracies_of(report: Report, protocol: str) -> Drawing:
+    """Return the test accuracy of each model under a protocol, beside what was published."""
+    study, rows = report.study, report.findings.comparisons[protocol].rows
+    cells = {row.model: [accuracy_of(cell.test, study) for cell in study.of(row.model, protocol)] for row in rows}
+    published = published_best(study, protocol)
+    marks = {} if published is None else {"best published": published, "chance": chance(study, protocol)}
+    return accuracies(rows, cells, report.colours, marks, report.title_of(protocol))
 
 
 def _table(report: Report) -> Table:

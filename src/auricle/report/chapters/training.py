@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from auricle.config import Preset, settings
@@ -108,21 +109,23 @@ def _recipes(recipes: Sequence[tuple[str, Mapping[Field, str]]], start: int, sec
 
 
 def _curves(report: Report, protocol: str) -> dict[str, Figure]:
-    """Draw the curves of all models on the same axes, as many models in a figure as a page holds."""
+    """Draw the curves of all models, as many models in a figure as a page holds."""
+    study = report.study
+    models = [model for model in study.models if any(cell.history for cell in study.of(model, protocol))]
+    alt = f"Accuracy and loss by epoch under {protocol}, training and validation, of"
+    return parts(f"curves-{protocol}", models, MOST_CURVES, partial(curves_of, report, protocol), alt)
+
+
+def curves_of(report: Report, protocol: str, models: Sequence[str]) -> Drawing:
+    """Return the learning curves of some models under a protocol, on the same axes as those of all others."""
     study, fallen = report.study, report.findings.collapses
     histories = {model: [cell.history for cell in study.of(model, protocol) if cell.history] for model in study.models}
-    histories = {model: cells for model, cells in histories.items() if cells}
     top = largest_loss([history for cells in histories.values() for history in cells])
     marks = {
         model: [one.epoch for one in fallen if one.epoch and (one.cell.model, one.cell.protocol) == (model, protocol)]
-        for model in histories
+        for model in models
     }
-
-    def draw(models: Sequence[str]) -> Drawing:
-        return curves({model: histories[model] for model in models}, report.colours, top, marks)
-
-    alt = f"Accuracy and loss by epoch under {protocol}, training and validation, of"
-    return parts(f"curves-{protocol}", tuple(histories), MOST_CURVES, draw, alt)
+    return curves({model: histories[model] for model in models}, report.colours, top, marks)
 
 
 def tuning(report: Report) -> Chapter | None:

@@ -23,7 +23,7 @@ import numpy as np
 from auricle import files
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 P = ParamSpec("P")
 KEPT_FILE = "drawn.json"
@@ -126,11 +126,11 @@ def panel(picture: Drawing, name: str, alt: str) -> Panel:
                 return Panel(name, svg, float(width_in), alt, made_of)
     with style():
         figure = picture.draw()
-        _fit(figure)
+        fit(figure)
         return Panel(name, _to_svg(figure), float(figure.get_figwidth()), alt, made_of)
 
 
-def _fit(figure: Figure) -> None:
+def fit(figure: Figure | SubFigure) -> None:
     """Give the axes all the room that their labels leave; one measurement, where matplotlib's own layout takes four."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.transforms import Bbox
@@ -138,7 +138,7 @@ def _fit(figure: Figure) -> None:
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
         if not axis.get_label_text():
             axis.set_label_coords(0, 0)  # else all tick labels are measured four times, to place nothing beside them
-    renderer = FigureCanvasAgg(figure).get_renderer()
+    renderer = FigureCanvasAgg(figure.axes[0].get_figure(root=True)).get_renderer()
     axes = [part.get_window_extent() for part in figure.axes]
     inner, outer = Bbox.union(axes), Bbox.union([part.get_tightbbox(renderer) or part.bbox for part in figure.axes])
     width, height = figure.bbox.width, figure.bbox.height

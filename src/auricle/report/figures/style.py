@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from auricle.report.wording import shortened, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 HALF_IN, MEDIUM_IN, PAGE_IN = 3.25, 4.9, 6.6
 ABREAST = 4  # small panels on the width of a page
@@ -30,6 +31,7 @@ MARKS = "oDs^vPX"
 MANY = 12  # classes; above it, rows are narrower, and figures name only what stands out
 ABOVE: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.45, 1.0), "columnspacing": 1.2}  # of a legend
 
+_part: ContextVar[Any] = ContextVar("part", default=None)  # of a figure, on which the next drawing stands
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans", "font.size": 7.5, "text.color": INK, "text.parse_math": False,
     "axes.edgecolor": MUTED, "axes.labelcolor": INK, "axes.linewidth": 0.6, "axes.titlesize": 8.5,
@@ -64,11 +66,15 @@ def style() -> Iterator[None]:
 
 
 def canvas(width_in: float, height_in: float) -> tuple[Figure, Axes]:
-    """Return a figure with one pair of axes that fill it."""
+    """Return a figure with one pair of axes that fill it; inside `drawn_on`, the part of a figure that stands there."""
+    figure = _blank(width_in, height_in)
+    return figure, figure.subplots()
+
+
+def _blank(width_in: float, height_in: float) -> Any:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width_in, height_in))
-    return figure, figure.subplots()
+    return _part.get() or Figure(figsize=(width_in, height_in))
 
 
 def small_multiples(num: int, height_in: float, below_in: float, rows: int = 1) -> tuple[Figure, list[Axes]]:
@@ -76,11 +82,9 @@ def small_multiples(num: int, height_in: float, below_in: float, rows: int = 1) 
 
     Each thing has `rows` of them, one below the other, which follow in the list; `below_in` is room for a legend.
     """
-    from matplotlib.figure import Figure
-
     lines = -(-num // ABREAST)
     height = (height_in + 0.3) * lines * rows + below_in + 0.15
-    figure = Figure(figsize=(PAGE_IN, height))
+    figure = _blank(PAGE_IN, height)
     grid = figure.subplots(lines * rows, ABREAST, sharex=True, sharey="row" if rows > 1 else True, squeeze=False)
     figure.subplots_adjust(wspace=0.12, hspace=0.42 / height_in)
     found = [grid[rows * (place // ABREAST) + row, place % ABREAST] for place in range(num) for row in range(rows)]
@@ -88,6 +92,16 @@ def small_multiples(num: int, height_in: float, below_in: float, rows: int = 1) 
         if axes not in found:
             axes.remove()
     return figure, found
+
+
+@contextlib.contextmanager
+def drawn_on(part: SubFigure) -> Iterator[None]:
+    """Let what is drawn in the block stand on a part of a figure."""
+    token = _part.set(part)
+    try:
+        yield
+    finally:
+        _part.reset(token)
 
 
 def name_rows(axes: Axes, names: Sequence[str], *, grid: bool = True, fontsize: float = 7) -> None:

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from auricle.cli.live import Display
-from auricle.cli.progress import Lines, Progress
+from auricle.display.live import Display
+from auricle.display.progress import Lines, Progress
 from auricle.runs import CellName
 
 

@@ -6,6 +6,7 @@ esc10 ━━━━━━━━━━━━━━━━━━━━╺━━━�
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -15,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import override
 
-from auricle.cli.progress import Progress, duration, ending, percent
+from auricle.display.progress import Progress, duration, ending, percent
 from auricle.runs import CellName
 from auricle.text import visible
 
@@ -32,7 +33,7 @@ class Display(Progress):
         self.stage = ""
         self.stage_share = 0.0
 
-    def shown(self) -> Live:
+    def shown(self) -> AbstractContextManager[object]:
         """Return what draws while its block runs, and leaves nothing but the lines above."""
         how: dict[str, Any] = {"refresh_per_second": REFRESHES_A_SECOND, "transient": True}
         return Live(get_renderable=self.render, console=self.console, **how)

@@ -1,4 +1,4 @@
-from auricle.cli.progress import estimate_lines
+from auricle.display.progress import estimate_lines
 from auricle.study.estimate import Estimate
 
 CNN = Estimate("cnn", 5, 127_000, 18_400_000, 0.031, 140.0, 0.6)

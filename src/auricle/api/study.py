@@ -1,0 +1,261 @@
+"""A study from Python: its results as tables, figures and findings, its report, and a model to take away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from auricle.display.watching import in_notebook, say, told
+from auricle.errors import AuricleError, RefusedError, choices, count
+from auricle.study.status import StudyStatus, read_status
+from auricle.tabular import to_frame
+from auricle.text import visible
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from auricle.findings.findings import Findings
+    from auricle.predict.classifier import Classifier
+    from auricle.report.document import Report
+
+SHOWN = (
+    "model",
+    "protocol",
+    "cells",
+    "test_clips",
+    "accuracy",
+    "accuracy_low",
+    "accuracy_high",
+    "macro_f1",
+    "macro_auc",
+)
+OF_DIFFERENCE = ("first", "second", "mean", "low", "high", "p_adjusted")
+
+
+class Study:
+    """A study in its folder; `run_study` and `open_study` return one. It is read when something of it is asked for.
+
+    A notebook shows it as a table of its results.
+
+    Attributes:
+        folder: where it lies.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def status(self) -> StudyStatus:
+        """Say how far it is now: cells that are done, running, stopped, failed or waiting, and the time left.
+
+        Raises:
+            RefusedError: the folder holds no study, or a damaged one.
+        """
+        if (status := read_status(self.folder)) is None:
+            raise RefusedError(f"{self.folder} holds no study; name a folder that `auricle study` or run_study wrote")
+        return status
+
+    @cached_property
+    def _report(self) -> Report:
+        from auricle.findings.findings import find
+        from auricle.findings.study import load_study
+        from auricle.report.document import Report
+
+        study = load_study(self.folder)
+        if not study.cells:
+            raise AuricleError(
+                f"no cell of {self.folder} is finished, so there is nothing to show; run it again to go on"
+            )
+        return Report(study, find(study))
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models with a finished cell, in the order of the study."""
+        return self._report.study.models
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """The protocols with a finished cell, in the order of the study."""
+        return self._report.study.protocols
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """The cells that failed, and the cause of each."""
+        return {cell.name: cell.cause for cell in self.status().cells if cell.state == "failed"}
+
+    @property
+    def findings(self) -> Findings:
+        """All that is found out about the study, as numbers: what the report says, and findings.json has."""
+        return self._report.findings
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """A row for each protocol and model, and one for each free baseline; shares are 0 to 1.
+
+        The columns are those of `findings.scores.ComparativeRow`: `accuracy` is of test clips, `accuracy_low` to
+        `accuracy_high` its 95 % interval, `accuracy_sd` the standard deviation over cells.
+        """
+        comparisons = self.findings.comparisons.values()
+        return to_frame([
+            {**asdict(row), "false_alarms": row.false_alarms and row.false_alarms.an_hour}
+            for comparison in comparisons
+            for row in (*comparison.rows, *comparison.baselines)
+        ])  # fmt: skip
+
+    def compare(self, protocol: str | None = None) -> pd.DataFrame:
+        """Return a row for every two models, and for each model and the best free baseline, of a protocol.
+
+        `mean` is how much more accurate the first is on the same clips, with its 95 % interval `low` to `high`;
+        `p_adjusted` is adjusted for the number of comparisons; `shown` says whether the data show a difference: without
+        it, no model is better than the other.
+
+        Args:
+            protocol: None: the one that answers the question.
+
+        Raises:
+            UsageError: no such protocol in the study.
+        """
+        found = self.findings.comparisons[self._protocol(protocol)]
+        pairs = (*found.pairs, *found.against_baseline)
+        rows = [{name: getattr(pair, name) for name in (*OF_DIFFERENCE, "shown")} for pair in pairs]
+        return to_frame(rows, (*OF_DIFFERENCE, "shown"))
+
+    def plot_accuracy(self, protocol: str | None = None) -> Figure:
+        """Draw the test accuracy of each model, its cells and its 95 % interval; None: under each protocol."""
+        from auricle.report.chapters.results import accuracies_of
+
+        chosen = self.protocols if protocol is None else (self._protocol(protocol),)
+        return self._page([accuracies_of(self._report, one) for one in chosen])
+
+    def plot_confusion(self, model: str | None = None, protocol: str | None = None) -> Figure:
+        """Draw confusion matrices of the test clips, rows are true classes.
+
+        Args:
+            model: None: each.
+            protocol: None: the one that answers the question.
+        """
+        from auricle.report.chapters.results import confusion_of
+
+        of = self._protocol(protocol)
+        trained = [row.model for row in self.findings.comparisons[of].rows]
+        return self._page([confusion_of(self._report, one, of, one) for one in self._chosen(model, trained)])
+
+    def plot_curves(self, model: str | None = None, protocol: str | None = None) -> Figure:
+        """Draw accuracy and loss by epoch, of training and, where there are any, validation clips.
+
+        Args:
+            model: None: each.
+            protocol: None: the one that answers the question.
+        """
+        from auricle.report.chapters.training import curves_of
+
+        of = self._protocol(protocol)
+        trained = [row.model for row in self.findings.comparisons[of].rows]
+        return self._page([curves_of(self._report, of, self._chosen(model, trained))])
+
+    def report(
+        self,
+        *,
+        data: str | Path | None = None,
+        author: str | None = None,
+        title: str | None = None,
+        link: str | None = None,
+        probes: bool = True,
+        progress: bool = True,
+    ) -> dict[str, Path]:
+        """Write the report, as `auricle report` does, and return its files: "html", "pdf" and "errors".
+
+        Args:
+            data: where the recordings lie now; None: where they lay.
+            author: who wrote it; kept for the next report, as are title and link.
+            title: in place of the report's own.
+            link: of the notebook or repository, under the title.
+            probes: whether to measure what the models use, where that is not known yet.
+            progress: whether to show what is being done.
+        """
+        from auricle.api.reporting import write_report
+
+        given = {"author": author, "title": title, "link": link}
+        front = {name: words for name, words in given.items() if words is not None}
+        source = None if data is None else str(data)
+        with told(0 if progress else -1) as tell:
+            files, notes = write_report(self.folder, data=source, probes=probes, front=front, on_progress=tell)
+        for note in notes if progress else ():
+            say(f"auricle: {note}")
+        return files
+
+    def export(
+        self,
+        to: Path | str,
+        model: str | None = None,
+        *,
+        final: bool = False,
+        every_seed: bool = False,
+        int8: bool = False,
+        progress: bool = True,
+    ) -> Classifier:
+        """Write a model as a bundle, which runs without PyTorch, and open it; `auricle export` does the same.
+
+        Args:
+            to: the folder.
+            model: None: the only one.
+            final: train on all clips first, by the study's recipe; its cells vouch for the model.
+            every_seed: one bundle of all seeds, which answer together.
+            int8: quantise to eight bits, and measure what that costs.
+            progress: whether to show what is being done.
+
+        Raises:
+            UsageError: no such model, or several and none is named.
+            RefusedError: no cell of it is finished, or the recordings are not there or are others.
+        """
+        from auricle.api.exporting import export_model
+        from auricle.predict.classifier import Classifier
+
+        level = 0 if progress else -1
+        export_model(self.folder, Path(to), model, final=final, every_seed=every_seed, int8=int8, level=level)
+        return Classifier.load(to)
+
+    def _protocol(self, asked: str | None) -> str:
+        if asked is not None and asked not in self.protocols:
+            raise choices("finished protocol", asked, list(self.protocols))
+        return asked or self.findings.main_protocol
+
+    def _chosen(self, model: str | None, trained: Sequence[str]) -> Sequence[str]:
+        if model is not None and model not in trained:
+            raise choices("finished model", model, list(trained))
+        return trained if model is None else [model]
+
+    def _page(self, pictures: Sequence[Any]) -> Figure:
+        from auricle.report.figures.page import page
+
+        if in_notebook():
+            _let_figures_be_shown()
+        return page(pictures)
+
+    def __repr__(self) -> str:
+        status = self.status()
+        cells = f"{status.num('done')} of {count(len(status.cells), 'cell')} done"
+        failed = f", {status.num('failed')} failed" if status.num("failed") else ""
+        return f"Study({str(self.folder)!r}): {cells}{failed}"
+
+    def _repr_html_(self) -> str:
+        heading = f"<p>{escape(visible(repr(self)))}</p>"
+        if not self.status().num("done"):
+            return heading
+        table = self.results[list(SHOWN)].to_html(index=False, border=0, na_rep="–", float_format="{:.3f}".format)
+        return heading + table
+
+
+def _let_figures_be_shown() -> None:
+    """Let a notebook show matplotlib's figures, as it does once pyplot has drawn one; what a person chose stays."""
+    from IPython import get_ipython
+    from IPython.core.pylabtools import select_figure_formats
+    from matplotlib.figure import Figure
+
+    shell = get_ipython()
+    if Figure not in shell.display_formatter.formatters["image/png"].type_printers:
+        select_figure_formats(shell, {"png"})

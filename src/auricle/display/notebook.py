@@ -1,0 +1,80 @@
+"""The display of a running study in a notebook: what a terminal shows, as HTML that is replaced as the study goes on.
+
+It needs no widgets, so that it works wherever a notebook shows HTML.
+"""
+
+import contextlib
+import io
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+from typing_extensions import override
+
+from auricle.display.live import REFRESHES_A_SECOND, Display
+from auricle.display.terminal import Terminal
+
+WIDTH = 100  # columns
+PAGE = '<pre style="white-space: pre; overflow-x: auto; line-height: 1.35; margin: 0">{code}</pre>'
+
+
+def as_html(content: RenderableType) -> str:
+    """Return what Rich draws as HTML; text of others is escaped."""
+    console = Terminal(
+        file=io.StringIO(), width=WIDTH, record=True, force_terminal=True, force_jupyter=False, color_system="truecolor"
+    )
+    console.print(content)
+    return console.export_html(inline_styles=True, code_format=PAGE)
+
+
+@contextlib.contextmanager
+def redrawn(
+    draw: Callable[[], RenderableType],
+    last: Callable[[], RenderableType] = lambda: "",
+    show: Callable[[str], None] | None = None,
+) -> Iterator[None]:
+    """Show what is drawn in the output of a cell, in a thread, for as long as the block runs; and in the end `last`."""
+    show, over = show or _place(), threading.Event()
+
+    def go_on() -> None:
+        while not over.wait(1 / REFRESHES_A_SECOND):
+            show(as_html(draw()))
+
+    thread = threading.Thread(target=go_on, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        show(as_html(last()))
+
+
+def _place() -> Callable[[str], None]:
+    """Make a place in the output of a cell, and return what puts HTML there."""
+    from IPython.display import HTML, display
+
+    handle: Any = display(HTML(""), display_id=True)
+    return lambda html: handle.update(HTML(html))
+
+
+class NotebookDisplay(Display):
+    """Progress in a cell; what has ended stays above the bar, and alone where all is over."""
+
+    def __init__(
+        self, title: str, show: Callable[[str], None] | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(title, Terminal(file=io.StringIO()), clock)
+        self.show = show
+        self.lines: list[Text] = []
+
+    @override
+    def shown(self) -> contextlib.AbstractContextManager[None]:
+        return redrawn(lambda: Group(*self.lines, self.render()), lambda: Group(*self.lines), self.show)
+
+    @override
+    def _say(self, line: Text, **wrapping: Any) -> None:
+        self.lines.append(line)

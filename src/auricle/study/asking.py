@@ -1,0 +1,131 @@
+"""What a person asks for, as a configuration: the same from Python and from the command line.
+
+data ("esc10", a folder, a CSV)  ->  a named dataset or recordings of one's own  ->  StudyConfig
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from auricle.config import ProtocolName, Section, StudyConfig, load_study, revalidated, study_names
+from auricle.data.datasets import SOURCES, dataset_in, survey
+from auricle.errors import UsageError, choices
+from auricle.runs.reopen import study_config, study_of
+
+OWN_MODELS = ("cnn", "transformer-h4")  # of a study that has no name: one of each architecture
+OWN_PROTOCOLS: tuple[ProtocolName, ...] = ("test-split", "official")  # a model to export, and a score on every clip
+TEST_SET_PROTOCOLS: tuple[ProtocolName, ...] = ("test-split", "k-fold")  # where clips are set apart to test on
+STUDIES_FOLDER = Path("runs")
+SHORT = {"epochs": "training.epochs", "batch_size": "training.batch_size", "learning_rate": "training.learning_rate"}
+SomeConfig = TypeVar("SomeConfig", bound=Section)
+
+
+def find_data(asked: str | None, own: str = "") -> tuple[str, Path | None]:
+    """Return the source that `--data` means, and the folder of named datasets if it means that.
+
+    A name is a name. A folder whose table lists the clips of a named dataset is that dataset, of several the study's
+    `own`. Everything else is a person's own recordings.
+    """
+    if asked is None or asked in SOURCES:
+        return asked or own, None
+    folder = Path(asked).expanduser()
+    if asked and folder.is_dir() and (name := dataset_in(folder, first=own)):
+        return name, folder
+    return asked, None
+
+
+def data_of(folder: Path, asked: str | None) -> tuple[str | None, Path | None]:
+    """Return what `--data` means for a study or a cell that exists, as `find_data` does; twice None without it.
+
+    Raises:
+        RefusedError: the folder is of no study.
+    """
+    return (None, None) if asked is None else find_data(asked, study_config(study_of(folder)).data)
+
+
+def find_study(folder: Path | str) -> Path:
+    """Return the folder that a path means: itself, or the one of this name in runs/."""
+    path = Path(folder)
+    return path if path.exists() or not (STUDIES_FOLDER / path).is_dir() else STUDIES_FOLDER / path
+
+
+def name_of(source: str) -> str:
+    """Return a name for a study of some recordings, which no named dataset has unless it is that.
+
+    >>> name_of("esc10"), name_of("/home/me/My birds (2026)/"), name_of("data/esc10"), name_of("birds.csv")
+    ('esc10', 'My-birds-2026', 'own-esc10', 'birds')
+    """
+    if source in SOURCES:
+        return source
+    path = Path(source).expanduser().absolute()
+    name = re.sub(r"[^\w]+", "-", path.stem if path.suffix.lower() == ".csv" else path.name).strip("-") or "recordings"
+    return f"own-{name}" if name.lower() in SOURCES else name
+
+
+def own_study(data: str, *, group_by: str | None = None, label: str | None = None) -> StudyConfig:
+    """Return the study of the package on a named dataset; of other data one that is named as they are.
+
+    Raises:
+        UsageError, RefusedError: as `data.datasets.survey`.
+    """
+    source, root = find_data(data)
+    if source in study_names():
+        return load_study(source)
+    described = survey(source, root=root, group_by=group_by, label=label, cuts=False).manifest
+    protocols = TEST_SET_PROTOCOLS if described.has_test_set else OWN_PROTOCOLS
+    return StudyConfig(name=name_of(source), data=source, models=OWN_MODELS, protocols=protocols)
+
+
+def renamed(config: SomeConfig, source: str) -> SomeConfig:
+    """Return a study or a space on other data: without what it says of its own dataset, in its name too.
+
+    `esc10-official` on a folder `birds` is `birds-official`; `quickstart` stays what it is.
+    """
+    asked: Any = config
+    if source == asked.data:
+        return config
+    return revalidated(config, data=source, about="", name=asked.name.replace(asked.data, name_of(source)))
+
+
+def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the overrides of a study or a space with others over them; other epochs have another warm-up.
+
+    >>> laid_over({"training.epochs": 6, "training.warmup_epochs": 1}, {"training.epochs": 2})
+    {'training.epochs': 2}
+    """
+    warmup = "training.warmup_epochs"
+    kept = {field: value for field, value in below.items() if field != warmup or "training.epochs" not in above}
+    return kept | dict(above)
+
+
+def check_protocols(asked: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of protocols, or raise the UsageError that lists the valid ones."""
+    for protocol in asked:
+        if protocol not in get_args(ProtocolName):
+            raise choices("protocol", protocol, list(get_args(ProtocolName)))
+    return tuple(asked)
+
+
+def check_numbers(numbers: Collection[int], option: str, typed: str | None = None) -> tuple[int, ...]:
+    """Return folds or seeds, or raise the UsageError that says what they are, and what was `typed` in their place."""
+    if not numbers or not all(isinstance(number, int) and number >= 0 for number in numbers):
+        shown = list(numbers) if typed is None else typed
+        raise UsageError(f"{option} takes whole numbers from 0 on, such as 0,1,2, not {shown!r}")
+    return tuple(numbers)
+
+
+def as_asked(
+    config: StudyConfig, data: str | None, overrides: Mapping[str, Any], **changes: Any
+) -> tuple[StudyConfig, Path | None]:
+    """Return a study on these data (None: its own) with changes, and where named datasets lie if `data` says that.
+
+    `overrides` are `section.field` to a value; `changes` are fields of the study, of which None changes nothing.
+
+    Raises:
+        UsageError: a field or a value is wrong.
+    """
+    source, root = find_data(data, config.data)
+    config = renamed(config, source)
+    changes = {field: value for field, value in changes.items() if value is not None}
+    return revalidated(config, overrides=laid_over(config.overrides, overrides), **changes), root

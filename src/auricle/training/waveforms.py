@@ -1,0 +1,63 @@
+"""A network that takes waveforms: what `auricle.create_model` gives for training loops of one's own."""
+
+import torch
+from torch import Tensor, nn
+
+from auricle.config import Preset
+from auricle.errors import UsageError
+from auricle.model.classifier import Classifier, build_model
+from auricle.model.windows import ClipWindows
+from auricle.training.evaluate import cut_windows
+
+
+class WaveformClassifier(nn.Module):
+    """Waveforms to logits: frames, the windows that answer for a clip, the network, and their mean.
+
+    Attributes:
+        network: frontend, base, pool or encoder, and head; it takes frames of one window.
+        sample_rate_hz: of the waveforms.
+        window_samples: how much the network sees at once; shorter waveforms are heard as loops or padded, as the
+            preset has it.
+    """
+
+    def __init__(self, network: Classifier, preset: Preset) -> None:
+        super().__init__()
+        self.network = network
+        self.sample_rate_hz = preset.audio.sample_rate_hz
+        self.window_samples = round(preset.audio.window_s * preset.audio.sample_rate_hz)
+        self.rule = ClipWindows.of(preset.audio, preset.frontend)
+
+    @torch.no_grad()
+    def normalise(self, waveforms: Tensor) -> None:
+        """Fit the frontend to training waveforms, (N, T): each row of features then has mean 0 and deviation 1."""
+        self.network.frontend.fit(self.network.frontend.frames(waveforms))
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """Waveforms (B, T), mono, full scale 1, T >= 1 -> logits (B, K).
+
+        Of several windows that answer for a clip, the logits are the logarithm of their mean probability.
+
+        Raises:
+            ValueError: not two dimensions.
+        """
+        if waveforms.ndim != 2 or not waveforms.shape[1]:
+            raise ValueError(f"waveforms are (B, T), mono, T >= 1, not {tuple(waveforms.shape)}")
+        frames = self.network.frontend.frames(waveforms)  # (B, F, T)
+        windows = cut_windows(frames, self.rule)  # (B, W, F, window_frames)
+        logits = self.network(windows.flatten(0, 1)).unflatten(0, windows.shape[:2])  # (B, W, K)
+        if logits.shape[1] == 1:
+            return logits[:, 0]
+        weights = torch.stack([torch.from_numpy(self.rule.weights(each)) for each in frames.detach().cpu().numpy()])
+        shares = (weights / weights.sum(1, keepdim=True)).to(logits)  # (B, W)
+        return (logits.log_softmax(2) + shares.log()[..., None]).logsumexp(1)
+
+
+def build_waveform_classifier(preset: Preset, num_classes: int) -> WaveformClassifier:
+    """Return the network of a preset, with fresh weights from torch's global generator.
+
+    Raises:
+        UsageError: fewer than two classes, or the preset does not build.
+    """
+    if num_classes < 2:
+        raise UsageError(f"a classifier tells two classes or more apart, not {num_classes}")
+    return WaveformClassifier(build_model(preset, num_classes), preset)

@@ -1,0 +1,274 @@
+"""A study from Python: trained, looked at, exported; stopped and gone on with; and what is refused."""
+
+import doctest
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import auricle as au
+import fake_fits
+from auricle.api import dataset, models
+from auricle.cli import main
+from auricle.display.notebook import NotebookDisplay
+from auricle.runs import CellName
+from auricle.study import asking
+from made_sounds import write_sounds
+from small_networks import SMALL
+
+OPTIONS = {"protocols": "test-split", "epochs": 4, "overrides": SMALL, "wandb": "off"}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> au.Study:
+    """Two small networks on two classes of tones, trained in this process."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AURICLE_CACHE", str(folder / "cache"))
+        data = au.load_dataset(write_sounds(folder / "tones", num_takes=10))
+        return au.run_study(data, ["tiny", "cnn"], out=folder / "study", workers=1, progress=False, **OPTIONS)
+
+
+def test_a_study_shows_its_results_as_tables(study):
+    assert repr(study).endswith("2 of 2 cells done")
+    assert study.models == ("tiny", "cnn")
+    assert study.protocols == ("test-split",)
+    assert not study.failed
+    results = study.results.set_index("model")
+    assert set(results.index) >= {"tiny", "cnn"}
+    assert results.loc["tiny", "test_clips"] == 4
+    assert ((results.accuracy_low <= results.accuracy) & (results.accuracy <= results.accuracy_high)).all()
+    pairs = study.compare()
+    assert {*pairs.iloc[0][["first", "second"]]} == {"tiny", "cnn"}
+    assert pairs.shown.dtype == bool
+    assert "<td>tiny</td>" in study._repr_html_()
+
+
+def test_the_results_are_those_of_the_command_line(study, capfd):
+    from auricle.findings.scores import comparative
+
+    assert study.results.accuracy.tolist() == [row.accuracy for row in comparative(study.folder)]
+    assert main(["status", str(study.folder)]) == 0
+    assert "2 of 2 cells done" in capfd.readouterr().out
+
+
+def test_its_figures_are_those_of_the_report(study):
+    from matplotlib.figure import Figure
+
+    for figure, num in (
+        (study.plot_accuracy(), 1), (study.plot_confusion(), 2), (study.plot_curves(), 4),
+        (study.plot_confusion("cnn"), 1), (study.plot_curves("tiny", "test-split"), 2),
+    ):  # fmt: skip
+        assert isinstance(figure, Figure)
+        assert len(figure.axes) == num
+    titles = [axes.get_title(loc="left") for axes in study.plot_curves().axes]
+    assert titles == ["tiny: accuracy", "tiny: loss", "cnn: accuracy", "cnn: loss"]
+
+
+def test_findings_are_numbers_and_a_study_is_opened_by_its_name_in_runs(study, monkeypatch):
+    assert study.findings.main_protocol == "test-split"
+    folder = study.folder.rename(study.folder.parent / "runs")  # of a folder runs/ that holds it by its name
+    try:
+        (folder.parent / "here" / "runs").mkdir(parents=True, exist_ok=True)
+        link = folder.parent / "here" / "runs" / "mine"
+        link.symlink_to(folder)
+        monkeypatch.chdir(folder.parent / "here")
+        assert au.open_study("mine").models == ("tiny", "cnn")
+    finally:
+        folder.rename(study.folder)
+
+
+@pytest.mark.parametrize(
+    ("ask", "reason"),
+    [
+        (lambda study: study.plot_confusion("cnm"), "no finished model 'cnm': did you mean 'cnn'?"),
+        (lambda study: study.compare("k-fold"), "no finished protocol 'k-fold'"),
+        (lambda study: study.report(link="here", progress=False), "--link takes an address"),
+        (lambda study: study.export("bundle", progress=False), "has several models; name one"),
+    ],
+)
+def test_what_a_study_does_not_have_is_named(study, ask, reason):
+    with pytest.raises(au.UsageError, match=reason):
+        ask(study)
+
+
+def test_a_model_is_exported_and_hears_files_as_it_hears_their_samples(study, tmp_path, monkeypatch):
+    import soundfile
+
+    monkeypatch.setattr("auricle.bundle.parity.NUM_SOUNDS", 20)
+    classifier = study.export(tmp_path / "bundle", "cnn", progress=False)
+    clip = next((study.folder.parent / "tones").rglob("*.wav"))
+    waveform, rate_hz = soundfile.read(clip)
+    of_file, of_samples = classifier.predict(clip), classifier.predict(waveform, rate_hz)
+    assert of_file.label == of_samples.label
+    assert of_file.probabilities == pytest.approx(of_samples.probabilities, abs=1e-3)
+    assert list(of_file.to_frame().columns) == ["start_s", "end_s", "label", "probability"]
+    assert of_file.to_frame()[["start_s", "end_s"]].values.tolist() == [[0.0, 0.5]]
+    long = np.concatenate([waveform[::2]] * 5 + [np.random.default_rng(0).standard_normal(8_000) * 0.1])
+    soundfile.write(tmp_path / "long.wav", long, 4_000, subtype="FLOAT")
+    of_file, of_samples = classifier.predict(str(tmp_path / "long.wav")), classifier.predict(long, 4_000)
+    assert of_file.stretches == of_samples.stretches
+    assert of_file.stretches[-1].end_s == pytest.approx(len(long) / 4_000)
+    with pytest.raises(au.UsageError, match="a waveform needs its rate"):
+        classifier.predict(waveform)
+    with pytest.raises(au.UsageError, match="a file says its own rate"):
+        classifier.predict(clip, rate_hz)
+    with pytest.raises(au.RefusedError, match=r"no\.wav: no such file"):
+        classifier.predict("no.wav")
+
+
+class TestLookedAtAndStopped:
+    def test_a_dataset_shows_counts_and_is_checked(self, sounds):
+        data = au.load_dataset(sounds, clip_s=0.5)
+        assert repr(data) == f"Dataset({str(sounds)!r}): 12 clips of 2 classes in 5 folds, 0.5 s each"
+        assert data.counts["all"].to_dict() == {"cat": 6, "dog": 6}
+        assert data.counts.drop(columns="all").sum(axis=1).tolist() == [6, 6]
+        assert set(data.to_frame().path.map(Path)) == set(sounds.rglob("*.wav"))
+        assert "<th>cat</th>" in data._repr_html_()
+        assert len(data) == 12
+        (sounds / "cat" / "cat 0.wav").write_bytes(b"")
+        check = au.load_dataset(sounds, clip_s=0.5).check(progress=False)
+        assert not check.is_fine
+        assert check.to_frame().iloc[0][["severity", "finding"]].tolist() == ["error", "empty, 0 bytes"]
+        assert "cat 0.wav" in check._repr_html_()
+
+    def test_names_of_classes_are_text_in_html(self, sounds):
+        (sounds / "cat").rename(sounds / "<b>")
+        page = au.load_dataset(sounds)._repr_html_()
+        assert "<b>" not in page
+        assert "&lt;b&gt;" in page
+
+    def test_ctrl_c_leaves_a_folder_that_the_same_call_goes_on_from(self, sounds, monkeypatch, capfd):
+        def stop(self, cell, record):
+            if record["epoch"] == 2:
+                raise KeyboardInterrupt
+
+        def train(**more):
+            return au.run_study(sounds, "tiny", workers=1, **OPTIONS, **more)
+
+        with monkeypatch.context() as patched:
+            patched.setattr("auricle.display.progress.Lines.epoch", stop)
+            with pytest.raises(KeyboardInterrupt):
+                train()
+        assert "stopped; the same call goes on from runs/sounds" in capfd.readouterr().err
+        status = au.open_study("runs/sounds").status()
+        assert [(cell.state, cell.epoch) for cell in status.cells] == [("stopped", 2)]
+        with pytest.raises(au.AuricleError, match="no cell of runs/sounds is finished"):
+            au.open_study("runs/sounds").results  # noqa: B018
+        assert repr(train(progress=False)) == "Study('runs/sounds'): 1 of 1 cell done"
+        assert capfd.readouterr().err == ""
+
+    def test_a_study_of_which_nothing_could_be_trained_says_why(self, sounds, monkeypatch):
+        monkeypatch.setattr("auricle.training.fit.fit_cell", fake_fits.cnn_diverges)
+        with pytest.raises(au.AuricleError, match="no cell of runs/sounds could be trained; cnn/test-split-2-0: loss"):
+            au.run_study(sounds, "cnn", workers=1, progress=False, **OPTIONS)
+
+    @pytest.mark.parametrize(
+        ("words", "call"),
+        [
+            (["--data", "nowhere"], lambda: au.run_study("nowhere")),
+            (["--data", "sounds", "--models", "cnm"], lambda: au.run_study("sounds", ["cnm"])),
+            (["--data", "sounds", "--protocols", "kfold"], lambda: au.run_study("sounds", protocols="kfold")),
+            (["--data", "sounds", "--epochs", "0"], lambda: au.run_study("sounds", epochs=0)),
+            (["--data", "sounds", "--set", "epochs=1"], lambda: au.run_study("sounds", overrides={"epochs": 1})),
+            (["--data", "sounds", "--device", "gpu"], lambda: au.run_study("sounds", device="gpu")),
+            (["--data", "sounds", "--wandb", "on"], lambda: au.run_study("sounds", wandb="on")),
+            (["--data", "sounds", "--out", "sounds"], lambda: au.run_study("sounds", out="sounds")),
+            (["quickstat"], lambda: au.run_study(study="quickstat")),
+        ],
+    )
+    def test_what_is_wrong_is_said_as_on_the_command_line(self, sounds, capfd, words, call):
+        assert main(["study", *words, "-q"]) == au.UsageError.exit_code
+        line = capfd.readouterr().err
+        with pytest.raises(au.UsageError) as refused:
+            call()
+        assert line == f"auricle: {refused.value}\n"
+        shown = capfd.readouterr()
+        assert not shown.out
+        assert "Traceback" not in shown.err
+
+    def test_what_is_no_dataset_and_no_study_is_refused(self, sounds, tmp_path):
+        (tmp_path / "empty").mkdir()
+        for folder in ("empty", "sounds", "nowhere"):
+            with pytest.raises(au.RefusedError, match=f"{folder} holds no study"):
+                au.open_study(folder)
+        with pytest.raises(au.RefusedError, match="empty holds no recordings in class folders"):
+            au.load_dataset("empty")
+        with pytest.raises(au.UsageError, match="no source 'nowhere'"):
+            au.load_dataset("nowhere")
+        with pytest.raises(au.UsageError, match="what to train on"):
+            au.run_study()
+        with pytest.raises(au.UsageError, match="seeds takes whole numbers from 0 on"):
+            au.run_study(sounds, seeds=[-1])
+        with pytest.raises(au.UsageError, match="are the same; give one of them"):
+            au.run_study(sounds, epochs=1, overrides={"training.epochs": 2})
+
+
+STAND_INS = """
+import sys, types, fake_fits
+sys.modules["auricle.model.describe"] = types.SimpleNamespace(describe=fake_fits.layers)  # needs no PyTorch
+import auricle.study.study as study
+study.run_baselines, study.real_fit = lambda *whatever: [], lambda: fake_fits.quick
+"""
+
+
+@pytest.mark.parametrize("stand_ins", [STAND_INS, pytest.param("", marks=pytest.mark.long)], ids=["quick", "real"])
+def test_a_script_without_a_guard_trains_in_workers(sounds, tmp_path, stand_ins):
+    script = tmp_path / "script.py"
+    call = f"au.run_study('sounds', ['tiny', 'cnn'], workers=2, **{OPTIONS!r})"
+    script.write_text(f"import auricle as au\nprint('once')\n{stand_ins}\nprint({call})\n")
+    around = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, env=around)
+    assert done.stdout == "once\nStudy('runs/sounds'): 2 of 2 cells done\n", done.stderr
+    assert not Path("runs/sounds/workers.log").exists()
+
+
+@pytest.mark.parametrize("module", [asking, dataset, models], ids=lambda module: module.__name__)
+def test_the_examples_of_docstrings_are_true(module):
+    assert doctest.testmod(module).failed == 0
+
+
+def test_a_notebook_s_progress_is_html_that_others_cannot_write_into():
+    shown: list[str] = []
+    display = NotebookDisplay("<i>birds</i>", shown.append)
+    with display.shown():
+        display.note("a <script> in a note")
+        display.planned({CellName("cnn", "k-fold", 2, 0): 10}, 0, 1)
+        display.started(CellName("cnn", "k-fold", 2, 0))
+        while not any("cnn/k-fold-2-0" in html for html in shown):
+            pass
+    assert "&lt;i&gt;birds" in "".join(shown)
+    assert "0 of 1 cells" in "".join(shown)
+    assert "&lt;script&gt;" in shown[-1]
+    assert "<script>" not in "".join(shown)
+    assert "0 of 1 cells" not in shown[-1]  # the bar goes with the end
+
+
+@pytest.mark.parametrize("name", ["tiny", "transformer-h1"])
+def test_a_created_model_takes_waveforms_and_is_trained_like_any_other(name):
+    import torch
+
+    from auricle.model.windows import mean_over_windows
+    from auricle.training.evaluate import cut_windows, window_probabilities
+
+    torch.manual_seed(0)
+    model = au.create_model(name, 3, SMALL)
+    waveforms = 0.1 * torch.randn(4, round(1.1 * model.sample_rate_hz))
+    model.normalise(waveforms)
+    assert model(waveforms[:, : model.window_samples]).shape == (4, 3)
+    torch.nn.functional.cross_entropy(model(waveforms), torch.tensor([0, 1, 2, 0])).backward()
+    assert all(torch.isfinite(weight.grad).all() for weight in model.parameters())
+    model.eval()
+    frames = model.network.frontend.frames(waveforms)
+    windows = cut_windows(frames, model.rule)
+    probabilities = window_probabilities(model.network, windows.flatten(0, 1)).unflatten(0, windows.shape[:2])
+    weights = torch.tensor([model.rule.weights(each).tolist() for each in frames.numpy()])
+    expected = mean_over_windows(probabilities.double().numpy(), weights.double().numpy())
+    torch.testing.assert_close(model(waveforms).softmax(1).double(), torch.from_numpy(expected), atol=1e-5, rtol=0)
+    with pytest.raises(ValueError, match=r"waveforms are \(B, T\), mono"):
+        model(waveforms[0])
+    with pytest.raises(au.UsageError, match="two classes or more"):
+        au.create_model(name, 1)
