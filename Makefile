@@ -1,10 +1,11 @@
 # Two commands set everything up: `make run` and `make test`. They need Python 3.11 or later, pip and make.
 PYTHON ?= python3
 BIN := .venv/bin
-# Python compiles what it imports; of twenty thousand files that are installed, most never are
+# Python compiles what it imports, and keeps it; of twenty thousand files that are installed, most are never imported
 INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 STUDY ?= runs/esc10
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help run report test test-long check format golden lock licences bench bench-data bench-report bench-robust bench-scaling bench-serving clean
 help:  ## this list
