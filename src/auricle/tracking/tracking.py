@@ -116,7 +116,7 @@ class Mirror:
         except OSError as error:
             self.failure = f"the mirror failed, the study did not: {error}"
 
-    def finish(self, timeout_s: float = WAIT_S) -> str:
+    def finish(self, timeout_s: float) -> str:
         """Let the process send what is left, and return one line for a person, empty where there is no process."""
         if self.process is not None:
             try:
@@ -178,7 +178,7 @@ def mirrored(mode: Mode, note: Callable[[str], object]) -> Callable[[StudyFolder
         except BaseException:  # stopped by a person, or by the machine: the mirror gets a moment, not a minute
             mirror.finish(timeout_s=3.0)
             raise
-        if line := mirror.finish():
+        if line := mirror.finish(WAIT_S):
             note(line)
 
     return beside
