@@ -31,7 +31,7 @@ report: .venv/installed  ## the report of a study, built anew: STUDY=DIR, else r
 	@cp $(STUDY)/report/report.pdf docs/report.pdf
 
 test: .venv/installed-dev  ## all tests that take seconds; those on real recordings where AURICLE_DATA is set
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 test-long: .venv/installed-dev  ## the tests that take minutes
 	@$(BIN)/python -m pytest -m long
