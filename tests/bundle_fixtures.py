@@ -1,5 +1,7 @@
-"""Bundles of tiny networks, exported once for the whole room."""
+"""Bundles of tiny networks, exported once for all rooms and all processes that run tests."""
 
+import fcntl
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +25,17 @@ def transformer_cell(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_cells.write_cell(tmp_path_factory.mktemp("study"), encoder=True)
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder that the first process to ask for it makes, for all that run tests beside it."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            make(folder)
+    return folder
+
+
 def exported(cell: Path, to: Path) -> Path:
     """Export a cell after a comparison on a hundred sounds; the tests of the command line hear the thousand."""
     from auricle.bundle.export import export_cell
@@ -34,12 +47,12 @@ def exported(cell: Path, to: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def bundle(cell: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return exported(cell, tmp_path_factory.mktemp("bundles") / "cnn")
+    return made_once(tmp_path_factory, "cnn", lambda folder: exported(cell, folder))
 
 
 @pytest.fixture(scope="session")
 def transformer_bundle(transformer_cell: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return exported(transformer_cell, tmp_path_factory.mktemp("bundles") / "transformer")
+    return made_once(tmp_path_factory, "transformer", lambda folder: exported(transformer_cell, folder))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,7 @@ def rooms_imported(source: str) -> set[str]:
     return {name.split(".")[1] for name in imports(ast.parse(source)) if name.startswith("auricle.")} & set(ROOMS)
 
 
+@cache
 def imported_by_importing(source: str) -> set[str]:
     """Return what a module imports as soon as it is imported itself."""
     found: set[str] = set()

@@ -119,17 +119,16 @@ def test_a_graph_that_could_do_more_than_compute_is_refused(copy, forge, reason,
 def test_a_graph_that_wants_too_much_is_refused_soon_and_in_little_memory(copy, forge):
     rewrite(copy, "network.onnx", forge())
     program = (
-        "import re, sys, time; from pathlib import Path\n"
+        "import re, resource, sys; from pathlib import Path\n"
+        "resource.setrlimit(resource.RLIMIT_CPU, (60, 60))\n"  # a busy machine burns no more of it than an idle one
         "from auricle.cli import main\n"
-        "import onnxruntime\n"
-        "start = time.perf_counter()\n"
         "code = main(['predict', sys.argv[1], 'x.wav'])\n"
         "peak_mb = int(re.search(r'VmHWM:\\s*(\\d+)', Path('/proc/self/status').read_text())[1]) / 1024\n"
-        "print(code, time.perf_counter() - start, peak_mb)\n"
+        "print(code, peak_mb)\n"
     )
-    result = subprocess.run([sys.executable, "-c", program, str(copy)], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", program, str(copy)], capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, result.stderr[-500:]
-    code, _, memory_mb = result.stdout.split()
+    code, memory_mb = result.stdout.split()
     assert code == "3"
     assert float(memory_mb) < 512
     assert "network.onnx" in result.stderr

@@ -32,7 +32,7 @@ print(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
 @pytest.mark.parametrize("forge", [forged.large_for_a_batch, forged.large_for_a_sound])
 def test_what_a_network_computes_stays_below_a_gibibyte_whatever_it_hears(copy, forge):
     forged.rewrite(copy, "network.onnx", forge())
-    result = subprocess.run([sys.executable, "-c", PEAK, str(copy)], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", PEAK, str(copy)], capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, result.stderr[-500:]
     *refusal, peak_kb = result.stdout.splitlines()
     assert int(peak_kb) < 1.5 * 2**20

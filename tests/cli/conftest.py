@@ -69,12 +69,14 @@ def training(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle, made once for all tests that need one."""
+    """The bundle of a tiny CNN, for all tests that need one."""
     import tiny_cells
-    from bundle_fixtures import exported
+    from bundle_fixtures import exported, made_once
 
-    folder = tmp_path_factory.mktemp("served")
-    return exported(tiny_cells.write_cell(folder / "study", encoder=False), folder / "bundle")
+    def make(folder: Path) -> None:
+        exported(tiny_cells.write_cell(tmp_path_factory.mktemp("study"), encoder=False), folder)
+
+    return made_once(tmp_path_factory, "cnn", make)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 import json
+import os
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -265,33 +265,28 @@ def test_a_reader_that_leaves_early_is_no_error():
     assert subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, check=False).stderr == b""
 
 
-ENDLESS = """
-    import sys
-    sys.path.insert(0, {fakes!r})
-    import fake_fits, auricle.model.describe, auricle.training.fit
-    auricle.model.describe.describe = fake_fits.layers
-    auricle.training.fit.fit_cell = fake_fits.never_ends
-    from auricle.cli import main
-    sys.exit(main({words!r}))
-"""
+def test_of_two_starts_one_wins_and_the_other_changes_no_byte(auricle, sounds, training, monkeypatch, capfd):
+    import fake_fits
 
+    study, answers = Path("runs/quickstart"), []
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)]
-)
-def test_a_signal_stops_the_study_with_its_own_code_and_keeps_what_is_there(sounds, tmp_path, number, code):
-    import textwrap
+    def contents() -> dict:
+        return {path: (path.stat().st_mtime_ns, path.is_file() and path.read_bytes()) for path in study.rglob("*")}
 
-    fakes = str(Path(__file__).parents[1])
-    program = textwrap.dedent(ENDLESS).format(fakes=fakes, words=["study", "quickstart", "-v", *SMALL])
-    process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
-    assert process.stderr
-    for line in process.stderr:
-        if "epoch 1/2" in line:
-            break
-    process.send_signal(number)
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == code
-    assert "auricle: stopped; the same command goes on from runs/quickstart" in err
-    assert "Traceback" not in err
-    assert len((tmp_path / "runs/quickstart/cells/cnn/k-fold-2-0/history.jsonl").read_text().splitlines()) == 1
+    def meanwhile(cell, *job, **options):
+        """Start the study again while it trains."""
+        fake_fits.write_epoch(cell, 1, options["on_epoch"])
+        before = contents()
+        sounds.rename("gone")  # the recordings are not even looked at
+        capfd.readouterr()
+        answers.append((package.cli.main(("study", "quickstart", *SMALL)), capfd.readouterr().err))
+        Path("gone").rename(sounds)
+        assert contents() == before
+        fake_fits.quick(cell, *job, **options)
+
+    monkeypatch.setattr("auricle.training.fit.fit_cell", meanwhile)
+    assert auricle("study", "quickstart", *SMALL).code == 0
+    assert len(answers) == 4
+    for code, err in answers:
+        assert code == 5
+        assert f"runs/quickstart is in use by process {os.getpid()}; wait for it or choose another --out" in err

@@ -30,6 +30,7 @@ PROGRAM = """
         {more}
         sys.exit(main({words!r}))
 """
+PATIENT = "interrupts.GRACE_S = 600"  # a busy machine may need longer to stop in order than a person has to wait
 LONG = pytest.mark.long
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -60,13 +61,13 @@ def wait_for(process: subprocess.Popen[str], words: str) -> None:
 
 
 def end(process: subprocess.Popen[str]) -> tuple[int, str]:
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     return process.returncode, err
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=LONG)])
 def test_a_second_signal_ends_at_once_what_does_not_listen_to_the_first(start, number, code):
-    process = start("does_not_listen", "--workers", "1", more="interrupts.GRACE_S = 600")
+    process = start("does_not_listen", "--workers", "1", more=PATIENT)
     wait_for(process, "epoch 1/2")
     process.send_signal(number)
     wait_for(process, "epoch 2/2")  # it goes on
@@ -83,8 +84,8 @@ def test_one_signal_is_enough_in_the_end(start):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=LONG)])
-def test_no_worker_is_left_even_one_that_does_not_listen(start, tmp_path, number, code):
-    process = start("never_ends", "--workers", "2")
+def test_a_signal_leaves_what_is_there_and_no_worker_even_one_that_does_not_listen(start, tmp_path, number, code):
+    process = start("never_ends", "--workers", "2", more=PATIENT)
     wait_for(process, "epoch 1/2")
     wait_for(process, "epoch 1/2")
     pause = threading.Event()
@@ -95,7 +96,10 @@ def test_no_worker_is_left_even_one_that_does_not_listen(start, tmp_path, number
     returned, err = end(process)
     assert returned == code
     assert all(map(is_gone, pids))
+    assert "auricle: stopped; the same command goes on from runs/quickstart" in err
     assert "Traceback" not in err
+    histories = tmp_path.glob("runs/quickstart/cells/cnn/*/history.jsonl")
+    assert [len(path.read_text().splitlines()) for path in histories] == [1, 1]
 
 
 SLOW = {
@@ -118,30 +122,14 @@ def test_whatever_takes_long_is_ended(start, tmp_path, stage):
     assert len([cell for cell in StudyFolder(tmp_path / "runs/quickstart").cells() if cell.done]) in (0, 4)
 
 
-def test_of_two_starts_one_wins_and_the_other_changes_no_byte(start, tmp_path, auricle):
-    process = start("never_ends", "--workers", "1")
-    wait_for(process, "epoch 1/2")
-    study = tmp_path / "runs" / "quickstart"
-    pause = threading.Event()
-    while not list(study.glob("cells/*/*/pid")):
-        pause.wait(0.02)
-    before = {path: (path.stat().st_mtime_ns, path.is_file() and path.read_bytes()) for path in study.rglob("*")}
-    (tmp_path / "sounds").rename(tmp_path / "gone")  # the recordings are not even looked at
-    answer = auricle(*SMALL)
-    assert answer.code == 5
-    assert f"runs/quickstart is in use by process {process.pid}; wait for it or choose another --out" in answer.err
-    after = {path: (path.stat().st_mtime_ns, path.is_file() and path.read_bytes()) for path in study.rglob("*")}
-    assert after == before
-    assert process.poll() is None
-
-
 @LONG
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_training_is_stopped_in_the_middle_of_an_epoch(sounds, tmp_path, workers, number, code):
     words = ["train", "tiny", "--data", "sounds", "--protocol", "k-fold", "--workers", workers, "-v",
              "--set", "training.epochs=100", "--set", "training.views=60"]  # fmt: skip
-    command = [sys.executable, "-c", f"import sys; from auricle.cli import main; sys.exit(main({words!r}))"]
+    program = f"import sys; from auricle.cli import interrupts, main; {PATIENT}; sys.exit(main({words!r}))"
+    command = [sys.executable, "-c", program]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     wait_for(process, "epoch 1/100")
     process.send_signal(number)

@@ -1,9 +1,11 @@
 import json
 
 import pytest
+from jinja2 import Environment
 
 from auricle.report.document import Bullets, Document, Figure, Pair, Paragraph, Section
 from auricle.report.figures.drawing import Panel
+from auricle.report.pages import page_environment
 from auricle.report.render import numbered
 from auricle.report.table import Column, Spread, Table
 from auricle.report.wording import Code, Ref, Strong
@@ -75,3 +77,9 @@ def test_content_is_plain_values_without_control_characters():
     text = json.dumps(content, ensure_ascii=False)
     assert r"a\nb\u202ec\ud800" in text.replace(r"\\", "\\")
     assert text.encode("utf-8")
+
+
+def test_a_process_compiles_a_template_once(monkeypatch):
+    page_environment().get_template("errors.html.j2")
+    monkeypatch.delattr(Environment, "compile")
+    assert page_environment().get_template("errors.html.j2").name == "errors.html.j2"

@@ -5,8 +5,7 @@ import pytest
 
 from auricle.findings.human_labels import read_human_labels
 from auricle.findings.study import load_study
-from auricle.report.chapters.comparison import details
-from auricle.report.chapters.why import evidence, why
+from auricle.report.chapters.why import evidence, missed, why
 from auricle.report.document import Figure, Table, blocks_of
 from auricle.runs import StudyFolder
 from report.invented_probes import write_probes
@@ -22,7 +21,7 @@ def sections(make_study):
     folder = make_study(models=("cnn", "transformer-h2"), protocols=("k-fold",), epochs=20)
     write_probes(folder, "k-fold", {"cnn": SOUND, "transformer-h2": SOUND | NETWORK})
     study = load_study(folder)
-    return [section for chapter in (why, details, evidence) for section in chapter_sections(study, chapter)]
+    return [section for chapter in (why, missed, evidence) for section in chapter_sections(study, chapter)]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +72,7 @@ def test_no_class_is_claimed_where_few_clips_decide_and_people_stand_beside_the_
     StudyFolder(folder).judgements.write_text(f"clip,heard_as,count\n{clip},dog,3\n")
     study = load_study(folder)
     assert read_human_labels(study, study.answers["k-fold"])
-    prose = "\n".join(texts([*chapter_sections(study, why), *chapter_sections(study, details)]))
+    prose = "\n".join(texts([*chapter_sections(study, why), *chapter_sections(study, missed)]))
     assert "In no class do two models differ significantly." in prose
     assert "The last column: of the people who heard the clip; a dot where nobody was asked." in prose
 
@@ -88,6 +87,6 @@ def test_where_no_clip_is_missed_there_is_nothing_to_set_apart(make_study):
 
 def test_a_hostile_name_of_a_class_is_a_name(make_study, tmp_path: Path):
     folder = make_study(categories=(HOSTILE, "dog"), models=("cnn", "transformer-h1"), protocols=("k-fold",), epochs=1)
-    blocks = blocks_of(chapter_sections(load_study(folder), details))
+    blocks = blocks_of(chapter_sections(load_study(folder), missed))
     (table,) = (block for block in blocks if isinstance(block, Table) and block.name == "table-differences")
     assert any(HOSTILE in str(cell) for row in table.groups[""] for cell in row)

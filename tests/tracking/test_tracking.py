@@ -1,5 +1,6 @@
 import json
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,21 @@ def test_a_mode_that_does_not_exist_is_refused_with_those_that_do():
         choose_mode(None, {"WANDB_MODE": "x"})
 
 
-def test_an_offline_study_leaves_one_finished_run_a_cell(run, fakes, recorder, tmp_path):
+AT_ONCE = """
+import sys
+from pathlib import Path
+from auricle.runs import StudyFolder
+from auricle.tracking import mirror
+from auricle.tracking.final_sync import FinalSync
+mirror.SETTINGS |= {"init_timeout": 600.0, "finish_timeout": 600.0}
+sys.exit(mirror.main(StudyFolder(Path(sys.argv[-2])), sys.argv[-1], FinalSync(online=False)))
+"""  # a mirror that gives way, as it should, gets no second of a busy machine in the minute that it is waited for
+
+
+def test_an_offline_study_leaves_one_finished_run_a_cell(run, fakes, recorder, monkeypatch, tmp_path):
+    mirror = script(tmp_path, f"exec {sys.executable} -c '{AT_ONCE}' \"$@\"")
+    monkeypatch.setattr(tracking, "sys", type("", (), {"executable": mirror}))
+    monkeypatch.setattr(tracking, "WAIT_S", 600.0)
     run(fakes.cnn_diverges, protocols=("test-split",), wandb_mode="offline")
     found = {}
     for path in (tmp_path / "study" / "wandb").glob("offline-run-*/*.wandb"):

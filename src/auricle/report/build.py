@@ -16,9 +16,9 @@ from auricle.report.chapters.against_others import human_labels, reported
 from auricle.report.chapters.closing import assumptions, listening, missing, references, reproduce, resources
 from auricle.report.chapters.comparison import comparison, details
 from auricle.report.chapters.methods import architectures, dataset, methods
-from auricle.report.chapters.results import calibration, results, summary
+from auricle.report.chapters.results import calibration, cells, results, summary
 from auricle.report.chapters.training import training, tuning
-from auricle.report.chapters.why import evidence, why
+from auricle.report.chapters.why import evidence, missed, why
 from auricle.report.document import Chapter, Document, Report
 from auricle.report.figures.drawing import drawn_in, keep
 from auricle.report.figures.style import style
@@ -35,7 +35,7 @@ CHAPTERS: tuple[Callable[[Report], Chapter | None], ...] = (
     resources, references,
 )  # fmt: skip
 APPENDIX: tuple[Callable[[Report], Chapter | None], ...] = (
-    details, evidence, calibration, human_labels, listening, reproduce, missing,
+    details, cells, missed, evidence, calibration, human_labels, listening, reproduce, missing,
 )  # fmt: skip
 
 

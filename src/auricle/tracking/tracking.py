@@ -155,7 +155,7 @@ class Mirror:
         except OSError as error:
             self.failure = f"the mirror failed, the study did not: {error}"
 
-    def finish(self, timeout_s: float = WAIT_S) -> str:
+    def finish(self, timeout_s: float) -> str:
         """Let the process send what is left, and return one line for a person, empty where there is no process."""
         if self.process is not None:
             try:
@@ -228,7 +228,7 @@ def mirrored(
             for mirror in mirrors:
                 mirror.finish(timeout_s=3.0)
             raise
-        for line in [mirror.finish() for mirror in mirrors]:
+        for line in [mirror.finish(WAIT_S) for mirror in mirrors]:
             if line:
                 note(line)
 

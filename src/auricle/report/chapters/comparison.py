@@ -7,12 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from auricle.findings import trainings
 from auricle.findings.classes import class_f1, confused_pairs
 from auricle.findings.comparison import MOST_SHOWN, Comparison, head_counts, published_head_claim
 from auricle.findings.trainings import commonest_answer, diverged
-from auricle.report.chapters.results import every_cell
-from auricle.report.chapters.why import missed_clips, readings
 from auricle.report.document import Chapter, Figure, Report
 from auricle.report.figures.drawing import Panel, panel
 from auricle.report.figures.results import f1_by_model, ranking_bars
@@ -40,18 +37,14 @@ def comparison(report: Report) -> Chapter:
 
 
 def details(report: Report) -> Chapter:
-    """Return the tests behind the comparison, missed clips, every cell, and how the learning curves read."""
-    missed = missed_clips(report)
-    values = {"validation": validated(report), "all_pairs": len(report.study.models) <= MOST_SHOWN, "limits": trainings}
-    tables = {
+    """Return the tests behind the comparison."""
+    values = {"validation": validated(report), "all_pairs": len(report.study.models) <= MOST_SHOWN}
+    return Chapter(report.phrases | values, {
         "table-spread": _spreads(report),
         "table-pairs": _pairs(report, "pairs"),
         "table-validation-pairs": _pairs(report, "validation_pairs"),
         "table-baselines": _pairs(report, "against_baseline", all_rows=True),
-        "table-cells": every_cell(report),
-        "table-readings": readings(report),
-    }
-    return Chapter({**report.phrases, **missed.values, **values}, {**missed.exhibits, **tables})
+    })  # fmt: skip
 
 
 def validated(report: Report) -> Comparison | None:

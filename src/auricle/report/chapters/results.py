@@ -49,8 +49,12 @@ def results(report: Report) -> Chapter:
     return Chapter(report.phrases | {"models": models, "curves": curves, "beside": beside}, exhibits)
 
 
-def every_cell(report: Report) -> Table:
-    """List every finished cell."""
+def cells(report: Report) -> Chapter:
+    """Return the list of every finished cell."""
+    return Chapter(report.phrases, {"table-cells": _cells(report)})
+
+
+def _cells(report: Report) -> Table:
     collapsed = {one.cell for one in report.findings.collapses}
     groups: dict[str, list[Row]] = {}
     for cell in report.study.cells:

@@ -43,7 +43,16 @@ def why(report: Report) -> Chapter:
         "attention": [(title(change), *by_verdict(costs[change].values())) for change in ATTENTION if change in costs],
         "limits": trainings,
     }
-    return Chapter({**report.phrases, **missed_clips(report).values, **uses.values, **values}, uses.exhibits)
+    return Chapter({**report.phrases, **_missed_clips(report).values, **uses.values, **values}, uses.exhibits)
+
+
+def missed(report: Report) -> Chapter | None:
+    """Return the clips that are missed, and how the learning curves read; None where there is neither."""
+    clips = _missed_clips(report)
+    if not clips.exhibits and not report.findings.curves:
+        return None
+    values = {**report.phrases, **clips.values, "limits": trainings}
+    return Chapter(values, {**clips.exhibits, "table-readings": _readings(report)})
 
 
 def evidence(report: Report) -> Chapter | None:
@@ -81,7 +90,7 @@ def evidence(report: Report) -> Chapter | None:
     })  # fmt: skip
 
 
-def missed_clips(report: Report) -> Chapter:
+def _missed_clips(report: Report) -> Chapter:
     """Return which clips are missed, and in which classes one model is ahead of another."""
     main = report.findings.main
     answers = report.study.answers[main.protocol]
@@ -134,7 +143,7 @@ def _missed(report: Report, clips: Sequence[str]) -> Figure:
     return Figure((panel(drawn, "missed", "Clips that are missed, by model"),))
 
 
-def readings(report: Report) -> Table:
+def _readings(report: Report) -> Table:
     """Return the learning curves, read."""
     found = report.findings.curves
     has_intervals = any(one.interval for one in found.values())
