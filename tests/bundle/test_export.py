@@ -80,7 +80,7 @@ def full_after(num_files, monkeypatch):
     monkeypatch.setattr(shutil, "copyfile", copy)
 
 
-@pytest.mark.parametrize("num_files", range(6))
+@pytest.mark.parametrize("num_files", range(7))
 def test_a_full_disk_leaves_no_new_folder_and_an_old_bundle_whole(bundle, copy, tmp_path, monkeypatch, num_files):
     before = {path.name: path.read_bytes() for path in copy.iterdir()}
     for place in (tmp_path / "new", copy):
@@ -92,7 +92,7 @@ def test_a_full_disk_leaves_no_new_folder_and_an_old_bundle_whole(bundle, copy, 
     assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
 
 
-@pytest.mark.parametrize(("step", "num_steps"), [("unlink", 6), ("unlink", 9), ("replace", 1), ("replace", 4)])
+@pytest.mark.parametrize(("step", "num_steps"), [("unlink", 7), ("unlink", 10), ("replace", 1), ("replace", 4)])
 def test_an_export_that_is_killed_is_no_bundle_and_can_be_repeated(bundle, copy, monkeypatch, step, num_steps):
     done = []
     act = getattr(Path, step)
@@ -229,7 +229,7 @@ def test_attention_of_channels_is_not_taken_for_one_over_time(tmp_path):
 
 
 def test_a_model_that_is_no_better_than_none_is_exported_with_a_warning(cell, tmp_path):
-    from auricle.bundle.export import warnings_of
+    from auricle.bundle.card import warnings_of
 
     said: list[str] = []
     description = export_cell(cell, tmp_path / "good", on_progress=said.append).description
