@@ -18,23 +18,17 @@ from auricle.demo.guard import Guard
 from auricle.demo.page import Shown
 from auricle.demo.sources import Example
 from auricle.errors import MachineError, ModelRefusedError, RefusedError
+from in_browser import chromium, needs_browser
 
 SHOWN = (
     Shown("cnn", "#0072b2", FakeClassifier(), "90 % of 80 test clips right"),
     Shown("transformer-h2", "#d55e00", FakeClassifier(num_heads=2)),
 )
 EXAMPLES = (Example("flute", tone(900), 16_000), Example("bass_drum", tone(80), 16_000))
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
-         "--disable-component-update", "--disable-sync")  # fmt: skip
 NUM_CLIENTS = 20
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")
 needs_gradio = pytest.mark.skipif(importlib.util.find_spec("gradio") is None, reason="Gradio is not installed")
-needs_browser = pytest.mark.skipif(
-    importlib.util.find_spec("playwright") is None or not CHROMIUM.exists(),
-    reason=f"Playwright is not installed, or {CHROMIUM} is not there",
-)
 
 
 def wav(path: Path, waveform: np.ndarray, rate_hz: int = 16_000) -> Path:
@@ -309,12 +303,8 @@ def test_no_traceback_reaches_client_or_terminal(address, body, capfd):
 
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
