@@ -125,8 +125,8 @@ def demo_answers(recording: Path) -> Iterator[str]:
             tab = browser.new_page()
             tab.goto(address)
             tab.set_input_files("input[type=file]", str(recording))
-            tab.wait_for_selector("#answer .au-card, #answer .au-message", timeout=60_000)
-            yield tab.inner_text("#answer")
+            tab.wait_for_selector("#verdict .au-verdict, #verdict .au-message", timeout=60_000)
+            yield tab.inner_text("#verdict")
     finally:
         server.terminate()
         server.wait(30)

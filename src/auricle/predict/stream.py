@@ -79,6 +79,15 @@ def predict_windows(
     return WindowProbabilities(duration_s, windowing.starts_s(len(probabilities)), probabilities, weights)
 
 
+def waveform_windows(classifier: Classifier, waveform: np.ndarray, rate_hz: int) -> WindowProbabilities:
+    """Run a model over a waveform that has a time line, as `predict_windows` over a file; errors as in `predict`."""
+    samples, windowing = classifier.resampled(waveform, rate_hz), classifier.model.windowing
+    batcher = _WindowBatcher(classifier, windowing, 0.0)
+    batcher.feed(classifier.model.maker.frames(samples))
+    probabilities = batcher.finish(windowing.count(len(samples)))
+    return WindowProbabilities(len(samples) / windowing.rate_hz, windowing.starts_s(len(probabilities)), probabilities)
+
+
 def _frame_blocks(
     classifier: Classifier, path: Path, on_cut_off: Callable[[str], object] | None
 ) -> Iterator[tuple[np.ndarray, int, float]]:
