@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from safetensors.torch import load_file, save_file
 
@@ -14,7 +15,9 @@ import tiny_cells
 from auricle.bundle import export, parity
 from auricle.bundle.export import export_cell, find_cell
 from auricle.bundle.model import BundleModel
+from auricle.bundle.network import open_session
 from auricle.bundle.reading import load_bundle
+from auricle.bundle.standalone import page_models
 from auricle.errors import RefusedError, UsageError
 from auricle.scoring.calibration import fit, softmax
 from auricle.scoring.predictions import mean_of, read_predictions, write_predictions
@@ -193,6 +196,22 @@ def test_every_seed_answers_in_one_bundle_with_the_mean_of_their_probabilities(c
     assert np.abs(expected - softmax(alone[0].logits(windows))).max() > 0.01
     tables = [read_predictions(one / "predictions.csv") for one in cells]
     assert bundle.description.calibration.temperature == pytest.approx(fit(mean_of(tables)).temperature)
+
+
+@pytest.mark.parametrize("name", ["bundle", "transformer_bundle"])
+def test_the_halves_for_a_page_answer_clips_as_the_whole_does_and_windows_one_by_one(name, request):
+    folder = request.getfixturevalue(name)
+    model = BundleModel(load_bundle(folder))
+    halves = page_models(onnx.load_from_string(model.bundle.network), model.bundle.description)
+    to_frames, to_logits = (open_session(half.SerializeToString()) for half in halves)
+    whole = open_session((folder / "model.onnx").read_bytes())
+    waveform = np.random.default_rng(0).standard_normal((1, 9_000), np.float32)
+    (frames,) = to_frames.run(None, {"waveform": waveform})
+    (logits,) = to_logits.run(None, {"frames": frames})
+    np.testing.assert_allclose(logits, whole.run(None, {"waveform": waveform})[0], atol=1e-5)
+    windows = model.windowing.cut(frames[0], 4)
+    (logits,) = to_logits.run(None, {"frames": windows.transpose(0, 2, 1)})
+    np.testing.assert_allclose(softmax(logits), model.probabilities(windows), atol=1e-5)
 
 
 def test_one_seed_or_seeds_that_heard_different_clips_are_no_ensemble(cell, tmp_path):

@@ -24,6 +24,7 @@ from auricle.findings.findings import find
 from auricle.findings.mistakes import explanations, most_confident
 from auricle.findings.study import Study, load_study
 from auricle.report import errors_page
+from auricle.report.build import build_report
 from auricle.report.chapters.closing import listening
 from auricle.report.document import Document, Report
 from auricle.report.errors_page import PLAYED_HZ, build_errors_page, playable
@@ -34,7 +35,7 @@ from auricle.runs.reopen import find_recordings
 from auricle.scoring.predictions import Predictions, read_predictions, write_predictions
 from auricle.study.study import run_study
 from auricle.work.options import RunOptions
-from in_browser import chromium, complaints_of, needs_browser
+from in_browser import chromium, complaints_of, needs_axe, needs_browser, violations
 
 HOSTILE = (
     "<img src=x onerror=document.title='hacked'>",
@@ -247,6 +248,18 @@ def test_the_report_links_to_the_page_or_says_how_to_get_it(study, page, tmp_pat
     shutil.copytree(study.folder, tmp_path / "study")
     shutil.rmtree(tmp_path / "study" / "report")
     assert "auricle report STUDY --data DIR" in chapter(load_study(tmp_path / "study"))
+
+
+@needs_axe
+@pytest.mark.long
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_report_and_page_of_mistakes_are_accessible(study, page, scheme):
+    build_report(study.folder)
+    with chromium() as browser:
+        for name in ("report.html", "errors.html"):
+            tab = browser.new_page(color_scheme=scheme)
+            tab.goto((StudyFolder(study.folder).report / name).as_uri())
+            assert violations(tab) == []
 
 
 @needs_browser
