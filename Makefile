@@ -7,7 +7,7 @@ STUDY ?= runs/esc10
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help run report test test-long check format golden lock licences bench bench-data bench-report bench-robust bench-scaling bench-serving clean
+.PHONY: help run report test test-long check format golden lock licences vendor bench bench-data bench-report bench-robust bench-scaling bench-serving clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
@@ -53,6 +53,9 @@ lock: .venv/installed-dev  ## write requirements.lock anew, with the hash of eac
 
 licences: .venv/installed-dev  ## write docs/licences.md anew, from the packages that are installed
 	@$(BIN)/python tools/licences.py
+
+vendor: .venv/installed-dev  ## fetch ONNX Runtime for web pages from npm anew, and check it against its hashes
+	@$(BIN)/python tools/vendor.py
 
 bench: .venv/installed-dev $(if $(BUNDLE),bench-serving)  ## how fast we train, attend and prepare, into RESULTS.md; with BUNDLE=DIR a bundle too
 	@$(BIN)/python benchmarks/step.py --results RESULTS.md

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from in_browser import IS_THERE, chromium
+
 FSDD = Path(os.environ.get("AURICLE_DATA", "")) / "fsdd" / "recordings"
-CHROMIUM = Path("/usr/bin/chromium")
-HAS_DEMO = CHROMIUM.exists() and all(importlib.util.find_spec(name) for name in ("gradio", "playwright"))
+HAS_DEMO = IS_THERE and importlib.util.find_spec("gradio") is not None
 
 pytestmark = pytest.mark.long
 
@@ -114,22 +115,18 @@ def test_a_first_hour_ends_well(make, tmp_path, monkeypatch):
 
 def demo_answers(recording: Path) -> Iterator[str]:
     """Upload a recording to the demo of the study in headless Chromium, and yield what the page answers."""
-    from playwright.sync_api import sync_playwright
-
     command = [sys.executable, "-m", "auricle", "demo", "mine", "--port", "0"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
         address = server.stdout.readline().strip()
         assert address.startswith("http"), server.communicate()[1]
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        with chromium() as browser:
             tab = browser.new_page()
             tab.goto(address)
             tab.set_input_files("input[type=file]", str(recording))
-            tab.wait_for_selector("#answer .au-card, #answer .au-message", timeout=60_000)
-            yield tab.inner_text("#answer")
-            browser.close()
+            tab.wait_for_selector("#verdict .au-verdict, #verdict .au-message", timeout=60_000)
+            yield tab.inner_text("#verdict")
     finally:
         server.terminate()
         server.wait(30)

@@ -37,7 +37,8 @@ def table_text() -> str:
     lines = [
         "# Licences\n",
         "auricle itself is under Apache-2.0. What it needs to run, with the extras train, demo, media and wandb, as",
-        "each package says itself; those first that ask something of whoever passes them on. By `make licences`.\n",
+        "each package says itself; those first that ask something of whoever passes them on. By `make licences`.",
+        "A page of `auricle export --web` brings ONNX Runtime Web along (MIT); its licences lie beside the page.\n",
         "| package | version | licence | |",
         "|---|---|---|---|",
         *(f"| {name} | {version} | {licence} | {inside} |" for _, _, name, version, licence, inside in sorted(rows)),

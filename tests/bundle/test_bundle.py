@@ -31,7 +31,9 @@ def test_no_file_of_a_bundle_is_a_pickle_or_names_this_machine(bundle):
         assert str(Path.home()).encode() + b"/" not in content
 
 
-@pytest.mark.parametrize("name", ["network.onnx", "model.onnx", "model.safetensors", "config.yaml", "README.md"])
+@pytest.mark.parametrize(
+    "name", ["network.onnx", "model.onnx", "model.safetensors", "config.yaml", "config.json", "README.md"]
+)
 def test_one_changed_byte_is_seen(copy, name):
     content = bytearray((copy / name).read_bytes())
     content[len(content) // 2] ^= 1

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from safetensors.torch import load_file, save_file
 
@@ -14,7 +15,9 @@ import tiny_cells
 from auricle.bundle import export, parity
 from auricle.bundle.export import export_cell, find_cell
 from auricle.bundle.model import BundleModel
+from auricle.bundle.network import open_session
 from auricle.bundle.reading import load_bundle
+from auricle.bundle.standalone import page_models
 from auricle.errors import RefusedError, UsageError
 from auricle.scoring.calibration import fit, softmax
 from auricle.scoring.predictions import mean_of, read_predictions, write_predictions
@@ -80,7 +83,7 @@ def full_after(num_files, monkeypatch):
     monkeypatch.setattr(shutil, "copyfile", copy)
 
 
-@pytest.mark.parametrize("num_files", range(6))
+@pytest.mark.parametrize("num_files", range(7))
 def test_a_full_disk_leaves_no_new_folder_and_an_old_bundle_whole(bundle, copy, tmp_path, monkeypatch, num_files):
     before = {path.name: path.read_bytes() for path in copy.iterdir()}
     for place in (tmp_path / "new", copy):
@@ -92,7 +95,7 @@ def test_a_full_disk_leaves_no_new_folder_and_an_old_bundle_whole(bundle, copy, 
     assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
 
 
-@pytest.mark.parametrize(("step", "num_steps"), [("unlink", 6), ("unlink", 9), ("replace", 1), ("replace", 4)])
+@pytest.mark.parametrize(("step", "num_steps"), [("unlink", 7), ("unlink", 10), ("replace", 1), ("replace", 4)])
 def test_an_export_that_is_killed_is_no_bundle_and_can_be_repeated(bundle, copy, monkeypatch, step, num_steps):
     done = []
     act = getattr(Path, step)
@@ -195,6 +198,22 @@ def test_every_seed_answers_in_one_bundle_with_the_mean_of_their_probabilities(c
     assert bundle.description.calibration.temperature == pytest.approx(fit(mean_of(tables)).temperature)
 
 
+@pytest.mark.parametrize("name", ["bundle", "transformer_bundle"])
+def test_the_halves_for_a_page_answer_clips_as_the_whole_does_and_windows_one_by_one(name, request):
+    folder = request.getfixturevalue(name)
+    model = BundleModel(load_bundle(folder))
+    halves = page_models(onnx.load_from_string(model.bundle.network), model.bundle.description)
+    to_frames, to_logits = (open_session(half.SerializeToString()) for half in halves)
+    whole = open_session((folder / "model.onnx").read_bytes())
+    waveform = np.random.default_rng(0).standard_normal((1, 9_000), np.float32)
+    (frames,) = to_frames.run(None, {"waveform": waveform})
+    (logits,) = to_logits.run(None, {"frames": frames})
+    np.testing.assert_allclose(logits, whole.run(None, {"waveform": waveform})[0], atol=1e-5)
+    windows = model.windowing.cut(frames[0], 4)
+    (logits,) = to_logits.run(None, {"frames": windows.transpose(0, 2, 1)})
+    np.testing.assert_allclose(softmax(logits), model.probabilities(windows), atol=1e-5)
+
+
 def test_one_seed_or_seeds_that_heard_different_clips_are_no_ensemble(cell, tmp_path):
     with pytest.raises(RefusedError, match="only seed"):
         export_cell(cell, tmp_path / "out", every_seed=True)
@@ -229,7 +248,7 @@ def test_attention_of_channels_is_not_taken_for_one_over_time(tmp_path):
 
 
 def test_a_model_that_is_no_better_than_none_is_exported_with_a_warning(cell, tmp_path):
-    from auricle.bundle.export import warnings_of
+    from auricle.bundle.card import warnings_of
 
     said: list[str] = []
     description = export_cell(cell, tmp_path / "good", on_progress=said.append).description

@@ -203,6 +203,15 @@ def test_export_prints_where_the_bundle_is_and_how_large(auricle, tmp_path):
     assert auricle("export", "nowhere", "--to", "out").code == 3
 
 
+def test_export_of_a_bundle_to_the_web_prints_where_the_page_is_and_replaces_only_a_page(auricle, bundle):
+    answer = auricle("export", bundle, "--web", "--to", "page", "--json")
+    assert answer.code == 0
+    assert json.loads(answer.out)["page"] == str(Path("page/index.html"))
+    assert {path.name for path in Path("page").iterdir()} == {"index.html", "licences.txt"}
+    assert auricle("export", bundle, "--web", "--to", "page").out.startswith("page/index.html  ")
+    assert auricle("export", bundle, "--web", "--to", bundle).code == 3
+
+
 @pytest.mark.parametrize("words", [("--out", "o/x.csv"), ("--out", "o", "--each")])
 def test_a_run_that_was_killed_leaves_no_parts_once_another_has_ended(auricle, bundle, night, words):
     program = (

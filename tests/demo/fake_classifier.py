@@ -33,6 +33,7 @@ class FakeClassifier:
     categories: tuple[str, ...] = CATEGORIES
     sample_rate_hz: int = 16_000
     window_s: float = 1.0
+    clip_s: float = 60.0
 
     def predict(self, waveform: np.ndarray, rate_hz: int) -> FakePrediction:
         power = np.abs(np.fft.rfft(waveform)) ** 2

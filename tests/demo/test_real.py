@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-from pathlib import Path
 
 import pytest
 
@@ -11,28 +10,22 @@ from auricle.data.cache import prepare
 from auricle.data.datasets import load_manifest
 from auricle.data.folds import make_splits
 from auricle.runs import CellName, StudyFolder
-
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
+from in_browser import chromium, needs_browser
 
 pytestmark = [
     pytest.mark.real,
     pytest.mark.long,
     pytest.mark.skipif("AURICLE_DATA" not in os.environ, reason="AURICLE_DATA does not say where esc10 lies"),
-    pytest.mark.skipif(
-        any(importlib.util.find_spec(name) is None for name in ("gradio", "playwright")) or not CHROMIUM.exists(),
-        reason=f"Gradio or Playwright is not installed, or {CHROMIUM} is not there",
-    ),
+    pytest.mark.skipif(importlib.util.find_spec("gradio") is None, reason="Gradio is not installed"),
+    needs_browser,
 ]
 
 
 def test_an_uploaded_clip_of_esc10_gets_its_right_class_in_a_browser(tmp_path) -> None:
-    from playwright.sync_api import sync_playwright
-
     from auricle.bundle.export import export_cell
     from auricle.demo import server
+    from auricle.demo.page import Shown
     from auricle.predict.classifier import Classifier
-    from auricle.server.page import Shown
     from auricle.training.fit import fit_cell
 
     recordings = prepare(load_manifest("esc10"), sample_rate_hz=16_000)
@@ -44,11 +37,9 @@ def test_an_uploaded_clip_of_esc10_gets_its_right_class_in_a_browser(tmp_path) -
     shown = (Shown("cnn", "#0072b2", Classifier.load(bundle)),)
     clip = next(clip for clip in recordings.manifest.clips if clip.category == "rooster" and clip.fold == 3)
     demo = tmp_path / "demo"
-    with server.serving(server.build_demo(shown, (), demo), demo) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
+    with server.serving(server.build_demo(shown, (), demo), demo) as address, chromium() as browser:
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(address)
         page.set_input_files("input[type=file]", clip.path)
-        page.wait_for_selector("#answer .au-look")
+        page.wait_for_selector("#looked .au-look", state="attached")
         assert "rooster" in page.inner_text(".au-verdict")
-        browser.close()

@@ -1,5 +1,7 @@
+# ruff: noqa: F401, F811
 import importlib.util
 import io
+import re
 import signal
 import socket
 import tempfile
@@ -17,24 +19,24 @@ from auricle.demo import server
 from auricle.demo.guard import Guard
 from auricle.demo.page import Shown
 from auricle.demo.sources import Example
+from auricle.demo.verdict import heard_when
 from auricle.errors import MachineError, ModelRefusedError, RefusedError
+from auricle.predict.classifier import Classifier
+from auricle.predict.formats import short_time
+from auricle.predict.stream import predict_windows
+from auricle.predict.stretches import Pooling
+from bundle_fixtures import bundle, cell, transformer_bundle, transformer_cell
+from in_browser import chromium, needs_axe, needs_browser, violations
 
 SHOWN = (
     Shown("cnn", "#0072b2", FakeClassifier(), "90 % of 80 test clips right"),
     Shown("transformer-h2", "#d55e00", FakeClassifier(num_heads=2)),
 )
 EXAMPLES = (Example("flute", tone(900), 16_000), Example("bass_drum", tone(80), 16_000))
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
-         "--disable-component-update", "--disable-sync")  # fmt: skip
 NUM_CLIENTS = 20
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")
 needs_gradio = pytest.mark.skipif(importlib.util.find_spec("gradio") is None, reason="Gradio is not installed")
-needs_browser = pytest.mark.skipif(
-    importlib.util.find_spec("playwright") is None or not CHROMIUM.exists(),
-    reason=f"Playwright is not installed, or {CHROMIUM} is not there",
-)
 
 
 def wav(path: Path, waveform: np.ndarray, rate_hz: int = 16_000) -> Path:
@@ -56,27 +58,50 @@ BAD = {
     "empty": (Path.touch, "empty"),
     "truncated": (truncated, "cut off"),
     "silent": (lambda path: wav(path, np.zeros(16_000)), "silent"),
-    "long": (lambda path: wav(path, np.zeros(61 * 8_000), 8_000), "61 s long; at most 60 s"),
+    "long": (lambda path: wav(path, np.zeros(301 * 8_000), 8_000), "301 s long; at most 5 minutes"),
 }
 
 
-def test_an_answer_comes_at_once_and_where_the_models_looked_a_moment_later(tmp_path):
+def test_a_verdict_comes_at_once_and_where_the_models_looked_a_moment_later(tmp_path):
     first, second = server.answer(SHOWN, str(wav(tmp_path / "a.wav", tone(900))))
-    assert first.count("<article") == second.count("<article") == 2
-    assert "flute <small>90 %" in first
-    assert "au-look" not in first
-    assert second.count("au-track au-look") == 2
+    verdict, details, looked = first
+    assert "flute <small>90 %" in verdict
+    assert "Both models agree." in verdict
+    assert (details.count("<article"), looked) == (2, "")
+    assert second[:2] == first[:2]
+    assert second[2].count("au-track au-look") == 2
+
+
+def test_a_long_sound_gets_a_time_line_that_says_what_predict_says(bundle, transformer_bundle, tmp_path):
+    generator = np.random.default_rng(0)
+    sound = np.concatenate([tone(700, 3.0, 4_000), generator.standard_normal(12_000) * 0.1, np.zeros(8_000)])
+    path = wav(tmp_path / "a.wav", sound, 4_000)
+    one, two = (Shown(str(folder), "#0072b2", Classifier.load(folder)) for folder in (bundle, transformer_bundle))
+    ((verdict, details, looked),) = server.answer([one], str(path))
+    assert looked == ""
+    assert "0:08.0; the table says when" in verdict
+    classifier = one.classifier
+    pooling = Pooling(
+        classifier.categories, classifier.thresholds, classifier.window_s, classifier.model.windowing.hop_s
+    )
+    expected = pooling.stretches(predict_windows(classifier, path))
+    rows = re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td><td>(?:<i [^>]*></i>)?(.*?)</td>", details)
+    assert rows == [(short_time(each.start_s), short_time(each.end_s), each.label) for each in expected]
+    together, models = heard_when([one, two], sound, 4_000)
+    assert models == [one, two]
+    assert together[-1].end_s == 8.0
 
 
 def test_a_sound_that_is_taken_away_leaves_the_invitation():
-    assert list(server.answer(SHOWN, None)) == [server.page.render("placeholder")]
+    assert list(server.answer(SHOWN, None)) == [(server.page.render("placeholder"), "", "")]
 
 
 @pytest.mark.parametrize("kind", BAD)
 def test_a_bad_file_gives_one_message_with_its_name_and_the_reason(kind, tmp_path):
     make, reason = BAD[kind]
     make(tmp_path / f"{kind}.wav")
-    (said,) = server.answer(SHOWN, str(tmp_path / f"{kind}.wav"))
+    ((said, *rest),) = server.answer(SHOWN, str(tmp_path / f"{kind}.wav"))
+    assert rest == ["", ""]
     assert 'role="alert"' in said
     assert f"This file cannot be used. {kind}.wav: " in said
     assert reason in said
@@ -88,7 +113,7 @@ def test_a_model_that_fails_says_nothing_of_this_computer_to_a_visitor(tmp_path,
         raise ModelRefusedError(f"{tmp_path}/network.onnx: no answer")
 
     monkeypatch.setattr(FakeClassifier, "predict", fails)
-    (said,) = server.answer(SHOWN, str(wav(tmp_path / "a.wav", tone(900))))
+    ((said, *_),) = server.answer(SHOWN, str(wav(tmp_path / "a.wav", tone(900))))
     assert "A model cannot answer" in said
     assert str(tmp_path) not in said
     assert "no answer" in capfd.readouterr().err
@@ -309,12 +334,8 @@ def test_no_traceback_reaches_client_or_terminal(address, body, capfd):
 
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -330,7 +351,7 @@ def web_page(browser, address, seen):
     page.on("console", lambda said: seen["complaints"].append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: seen["complaints"].append(str(error)))
     page.goto(address)
-    page.wait_for_selector("#answer .au-empty")
+    page.wait_for_selector("#verdict .au-empty")
     return page
 
 
@@ -343,11 +364,13 @@ class TestInABrowser:
 
     def test_an_uploaded_clip_gives_the_right_class_and_its_pictures(self, web_page, tmp_path):
         web_page.set_input_files("input[type=file]", wav(tmp_path / "high.wav", tone(4_000)))
-        web_page.wait_for_selector(".au-look")
-        assert [words.split("\n")[0] for words in web_page.locator(".au-verdict").all_inner_texts()] == [
-            "whistle 90 %",
-            "whistle 90 %",
-        ]
+        web_page.wait_for_selector(".au-look", state="attached")
+        assert web_page.inner_text("#verdict .au-verdict") == "whistle 90 %"
+        assert web_page.get_attribute("#verdict", "aria-live") == "polite"
+        assert [fold.is_visible() for fold in web_page.locator("article, .au-look").all()] == [False] * 4
+        for fold in web_page.locator("summary").all():
+            fold.click()
+        assert web_page.locator("article .au-verdict").all_inner_texts() == ["whistle 90 %"] * 2
         left = {
             kind: web_page.locator(f".au-{kind}").first.bounding_box() for kind in ("wave", "spectrum", "look", "strip")
         }
@@ -360,11 +383,16 @@ class TestInABrowser:
         BAD[kind][0](bad)
         clear(web_page)
         web_page.set_input_files("input[type=file]", bad)
-        web_page.wait_for_selector("#answer .au-message")
-        assert BAD[kind][1] in web_page.inner_text("#answer")
+        web_page.wait_for_selector("#verdict .au-message")
+        assert BAD[kind][1] in web_page.inner_text("#verdict")
         web_page.get_by_text("flute", exact=True).first.click()
-        web_page.wait_for_selector(".au-look")
-        assert "flute" in web_page.inner_text(".au-verdict >> nth=0")
+        web_page.wait_for_selector(".au-look", state="attached")
+        assert "flute" in web_page.inner_text("#verdict")
+
+    @needs_axe
+    def test_it_is_accessible_with_all_that_is_folded_open(self, web_page):
+        web_page.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
+        assert violations(web_page) == []
 
     def test_a_narrow_page_does_not_scroll_sideways(self, web_page):
         web_page.set_viewport_size({"width": 390, "height": 844})
@@ -379,4 +407,4 @@ class TestInABrowser:
 def clear(web_page):
     if web_page.get_by_label("Clear").count():  # a file is there
         web_page.get_by_label("Clear").first.click()
-    web_page.wait_for_selector("#answer .au-empty")
+    web_page.wait_for_selector("#verdict .au-empty")

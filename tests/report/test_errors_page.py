@@ -1,7 +1,6 @@
 """The page of mistakes: which they are, where the models looked, and that it does nothing but what it should."""
 
 import base64
-import importlib.util
 import json
 import re
 import shutil
@@ -25,6 +24,7 @@ from auricle.findings.findings import find
 from auricle.findings.mistakes import explanations, most_confident
 from auricle.findings.study import Study, load_study
 from auricle.report import errors_page
+from auricle.report.build import build_report
 from auricle.report.chapters.closing import listening
 from auricle.report.document import Document, Report
 from auricle.report.errors_page import PLAYED_HZ, build_errors_page, playable
@@ -35,8 +35,8 @@ from auricle.runs.reopen import find_recordings
 from auricle.scoring.predictions import Predictions, read_predictions, write_predictions
 from auricle.study.study import run_study
 from auricle.work.options import RunOptions
+from in_browser import chromium, complaints_of, needs_axe, needs_browser, violations
 
-CHROMIUM = Path("/usr/bin/chromium")
 HOSTILE = (
     "<img src=x onerror=document.title='hacked'>",
     "=cmd|' calc'!A0",
@@ -250,24 +250,25 @@ def test_the_report_links_to_the_page_or_says_how_to_get_it(study, page, tmp_pat
     assert "auricle report STUDY --data DIR" in chapter(load_study(tmp_path / "study"))
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("playwright") is None or not CHROMIUM.exists(), reason="needs playwright and chromium"
-)
-def test_a_browser_plays_filters_and_goes_on(study, page):
-    from playwright.sync_api import expect, sync_playwright
+@needs_axe
+@pytest.mark.long
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_report_and_page_of_mistakes_are_accessible(study, page, scheme):
+    build_report(study.folder)
+    with chromium() as browser:
+        for name in ("report.html", "errors.html"):
+            tab = browser.new_page(color_scheme=scheme)
+            tab.goto((StudyFolder(study.folder).report / name).as_uri())
+            assert violations(tab) == []
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
-        )
+
+@needs_browser
+def test_a_browser_plays_filters_and_goes_on(study, page):
+    from playwright.sync_api import expect
+
+    with chromium() as browser:
         tab = browser.new_page(viewport={"width": 390, "height": 800})
-        wrong: list[str] = []
-        tab.on("console", lambda message: wrong.append(message.text))
-        tab.on("pageerror", lambda error: wrong.append(str(error)))
-        tab.on(
-            "request",
-            lambda request: wrong.append(request.url) if not request.url.startswith(("file:", "data:")) else None,
-        )
+        wrong = complaints_of(tab, "file:", "data:")
         tab.goto((StudyFolder(study.folder).report / "errors.html").as_uri())
         assert tab.evaluate("document.documentElement.scrollWidth") <= 390
         first, second = (tab.locator(".clip audio").nth(number) for number in (0, 1))
@@ -287,4 +288,3 @@ def test_a_browser_plays_filters_and_goes_on(study, page):
         assert re.fullmatch(r"\d+ of \d+ clips", tab.inner_text("#shown"))
         assert tab.title() != "hacked"
         assert wrong == []
-        browser.close()

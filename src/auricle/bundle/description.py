@@ -5,7 +5,11 @@
     model.onnx         waveform (B, samples) -> logits (B, K): everything inside, any length
     model.safetensors  the weights for PyTorch (not in an int8 bundle)
     config.yaml        the preset
+    config.json        the classes by their number, for programs that read what the Hugging Face Hub holds
     README.md          the model card
+
+The Hub takes the folder as it is. config.json, the metadata of both graphs and the head of the card repeat bundle.json
+for programs that do not read it; `card.py` makes them from it, and auricle reads none of them.
 
 A bundle may come from a stranger: nothing in it is code, no path leads out of the folder, every file has a known
 name, an exact size and a hash, and its graph may hold arithmetic only (see `graph.py`).
@@ -26,9 +30,10 @@ NETWORK = "network.onnx"
 STANDALONE = "model.onnx"
 WEIGHTS = "model.safetensors"
 CONFIG = "config.yaml"
+LABELS = "config.json"
 CARD = "README.md"
 REQUIRED = (NETWORK, STANDALONE, CONFIG, CARD)
-FILES = (*REQUIRED, WEIGHTS)
+FILES = (*REQUIRED, WEIGHTS, LABELS)
 
 MAX_FILE_BYTES = 64 * 2**20
 MAX_WINDOW_S = 120.0
@@ -36,7 +41,7 @@ MAX_WINDOWS_ABOUT = 1_000  # windows that hear one moment
 MOST_NUMBER = 10**12  # of clips, bytes, seconds
 MAX_WINDOW_VALUES = 20_000_000  # bands x frames that the network is given at once, for one window
 
-FileName = Literal["network.onnx", "model.onnx", "model.safetensors", "config.yaml", "README.md"]
+FileName = Literal["network.onnx", "model.onnx", "model.safetensors", "config.yaml", "config.json", "README.md"]
 
 
 class StoredFile(Section):

@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from safetensors.torch import save as to_safetensors
 
 from auricle import __version__, files, runs
 from auricle.bundle import description as names
+from auricle.bundle.card import LICENCES, card, config_json, onnx_metadata, warnings_of
 from auricle.bundle.convert import network_graph
 from auricle.bundle.description import (
     Calibration,
@@ -43,22 +43,14 @@ from auricle.runs import Cell
 from auricle.runs.record import read_clips, read_description
 from auricle.runs.reopen import find_cell, seeds_of, study_of, vouching_cells
 from auricle.scoring.answers import Answers
-from auricle.scoring.calibration import KEPT, fit, tempered
+from auricle.scoring.calibration import fit, tempered
 from auricle.scoring.metrics import score
 from auricle.scoring.predictions import Predictions, mean_of, read_predictions
 from auricle.training.start import load_network
 
 Say = Callable[[str], object]
 
-LICENCES = {
-    "esc10": "ESC-10 (K. J. Piczak, 2015), Creative Commons Attribution; each clip's author stands in the dataset",
-    "esc50": "ESC-50 (K. J. Piczak, 2015), Creative Commons Attribution-NonCommercial 3.0",
-    "urbansound8k": "UrbanSound8K (J. Salamon, C. Jacoby, J. P. Bello, 2014), Creative Commons "
-    "Attribution-NonCommercial",
-    "toy": "synthetic sounds that auricle makes from a seed; free of rights",
-}
 UNFINISHED = ".auricle-export"  # in a folder to which an export is being copied
-ESCAPED = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]#|"} | {"<": "&lt;", ">": "&gt;"})
 
 
 def export_cell(
@@ -224,21 +216,6 @@ def _scores(cells: Sequence[Cell]) -> Scores | None:
     )
 
 
-def warnings_of(description: Description) -> list[str]:
-    """Return what whoever uses a model should know first: that it collapsed, or is no better than no model."""
-    scores, found = description.scores, []
-    if description.origin.collapsed:
-        found.append("its training collapsed; `auricle diagnose CELL` says why")
-    if scores and scores.low <= scores.majority:
-        always = f"always giving the commonest class has {100 * scores.majority:.1f} %"
-        share = f"{100 * scores.accuracy:.1f} % ({100 * scores.low:.1f} to {100 * scores.high:.1f})"
-        found.append(
-            f"it is not shown to be better than no model: {scores.measure} of {share} on {scores.num_clips} test "
-            f"clips, while {always}"
-        )
-    return found
-
-
 def _dataset_of(cell: Cell) -> Mapping[str, Any]:
     """Return what a cell's study says of its recordings; nothing where the cell was carried off without it."""
     description = read_description(study_of(cell.folder))
@@ -254,7 +231,7 @@ def _origin(members: Sequence[Cell], vouching: Sequence[Cell]) -> Origin:
         cell=str(cell.name),
         source=source if source in LICENCES else Path(source).name,
         digest=str(dataset.get("digest", "")),
-        licence=LICENCES.get(source, ""),
+        licence=LICENCES[source][0] if source in LICENCES else "",
         num_train=metrics[0]["num_train"],
         clip_s=float(dataset.get("clip_s", 0.0)),
         leaky=any(runs.read_metrics(one)["leaky"] for one in vouching),
@@ -270,9 +247,10 @@ def _write_files(
 ) -> Description:
     """Write every file of a bundle; bundle.json last, as it holds the sizes and hashes of the others."""
     contents = {
-        names.NETWORK: graph.SerializeToString(),
-        names.STANDALONE: standalone_model(graph, description).SerializeToString(),
+        names.NETWORK: _with_metadata(graph, description),
+        names.STANDALONE: _with_metadata(standalone_model(graph, description), description),
         names.CONFIG: to_yaml(preset).encode(),
+        names.LABELS: config_json(description).encode(),
     }
     if weights is not None:
         contents[names.WEIGHTS] = weights
@@ -286,19 +264,12 @@ def _write_files(
     return description
 
 
-def card(description: Description, sizes: Mapping[str, int], *, has_encoder: bool) -> str:
-    """Return README.md of a bundle, from templates/card.md.j2; no name in it becomes Markdown or HTML."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
-    environment.filters["plain"] = lambda name: name.translate(ESCAPED)
-    environment.filters["classes_of"] = classes_of
-    environment.filters["percent"] = lambda share, digits=1: f"{100 * share:.{digits}f} %"
-    environment.filters["megabytes"] = lambda num_bytes: f"{num_bytes / 1e6:.2f} MB"
-    template = resources.files("auricle.bundle").joinpath("templates", "card.md.j2").read_text(encoding="utf-8")
-    return environment.from_string(template).render(
-        about=description, sizes=sizes, has_encoder=has_encoder, kept=KEPT, warnings=warnings_of(description)
-    )
+def _with_metadata(model: onnx.ModelProto, description: Description) -> bytes:
+    """Return the content of an ONNX file that says what it takes and which classes it knows."""
+    told = onnx.ModelProto()
+    told.CopyFrom(model)
+    onnx.helper.set_model_props(told, onnx_metadata(description))
+    return told.SerializeToString()
 
 
 def check_place(to: Path) -> None:

@@ -18,6 +18,7 @@ the constants of the plain transform. Of a real signal k1 = 0..N1/2 says all: X[
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -58,27 +59,64 @@ class Graph:
 
 def standalone_model(network: onnx.ModelProto, description: Description) -> onnx.ModelProto:
     """Return the model that hears a waveform, around a network that sees frames (B, bands, T)."""
-    maker = FrameMaker(description.audio, description.frontend)
-    rule = ClipWindows.of(description.audio, description.frontend)
     graph = Graph()
-    samples = graph("Shape", "waveform", start=1, end=2)  # (1,)
-    frames = graph("Unsqueeze", "waveform", [2]) if maker.raw else _mel(graph, maker, samples)
+    _answer(graph, network, description, _frames(graph, description))
+    return _model(graph, network, {"waveform": ["batch", "samples"]}, {"logits": ["batch", _classes(description)]})
+
+
+def page_models(network: onnx.ModelProto, description: Description) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+    """Return `standalone_model` in two halves: a waveform to `frames` (B, T, bands), and those to logits (B, K).
+
+    A page in a browser makes the frames of a long recording piece by piece. The second half answers all frames of a
+    clip, or each of a batch of windows by itself, as frames that fill one window have one window.
+    """
+    frames = ["batch", "frames", FrameMaker(description.audio, description.frontend).num_bands]
+    first, second = Graph(), Graph()
+    _frames(first, description)
+    _answer(second, network, description, "frames")
+    return (
+        _model(first, network, {"waveform": ["batch", "samples"]}, {"frames": frames}),
+        _model(second, network, {"frames": frames}, {"logits": ["batch", _classes(description)]}),
+    )
+
+
+def _classes(description: Description) -> int:
+    return len(description.categories)
+
+
+def _frames(graph: Graph, description: Description) -> str:
+    """Frames of a recording, (B, samples) -> (B, T, bands)."""
+    maker = FrameMaker(description.audio, description.frontend)
+    if maker.raw:
+        return graph("Unsqueeze", "waveform", [2])
+    return _mel(graph, maker, graph("Shape", "waveform", start=1, end=2))
+
+
+def _answer(graph: Graph, network: onnx.ModelProto, description: Description, frames: str) -> None:
+    """Add what turns frames into logits of the recording, (B, T, bands) -> (B, K)."""
+    rule = ClipWindows.of(description.audio, description.frontend)
     length = graph("Shape", frames, start=1, end=2)  # (1,)
     starts = _starts(graph, rule, length)
     windows = _windows(graph, rule, frames, starts, length)
     weights = _weights(graph, rule, frames, starts) if rule.fullest else ""
     nodes, constants = _embedded(network, windows)
     graph.nodes += nodes
-    num = graph("Shape", starts)
-    _pool(graph, num, len(description.categories), description.calibration.temperature, weights)
+    graph.constants += constants
+    _pool(graph, graph("Shape", starts), _classes(description), description.calibration.temperature, weights)
+
+
+def _model(graph: Graph, network: onnx.ModelProto, *values: Mapping[str, list[Any]]) -> onnx.ModelProto:
+    """Return a graph as a model, its input and its output named, with their shapes; its last operator makes the output.
+
+    Versions are those of `network`.
+    """
+    given, made = (
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in value.items()]
+        for value in values
+    )
+    graph.nodes[-1].output[0] = made[0].name
     model = helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            "auricle",
-            [helper.make_tensor_value_info("waveform", TensorProto.FLOAT, ["batch", "samples"])],
-            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", len(description.categories)])],
-            graph.constants + constants,
-        ),
+        helper.make_graph(graph.nodes, "auricle", given, made, graph.constants),
         opset_imports=network.opset_import,
         ir_version=network.ir_version,
         producer_name="auricle",
@@ -225,5 +263,4 @@ def _pool(graph: Graph, num: str, num_classes: int, temperature: float, weights:
         mean = graph("ReduceSum", weighted, [1], keepdims=0)
     else:
         mean = graph("ReduceMean", probabilities, [1], keepdims=0)
-    bounded = graph("Max", mean, np.float32(1e-30))
-    graph.nodes.append(helper.make_node("Log", [bounded], ["logits"]))
+    graph("Log", graph("Max", mean, np.float32(1e-30)))

@@ -1,6 +1,7 @@
-"""The verb `export`: a trained model to a bundle."""
+"""The verb `export`: a trained model to a bundle, or to a web page that runs it."""
 
 import contextlib
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from auricle.text import json_text
 def export(
     context: typer.Context,
     cell: Annotated[Path, typer.Argument(metavar="CELL|STUDY", help="A finished cell's folder, or a study's.")],
-    to: Annotated[Path, typer.Option(metavar="DIR", help="Where the bundle goes.")],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="Where the bundle, or the web page, goes.")],
     model: Annotated[str | None, typer.Option(metavar="NAME", help="Which model of a study.")] = None,
     final: Annotated[
         bool, typer.Option("--final", help="Train on all clips first, by the study's recipe; its cells vouch for it.")
@@ -22,6 +23,10 @@ def export(
         bool, typer.Option("--every-seed", help="One bundle of all seeds, which answer together (an ensemble).")
     ] = False,
     int8: Annotated[bool, typer.Option("--int8", help="Quantise to eight bits, and measure what that costs.")] = False,
+    web: Annotated[
+        bool,
+        typer.Option("--web", help="Instead of a bundle, a web page that runs the model offline. Takes a bundle, too."),
+    ] = False,
     data: Data = None,
     threads: Threads = None,
     json: Json = False,
@@ -33,14 +38,27 @@ def export(
     from auricle.study.asking import data_of
 
     level = verbosity(context, quiet, verbose)
+    if web:
+        from auricle.bundle.description import DESCRIPTION
+        from auricle.demo.browser import check_page_place
+
+        check_page_place(to)
+        if (cell / DESCRIPTION).is_file():
+            _write_page(cell, to, json)
+            return
     source, root = data_of(cell, data)
     from auricle.api.exporting import export_model
 
-    with hint_when_stopped(cell) if final else contextlib.nullcontext():
-        bundle = export_model(
-            cell, to, model, final=final, every_seed=every_seed, int8=int8, source=source, root=root, threads=threads,
-            level=level,
-        )  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="auricle-") as scratch:
+        place = Path(scratch) / "bundle" if web else to
+        with hint_when_stopped(cell) if final else contextlib.nullcontext():
+            bundle = export_model(
+                cell, place, model, final=final, every_seed=every_seed, int8=int8, source=source, root=root,
+                threads=threads, level=level,
+            )  # fmt: skip
+        if web:
+            _write_page(place, to, json)
+            return
     if json:
         document = {"bundle": str(to), "num_bytes": bundle.num_bytes, **bundle.description.model_dump(mode="json")}
         print(json_text(document, indent=1))
@@ -53,3 +71,15 @@ def export(
             f"eight bits: {100 * cost.accuracy_int8:.1f} % of {cost.num_clips} test clips right, "
             f"{100 * cost.accuracy_float:.1f} % before"
         )
+
+
+def _write_page(bundle: Path, to: Path, json: bool) -> None:
+    """Write the web page of a bundle, and print where it is."""
+    from auricle.bundle.reading import load_bundle
+    from auricle.demo.browser import PAGE, write_page
+
+    num_bytes = write_page(load_bundle(bundle), to)
+    if json:
+        print(json_text({"page": str(to / PAGE), "num_bytes": num_bytes}, indent=1))
+    else:
+        print_line(f"{to / PAGE}  {num_bytes / 1e6:.2f} MB; open it in a browser, or put the folder on a web server")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -12,8 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from auricle.data.manifest import classes_of
+from auricle.demo.verdict import mean_probabilities
 from auricle.predict.classifier import NONE_OF_THESE
+from auricle.predict.formats import short_time
+from auricle.predict.stretches import named_stretches
 from auricle.report.figures import tracks
+from auricle.report.figures.style import palette
 from auricle.report.pages import page_environment
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
     from auricle.predict.classifier import Classifier, Prediction
     from auricle.predict.explain import Explanation
+    from auricle.predict.stretches import Stretch
 
 MOST_BARS = 10
 
@@ -37,7 +41,7 @@ class Shown:
 
 
 def render(macro: str, *values: Any, **options: Any) -> Markup:
-    """Return a piece of the page: `introduction`, `placeholder`, `message`, `cards` and others."""
+    """Return a piece of the page: `introduction`, `verdict_on_clip`, `cards` and others."""
     return getattr(_macros(), macro)(*values, **options)
 
 
@@ -45,7 +49,7 @@ def render(macro: str, *values: Any, **options: Any) -> Markup:
 def _macros() -> Any:
     environment = page_environment()
     environment.globals["none_of_these"] = NONE_OF_THESE
-    environment.filters["classes_of"] = classes_of
+    environment.filters |= {"classes_of": classes_of, "short_time": short_time}
     return environment.from_string(style_or_template("page.html.j2")).module
 
 
@@ -56,40 +60,42 @@ def style_or_template(name: str) -> str:
 
 def cards(shown: Sequence[Shown], predictions: Sequence[Prediction]) -> Markup:
     """Return one card a model, the classes in the same order on all of them: the likeliest over all models first."""
-    rows = [
-        dict(zip(model.classifier.categories, prediction.probabilities.tolist(), strict=True))
-        for model, prediction in zip(shown, predictions, strict=True)
-    ]
-    totals: Counter[str] = Counter()
-    for row in rows:
-        totals.update(row)
+    order = list(mean_probabilities(shown, predictions))
     answers = []
-    for model, prediction, row in zip(shown, predictions, rows, strict=True):
-        order = sorted(row, key=lambda category: -totals[category])
+    for model, prediction in zip(shown, predictions, strict=True):
+        row = dict(zip(model.classifier.categories, prediction.probabilities.tolist(), strict=True))
+        bars = [(category, row[category]) for category in order if category in row]
         answers.append(
             {
                 "model": model,
                 "label": prediction.label,
                 "none_of_these": prediction.none_of_these,
                 "probability": row[prediction.label],
-                "bars": [(category, row[category]) for category in order[:MOST_BARS]],
-                "num_others": len(order[MOST_BARS:]),
-                "others": sum(row[category] for category in order[MOST_BARS:]),
+                "bars": bars[:MOST_BARS],
+                "num_others": len(bars[MOST_BARS:]),
+                "others": sum(share for _, share in bars[MOST_BARS:]),
             }
         )
     return render("cards", answers)
 
 
-def pictures(
-    waveform: np.ndarray, rate_hz: int, shown: Sequence[Shown], explanations: Sequence[Explanation] = ()
-) -> Markup:
-    """Return the recording on one axis of time, as the first model hears it, and where each looked, if known."""
-    duration_s = len(waveform) / rate_hz
-    axis = tracks.axis_track(duration_s)
+def timeline(stretches: Sequence[Stretch], duration_s: float, models: Sequence[Shown]) -> Markup:
+    """Return what is heard when in a long sound: blocks on its axis of time, and the same as a table."""
+    colours = palette([*dict.fromkeys(stretch.label for stretch in named_stretches(stretches))])
+    return render("timeline", stretches, duration_s, models, colours)
+
+
+def pictures(waveform: np.ndarray, rate_hz: int, shown: Sequence[Shown]) -> Markup:
+    """Return the recording on one axis of time, as the first model hears it."""
     levels_db, _, centres_hz = shown[0].classifier.spectrogram(waveform, rate_hz)
-    sound = render("sound", tracks.waveform_track(waveform), tracks.spectrogram_track(levels_db, centres_hz), axis)
+    sound = tracks.waveform_track(waveform), tracks.spectrogram_track(levels_db, centres_hz)
+    return render("sound", *sound, tracks.axis_track(len(waveform) / rate_hz))
+
+
+def looked(shown: Sequence[Shown], explanations: Sequence[Explanation], duration_s: float) -> Markup:
+    """Return where each model looked, on the axis of time of the recording."""
     explained = [
         (model, tracks.looked_tracks(explanation, duration_s, model.colour))
-        for model, explanation in zip(shown, explanations, strict=False)
+        for model, explanation in zip(shown, explanations, strict=True)
     ]
-    return render("pictures", sound, explained, axis)
+    return render("looked", explained, tracks.axis_track(duration_s))

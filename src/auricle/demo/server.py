@@ -26,6 +26,7 @@ from auricle.demo import page
 from auricle.demo.guard import Guard, without_tracebacks
 from auricle.demo.page import Shown
 from auricle.demo.sources import Example
+from auricle.demo.verdict import heard_when, is_long, lengths_s, verdict_of
 from auricle.errors import MachineError, ModelRefusedError, RefusedError
 from auricle.report.pages import template
 from auricle.system import disable_telemetry
@@ -34,33 +35,42 @@ if TYPE_CHECKING:
     import gradio
 
 MAX_UPLOAD_MB = 50
-MAX_UPLOAD_S = 60
+MAX_UPLOAD_MINUTES = 5
 KEPT_S = 600  # an upload may be played again for so long
 AT_ONCE = 4
+ANNOUNCED = "() => document.getElementById('verdict').setAttribute('aria-live', 'polite')"  # by screen readers
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def answer(shown: Sequence[Shown], upload: str | None) -> Iterator[str]:
-    """Answer an upload as HTML, the whole each time: first what was heard, a moment later also where the models looked.
+def answer(shown: Sequence[Shown], upload: str | None) -> Iterator[tuple[str, str, str]]:
+    """Answer an upload as HTML in three parts, all each time: the verdict, its details, where the models looked.
 
-    One message where the file cannot be used; a placeholder where there is none any more.
+    The last part of a clip comes a moment later; a sound that is longer than a clip has a time line in its place. One
+    message where the file cannot be used; a placeholder where there is none any more.
     """
     if upload is None:
-        yield page.render("placeholder")
+        yield page.render("placeholder"), "", ""
         return
     try:
         waveform, rate_hz = load_upload(Path(upload))
+        duration_s = len(waveform) / rate_hz
+        if is_long(shown, duration_s):
+            stretches, models = heard_when(shown, waveform, rate_hz)
+            details = page.timeline(stretches, duration_s, models) + page.pictures(waveform, rate_hz, shown)
+            yield page.render("verdict_on_recording", lengths_s(stretches), duration_s), details, ""
+            return
         predictions = [model.classifier.predict(waveform, rate_hz) for model in shown]
-        cards = page.cards(shown, predictions)
-        yield cards + page.pictures(waveform, rate_hz, shown)
+        verdict = page.render("verdict_on_clip", verdict_of(shown, predictions))
+        details = page.cards(shown, predictions) + page.pictures(waveform, rate_hz, shown)
+        yield verdict, details, ""
         explanations = [model.classifier.explain(waveform, rate_hz) for model in shown]
-        yield cards + page.pictures(waveform, rate_hz, shown, explanations)
+        yield verdict, details, page.looked(shown, explanations, duration_s)
     except ModelRefusedError as error:
         sys.stderr.write(f"auricle: {error}\n")  # names a folder of this computer, which is no business of a visitor
-        yield page.render("message", "A model cannot answer this sound.")
+        yield page.render("message", "A model cannot answer this sound."), "", ""
     except RefusedError as error:
         reason = str(error).replace(str(upload), Path(upload).name)
-        yield page.render("message", f"This file cannot be used. {reason}. Try another: WAV, FLAC, Ogg or MP3.")
+        yield page.render("message", f"This file cannot be used. {reason}. Try another: WAV, FLAC, Ogg or MP3."), "", ""
 
 
 def warm_up(shown: Sequence[Shown]) -> None:
@@ -68,7 +78,8 @@ def warm_up(shown: Sequence[Shown]) -> None:
     noise = np.random.default_rng(0).uniform(-0.1, 0.1, 44_100).astype(np.float32)
     for model in shown:
         model.classifier.predict(noise, 44_100)
-    page.pictures(noise, 44_100, shown, [model.classifier.explain(noise, 44_100) for model in shown])
+    page.pictures(noise, 44_100, shown)
+    page.looked(shown, [model.classifier.explain(noise, 44_100) for model in shown], duration_s=1.0)
 
 
 def load_upload(path: Path) -> tuple[np.ndarray, int]:
@@ -79,9 +90,9 @@ def load_upload(path: Path) -> tuple[np.ndarray, int]:
     size_mb = path.stat().st_size / 1e6 if path.exists() else 0.0
     if size_mb > MAX_UPLOAD_MB:
         raise RefusedError(f"{path}: {size_mb:.0f} MB; at most {MAX_UPLOAD_MB} MB are taken here")
-    if (duration_s := in_process(header_duration_s, path)) > MAX_UPLOAD_S:
-        raise RefusedError(f"{path}: {duration_s:.0f} s long; at most {MAX_UPLOAD_S} s are heard here")
-    waveform, rate_hz = in_process(partial(read_mono, limit_s=MAX_UPLOAD_S), path)
+    if (duration_s := in_process(header_duration_s, path)) > 60 * MAX_UPLOAD_MINUTES:
+        raise RefusedError(f"{path}: {duration_s:.0f} s long; at most {MAX_UPLOAD_MINUTES} minutes are heard here")
+    waveform, rate_hz = in_process(partial(read_mono, limit_s=60 * MAX_UPLOAD_MINUTES), path)
     if float(np.abs(waveform).max()) < SILENT_PEAK:
         limit_db = 20 * np.log10(SILENT_PEAK)
         raise RefusedError(f"{path}: silent; nothing in it is louder than {limit_db:.0f} dB of full scale")
@@ -95,11 +106,16 @@ def build_demo(shown: Sequence[Shown], examples: Sequence[Example], folder: Path
     import gradio
 
     with gradio.Blocks(title="auricle", analytics_enabled=False, delete_cache=(60, KEPT_S)) as blocks:
-        gradio.HTML(page.render("introduction", shown, MAX_UPLOAD_MB, MAX_UPLOAD_S, is_local))
+        gradio.HTML(page.render("introduction", shown, MAX_UPLOAD_MB, MAX_UPLOAD_MINUTES, is_local))
         with gradio.Row():
             with gradio.Column(scale=3, min_width=300):
                 sound = gradio.Audio(
-                    type="filepath", sources=["upload", "microphone"], label="Sound", editable=False, buttons=[]
+                    type="filepath",
+                    sources=["upload", "microphone"],
+                    label="Sound",
+                    editable=False,
+                    buttons=[],
+                    elem_id="sound",
                 )
             with gradio.Column(scale=2, min_width=300):
                 files = [_write_example(example, folder / "examples") for example in examples]
@@ -109,9 +125,10 @@ def build_demo(shown: Sequence[Shown], examples: Sequence[Example], folder: Path
                         example_labels=[example.name.replace("_", " ") for example in examples],
                         examples_per_page=len(files),
                     )  # fmt: skip
-        answers = gradio.HTML(page.render("placeholder"), elem_id="answer")
+        verdict = gradio.HTML(page.render("placeholder"), elem_id="verdict")
+        parts = [verdict, gradio.HTML(elem_id="answer"), gradio.HTML(elem_id="looked")]
         sound.change(
-            partial(answer, shown), sound, answers, api_name="answer", show_progress="hidden",
+            partial(answer, shown), sound, parts, api_name="answer", show_progress="hidden",
             concurrency_limit=AT_ONCE, trigger_mode="always_last",
         )  # fmt: skip
     return blocks
@@ -172,7 +189,7 @@ def serving(
             server_name=host, server_port=port, share=False, quiet=True, prevent_thread_lock=True, ssr_mode=False,
             max_file_size=MAX_UPLOAD_MB * 1_000_000, footer_links=[], pwa=False, mcp_server=False,
             enable_monitoring=False, theme=theme, css=page.style_or_template("demo.css") + template("tracks.css"),
-            app_kwargs={"middleware": [guard]},
+            js=ANNOUNCED, app_kwargs={"middleware": [guard]},
         )  # fmt: skip
     except OSError as error:
         raise MachineError(f"cannot listen on {host} port {port}: {error}") from error

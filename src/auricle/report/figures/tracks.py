@@ -65,14 +65,18 @@ def spectrogram_track(levels_db: np.ndarray, centres_hz: np.ndarray) -> Markup:
 
     step = -(-levels_db.shape[1] // MOST_SPECTRA)
     levels = np.clip((levels_db[::-1, ::step] - levels_db.max()) / RANGE_DB + 1, 0, 1)  # top band first
-    colours = colormaps["magma"](levels, bytes=True)[..., :3]  # (bands, T, 3)
+    return _image(colormaps["magma"](levels, bytes=True)[..., :3]) + hz_marks(centres_hz)
+
+
+def hz_marks(centres_hz: np.ndarray) -> Markup:
+    """Return the marks of the axis of frequency beside a spectrogram of bands with these centres, (bands,)."""
     marks = []
     for hz in TICKS_HZ:
         if centres_hz[0] <= hz <= centres_hz[-1]:
             height = (np.interp(hz, centres_hz, np.arange(len(centres_hz))) + 0.5) / len(centres_hz)
             text = f"{hz / 1000:g}k" if hz >= 1000 else f"{hz}"
             marks.append(f'<span class="au-hz" style="bottom:{100 * height:.1f}%">{text}</span>')
-    return _image(colours) + Markup("".join(marks))
+    return Markup("".join(marks))
 
 
 def strip_track(times_s: np.ndarray, values: np.ndarray, duration_s: float, colour: str) -> Markup:

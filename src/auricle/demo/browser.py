@@ -1,0 +1,109 @@
+"""A bundle as a page that runs the model in a browser: a folder of one page and licences, with no server behind it.
+
+Model, ONNX Runtime (see `tools/vendor.py`), style and script stand in the page itself, as a page that is opened from a
+disk may read no other file, so a double click is enough. Its policy forbids it every connection.
+"""
+
+import base64
+import hashlib
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import onnx
+from markupsafe import Markup
+
+from auricle import __version__, files
+from auricle.bundle.card import warnings_of
+from auricle.bundle.reading import Bundle
+from auricle.bundle.standalone import page_models
+from auricle.data.manifest import background_of, classes_of
+from auricle.demo.page import style_or_template
+from auricle.errors import RefusedError
+from auricle.predict.classifier import NONE_OF_THESE, Classifier
+from auricle.report.figures.tracks import hz_marks
+from auricle.report.pages import page_environment, template
+from auricle.report.wording import spoken
+
+PAGE, LICENCES = "index.html", "licences.txt"
+GENERATOR = "auricle export --web"
+MOST_MINUTES = 30  # of a recording, which a browser decodes as a whole
+SCRIPTS = ("sound.js", "model.js", "browser.js")
+
+
+def check_page_place(to: Path) -> None:
+    """Refuse a folder that holds something else than such a page; the `RefusedError` names it."""
+    if to.exists() and (not to.is_dir() or any(path.name not in (PAGE, LICENCES) for path in to.iterdir())):
+        raise RefusedError(f"{to} contains files that are not a web page of auricle; name another folder with --to")
+
+
+def write_page(bundle: Bundle, to: Path) -> int:
+    """Write the page of a bundle, and the licences of what it brings along, into a folder; return their size in bytes.
+
+    Raises:
+        RefusedError: the folder holds something else, or ONNX Runtime refuses the bundle.
+        MachineError: the disk refuses.
+    """
+    check_page_place(to)
+    contents = {PAGE: page_text(bundle).encode(), LICENCES: _vendored("onnxruntime-licences.txt")}
+    for name, content in contents.items():
+        files.write_bytes(to / name, content)
+    return sum(map(len, contents.values()))
+
+
+def page_text(bundle: Bundle) -> str:
+    """Return the page, about 5 MB and four thirds of the network."""
+    to_frames, to_logits = page_models(onnx.load_from_string(bundle.network), bundle.description)
+    embedded = {
+        "runtime": _vendored("ort.wasm.bundle.min.mjs"),
+        "wasm": _vendored("ort-wasm-simd-threaded.wasm.gz"),
+        "to-frames": to_frames.SerializeToString(),
+        "to-logits": to_logits.SerializeToString(),
+    }
+    classifier = Classifier(bundle)
+    maker = classifier.model.maker
+    script = "".join(map(style_or_template, SCRIPTS))
+    environment = page_environment()
+    environment.filters["classes_of"] = classes_of
+    return environment.from_string(style_or_template("browser.html.j2")).render(
+        bundle=bundle,
+        generator=f"{GENERATOR} {__version__}",
+        style=Markup(template("report.css") + template("tracks.css") + style_or_template("browser.css")),
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        embedded={name: Markup(base64.b64encode(content).decode()) for name, content in embedded.items()},
+        facts=_facts(classifier),
+        marks="" if maker.raw else hz_marks(maker.centres_hz),
+        warnings=warnings_of(bundle.description),
+        none_of_these=NONE_OF_THESE,
+        max_minutes=MOST_MINUTES,
+    )
+
+
+def _facts(classifier: Classifier) -> dict[str, Any]:
+    """Return what the scripts of the page must know of a model, in the names that they use."""
+    windowing, maker, categories = classifier.model.windowing, classifier.model.maker, classifier.categories
+    background = background_of(categories)
+    return {
+        "names": [spoken(category) for category in categories],
+        "thresholds": classifier.thresholds,
+        "background": -1 if background is None else categories.index(background),
+        "noneOfThese": NONE_OF_THESE,
+        "mostMinutes": MOST_MINUTES,
+        "rateHz": classifier.sample_rate_hz,
+        "clipS": classifier.clip_s,
+        "windowS": classifier.window_s,
+        "windowSamples": windowing.window_samples,
+        "windowFrames": windowing.window_frames,
+        "hopS": windowing.hop_s,
+        "hopSamplesOfWindows": windowing.hop_samples,
+        "hopFrames": windowing.clips.hop_frames,
+        "slackSamples": windowing.slack_samples,
+        "bands": maker.num_bands,
+        "hopSamples": maker.hop_samples,
+        "transformSamples": maker.transform_samples,
+    }
+
+
+def _vendored(name: str) -> bytes:
+    return resources.files("auricle.demo").joinpath("vendor", name).read_bytes()
