@@ -36,11 +36,12 @@ def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
 
 
 def python(version: str) -> str:
-    """Return a Python of this version that runs, or skip; a shim may lead to none."""
-    found = shutil.which(f"python{version}")
-    if found is None or subprocess.run([found, "-c", "import venv"], capture_output=True).returncode:
-        pytest.skip(f"no Python {version} at hand")
-    return found
+    """Return a Python of this version that runs, or skip; a shim of pyenv may lead to none, and hide one."""
+    of_pyenv = Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}")
+    for found in (shutil.which(f"python{version}"), *map(str, of_pyenv)):
+        if found and not subprocess.run([found, "-c", "import venv"], capture_output=True).returncode:
+            return found
+    pytest.skip(f"no Python {version} at hand")
 
 
 @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
