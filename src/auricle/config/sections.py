@@ -5,12 +5,12 @@ How people read the fields stands in `auricle.config.reference`.
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Axis = Literal["time", "frequency"]
-ProtocolName = Literal["test-split", "k-fold", "official", "random"]
+ProtocolName = Literal["test-split", "k-fold", "official", "random", "random-split"]
 
 
 class Section(BaseModel):
@@ -53,6 +53,11 @@ class FrontendConfig(Section):
     min_hz: float = Field(50.0, ge=0, description="lower edge of the mel bands")
     max_hz: float | None = Field(None, description="upper edge of the mel bands; null: half the sample rate")
     floor: float = Field(1e-5, gt=0, description="power added before the logarithm")
+    normalise: bool = Field(True, description="features have mean 0 and spread 1 over the training clips")
+    stack_s: float | None = Field(
+        None, gt=0, description="stretches of a window so long are stacked as rows of the features; null: off"
+    )
+    stack_hop_s: float = Field(0.5, gt=0, description="distance of the starts of such stretches")
 
 
 class BlockConfig(Section):
@@ -91,7 +96,9 @@ class BaseConfig(Section):
 class EncoderConfig(Section):
     """The transformer encoder of Architecture 2."""
 
-    num_heads: int = Field(4, ge=1, description="heads in each block")
+    num_heads: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        4, description="heads in each block; a list: of one block after the other"
+    )
     num_blocks: int = Field(2, ge=1, description="number of blocks")
     width: int = Field(128, ge=1, description="length of a token")
     mlp_width: int | None = Field(256, ge=1, description="width of the hidden layer; null: one linear layer alone")
@@ -105,17 +112,26 @@ class EncoderConfig(Section):
     projection: bool = Field(True, description="a linear layer from tokens to the width; false: they have it already")
     cls: Literal["trained", "fixed"] = Field("trained", description="trained, or fixed as it was drawn at the start")
     positions: Literal["learned", "sinusoidal", "none"] = Field("learned", description="added to the tokens")
+    output: Literal["cls", "mean"] = Field("cls", description="what goes on: <cls>, or the mean of all tokens")
     norm: Literal["pre", "post", "none"] = Field("pre", description="of each block: before its parts, or after sums")
     final_norm: bool = Field(True, description="a norm after the last block")
     qkv_bias: bool = Field(True, description="of query, key and value")
     pad_heads: bool = Field(False, description="fill heads up with zeros where their number does not divide the width")
 
+    @property
+    def heads(self) -> tuple[int, ...]:
+        """Return the number of heads of each block."""
+        return (self.num_heads,) * self.num_blocks if isinstance(self.num_heads, int) else self.num_heads
+
     @model_validator(mode="after")
     def _heads_divide_width(self) -> EncoderConfig:
-        if self.width % self.num_heads and not self.pad_heads:
-            valid = [h for h in range(1, min(self.width, 16) + 1) if self.width % h == 0]
-            problem = f"encoder.width {self.width} is not divided by {self.num_heads} heads"
-            raise ValueError(f"{problem}; valid: {valid}, or any with encoder.pad_heads")
+        if len(self.heads) != self.num_blocks:
+            raise ValueError(f"encoder.num_heads lists {len(self.heads)} blocks, encoder.num_blocks is {self.num_blocks}")
+        for heads in self.heads:
+            if self.width % heads and not self.pad_heads:
+                valid = [h for h in range(1, min(self.width, 16) + 1) if self.width % h == 0]
+                problem = f"encoder.width {self.width} is not divided by {heads} heads"
+                raise ValueError(f"{problem}; valid: {valid}, or any with encoder.pad_heads")
         return self
 
 
@@ -125,6 +141,9 @@ class HeadConfig(Section):
     pool: Literal["mean", "max", "flatten"] = Field("mean", description="over the map; Architecture 1 only")
     hidden: tuple[int, ...] = Field((), description="widths of hidden layers; empty: one linear layer")
     dropout: float = Field(0.1, ge=0, lt=1, description="probability that an input of the last layer is set to zero")
+    softmax: bool = Field(
+        False, description="a softmax at the end, whose shares the loss and the scores then take for logits"
+    )
 
 
 class TrainingConfig(Section):
@@ -175,6 +194,7 @@ class AugmentationConfig(Section):
     band_mask: int = Field(8, ge=0, description="largest number of neighbouring bands blanked")
     feature_frame_mask: int = Field(0, ge=0, description="longest stretch of the features blanked, in frames")
     feature_row_mask: int = Field(0, ge=0, description="largest number of neighbouring rows of the features blanked")
+    mask_when_scored: bool = Field(False, description="features are blanked in validation and test clips, too")
 
 
 class Preset(Section):

@@ -10,7 +10,7 @@ from auricle.config import BaseConfig, HeadConfig, Preset
 from auricle.config.variants import Variants
 from auricle.errors import UsageError
 from auricle.model.cnn import Base, Block
-from auricle.model.frontend import FRONTENDS, Frontend
+from auricle.model.frontend import FRONTENDS, STACKS, Frontend
 from auricle.model.transformer import Encoder
 from auricle.model.windows import ClipWindows
 
@@ -87,12 +87,13 @@ def build_base(config: BaseConfig, num_rows: int) -> Base:
 
 
 def build_head(config: HeadConfig, width: int, num_classes: int) -> nn.Sequential:
-    """Return hidden layers, if any, and one Linear: (B, width) -> (B, K)."""
+    """Return hidden layers, if any, one Linear, and a softmax where asked: (B, width) -> (B, K)."""
     layers: list[nn.Module] = []
     for hidden in config.hidden:
         layers += [nn.Linear(width, hidden), nn.GELU()]
         width = hidden
-    return nn.Sequential(*layers, nn.Dropout(config.dropout), nn.Linear(width, num_classes))
+    layers += [nn.Dropout(config.dropout), nn.Linear(width, num_classes)]
+    return nn.Sequential(*layers, *([nn.Softmax(1)] if config.softmax else []))
 
 
 @SUMMARIES.of(None)
@@ -120,10 +121,14 @@ def build_model(preset: Preset, num_classes: int) -> Classifier:
     """
     try:
         frontend = FRONTENDS[preset.frontend.kind](preset.audio, preset.frontend)
-        windows = ClipWindows.of(preset.audio, preset.frontend)
-        base = build_base(preset.base, frontend.num_rows)
+        windows, stretches = ClipWindows.of(preset.audio, preset.frontend), preset.frontend
+        if stretches.stack_s is not None:
+            frames = [round(s * frontend.frames_per_s) for s in (stretches.stack_s, stretches.stack_hop_s)]
+            frontend.stack = STACKS["stack_s"](*frames)
+        features = frontend.stack(torch.zeros(1, frontend.num_rows, windows.window_frames))
+        base = build_base(preset.base, features.shape[1])
         with torch.no_grad():
-            map = base.eval()(torch.zeros(1, frontend.num_rows, windows.window_frames))
+            map = base.eval()(features)
         base.train()
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]

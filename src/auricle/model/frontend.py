@@ -16,6 +16,7 @@ from auricle.model.frames import band_options, mel_filters
 from auricle.model.windows import hop_samples
 
 FRONTENDS = Variants("frontend.kind")  # (audio, frontend) -> Frontend; a ValueError: the fields do not fit together
+STACKS = Variants("frontend")
 
 
 def cosine_transform(num_coefficients: int, num_bands: int) -> Tensor:
@@ -52,7 +53,8 @@ class Frontend(nn.Module):
     """Waveform to frames to features: `num_rows` are 1 for the raw waveform, else bands or coefficients.
 
     Without a spectrum, the frames are the waveform. `floor` is the power added before the logarithm, `transform` that
-    of the rows of the normalised logarithm, (num_rows, bands) (MFCC); None: all bands as they are.
+    of the rows of the (normalised) logarithm, (num_rows, bands) (MFCC); None: all bands as they are. `stack` is what
+    happens to the features last.
     """
 
     mean: Tensor
@@ -66,13 +68,16 @@ class Frontend(nn.Module):
         spectrum: MelSpectrum | None = None,
         *,
         floor: float = 1e-5,
+        normalise: bool = True,
         transform: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.frames_per_s = frames_per_s
         self.num_rows = num_rows
         self.floor = floor
+        self.normalise = normalise
         self.spectrum = spectrum
+        self.stack: nn.Module = nn.Identity()
         self.register_buffer("transform", transform, persistent=False)
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("std", torch.ones(()))
@@ -92,19 +97,36 @@ class Frontend(nn.Module):
 
     @property
     def neutral(self) -> Tensor:
-        """The frame value whose feature is zero: what a mask writes."""
+        """The frame value that is the mean of the training clips: what a mask writes."""
         return self.mean if self.spectrum is None else (torch.exp(self.mean) - self.floor).clamp(min=0)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Frames (B, bands, T) -> features (B, rows, T): mean 0 and spread 1 over the training clips."""
-        features = (self._scale(frames) - self.mean) / self.std
-        return features if self.transform is None else self.transform @ features
+        """Frames (B, bands, T) -> features (B, rows, T), normalised: mean 0 and spread 1 over the training clips."""
+        features = self._scale(frames)
+        if self.normalise:
+            features = (features - self.mean) / self.std
+        return self.stack(features if self.transform is None else self.transform @ features)
+
+
+@STACKS.of("stack_s")
+class Stack(nn.Module):
+    """Overlapping stretches of features, stacked as rows, as many as lie inside."""
+
+    def __init__(self, stretch_frames: int, hop_frames: int) -> None:
+        super().__init__()
+        self.stretch_frames = stretch_frames
+        self.hop_frames = hop_frames
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, rows, T) -> (B, stretches x rows, stretch_frames), the first stretch first."""
+        starts = range(0, features.shape[2] - self.stretch_frames + 1, self.hop_frames)
+        return torch.cat([features[:, :, start : start + self.stretch_frames] for start in starts], dim=1)
 
 
 @FRONTENDS.of("raw")
 def build_raw(audio: AudioConfig, frontend: FrontendConfig) -> Frontend:
     """Return a frontend whose frames are the waveform."""
-    return Frontend(audio.sample_rate_hz, 1)
+    return Frontend(audio.sample_rate_hz, 1, normalise=frontend.normalise)
 
 
 @FRONTENDS.of("log-mel")
@@ -119,7 +141,8 @@ def build_log_mel(audio: AudioConfig, frontend: FrontendConfig, transform: Tenso
     )
     frames_per_s = rate_hz / spectrum.hop_samples
     num_rows = frontend.num_bands if transform is None else len(transform)
-    return Frontend(frames_per_s, num_rows, spectrum, floor=frontend.floor, transform=transform)
+    options = {"floor": frontend.floor, "normalise": frontend.normalise, "transform": transform}
+    return Frontend(frames_per_s, num_rows, spectrum, **options)
 
 
 @FRONTENDS.of("mfcc")

@@ -1,6 +1,7 @@
 """The transformer encoder, from basic tensor operations (arXiv:1706.03762; pre-norm as in arXiv:2002.04745)."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -132,6 +133,8 @@ def pooling_matrix(num_steps: int, num_pooled: int) -> Tensor:
 class Encoder(nn.Module):
     """Tokens of the map, `<cls>` in front, positions, blocks, norm: the map of the base to what `<cls>` has read.
 
+    With `output` "mean", to the mean of all tokens. `num_heads` is that of all blocks, or of one after the other.
+
     The map is (C, F, T) = (channels, rows, num_steps). Its tokens are "time": one a time step, the mean over frequency;
     "map": one a cell, frequency slowest; or "channels": one a channel, its row over time, the mean over frequency.
     Options that are not named here are those of `EncoderBlock`.
@@ -152,12 +155,14 @@ class Encoder(nn.Module):
         num_steps: int,
         *,
         num_blocks: int,
+        num_heads: int | Sequence[int],
         width: int,
         tokens: str = "time",
         pool_to_steps: int | None = None,
         projection: bool = True,
         cls: str = "trained",
         positions: str = "learned",
+        output: str = "cls",
         final_norm: bool = True,
         **block: Any,
     ) -> None:
@@ -183,7 +188,9 @@ class Encoder(nn.Module):
         else:
             fixed = None if positions == "none" else POSITIONS[positions](self.num_tokens + 1, width)[None]
             self.register_buffer("positions", fixed, persistent=False)
-        self.blocks = nn.Sequential(*(EncoderBlock(width, **block) for _ in range(num_blocks)))
+        self.output = output
+        heads = (num_heads,) * num_blocks if isinstance(num_heads, int) else num_heads
+        self.blocks = nn.Sequential(*(EncoderBlock(width, each, **block) for each in heads))
         self.norm = nn.LayerNorm(width) if final_norm else nn.Identity()
 
     def tokens_of(self, map: Tensor) -> Tensor:
@@ -205,8 +212,8 @@ class Encoder(nn.Module):
 
     def forward(self, map: Tensor) -> Tensor:
         """(B, C, F, T) -> (B, D)."""
-        read = self.tokens_of(map).mean(1) if self.base_alone else self.blocks(self.embed(map))[:, 0]
-        return self.norm(read)
+        tokens = self.tokens_of(map) if self.base_alone else self.blocks(self.embed(map))
+        return self.norm(tokens.mean(1) if self.base_alone or self.output == "mean" else tokens[:, 0])
 
 
 def token_weights(attention: MultiHeadAttention, tokens: Tensor) -> Tensor:
