@@ -222,8 +222,15 @@ def test_attention_over_pooled_steps_is_laid_on_them(tmp_path):
     assert (layout.num_steps, layout.num_rows) == (3, 1)
 
 
-def test_attention_of_channels_is_not_taken_for_one_over_time(tmp_path):
-    options = {"tokens": "channels", "width": 15, "pad_heads": True, "positions": "none", "mlp_width": None}
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"tokens": "channels", "width": 15, "pad_heads": True, "positions": "none", "mlp_width": None},
+        {"num_heads": [1, 2]},
+        {"output": "mean"},
+    ],
+)
+def test_attention_that_does_not_say_when_is_not_exported(tmp_path, options):
     bundle = export_cell(tiny_cells.write_cell(tmp_path, encoder=True, **options), tmp_path / "out")
     assert bundle.description.attention is None
 

@@ -52,7 +52,9 @@ class Split:
         return np.concatenate([self.validation, self.test])
 
 
-def make_splits(manifest: Manifest, protocol: str, *, seed: int = RANDOM_SEED, allow_split_groups: bool = False) -> list[Split]:
+def make_splits(
+    manifest: Manifest, protocol: str, *, seed: int = RANDOM_SEED, allow_split_groups: bool = False
+) -> list[Split]:
     """Divide a dataset as a protocol says. F is the sorted list of its folds.
 
     - `test-split`: one split; F[0] tests, F[1] validates and names the split, the rest trains.

@@ -14,7 +14,7 @@ from auricle.findings.calibration import ModelCalibration, calibrations
 from auricle.findings.classes import ClassDifference, class_differences
 from auricle.findings.comparison import Comparison, compare, main_protocol
 from auricle.findings.human_labels import HumanComparison, against_people
-from auricle.findings.reference import ReferenceRow, beside_reports
+from auricle.findings.reference import ReferenceRow, beside_references
 from auricle.findings.study import Study
 from auricle.findings.trainings import Collapse, CurveReading, collapses, read_curves
 from auricle.findings.tuning import Tuning, tuning_of
@@ -34,7 +34,7 @@ class Findings:
     curves: Mapping[str, CurveReading]  # learning curves, read, of the models with validation clips
     uses: Mapping[str, ModelUses]
     human_labels: HumanComparison | None  # people and the models on the test clips; None where nobody was asked
-    reference: tuple[ReferenceRow, ...]  # claims of four published reports; none without their models
+    reference: tuple[ReferenceRow, ...]  # what others report of the models; none where the study cites none
     tuning: Tuning | None  # the search that came before the study; None where there was none
 
     @property
@@ -59,7 +59,7 @@ def find(study: Study, on_progress: Callable[[str], None] = lambda message: None
         curves={model: reading for model, reading in readings.items() if reading},
         uses=find_uses(study, protocol),
         human_labels=against_people(study, protocol),
-        reference=beside_reports(study, rows),
+        reference=beside_references(study),
         tuning=tuning_of(study, rows),
     )
 

@@ -92,8 +92,8 @@ def build_head(config: HeadConfig, width: int, num_classes: int) -> nn.Sequentia
     for hidden in config.hidden:
         layers += [nn.Linear(width, hidden), nn.GELU()]
         width = hidden
-    layers += [nn.Dropout(config.dropout), nn.Linear(width, num_classes)]
-    return nn.Sequential(*layers, *([nn.Softmax(1)] if config.softmax else []))
+    end = [nn.Softmax(1)] if config.softmax else []
+    return nn.Sequential(*layers, nn.Dropout(config.dropout), nn.Linear(width, num_classes), *end)
 
 
 @SUMMARIES.of(None)
@@ -121,19 +121,16 @@ def build_model(preset: Preset, num_classes: int) -> Classifier:
     """
     try:
         frontend = FRONTENDS[preset.frontend.kind](preset.audio, preset.frontend)
-        windows, stretches = ClipWindows.of(preset.audio, preset.frontend), preset.frontend
-        if stretches.stack_s is not None:
-            frames = [round(s * frontend.frames_per_s) for s in (stretches.stack_s, stretches.stack_hop_s)]
-            frontend.stack = STACKS["stack_s"](*frames)
+        windows = ClipWindows.of(preset.audio, preset.frontend)
+        frontend.normalise = preset.frontend.normalise
+        if preset.frontend.stack_s is not None:
+            frontend.stack = STACKS["stack_s"](preset.frontend, frontend.frames_per_s)
         features = frontend.stack(torch.zeros(1, frontend.num_rows, windows.window_frames))
         base = build_base(preset.base, features.shape[1])
-        with torch.no_grad():
-            map = base.eval()(features)
+        map_shape = tuple(base.eval()(features).shape[1:])
         base.train()
     except (ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(
-            f"preset {preset.name}: a window of {preset.audio.window_s:g} s does not fit: {reason}"
-        ) from error
-    summary, width = SUMMARIES[preset.encoder and preset.encoder.tokens](preset, tuple(map.shape[1:]))
+        reason = f"a window of {preset.audio.window_s:g} s does not fit: {str(error).splitlines()[0]}"
+        raise UsageError(f"preset {preset.name}: {reason}") from error
+    summary, width = SUMMARIES[preset.encoder and preset.encoder.tokens](preset, map_shape)
     return Classifier(frontend, base, summary, build_head(preset.head, width, num_classes))

@@ -53,10 +53,10 @@ class Frontend(nn.Module):
     """Waveform to frames to features: `num_rows` are 1 for the raw waveform, else bands or coefficients.
 
     Without a spectrum, the frames are the waveform. `floor` is the power added before the logarithm, `transform` that
-    of the rows of the (normalised) logarithm, (num_rows, bands) (MFCC); None: all bands as they are. `stack` is what
-    happens to the features last.
+    of the rows of the (normalised) logarithm, (num_rows, bands) (MFCC); None: all bands as they are.
     """
 
+    normalise = True  # features have mean 0 and spread 1 over the training clips
     mean: Tensor
     std: Tensor
     transform: Tensor | None
@@ -68,16 +68,14 @@ class Frontend(nn.Module):
         spectrum: MelSpectrum | None = None,
         *,
         floor: float = 1e-5,
-        normalise: bool = True,
         transform: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.frames_per_s = frames_per_s
         self.num_rows = num_rows
         self.floor = floor
-        self.normalise = normalise
         self.spectrum = spectrum
-        self.stack: nn.Module = nn.Identity()
+        self.stack: nn.Module = nn.Identity()  # what happens to the features last
         self.register_buffer("transform", transform, persistent=False)
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("std", torch.ones(()))
@@ -101,10 +99,9 @@ class Frontend(nn.Module):
         return self.mean if self.spectrum is None else (torch.exp(self.mean) - self.floor).clamp(min=0)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Frames (B, bands, T) -> features (B, rows, T), normalised: mean 0 and spread 1 over the training clips."""
-        features = self._scale(frames)
-        if self.normalise:
-            features = (features - self.mean) / self.std
+        """Frames (B, bands, T) -> features (B, rows, T)."""
+        scaled = self._scale(frames)
+        features = (scaled - self.mean) / self.std if self.normalise else scaled
         return self.stack(features if self.transform is None else self.transform @ features)
 
 
@@ -112,10 +109,10 @@ class Frontend(nn.Module):
 class Stack(nn.Module):
     """Overlapping stretches of features, stacked as rows, as many as lie inside."""
 
-    def __init__(self, stretch_frames: int, hop_frames: int) -> None:
+    def __init__(self, config: FrontendConfig, frames_per_s: float) -> None:
         super().__init__()
-        self.stretch_frames = stretch_frames
-        self.hop_frames = hop_frames
+        assert config.stack_s is not None
+        self.stretch_frames, self.hop_frames = (round(s * frames_per_s) for s in (config.stack_s, config.stack_hop_s))
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, rows, T) -> (B, stretches x rows, stretch_frames), the first stretch first."""
@@ -126,23 +123,18 @@ class Stack(nn.Module):
 @FRONTENDS.of("raw")
 def build_raw(audio: AudioConfig, frontend: FrontendConfig) -> Frontend:
     """Return a frontend whose frames are the waveform."""
-    return Frontend(audio.sample_rate_hz, 1, normalise=frontend.normalise)
+    return Frontend(audio.sample_rate_hz, 1)
 
 
 @FRONTENDS.of("log-mel")
 def build_log_mel(audio: AudioConfig, frontend: FrontendConfig, transform: Tensor | None = None) -> Frontend:
     """Return a frontend whose features are the logarithm of mel power, or a transform of it."""
     rate_hz = audio.sample_rate_hz
-    spectrum = MelSpectrum(
-        transform_samples=round(rate_hz * frontend.transform_ms / 1000),
-        hop_samples=hop_samples(audio, frontend),
-        sample_rate_hz=rate_hz,
-        **band_options(audio, frontend),
-    )
-    frames_per_s = rate_hz / spectrum.hop_samples
+    hop, length = hop_samples(audio, frontend), round(rate_hz * frontend.transform_ms / 1000)
+    bands = band_options(audio, frontend)
+    spectrum = MelSpectrum(transform_samples=length, hop_samples=hop, sample_rate_hz=rate_hz, **bands)
     num_rows = frontend.num_bands if transform is None else len(transform)
-    options = {"floor": frontend.floor, "normalise": frontend.normalise, "transform": transform}
-    return Frontend(frames_per_s, num_rows, spectrum, **options)
+    return Frontend(rate_hz / hop, num_rows, spectrum, floor=frontend.floor, transform=transform)
 
 
 @FRONTENDS.of("mfcc")

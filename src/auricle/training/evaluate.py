@@ -15,6 +15,7 @@ from auricle.data.folds import Split
 from auricle.data.manifest import is_unequal
 from auricle.model.classifier import Classifier
 from auricle.model.windows import ClipWindows
+from auricle.training.augment import CHANGES, Augmenter
 
 DRAWN_FROM = Variants("training.windows")
 BALANCED = Variants("training.balance")
@@ -166,8 +167,9 @@ def curve_point(model: Classifier, clips: Clips, precision: Precision) -> dict[s
     }
 
 
-def scored_probabilities(model: Classifier, sets: Sets) -> tuple[np.ndarray, np.ndarray]:
+def scored_probabilities(model: Classifier, sets: Sets, augmenter: Augmenter) -> tuple[np.ndarray, np.ndarray]:
     """Score every window of the validation and the test clips, in this order: float64 (N, W, K), and weights (N, W)."""
     windows = cut_windows(sets.clips(sets.split.scored).frames, sets.rule)  # (N, W, F, T)
-    logits = window_logits(model, windows.flatten(0, 1)).unflatten(0, windows.shape[:2])
+    with CHANGES["mask_when_scored"](augmenter, model) if augmenter.config.mask_when_scored else nullcontext():
+        logits = window_logits(model, windows.flatten(0, 1)).unflatten(0, windows.shape[:2])
     return logits.softmax(2).double().cpu().numpy(), sets.weights[sets.split.scored]

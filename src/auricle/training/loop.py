@@ -8,7 +8,6 @@ Trainer.step    one batch: gradients, clipping, optimiser
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,11 +92,6 @@ class Trainer:
                 features = CHANGES["feature_frame_mask"](self.augmenter, features)
             logits = self.model.classify(self.share.of(features))
         return F.cross_entropy(logits.float(), self.share.of(targets), reduction="sum") / len(targets)
-
-    def scoring(self) -> AbstractContextManager[Any]:
-        """Return the context in which clips are scored, with masks where the augmentation asks for it."""
-        masked = self.preset.augmentation.mask_when_scored
-        return CHANGES["mask_when_scored"](self.augmenter, self.scored_model) if masked else nullcontext()
 
     def step(self, loss: Tensor) -> Tensor:
         """Go one step down the loss and return the norm of its gradient, on the device.
