@@ -7,6 +7,7 @@ import pytest
 
 from auricle import files, runs
 from auricle.config import Reference, ReferenceFigure, load_references, load_study
+from auricle.findings.findings import to_json
 from auricle.findings.reference import Verdict, beside_references, measure
 from auricle.findings.scores import network_rows
 from auricle.findings.study import Study
@@ -112,6 +113,7 @@ def test_figures_stand_beside_no_other_recordings(study: Study):
 def test_anybodys_paper_is_compared_in_the_same_way(study: Study):
     (row,) = beside_references(cite(study, figure_of(accuracy=99), parameters={"report-a-cnn": 7}))
     assert (row.source, row.figure.model, row.parameters, row.verdict) == ("Mine", "report-a-cnn", 7, Verdict.LOWER)
+    assert to_json(row)["figure"] | {"accuracy": 99.0} == to_json(row)["figure"]
     assert row.measured.accuracy == next(iter(network_rows(study, "k-fold"))).accuracy
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ from torch import Tensor
 
 from auricle.config import AugmentationConfig
 from auricle.training.augment import Augmenter, mix, read_between, shift_bands
-from auricle.training.evaluate import scored_probabilities, window_logits
+from auricle.training.evaluate import scored_probabilities
 from auricle.training.start import prepare_training
 
 OFF = {"shift": False, "mix": 0, "gain_db": 0, "band_shift": 0, "filter_db": 0, "time_mask_s": 0, "band_mask": 0}
@@ -170,9 +172,8 @@ def test_features_are_masked_while_clips_are_scored_where_asked_and_never_after(
     def scored(**augmentation: object) -> list[np.ndarray]:
         preset = tiny().model_copy(update={"augmentation": AugmentationConfig(feature_row_mask=9, **augmentation)})
         trainer, sets = prepare_training(preset, recordings, split, 0, torch.device("cpu"))
-        first = scored_probabilities(trainer.scored_model, sets, trainer.augmenter)[0]
-        frames = sets.frames[:, :, : trainer.window_frames]
-        return [first, window_logits(trainer.scored_model, frames).numpy()]
+        plain = replace(trainer.augmenter, config=AugmentationConfig())
+        return [scored_probabilities(trainer.scored_model, sets, each)[0] for each in (trainer.augmenter, plain)]
 
     plain, masked, again = scored(), scored(mask_when_scored=True), scored(mask_when_scored=True)
     assert np.array_equal(plain[0], plain[1])

@@ -55,7 +55,7 @@ class FrontendConfig(Section):
     max_hz: float | None = Field(None, description="upper edge of the mel bands; null: half the sample rate")
     floor: float = Field(1e-5, gt=0, description="power added before the logarithm")
     normalise: bool = Field(True, description="features have mean 0 and spread 1 over the training clips")
-    stack_s: float | None = Field(None, gt=0, description="stretches of a window so long become rows; null: off")
+    stack_s: float | None = Field(None, gt=0, description="length of stretches of a window that become rows; null: off")
     stack_hop_s: float = Field(0.5, gt=0, description="distance of the starts of such stretches")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from auricle import files
+from auricle.config import Section
 from auricle.findings.calibration import ModelCalibration, calibrations
 from auricle.findings.classes import ClassDifference, class_differences
 from auricle.findings.comparison import Comparison, compare, main_protocol
@@ -74,7 +75,9 @@ def write_findings(path: Path, findings: Findings) -> None:
 
 
 def to_json(value: Any) -> Any:
-    """Return a value as JSON has it: records as objects, arrays as lists, numbers that are not finite as null."""
+    """Return a value as JSON has it: records and sections as objects, arrays as lists, numbers not finite as null."""
+    if isinstance(value, Section):
+        return value.model_dump(mode="json")
     if is_dataclass(value):
         content = {item.name: to_json(getattr(value, item.name)) for item in fields(value)}
         return content | ({"shown": value.shown} if isinstance(value, Difference) else {})
