@@ -132,10 +132,8 @@ def window_logits(model: Classifier, windows: Tensor, precision: Precision | Non
     """Return logits, (M, F, T) -> (M, K), in float32 unless a precision is given."""
     was_training = model.training
     model.eval()
-    logits = []
-    for part in windows.split(128):
-        with precision.autocast() if precision else nullcontext():
-            logits.append(model(part).float())
+    with precision.autocast() if precision else nullcontext():
+        logits = [model(part).float() for part in windows.split(128)]
     model.train(was_training)
     return torch.cat(logits)
 
