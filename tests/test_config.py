@@ -1,7 +1,9 @@
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +11,7 @@ from auricle.config import (
     Preset,
     Section,
     load_preset,
+    load_references,
     load_study,
     parse_overrides,
     preset_from_yaml,
@@ -224,3 +227,19 @@ def test_a_short_training_leaves_its_warm_up(epochs: int, warmup: float):
 def test_a_warm_up_that_is_asked_for_stays_as_it_is_asked():
     assert load_preset("cnn", {"training.epochs": 4, "training.warmup_epochs": 3}).training.warmup_epochs == 3
     assert load_preset("cnn").training.warmup_epochs == 5
+
+
+def test_a_study_cites_results_of_others_by_name_or_by_file(tmp_path: Path) -> None:
+    figure = {"model": "cnn", "protocol": "k-fold", "accuracy": 91.2, "statistic": "best", "trainings": 4}
+    mine = {"references": [{"source": "Doe 2024", "data": "esc10", "figures": [figure]}]}
+    (tmp_path / "paper.yaml").write_text(yaml.safe_dump(mine))
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump({"models": ["cnn"], "reference": str(tmp_path / "paper.yaml")}))
+    (reference,) = load_study(str(tmp_path / "study.yaml")).reference
+    assert (reference.source, reference.figures[0].accuracy, reference.figures[0].of) == ("Doe 2024", 91.2, "test")
+    assert load_study("esc10").reference == load_references("four-reports")
+    with pytest.raises(UsageError, match="no reference 'five-reports'"):
+        load_references("five-reports")
+    figure["acuracy"] = figure.pop("accuracy")
+    (tmp_path / "paper.yaml").write_text(yaml.safe_dump(mine))
+    with pytest.raises(UsageError, match="did you mean 'accuracy'"):
+        load_references(str(tmp_path / "paper.yaml"))

@@ -49,9 +49,12 @@ def imported() -> Iterator[str]:
                 yield (node.module or "").partition(".")[0]
 
 
+NOTEBOOK = {"IPython"}  # there wherever a notebook runs, and imported only in one
+
+
 def test_each_package_that_is_imported_is_one_that_predict_needs_or_of_an_extra_that_brings_it() -> None:
     of_extras = {name: extra for extra, names in EXTRAS.items() for name in names}
-    for name in {*imported()} - {*sys.stdlib_module_names, "auricle"}:
+    for name in {*imported()} - {*sys.stdlib_module_names, *NOTEBOOK, "auricle"}:
         needs = PROJECT["optional-dependencies"][of_extras[name]] if name in of_extras else PROJECT["dependencies"]
         assert plain(DISTRIBUTIONS.get(name, BROUGHT.get(name, name))) in distributions(needs), name
 

@@ -16,7 +16,7 @@ CATEGORIES = ("click", "noise", "tone")
 
 
 def preset(*, encoder: bool, **options: object) -> Preset:
-    """A preset of a few thousand parameters; `options` of its encoder."""
+    """A preset of a few thousand parameters; `options` of its encoder, `frontend` those of its frontend."""
     blocks = [
         {"axes": ["frequency"], "channels": 6, "stride": 2},
         {"axes": ["frequency", "time"], "channels": 8, "stride": 2, "residual": True},
@@ -25,7 +25,7 @@ def preset(*, encoder: bool, **options: object) -> Preset:
         {
             "name": "tiny",
             "audio": {"sample_rate_hz": RATE_HZ, "window_s": 0.6, "window_hop_s": 0.2},
-            "frontend": {"num_bands": 16},
+            "frontend": {"num_bands": 16, **options.pop("frontend", {})},
             "base": {"layout": "map", "blocks": blocks},
             "encoder": {"num_heads": 2, "num_blocks": 2, "width": 16, "mlp_width": 16, **options} if encoder else None,
         }

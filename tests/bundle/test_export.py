@@ -241,10 +241,23 @@ def test_attention_over_pooled_steps_is_laid_on_them(tmp_path):
     assert (layout.num_steps, layout.num_rows) == (3, 1)
 
 
-def test_attention_of_channels_is_not_taken_for_one_over_time(tmp_path):
-    options = {"tokens": "channels", "width": 15, "pad_heads": True, "positions": "none", "mlp_width": None}
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"tokens": "channels", "width": 15, "pad_heads": True, "positions": "none", "mlp_width": None},
+        {"num_heads": [1, 2]},
+        {"output": "mean"},
+    ],
+)
+def test_attention_that_does_not_say_when_is_not_exported(tmp_path, options):
     bundle = export_cell(tiny_cells.write_cell(tmp_path, encoder=True, **options), tmp_path / "out")
     assert bundle.description.attention is None
+
+
+def test_stacked_stretches_of_features_as_they_are_are_exported(tmp_path):
+    frontend = {"stack_s": 0.3, "stack_hop_s": 0.1, "normalise": False}
+    bundle = export_cell(tiny_cells.write_cell(tmp_path, encoder=False, frontend=frontend), tmp_path / "out")
+    assert bundle.description.frontend.stack_s == 0.3  # its parity was checked
 
 
 def test_a_model_that_is_no_better_than_none_is_exported_with_a_warning(cell, tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import train_test_split
 
 from auricle.config import ProtocolName
 from auricle.data.folds import PROTOCOLS, Split, assign_folds, make_splits, with_made_folds
@@ -65,6 +66,14 @@ def test_random_tests_every_clip_once_and_says_that_it_leaks(even: Manifest) -> 
 def test_random_depends_on_its_seed_alone(even: Manifest) -> None:
     tests = [[split.test.tolist() for split in make_splits(even, "random", seed=seed)] for seed in (0, 0, 1)]
     assert tests[0] == tests[1] != tests[2]
+
+
+def test_random_split_is_that_of_scikit_learn_with_the_usual_seed(even: Manifest) -> None:
+    (split,) = make_splits(even, "random-split")
+    train, test = train_test_split(np.arange(20), test_size=0.2, stratify=even.labels, random_state=42)
+    assert (split.fold, len(split.validation)) == (1, 0)
+    assert split.test.tolist() == sorted(test.tolist())
+    assert split.train.tolist() == sorted(train.tolist())
 
 
 def test_random_over_clips_of_their_own_group_does_not_leak(make_manifest: Rows) -> None:

@@ -43,6 +43,18 @@ def test_our_presets_share_one_base_and_one_recipe() -> None:
     assert [preset.encoder and preset.encoder.num_heads for preset in presets] == [None, 1, 2, 4]
 
 
+def test_a_softmax_may_stand_before_the_loss() -> None:
+    torch.manual_seed(0)
+    shares = build_model(small(head={"softmax": True}), 3).eval()(torch.rand(4, 64, 75))
+    torch.testing.assert_close(shares.sum(1), torch.ones(4))
+    assert describe(small(head={"softmax": True}), 3, 3.0)["layers"][-1]["kind"] == "softmax"
+
+
+def test_a_window_shorter_than_its_stretches_is_refused() -> None:
+    with pytest.raises(UsageError, match="a window of 3 s does not fit"):
+        build_model(small(frontend={"stack_s": 4}), 3)
+
+
 def test_tiny_is_tiny() -> None:
     facts = describe(load_preset("tiny"), 10, clip_s=5.0)
     assert facts["parameters"] <= 100_000

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from auricle.config import AudioConfig, FrontendConfig
+from auricle.config import AudioConfig, FrontendConfig, load_preset
+from auricle.model.classifier import build_model
 from auricle.model.frames import mel_filters
-from auricle.model.frontend import FRONTENDS, Frontend, MelSpectrum, cosine_transform
+from auricle.model.frontend import FRONTENDS, Frontend, MelSpectrum, Stack, cosine_transform
 
 
 def spectrum(**changes: object) -> MelSpectrum:
@@ -109,3 +110,27 @@ def test_a_frontend_that_cannot_be_is_refused(changes: dict) -> None:
 def test_silence_gives_finite_features() -> None:
     frontend = Frontend(frames_per_s=25, num_rows=64, spectrum=spectrum())
     assert bool(torch.isfinite(frontend(frontend.frames(torch.zeros(1, 16_000)))).all())
+
+
+def test_nine_stretches_of_a_clip_are_its_nine_channels() -> None:
+    preset = load_preset("report-a-cnn")
+    model = build_model(preset, 10)
+    waveform = torch.randn(1, 80_000)
+    features = model.frontend(model.frontend.frames(waveform))
+    assert features.shape == (1, 9, 16_000)
+    for stretch in range(9):
+        assert torch.equal(features[0, stretch], waveform[0, 8_000 * stretch : 8_000 * stretch + 16_000])
+
+
+def test_stretches_of_bands_come_one_after_the_other() -> None:
+    features = torch.arange(20.0).view(1, 2, 10)
+    stacked = Stack(FrontendConfig(stack_s=2, stack_hop_s=1.5), frames_per_s=2)(features)
+    assert stacked.tolist()[0] == [[0, 1, 2, 3], [10, 11, 12, 13], [3, 4, 5, 6], [13, 14, 15, 16], [6, 7, 8, 9],
+                                   [16, 17, 18, 19]]  # fmt: skip
+
+
+def test_features_that_are_not_normalised_are_the_logarithm_itself() -> None:
+    frontend = build_model(load_preset("cnn", {"frontend.normalise": False}), 3).frontend
+    frames = torch.rand(3, 64, 5)
+    frontend.fit(frames)
+    torch.testing.assert_close(frontend(frames), torch.log(frames + 1e-5))

@@ -7,11 +7,13 @@ from torch import nn
 
 from auricle.model import transformer
 from auricle.model.transformer import (
+    BLOCKS,
     Encoder,
     EncoderBlock,
     MultiHeadAttention,
     attention_weights,
     pooling_matrix,
+    reads_by_cls,
     sinusoids,
     token_weights,
 )
@@ -61,7 +63,7 @@ def test_attention_in_parts_is_attention_at_once(num_scores: int, monkeypatch: p
 @pytest.mark.parametrize(("norm", "activation"), [("pre", "gelu"), ("post", "relu")])
 def test_an_encoder_block_is_pytorchs_layer(num_heads: int, norm: str, activation: str) -> None:
     torch.manual_seed(0)
-    ours = EncoderBlock(32, num_heads, 48, norm=norm, activation=activation)
+    ours = BLOCKS[norm](32, num_heads, 48, norm=norm, activation=activation)
     theirs = nn.TransformerEncoderLayer(
         32, num_heads, 48, dropout=0.0, activation=activation, batch_first=True, norm_first=norm == "pre"
     )
@@ -154,6 +156,14 @@ def test_the_encoder_returns_what_cls_read_and_the_attention_of_every_block(toke
     assert encoder(map).shape == (2, 16)
     weights = attention_weights(encoder, map)
     assert [tuple(w.shape) for w in weights] == [(2, 4, num_tokens + 1, num_tokens + 1)] * 3
+
+
+def test_blocks_may_have_heads_of_their_own_and_the_mean_of_all_tokens_may_go_on() -> None:
+    encoder = Encoder(8, 1, 5, num_heads=(1, 2, 4), num_blocks=3, width=8, mlp_width=8, output="mean").eval()
+    map = torch.randn(2, 8, 1, 5)
+    assert [weights.shape[1] for weights in attention_weights(encoder, map)] == [1, 2, 4]
+    torch.testing.assert_close(encoder(map), encoder.norm(encoder.blocks(encoder.embed(map)).mean(1)))
+    assert not reads_by_cls(encoder)
 
 
 def test_heads_that_do_not_divide_the_width_are_refused() -> None:

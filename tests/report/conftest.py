@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from auricle import files, runs
-from auricle.config import load_preset, preset_names
+from auricle.config import load_preset, load_references, preset_names
 from auricle.findings.study import Study, load_study
 from auricle.runs import CellName, StudyFolder
 from auricle.scoring.predictions import Predictions, write_predictions
@@ -97,7 +97,7 @@ def write_study(folder: Path, fake: FakeStudy = FakeStudy()) -> Path:
 
 def _cell_names(fake: FakeStudy) -> list[CellName]:
     folds = list(range(1, fake.num_folds + 1))
-    of = {"test-split": folds[1:2], "k-fold": folds[1:], "official": folds, "random": [1, 2, 3, 4]}
+    of = {"test-split": folds[1:2], "k-fold": folds[1:], "official": folds, "random": [1, 2, 3, 4], "random-split": [1]}
     return [
         CellName(model, protocol, fold, seed)
         for model in fake.models
@@ -191,7 +191,7 @@ def _write_description(place: StudyFolder, fake: FakeStudy) -> None:
         "study": {
             "name": "esc10", "about": "ESC-10 as the course specification asks.", "data": fake.source,
             "models": list(fake.models), "protocols": list(fake.protocols), "seeds": list(fake.seeds),
-            "overrides": {},
+            "overrides": {}, "reference": [one.model_dump(mode="json") for one in load_references("four-reports")],
         },
         "models": presets,
         "dataset": {

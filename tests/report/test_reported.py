@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from auricle import files, runs
-from auricle.findings.reference import Reason, Verdict, beside_reports, claims, measure
-from auricle.findings.scores import ComparativeRow, network_rows
+from auricle.config import Reference, ReferenceFigure, load_references, load_study
+from auricle.findings.findings import to_json
+from auricle.findings.reference import Verdict, beside_references, measure
+from auricle.findings.scores import network_rows
 from auricle.findings.study import Study
 from auricle.report.chapters.against_others import reported
 from auricle.report.document import Bullets, Report, blocks_of
@@ -24,9 +26,9 @@ MODELS = (
     "report-a-cnn-adam-0.05",
     "report-b-cnn",
     "report-c-transformer-h2",
-    "report-a-cnn-own-recipe",
-    "report-c-transformer-h4-20-epochs",
+    "report-c-transformer-h4",
 )
+FOUR = load_references("four-reports")
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +38,6 @@ def report(make_study: Callable[..., Path]) -> Report:
             models=MODELS, protocols=("k-fold", "random"), epochs=3, clip_s=0.1, leaky_protocols=("random",),
             skill={"report-a-cnn": 4.0, "report-a-cnn-adam-0.05": None, "report-b-cnn": 0.0,
                    "report-c-transformer-h2": None},
-            training={"report-a-cnn-adam-0.05": {"optimizer": "adam", "learning_rate": 0.05},
-                      "report-c-transformer-h4-20-epochs": {"optimizer": "adam", "epochs": 20}},
             collapse={"report-a-cnn-adam-0.05": RECORDED, "report-c-transformer-h2": RECORDED},
             unstarted=[f"report-b-cnn/random-{fold}-0" for fold in (1, 2, 3, 4)],
         )
@@ -54,126 +54,96 @@ def table(report: Report) -> Table:
     return tables(sections(reported, report))["table-reported"]
 
 
-def rows_of(table: Table, group: str, **wanted: str) -> list[dict[str, str]]:
-    title = next(title for title in table.groups if title.startswith(group))
+def rows_of(table: Table, **wanted: str) -> list[dict[str, str]]:
     shown = [
         {column.key: plain((show(value, column.kind),)) for column, value in zip(table.columns, row, strict=True)}
-        for row in table.groups[title]
+        for rows in table.groups.values()
+        for row in rows
     ]
     return [row for row in shown if all(row[key] == value for key, value in wanted.items())]
 
 
-def row_of(report: Report, model: str) -> ComparativeRow:
-    return next(row for row in report.findings.main.rows if row.model == model)
+def figure_of(**changes: object) -> ReferenceFigure:
+    return ReferenceFigure(**{"model": "report-a-cnn", "protocol": "k-fold", "accuracy": 60} | changes)
 
 
-def test_every_figure_of_the_four_reports_is_there_as_printed():
+def cite(study: Study, *figures: ReferenceFigure, **changes: object) -> Study:
+    """Return the study with one reference, of these figures."""
+    mine = Reference(**{"source": "Mine", "data": "esc10", "figures": figures} | changes)
+    return replace(study, config=study.config.model_copy(update={"reference": (mine,)}))
+
+
+def test_every_figure_of_the_four_reports_is_there():
     said = {}
-    for claim in claims():
-        said.setdefault((claim.report, claim.model), []).append((claim.protocol, claim.test))
-    assert len(said) == 16
-    assert [test for _, test in said["A", "report-a-cnn"]] == ["42.50", "35.00", "31.25", "45.00"]
-    assert [test for _, test in said["A", "report-a-transformer-h4"]] == ["57.50", "10.00", "15.00", "42.50"]
-    assert said["B", "report-b-cnn"] == [("test-split", "54.9"), ("random", "59.75"), ("k-fold", "59.75")]
-    assert said["B", "report-b-transformer-h2"] == [("test-split", "47.5"), ("random", "52.25"), ("k-fold", "52.25")]
-    assert said["C", "report-c-cnn"] == [("test-split", "9.16"), ("k-fold", "42")]
-    assert said["D", "report-d-transformer-h1"] == [("test-split", "10")]
-    totals = {(claim.report, "cnn" in claim.model): claim.parameters for claim in claims()}
-    assert totals == {
-        ("A", True): 12_212, ("A", False): 98_730, ("B", True): 36_522, ("B", False): 335_402, ("C", True): 128_682,
-        ("C", False): 2_607_778, ("D", True): 2_591_498, ("D", False): 48_467_946,
-    }  # fmt: skip
+    for reference in FOUR:
+        for figure in reference.figures:
+            name = (figure.model, figure.protocol, f"{figure.of} {figure.statistic}")
+            said.setdefault(name, []).append(figure.accuracy)
+    assert said["report-a-cnn", "k-fold", "test best"] == [42.5]
+    assert said["report-a-cnn", "k-fold", "test mean"] == [35.6]
+    assert said["report-a-transformer-h4-sgd-0.05", "k-fold", "test best"] == [42.5]
+    assert said["report-a-transformer-h2", "k-fold", "validation mean"] == [56.25]
+    assert said["report-b-cnn", "random-split", "test mean"] == [54.9]
+    assert said["report-b-transformer", "random", "test mean"] == [52.25]
+    assert said["report-c-cnn", "test-split", "test mean"] == [9.16]
+    assert said["report-d-cnn", "test-split", "test mean"] == [52.5]
+    assert sum(map(len, said.values())) == 5 + 2 * 16 + 4 + 8 + 4
+    totals = {model: total for reference in FOUR for model, total in reference.parameters.items()}
+    assert {totals[f"report-{letter}-cnn"] for letter in "abcd"} == {12_212, 36_522, 128_682, 2_591_498}
 
 
-def test_a_claim_is_about_a_preset_that_exists():
-    from auricle.config import preset_names
-
-    assert {claim.model for claim in claims()} <= set(preset_names())
-
-
-def test_macro_f1_is_the_mean_of_the_classes_where_only_these_are_printed():
-    (claim,) = [claim for claim in claims() if (claim.model, claim.protocol) == ("report-c-cnn", "k-fold")]
-    assert claim.f1 == "0.375"
+def test_the_study_of_the_reports_cites_them_and_has_their_models():
+    study = load_study("reports")
+    assert study.reference == FOUR
+    runnable = {(model, protocol) for model in study.models for protocol in study.protocols_of(model)}
+    assert {(figure.model, figure.protocol) for one in FOUR for figure in one.figures} <= runnable
 
 
 def test_a_study_without_their_models_has_no_such_chapter(esc10: Study, esc10_study: Path):
-    assert beside_reports(esc10, network_rows(esc10, "k-fold")) == ()
+    assert esc10.config.reference
+    assert beside_references(esc10) == ()
     assert reported(report_of(esc10_study)) is None
 
 
-def test_figures_of_the_reports_stand_beside_no_other_recordings(study: Study):
-    rows = network_rows(study, "k-fold")
-    assert beside_reports(study, rows)
-    assert beside_reports(replace(study, dataset=replace(study.dataset, source="birds")), rows) == ()
+def test_figures_stand_beside_no_other_recordings(study: Study):
+    assert beside_references(study)
+    assert beside_references(replace(study, dataset=replace(study.dataset, source="birds"))) == ()
 
 
-def test_a_variant_is_found_by_its_optimiser_and_rate(table: Table):
-    (low,) = rows_of(table, "Report A", model="CNN, 3 epochs", optimiser="Adam 0.001", protocol="k-fold")
-    (high,) = rows_of(table, "Report A", model="CNN, 3 epochs †", optimiser="Adam 0.05", protocol="k-fold")
-    assert (low["reported_accuracy"], low["standing"]) == ("42.50", "higher here")
-    assert (high["reported_accuracy"], high["measured_accuracy"], high["standing"]) == ("35.00", "10.0", "lower here")
+def test_anybodys_paper_is_compared_in_the_same_way(study: Study):
+    (row,) = beside_references(cite(study, figure_of(accuracy=99), parameters={"report-a-cnn": 7}))
+    assert (row.source, row.figure.model, row.parameters, row.verdict) == ("Mine", "report-a-cnn", 7, Verdict.LOWER)
+    assert to_json(row)["figure"] | {"accuracy": 99.0} == to_json(row)["figure"]
+    assert row.measured.accuracy == next(iter(network_rows(study, "k-fold"))).accuracy
 
 
-def test_what_was_not_run_says_so_in_its_row(table: Table):
-    (row,) = rows_of(table, "Report A", model="CNN", optimiser="SGD 0.05")
-    assert (row["reported_accuracy"], row["measured_accuracy"], row["standing"]) == ("45.00", "–", "not run")
-    (row,) = rows_of(table, "Report B", model="CNN, 3 epochs", protocol="random (leaky)")
-    assert (row["reported_accuracy"], row["standing"]) == ("59.75", "not started")
+def test_a_mean_stands_beside_the_mean_and_the_best_beside_the_best(study: Study):
+    cells = study.of("report-a-cnn", "k-fold")
+    accuracies = [cell.test["clip"]["accuracy"] for cell in cells]
+    assert len(set(accuracies)) > 1
+    for statistic, expected in (("mean", np.mean(accuracies)), ("best", max(accuracies))):
+        found = measure(study, cells, figure_of(statistic=statistic), by_window=False)
+        assert found.accuracy == pytest.approx(expected)
+        assert found.low < found.accuracy < found.high
+        assert found.cells == 4
 
 
-def test_a_variant_that_diverged_has_a_row(make_study: Callable[..., Path]):
-    names = ("report-d-transformer-h1-1-epoch", "report-d-transformer-h1-40-steps")
-    cell = f"{names[0]}/test-split-2-0"
-    training = {"optimizer": "adam", "learning_rate": 0.001}
-    folder = make_study(
-        models=names, protocols=("test-split",), skill=dict.fromkeys(names, 0.0), epochs=1, clip_s=0.1, failed=[cell],
-        training={names[0]: training, names[1]: {**training, "max_steps": 40}},
-    )  # fmt: skip
-    files.write_json(
-        StudyFolder(folder).cell(runs.CellName.parse(cell)).error, {"cause": "diverged in epoch 1, step 42"}
-    )
-    table = tables(sections(reported, report_of(folder)))["table-reported"]
-    (steps,) = rows_of(table, "Report D", model="T, 1 head, 40 steps")
-    (epoch,) = rows_of(table, "Report D", model="T, 1 head, 1 epoch")
-    assert (steps["reported_accuracy"], steps["standing"]) == ("10", "agree")
-    assert (epoch["reported_accuracy"], epoch["measured_accuracy"], epoch["standing"]) == ("–", "–", "diverged")
-
-
-def test_what_collapsed_there_and_here_is_said_to(table: Table):
-    (row,) = rows_of(table, "Report C", model="T, 2 heads, 3 epochs †", protocol="k-fold")
-    assert row["standing"] == "both collapsed"
-
-
-def test_a_variant_of_fewer_epochs_stands_in_for_what_is_not_trained(table: Table):
-    (row,) = rows_of(table, "Report C", model="T, 4 heads, 20 epochs", protocol="k-fold")
-    assert (row["reported_accuracy"], row["standing"]) == ("10", "higher here")
-
-
-def test_a_section_of_results_has_the_table_too(study: Study, table: Table, tmp_path: Path):
-    write_results_section(study.folder, tmp_path / "RESULTS.md")
-    lines = (tmp_path / "RESULTS.md").read_text().splitlines()
-    rows = [line for line in lines if line.startswith("| Report ") and "scored per" in line]
-    assert len(rows) == sum(map(len, table.groups.values()))
-    assert [
-        line for line in rows if line.startswith("| Report A, scored per clip | CNN | k-fold | SGD 0.05 | 45.00 | –")
-    ]
-
-
-def test_a_recipe_that_no_report_has_stands_without_reported_figures(table: Table):
-    (row,) = rows_of(table, "Report A", optimiser="Muon 0.004", protocol="k-fold")
-    assert (row["reported_accuracy"], row["standing"]) == ("–", "not reported")
+def test_a_validation_figure_stands_beside_the_validation_clips(study: Study):
+    cells = study.of("report-a-cnn", "k-fold")
+    found = measure(study, cells, figure_of(of="validation"), by_window=False)
+    assert found.accuracy == pytest.approx(np.mean([cell.validation["clip"]["accuracy"] for cell in cells]))
+    assert measure(study, study.of("report-a-cnn", "random"), figure_of(of="validation"), by_window=False) is None
 
 
 def test_the_interval_is_that_of_the_comparison_for_clips(report: Report):
-    row = row_of(report, "report-a-cnn")
-    found = measure(report.study, row, by_window=False)
-    assert (found.accuracy, found.low, found.high) == (row.accuracy, row.accuracy_low, row.accuracy_high)
-    assert (found.low, found.high) == report.study.answers["k-fold"].interval("report-a-cnn")
+    row = next(row for row in report.findings.main.rows if row.model == "report-a-cnn")
+    found = measure(report.study, report.study.of("report-a-cnn", "k-fold"), figure_of(), by_window=False)
+    assert (found.accuracy, found.macro_f1) == pytest.approx((row.accuracy, row.macro_f1))
+    assert (found.low, found.high) == pytest.approx((row.accuracy_low, row.accuracy_high), abs=0.01)
 
 
-def test_accuracy_per_window_is_that_of_the_windows_with_the_interval_of_their_clips(report: Report):
-    study, row = report.study, row_of(report, "report-a-cnn")
-    found = measure(study, row, by_window=True)
+def test_accuracy_per_window_is_that_of_the_windows_with_the_interval_of_their_clips(study: Study):
+    found = measure(study, study.of("report-a-cnn", "k-fold"), figure_of(), by_window=True)
     shares, right = [], {}
     for cell in study.of("report-a-cnn", "k-fold"):
         windows = read_predictions(StudyFolder(study.folder).cell(cell.name).predictions).of("test")
@@ -182,7 +152,6 @@ def test_accuracy_per_window_is_that_of_the_windows_with_the_interval_of_their_c
         for clip, is_right in zip(windows.clips, of_windows, strict=True):
             right.setdefault(clip, []).append(is_right)
     assert found.accuracy == pytest.approx(sum(shares) / len(shares))
-    assert found.best == pytest.approx(max(shares))
     groups = [sorted(set(study.dataset.groups.values())).index(study.dataset.groups[clip]) for clip in right]
     means = np.array([np.mean(values) for values in right.values()])
     assert len(set(groups)) < len(means)
@@ -190,32 +159,53 @@ def test_accuracy_per_window_is_that_of_the_windows_with_the_interval_of_their_c
     assert found.low < found.accuracy < found.high
 
 
-def test_each_difference_has_its_reason(report: Report):
-    (bullets,) = (block for block in blocks_of(sections(reported, report)) if isinstance(block, Bullets))
+def test_reported_and_counted_parameters_stand_side_by_side(table: Table):
+    (row,) = rows_of(table, model="report-c-transformer-h4", protocol="k-fold")
+    assert (row["reported_accuracy"], row["standing"]) == ("10", "higher here")
+    assert row["parameters"] == "2,607,778 / 436,314"
+
+
+def test_what_was_not_run_says_so_in_its_row(table: Table):
+    (row,) = rows_of(table, model="report-a-cnn-sgd-0.05", figure="test, best of 4")
+    assert (row["reported_accuracy"], row["measured_accuracy"], row["standing"]) == ("45", "–", "not run")
+    (row,) = rows_of(table, model="report-b-cnn", protocol="random (leaky)")
+    assert (row["reported_accuracy"], row["standing"]) == ("59.75", "not started")
+
+
+def test_a_model_that_diverged_has_a_row(make_study: Callable[..., Path]):
+    name = "report-d-transformer-h1-40-steps"
+    cell = f"{name}/test-split-2-0"
+    models = (name, "report-d-cnn")
+    folder = make_study(models=models, protocols=("test-split",), epochs=1, clip_s=0.1, failed=[cell])
+    files.write_json(
+        StudyFolder(folder).cell(runs.CellName.parse(cell)).error, {"cause": "diverged in epoch 1, step 42"}
+    )
+    (row,) = rows_of(tables(sections(reported, report_of(folder)))["table-reported"], model=name)
+    assert (row["reported_accuracy"], row["measured_accuracy"], row["standing"]) == ("10", "–", "diverged")
+
+
+def test_what_collapsed_is_marked_and_explained(report: Report, table: Table):
+    (row,) = rows_of(table, model="report-c-transformer-h2 †", protocol="k-fold")
+    assert (row["reported_accuracy"], row["measured_accuracy"], row["standing"]) == ("10", "10.0", "agree")
+    (bullets,) = (block for block in blocks_of(sections(reported, report)) if isinstance(block, Bullets) and
+                  any("% reported" in plain(item) for item in block.items))  # fmt: skip
     told = {plain(item).partition(".")[0]: plain(item) for item in bullets.items}
     adam = next(text for head, text in told.items() if head.startswith("report-a-cnn-adam-0"))
-    assert "25.0 points lower: 4 of 4 trainings here collapsed (learning rate 0.05 is too high)" in adam
-    assert "the report gives the best fold, this is the mean over folds (the best: 10.0 %); what the report" in adam
-    assert "let clips of one recording stand on both sides, these do not" in told["report-b-cnn, k-fold"]
-    assert "Collapsed there and here" in told["report-c-transformer-h2, k-fold"]
-    assert "36,522 parameters reported, 436,314 counted" not in told["report-a-cnn, k-fold"]
-    assert "12,212 parameters reported, 436,314 counted." in told["report-a-cnn, k-fold"]
+    assert "15.94 % reported, 10.0 % measured, 5.9 points lower" in adam
+    assert "4 of 4 trainings here collapsed (learning rate 0.05 is too high)" in adam
 
 
-def test_a_collapse_that_passed_is_told(report: Report):
-    rows = report.findings.reference
-    (row,) = [one for one in rows if one.claim and (one.preset, one.protocol) == ("report-c-transformer-h4", "k-fold")]
-    assert (row.verdict, row.reasons) == (Verdict.HIGHER, (Reason.COLLAPSED_THERE,))
-    for recovered, words in ((0, "none did here"), (1, "1 of 4 did for a while here")):
-        one = replace(row, measured=replace(row.measured, recovered=recovered))
-        changed = Report(report.study, replace(report.findings, reference=(one,)))
-        (bullets,) = (block for block in blocks_of(sections(reported, changed)) if isinstance(block, Bullets))
-        assert f"the report's training collapsed, {words}; 2,607,778" in plain(bullets.items[0])
+def test_a_note_explains_a_difference(study: Study, report: Report):
+    cited = cite(study, figure_of(accuracy=1, note="its clips were others"))
+    changed = Report(cited, replace(report.findings, reference=beside_references(cited)))
+    told = [plain(item) for block in blocks_of(sections(reported, changed)) if isinstance(block, Bullets)
+            for item in block.items]  # fmt: skip
+    assert told[-1].endswith("points higher; its clips were others.")
 
 
-def test_trainings_that_collapsed_for_a_while_are_counted(report: Report):
-    name = "report-c-transformer-h4-20-epochs"
-    first, *others = report.study.of(name, "k-fold")
-    passed = replace(first, history=({**first.history[0], "recovered": True}, *first.history[1:]))
-    study = replace(report.study, cells=(passed, *others))
-    assert measure(study, row_of(report, name), by_window=True).recovered == 1
+def test_a_section_of_results_has_the_table_too(study: Study, table: Table, tmp_path: Path):
+    write_results_section(study.folder, tmp_path / "RESULTS.md")
+    lines = (tmp_path / "RESULTS.md").read_text().splitlines()
+    rows = [line for line in lines if line.startswith(("| Report A, clips |", "| Report C, windows |"))]
+    assert len(rows) == sum(len(group) for name, group in table.groups.items() if name[:8] in ("Report A", "Report C"))
+    assert [line for line in rows if "| report-a-cnn-sgd-0.05 | k-fold | test, best of 4 | 45 | –" in line]

@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from auricle.config import StudyConfig, load_preset, load_study
+from auricle.config import StudyConfig, load_study
 from auricle.data.datasets import load_manifest
 from auricle.errors import UsageError
 from auricle.runs.record import united
@@ -123,16 +123,13 @@ def test_the_study_of_the_reports_runs_each_model_in_the_configurations_that_its
     study = load_study("reports")
     presets = resolve_presets(study)
     protocols = {model: study.protocols_of(model) for model in presets}
-    assert len(presets) == 16 + 12 + 9 + 16
+    assert len(presets) == 16 + 3 + 4 + 1 + 6
     assert protocols["report-a-cnn-sgd-0.05"] == ("k-fold",)
-    assert protocols["report-b-transformer-h4"] == ("test-split", "k-fold", "random")
-    assert protocols["report-c-cnn"] == ("test-split", "k-fold")
-    assert protocols["report-d-cnn"] == ("test-split", "k-fold")
+    assert protocols["report-b-transformer"] == ("random-split", "random", "test-split")
+    assert protocols["report-c-cnn"] == ("k-fold", "test-split")
+    assert protocols["report-d-cnn"] == ("test-split",)
     assert protocols["report-d-transformer-h1"] == ("test-split",)
-    ours = {False: load_preset("cnn"), True: load_preset("transformer-h1")}
-    for model, preset in presets.items():
-        if model.endswith("-own-recipe"):
-            assert protocols[model] == ("k-fold",)
-            recipe = ours[preset.encoder is not None]
-            assert (preset.training, preset.augmentation) == (recipe.training, recipe.augmentation)
-            assert preset.base == presets[model.removesuffix("-own-recipe")].base
+    split = presets["report-b-cnn-no-masks"]
+    assert split.training == presets["report-b-cnn"].training
+    assert not split.augmentation.feature_frame_mask
+    assert not split.augmentation.mask_when_scored

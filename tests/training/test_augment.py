@@ -1,9 +1,14 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from auricle.config import AugmentationConfig
 from auricle.training.augment import Augmenter, mix, read_between, shift_bands
+from auricle.training.evaluate import scored_probabilities
+from auricle.training.start import prepare_training
 
 OFF = {"shift": False, "mix": 0, "gain_db": 0, "band_shift": 0, "filter_db": 0, "time_mask_s": 0, "band_mask": 0}
 
@@ -161,3 +166,17 @@ def test_a_raw_waveform_has_no_bands_to_move_or_mask() -> None:
     frames = torch.randn(4, 1, 100)
     windows, _ = augmenter(1, band_shift=3, band_mask=8)(frames, torch.eye(4), 100)
     assert torch.equal(windows, frames)
+
+
+def test_features_are_masked_while_clips_are_scored_where_asked_and_never_after(tiny, recordings, split):
+    def scored(**augmentation: object) -> list[np.ndarray]:
+        preset = tiny().model_copy(update={"augmentation": AugmentationConfig(feature_row_mask=9, **augmentation)})
+        trainer, sets = prepare_training(preset, recordings, split, 0, torch.device("cpu"))
+        plain = replace(trainer.augmenter, config=AugmentationConfig())
+        return [scored_probabilities(trainer.scored_model, sets, each)[0] for each in (trainer.augmenter, plain)]
+
+    plain, masked, again = scored(), scored(mask_when_scored=True), scored(mask_when_scored=True)
+    assert np.array_equal(plain[0], plain[1])
+    assert not np.array_equal(masked[0], plain[0])
+    assert np.array_equal(masked[0], again[0])
+    assert np.array_equal(masked[1], plain[1])

@@ -248,3 +248,12 @@ def test_the_metrics_are_those_of_the_predictions_file(tmp_path, recordings, spl
     fit_cell(cell, tiny(epochs=1), recordings, split, device="cpu", threads=1)
     assert json.loads(cell.metrics.read_text())["test"] == score_predictions(read_predictions(cell.predictions), "test")
     shutil.rmtree(cell.folder)
+
+
+def test_a_gradient_whose_norm_overflows_is_no_divergence_where_nothing_is_clipped(tiny, recordings, split):
+    preset = tiny(gradient_clip=0)
+    trainer, sets = prepare_training(preset, recordings, split, 0, torch.device("cpu"))
+    clips, _ = training_clips(trainer, sets)
+    norm = trainer.step(1e25 * trainer.loss(clips.frames[:6], clips.targets[:6]))
+    assert float(norm) == pytest.approx(1e30)
+    assert all(bool(weight.isfinite().all()) for weight in trainer.model.parameters())

@@ -4,13 +4,15 @@ from auricle.bundle.description import AttentionLayout
 from auricle.config import Preset
 from auricle.model.classifier import Classifier as TorchClassifier
 from auricle.model.classifier import Ensemble
-from auricle.model.transformer import Encoder
+from auricle.model.transformer import Encoder, reads_by_cls
 
 
 def encoder_of_time(network: TorchClassifier | Ensemble) -> Encoder | None:
     """Return the encoder whose attention says where in time it looked; that of channels to channels does not."""
     summary = network.summary
-    return summary if isinstance(summary, Encoder) and summary.tokens != "channels" else None
+    if isinstance(summary, Encoder) and summary.tokens != "channels" and reads_by_cls(summary):
+        return summary
+    return None
 
 
 def attention_layout(network: TorchClassifier | Ensemble, preset: Preset) -> AttentionLayout | None:
@@ -20,7 +22,7 @@ def attention_layout(network: TorchClassifier | Ensemble, preset: Preset) -> Att
         return None
     return AttentionLayout(
         num_blocks=config.num_blocks,
-        num_heads=config.num_heads,
+        num_heads=config.heads[0],
         num_steps=encoder.num_steps,
         num_rows=encoder.num_tokens // encoder.num_steps,
     )

@@ -46,9 +46,15 @@ def study(
         ),
     ] = None,
     models: Annotated[str | None, typer.Option(metavar="A,B", help="Only these models.")] = None,
-    protocols: Annotated[str | None, typer.Option(metavar="A,B", help="test-split, k-fold, official, random.")] = None,
+    protocols: Annotated[
+        str | None, typer.Option(metavar="A,B", help="test-split, k-fold, official, random, random-split.")
+    ] = None,
     folds: Annotated[str | None, typer.Option(metavar="2,3,...", help="Only these folds of the protocols.")] = None,
     seeds: Annotated[str | None, typer.Option(metavar="0,1,...", help="Train with each of these seeds.")] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="Results of others, to set beside those measured: a YAML file."),
+    ] = None,
     status: Annotated[Path | None, typer.Option(metavar="DIR", hidden=True)] = None,  # what `auricle status` was
     *,
     asked: StudyOptions,
@@ -57,7 +63,7 @@ def study(
 
     A study that was stopped goes on where it stood; a finished cell is never trained again.
     """
-    from auricle.config import load_study, study_names
+    from auricle.config import load_references, load_study, study_names
     from auricle.study.asking import own_study
 
     level = verbosity(context, asked.quiet, asked.verbose)
@@ -73,7 +79,13 @@ def study(
     else:
         config = own_study(asked.data, group_by=asked.group_by, label=asked.label)
     chosen = words(models) or config.models, protocol_names(protocols) or config.protocols
-    changes = {"models": chosen[0], "protocols": chosen[1], "seeds": numbers(seeds, "--seeds")}
+    cited = load_references(reference) if reference else None
+    changes = {
+        "models": chosen[0],
+        "protocols": chosen[1],
+        "seeds": numbers(seeds, "--seeds"),
+        "reference": cited,
+    }
     if name is None and level >= 0:
         listed = " under ".join(map(" and ".join, chosen))
         say(f"study {config.name}: {listed}; --models and --protocols choose others")

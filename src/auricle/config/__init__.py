@@ -3,6 +3,7 @@
 from auricle.config.reading import (
     fields_like,
     load_preset,
+    load_references,
     load_section,
     load_study,
     merge,
@@ -27,6 +28,8 @@ from auricle.config.sections import (
     HeadConfig,
     Preset,
     ProtocolName,
+    Reference,
+    ReferenceFigure,
     Section,
     StudyConfig,
     TrainingConfig,

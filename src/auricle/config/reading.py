@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from auricle.config.sections import Preset, Section, StudyConfig, section_below, section_within
+from auricle.config.sections import Preset, Reference, References, Section, StudyConfig, section_below, section_within
 from auricle.errors import UsageError, choices
 from auricle.files import read_marked
 
@@ -24,6 +24,7 @@ SomeSection = TypeVar("SomeSection", bound=Section)
 RECIPE = ("training", "augmentation")  # the sections that `recipe: NAME` takes from another preset
 PRESETS = ("auricle.model", "presets")  # package, and folder in it
 STUDIES = ("auricle.study", "studies")
+REFERENCES = ("auricle.study", "references")
 LONGEST_WARMUP = 0.25  # of a training that is shorter than the preset's
 MAX_YAML_BYTES, MAX_YAML_VALUES = 2**16, 20_000  # of what people write: the longest of ours has 8,115 bytes
 MAX_RECORD_BYTES, MAX_RECORD_VALUES = 2**22, 100_000  # of what auricle writes: study.yaml lists what was left out
@@ -296,15 +297,28 @@ def load_preset(
 
 
 def load_study(name: str) -> StudyConfig:
-    """Read a study by name, or by the path of a YAML file.
+    """Read a study by name, or by the path of a YAML file, and the results of others that it names.
 
     Raises:
-        UsageError: no such study or field, or a value out of range.
+        UsageError: no such study, reference or field, or a value out of range.
     """
-    study = load_section(StudyConfig, "study", name, *STUDIES)
+    content, stem = _find_yaml(name, "study", *STUDIES)
+    if isinstance(cited := content.get("reference"), str):
+        content["reference"] = load_references(cited)
+    study = _validated(StudyConfig, {"name": stem, **content}, f"study {name}")
     if strangers := [model for model in study.only if model not in study.models]:
         raise choices(f"model of study {name} to limit", strangers[0], list(study.models))
     return study
+
+
+def load_references(name: str) -> tuple[Reference, ...]:
+    """Read the results of others, by the name or the path of a YAML file: `references:` and a list of them.
+
+    Raises:
+        UsageError: no such file or field, or a value out of range.
+    """
+    content, _ = _find_yaml(name, "reference", *REFERENCES)
+    return _validated(References, content, f"reference {name}").references
 
 
 def load_section(kind: type[SomeSection], word: str, name: str, package: str, folder: str) -> SomeSection:

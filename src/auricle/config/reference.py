@@ -49,6 +49,9 @@ SHOWN = {
     "frontend.min_hz": Shown("Lowest frequency", "{} Hz", applies=_has_bands),
     "frontend.max_hz": Shown("Highest frequency", "{} Hz", names={None: "half the sample rate"}, applies=_has_bands),
     "frontend.floor": Shown("Log floor", applies=_has_bands),
+    "frontend.normalise": Shown("Normalised features"),
+    "frontend.stack_s": Shown("Stacked as rows", "stretches of {} s", names={None: "off"}),
+    "frontend.stack_hop_s": Shown("Hop of the stretches", "{} s", applies=lambda p: p.frontend.stack_s is not None),
     "base.layout": Shown("Layout of the features", names={"bands-as-channels": "bands as channels"}),
     "base.blocks.axes": Shown("Convolution axes"),
     "base.blocks.channels": Shown("Channels"),
@@ -76,13 +79,17 @@ SHOWN = {
     "encoder.projection": Shown("Projection"),
     "encoder.cls": Shown("<cls>"),
     "encoder.positions": Shown("Positions"),
+    "encoder.output": Shown("Given to the head", names={"cls": "<cls>", "mean": "the mean of all tokens"}),
     "encoder.norm": Shown("Norm"),
     "encoder.final_norm": Shown("Final norm"),
     "encoder.qkv_bias": Shown("Attention bias"),
-    "encoder.pad_heads": Shown("Padded heads", applies=lambda p: p.encoder.width % p.encoder.num_heads > 0),
+    "encoder.pad_heads": Shown(
+        "Padded heads", applies=lambda p: any(p.encoder.width % heads for heads in p.encoder.heads)
+    ),
     "head.pool": Shown("Pooling", applies=lambda p: p.encoder is None),
     "head.hidden": Shown("Hidden layers"),
     "head.dropout": Shown("Dropout", names=OFF),
+    "head.softmax": Shown("Softmax before the loss"),
     "training.epochs": Shown("Epochs"),
     "training.base_share": Shown(
         "Epochs in which the base learns first", "{} %", names=OFF, applies=lambda preset: preset.encoder is not None
@@ -118,6 +125,7 @@ SHOWN = {
     "augmentation.band_mask": Shown("Frequency mask", "up to {} bands", names=OFF, applies=_has_bands),
     "augmentation.feature_frame_mask": Shown("Time mask of features", "up to {} frames", names=OFF),
     "augmentation.feature_row_mask": Shown("Row mask of features", "up to {} rows", names=OFF),
+    "augmentation.mask_when_scored": Shown("Masks when scored"),
 }
 
 

@@ -5,12 +5,13 @@ How people read the fields stands in `auricle.config.reference`.
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Axis = Literal["time", "frequency"]
-ProtocolName = Literal["test-split", "k-fold", "official", "random"]
+Count = Annotated[int, Field(ge=1)]
+ProtocolName = Literal["test-split", "k-fold", "official", "random", "random-split"]
 
 
 class Section(BaseModel):
@@ -53,6 +54,9 @@ class FrontendConfig(Section):
     min_hz: float = Field(50.0, ge=0, description="lower edge of the mel bands")
     max_hz: float | None = Field(None, description="upper edge of the mel bands; null: half the sample rate")
     floor: float = Field(1e-5, gt=0, description="power added before the logarithm")
+    normalise: bool = Field(True, description="features have mean 0 and spread 1 over the training clips")
+    stack_s: float | None = Field(None, gt=0, description="length of stretches of a window that become rows; null: off")
+    stack_hop_s: float = Field(0.5, gt=0, description="distance of the starts of such stretches")
 
 
 class BlockConfig(Section):
@@ -91,7 +95,7 @@ class BaseConfig(Section):
 class EncoderConfig(Section):
     """The transformer encoder of Architecture 2."""
 
-    num_heads: int = Field(4, ge=1, description="heads in each block")
+    num_heads: Count | tuple[Count, ...] = Field(4, description="heads in each block; a list: in one after the other")
     num_blocks: int = Field(2, ge=1, description="number of blocks")
     width: int = Field(128, ge=1, description="length of a token")
     mlp_width: int | None = Field(256, ge=1, description="width of the hidden layer; null: one linear layer alone")
@@ -105,16 +109,25 @@ class EncoderConfig(Section):
     projection: bool = Field(True, description="a linear layer from tokens to the width; false: they have it already")
     cls: Literal["trained", "fixed"] = Field("trained", description="trained, or fixed as it was drawn at the start")
     positions: Literal["learned", "sinusoidal", "none"] = Field("learned", description="added to the tokens")
+    output: Literal["cls", "mean"] = Field("cls", description="what goes on: <cls>, or the mean of all tokens")
     norm: Literal["pre", "post", "none"] = Field("pre", description="of each block: before its parts, or after sums")
     final_norm: bool = Field(True, description="a norm after the last block")
     qkv_bias: bool = Field(True, description="of query, key and value")
     pad_heads: bool = Field(False, description="fill heads up with zeros where their number does not divide the width")
 
+    @property
+    def heads(self) -> tuple[int, ...]:
+        """Return the number of heads of each block."""
+        return (self.num_heads,) * self.num_blocks if isinstance(self.num_heads, int) else self.num_heads
+
     @model_validator(mode="after")
     def _heads_divide_width(self) -> EncoderConfig:
-        if self.width % self.num_heads and not self.pad_heads:
+        if len(self.heads) != self.num_blocks:
+            raise ValueError(f"encoder.num_heads has {len(self.heads)} numbers for {self.num_blocks} blocks")
+        odd = [heads for heads in self.heads if self.width % heads]
+        if odd and not self.pad_heads:
             valid = [h for h in range(1, min(self.width, 16) + 1) if self.width % h == 0]
-            problem = f"encoder.width {self.width} is not divided by {self.num_heads} heads"
+            problem = f"encoder.width {self.width} is not divided by {odd[0]} heads"
             raise ValueError(f"{problem}; valid: {valid}, or any with encoder.pad_heads")
         return self
 
@@ -125,6 +138,7 @@ class HeadConfig(Section):
     pool: Literal["mean", "max", "flatten"] = Field("mean", description="over the map; Architecture 1 only")
     hidden: tuple[int, ...] = Field((), description="widths of hidden layers; empty: one linear layer")
     dropout: float = Field(0.1, ge=0, lt=1, description="probability that an input of the last layer is set to zero")
+    softmax: bool = Field(False, description="a softmax at the end, whose shares loss and scores take for logits")
 
 
 class TrainingConfig(Section):
@@ -175,6 +189,7 @@ class AugmentationConfig(Section):
     band_mask: int = Field(8, ge=0, description="largest number of neighbouring bands blanked")
     feature_frame_mask: int = Field(0, ge=0, description="longest stretch of the features blanked, in frames")
     feature_row_mask: int = Field(0, ge=0, description="largest number of neighbouring rows of the features blanked")
+    mask_when_scored: bool = Field(False, description="features are blanked in validation and test clips, too")
 
 
 class Preset(Section):
@@ -197,6 +212,39 @@ class Preset(Section):
         if self.training.base_share and self.encoder is None:
             raise ValueError("training.base_share needs an encoder, whose blocks join after that share of the epochs")
         return self
+
+
+class ReferenceFigure(Section):
+    """One figure that a reference prints: an accuracy, of which model and protocol, and over which trainings."""
+
+    model: str = Field(..., description="the study's model that it is of")
+    protocol: ProtocolName = Field(..., description="the protocol of auricle that it is measured under")
+    accuracy: float = Field(..., ge=0, le=100, description="in percent")
+    of: Literal["test", "validation"] = Field("test", description="of which set of clips")
+    statistic: Literal["mean", "best"] = Field("mean", description="the mean over the trainings, or the best of them")
+    trainings: int = Field(1, ge=1, description="how many were averaged, or picked from")
+    macro_f1: float | None = Field(None, ge=0, le=1, description="macro F1 of the same clips or windows")
+    macro_auc: float | None = Field(None, ge=0, le=1, description="mean AUC of each class against the rest")
+    note: str = Field("", description="what may explain a difference, in a sentence without its full stop")
+
+
+class Reference(Section):
+    """Results that others report, to be set beside those measured."""
+
+    source: str = Field(..., description="who reports them, in a few words")
+    about: str = Field("", description="where they are found, and how they were made, in a sentence or two")
+    data: str = Field(..., description="the dataset, as `auricle data` names it, or the folder or CSV")
+    scores: Literal["clips", "windows"] = Field("clips", description="what is scored")
+    parameters: dict[str, int] = Field(
+        default_factory=dict, description="model: how many parameters it is said to have"
+    )
+    figures: tuple[ReferenceFigure, ...] = Field(..., min_length=1, description="the accuracies, one by one")
+
+
+class References(Section):
+    """A file of results of others."""
+
+    references: tuple[Reference, ...] = Field(..., description="one after the other")
 
 
 class StudyConfig(Section):
@@ -229,6 +277,9 @@ class StudyConfig(Section):
     overrides: dict[str, Any] = Field(default_factory=dict, description="section.field: value, for every model")
     presets: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="models of this study alone: each a preset, as its file would say it"
+    )
+    reference: tuple[Reference, ...] = Field(
+        (), description="results of others to set beside those measured; in a file: the name or path of another"
     )
 
     def protocols_of(self, model: str) -> tuple[ProtocolName, ...]:

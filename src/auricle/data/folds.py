@@ -1,7 +1,7 @@
 """Protocols: how folds become train, validation and test, and how folds are made where a dataset has none.
 
-Every protocol but `random` keeps groups whole: what a model is tested on shares no source recording with what it
-was trained on. `random` ignores groups, as some published results did, and says so.
+Every protocol but `random` and `random-split` keeps groups whole: what a model is tested on shares no source recording
+with what it was trained on. These two ignore groups, as some published results did, and say so.
 """
 
 import contextlib
@@ -25,10 +25,11 @@ from auricle.data.manifest import (
 from auricle.errors import RefusedError, UsageError, choices
 
 DIVISIONS = Variants("protocols")
-PROTOCOLS = ("test-split", "k-fold", "official", "random")
+PROTOCOLS = ("test-split", "k-fold", "official", "random", "random-split")
 ALL = "all"  # no protocol: every clip trains, as for a model that is given away
 NUM_FOLDS = 5  # that are made where a dataset has none
-NUM_RANDOM_FOLDS = 4
+NUM_RANDOM_FOLDS = {"random": 4, "random-split": 5}  # of which all test, or one
+RANDOM_SEED = 42  # that most published splits are drawn from
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,16 @@ class Split:
         return np.concatenate([self.validation, self.test])
 
 
-def make_splits(manifest: Manifest, protocol: str, *, seed: int = 0, allow_split_groups: bool = False) -> list[Split]:
+def make_splits(
+    manifest: Manifest, protocol: str, *, seed: int = RANDOM_SEED, allow_split_groups: bool = False
+) -> list[Split]:
     """Divide a dataset as a protocol says. F is the sorted list of its folds.
 
     - `test-split`: one split; F[0] tests, F[1] validates and names the split, the rest trains.
     - `k-fold`: F[0] tests always; every other fold validates once and names the split, the rest trains.
     - `official`: every fold tests once and names the split; there is no validation set.
     - `random`: four stratified folds of all clips, drawn from `seed`, groups ignored; each tests once.
+    - `random-split`: a stratified fifth of all clips, drawn alike, tests; the rest trains.
 
     `allow_split_groups` divides a dataset whose folds split a group all the same; its splits are leaky.
 
@@ -68,8 +72,8 @@ def make_splits(manifest: Manifest, protocol: str, *, seed: int = 0, allow_split
     """
     if protocol not in PROTOCOLS:
         raise choices("protocol", protocol, list(PROTOCOLS))
-    if protocol == "random":
-        require_enough(manifest, NUM_RANDOM_FOLDS)
+    if protocol in NUM_RANDOM_FOLDS:
+        require_enough(manifest, NUM_RANDOM_FOLDS[protocol])
     else:
         _require_folds(manifest, protocol, allow_split_groups)
     splits = divide(manifest, protocol, seed=seed)
@@ -89,7 +93,7 @@ def make_splits(manifest: Manifest, protocol: str, *, seed: int = 0, allow_split
     return splits
 
 
-def divide(manifest: Manifest, protocol: str, *, seed: int = 0) -> list[Split]:
+def divide(manifest: Manifest, protocol: str, *, seed: int = RANDOM_SEED) -> list[Split]:
     """Divide a dataset as `make_splits` does, which has checked that it can be."""
     return DIVISIONS[protocol](manifest, protocol, seed)
 
@@ -124,8 +128,8 @@ def folds_of(protocol: str, folds: Sequence[int]) -> tuple[int, ...]:
     >>> folds_of("k-fold", (1, 2, 3, 4, 5)), folds_of("test-split", (1, 2, 3, 4, 5))
     ((2, 3, 4, 5), (2,))
     """
-    if protocol == "random":
-        return tuple(range(1, NUM_RANDOM_FOLDS + 1))
+    if protocol in NUM_RANDOM_FOLDS:
+        return tuple(range(1, NUM_RANDOM_FOLDS[protocol] + 1)) if protocol == "random" else (1,)
     if protocol == "official":
         return tuple(folds)
     return tuple(folds[1:] if protocol == "k-fold" else folds[1:2])
@@ -145,14 +149,16 @@ def _require_folds(manifest: Manifest, protocol: str, allow_split_groups: bool) 
         )
 
 
-@DIVISIONS.of("random")
+@DIVISIONS.of("random", "random-split")
 def _divide_at_random(manifest: Manifest, protocol: str, seed: int) -> list[Split]:
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 
-    labels = manifest.labels
-    divide = StratifiedKFold(NUM_RANDOM_FOLDS, shuffle=True, random_state=seed)
+    labels, num = manifest.labels, NUM_RANDOM_FOLDS[protocol]
+    kind = StratifiedKFold(num, shuffle=True, random_state=seed)
+    if protocol == "random-split":
+        kind = StratifiedShuffleSplit(1, test_size=1 / num, random_state=seed)
     splits = []
-    for fold, (_, test) in enumerate(divide.split(labels, labels), start=1):
+    for fold, (_, test) in enumerate(kind.split(labels, labels), start=1):
         tests = np.isin(np.arange(len(labels)), test)
         splits.append(_split(manifest, protocol, fold, tests, np.zeros_like(tests)))
     return splits

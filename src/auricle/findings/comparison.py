@@ -8,17 +8,12 @@ from itertools import combinations
 import numpy as np
 
 from auricle.data.folds import answering
-from auricle.findings.reference import PUBLISHED_SOURCE, claims
 from auricle.findings.scores import ComparativeRow, baseline_rows, network_rows
 from auricle.findings.study import Study, baseline_key
 from auricle.scoring.answers import Answers
 from auricle.scoring.difference import Difference, compare_all, detectable
-from auricle.scoring.statistics import wilson_interval
 
 MOST_SHOWN = 8  # models with a column, a mark or a row for each other model: what a page holds
-PUBLISHED_MODEL = "report-a-transformer-h"  # the one report whose heads differ, each trained once with this recipe:
-PUBLISHED_RECIPE = {"optimizer": "adam", "rate": 0.001}
-PUBLISHED_CLIPS = 80
 
 
 @dataclass(frozen=True)
@@ -192,21 +187,12 @@ class HeadCount:
         return next(heads for heads, name in self.family.items() if name == model)
 
 
-@dataclass(frozen=True)
-class HeadClaim:
-    """What was published about the number of heads."""
-
-    accuracies: Mapping[int, float]  # number of heads to the printed accuracy, 0..1
-    num_clips: int
-    low: float  # lower end of the 95 % interval (Wilson) of the best
-    high: float
-
-
 def head_families(study: Study) -> list[dict[int, str]]:
     """Return the models that differ in the number of heads alone: for each family, heads to model, ascending."""
     found: dict[str, dict[int, str]] = {}
     for model in study.models:
-        if encoder := study.presets[model].encoder:
+        encoder = study.presets[model].encoder
+        if encoder and isinstance(encoder.num_heads, int):  # not a list, which differs between the blocks of one model
             one_head = {"name": "", "about": "", "encoder": encoder.model_copy(update={"num_heads": 1})}
             alike = study.presets[model].model_copy(update=one_head)
             found.setdefault(alike.model_dump_json(), {})[encoder.num_heads] = model
@@ -224,15 +210,3 @@ def head_counts(study: Study, comparisons: Mapping[str, Comparison]) -> list[Hea
             if len(rows) > 1:
                 found.append(HeadCount(protocol, family, rows, tuple(pair for pair in pairs if pair)))
     return found
-
-
-def published_head_claim(study: Study) -> HeadClaim | None:
-    """Return what was published about heads, and how much carried it; None where it is of other recordings."""
-    if study.dataset.source != PUBLISHED_SOURCE:
-        return None
-    accuracies = {
-        int(claim.model.removeprefix(PUBLISHED_MODEL)): float(claim.test) / 100
-        for claim in claims()
-        if claim.model.startswith(PUBLISHED_MODEL) and claim.said.items() >= PUBLISHED_RECIPE.items()
-    }
-    return HeadClaim(accuracies, PUBLISHED_CLIPS, *wilson_interval(max(accuracies.values()), PUBLISHED_CLIPS))

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from auricle import files
+from auricle.config import Section
 from auricle.findings.calibration import ModelCalibration, calibrations
 from auricle.findings.classes import ClassDifference, class_differences
 from auricle.findings.comparison import Comparison, compare, main_protocol
 from auricle.findings.human_labels import HumanComparison, against_people
-from auricle.findings.reference import ReferenceRow, beside_reports
+from auricle.findings.reference import ReferenceRow, beside_references
 from auricle.findings.study import Study
 from auricle.findings.trainings import Collapse, CurveReading, collapses, read_curves
 from auricle.findings.tuning import Tuning, searches_of
@@ -34,7 +35,7 @@ class Findings:
     curves: Mapping[str, CurveReading]  # learning curves, read, of the models with validation clips
     uses: Mapping[str, ModelUses]
     human_labels: HumanComparison | None  # people and the models on the test clips; None where nobody was asked
-    reference: tuple[ReferenceRow, ...]  # claims of four published reports; none without their models
+    reference: tuple[ReferenceRow, ...]  # what others report of the models; none where the study cites none
     tuning: tuple[Tuning, ...]  # the searches that belong to the study
 
     @property
@@ -59,7 +60,7 @@ def find(study: Study, on_progress: Callable[[str], None] = lambda message: None
         curves={model: reading for model, reading in readings.items() if reading},
         uses=find_uses(study, protocol),
         human_labels=against_people(study, protocol),
-        reference=beside_reports(study, rows),
+        reference=beside_references(study),
         tuning=searches_of(study, rows, on_progress),
     )
 
@@ -74,7 +75,9 @@ def write_findings(path: Path, findings: Findings) -> None:
 
 
 def to_json(value: Any) -> Any:
-    """Return a value as JSON has it: records as objects, arrays as lists, numbers that are not finite as null."""
+    """Return a value as JSON has it: records and sections as objects, arrays as lists, numbers not finite as null."""
+    if isinstance(value, Section):
+        return value.model_dump(mode="json")
     if is_dataclass(value):
         content = {item.name: to_json(getattr(value, item.name)) for item in fields(value)}
         return content | ({"shown": value.shown} if isinstance(value, Difference) else {})

@@ -115,7 +115,7 @@ def train(
         log = (lambda history: run.log(history[-1])) if run else None
         history = run_training(trainer, clips, measured, on_epoch=log)
         model, manifest = trainer.scored_model, recordings.manifest
-        probabilities, weights = scored_probabilities(model, sets)
+        probabilities, weights = scored_probabilities(model, sets, trainer.augmenter)
         num_parameters = sum(weight.numel() for weight in model.parameters())
         result = TrainingResult(
             preset, manifest, split, seed, num_parameters, history, probabilities, weights, options.not_scored

@@ -10,7 +10,7 @@ from auricle.config import BaseConfig, HeadConfig, Preset
 from auricle.config.variants import Variants
 from auricle.errors import UsageError
 from auricle.model.cnn import Base, Block
-from auricle.model.frontend import FRONTENDS, Frontend
+from auricle.model.frontend import FRONTENDS, STACKS, Frontend
 from auricle.model.transformer import Encoder
 from auricle.model.windows import ClipWindows
 
@@ -87,12 +87,13 @@ def build_base(config: BaseConfig, num_rows: int) -> Base:
 
 
 def build_head(config: HeadConfig, width: int, num_classes: int) -> nn.Sequential:
-    """Return hidden layers, if any, and one Linear: (B, width) -> (B, K)."""
+    """Return hidden layers, if any, one Linear, and a softmax where asked: (B, width) -> (B, K)."""
     layers: list[nn.Module] = []
     for hidden in config.hidden:
         layers += [nn.Linear(width, hidden), nn.GELU()]
         width = hidden
-    return nn.Sequential(*layers, nn.Dropout(config.dropout), nn.Linear(width, num_classes))
+    end = [nn.Softmax(1)] if config.softmax else []
+    return nn.Sequential(*layers, nn.Dropout(config.dropout), nn.Linear(width, num_classes), *end)
 
 
 @SUMMARIES.of(None)
@@ -121,14 +122,15 @@ def build_model(preset: Preset, num_classes: int) -> Classifier:
     try:
         frontend = FRONTENDS[preset.frontend.kind](preset.audio, preset.frontend)
         windows = ClipWindows.of(preset.audio, preset.frontend)
-        base = build_base(preset.base, frontend.num_rows)
-        with torch.no_grad():
-            map = base.eval()(torch.zeros(1, frontend.num_rows, windows.window_frames))
+        frontend.normalise = preset.frontend.normalise
+        if preset.frontend.stack_s is not None:
+            frontend.stack = STACKS["stack_s"](preset.frontend, frontend.frames_per_s)
+        features = frontend.stack(torch.zeros(1, frontend.num_rows, windows.window_frames))
+        base = build_base(preset.base, features.shape[1])
+        map_shape = tuple(base.eval()(features).shape[1:])
         base.train()
     except (ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(
-            f"preset {preset.name}: a window of {preset.audio.window_s:g} s does not fit: {reason}"
-        ) from error
-    summary, width = SUMMARIES[preset.encoder and preset.encoder.tokens](preset, tuple(map.shape[1:]))
+        reason = f"a window of {preset.audio.window_s:g} s does not fit: {str(error).splitlines()[0]}"
+        raise UsageError(f"preset {preset.name}: {reason}") from error
+    summary, width = SUMMARIES[preset.encoder and preset.encoder.tokens](preset, map_shape)
     return Classifier(frontend, base, summary, build_head(preset.head, width, num_classes))

@@ -12,12 +12,23 @@ from auricle.model.transformer import MultiHeadAttention
 from auricle.model.windows import ClipWindows, count_windows
 
 TOKEN_KINDS = {"summary.cls": "<cls> token", "summary.positions": "learned positions, added"}
-ROWS = (Convolution, Shortcut, MultiHeadAttention, Pool, nn.Linear, nn.LayerNorm, nn.MaxPool2d, nn.AvgPool2d)
+ROWS = (
+    Convolution,
+    Shortcut,
+    MultiHeadAttention,
+    Pool,
+    nn.Linear,
+    nn.LayerNorm,
+    nn.Softmax,
+    nn.MaxPool2d,
+    nn.AvgPool2d,
+)
 LAYER_KINDS = {
     "Shortcut": "shortcut: average pooling, 1x1 convolution, batch norm",
     "Linear": "linear",
     "BatchNorm2d": "batch norm",
     "LayerNorm": "layer norm",
+    "Softmax": "softmax",
     "MaxPool2d": "max pooling",
     "AvgPool2d": "average pooling",
     "ReLU": "ReLU",

@@ -46,17 +46,13 @@ def mel_filters(
         ValueError: the range is empty or beyond half the sample rate, or a band is narrower than a bin.
     """
     if not 0 <= min_hz < max_hz <= sample_rate_hz / 2:
-        raise ValueError(
-            f"mel bands need 0 <= min_hz < max_hz <= {sample_rate_hz / 2:g}, not {min_hz:g} and {max_hz:g}"
-        )
+        raise ValueError(f"mel bands need 0 <= min_hz < max_hz <= {sample_rate_hz / 2:g}, not {min_hz:g}, {max_hz:g}")
     edges_hz = band_edges_hz(num_bands=num_bands, min_hz=min_hz, max_hz=max_hz)
     bins_hz = np.linspace(0, sample_rate_hz / 2, transform_samples // 2 + 1)
     low, peak, high = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
     filters = np.maximum(np.minimum((bins_hz - low) / (peak - low), (high - bins_hz) / (high - peak)), 0)
     if num_empty := int((filters.sum(1) == 0).sum()):
-        raise ValueError(
-            f"{num_empty} of {num_bands} mel bands hold no frequency bin; use fewer bands or a longer transform_ms"
-        )
+        raise ValueError(f"{num_empty} of {num_bands} mel bands hold no frequency; use fewer or a longer transform_ms")
     return filters.astype(np.float32)
 
 

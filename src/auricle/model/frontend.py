@@ -16,6 +16,7 @@ from auricle.model.frames import band_options, mel_filters
 from auricle.model.windows import hop_samples
 
 FRONTENDS = Variants("frontend.kind")  # (audio, frontend) -> Frontend; a ValueError: the fields do not fit together
+STACKS = Variants("frontend")
 
 
 def cosine_transform(num_coefficients: int, num_bands: int) -> Tensor:
@@ -52,9 +53,10 @@ class Frontend(nn.Module):
     """Waveform to frames to features: `num_rows` are 1 for the raw waveform, else bands or coefficients.
 
     Without a spectrum, the frames are the waveform. `floor` is the power added before the logarithm, `transform` that
-    of the rows of the normalised logarithm, (num_rows, bands) (MFCC); None: all bands as they are.
+    of the rows of the (normalised) logarithm, (num_rows, bands) (MFCC); None: all bands as they are.
     """
 
+    normalise = True  # features have mean 0 and spread 1 over the training clips
     mean: Tensor
     std: Tensor
     transform: Tensor | None
@@ -73,6 +75,7 @@ class Frontend(nn.Module):
         self.num_rows = num_rows
         self.floor = floor
         self.spectrum = spectrum
+        self.stack: nn.Module = nn.Identity()  # what happens to the features last
         self.register_buffer("transform", transform, persistent=False)
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("std", torch.ones(()))
@@ -92,13 +95,29 @@ class Frontend(nn.Module):
 
     @property
     def neutral(self) -> Tensor:
-        """The frame value whose feature is zero: what a mask writes."""
+        """The frame value that is the mean of the training clips: what a mask writes."""
         return self.mean if self.spectrum is None else (torch.exp(self.mean) - self.floor).clamp(min=0)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Frames (B, bands, T) -> features (B, rows, T): mean 0 and spread 1 over the training clips."""
-        features = (self._scale(frames) - self.mean) / self.std
-        return features if self.transform is None else self.transform @ features
+        """Frames (B, bands, T) -> features (B, rows, T)."""
+        scaled = self._scale(frames)
+        features = (scaled - self.mean) / self.std if self.normalise else scaled
+        return self.stack(features if self.transform is None else self.transform @ features)
+
+
+@STACKS.of("stack_s")
+class Stack(nn.Module):
+    """Overlapping stretches of features, stacked as rows, as many as lie inside."""
+
+    def __init__(self, config: FrontendConfig, frames_per_s: float) -> None:
+        super().__init__()
+        assert config.stack_s is not None
+        self.stretch_frames, self.hop_frames = (round(s * frames_per_s) for s in (config.stack_s, config.stack_hop_s))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, rows, T) -> (B, stretches x rows, stretch_frames), the first stretch first."""
+        starts = range(0, features.shape[2] - self.stretch_frames + 1, self.hop_frames)
+        return torch.cat([features[:, :, start : start + self.stretch_frames] for start in starts], dim=1)
 
 
 @FRONTENDS.of("raw")
@@ -111,15 +130,11 @@ def build_raw(audio: AudioConfig, frontend: FrontendConfig) -> Frontend:
 def build_log_mel(audio: AudioConfig, frontend: FrontendConfig, transform: Tensor | None = None) -> Frontend:
     """Return a frontend whose features are the logarithm of mel power, or a transform of it."""
     rate_hz = audio.sample_rate_hz
-    spectrum = MelSpectrum(
-        transform_samples=round(rate_hz * frontend.transform_ms / 1000),
-        hop_samples=hop_samples(audio, frontend),
-        sample_rate_hz=rate_hz,
-        **band_options(audio, frontend),
-    )
-    frames_per_s = rate_hz / spectrum.hop_samples
+    hop, length = hop_samples(audio, frontend), round(rate_hz * frontend.transform_ms / 1000)
+    bands = band_options(audio, frontend)
+    spectrum = MelSpectrum(transform_samples=length, hop_samples=hop, sample_rate_hz=rate_hz, **bands)
     num_rows = frontend.num_bands if transform is None else len(transform)
-    return Frontend(frames_per_s, num_rows, spectrum, floor=frontend.floor, transform=transform)
+    return Frontend(rate_hz / hop, num_rows, spectrum, floor=frontend.floor, transform=transform)
 
 
 @FRONTENDS.of("mfcc")

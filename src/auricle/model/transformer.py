@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from auricle.config.variants import Variants
 from auricle.model.cnn import ACTIVATIONS
 
+BLOCKS = Variants("encoder.norm")
 POOLINGS = Variants("encoder")
 POSITIONS = Variants("encoder.positions")
 NUM_SCORES = 2**18  # of queries against keys at a time, 1 MB: what follows finds them in the processor's cache
@@ -72,11 +73,12 @@ class MultiHeadAttention(nn.Module):
         return self.output(self.merge(read))
 
 
+@BLOCKS.of("pre", "none")
 class EncoderBlock(nn.Module):
     """Attention, then a perceptron for each token; both add to the tokens.
 
-    The norm is "pre" (arXiv:2002.04745), "post" (arXiv:1706.03762, section 3.1) or "none"; without an `mlp_width` the
-    perceptron is one Linear. Options that are not named here are those of `MultiHeadAttention`.
+    Each has a norm before it (arXiv:2002.04745), or none; without an `mlp_width` the perceptron is one Linear. Options
+    that are not named here are those of `MultiHeadAttention`.
     """
 
     def __init__(
@@ -91,7 +93,6 @@ class EncoderBlock(nn.Module):
         **attention: bool,
     ) -> None:
         super().__init__()
-        self.post_norm = norm == "post"
         self.attention_norm = nn.Identity() if norm == "none" else nn.LayerNorm(width)
         self.attention = MultiHeadAttention(width, num_heads, dropout=dropout, **attention)
         self.mlp_norm = nn.Identity() if norm == "none" else nn.LayerNorm(width)
@@ -100,11 +101,18 @@ class EncoderBlock(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
-        if self.post_norm:
-            tokens = self.attention_norm(tokens + self.attention(tokens))
-            return self.mlp_norm(tokens + self.mlp(tokens))
         tokens = tokens + self.attention(self.attention_norm(tokens))
         return tokens + self.mlp(self.mlp_norm(tokens))
+
+
+@BLOCKS.of("post")
+class PostNormBlock(EncoderBlock):
+    """The same, each norm after its sum (arXiv:1706.03762, section 3.1)."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, T, D) -> (B, T, D)."""
+        tokens = self.attention_norm(tokens + self.attention(tokens))
+        return self.mlp_norm(tokens + self.mlp(tokens))
 
 
 @POSITIONS.of("sinusoidal")
@@ -134,7 +142,7 @@ class Encoder(nn.Module):
 
     The map is (C, F, T) = (channels, rows, num_steps). Its tokens are "time": one a time step, the mean over frequency;
     "map": one a cell, frequency slowest; or "channels": one a channel, its row over time, the mean over frequency.
-    Options that are not named here are those of `EncoderBlock`.
+    Options that are not named here are those of `EncoderBlock`; `num_heads` is of all, or of one after the other.
 
     Raises:
         ValueError: no projection, and tokens of another width.
@@ -152,12 +160,14 @@ class Encoder(nn.Module):
         num_steps: int,
         *,
         num_blocks: int,
+        num_heads: int | tuple[int, ...],
         width: int,
         tokens: str = "time",
         pool_to_steps: int | None = None,
         projection: bool = True,
         cls: str = "trained",
         positions: str = "learned",
+        output: str = "cls",
         final_norm: bool = True,
         **block: Any,
     ) -> None:
@@ -169,9 +179,7 @@ class Encoder(nn.Module):
         self.register_buffer("averages", pooling, persistent=False)
         own_width = self.num_steps if tokens == "channels" else channels
         if not projection and own_width != width:
-            raise ValueError(
-                f"tokens are {own_width} wide: encoder.width must be that, not {width}, or projection true"
-            )
+            raise ValueError(f"tokens are {own_width} wide: encoder.width must be that, not {width}, or project them")
         self.projection = nn.Linear(own_width, width) if projection else nn.Identity()
         drawn = torch.randn(1, 1, width) * 0.02
         if cls == "trained":
@@ -183,7 +191,9 @@ class Encoder(nn.Module):
         else:
             fixed = None if positions == "none" else POSITIONS[positions](self.num_tokens + 1, width)[None]
             self.register_buffer("positions", fixed, persistent=False)
-        self.blocks = nn.Sequential(*(EncoderBlock(width, **block) for _ in range(num_blocks)))
+        self.output = output  # "cls": what it has read goes on; "mean": the mean of all tokens
+        heads = (num_heads,) * num_blocks if isinstance(num_heads, int) else num_heads
+        self.blocks = nn.Sequential(*(BLOCKS[block.get("norm", "pre")](width, each, **block) for each in heads))
         self.norm = nn.LayerNorm(width) if final_norm else nn.Identity()
 
     def tokens_of(self, map: Tensor) -> Tensor:
@@ -205,8 +215,14 @@ class Encoder(nn.Module):
 
     def forward(self, map: Tensor) -> Tensor:
         """(B, C, F, T) -> (B, D)."""
-        read = self.tokens_of(map).mean(1) if self.base_alone else self.blocks(self.embed(map))[:, 0]
-        return self.norm(read)
+        tokens = self.tokens_of(map) if self.base_alone else self.blocks(self.embed(map))
+        return self.norm(tokens.mean(1) if self.base_alone or self.output == "mean" else tokens[:, 0])
+
+
+def reads_by_cls(encoder: Encoder) -> bool:
+    """Return whether the answer is what `<cls>` has read, by as many heads in each block: what attention maps show."""
+    heads = {block.attention.num_heads for block in encoder.blocks if isinstance(block, EncoderBlock)}
+    return encoder.output == "cls" and len(heads) <= 1
 
 
 def token_weights(attention: MultiHeadAttention, tokens: Tensor) -> Tensor:
@@ -220,6 +236,7 @@ def attention_weights(encoder: Encoder, map: Tensor) -> list[Tensor]:
     tokens, weights = encoder.embed(map), []
     for block in encoder.blocks:
         assert isinstance(block, EncoderBlock)
-        weights.append(token_weights(block.attention, tokens if block.post_norm else block.attention_norm(tokens)))
+        heard = tokens if isinstance(block, PostNormBlock) else block.attention_norm(tokens)
+        weights.append(token_weights(block.attention, heard))
         tokens = block(tokens)
     return weights

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from auricle.errors import RefusedError
 from auricle.model.classifier import Classifier
-from auricle.model.transformer import Encoder, attention_weights
+from auricle.model.transformer import Encoder, attention_weights, reads_by_cls
 from auricle.model.windows import ClipWindows, mean_over_windows
 from auricle.probes.changes import band_edges_hz, blanked_bands, blanked_moments, networks, part_edges, sounds
 from auricle.probes.record import AttentionReading, Blanked, Probe, ProbeAnswers
@@ -132,9 +132,9 @@ def cls_attention(model: Classifier, windows: Tensor) -> Tensor:
 
 
 def read_attention(model: Classifier, windows: Tensor, labels: np.ndarray, num_classes: int) -> AttentionReading | None:
-    """Sum up the attention of `<cls>` in windows (N W, bands, T) of clips with labels (N,); None without an encoder."""
+    """Sum up the attention of `<cls>` in windows (N W, bands, T) of clips with labels (N,); None without it."""
     encoder = model.summary
-    if not isinstance(encoder, Encoder):
+    if not isinstance(encoder, Encoder) or not reads_by_cls(encoder):
         return None
     attention = cls_attention(model, windows).double().cpu()
     entropy = -(attention * attention.clamp(min=1e-12).log()).sum(-1)

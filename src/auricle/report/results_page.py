@@ -12,9 +12,9 @@ from pathlib import Path
 from auricle import files
 from auricle.errors import AuricleError, UsageError
 from auricle.findings.comparison import Comparison, compare
-from auricle.findings.reference import beside_reports
+from auricle.findings.reference import beside_references
 from auricle.findings.study import Study, load_study
-from auricle.report.chapters.against_others import NO_BREAK_HYPHEN, reported_of
+from auricle.report.chapters.against_others import reported_of
 from auricle.report.document import blocks_of
 from auricle.report.pages import page_environment
 from auricle.report.prose import sections_of
@@ -61,8 +61,8 @@ def write_section(results_md: Path, name: str, text: str) -> None:
 def _section(study: Study) -> str:
     """Return heading, tables and circumstances, in Markdown."""
     comparisons = [compare(study, protocol) for protocol in study.protocols]
-    reference = beside_reports(study, [row for comparison in comparisons for row in comparison.rows])
-    chapter, first = reported_of(reference), study.models[0]  # the report's table of them stands here too
+    reference = beside_references(study)
+    chapter, first = reported_of(reference, study), study.models[0]  # the report's table of them stands here too
     blocks = blocks_of(sections_of("reported", chapter.values, chapter.exhibits) if reference else ())
     environment = page_environment()
     environment.autoescape = False  # it is Markdown: `plain` escapes its marks
@@ -91,7 +91,7 @@ def _difference(comparison: Comparison, model: str, other: str) -> list[str] | N
 
 def _bare(text: str) -> str:
     """Return text of the report without the marks that keep its lines whole."""
-    return _plain(text.replace(NO_BREAK, " ").replace(NO_BREAK_HYPHEN, "-"))
+    return _plain(text.replace(NO_BREAK, " "))
 
 
 def _plain(words: str) -> str:

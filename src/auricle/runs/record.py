@@ -96,7 +96,7 @@ def _first_difference(before: Any, after: Any, path: str = "") -> tuple[str, Any
 def united(old: StudyConfig | None, new: StudyConfig) -> StudyConfig:
     """Return a study with the models, protocols and seeds of both, those of the older first.
 
-    A model keeps to some protocols where every study that has it says so.
+    A model keeps to some protocols where every study that has it says so. The newer cites, where it cites anything.
     """
     if old is None:
         return new
@@ -111,7 +111,8 @@ def united(old: StudyConfig | None, new: StudyConfig) -> StudyConfig:
         if model not in free
     }
     allowed = old.allow_split_groups or new.allow_split_groups
-    return old.model_copy(update=merged | {"only": only, "allow_split_groups": allowed})
+    cited = {"reference": new.reference or old.reference}
+    return old.model_copy(update=merged | cited | {"only": only, "allow_split_groups": allowed})
 
 
 def write_manifest(folder: StudyFolder, manifest: Manifest) -> None:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
+from torch.utils.hooks import RemovableHandle
 
 from auricle.config import AugmentationConfig
 from auricle.config.variants import Variants
+from auricle.model.classifier import Classifier
 
 CHANGES = Variants("augmentation")
 FILTERS = Variants("frontend.kind")
@@ -113,6 +115,12 @@ def mask_features(augmenter: Augmenter, features: Tensor) -> Tensor:
     if config.feature_row_mask:
         features = augmenter.mask(features, 1, config.feature_row_mask, 0.0)
     return features
+
+
+@CHANGES.of("mask_when_scored")
+def masking(augmenter: Augmenter, model: Classifier) -> RemovableHandle:
+    """Blank what the frontend of a network gives, as while training, until the context ends."""
+    return model.frontend.register_forward_hook(lambda module, frames, features: mask_features(augmenter, features))
 
 
 @CHANGES.of("stretch")

@@ -15,6 +15,7 @@ from auricle.data.folds import Split
 from auricle.data.manifest import is_unequal
 from auricle.model.classifier import Classifier
 from auricle.model.windows import ClipWindows
+from auricle.training.augment import CHANGES, Augmenter
 
 DRAWN_FROM = Variants("training.windows")
 BALANCED = Variants("training.balance")
@@ -131,10 +132,8 @@ def window_logits(model: Classifier, windows: Tensor, precision: Precision | Non
     """Return logits, (M, F, T) -> (M, K), in float32 unless a precision is given."""
     was_training = model.training
     model.eval()
-    logits = []
-    for part in windows.split(128):
-        with precision.autocast() if precision else nullcontext():
-            logits.append(model(part).float())
+    with precision.autocast() if precision else nullcontext():
+        logits = [model(part).float() for part in windows.split(128)]
     model.train(was_training)
     return torch.cat(logits)
 
@@ -166,8 +165,9 @@ def curve_point(model: Classifier, clips: Clips, precision: Precision) -> dict[s
     }
 
 
-def scored_probabilities(model: Classifier, sets: Sets) -> tuple[np.ndarray, np.ndarray]:
+def scored_probabilities(model: Classifier, sets: Sets, augmenter: Augmenter) -> tuple[np.ndarray, np.ndarray]:
     """Score every window of the validation and the test clips, in this order: float64 (N, W, K), and weights (N, W)."""
     windows = cut_windows(sets.clips(sets.split.scored).frames, sets.rule)  # (N, W, F, T)
-    logits = window_logits(model, windows.flatten(0, 1)).unflatten(0, windows.shape[:2])
+    with CHANGES["mask_when_scored"](augmenter, model) if augmenter.config.mask_when_scored else nullcontext():
+        logits = window_logits(model, windows.flatten(0, 1)).unflatten(0, windows.shape[:2])
     return logits.softmax(2).double().cpu().numpy(), sets.weights[sets.split.scored]

@@ -137,7 +137,7 @@ def fit_cell(
         history = run_training(trainer, clips, measured, history=before, on_epoch=keep)
         model = trainer.scored_model
         if len(split.scored):
-            scored = scored_probabilities(model, sets)
+            scored = scored_probabilities(model, sets, trainer.augmenter)
             write_predictions(
                 cell.predictions, predictions_of(recordings.manifest, split, preset.audio.window_hop_s, *scored)
             )

@@ -106,8 +106,10 @@ class Trainer:
         loss.backward()
         gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
         self.share.add_up([loss.detach(), *gradients])
-        clip = self.preset.training.gradient_clip or math.inf
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+        if clip := self.preset.training.gradient_clip:
+            norm = nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+        else:
+            norm = nn.utils.get_total_norm(gradients).clamp(max=1e30)  # gradients may be finite, the sum of squares not
         if norm.device.type == "cpu":
             check_finite(loss, norm)
         self.optimizer.step()

@@ -1,23 +1,22 @@
-"""The models against what others say: people about the same clips, four published reports about the same models."""
+"""The models against what others say: people about the same clips, other reports about the same models."""
 
-import re
 from collections.abc import Sequence
 
-from auricle.config import TrainingConfig
+from auricle.config import ReferenceFigure
+from auricle.config.reference import ABSENT
 from auricle.findings.human_labels import HumanComparison
-from auricle.findings.reference import Reason, ReferenceRow, Verdict
+from auricle.findings.reference import ReferenceRow, Verdict
+from auricle.findings.study import Study
 from auricle.report.document import Chapter, Figure, Report
 from auricle.report.figures.drawing import panel
 from auricle.report.figures.results import confusion
 from auricle.report.figures.style import MUTED
 from auricle.report.table import COLLAPSED, Column, Marked, Row, Table, columns
-from auricle.report.wording import NO_BREAK, clip_name, count, decimal, protocol_title, spoken
+from auricle.report.wording import clip_name, decimal, protocol_title, spoken
 from auricle.scoring.difference import by_verdict
 
 MOST_CLIPS = 12  # that are missed by the same
 MISSED_BY = {"both": "people and models", "models": "the models only", "people": "people only"}
-NO_BREAK_HYPHEN = "\N{NON-BREAKING HYPHEN}"
-OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "muon": "Muon"}
 
 
 def human_labels(report: Report) -> Chapter | None:
@@ -80,65 +79,50 @@ def _missed(found: HumanComparison) -> Table:
 
 
 def reported(report: Report) -> Chapter | None:
-    """Return the chapter; None for a study without models of the reports."""
-    return reported_of(report.findings.reference) if report.findings.reference else None
+    """Return the chapter; None for a study that cites nobody who reports of its models."""
+    return reported_of(report.findings.reference, report.study) if report.findings.reference else None
 
 
-def reported_of(rows: Sequence[ReferenceRow]) -> Chapter:
+def reported_of(rows: Sequence[ReferenceRow], study: Study) -> Chapter:
     """Return the chapter of what was found; the section of RESULTS.md takes its table."""
-    differing = [
-        row
-        for row in rows
-        if row.claim and row.measured
-        and not (row.verdict == Verdict.AGREE and row.measured.parameters == row.claim.parameters)
-    ]  # fmt: skip
-    values = {"differing": differing, "Reason": Reason, "Verdict": Verdict, "protocol_title": protocol_title}
+    sources = [(one.source, one.about) for one in study.config.reference if one.source in {row.source for row in rows}]
+    differing = [row for row in rows if row.measured and row.verdict != Verdict.AGREE]
+    values = {"sources": sources, "differing": differing, "Verdict": Verdict, "protocol_title": protocol_title}
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        heading = f"Report {row.report}, scored per {'window' if row.by_window else 'clip'}"
-        groups.setdefault(heading, []).append(_reference_values(row))
+        groups.setdefault(f"{row.source}, {'windows' if row.by_window else 'clips'}", []).append(_reference_values(row))
     return Chapter(values, {"table-reported": Table(columns("reported"), groups)})
 
 
 def _reference_values(row: ReferenceRow) -> Row:
-    claim, found, recipe = row.claim, row.measured, row.recipe
-    optimizer, rate = recipe["optimizer"], recipe["learning_rate"]
+    figure, found = row.figure, row.measured
+    measured = (found.macro_f1, found.macro_auc, found.parameters) if found else (None, None, None)
+    pairs = zip(
+        (figure.macro_f1, figure.macro_auc, row.parameters), measured, ("{:.3f}", "{:.3f}", "{:,}"), strict=True
+    )
     return (
-        _model(row),
-        _unbroken(protocol_title(row.protocol, leaky=row.leaky)),
-        f"{OPTIMIZERS[optimizer]}{NO_BREAK}{rate:g}" if optimizer and rate else None,
-        claim.test if claim else None,
+        Marked(figure.model, *COLLAPSED) if found and found.collapsed else figure.model,
+        protocol_title(figure.protocol, leaky=row.leaky),
+        statistic(figure),
+        f"{figure.accuracy:g}",
         found.accuracy if found else None,
         f"{decimal(100 * found.low, 1)}–{decimal(100 * found.high, 1)}" if found else None,
-        claim.f1 if claim else None,
-        found.macro_f1 if found else None,
-        claim.said.get("auc") if claim else None,
-        found.macro_auc if found else None,
-        claim.parameters if claim else None,
-        found.parameters if found else None,
-        _unbroken(row.absence or row.verdict.value),
+        *(_both(*pair) for pair in pairs),
+        row.absence or row.verdict.value,
     )
 
 
-def _model(row: ReferenceRow) -> str | Marked:
-    """Return which of its report's models one is, with its epochs or steps where they are not the usual ones."""
-    name = _unbroken(short_name(row.preset))
-    if row.recipe.get("max_steps"):
-        name += f", {_unbroken(count(row.recipe['max_steps'], 'step'))}"
-    elif row.recipe.get("epochs", TrainingConfig().epochs) != TrainingConfig().epochs:
-        name += f", {_unbroken(count(row.recipe['epochs'], 'epoch'))}"
-    return Marked(name, *COLLAPSED) if row.measured and row.measured.collapsed else name
+def statistic(figure: ReferenceFigure) -> str:
+    """Say over what a figure was made.
 
-
-def short_name(model: str) -> str:
-    """Return which of its report's models one is.
-
-    >>> short_name("report-a-cnn-own-recipe"), short_name("report-c-transformer-h2")
-    ('CNN', 'T, 2 heads')
+    >>> statistic(ReferenceFigure(model="cnn", protocol="k-fold", accuracy=60, statistic="best", trainings=4))
+    'test, best of 4'
     """
-    heads = re.search(r"transformer-h(\d)", model)
-    return f"T, {count(int(heads[1]), 'head')}" if heads else "CNN"
+    return f"{figure.of}, {figure.statistic} of {figure.trainings}" if figure.trainings > 1 else figure.of
 
 
-def _unbroken(text: str) -> str:
-    return text.replace(" ", NO_BREAK).replace("-", NO_BREAK_HYPHEN)
+def _both(reported: float | None, measured: float | None, form: str) -> str | None:
+    """Write a reported number and the measured one; None where both are unknown."""
+    if reported is None and measured is None:
+        return None
+    return " / ".join(form.format(number) if number is not None else ABSENT for number in (reported, measured))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from auricle.findings.classes import class_f1, confused_pairs
-from auricle.findings.comparison import MOST_SHOWN, Comparison, head_counts, published_head_claim
+from auricle.findings.comparison import MOST_SHOWN, Comparison, head_counts
 from auricle.findings.trainings import commonest_answer, diverged
 from auricle.report.document import Chapter, Figure, Report
 from auricle.report.figures.drawing import Panel, panel
@@ -29,7 +29,6 @@ def comparison(report: Report) -> Chapter:
     values = report.phrases | _observed(report) | {
         "validation": validated(report),
         "families": [(f"{family_name(one.family)}, " if several else "", one) for one in found],
-        "claim": published_head_claim(study),
     }  # fmt: skip
     return Chapter(values, {
         "figure-ranking": Figure(tuple(_ranking(report))), "figure-f1-models": _f1_by_model(report),

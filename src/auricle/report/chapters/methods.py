@@ -6,15 +6,15 @@ from typing import Any
 
 from auricle.config import Preset
 from auricle.findings.dataset import Dataset, Samples
-from auricle.findings.reference import PUBLISHED_SOURCE
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures.dataset import class_counts, sample
 from auricle.report.figures.drawing import panel
 from auricle.report.figures.networks import Step, encoder_block, network, one_dimension
 from auricle.report.figures.style import drawable
 from auricle.report.table import Column, Table, Value, columns
-from auricle.report.wording import count, shortened, spoken
+from auricle.report.wording import count, listing, shortened, spoken
 
+ESC10 = "esc10"  # what `about` of a preset gives accuracies of
 Layers = Mapping[str, Any]
 SAMPLES_A_FIGURE = 10
 MOST_SAMPLES = 50
@@ -57,7 +57,7 @@ def architectures(report: Report) -> Chapter:
         differences = _differences([known[model]["layers"] for model in models])
         networks.append((name, models, _about(first.get("about"), study.dataset.source), differences))
     presets = [study.presets[model] for model in known]
-    encoders = sorted((preset.encoder for preset in presets if preset.encoder), key=lambda one: one.num_heads)
+    encoders = sorted((preset.encoder for preset in presets if preset.encoder), key=lambda one: max(one.heads))
     if encoders:
         block = panel(
             encoder_block(encoders[-1]), "encoder-block", "A block of the encoder, and a head of its attention"
@@ -71,7 +71,7 @@ def architectures(report: Report) -> Chapter:
         "networks": networks,
         "encoder": encoders[-1] if encoders else None,
         "is_map": is_map,
-        "published": study.dataset.source == PUBLISHED_SOURCE,
+        "published": study.dataset.source == ESC10,
     }
     return Chapter(values, exhibits)
 
@@ -99,11 +99,12 @@ def network_steps(preset: Preset, layers: Sequence[Layers]) -> tuple[list[Step],
     else:
         tokens = next((shape for name, shape in shapes.items() if name.startswith("summary.blocks.0")), "")
         positions = "" if encoder.positions == "none" else f", {encoder.positions} positions"
-        heads = count(encoder.num_heads, "head")
+        heads = listing(dict.fromkeys(encoder.heads)) + (" head" if set(encoder.heads) == {1} else " heads")
+        read = ("<cls>", "what it has read") if encoder.output == "cls" else ("mean of all tokens", "")
         steps += [
             ("tokens", f"<cls>{positions}", tokens),
             (f"encoder block × {encoder.num_blocks}", f"{heads}, MLP of {encoder.mlp_width or encoder.width}", tokens),
-            ("<cls>", "what it has read", str(encoder.width)),
+            (*read, str(encoder.width)),
         ]
     hidden = " → ".join(map(str, head.hidden))
     inside = f"{hidden}, GELU, {dropout}" if hidden else dropout
@@ -122,7 +123,7 @@ def _about(text: str | None, source: str) -> str:
     '1D convolutions.'
     """
     sentences = re.split(r"(?<=\.) ", text or "")
-    return " ".join(each for each in sentences if source == PUBLISHED_SOURCE or "ESC-10" not in each)
+    return " ".join(each for each in sentences if source == ESC10 or "ESC-10" not in each)
 
 
 def _layer_table(layers: Sequence[Layers], *, base_known: bool) -> Table:

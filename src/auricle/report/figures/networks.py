@@ -44,7 +44,7 @@ def network(steps: Sequence[Step], in_base: int) -> Figure:
 def encoder_block(config: EncoderConfig) -> Figure:
     """Draw a block of the encoder, left, and one head of its attention, right."""
     figure, axes = canvas(WIDTH_IN, 2.9)
-    D, H = config.width, config.num_heads
+    D, H = config.width, max(config.heads)
     norm = {"pre": "layer norm", "post": "", "none": ""}[config.norm]
     mlp = f"{D} → {config.mlp_width} → {D}, {config.activation.upper()}" if config.mlp_width else f"{D} → {D}"
     parts = [part for part in (norm, f"attention, {H} head{'s' * (H > 1)}", "+", norm, f"MLP {mlp}", "+") if part]
