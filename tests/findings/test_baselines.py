@@ -60,7 +60,7 @@ def test_every_network_is_compared_with_the_best_baseline_on_the_same_clips(beat
 def test_a_network_that_beats_them_is_said_to(beaten: Study) -> None:
     found = boxes(beaten)
     assert "The best free baseline is mfcc-logistic (" in found["Answer"]
-    assert found["Answer"].endswith("the test clips show that each network is better.")
+    assert found["Answer"].endswith("every network is significantly better.")
     assert "Not better than a free baseline" not in found
 
 

@@ -46,7 +46,7 @@ def test_every_model_that_collapsed_is_named_with_what_it_looked_like(document: 
 
 
 def test_cause_and_cure_are_one_sentence_each(document: Document):
-    boxes = [plain(block.text) for block in blocks_of(document.sections) if getattr(block, "title", "") == "Collapsed"]
+    boxes = [plain(block.text) for block in blocks_of(document.sections) if getattr(block, "title", "").endswith(" collapsed")]
     assert boxes[0] == (
         "2 of 2 cells did not learn: at epoch 3 every clip is given the same logits. Likely cause: learning "
         "rate 0.05 is too high. To try first: --set training.learning_rate=0.0005."
@@ -69,14 +69,15 @@ def test_rows_are_marked_in_both_tables_and_in_their_files(document: Document, t
 
 def test_the_curves_are_marked_at_the_epoch(document: Document):
     figure = next(f for f in blocks_of(document.sections) if getattr(f, "name", "") == "figure-curves-test-split")
-    dotted = [panel.name for panel in figure.panels if panel.svg.count("stroke-dasharray: 0.8,1.12")]
-    assert sorted(dotted) == ["accuracy-test-split-transformer-h1", "loss-test-split-transformer-h1"]
+    (panel,) = figure.panels
+    assert panel.svg.count("stroke-dasharray: 0.8,1.12") == 2  # accuracy and loss of the one whose epoch is known
     assert "dotted line" in plain(figure.caption)
 
 
 def test_each_model_that_collapsed_has_its_box_and_the_first_page_names_them(document: Document):
     boxes = [block.title for block in blocks_of(document.sections) if isinstance(block, Callout)]
-    assert boxes == ["Collapse", "Collapsed", "Collapsed"]
+    assert boxes[0] == "Collapse"
+    assert set(boxes[1:]) == {"transformer-h1 collapsed", "raw-cnn collapsed"}
 
 
 def test_without_a_collapse_nothing_is_marked(make_study: Callable[..., Path]):

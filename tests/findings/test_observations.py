@@ -47,8 +47,8 @@ def test_the_best_and_worst_classes_are_those_of_mean_f1(study: Study, seen: dic
     means = {category: np.mean(class_f1(cells, category)) for category in study.dataset.categories}
     best, worst = max(means, key=means.get), min(means, key=means.get)
     told = seen["Classes"]
-    assert f"the best are {best.replace('_', ' ')} ({means[best]:.2f})" in told
-    assert f"the worst are {worst.replace('_', ' ')} ({means[worst]:.2f})" in told
+    assert f"the best are {best.replace('_', ' ')} ({100 * means[best]:.1f} %)" in told
+    assert f"the worst are {worst.replace('_', ' ')} ({100 * means[worst]:.1f} %)" in told
     assert told.endswith("A class has as few as 8 test clips: an order to look into, not a result.")
 
 
