@@ -12,7 +12,7 @@ from pathlib import Path
 from auricle import files
 from auricle.errors import AuricleError, UsageError
 from auricle.findings.comparison import Comparison, compare
-from auricle.findings.reference import beside_references
+from auricle.findings.reference import Verdict, beside_references
 from auricle.findings.study import Study, load_study
 from auricle.report.chapters.against_others import reported_of
 from auricle.report.document import blocks_of
@@ -76,6 +76,7 @@ def _section(study: Study) -> str:
         "against_first": [
             (row, _difference(comparison, row.model, first)) for comparison in comparisons for row in comparison.rows
         ],
+        "explained": [row for row in reference if row.measured and row.verdict != Verdict.AGREE and row.figure.note],
         "reported": next((block for block in blocks if isinstance(block, Table)), None),
     }
     return environment.get_template("results.md.j2").render(values)
