@@ -32,6 +32,7 @@ LEFT_OUT = {
 }
 SHORT = ["--set", "training.max_steps=2", "--epochs", "1", "--wandb", "off", "--no-probes"]
 OF_ESC10 = ["--models", "tiny", "--seeds", "0"]  # in place of an hour of trainings
+PLACEHOLDER = re.compile(r"[A-Z][A-Z-]*[A-Z]|\*|.")
 RUN = [page for page in PAGES if commands(page) or blocks(page, "python")]
 
 pytestmark = pytest.mark.long
@@ -108,13 +109,11 @@ def left_behind(home: Path) -> list[str]:
 
 def known_files() -> list[re.Pattern[str]]:
     """Return patterns of the files that the reference names."""
-    return [
-        re.compile(
-            re.sub(r"[A-Z][A-Z-]+(?=[/.0-9-])", "[^/]+", re.escape(name).replace(r"\*", ".*"))
-            + (".*" if name.endswith("/") else "")
-        )
-        for name in CONTENTS
-    ]
+    return [re.compile(PLACEHOLDER.sub(_anything, name) + (".*" if name.endswith("/") else "")) for name in CONTENTS]
+
+
+def _anything(name: re.Match[str]) -> str:
+    return ".*" if name[0] == "*" else "[^/]+" if name[0].isupper() else re.escape(name[0])
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)

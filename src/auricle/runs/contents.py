@@ -34,6 +34,8 @@ CONTENTS: Mapping[str, str] = MappingProxyType({
     "insight/MODEL/PROTOCOL-FOLD-SEED.json": "what a trained model uses: the cost of each change, its attention",
     "final/MODEL/all-0-SEED/*": "as of a training: a model trained on all clips, by `auricle export --final`",
     "wandb/": "what Weights & Biases mirrors; `wandb sync` uploads a folder of it",
+    "tensorboard/": "what TensorBoard mirrors; `tensorboard --logdir` shows it",
+    "mlflow/": "what MLflow mirrors, unless a server does: its database",
     "report/report.html": "the report, one file that needs no network",
     "report/report.pdf": "the same to print and to hand in",
     "report/errors.html": "the most confident mistakes, to be heard",
