@@ -15,7 +15,7 @@ CELL_FILES: Mapping[str, str] = MappingProxyType({
     "checkpoint.pt": "where a training that was stopped goes on from; only while it is unfinished",
     "metrics.json": "scores and costs, with a hash of each file beside it; written last: the training is done",
     "error.json": "why the training failed, if it did",
-    "tracking.json": "how far trackers have followed the training, if any do",
+    "tracking*.json": "how far trackers have followed the training, if any do",
 })  # fmt: skip
 
 CONTENTS: Mapping[str, str] = MappingProxyType({
