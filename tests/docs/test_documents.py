@@ -13,6 +13,7 @@ from pages import PAGES, ROOT, blocks, commands, page_text, spans
 import auricle
 from auricle.cli import app
 from auricle.config import load_preset, load_study
+from auricle.config.reading import load_references
 from auricle.search.space import load_space
 
 GROUP = typer.main.get_command(app)
@@ -68,6 +69,8 @@ def test_every_file_of_settings_is_one(page, tmp_path, monkeypatch):
             load_study(name)
         elif "extends" in content:
             assert load_preset(name).base != load_preset(content["extends"]).base
+        elif "references" in content:
+            assert load_references(str(Path(name).resolve()))[0].figures
         else:
             assert content["cluster_name"]  # Ray's
 
