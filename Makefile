@@ -7,7 +7,7 @@ STUDY ?= runs/esc10
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help run report test test-long check format golden lock licences vendor bench bench-data bench-report bench-robust bench-scaling bench-serving clean
+.PHONY: help run report docs test test-long check format golden lock licences vendor bench bench-data bench-report bench-robust bench-scaling bench-serving clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
@@ -29,6 +29,10 @@ run: .venv/installed  ## install, then the study `quickstart` on built-in sounds
 report: .venv/installed  ## the report of a study, built anew: STUDY=DIR, else runs/esc10; it is the example in docs/
 	@$(BIN)/auricle report $(STUDY)
 	@cp $(STUDY)/report/report.pdf docs/report.pdf
+
+docs: .venv/installed-dev  ## build the documents into site/, without a warning; nothing is fetched
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html"
 
 test: .venv/installed-dev  ## all tests that take seconds; those on real recordings where AURICLE_DATA is set
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal

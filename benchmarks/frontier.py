@@ -1,4 +1,4 @@
-"""How right against how long: `python benchmarks/frontier.py STUDY --picture docs/frontier.png --results RESULTS.md`.
+"""How right against how long: `python benchmarks/frontier.py STUDY --picture docs/frontier.svg --results RESULTS.md`.
 
 STUDY is a folder of `auricle study esc10-official`. Accuracy is the share of clips right with its 95 % interval,
 time the processor time of training and scoring one fold. Published accuracies stand beside them; none of those was
@@ -8,14 +8,17 @@ measured here.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
+from auricle.files import write_text
 from auricle.findings.scores import ComparativeRow, network_rows
 from auricle.findings.study import Study, load_study
+from auricle.report.figures.drawing import drawing, panel
 from auricle.report.figures.style import INK, MUTED, canvas, palette, style
 from auricle.report.results_page import write_section
 
@@ -29,30 +32,33 @@ PUBLISHED = {
 }
 
 
-def draw(rows: list[ComparativeRow], path: Path) -> None:
+@drawing
+def frontier(rows: Sequence[ComparativeRow]) -> Figure:
+    """Draw accuracy and its interval against time; on white, as it stands on pages of any colour."""
     colours = palette([row.model for row in rows])
+    figure, axes = canvas(6.4, 3.6)
+    figure.set_facecolor("white")
+    _published(axes)
+    for row in rows:
+        place, colour = (row.cpu_seconds, 100 * row.accuracy), colours[row.model]
+        error = [[100 * (row.accuracy - row.accuracy_low)], [100 * (row.accuracy_high - row.accuracy)]]
+        axes.errorbar(*place, error, fmt="o", ms=5, capsize=2.5, lw=1, color=colour)
+        crowded = any(1 < other.cpu_seconds / row.cpu_seconds < CLOSE for other in rows)
+        axes.annotate(row.model, place, (-6 if crowded else 6, 3), textcoords="offset points",
+                      ha="right" if crowded else "left", weight="bold", color=colour)  # fmt: skip
+    axes.set(xscale="log", xlabel="processor seconds a fold (training and scoring)", ylabel="accuracy, %")
+    seconds = [row.cpu_seconds for row in rows]
+    axes.set_xlim(min(seconds) / 1.6, max(seconds) * 4)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_title("ESC-10, five official folds, last epoch")
+    return figure
+
+
+def draw(rows: Sequence[ComparativeRow], path: Path) -> None:
     with style():
-        figure, axes = canvas(6.4, 3.6)
-        figure.set_facecolor("white")
-        _published(axes)
-        for row in rows:
-            place, colour = (row.cpu_seconds, 100 * row.accuracy), colours[row.model]
-            error = [[100 * (row.accuracy - row.accuracy_low)], [100 * (row.accuracy_high - row.accuracy)]]
-            axes.errorbar(*place, error, fmt="o", ms=5, capsize=2.5, lw=1, color=colour)
-            crowded = any(1 < other.cpu_seconds / row.cpu_seconds < CLOSE for other in rows)
-            axes.annotate(row.model, place, (-6 if crowded else 6, 3), textcoords="offset points",
-                          ha="right" if crowded else "left", weight="bold", color=colour)  # fmt: skip
-        axes.set(xscale="log", xlabel="processor seconds a fold (training and scoring)", ylabel="accuracy, %")
-        seconds = [row.cpu_seconds for row in rows]
-        axes.set_xlim(min(seconds) / 1.6, max(seconds) * 4)
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.set_title("ESC-10, five official folds, three seeds, last epoch")
-        figure.tight_layout()
-        FigureCanvasAgg(figure)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=200)
+        write_text(path, panel(frontier(rows), "frontier", "").svg)
 
 
 def _published(axes: Axes) -> None:
@@ -72,14 +78,14 @@ def section(study: Study, rows: list[ComparativeRow]) -> str:
     header = "| model | parameters | million multiply-adds a clip | CPU s a fold | accuracy, % | 95 % interval |"
     return "\n".join(
         ["## Frontier", "", f"From the study {study.config.name}, commit {study.commit}.", "", header,
-         "| --- | ---: | ---: | ---: | ---: | ---: |", *lines, "", "![](docs/frontier.png)"]
+         "| --- | ---: | ---: | ---: | ---: | ---: |", *lines, "", "![](docs/frontier.svg)"]
     )  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", type=Path)
-    parser.add_argument("--picture", type=Path, default=Path("docs/frontier.png"))
+    parser.add_argument("--picture", type=Path, default=Path("docs/frontier.svg"))
     parser.add_argument("--results", type=Path)
     asked = parser.parse_args()
     study = load_study(asked.study)

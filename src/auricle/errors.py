@@ -36,6 +36,17 @@ class DivergedError(AuricleError):
     """A training produced a loss or a gradient that is not finite; the cell fails, the study goes on."""
 
 
+EXIT_CODES = {  # of the command; the classes above say which failure ends with which
+    0: "done",
+    1: "failed while running: a training, a report, an internal error",
+    2: "wrong usage: a name, an option, a value",
+    3: "data or a model refused, or `check` found what must be mended; the message names the file and the reason",
+    5: "the machine cannot do it now: disk, lock, port, memory, network",
+    130: "interrupted by Ctrl-C; the same command continues",
+    143: "ended by the system (SIGTERM); the same command continues",
+}
+
+
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """Write a number and its noun.
 

@@ -176,11 +176,16 @@ def _setting(section: str, key: str, info: FieldInfo, values: Iterable[tuple[Any
         label=shown.label,
         value=value,
         typed=" / ".join(_runs([_typed(value) for value, _ in values])),
-        default="" if info.is_required() else _typed(info.default),
-        allowed=_allowed(info),
+        default=default_text(info),
+        allowed=allowed_text(info),
         description=info.description or "",
         applies=any(one != ABSENT for one in written),
     )
+
+
+def default_text(info: FieldInfo) -> str:
+    """Return the default of a field as it is typed after `=`; empty where it must be given."""
+    return "" if info.is_required() else _typed(info.get_default(call_default_factory=True))
 
 
 def _typed(value: Any) -> str:
@@ -194,8 +199,8 @@ def _typed(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _allowed(info: FieldInfo) -> str:
-    """Say which values a field takes."""
+def allowed_text(info: FieldInfo) -> str:
+    """Return which values a field takes, such as "at least 1" or "random | grid"; empty where no rule is."""
     parts = (info.annotation, *get_args(info.annotation))
     if named := next((get_args(part) for part in parts if get_origin(part) is Literal), ()):
         return " | ".join(named)

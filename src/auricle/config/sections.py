@@ -271,7 +271,7 @@ class StudyConfig(Section):
         None,
         ge=0.05,
         le=3600,
-        description="to which clips are cut or padded; None: that of the dataset, or of most clips",
+        description="to which clips are cut or padded; null: that of the dataset, or of most clips",
     )
     allow_split_groups: bool = Field(False, description="score what leaks, stamped, where the folds split a group")
     overrides: dict[str, Any] = Field(default_factory=dict, description="section.field: value, for every model")

@@ -20,9 +20,9 @@ MAX_CHECKED = 4096  # combinations of values that are checked before anything is
 class SpaceConfig(Section):
     """What a search tries, on what, and how it looks for the best."""
 
-    name: str
-    about: str = ""
-    data: str = "toy"
+    name: str = Field(..., description="what the search is called")
+    about: str = Field("", description="what it is for, in a sentence or two")
+    data: str = Field("toy", description="a dataset by name, a folder of class folders, or a CSV")
     group_by: str | None = Field(None, description="a column, or a pattern over names, as in a study")
     label: str | None = Field(None, description="a column, or a pattern over names, of the classes, as in a study")
     clip_s: float | None = Field(None, ge=0.05, le=3600, description="to which clips are cut or padded, as in a study")
@@ -30,7 +30,7 @@ class SpaceConfig(Section):
     protocol: Literal["test-split", "k-fold"] = Field("test-split", description="whose validation folds are seen")
     sampler: Literal["tpe", "grid"] = Field("tpe", description="grid: every combination once")
     pruner: Literal["median", "halving", "none"] = Field("median", description="ends a trial early that lags behind")
-    trials: int | None = Field(None, ge=1, description="None: 100, or every point of a grid")
+    trials: int | None = Field(None, ge=1, description="null: 100, or every point of a grid")
     seed: int = Field(0, ge=0, description="of the sampler and of every training")
     overrides: dict[str, Any] = Field(default_factory=dict, description="section.field: value, for every trial")
     presets: dict[str, dict[str, Any]] = Field(default_factory=dict, description="presets of this space alone")
