@@ -99,7 +99,8 @@ def test_a_folder_that_a_tracker_left_is_no_package(tmp_path, monkeypatch) -> No
 
 def test_from_python_too_the_extra_is_named_and_other_failures_stay_what_they_are(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "auricle.model.classifier", raising=False)
+    for module in ("auricle.model.classifier", "auricle.training.waveforms"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     with pytest.raises(MissingPackageError, match=r"pip install 'auricle\[train\]'"):
         auricle.create_model("tiny", 3)
     with pytest.raises(ModuleNotFoundError, match="no_such_module"), extras_named():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
 from auricle.config import ProtocolName
-from auricle.data.folds import PROTOCOLS, Split, assign_folds, make_splits, with_made_folds
+from auricle.data.folds import NUM_RANDOM_FOLDS, PROTOCOLS, Split, assign_folds, make_splits, with_made_folds
 from auricle.data.manifest import Clip, Manifest
 from auricle.errors import RefusedError, UsageError
 
@@ -177,7 +177,7 @@ def check(manifest: Manifest, split: Split) -> None:
     groups = [{manifest.groups[place] for place in part} for part in parts]
     torn = bool(groups[2] & (groups[0] | groups[1]))
     assert split.leaky == torn
-    if split.protocol != "random":
+    if split.protocol not in NUM_RANDOM_FOLDS:
         assert not torn
         assert not groups[0] & groups[1]
     assert set(manifest.labels[split.train].tolist()) == set(range(len(manifest.categories)))

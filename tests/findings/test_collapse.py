@@ -46,7 +46,11 @@ def test_every_model_that_collapsed_is_named_with_what_it_looked_like(document: 
 
 
 def test_cause_and_cure_are_one_sentence_each(document: Document):
-    boxes = [plain(block.text) for block in blocks_of(document.sections) if getattr(block, "title", "").endswith(" collapsed")]
+    boxes = [
+        plain(block.text)
+        for block in blocks_of(document.sections)
+        if getattr(block, "title", "").endswith(" collapsed")
+    ]
     assert boxes[0] == (
         "2 of 2 cells did not learn: at epoch 3 every clip is given the same logits. Likely cause: learning "
         "rate 0.05 is too high. To try first: --set training.learning_rate=0.0005."

@@ -85,7 +85,9 @@ def renamed(config: SomeConfig, source: str) -> SomeConfig:
     asked: Any = config
     if source == asked.data:
         return config
-    return revalidated(config, data=source, about="", name=asked.name.replace(asked.data, name_of(source)))
+    of_its_own = {"reference": ()} if hasattr(asked, "reference") else {}
+    name = asked.name.replace(asked.data, name_of(source))
+    return revalidated(config, data=source, about="", name=name, **of_its_own)
 
 
 def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
