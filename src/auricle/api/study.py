@@ -141,8 +141,7 @@ class Study:
         from auricle.report.chapters.results import confusion_of
 
         of = self._protocol(protocol)
-        trained = [row.model for row in self.findings.comparisons[of].rows]
-        return self._page([confusion_of(self._report, one, of, one) for one in self._chosen(model, trained)])
+        return self._page([confusion_of(self._report, one, of, one) for one in self._chosen(model, of)])
 
     def plot_curves(self, model: str | None = None, protocol: str | None = None) -> Figure:
         """Draw accuracy and loss by epoch, of training and, where there are any, validation clips.
@@ -154,8 +153,7 @@ class Study:
         from auricle.report.chapters.training import curves_of
 
         of = self._protocol(protocol)
-        trained = [row.model for row in self.findings.comparisons[of].rows]
-        return self._page([curves_of(self._report, of, self._chosen(model, trained))])
+        return self._page([curves_of(self._report, of, self._chosen(model, of))])
 
     def report(
         self,
@@ -224,9 +222,10 @@ class Study:
             raise choices("finished protocol", asked, list(self.protocols))
         return asked or self.findings.main_protocol
 
-    def _chosen(self, model: str | None, trained: Sequence[str]) -> Sequence[str]:
+    def _chosen(self, model: str | None, protocol: str) -> list[str]:
+        trained = [row.model for row in self.findings.comparisons[protocol].rows]
         if model is not None and model not in trained:
-            raise choices("finished model", model, list(trained))
+            raise choices("finished model", model, trained)
         return trained if model is None else [model]
 
     def _page(self, pictures: Sequence[Any]) -> Figure:

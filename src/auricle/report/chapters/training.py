@@ -132,9 +132,9 @@ def tuning(report: Report) -> Chapter | None:
     """Return the chapter, a section a search; None where no search belongs to the study."""
     if not (searches := report.findings.tuning):
         return None
-    parts = [_search(found, part(number)) for number, found in enumerate(searches, 1)]
-    exhibits = {name: exhibit for part in parts for name, exhibit in part.exhibits.items()}
-    return Chapter({"searches": [part.values for part in parts]}, exhibits)
+    chapters = [_search(found, part(number)) for number, found in enumerate(searches, 1)]
+    exhibits = {name: exhibit for one in chapters for name, exhibit in one.exhibits.items()}
+    return Chapter({"searches": [one.values for one in chapters]}, exhibits)
 
 
 def _search(found: Tuning, part: str) -> Chapter:

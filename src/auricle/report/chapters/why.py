@@ -10,12 +10,13 @@ from auricle.findings.comparison import MOST_SHOWN
 from auricle.findings.human_labels import PEOPLE, read_human_labels
 from auricle.findings.trainings import CurveReading
 from auricle.findings.uses import ModelUses, PartsUse
-from auricle.report.document import Chapter, Figure, Report
+from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures import why as draw
 from auricle.report.figures.drawing import Panel, panel
 from auricle.report.figures.style import MUTED, drawable
 from auricle.report.table import Range, Table, columns
 from auricle.report.wording import clip_name, count, decimal, percent, points, spoken
+from auricle.scoring.answers import Answers
 from auricle.scoring.difference import Difference, by_verdict
 
 MOST_ROWS = 28  # clips that are drawn
@@ -43,16 +44,31 @@ def why(report: Report) -> Chapter:
         "attention": [(title(change), *by_verdict(costs[change].values())) for change in ATTENTION if change in costs],
         "limits": trainings,
     }
-    return Chapter({**report.phrases, **_missed_clips(report).values, **uses.values, **values}, uses.exhibits)
+    return Chapter({**report.phrases, **_missed_counts(report), **uses.values, **values}, uses.exhibits)
 
 
 def missed(report: Report) -> Chapter | None:
     """Return the clips that are missed, and how the learning curves read; None where there is neither."""
-    clips = _missed_clips(report)
-    if not clips.exhibits and not report.findings.curves:
+    clips = hardest(*_answers(report))
+    if not clips and not report.findings.curves:
         return None
-    values = {**report.phrases, **clips.values, "limits": trainings}
-    return Chapter(values, {**clips.exhibits, "table-readings": _readings(report)})
+    rows = [
+        (lead.ahead, lead.behind, _named(f"{spoken(name)} {decimal(100 * share, 1)}" for name, share in lead.classes),
+         _named(map(clip_name, lead.clips)))
+        for lead in leads(report.findings.class_differences)
+    ]  # fmt: skip
+    values = {
+        **report.phrases,
+        **_missed_counts(report),
+        "num_drawn": min(len(clips), MOST_ROWS),
+        "num_named": NUM_NAMED,
+        "limits": trainings,
+    }
+    of_clips: dict[str, Exhibit] = {}
+    if clips:
+        table = Table(columns("differences"), {"": rows}, shown={"": 2 * MOST_SHOWN})
+        of_clips = {"figure-missed": _missed(report, clips[:MOST_ROWS]), "table-differences": table}
+    return Chapter(values, {**of_clips, "table-readings": _readings(report)})
 
 
 def evidence(report: Report) -> Chapter | None:
@@ -90,28 +106,20 @@ def evidence(report: Report) -> Chapter | None:
     })  # fmt: skip
 
 
-def _missed_clips(report: Report) -> Chapter:
-    """Return which clips are missed, and in which classes one model is ahead of another."""
+def _answers(report: Report) -> tuple[Answers, list[str]]:
+    """Return the answers to the test clips of the main protocol, and whose they are."""
     main = report.findings.main
-    answers = report.study.answers[main.protocol]
-    models = [model for model in report.study.models if model in main.ranked]
-    clips = hardest(answers, models)
-    if not clips:
-        return Chapter({"num_missed": 0})
-    rows = [
-        (lead.ahead, lead.behind, _named(f"{spoken(name)} {decimal(100 * share, 1)}" for name, share in lead.classes),
-         _named(map(clip_name, lead.clips)))
-        for lead in leads(report.findings.class_differences)
-    ]  # fmt: skip
-    values = {
-        "num_missed": len(clips),
+    return report.study.answers[main.protocol], [model for model in report.study.models if model in main.ranked]
+
+
+def _missed_counts(report: Report) -> dict[str, int]:
+    """Return how many clips are missed, by whom, and of how many."""
+    answers, models = _answers(report)
+    return {
+        "num_missed": len(hardest(answers, models)),
         "num_missed_by_most": num_missed_by_most(answers, models),
         "num_clips": len(answers.clips),
-        "num_drawn": min(len(clips), MOST_ROWS),
-        "num_named": NUM_NAMED,
     }
-    table = Table(columns("differences"), {"": rows}, shown={"": 2 * MOST_SHOWN})
-    return Chapter(values, {"figure-missed": _missed(report, clips[:MOST_ROWS]), "table-differences": table})
 
 
 def _named(names: Iterable[str]) -> str:
