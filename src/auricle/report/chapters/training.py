@@ -80,12 +80,14 @@ def recipe(study: Study, model: str) -> dict[Field, str]:
 
 
 def _alike(recipes: Mapping[str, dict[Field, str]]) -> list[tuple[list[str], dict[Field, str]]]:
-    """Put models together that have one recipe, or differ in one field alone, whose values are listed: `1 / 2 / 4`."""
+    """Put models together that have one recipe, or differ in one field alone, each with a value of its own: `1 / 2 / 4`.
+
+    The values stand in the order of the models.
+    """
     found: list[tuple[list[str], list[dict[Field, str]]]] = []
     for model, own in recipes.items():
         for models, members in found:
-            fields = {field for other in (*members, own) for field in other if other[field] != own.get(field)}
-            if all(other.keys() == own.keys() for other in members) and len(fields) <= 1:
+            if _listable([*members, own]):
                 models.append(model)
                 members.append(own)
                 break
@@ -95,6 +97,14 @@ def _alike(recipes: Mapping[str, dict[Field, str]]) -> list[tuple[list[str], dic
         (models, {field: " / ".join(dict.fromkeys(one[field] for one in members)) for field in members[0]})
         for models, members in found
     ]
+
+
+def _listable(members: Sequence[dict[Field, str]]) -> bool:
+    """Return whether recipes have the same fields and values, but for one field that differs between any two."""
+    if any(one.keys() != members[0].keys() for one in members):
+        return False
+    numbers = sorted(len({one[field] for one in members}) for field in members[0])
+    return numbers[-1] == 1 or (numbers[-1] == len(members) and (len(numbers) == 1 or numbers[-2] == 1))
 
 
 def _recipes(recipes: Sequence[tuple[str, Mapping[Field, str]]], start: int, sections: Sequence[str]) -> Table:
