@@ -80,7 +80,7 @@ def recipe(study: Study, model: str) -> dict[Field, str]:
 
 
 def _alike(recipes: Mapping[str, dict[Field, str]]) -> list[tuple[list[str], dict[Field, str]]]:
-    """Put models together that have one recipe, or differ in one field alone, each with a value of its own: `1 / 2 / 4`.
+    """Put models together that have one recipe, or differ in one field, each with its own value: `1 / 2 / 4`.
 
     The values stand in the order of the models.
     """
