@@ -85,9 +85,10 @@ def _alike(recipes: Mapping[str, dict[Field, str]]) -> list[tuple[list[str], dic
     The values stand in the order of the models.
     """
     found: list[tuple[list[str], list[dict[Field, str]]]] = []
+    alone = [own for own in recipes.values() if list(recipes.values()).count(own) == 1]
     for model, own in recipes.items():
         for models, members in found:
-            if _listable([*members, own]):
+            if own in members or (own in alone and members[0] in alone and _listable([*members, own])):
                 models.append(model)
                 members.append(own)
                 break
@@ -104,7 +105,7 @@ def _listable(members: Sequence[dict[Field, str]]) -> bool:
     if any(one.keys() != members[0].keys() for one in members):
         return False
     numbers = sorted(len({one[field] for one in members}) for field in members[0])
-    return numbers[-1] == 1 or (numbers[-1] == len(members) and (len(numbers) == 1 or numbers[-2] == 1))
+    return numbers[-1:] == [len(members)] and set(numbers[:-1]) <= {1}
 
 
 def _recipes(recipes: Sequence[tuple[str, Mapping[Field, str]]], start: int, sections: Sequence[str]) -> Table:
