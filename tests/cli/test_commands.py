@@ -103,7 +103,7 @@ def test_failed_cells_make_exit_code_1_and_a_table_and_the_others_finish(auricle
     assert answer.code == 1
     assert "transformer-h1" in answer.out
     assert "cnn/test-split-2-0  loss nan" in answer.err
-    assert lines(answer.err)[-1] == "auricle: 1 of 2 cells failed; the same command tries them again"
+    assert lines(answer.err)[-1] == "auricle: 1 of 2 cells failed; run the same command to try them again"
     failed = json.loads(auricle("study", "quickstart", *SMALL, "--models", "cnn", "--json").out)["failed"]
     assert len(failed) == 4
 
@@ -159,7 +159,7 @@ def test_an_error_of_ours_shows_no_traceback_unless_asked(auricle, sounds, train
     monkeypatch.setattr("auricle.api.running.run_cells", lambda *_, **__: {}["x"])
     answer = auricle("study", "quickstart", *SMALL)
     assert answer.code == 1
-    assert lines(answer.err)[-1].startswith("auricle: internal error: KeyError: 'x' (AURICLE_DEBUG=1 shows where")
+    assert lines(answer.err)[-1].startswith("auricle: internal error: KeyError: 'x' (please report it; AURICLE_DEBUG=1")
     assert "Traceback" not in answer.err
     assert "Traceback" in auricle("-vv", "study", "quickstart", *SMALL).err
     monkeypatch.setenv("AURICLE_DEBUG", "1")
@@ -199,7 +199,7 @@ def test_models_are_listed_with_their_parameters(auricle):
 def test_those_of_published_reports_are_listed_when_asked_for_in_a_line_each(auricle):
     few, every = (lines(auricle("models", *words).out) for words in ((), ("--all",)))
     assert not [line for line in few if line.lstrip().startswith("report-")]
-    assert any("14 more are of published reports" in line for line in few)
+    assert any("14 more reproduce published reports" in line for line in few)
     listed = [line for line in every if line.lstrip().startswith("report-")]
     assert len(listed) == 14
     assert max(map(len, every)) <= 80

@@ -1,4 +1,4 @@
-"""The verb `config`, and options that set fields of a model."""
+"""The command `config`, and options that set fields of a model."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What is wrong with the words of a command, and which were meant."""
+"""Messages about a wrong command line: what is wrong, and what was probably meant."""
 
 import re
 from difflib import get_close_matches
@@ -8,7 +8,7 @@ import typer
 
 
 def usage_line(error: typer.TyperException) -> str:
-    """Return one line with what is wrong and what may be meant; the help, where there are no words at all."""
+    """Return one line with what is wrong and what may be meant; the help, if there are no arguments at all."""
     message = error.format_message().strip()
     if type(error).__name__ == "NoArgsIsHelpError":
         return message
@@ -26,7 +26,7 @@ def usage_line(error: typer.TyperException) -> str:
 
 
 def _options_like(error: Any, context: Any) -> list[str]:
-    """Return the options that a wrong one may mean; where fields can be set, those of its name."""
+    """Return the options that a wrong one may mean; if the command has --set, also fields of that name."""
     options = [option for each in context.command.params for option in each.opts if option.startswith("--")]
     meant = [f"--{near}" for near in get_close_matches(error.option_name.strip("-"), [o[2:] for o in options], n=1)]
     if not any("--set" in parameter.opts for parameter in context.command.params):
