@@ -19,8 +19,9 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
-from auricle.errors import MachineError, RefusedError
+from auricle.errors import AuricleError, MachineError, RefusedError
 from auricle.system import host_marks, is_running
+from auricle.text import not_finite
 
 MARK = b"# sha256 "
 FIELD = "sha256"
@@ -97,7 +98,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON whole or not at all; NaN is not JSON and is refused."""
+    """Write JSON whole or not at all.
+
+    Raises:
+        AuricleError: a number is NaN or infinite, which JSON cannot express.
+        MachineError: the disk refuses.
+    """
+    if field := not_finite(value):
+        raise AuricleError(f"cannot write {path}: {field}; if the model diverged, lower training.learning_rate")
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 

@@ -4,9 +4,10 @@ A terminal obeys escape sequences, a spreadsheet formulas, and marks of directio
 """
 
 import json
+import math
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode categories that show nothing, or turn the line around
@@ -28,11 +29,25 @@ def is_unseen(mark: str) -> bool:
     return mark not in JOINERS and unicodedata.category(mark) in UNSEEN
 
 
-def json_text(value: Any, indent: int | None = None) -> str:
-    r"""Return JSON in which letters stand as they are and what `visible` would spell out is escaped.
+def not_finite(value: Any, name: str = "") -> str:
+    """Return the name and value of the first number in JSON content that is NaN or infinite; empty if there is none.
 
-    Every reader gets back the same text; bytes of a name that are not UTF-8 come as lone surrogates, as `os.fsencode`
-    takes them.
+    >>> not_finite({"epoch": 2, "test": {"loss": float("inf")}}), not_finite([0.5])
+    ('test.loss is inf', '')
+    """
+    if isinstance(value, Mapping):
+        found = (not_finite(each, f"{name}.{key}".lstrip(".")) for key, each in value.items())
+        return next(filter(None, found), "")
+    if isinstance(value, list | tuple):
+        return next(filter(None, (not_finite(each, name) for each in value)), "")
+    return f"{name or 'a value'} is {value}" if isinstance(value, float) and not math.isfinite(value) else ""
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    r"""Return JSON in which letters are kept as they are and what `visible` would spell out is escaped.
+
+    A program that reads it gets the same text back; bytes of a file name that are not UTF-8 become lone surrogates, as
+    `os.fsencode` takes them.
 
     >>> json_text({"file": "Käuzchen" + chr(155)})
     '{"file": "Käuzchen\\u009b"}'

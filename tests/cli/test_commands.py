@@ -27,6 +27,12 @@ def lines(text: str) -> list[str]:
         (["study", "."], "is a folder, not a study; for your own recordings: auricle study --data ."),
         (["study", "quickstart", "--data", "esc1O"], "Valid: esc10, esc50, urbansound8k, toy"),
         (["study", "quickstart", "--models", "cnm"], "did you mean 'cnn'?"),
+        (
+            ["study", "quickstart", "--seeds", "0", "1", "2"],
+            "--seeds takes a comma-separated list, for example --seeds 0,1,2",
+        ),
+        (["study", "quickstart", "--seeds", "0,1", "--models", "cnn", "tiny"], "for example --models cnn,tiny; see"),
+        (["train", "cnn", "tiny"], "unexpected extra argument"),
         (["study", "quickstart", "--protocols", "kfold"], "did you mean 'k-fold'? Valid: test-split, k-fold"),
         (["study", "quickstart", "--set", "trainin.epochs=1"], "did you mean 'training.epochs'?"),
         (["study", "quickstart", "--set", "training.epoch=1"], "did you mean 'training.epochs'?"),

@@ -76,5 +76,7 @@ def test_the_verdict_names_the_cure_with_the_lowest_loss():
         "a rate", (ill, trial("a.b=1", 1.0, True), trial("a.b=2", 0.5, True), trial("a.b=3", None, False))
     )
     assert verdict(found) == "Lowest training loss after 10 epochs: --set a.b=2"
-    assert verdict(Diagnosis("a rate", (ill, trial("a.b=1", 2.3, False)))).startswith("It did not learn with any of these")
+    assert verdict(Diagnosis("a rate", (ill, trial("a.b=1", 2.3, False)))).startswith(
+        "It did not learn with any of these"
+    )
     assert "nothing to fix" in verdict(Diagnosis(None, (trial("", 0.1, True),)))

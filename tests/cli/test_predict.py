@@ -59,7 +59,9 @@ def test_json_is_a_line_for_each_stretch_and_no_other_format(auricle, bundle, ni
     lines = auricle("predict", bundle, "night", "--json").out
     assert lines == auricle("predict", bundle, "night", "--format", "jsonl").out
     assert all(Path(json.loads(line)["file"]).is_file() for line in lines.splitlines())
-    assert "--json means --format jsonl, not csv" in auricle("predict", bundle, "night", "--json", "--format", "csv").err
+    assert (
+        "--json means --format jsonl, not csv" in auricle("predict", bundle, "night", "--json", "--format", "csv").err
+    )
 
 
 def test_a_broken_file_is_named_and_the_rest_goes_on(auricle, bundle, night):

@@ -97,9 +97,9 @@ def verdict(diagnosis: Diagnosis) -> str:
     unchanged, *changed = diagnosis.trials
     learning = [trial for trial in changed if trial.learns]
     if not diagnosis.cause:
-        return f"It learns as configured, {_after(as_it_is)} on the training clips: nothing to fix."
+        return f"It learns as configured, {_after(unchanged)} on the training clips: nothing to fix."
     if not learning:
-        return f"It did not learn with any of these {_after(as_it_is)}; try more --epochs, or several changes at once."
+        return f"It did not learn with any of these {_after(unchanged)}; try more --epochs, or several changes at once."
     best = min(learning, key=lambda trial: trial.loss or 0.0)
     return f"Lowest training loss {_after(best)}: {as_typed(best.change)}"
 

@@ -24,8 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auricle.errors import RefusedError
+from auricle.errors import DivergedError, RefusedError
 from auricle.files import digest, machine_errors, read_sealed, write_sealed
+from auricle.text import not_finite
 
 
 @dataclass(frozen=True, order=True)
@@ -169,7 +170,13 @@ def is_intact(cell: Cell) -> bool:
 
 
 def json_line(record: dict[str, Any]) -> str:
-    """Return one line of a history."""
+    """Return one line of a history.
+
+    Raises:
+        DivergedError: a loss is NaN or infinite, as the last step of an epoch may leave weights that are too large.
+    """
+    if field := not_finite(record):
+        raise DivergedError(f"diverged in epoch {record['epoch']}: {field}; lower training.learning_rate")
     return json.dumps(record, allow_nan=False) + "\n"
 
 
