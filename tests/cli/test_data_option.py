@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from auricle.data.datasets import NUM_CLIPS
-from auricle.study.asking import find_data, name_of
+from auricle.study.configure import find_data, name_of
 
 SMALL = ("--models", "cnn", "--epochs", "2", "--workers", "1", "--no-report")
 HEADER = "filename,fold,target,category,esc10,src_file,take\n"

@@ -53,7 +53,7 @@ def test_without_the_recordings_the_report_is_made_and_says_how_to_hear_the_mist
     Path("sounds").rename("elsewhere")
     answer = auricle("report", "quickstart")
     assert answer.code == 0
-    assert "auricle: no page to hear the mistakes on: no source 'sounds'" in answer.err
+    assert "auricle: the page of mistakes was not written: no source 'sounds'" in answer.err
     assert not (study / "report" / "errors.html").exists()
     named = auricle("report", "quickstart", "--data", "elsewhere", "-q")
     assert (named.code, named.err) == (0, "")

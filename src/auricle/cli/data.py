@@ -115,7 +115,7 @@ def check(
     from auricle.audit.mending import mend, require_new, write_manifest
     from auricle.data.annotations import is_piece
     from auricle.data.datasets import SOURCES, survey
-    from auricle.study.asking import find_data
+    from auricle.study.configure import find_data
 
     name, root = find_data(data or required(source, "source", SOURCES), source or "")
     if fix:

@@ -37,7 +37,7 @@ def diagnose(
     level = verbosity(context, quiet, verbose)
     from auricle.runs import read_history
     from auricle.runs.reopen import reopen
-    from auricle.study.asking import data_of
+    from auricle.study.configure import data_of
 
     source, root = data_of(cell, data)
     found = reopen(cell, source=source, root=root)  # a wrong folder is refused before torch is imported

@@ -35,7 +35,7 @@ def export(
 ) -> None:
     """Export a trained model as a bundle: ONNX, weights, calibration and model card, checked against PyTorch."""
     from auricle.cli.study import hint_when_stopped
-    from auricle.study.asking import data_of
+    from auricle.study.configure import data_of
 
     level = verbosity(context, quiet, verbose)
     if web:

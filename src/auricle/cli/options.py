@@ -153,7 +153,7 @@ class TrainingOptions:
             UsageError: one is set twice, or not as `--set` takes it.
         """
         from auricle.config import parse_overrides
-        from auricle.study.asking import SHORT
+        from auricle.study.configure import SHORT
 
         assigned = parse_overrides(self.assignments or ())
         short = {field: value for name, field in SHORT.items() if (value := getattr(self, name)) is not None}
@@ -236,7 +236,7 @@ def parse_numbers(text: str | None, option: str) -> tuple[int, ...] | None:
     Raises:
         UsageError: it is not a list of whole numbers.
     """
-    from auricle.study.asking import check_numbers
+    from auricle.study.configure import check_numbers
 
     try:
         found = tuple(map(int, split_list(text) or ()))
@@ -267,7 +267,7 @@ def protocol_names(text: str | None) -> tuple[str, ...] | None:
     Raises:
         UsageError: no such protocol.
     """
-    from auricle.study.asking import check_protocols
+    from auricle.study.configure import check_protocols
 
     asked = split_list(text)
     return None if asked is None else check_protocols(asked)

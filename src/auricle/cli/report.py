@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from auricle.cli.options import Data, Json, Quiet, Threads, Verbose, print_line, say, verbosity
-from auricle.display.watching import told
+from auricle.display.watching import progress_shown
 from auricle.text import json_text
 
 
@@ -48,7 +48,7 @@ def report(
 
     What the finished models rely on is analysed once, if their weights and the recordings are found, and kept.
     """
-    from auricle.study.asking import find_study
+    from auricle.study.configure import find_study
 
     level = verbosity(context, quiet, verbose)
     study = find_study(folder)
@@ -87,8 +87,8 @@ def build(
     """Build a report and show progress on standard error; the arguments are those of `write_report`."""
     from auricle.api.reporting import write_report
 
-    with told(level) as tell:
-        files, notes = write_report(study, data=data, root=root, probes=probes, front=front, on_progress=tell)
+    with progress_shown(level) as show:
+        files, notes = write_report(study, data=data, root=root, probes=probes, front=front, on_progress=show)
     for note in notes if level >= 0 else ():
         say(f"auricle: {note}")
     return files

@@ -179,7 +179,7 @@ def print_status(folder: Path, as_json: bool) -> None:
         RefusedError: the folder contains neither a study nor a search.
     """
     from auricle.search.record import read_search_status
-    from auricle.study.asking import find_study
+    from auricle.study.configure import find_study
     from auricle.study.status import read_status
 
     folder = find_study(folder)

@@ -49,14 +49,14 @@ def search(
     from auricle.search.search import run_search
     from auricle.search.space import load_space, space_names
     from auricle.search.storage import TrialStorage
-    from auricle.study.asking import STUDIES_FOLDER, find_data, laid_over, renamed
+    from auricle.study.configure import STUDIES_FOLDER, find_data, merge_overrides, renamed
     from auricle.work.options import RunOptions
 
     level = verbosity(context, asked.quiet, asked.verbose)
     config = load_space(required(space, "space", space_names()))
     source, root = find_data(asked.data, config.data)
     config = renamed(config, source)
-    overrides = laid_over(config.overrides, asked.overrides)
+    overrides = merge_overrides(config.overrides, asked.overrides)
     changes = {
         "trials": trials or config.trials,
         "group_by": asked.group_by or config.group_by,

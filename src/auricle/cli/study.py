@@ -69,7 +69,7 @@ def study(
     A study that was stopped resumes where it stopped; a finished cell is never trained again.
     """
     from auricle.config import load_references, load_study, study_names
-    from auricle.study.asking import own_study
+    from auricle.study.configure import own_study
 
     level = verbosity(context, asked.quiet, asked.verbose)
     if status is not None:
@@ -96,7 +96,7 @@ def study(
     if name is None and level >= 0:
         listed = " under ".join(map(" and ".join, chosen))
         say(f"study {config.name}: {listed}; choose others with --models and --protocols")
-    _train_as_asked(config, changes, asked, level, parse_numbers(folds, "--folds"))
+    _configure_and_train(config, changes, asked, level, parse_numbers(folds, "--folds"))
 
 
 def status(
@@ -140,10 +140,12 @@ def train(
     model = required(preset, "model", preset_names())
     config = StudyConfig(name=load_preset(model).name, models=(model,))
     changes = {"protocols": protocol_names(protocol), "seeds": (seed,)}
-    _train_as_asked(config, changes, asked, level, None if fold is None else (fold,), together=asked.ray is not None)
+    _configure_and_train(
+        config, changes, asked, level, None if fold is None else (fold,), together=asked.ray is not None
+    )
 
 
-def _train_as_asked(
+def _configure_and_train(
     config: StudyConfig,
     changes: Mapping[str, Any],
     asked: StudyOptions,
@@ -157,7 +159,7 @@ def _train_as_asked(
     Raises:
         UsageError: an option is wrong, or asks for a share of GPUs without a cluster.
     """
-    from auricle.study.asking import as_asked
+    from auricle.study.configure import configured
     from auricle.work.options import RunOptions
     from auricle.work.ray.cluster import RayOptions
 
@@ -168,7 +170,7 @@ def _train_as_asked(
     elif asked.gpus is not None:
         raise UsageError(f"--gpus {asked.gpus:g} is a share of a cluster's GPUs; name the cluster with --ray")
     before = config
-    config, root = as_asked(
+    config, root = configured(
         config,
         asked.data,
         asked.overrides,
@@ -206,7 +208,7 @@ def train_and_report(
     from auricle.api.running import train_cells
     from auricle.cli.report import build
     from auricle.cli.results import print_json, print_locations, print_results
-    from auricle.study.asking import STUDIES_FOLDER
+    from auricle.study.configure import STUDIES_FOLDER
     from auricle.tracking.tracking import choose_trackers
 
     folder = out or STUDIES_FOLDER / config.name

@@ -90,10 +90,10 @@ def renamed(config: SomeConfig, source: str) -> SomeConfig:
     return revalidated(config, data=source, about="", name=name, **of_its_own)
 
 
-def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def merge_overrides(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """Return the overrides of a study or a space with others over them; other epochs have another warm-up.
 
-    >>> laid_over({"training.epochs": 6, "training.warmup_epochs": 1}, {"training.epochs": 2})
+    >>> merge_overrides({"training.epochs": 6, "training.warmup_epochs": 1}, {"training.epochs": 2})
     {'training.epochs': 2}
     """
     warmup = "training.warmup_epochs"
@@ -117,7 +117,7 @@ def check_numbers(numbers: Collection[int], option: str, typed: str | None = Non
     return tuple(numbers)
 
 
-def as_asked(
+def configured(
     config: StudyConfig, data: str | None, overrides: Mapping[str, Any], **changes: Any
 ) -> tuple[StudyConfig, Path | None]:
     """Return a study on these data (None: its own) with changes, and where named datasets lie if `data` says that.
@@ -130,4 +130,4 @@ def as_asked(
     source, root = find_data(data, config.data)
     config = renamed(config, source)
     changes = {field: value for field, value in changes.items() if value is not None}
-    return revalidated(config, overrides=laid_over(config.overrides, overrides), **changes), root
+    return revalidated(config, overrides=merge_overrides(config.overrides, overrides), **changes), root
