@@ -201,7 +201,7 @@ class TestLookedAtAndStopped:
             au.load_dataset("nowhere")
         with pytest.raises(au.UsageError, match="no data: give a dataset"):
             au.run_study()
-        with pytest.raises(au.UsageError, match="seeds takes whole numbers from 0 on"):
+        with pytest.raises(au.UsageError, match="seeds takes whole numbers of 0 or more"):
             au.run_study(sounds, seeds=[-1])
         with pytest.raises(au.UsageError, match="are the same; give one of them"):
             au.run_study(sounds, epochs=1, overrides={"training.epochs": 2})

@@ -46,7 +46,7 @@ def lines(text: str) -> list[str]:
         (["train", "cnm"], "did you mean 'cnn'?"),
         (["train"], "missing MODEL; available: cnn, raw-cnn"),
         (["train", "cnn", "--protocol", "kfold"], "did you mean 'k-fold'?"),
-        (["study", "quickstart", "--folds", "second"], "--folds takes whole numbers from 0 on"),
+        (["study", "quickstart", "--folds", "second"], "--folds takes whole numbers of 0 or more"),
         (["models", "cnm"], "did you mean 'cnn'?"),
         (["models", "cnn", "--set", "encoder.num_heads=2"], "has no encoder"),
         (["data", "check", "esc1O"], "did you mean 'esc10'?"),

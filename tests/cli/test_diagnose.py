@@ -57,13 +57,13 @@ def test_other_recordings_than_those_of_the_study_are_refused(auricle, sounds, t
     next(sounds.rglob("*.wav")).unlink()
     answer = auricle("diagnose", "s/cells/tiny/test-split-2-0")
     assert answer.code == 3
-    assert "other recordings than those of" in answer.err or "fewer" in answer.err
+    assert "differs from the recordings of" in answer.err or "fewer" in answer.err
 
 
 def test_what_is_no_cell_is_refused(auricle, tmp_path):
     answer = auricle("diagnose", str(tmp_path))
     assert answer.code == 3
-    assert "no cell that was trained (STUDY/cells/MODEL/PROTOCOL-FOLD-SEED" in answer.err
+    assert "not the folder of a trained cell (STUDY/cells/MODEL/PROTOCOL-FOLD-SEED" in answer.err
 
 
 def trial(change: str, loss: float | None, learns: bool) -> Trial:

@@ -68,7 +68,7 @@ def test_recordings_that_a_person_names_must_be_there(auricle, study):
     recording.write_bytes(next(path for path in Path("sounds").rglob("*.wav") if path != recording).read_bytes())
     changed = auricle("report", "quickstart", "--data", "sounds", "-q")
     assert changed.code == 3
-    assert "other recordings than those of" in changed.err
+    assert "differs from the recordings of" in changed.err
     assert changed.err.count("\n") == 1
 
 
