@@ -66,11 +66,11 @@ def test_an_override_changes_one_field() -> None:
         ({"dropout": 0.5}, "did you mean 'encoder.dropout' or 'head.dropout'"),
         ({"training.num_heads": 2}, "did you mean 'encoder.num_heads'"),
         ({"nothing": 2}, "no field 'nothing'; `auricle config` lists them all"),
-        ({"base.blocks.kernel": 5}, "base.blocks is a value that is set whole"),
+        ({"base.blocks.kernel": 5}, "base.blocks is a single value without a field"),
         ({"training.epochs": 0}, "training.epochs"),
         ({"training.epochs": "many"}, "training.epochs"),
         ({"training.learning_rate": float("nan")}, "training.learning_rate"),
-        ({"name.x": 1}, "name is a value"),
+        ({"name.x": 1}, "name is a single value"),
         ({"encoder.num_heads": 3}, r"not divided by 3 heads; valid: \[1, 2, 4, 8, 16\]"),
     ],
 )
@@ -207,7 +207,7 @@ def test_settings_tell_what_a_preset_does_and_leave_out_what_takes_no_part() -> 
         {(s.section, s.field): s.value for s in settings(load_preset(name)) if s.applies}
         for name in ("report-b-cnn", "cnn", "transformer-h4")
     )
-    assert report_b["training", "windows"] == "all that score a clip"
+    assert report_b["training", "windows"] == "those that are scored"
     assert report_b["augmentation", "feature_frame_mask"] == "up to 20 frames"
     assert report_b["augmentation", "feature_row_mask"] == "up to 30 rows"
     assert report_b["base", "blocks.channels"] == "32 / 64 / 128"

@@ -111,7 +111,7 @@ def test_an_empty_space_is_exit_code_2(auricle, mine):
     mine.write_text("models: [cnn]\n")
     answer = auricle(*WORDS)
     assert answer.code == 2
-    assert "is empty" in answer.err
+    assert "has nothing to try" in answer.err
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_an_empty_space_is_exit_code_2(auricle, mine):
         ((*WORDS, "--set", "training.batch_size=16"), 2, "is searched, so it cannot be set"),
         ((*WORDS, "--storage", "sqlite:////no/such/folder/x.db"), 5, "cannot use the storage sqlite:////no/such"),
         ((*WORDS, "--storage", "postgresql://nobody:secret@127.0.0.1:1/x"), 5, "storage postgresql://127.0.0.1:1/x"),
-        ((*WORDS, "--storage", "sqlight:///x.db"), 2, "is no storage"),
+        ((*WORDS, "--storage", "sqlight:///x.db"), 2, "is not a storage"),
         ((*WORDS, "--device", "gpu"), 2, "Valid: auto, cpu"),
         (("status", "nowhere"), 3, "contains neither a study nor a search"),
     ],

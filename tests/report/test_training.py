@@ -51,7 +51,7 @@ def recipe_of(study: Study, findings: Findings, model: str) -> dict[tuple[str, s
 
 def test_what_another_report_trained_with_is_in_the_recipe(study: Study, findings: Findings):
     recipe = recipe_of(study, findings, "report-b-cnn")
-    assert recipe["Training", "Windows"] == "all that score a clip"
+    assert recipe["Training", "Training windows"] == "those that are scored"
     assert recipe["Augmentation", "Time mask of features"] == "up to 20 frames"
     assert recipe["Augmentation", "Row mask of features"] == "up to 30 rows"
     assert recipe["Base", "Channels"] == "32 / 64 / 128"

@@ -87,11 +87,11 @@ def test_trials_that_lag_behind_end_early(search):
     result = search(pruner="median", trials=14, overrides={"training.epochs": 10})
     pruned = [entry for entry in result.entries if entry["state"] == "pruned"]
     assert pruned
-    assert all(entry["epochs"] < 10 and entry["cause"].startswith("behind the others") for entry in pruned)
+    assert all(entry["epochs"] < 10 and entry["cause"].startswith("worse than other trials") for entry in pruned)
 
 
 def test_a_worker_that_dies_again_fails_its_trial_for_good(search, fakes, tmp_path):
-    with pytest.raises(AuricleError, match=r"none of 1 trials came to its end: .*SIGKILL"):
+    with pytest.raises(AuricleError, match=r"none of 1 trials was completed: .*SIGKILL"):
         search(fakes.dies, trials=1)
     (entry,) = read_record(tmp_path / "out" / "search")["trials"]
     assert entry["state"] == "failed"
@@ -99,10 +99,12 @@ def test_a_worker_that_dies_again_fails_its_trial_for_good(search, fakes, tmp_pa
 
 def test_another_space_or_other_recordings_in_the_folder_are_refused(search, sounds):
     search(trials=1)
-    with pytest.raises(UsageError, match=r"holds a search of another space, preset or setting; choose another --out"):
+    with pytest.raises(
+        UsageError, match=r"contains a search with another space, preset or setting; choose another --out"
+    ):
         search(trials=1, overrides={"training.epochs": 3})
     (sounds / "dog" / "dog 9.wav").write_bytes((sounds / "dog" / "dog 1.wav").read_bytes())
-    with pytest.raises(UsageError, match="holds a search of other recordings"):
+    with pytest.raises(UsageError, match="contains a search of other recordings"):
         search(trials=1)
 
 
@@ -136,7 +138,7 @@ def test_a_storage_that_cannot_be_reached_is_the_machine_s_fault(search, url):
 
 
 def test_a_storage_that_is_none_is_a_usage_error(search):
-    with pytest.raises(UsageError, match="is no storage: name a journal file"):
+    with pytest.raises(UsageError, match="is not a storage; give a journal file"):
         search(trials=1, storage="sqlight:///x.db")
 
 

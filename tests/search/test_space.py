@@ -67,28 +67,28 @@ def test_heads_and_widths_that_go_together_pass_though_one_would_not_with_the_pr
 WRONG = {
     "'training.learnin_rate': did you mean 'training.learning_rate'": {"parameters": {"training.learnin_rate": [1]}},
     "did you mean 'training.epochs'": {"parameters": {"trainin.epochs": [1]}},
-    "is upside down: low 0.1 is not below high 0.001": {
+    "low 0.1 is not below high 0.001; swap them": {
         "parameters": {"training.learning_rate": {"low": 0.1, "high": 0.001}}
     },
     "low 5 is not below high 5": {"parameters": {"training.views": {"low": 5, "high": 5}}},
-    "no logarithm at low 0": {"parameters": {"head.dropout": {"low": 0, "high": 0.5, "log": True}}},
-    "is empty: give `parameters`": {"parameters": {}},
-    "has no value to try": {"parameters": {"training.batch_size": []}},
-    "none of cnn has an encoder to search encoder.num_heads in": {"parameters": {"encoder.num_heads": [1, 2]}},
+    "must start above 0, not at 0": {"parameters": {"head.dropout": {"low": 0, "high": 0.5, "log": True}}},
+    "has nothing to try: list `parameters`": {"parameters": {}},
+    "the list of values of training.batch_size is empty": {"parameters": {"training.batch_size": []}},
+    "none of cnn has an encoder, so encoder.num_heads cannot be searched": {"parameters": {"encoder.num_heads": [1, 2]}},
     "learning_rate: Input should be greater than 0": {"parameters": {"training.learning_rate": [-1, 1]}},
     "dropout: Input should be less than 1": {"parameters": {"head.dropout": {"low": 0, "high": 1.5}}},
     "optimizer: Input should be": {"parameters": {"training.optimizer": ["adam", "adagrad"]}},
-    "is no number; give a list": {"parameters": {"training.optimizer": {"low": 0, "high": 1}}},
+    "is not a number, so it cannot have a range; give a list": {"parameters": {"training.optimizer": {"low": 0, "high": 1}}},
     "a range is {low, high, log}": {"parameters": {"training.views": {"low": 1, "hihg": 5}}},
     "takes a list of values or {low, high, log}, not 5": {"parameters": {"training.views": 5}},
-    "words and numbers only": {"parameters": {"head.hidden": [[64], [32]]}},
-    "log is true or false": {"parameters": {"training.views": {"low": 1, "high": 5, "log": "natural"}}},
-    "a grid has no ranges": {"parameters": {"training.views": {"low": 1, "high": 5}}, "sampler": "grid"},
-    "cnn has no place for encoder.width": {
+    "must be text, numbers or booleans": {"parameters": {"head.hidden": [[64], [32]]}},
+    "log must be true or false": {"parameters": {"training.views": {"low": 1, "high": 5, "log": "natural"}}},
+    "a grid needs lists of values": {"parameters": {"training.views": {"low": 1, "high": 5}}, "sampler": "grid"},
+    "cnn has no encoder.width, which a grid needs": {
         "parameters": {"encoder.width": [64]}, "sampler": "grid", "models": ("cnn", "transformer-h1"),
     },
-    "is not divided by 3 heads": {"parameters": {"encoder.num_heads": [3]}, "models": ("transformer-h4",)},
-    "name `models` that differ": {"parameters": {"audio.sample_rate_hz": [8000, 16000]}},
+    "is not divisible by 3 heads": {"parameters": {"encoder.num_heads": [3]}, "models": ("transformer-h4",)},
+    "list `models` that differ": {"parameters": {"audio.sample_rate_hz": [8000, 16000]}},
     "is searched, so it cannot be set": {
         "parameters": {"training.views": [1, 2]}, "overrides": {"training.views": 3},
     },

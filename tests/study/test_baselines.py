@@ -131,7 +131,7 @@ def test_a_study_has_them_in_every_table_and_resumes_as_ever(
     print_results(result)
     shown = capsys.readouterr().out
     assert "mfcc-logistic" in shown
-    assert "k-fold: no better than mfcc-" in shown
+    assert "k-fold: not better than the free baseline mfcc-" in shown
     again = run_study(config, tmp_path / "out", options, fit=fakes.never_called)
     assert again.num_ran == 0
 

@@ -98,7 +98,9 @@ def test_memory_is_that_of_the_steps_the_data_and_a_checkpoint(steps: list[str])
 
 def test_too_little_memory_is_said_with_the_need(steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimates, "free_bytes", lambda: 1e9)
-    with pytest.raises(MachineError, match=r"report-d-transformer-h1 needs about \d\.\d GB of memory, and 1\.0 GB are"):
+    with pytest.raises(
+        MachineError, match=r"report-d-transformer-h1 needs about \d\.\d GB of memory, but only 1\.0 GB are"
+    ):
         ask(work("cnn"), work("report-d-transformer-h1"))
     assert MachineError.exit_code == 5
     assert not steps  # before anything is built

@@ -20,7 +20,7 @@ def test_a_training_that_stands_under_two_names_runs_once_and_is_kept_twice(run,
     assert {name: value for name, value in same.items() if name != "files"} == {
         name: value for name, value in metrics.items() if name not in ("cell", "files")
     }
-    assert any("(cnn/k-fold-2-0 is cnn/test-split-2-0)" in note for note in recorder.of("note"))
+    assert any("(first: cnn/k-fold-2-0 is the same as cnn/test-split-2-0)" in note for note in recorder.of("note"))
 
 
 def test_a_protocol_that_is_added_takes_over_what_is_done(run, fakes):

@@ -121,7 +121,7 @@ def test_a_server_of_mlflow_that_is_down_fails_neither_the_study_nor_another_tra
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     assert len(run(models=("cnn",), protocols=("test-split",), trackers=["mlflow", "tensorboard"]).done) == 1
     first, second = recorder.of("note")[-2:]
-    assert first.startswith("MLflow: the mirror failed, the study did not: ")
+    assert first.startswith("MLflow: failed, the study is not affected: ")
     assert second.startswith("TensorBoard: tensorboard --logdir ")
     assert not (tmp_path / "study" / "wandb").exists()
     assert scalars(tmp_path / "study" / "tensorboard" / "cnn" / "test-split-2-0")

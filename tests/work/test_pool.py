@@ -96,7 +96,7 @@ def test_a_cell_that_needs_too_much_memory_says_so_and_the_others_finish(recorde
 
 def test_a_tensor_for_which_there_is_no_memory_is_told_with_its_size(recorder, fakes, tmp_path):
     (cause,) = run_here(make_jobs(tmp_path, "cnn"), recorder, fakes.cnn_needs_too_many_tensors).values()
-    assert cause.startswith("not enough memory (it asked for 4503599627370496 bytes); lower training.batch_size")
+    assert cause.startswith("not enough memory (4503599627370496 bytes more were needed); lower training.batch_size")
 
 
 def test_an_error_that_is_not_ours_is_told_with_its_name(recorder, fakes, tmp_path):

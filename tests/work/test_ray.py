@@ -120,7 +120,7 @@ def test_a_head_that_gives_us_up_is_an_error_of_the_machine(execute, fakes, tmp_
         raise SystemExit(1)  # as Ray does, in any of its calls
 
     monkeypatch.setattr("ray.util.queue.Queue.get", given_up)
-    with pytest.raises(MachineError, match="Ray cannot go on: its head"):
+    with pytest.raises(MachineError, match="Ray failed: the head"):
         execute(make_jobs(tmp_path, "cnn"), fakes.quick)
 
 

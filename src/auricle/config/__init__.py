@@ -1,4 +1,4 @@
-"""What a model, a training and a study are (`sections`), and how they are read (`reading`) and shown (`reference`)."""
+"""The configuration of models, training and studies: its sections, how they are read and how they are displayed."""
 
 from auricle.config.reading import (
     fields_like,

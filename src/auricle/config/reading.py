@@ -1,8 +1,8 @@
-"""Reading sections from YAML and from `section.field=value`; what is wrong is named in one line.
+"""Read configuration sections from YAML and from `section.field=value`; every error is one line.
 
-A *preset* is one YAML file: a model and its training recipe. It may start from another with
-`extends: NAME` and then says only what differs; `recipe: NAME` trains its network as another preset does. A *study*
-names presets, protocols and seeds. What would break or flood the reader is refused.
+A *preset* is one YAML file: a model and its training recipe. With `extends: NAME` it starts from another preset and
+lists only the differences; `recipe: NAME` takes the training recipe of another preset. A *study* names presets,
+protocols and seeds. YAML that is too large or nested too deeply is refused.
 """
 
 import copy
@@ -25,20 +25,20 @@ RECIPE = ("training", "augmentation")  # the sections that `recipe: NAME` takes 
 PRESETS = ("auricle.model", "presets")  # package, and folder in it
 STUDIES = ("auricle.study", "studies")
 REFERENCES = ("auricle.study", "references")
-LONGEST_WARMUP = 0.25  # of a training that is shorter than the preset's
-MAX_YAML_BYTES, MAX_YAML_VALUES = 2**16, 20_000  # of what people write: the longest of ours has 8,115 bytes
-MAX_RECORD_BYTES, MAX_RECORD_VALUES = 2**22, 100_000  # of what auricle writes: study.yaml lists what was left out
+LONGEST_WARMUP = 0.25  # share of the epochs, if a training is shorter than the preset's
+MAX_YAML_BYTES, MAX_YAML_VALUES = 2**16, 20_000  # of files that people write: our longest has 8,115 bytes
+MAX_RECORD_BYTES, MAX_RECORD_VALUES = 2**22, 100_000  # of files that auricle writes: study.yaml lists skipped files
 MAX_YAML_DEPTH = 40
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with it
-# What PyYAML raises for what is no YAML, such as `!!bool x`, `2024-99-99` or a thousand brackets
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, if PyYAML was built with it
+# What PyYAML raises for invalid YAML, such as `!!bool x`, `2024-99-99` or a thousand brackets
 _ERRORS = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 def load_yaml(text: str, max_bytes: int = MAX_YAML_BYTES, max_values: int = MAX_YAML_VALUES) -> Any:
     """Read YAML, or raise a ValueError that says in one line why not; all of auricle's YAML is read here.
 
-    Its size, its depth and its values are bounded before any value is made; an alias counts as often as it is used, so
-    that a few lines cannot stand for millions.
+    Size, depth and number of values are limited before any value is built; an alias counts as often as it is used, so
+    that a few lines cannot expand to millions.
     """
     if len(text) > max_bytes:
         raise ValueError(f"longer than {max_bytes} characters")
@@ -58,22 +58,22 @@ def load_yaml(text: str, max_bytes: int = MAX_YAML_BYTES, max_values: int = MAX_
 
 
 def load_record(path: Path) -> dict[str, Any]:
-    """Read a YAML file that auricle wrote, with its hash in the first line, or without.
+    """Read a YAML file that auricle wrote, with or without its hash in the first line.
 
     Raises:
-        RefusedError: the file does not fit its hash.
-        OSError, ValueError: it cannot be read, is too long, or is no mapping in YAML.
+        RefusedError: the file does not match its hash.
+        OSError, ValueError: it cannot be read, is too long, or is not a mapping in YAML.
     """
     if path.stat().st_size > MAX_RECORD_BYTES:
         raise ValueError(f"longer than {MAX_RECORD_BYTES} bytes")
     content = load_yaml(read_marked(path).decode(), MAX_RECORD_BYTES, MAX_RECORD_VALUES)
     if not isinstance(content, dict):
-        raise ValueError(f"a mapping is needed, not {type(content).__name__}")
+        raise ValueError(f"it must be a mapping, not {type(content).__name__}")
     return content
 
 
 def _check_events(text: str, max_values: int) -> None:
-    """Bound depth and values as they are written, without recursion, which is what a deep nesting would break."""
+    """Limit depth and number of values as written, without recursion, which deep nesting would break."""
     depth = 0
     for number, event in enumerate(yaml.parse(text, Loader=_Loader)):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -82,7 +82,7 @@ def _check_events(text: str, max_values: int) -> None:
 
 
 def _check_values(node: yaml.Node, max_values: int) -> None:
-    """Count values, with all that an alias or a merged mapping stands for."""
+    """Limit depth and number of values with every alias and merged mapping expanded."""
     pending, num_values = [(node, 0)], 0
     while pending:
         node, depth = pending.pop()
@@ -91,16 +91,16 @@ def _check_values(node: yaml.Node, max_values: int) -> None:
             raise ValueError(f"more than {max_values} values, or nested deeper than {MAX_YAML_DEPTH}")
         if isinstance(node, yaml.ScalarNode):
             if node.value.encode(errors="ignore").decode() != node.value:
-                raise ValueError("a text that is no Unicode (half a surrogate pair)")
+                raise ValueError("a text that is not valid Unicode (half a surrogate pair)")
         elif isinstance(node, yaml.MappingNode):
             pending += [(part, depth + 1) for pair in node.value for part in pair]
         else:
             pending += [(part, depth + 1) for part in node.value]
 
 
-def shown(words: str) -> str:
-    """Return words from a file as a message may hold them: on one line, and not without end."""
-    return " ".join(words.split())[:300]
+def shown(text: str) -> str:
+    """Return text from a file for use in a message: on one line, and of limited length."""
+    return " ".join(text.split())[:300]
 
 
 def names_in(package: str, folder: str) -> list[str]:
@@ -132,7 +132,7 @@ def _read_yaml(text: str, where: str) -> dict[str, Any]:
 def _find_yaml(
     name: str, kind: str, package: str, folder: str, beside: Iterable[str] = ()
 ) -> tuple[dict[str, Any], str]:
-    """Find a YAML by name in the package, or by path where it looks like one."""
+    """Find a YAML file by its name in the package, or by its path if it ends in .yaml."""
     if name.endswith((".yaml", ".yml")):
         try:
             with Path(name).open("rb") as file:
@@ -146,7 +146,7 @@ def _find_yaml(
 
 
 def merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `above` laid over `below`, section by section; lists and values replace."""
+    """Merge two mappings section by section; lists and values of `above` replace those of `below`."""
     merged = copy.deepcopy(below)
     for key, value in above.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
@@ -159,16 +159,16 @@ def _validated(kind: type[SomeSection], content: Mapping[str, Any], where: str) 
         return kind.model_validate(content)
     except ValidationError as error:
         errors = error.errors()
-        first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])  # a typo, not its gap
+        first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])  # typos first
         field = ".".join(map(str, first["loc"]))
         reason = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
-            raise UsageError(f"{where}: {_stranger(kind, first['loc'])}") from error
+            raise UsageError(f"{where}: {_unknown_field(kind, first['loc'])}") from error
         raise UsageError(f"{where}: {shown(field) or kind.__name__}: {shown(reason)}.") from error
 
 
-def _stranger(kind: type[Section], path: tuple[str | int, ...]) -> UsageError:
-    """Return the error for a path such as ("training", "epoch") whose last part no section has."""
+def _unknown_field(kind: type[Section], path: tuple[str | int, ...]) -> UsageError:
+    """Return the error for a path such as ("training", "epoch") whose last part does not exist."""
     field = ".".join(map(str, path))
     if kind is Preset and all(isinstance(part, str) for part in path):
         return no_field(field)
@@ -180,7 +180,7 @@ def _stranger(kind: type[Section], path: tuple[str | int, ...]) -> UsageError:
 
 
 def field_names(kind: type[Section] = Preset, above: str = "") -> Iterator[str]:
-    """Yield every name that `section.field=value` may set; what a list of sections holds is set as one.
+    """Yield every name that `section.field=value` may set; a list of sections is set as a whole.
 
     >>> [name for name in field_names() if name.endswith(("epochs", "blocks"))]
     ['base.blocks', 'encoder.num_blocks', 'training.epochs', 'training.warmup_epochs']
@@ -191,7 +191,7 @@ def field_names(kind: type[Section] = Preset, above: str = "") -> Iterator[str]:
 
 
 def fields_like(name: str) -> list[str]:
-    """Return the fields that a wrong name may mean: the nearest one, or all of the name that it ends with.
+    """Return the fields that a wrong name may mean: the nearest one, or all whose last part is the same.
 
     >>> fields_like("training.epoch"), fields_like("dropout"), fields_like("batch-size")
     (['training.epochs'], ['encoder.dropout', 'head.dropout'], ['training.batch_size'])
@@ -207,7 +207,7 @@ def fields_like(name: str) -> list[str]:
 
 
 def no_field(name: str) -> UsageError:
-    """Return the error for a `section.field` that no section has, with what may be meant.
+    """Return the error for a `section.field` that does not exist, with what may be meant.
 
     >>> str(no_field("epochs"))
     "no field 'epochs': did you mean 'training.epochs'? `auricle config` lists them all"
@@ -218,19 +218,19 @@ def no_field(name: str) -> UsageError:
 
 
 def parse_overrides(assignments: Iterable[str]) -> dict[str, Any]:
-    """Read `section.field=value` words; values are YAML.
+    """Parse assignments `section.field=value`; values are YAML.
 
     >>> parse_overrides(["training.epochs=5", "head.hidden=[64]"])
     {'training.epochs': 5, 'head.hidden': [64]}
 
     Raises:
-        UsageError: a word without `=`, or a value that is not YAML.
+        UsageError: an assignment without `=`, or a value that is not YAML.
     """
     overrides: dict[str, Any] = {}
-    for word in assignments:
-        name, equals, value = word.partition("=")
+    for each in assignments:
+        name, equals, value = each.partition("=")
         if not equals or not name.strip():
-            raise UsageError(f"--set takes section.field=value, for example training.epochs=5, not {word[:100]!r}")
+            raise UsageError(f"--set takes section.field=value, for example training.epochs=5, not {each[:100]!r}")
         try:
             overrides[name.strip()] = load_yaml(value)
         except ValueError as error:
@@ -239,12 +239,12 @@ def parse_overrides(assignments: Iterable[str]) -> dict[str, Any]:
 
 
 def _nest(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn `{"training.epochs": 5}` into `{"training": {"epochs": 5}}`, refusing names that no section has."""
+    """Turn `{"training.epochs": 5}` into `{"training": {"epochs": 5}}`, and refuse fields that do not exist."""
     nested: dict[str, Any] = {}
     for dotted, value in overrides.items():
         parts = dotted.split(".")
         kind: type[Section] = Preset
-        place = nested
+        section = nested
         for depth, part in enumerate(parts):
             if part not in kind.model_fields:
                 raise no_field(dotted)
@@ -252,14 +252,14 @@ def _nest(overrides: Mapping[str, Any]) -> dict[str, Any]:
                 inner = section_below(kind.model_fields[part].annotation)
                 if inner is None:
                     whole = ".".join(parts[: depth + 1])
-                    raise UsageError(f"{whole} is a value that is set whole, it has no field {parts[depth + 1]!r}")
-                kind, place = inner, place.setdefault(part, {})
-        place[parts[-1]] = value
+                    raise UsageError(f"{whole} is a single value without a field {parts[depth + 1]!r}")
+                kind, section = inner, section.setdefault(part, {})
+        section[parts[-1]] = value
     return nested
 
 
 def _resolved(name: str, beside: Mapping[str, Mapping[str, Any]], above: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Read a preset with all that it extends below it, and the recipe of another where it takes that."""
+    """Read a preset merged with those that it extends and, if it names one, with the recipe of another."""
     if name in above:
         raise UsageError(f"preset {above[0]} extends itself, through {above[-1]}")
     content, stem = (dict(beside[name]), name) if name in beside else _find_yaml(name, "preset", *PRESETS, beside)
@@ -276,28 +276,28 @@ def _resolved(name: str, beside: Mapping[str, Mapping[str, Any]], above: tuple[s
 def load_preset(
     name: str, overrides: Mapping[str, Any] | None = None, *, beside: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Preset:
-    """Read a preset by name, or by the path of a YAML file, with `section.field: value` laid over it.
+    """Read a preset by name, or by the path of a YAML file, with overrides by `section.field`.
 
-    It is one of the package, or of those `beside` it that a study spells out; one may extend another. With other epochs
-    laid over it, its warm-up lasts a quarter of them at most, unless that is laid over it too.
+    Its name is one of the package, or of the presets `beside` it that a study defines. If the overrides change the
+    epochs but not the warm-up, the warm-up lasts at most a quarter of the epochs.
 
     Raises:
         UsageError: no such preset or field, or a value out of range.
     """
     content = _resolved(name, beside or {})
-    strangers = [field for field in overrides or {} if field.startswith("encoder.")]
-    if strangers and not content.get("encoder"):
-        raise UsageError(f"preset {name} has no encoder to set {strangers[0]} in; set it on a transformer")
+    of_encoder = [field for field in overrides or {} if field.startswith("encoder.")]
+    if of_encoder and not content.get("encoder"):
+        raise UsageError(f"preset {name} has no encoder, so {of_encoder[0]} cannot be set; set it on a transformer")
     preset = _validated(Preset, merge(content, _nest(overrides or {})), f"preset {name}")
     training = preset.training
     if "training.epochs" not in (overrides or {}) or "training.warmup_epochs" in (overrides or {}):
         return preset
-    warmup_epochs = min(training.warmup_epochs, LONGEST_WARMUP * training.epochs)  # a short training must leave it
+    warmup_epochs = min(training.warmup_epochs, LONGEST_WARMUP * training.epochs)  # a short training must get past it
     return revalidated(preset, training=revalidated(training, warmup_epochs=warmup_epochs))
 
 
 def load_study(name: str) -> StudyConfig:
-    """Read a study by name, or by the path of a YAML file, and the results of others that it names.
+    """Read a study by name, or by the path of a YAML file, with the published results that it refers to.
 
     Raises:
         UsageError: no such study, reference or field, or a value out of range.
@@ -306,13 +306,13 @@ def load_study(name: str) -> StudyConfig:
     if isinstance(cited := content.get("reference"), str):
         content["reference"] = load_references(cited)
     study = _validated(StudyConfig, {"name": stem, **content}, f"study {name}")
-    if strangers := [model for model in study.only if model not in study.models]:
-        raise choices(f"model of study {name} to limit", strangers[0], list(study.models))
+    if unknown := [model for model in study.only if model not in study.models]:
+        raise choices(f"model of study {name} to limit", unknown[0], list(study.models))
     return study
 
 
 def load_references(name: str) -> tuple[Reference, ...]:
-    """Read the results of others, by the name or the path of a YAML file: `references:` and a list of them.
+    """Read published results, by the name or the path of a YAML file with a list `references:`.
 
     Raises:
         UsageError: no such file or field, or a value out of range.
@@ -322,9 +322,9 @@ def load_references(name: str) -> tuple[Reference, ...]:
 
 
 def load_section(kind: type[SomeSection], word: str, name: str, package: str, folder: str) -> SomeSection:
-    """Read a section by the name of a YAML file in a folder of the package, or by path; its `name` defaults to that.
+    """Read a section from a YAML file, by its name in a folder of the package or by its path; `name` defaults to that.
 
-    `word` is what people call it, such as "space".
+    `word` is what messages call it, such as "space".
 
     Raises:
         UsageError: no such file or field, or a value out of range.
@@ -340,10 +340,10 @@ def revalidated(section: SomeSection, **changes: Any) -> SomeSection:
 
 
 def to_yaml(section: Section) -> str:
-    """Write a section as YAML, every field spelt out, in the order of its class."""
+    """Write a section as YAML, with every field, in the order of its class."""
     return yaml.safe_dump(section.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
 
 
 def preset_from_yaml(text: str, where: str) -> Preset:
-    """Read what `to_yaml` wrote, or raise a UsageError that names `where` it stands."""
+    """Read what `to_yaml` wrote, or raise a UsageError that names `where` it comes from."""
     return _validated(Preset, _read_yaml(text, where), where)

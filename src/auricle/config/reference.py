@@ -1,4 +1,4 @@
-"""Every setting of a preset as people read it: what it is called, its value with its unit, whether it takes part."""
+"""The settings of a preset for display: label, value with its unit, and whether the preset uses it."""
 
 import itertools
 import json
@@ -11,8 +11,8 @@ from pydantic.fields import FieldInfo
 from auricle.config.sections import BlockConfig, Preset, section_within
 
 LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
-ABSENT = "–"  # stands for a value that takes no part
-SPOKEN = {None: "none", "relu": "ReLU", "gelu": "GELU"}
+ABSENT = "–"  # shown for a setting that is not used
+COMMON_NAMES = {None: "none", "relu": "ReLU", "gelu": "GELU"}
 OFF = {0: "off"}
 SHIFTS = {True: "cyclic", False: "off"}
 OPTIMISERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "muon": "Muon, with AdamW"}
@@ -20,12 +20,12 @@ OPTIMISERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "muon": "Muon, wit
 
 @dataclass(frozen=True)
 class Shown:
-    """How a field is called and its value printed."""
+    """The label of a field and the format of its value."""
 
     label: str
-    form: str = "{}"  # what stands around the value; with "%", a share is printed in percent
-    names: Mapping[Any, str] = field(default_factory=dict)  # of some values, such as 0: "off"
-    applies: Callable[[Any], bool] = lambda _: True  # whether it takes part, given preset or block
+    form: str = "{}"  # format of the value; with "%", a fraction is printed in percent
+    names: Mapping[Any, str] = field(default_factory=dict)  # names of some values, such as 0: "off"
+    applies: Callable[[Any], bool] = lambda _: True  # whether a preset, or a block, uses it
 
 
 def _has_bands(preset: Preset) -> bool:
@@ -40,7 +40,7 @@ SHOWN = {
     "audio.sample_rate_hz": Shown("Sample rate", "{} Hz"),
     "audio.window_s": Shown("Window", "{} s"),
     "audio.window_hop_s": Shown("Window hop", "{} s"),
-    "audio.clip_windows": Shown("Windows of a clip", names={"fullest": "the fullest around it", "all": "all inside"}),
+    "audio.clip_windows": Shown("Scored windows", names={"fullest": "with most sound", "all": "all inside the clip"}),
     "frontend.kind": Shown("Features", names={"raw": "waveform", "mfcc": "MFCC"}),
     "frontend.num_bands": Shown("Mel bands", applies=_has_bands),
     "frontend.num_coefficients": Shown("MFCCs", applies=lambda p: p.frontend.kind == "mfcc"),
@@ -50,8 +50,8 @@ SHOWN = {
     "frontend.max_hz": Shown("Highest frequency", "{} Hz", names={None: "half the sample rate"}, applies=_has_bands),
     "frontend.floor": Shown("Log floor", applies=_has_bands),
     "frontend.normalise": Shown("Normalised features"),
-    "frontend.stack_s": Shown("Stacked as rows", "stretches of {} s", names={None: "off"}),
-    "frontend.stack_hop_s": Shown("Hop of the stretches", "{} s", applies=lambda p: p.frontend.stack_s is not None),
+    "frontend.stack_s": Shown("Segments stacked as rows", "{} s each", names={None: "off"}),
+    "frontend.stack_hop_s": Shown("Hop of the segments", "{} s", applies=lambda p: p.frontend.stack_s is not None),
     "base.layout": Shown("Layout of the features", names={"bands-as-channels": "bands as channels"}),
     "base.blocks.axes": Shown("Convolution axes"),
     "base.blocks.channels": Shown("Channels"),
@@ -79,7 +79,7 @@ SHOWN = {
     "encoder.projection": Shown("Projection"),
     "encoder.cls": Shown("<cls>"),
     "encoder.positions": Shown("Positions"),
-    "encoder.output": Shown("Given to the head", names={"cls": "<cls>", "mean": "the mean of all tokens"}),
+    "encoder.output": Shown("Input of the head", names={"cls": "<cls>", "mean": "mean of all tokens"}),
     "encoder.norm": Shown("Norm"),
     "encoder.final_norm": Shown("Final norm"),
     "encoder.qkv_bias": Shown("Attention bias"),
@@ -92,20 +92,20 @@ SHOWN = {
     "head.softmax": Shown("Softmax before the loss"),
     "training.epochs": Shown("Epochs"),
     "training.base_share": Shown(
-        "Epochs in which the base learns first", "{} %", names=OFF, applies=lambda preset: preset.encoder is not None
+        "Epochs that train the base alone", "{} %", names=OFF, applies=lambda preset: preset.encoder is not None
     ),
     "training.max_steps": Shown("Maximum steps"),
     "training.batch_size": Shown("Batch size", "{} windows"),
-    "training.windows": Shown("Windows", names={"random": "at random places", "grid": "all that score a clip"}),
+    "training.windows": Shown("Training windows", names={"random": "at random times", "grid": "those that are scored"}),
     "training.balance": Shown(
-        "Unequal classes",
-        names={"none": "as they are", "sampling": "drawn equally often", "loss": "weighed in the loss"},
+        "Class imbalance",
+        names={"none": "not corrected", "sampling": "classes drawn equally often", "loss": "weighted loss"},
     ),
-    "training.views": Shown("Passes over the clips per epoch"),
+    "training.views": Shown("Windows per clip and epoch"),
     "training.optimizer": Shown("Optimiser", names=OPTIMISERS),
     "training.learning_rate": Shown("Learning rate"),
     "training.matrix_learning_rate": Shown(
-        "Learning rate of matrices", applies=lambda p: p.training.optimizer == "muon"
+        "Learning rate (matrices)", applies=lambda p: p.training.optimizer == "muon"
     ),
     "training.weight_decay": Shown("Weight decay", names=OFF),
     "training.momentum": Shown("Momentum", applies=lambda p: p.training.optimizer in ("sgd", "muon")),
@@ -125,23 +125,23 @@ SHOWN = {
     "augmentation.band_mask": Shown("Frequency mask", "up to {} bands", names=OFF, applies=_has_bands),
     "augmentation.feature_frame_mask": Shown("Time mask of features", "up to {} frames", names=OFF),
     "augmentation.feature_row_mask": Shown("Row mask of features", "up to {} rows", names=OFF),
-    "augmentation.mask_when_scored": Shown("Masks when scored"),
+    "augmentation.mask_when_scored": Shown("Masks also in scoring"),
 }
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A field of a preset and its value, to be read."""
+    """A field of a preset and its value, for display."""
 
     section: str  # such as "training"; `Preset.model_fields[section].title` is its heading
     field: str  # in that section, such as "epochs"; "blocks.channels" for a field of the blocks
-    label: str  # what people call it, such as "Gradient clipping (norm)"
-    value: str  # with its unit, "off" where it switches something off; of blocks, where they differ: 16 × 2 / 32
+    label: str  # its display name, such as "Gradient clipping (norm)"
+    value: str  # with its unit, or "off"; if blocks differ, the values in order: 16 × 2 / 32
     typed: str  # the value as it is typed after `=`
-    default: str  # the same of a preset that does not say it; empty where each must
-    allowed: str  # which values are, such as "at least 1" or "random | grid"; empty where no rule is
+    default: str  # the default as it is typed after `=`; empty if the field is required
+    allowed: str  # the values allowed, such as "at least 1" or "random | grid"; empty if there is no rule
     description: str  # what it means
-    applies: bool  # whether it takes part in this preset; momentum does not where Adam trains
+    applies: bool  # whether this preset uses it; momentum is not used with Adam
 
 
 def settings(preset: Preset) -> tuple[Setting, ...]:
@@ -150,7 +150,7 @@ def settings(preset: Preset) -> tuple[Setting, ...]:
     >>> from auricle.config import load_preset
     >>> values = {setting.field: setting.value for setting in settings(load_preset("report-b-cnn"))}
     >>> values["windows"], values["feature_frame_mask"]
-    ('all that score a clip', 'up to 20 frames')
+    ('those that are scored', 'up to 20 frames')
     """
     found: list[Setting] = []
     for name, section_field in Preset.model_fields.items():
@@ -166,7 +166,7 @@ def settings(preset: Preset) -> tuple[Setting, ...]:
 
 
 def _setting(section: str, key: str, info: FieldInfo, values: Iterable[tuple[Any, Any]]) -> Setting:
-    """Return a setting of one or more values, each with what decides whether it takes part."""
+    """Return a setting from its values, each with the preset or block that decides whether it applies."""
     shown = SHOWN[f"{section}.{key}"]
     written = [_written(value, shown) if shown.applies(of) else ABSENT for value, of in values]
     value = " / ".join(_runs(written)) or ABSENT
@@ -184,7 +184,7 @@ def _setting(section: str, key: str, info: FieldInfo, values: Iterable[tuple[Any
 
 
 def default_text(info: FieldInfo) -> str:
-    """Return the default of a field as it is typed after `=`; empty where it must be given."""
+    """Return the default of a field as it is typed after `=`; empty if the field is required."""
     return "" if info.is_required() else _typed(info.get_default(call_default_factory=True))
 
 
@@ -200,7 +200,7 @@ def _typed(value: Any) -> str:
 
 
 def allowed_text(info: FieldInfo) -> str:
-    """Return which values a field takes, such as "at least 1" or "random | grid"; empty where no rule is."""
+    """Return the values allowed for a field, such as "at least 1" or "random | grid"; empty if there is no rule."""
     parts = (info.annotation, *get_args(info.annotation))
     if named := next((get_args(part) for part in parts if get_origin(part) is Literal), ()):
         return " | ".join(named)
@@ -218,7 +218,7 @@ def allowed_text(info: FieldInfo) -> str:
 
 
 def _runs(written: list[str]) -> Iterator[str]:
-    """Yield the values of blocks in turn, equal neighbours as one; a value that all share stands alone.
+    """Yield the values of blocks in order, equal neighbours as one; a value shared by all is given once.
 
     >>> " / ".join(_runs(["16", "16", "32"])), *_runs(["3", "3"])
     ('16 × 2 / 32', '3')
@@ -229,14 +229,14 @@ def _runs(written: list[str]) -> Iterator[str]:
 
 
 def _written(value: Any, shown: Shown) -> str:
-    """Return one value as people read it.
+    """Return one value formatted for display.
 
     >>> _written(0.25, SHOWN["augmentation.stretch"]), _written((64, 32), SHOWN["head.hidden"])
     ('up to 25 %', '64, 32')
     """
     if isinstance(value, tuple):
         return ", ".join(_written(part, shown) for part in value) or "none"
-    names = SPOKEN | dict(shown.names)
+    names = COMMON_NAMES | dict(shown.names)
     if value in names:
         return names[value]
     if isinstance(value, bool):

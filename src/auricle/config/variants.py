@@ -1,4 +1,4 @@
-"""Variants that a field of the configuration chooses from.
+"""Registries of the functions or classes that a field of the configuration chooses from.
 
     OPTIMIZERS = Variants("training.optimizer")
 
@@ -7,8 +7,8 @@
 
     OPTIMIZERS[config.optimizer](...)
 
-The variants of a table stand in its module. A program that is handed in copies those that its study chooses, and no
-others (`handin.assemble`).
+The variants of a registry are in the same module as it. The program of a hand-in copies only those that its study uses
+(`handin.assemble`).
 """
 
 from collections.abc import Callable
@@ -18,14 +18,14 @@ Variant = TypeVar("Variant", bound=Callable[..., Any])
 
 
 class Variants(dict[Any, Callable[..., Any]]):
-    """The functions or classes that a field chooses from, by its value; a section, by its fields that are on."""
+    """The functions or classes that a field chooses from, by its value; or the parts of a section, by their fields."""
 
     def __init__(self, field: str) -> None:
         super().__init__()
         self.field = field
 
     def of(self, *values: Any) -> Callable[[Variant], Variant]:
-        """Register what follows as the variant of these values."""
+        """Register the decorated function or class as the variant for these values."""
 
         def register(variant: Variant) -> Variant:
             self.update(dict.fromkeys(values, variant))

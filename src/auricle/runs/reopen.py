@@ -115,9 +115,7 @@ def study_config(study: StudyFolder) -> StudyConfig:
 def _description_and_config(study: StudyFolder) -> tuple[Description, StudyConfig]:
     description = read_description(study)
     if description is None:
-        raise RefusedError(
-            f"{study.folder} has no study.yaml, so its data are unknown; name the folder of a study"
-        )
+        raise RefusedError(f"{study.folder} has no study.yaml, so its data are unknown; name the folder of a study")
     return description, StudyConfig.model_validate(description["study"])
 
 

@@ -1,4 +1,4 @@
-"""The record of a search, trials.json, and how far it is by that: for reports and `auricle status`. No Optuna."""
+"""The record of a search, trials.json, and its progress, for reports and `auricle status`. Does not need Optuna."""
 
 import statistics
 from collections.abc import Sequence
@@ -30,12 +30,12 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         record = read_sealed(path)
         [entry["state"] for entry in record["trials"]]
     except (RefusedError, KeyError, TypeError) as error:
-        raise RefusedError(f"{path} is damaged; run the search again, which writes it anew") from error
+        raise RefusedError(f"{path} is damaged; run the search again to write it again") from error
     return record
 
 
 def describe_parameters(space: Space) -> dict[str, dict[str, Any]]:
-    """Return what may be tried of each parameter: {choices} or {low, high, log, whole}."""
+    """Return the possible values of each parameter: {choices} or {low, high, log, whole}."""
     return {
         name: {"choices": list(each.values)} if isinstance(each, Choices) else asdict(each)
         for name, each in space.parameters.items()
@@ -43,21 +43,21 @@ def describe_parameters(space: Space) -> dict[str, dict[str, Any]]:
 
 
 def ranked(entries: Sequence[Entry]) -> list[Entry]:
-    """Return the trials that came to their end, lowest validation loss first, the earlier first among equals."""
+    """Return the completed trials, lowest validation loss first, the earlier first among equals."""
     done = [entry for entry in entries if entry["state"] == "done"]
     return sorted(done, key=lambda entry: (entry["loss"], entry["number"]))
 
 
 def best_of(entries: Sequence[Entry]) -> Entry | None:
-    """Return the trial with the lowest validation loss; None where none came to its end."""
+    """Return the trial with the lowest validation loss; None if none is complete."""
     return next(iter(ranked(entries)), None)
 
 
 @dataclass(frozen=True)
 class SearchStatus:
-    """A search: how many of its trials are in which state, and the cells of those that are in training or stopped.
+    """A search: the number of its trials in each state, and the cells of those that are in training or stopped.
 
-    It is running where somebody trains on this machine; `left_s` is None where that is unknown, or nothing runs.
+    `running`: a process on this machine is training; `left_s` is None if it is unknown, or nothing is running.
     """
 
     name: str
@@ -70,7 +70,7 @@ class SearchStatus:
 
 
 def read_search_status(folder: Path) -> SearchStatus | None:
-    """Say how far the search beside the study in a folder is; None where there is none. It takes no lock.
+    """Return the progress of the search in the folder of a study; None if there is none. It takes no lock.
 
     Raises:
         RefusedError: its record is damaged.
@@ -96,7 +96,7 @@ def _state(entry: Entry, running: bool) -> str:
 
 
 def _cells(own_folder: StudyFolder, record: dict[str, Any], entry: Entry, running: bool) -> list[CellStatus]:
-    """Return the cells of a trial that have begun and are not done."""
+    """Return the cells of a trial that have started and are not done."""
     epochs = record["epochs"]
     trained = entry["values"].get("training.epochs") or epochs.get(entry["values"].get(MODEL)) or max(epochs.values())
     own = [cell for cell in own_folder.cells() if cell.name.model == f"trial-{entry['folder']}" and not cell.done]
@@ -104,7 +104,7 @@ def _cells(own_folder: StudyFolder, record: dict[str, Any], entry: Entry, runnin
 
 
 def _left_s(entries: list[Entry], num_running: int, num_trials: int) -> float | None:
-    """Reckon with the mean of the trials that have ended; those in training are half through on average."""
+    """Estimate the seconds left from the mean of ended trials; those in training are taken as half done."""
     seconds = [entry["seconds"] for entry in entries if entry["state"] in ("done", "pruned") and entry["seconds"]]
     if not seconds or not num_running:
         return None

@@ -1,8 +1,8 @@
-"""A search in its folder: trials on validation folds, then the study that trains the best set and scores it once.
+"""Run a search in its folder: trials on validation folds, then a study that trains the best set and tests it once.
 
-OUT/search/search.yaml    what was asked, of which data
-OUT/search/journal.log    the trials, as Optuna keeps them (elsewhere with a storage of one's own)
-OUT/search/trials.json    the same for people and for the report, after every trial
+OUT/search/search.yaml    the configuration and the data
+OUT/search/journal.log    the trials in Optuna's format (unless another storage is given)
+OUT/search/trials.json    the trials for people and the report, written after every trial
 OUT/search/cells/trial-N/PROTOCOL-FOLD-SEED/
 OUT/                      the study of the best set: study.yaml, cells/, report/
 """
@@ -41,7 +41,7 @@ from auricle.work.workers import Workers
 
 @dataclass(frozen=True)
 class SearchResult:
-    """How a search ended: the importance says how much each parameter decides; the study scores the best set once."""
+    """How a search ended: its trials, the best one, the importance of each parameter, and the study of the best set."""
 
     folder: Path
     entries: tuple[Entry, ...]
@@ -59,22 +59,22 @@ def run_search(
     listener: Listener | None = None,
     fit: Fit | None = None,
 ) -> SearchResult:
-    """Try sets of values on the validation folds until every trial has ended. The test fold is not loaded.
+    """Run trials on the validation folds until every trial has ended. The test fold is not loaded.
 
-    A folder that exists goes on, and may get more trials; `options` holds no cluster. The storage is an Optuna URL, or
-    the path of a journal, that several machines share; None: a journal in the folder. `fit` is by default
-    `training.fit.fit_cell`.
+    A search in an existing folder resumes, and may get more trials; `options` must not have a cluster. The storage is
+    an Optuna URL, or the path of a journal, that several machines share; None: a journal in the folder. `fit` is by
+    default `training.fit.fit_cell`.
 
     Raises:
-        UsageError: a name, a field or a value is wrong, or the folder holds something else.
+        UsageError: a name, a field or a value is wrong, or the folder contains something else.
         RefusedError: the recordings are refused, or are not those of the folder.
         MachineError: the folder is in use, or the disk or the storage refuses.
-        AuricleError: no trial came to its end.
+        AuricleError: no trial was completed.
     """
     listener, options = listener or Listener(), options or RunOptions()
     options.check()
     if options.ray:
-        raise UsageError("a search trains on this machine; leave the cluster out")
+        raise UsageError("a search trains on this machine only; remove --ray")
     space = check_space(config)
     listener.doing("reading the recordings")
     clips = without_test(asked_manifest(config, root=options.root), config.protocol)
@@ -99,7 +99,7 @@ def run_search(
 
 @dataclass(frozen=True)
 class _Record:
-    """What is written beside the trials, and returned at the end."""
+    """The record of a search, written after every trial, and its result."""
 
     folder: Path
     space: Space
@@ -128,15 +128,15 @@ class _Record:
         best = best_of(entries)
         if best is None:
             causes = dict.fromkeys(entry["cause"] for entry in entries if entry["cause"])
-            why = "; ".join(causes) or "no cause known"
-            raise AuricleError(f"none of {len(entries)} trials came to its end: {why}")
+            why = "; ".join(causes) or "unknown cause"
+            raise AuricleError(f"none of {len(entries)} trials was completed: {why}")
         return SearchResult(out, tuple(entries), best, importance, _best_study(self.space, best))
 
 
 def _run_trials(
     record: _Record, recordings: Mapping[int, Recordings], options: RunOptions, listener: Listener, fit: Fit
 ) -> None:
-    """Train until every trial has ended; what is in training when this is interrupted is given back."""
+    """Train until every trial has ended; if this is interrupted, trials in training are queued again."""
     space, trials, cells = record.space, record.trials, StudyFolder(record.folder)
     device = find_device(options.device)
     num_workers, threads = divide(options.workers, device, options.threads, space.num_trials)
@@ -159,17 +159,17 @@ def _run_trials(
     try:
         run_jobs(source, Workers(num_workers, record.folder / "workers.log"), listener)
     except BaseException:
-        with contextlib.suppress(AuricleError):  # where not even this can be written, the next start finds out
+        with contextlib.suppress(AuricleError):  # if this cannot be written, the next run finds it out
             trials.stop()
             record.write()
         raise
 
 
 def _best_study(space: Space, best: Entry) -> StudyConfig:
-    """Return the study of the best set alone: trained afresh, and tested on the fold that no trial saw."""
+    """Return the study of the best set, which is trained again and tested on the fold that no trial used."""
     start = str(best["values"].get(MODEL, next(iter(space.presets))))
     name = f"{start}-trial-{best['number']}"
-    about = f"{start} with the best of {space.num_trials} sets of the search {space.config.name}"
+    about = f"{start} with the best of {space.num_trials} sets of values tried by the search {space.config.name}"
     preset = space.preset(best["values"]).model_dump(mode="json") | {"name": name, "about": about}
     return StudyConfig(
         **space.config.model_dump(include={"name", "about", "data", "group_by", "label", "clip_s"}),
@@ -181,7 +181,7 @@ def _best_study(space: Space, best: Entry) -> StudyConfig:
 
 
 def _unique_name(space: Space, recordings: Mapping[int, Recordings]) -> str:
-    """Return a name that only the same search on the same recordings has, on whatever machine."""
+    """Return a name that is the same for the same search on the same recordings, on any machine, and unique to it."""
     presets = {name: preset.model_dump(mode="json", exclude={"about"}) for name, preset in space.presets.items()}
     digests = {rate_hz: each.digest for rate_hz, each in sorted(recordings.items())}
     config = space.config
@@ -190,7 +190,7 @@ def _unique_name(space: Space, recordings: Mapping[int, Recordings]) -> str:
 
 
 def _write_description(folder: Path, space: Space, name: str, clips: SearchClips, command: str) -> None:
-    """Write search.yaml, having checked that the folder holds no other search."""
+    """Write search.yaml, after checking that the folder contains no other search."""
     path = folder / "search.yaml"
     if path.exists():
         try:
@@ -200,8 +200,8 @@ def _write_description(folder: Path, space: Space, name: str, clips: SearchClips
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RefusedError(f"{path} is damaged; choose another --out") from error
         if old[0] != name:
-            what = "another space, preset or setting" if old[1] == _digest_of(clips) else "other recordings"
-            raise UsageError(f"{folder.parent} holds a search of {what}; choose another --out")
+            what = "with another space, preset or setting" if old[1] == _digest_of(clips) else "of other recordings"
+            raise UsageError(f"{folder.parent} contains a search {what}; choose another --out")
     else:
         started = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
     description = {

@@ -1,6 +1,7 @@
-"""What a search trains: the folds of its trials, of which each free worker takes the next, without the test fold.
+"""The training jobs of a search: the validation folds of its trials, never the test fold.
 
-The first validation fold of a trial is judged epoch by epoch; a trial that survives it trains on the others to the end.
+In the first fold of a trial, the pruner may end it after every epoch; the other folds are trained only if it was not
+pruned, and then to the end.
 """
 
 import statistics
@@ -31,7 +32,7 @@ from auricle.work.jobs import Fit, Job, OnEpoch, Source, Task
 
 @dataclass(frozen=True)
 class SearchClips:
-    """A dataset without the clips of its test fold; each of `folds` validates in turn."""
+    """A dataset without the clips of its test fold; each of `folds` is the validation fold in turn."""
 
     manifest: Manifest
     folds: tuple[int, ...]
@@ -39,10 +40,10 @@ class SearchClips:
 
 
 def without_test(manifest: Manifest, protocol: str) -> SearchClips:
-    """Leave out the clips that the protocol tests on; nothing is read but the table.
+    """Remove the clips that the protocol tests on; only the table of clips is read.
 
     Raises:
-        RefusedError: the protocol cannot divide the dataset.
+        RefusedError: the protocol cannot split the dataset.
     """
     splits = make_splits(manifest, protocol)
     tests = {int(index) for split in splits for index in split.test}
@@ -51,7 +52,7 @@ def without_test(manifest: Manifest, protocol: str) -> SearchClips:
 
 
 def validation_splits(manifest: Manifest, protocol: str, folds: Sequence[int]) -> list[Split]:
-    """Divide what `without_test` left: each fold in turn validates, the others train, and nothing tests."""
+    """Split the clips of `without_test`: each fold in turn validates, the others train, none tests."""
     validates, nobody = {fold: manifest.folds == fold for fold in folds}, np.array([], np.int64)
     return [
         Split(protocol, fold, np.flatnonzero(~who), np.flatnonzero(who), nobody, leaky=False)
@@ -61,22 +62,22 @@ def validation_splits(manifest: Manifest, protocol: str, folds: Sequence[int]) -
 
 @dataclass
 class TrialJobs:
-    """A trial in training: the jobs that are left, how many run, and why it has failed, if it has."""
+    """A trial in training: the jobs left, how many are running, and why it failed, if it did."""
 
     begun: Begun
     jobs: Sequence[Job]
     left: deque[Task] = field(default_factory=deque)
-    held_back: deque[Task] = field(default_factory=deque)  # until the first fold is survived
+    held_back: deque[Task] = field(default_factory=deque)  # until the first fold is done without pruning
     num_running: int = 0
     ending: tuple[str, str] | None = None  # the type of the error, and the cause
 
 
 @dataclass(eq=False)
 class TrialSource(Source):
-    """Trials are begun as workers become free, until none is left.
+    """Starts trials as workers become free, until none is left.
 
-    `make_jobs` gives the cells of a trial, one a validation fold; workers must be able to import `fit`. `on_change` is
-    called after a trial has begun or ended.
+    `make_jobs` returns the jobs of a trial, one per validation fold; workers must be able to import `fit`. `on_change`
+    is called after a trial has started or ended.
     """
 
     trials: Trials
@@ -96,7 +97,7 @@ class TrialSource(Source):
 
     @override
     def next_task(self) -> Task | None:
-        """Return a fold of a trial that has begun, or else of the next one; its other folds wait for the first."""
+        """Return a fold of a started trial, or the first fold of the next one; its other folds wait for that."""
         trial = next((trial for trial in self._open if trial.left), None)
         while trial is None:
             begun = self.trials.next()
@@ -110,7 +111,7 @@ class TrialSource(Source):
         return job, fit
 
     def _begin(self, begun: Begun) -> TrialJobs | None:
-        """Begin a trial; return it if there is anything to train, after what its cells have from an earlier try."""
+        """Start a trial; return it if anything is left to train, considering cells done in an earlier attempt."""
         try:
             trial = TrialJobs(begun, self.make_jobs(begun))
         except MachineError:
@@ -143,7 +144,7 @@ class TrialSource(Source):
             self._conclude(trial)
 
     def _conclude(self, trial: TrialJobs) -> None:
-        """End a trial: all its folds are done, or one of them is not to be."""
+        """End a trial: all its folds are done, or one of them has ended it."""
         self._open.remove(trial)
         begun, cells = trial.begun, [job.cell for job in trial.jobs]
         kind, cause = trial.ending or ("", "")
@@ -158,7 +159,7 @@ class TrialSource(Source):
         else:
             self.trials.end(begun, "failed", cause)
         if kind != "WorkerDied":
-            for cell in cells:  # the best set is trained again, with its test
+            for cell in cells:  # the best set is trained again, and then tested
                 with files.machine_errors(cell.folder):
                     cell.weights.unlink(missing_ok=True)
                     cell.checkpoint.unlink(missing_ok=True)
@@ -170,7 +171,7 @@ class TrialSource(Source):
 
 
 def _mean_scores(cells: Sequence[Cell]) -> dict[str, Any]:
-    """Return the means over the validation folds, of clip scores, and the accuracy of each fold."""
+    """Return the mean clip scores over the validation folds, and the accuracy of each fold."""
     metrics = [runs.read_metrics(cell) for cell in cells]
     scores = [each["validation"]["clip"] for each in metrics]
     means = {name: statistics.fmean(each[name] for each in scores) for name in ("loss", "accuracy")}
@@ -179,7 +180,7 @@ def _mean_scores(cells: Sequence[Cell]) -> dict[str, Any]:
 
 
 class PrunedError(AuricleError):
-    """The trial lags behind the others and ends early; this is no failure."""
+    """The trial is worse than the others and ends early; this is not a failure."""
 
 
 def fit_judged(
@@ -195,12 +196,12 @@ def fit_judged(
     on_epoch: OnEpoch | None,
     **on: Any,
 ) -> None:
-    """Train one cell and report its validation loss after every epoch, from the first one on if it goes on.
+    """Train one cell and report its validation loss to the pruner after every epoch; a resumed one from the first on.
 
-    The other arguments are as `Fit` says; `on_epoch` is told of each epoch before that is judged.
+    The other arguments are those of `Fit`; `on_epoch` is called before the pruner decides about an epoch.
 
     Raises:
-        PrunedError: the trial need not go on.
+        PrunedError: the pruner ended the trial.
         MachineError: the storage cannot be reached, or the disk refuses.
     """
     study = trials_in(open_storage(storage), storage, pruner=pruner)
@@ -222,7 +223,7 @@ def fit_judged(
         with storage_errors(storage):
             lags = record["epoch"] < last and trial.should_prune()
         if lags:
-            raise PrunedError(f"behind the others after epoch {record['epoch']} of {last}")
+            raise PrunedError(f"worse than other trials after epoch {record['epoch']} of {last}")
 
     for record in runs.read_history(cell):
         report(record)

@@ -1,7 +1,7 @@
-"""Where the trials of a search are kept: a journal file, or any Optuna URL that several machines share.
+"""The storage of the trials of a search: a journal file, or any Optuna URL that several machines share.
 
-A journal is a text to which processes append whole lines, one at a time. The system takes the lock from a process
-that dies, and the next one that appends cuts off half a line that a full disk may have left.
+A journal is a text file to which processes append complete lines, one at a time. The system releases the lock of a
+process that dies, and the next process that appends removes an incomplete line that a full disk may have left.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from auricle.files import sealed, unsealed
 from auricle.search.space import Space
 from auricle.system import lock_file
 
-CONNECT_S = 10  # to wait for a database server
+CONNECT_S = 10  # timeout of a connection to a database server
 
 
 @dataclass(frozen=True)
@@ -43,18 +43,18 @@ class TrialStorage:
 
 
 class JournalLock:
-    """The right to append to a journal, of one process at a time; Optuna's own lock outlives a process that dies."""
+    """The lock of a journal, freed if its process dies; Optuna's own lock is not."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._file: IO[bytes] | None = None
 
     def acquire(self) -> bool:
-        """Wait for the right to append, and mend the end of the journal."""
+        """Wait for the lock, and remove an incomplete line at the end of the journal."""
         file = open(self._path, "a+b", buffering=0)  # noqa: PTH123, SIM115 - closed by `release`
         try:
             lock_file(file.fileno(), wait=True)
-            _cut_half_line(file)
+            _remove_incomplete_line(file)
         except BaseException:
             file.close()
             raise
@@ -62,19 +62,19 @@ class JournalLock:
         return True
 
     def release(self) -> None:
-        """Let the next process append."""
+        """Release the lock."""
         assert self._file is not None
         self._file.close()
         self._file = None
 
 
 class SealedJournal(JournalFileBackend):
-    """A journal whose lines each hold their hash; lines without one are of earlier versions."""
+    """A journal whose lines each contain their hash; lines without one are from earlier versions."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path, JournalLock(path))  # type: ignore[arg-type]
         self._path = path
-        self._starts = {0: 0}  # number of an entry to where it begins
+        self._starts = {0: 0}  # number of an entry to its byte offset
 
     @override
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
@@ -82,10 +82,7 @@ class SealedJournal(JournalFileBackend):
 
     @override
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
-        """Yield the entries from a number on.
-
-        Optuna's own way takes a damaged last line for one that is being written.
-        """
+        """Yield the entries from a number on; unlike Optuna's own method, it detects a damaged last line."""
         known = max(number for number in self._starts if number <= log_number_from)
         with open(self._path, "rb") as file:  # noqa: PTH123
             file.seek(self._starts[known])
@@ -101,11 +98,11 @@ class SealedJournal(JournalFileBackend):
         try:
             return unsealed(json.loads(line), where)
         except (ValueError, TypeError, AttributeError, RefusedError) as error:
-            remedy = "put back a copy of the file, or search into another --out"
+            remedy = "restore a backup of the file, or start a new search with another --out"
             raise RefusedError(f"{where} is damaged; {remedy}") from error
 
 
-def _cut_half_line(file: IO[bytes]) -> None:
+def _remove_incomplete_line(file: IO[bytes]) -> None:
     size = whole = file.seek(0, os.SEEK_END)
     while whole and file.seek(whole - 1) >= 0 and file.read(1) != b"\n":
         whole -= 1
@@ -115,10 +112,10 @@ def _cut_half_line(file: IO[bytes]) -> None:
 
 @contextlib.contextmanager
 def storage_errors(storage: TrialStorage) -> Iterator[None]:
-    """Turn whatever a storage raises into one line.
+    """Turn errors of a storage into one line.
 
     Raises:
-        UsageError: the URL names no kind of database.
+        UsageError: the URL is not one of a known database.
         MachineError: the storage cannot be reached, or refuses.
     """
     try:
@@ -131,26 +128,26 @@ def storage_errors(storage: TrialStorage) -> Iterator[None]:
         module = type(error).__module__.partition(".")[0]
         if type(error).__name__ in ("ArgumentError", "NoSuchModuleError"):
             raise UsageError(
-                f"{storage.shown!r} is no storage: name a journal file, or a URL such as sqlite:///trials.db"
+                f"{storage.shown!r} is not a storage; give a journal file, or a URL such as sqlite:///trials.db"
             ) from error
         if module not in ("sqlalchemy", "optuna", "redis") and not isinstance(error, OSError):
             raise
         raise MachineError(
-            f"cannot use the storage {storage.shown}: {_line(error)}; see that it is there and can be written"
+            f"cannot use the storage {storage.shown}: {_line(error)}; check that it exists and is writable"
         ) from error
 
 
 def _line(error: Exception) -> str:
-    """Return the first line of an error, a cause's before that of what it became."""
+    """Return the first line of an error, or of its cause if it has one."""
     cause = error.__cause__ if type(error).__name__ == "StorageInternalError" and error.__cause__ else error
     return next(iter(str(cause).strip().splitlines()), type(cause).__name__)
 
 
 def open_storage(storage: TrialStorage) -> BaseStorage:
-    """Connect to where trials are kept.
+    """Connect to the storage of a search.
 
     Raises:
-        UsageError: the URL names no kind of database.
+        UsageError: the URL is not one of a known database.
         MachineError: the storage cannot be reached.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -161,7 +158,7 @@ def open_storage(storage: TrialStorage) -> BaseStorage:
 def _open(url: str) -> BaseStorage:
     if url.startswith(("redis://", "rediss://")):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it counts as experimental
+            warnings.simplefilter("ignore")  # Optuna marks it as experimental
             return JournalStorage(JournalRedisBackend(url))
     if "://" not in url:
         return JournalStorage(SealedJournal(url))
@@ -172,7 +169,7 @@ def _open(url: str) -> BaseStorage:
 def trials_in(
     opened: BaseStorage, storage: TrialStorage, sampler: BaseSampler | None = None, pruner: BasePruner | None = None
 ) -> Study:
-    """Return the trials of a search, new or as they stand; without a sampler, to read and to tell only.
+    """Return the Optuna study with the trials of a search; without a sampler, only to read and report trials.
 
     Raises:
         MachineError: the storage cannot be reached.
@@ -188,16 +185,18 @@ def trials_in(
 
 
 def make_sampler(space: Space, seed: int) -> BaseSampler:
-    """Return what chooses the next set; every process and start needs another seed, or all begin with the same sets."""
+    """Return the sampler; every process and every run needs another seed, or all would start with the same values."""
     if space.config.sampler == "grid":
         return GridSampler(space.grid, seed=space.config.seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # `group`, for fields that only some of the models have, counts as experimental
+        warnings.simplefilter(
+            "ignore"
+        )  # Optuna marks `group`, needed for fields that only some models have, as experimental
         return TPESampler(seed=seed, multivariate=True, group=True)
 
 
 def make_pruner(space: Space) -> BasePruner:
-    """Return what ends a trial early, by the validation losses of others at the same epoch."""
+    """Return the pruner, which ends a trial early by comparing validation losses at the same epoch."""
     epochs = max(preset.training.epochs for preset in space.presets.values())
     if space.config.pruner == "median":
         return MedianPruner(n_startup_trials=5, n_warmup_steps=epochs // 5)

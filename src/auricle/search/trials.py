@@ -1,8 +1,8 @@
-"""The trials of a search: begun, ended, given back. Whatever dies, every trial ends in a known state.
+"""Start, end and retry the trials of a search, so that every trial ends in a known state, whichever process dies.
 
-A trial whose worker dies is failed, and its set is queued again, once. One whose whole search is stopped or dies is
-queued again by the next start. Where several machines share a storage, each search keeps its pulse there; one whose
-pulse stands still for two minutes is dead, and the others take over its trials.
+A trial whose worker dies has failed, and its set of values is queued again, once. If the whole search is stopped or
+dies, its trials are queued again by the next run. If several machines share a storage, each search regularly writes a
+heartbeat there; if that has not changed for two minutes, the search is dead, and the others take over its trials.
 """
 
 import time
@@ -18,9 +18,9 @@ from auricle.search.record import Entry
 from auricle.search.space import MODEL, Choices, Parameter, Space, Value
 from auricle.search.storage import TrialStorage, make_pruner, make_sampler, open_storage, storage_errors, trials_in
 
-BEAT_S = 20.0  # from one sign of life to the next
-DEAD_S = 120.0  # without one
-MAX_TRIES = 2  # of a set whose worker dies
+HEARTBEAT_S = 20.0  # interval of heartbeats
+DEAD_S = 120.0  # without a heartbeat, a search is dead
+MAX_TRIES = 2  # attempts at a set of values whose worker dies
 ENDINGS = {"done": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 
@@ -29,17 +29,17 @@ class Begun:
     """A trial in training."""
 
     number: int
-    trial_id: int  # its number in the storage, which other searches share
+    trial_id: int  # its id in the storage, which other searches share
     values: Mapping[str, Value]
-    folder: int  # the number in the name of its cells; that of the trial whose set it takes over, if it does
-    tries: int  # how often its set was begun, this time included
+    folder: int  # the number in the name of its cells; that of the first attempt, if it is a retry
+    tries: int  # how often its set of values was started, this time included
 
 
 class Trials:
-    """The trials of one search, as one process sees and moves them.
+    """The trials of one search, as seen and managed by one process.
 
-    `owner` names this folder on this machine; nobody else has it while its lock is held. Where trials are `shared`,
-    others may work on them.
+    `owner` names this folder on this machine, and is unique while the folder is locked. If trials are `shared`, other
+    machines may work on them.
     """
 
     def __init__(
@@ -59,16 +59,18 @@ class Trials:
         self.held: dict[int, Begun] = {}
         self.pruner = make_pruner(space)
         opened = open_storage(storage)
-        self._book = trials_in(opened, storage)  # telling a grid sampler that a trial has ended is an error
+        self._book = trials_in(
+            opened, storage
+        )  # without the sampler: a grid sampler cannot be told that a trial has ended
         num_before = len(self._all())
         seed = space.config.seed + num_before + (zlib.crc32(owner.encode()) if shared else 0)
         self._asked = trials_in(opened, storage, make_sampler(space, seed), self.pruner)
-        self._pulses: dict[str, tuple[Any, float]] = {}
-        self._beat_s = -BEAT_S
+        self._heartbeats: dict[str, tuple[Any, float]] = {}
+        self._last_heartbeat_s = -HEARTBEAT_S
         self.tick()
 
     def next(self) -> Begun | None:
-        """Begin the next trial, one that was given back first; None where all are begun."""
+        """Start the next trial, queued ones first; None if all are started."""
         with storage_errors(self.storage):
             trials = self._all()
             if num_sets(trials) >= self.space.num_trials and not _of(trials, TrialState.WAITING):
@@ -77,7 +79,7 @@ class Trials:
             trial.set_user_attr("owner", self.owner)
             num_begun = num_sets(each for each in self._all() if each.number <= trial.number)
             if "folder" not in trial.user_attrs and num_begun > self.space.num_trials:
-                self._fail(trial, "surplus", "another process had begun the last one")
+                self._fail(trial, "surplus", "another process had started the last trial")
                 return None
             values = {name: _suggest(trial, name, each) for name, each in self._parameters(trial)}
             folder, tries = trial.user_attrs.get("folder", trial.number), trial.user_attrs.get("tries", 1)
@@ -86,14 +88,14 @@ class Trials:
         return begun
 
     def _parameters(self, trial: Trial) -> Iterable[tuple[str, Parameter]]:
-        """Yield what a trial tries, the model first, as it says which fields there are."""
+        """Yield the parameters of a trial, the model first, as the others depend on it."""
         if len(self.space.presets) > 1:
             yield MODEL, self.space.parameters[MODEL]
         model = trial.params.get(MODEL, next(iter(self.space.presets)))
         yield from self.space.parameters_of(model).items()
 
     def end(self, begun: Begun, ended: str, cause: str = "", loss: float | None = None, **facts: Any) -> None:
-        """End a trial: done, failed, or pruned, from which the sampler learns that its set is a bad one."""
+        """End a trial as done, failed or pruned; a pruned one tells the sampler that its values are bad."""
         with storage_errors(self.storage):
             trial, facts = Trial(self._book, begun.trial_id), {"ended": ended, "cause": cause, **facts}
             self._tell(trial, ENDINGS[ended], facts, loss)
@@ -105,43 +107,43 @@ class Trials:
         self._book.tell(trial.number, loss, state, skip_if_finished=True)
 
     def died(self, begun: Begun, cause: str) -> None:
-        """Fail a trial whose worker died, and queue its set again unless it has died before."""
+        """Fail a trial whose worker died, and queue its set of values again unless that was a retry."""
         with storage_errors(self.storage):
             self._give_back(begun.number, cause, again=begun.tries < MAX_TRIES, tries=begun.tries + 1)
         self.held.pop(begun.number, None)
 
     def stop(self) -> None:
-        """Give back what is in training, for the next start or for others."""
+        """Queue the trials in training again, for the next run or for other machines."""
         with storage_errors(self.storage):
             for number in list(self.held):
                 self._give_back(number, "the search was stopped", again=True)
                 del self.held[number]
 
     def tick(self) -> None:
-        """Show that this process lives, and give back the trials of those that do not."""
+        """Write a heartbeat, and queue the trials of dead searches again."""
         with storage_errors(self.storage):
-            if self.shared and self.clock() - self._beat_s >= BEAT_S:
-                self._beat_s = self.clock()
+            if self.shared and self.clock() - self._last_heartbeat_s >= HEARTBEAT_S:
+                self._last_heartbeat_s = self.clock()
                 self._book.set_user_attr(f"pulse {self.owner}", time.time())
             for trial in _of(self._all(), TrialState.RUNNING):
                 if trial.number not in self.held and self._is_dead(trial):
                     self._give_back(trial.number, "its search was stopped or died", again=True)
 
     def _is_dead(self, trial: FrozenTrial) -> bool:
-        """Return whether nobody trains a trial any more: its owner's pulse has not changed while we watched."""
+        """Return whether nobody trains a trial any more: its owner's heartbeat has not changed for too long."""
         owner = trial.user_attrs.get("owner")
         if not self.shared or owner == self.owner:
             return True
         key = owner or f"trial {trial.number}"
-        pulse = self._book.user_attrs.get(f"pulse {owner}")
-        before, since_s = self._pulses.get(key, (object(), 0.0))
-        if pulse != before:
-            self._pulses[key] = (pulse, self.clock())
+        heartbeat = self._book.user_attrs.get(f"pulse {owner}")
+        before, since_s = self._heartbeats.get(key, (object(), 0.0))
+        if heartbeat != before:
+            self._heartbeats[key] = (heartbeat, self.clock())
             return False
         return self.clock() - since_s >= DEAD_S
 
     def _give_back(self, number: int, cause: str, *, again: bool, tries: int | None = None) -> None:
-        """Fail a trial, having queued its set again; killed in between, the next start does the rest."""
+        """Fail a trial, after queueing its set of values again; if killed in between, the next run does the rest."""
         trials = self._all()
         old = trials[number]
         if old.state.is_finished():
@@ -157,18 +159,18 @@ class Trials:
         self._tell(trial, TrialState.FAIL, {"ended": ended, "cause": cause})
 
     def over(self) -> bool:
-        """Return whether every trial has ended and none is to come, here or elsewhere."""
+        """Return whether every trial has ended, here and on other machines."""
         with storage_errors(self.storage):
             trials = self._all()
         return num_sets(trials) >= self.space.num_trials and all(trial.state.is_finished() for trial in trials)
 
     def entries(self) -> list[Entry]:
-        """Return every trial for the record, but those given back."""
+        """Return every trial for the record, except those that were queued again."""
         with storage_errors(self.storage):
             return [_entry(trial) for trial in self._all() if not _given_back(trial)]
 
     def importance(self) -> dict[str, float]:
-        """Return how much each parameter decides (PED-ANOVA, arXiv:2304.10255), largest first; empty below 4 trials."""
+        """Return the importance of parameters (PED-ANOVA, arXiv:2304.10255), largest first; empty below 4 trials."""
         with storage_errors(self.storage):
             if len(_of(self._all(), TrialState.COMPLETE)) < 4:
                 return {}
@@ -187,7 +189,7 @@ def _suggest(trial: Trial, name: str, parameter: Parameter) -> Value:
 
 
 def num_sets(trials: Iterable[FrozenTrial]) -> int:
-    """Count the sets that were begun or wait, each once however often it was tried."""
+    """Count the sets of values that were started or are queued, each once however often it was tried."""
     return sum(not _given_back(trial) for trial in trials)
 
 
@@ -200,7 +202,7 @@ def _of(trials: Sequence[FrozenTrial], state: TrialState) -> list[FrozenTrial]:
 
 
 def _entry(trial: FrozenTrial) -> Entry:
-    """Return a trial as the record has it: number, state, values, loss, accuracy, accuracies of the folds and so on."""
+    """Return a trial for the record: number, state, values, loss, accuracy, accuracies of the folds and so on."""
     facts = trial.user_attrs
     state = facts.get("ended", "failed") if trial.state.is_finished() else trial.state.name.lower()
     return {

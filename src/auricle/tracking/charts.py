@@ -1,4 +1,4 @@
-"""The pictures of a test set that go to Weights & Biases."""
+"""Charts of the test set for Weights & Biases."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def charts(probabilities: np.ndarray, labels: np.ndarray, categories: Sequence[str]) -> dict[str, Any]:
-    """Return the confusion matrix and the ROC curves of the test clips as W&B's own charts, by their names there.
+    """Return the confusion matrix and the ROC curves of the test clips as W&B charts, by their names.
 
     The probabilities are of each clip, (N, K); the labels are the indices of the true classes, (N,).
     """

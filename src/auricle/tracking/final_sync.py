@@ -1,4 +1,4 @@
-"""How long a mirror may live: it learns that its study is over or dead, and asks whether the server still answers."""
+"""When a mirror process ends: it learns that its study has ended or died, and checks that the server still answers."""
 
 import os
 import sys
@@ -10,17 +10,17 @@ from auricle.system import kill_session
 from auricle.text import visible
 from auricle.tracking.tracking import GIVEN_UP
 
-SHARE = 0.01  # of its time that a study waits at most for a server that does not answer
-LEAST_S, MOST_S = 2.0, 10.0  # of patience
-FIRST_S = 10.0  # that the server may take to answer at all
-PAUSE_S = 1.0  # between two questions
+SHARE = 0.01  # of its duration that a study waits for a server that does not answer
+LEAST_S, MOST_S = 2.0, 10.0  # limits of that waiting time
+FIRST_S = 10.0  # longest wait for the first response
+PAUSE_S = 1.0  # between two requests
 QUESTION = {"query": "query { viewer { id } }"}
 
 
 class FinalSync:
-    """In the mirror: what the study sends through standard input, and the time that is left after it.
+    """In the mirror process: learns from standard input that the study has ended, and limits the time after that.
 
-    Online, a server is waited for; `over`: the study is known to be over.
+    `online`: wait for the server; `over`: the study has already ended.
     """
 
     def __init__(self, *, online: bool, over: bool = False) -> None:
@@ -31,15 +31,15 @@ class FinalSync:
         self._start = time.monotonic()
 
     def listen(self) -> None:
-        """Begin to read standard input, in a thread, unless the study is over."""
+        """Start a thread that reads standard input, unless the study has ended."""
         if not self.over.is_set():
             threading.Thread(target=self._finish_in_time, daemon=True).start()
 
     def first_answer(self) -> str:
-        """Ask the server until it answers as it should; return why it does not, or nothing.
+        """Send requests until the server answers correctly; return the problem if it does not, else an empty string.
 
-        Asking costs next to nothing, and W&B that cannot come online seconds of a processor. Where the study ends
-        meanwhile, `_finish_in_time` decides.
+        A request costs almost nothing, while W&B spends seconds of CPU time if it cannot connect. If the study ends
+        meanwhile, `_finish_in_time` takes over.
         """
         end, trouble = time.monotonic() + FIRST_S, ""
         while not self.over.wait(PAUSE_S if trouble else 0.0):
@@ -62,7 +62,7 @@ class FinalSync:
 
 
 def ask_server(timeout_s: float) -> str:
-    """Ask the server of W&B who we are; return what is wrong with its answer, or nothing. One that trickles is none."""
+    """Send a request to the W&B server; return the problem, or an empty string. A response that is too slow is one."""
     answers: SimpleQueue[str] = SimpleQueue()
     threading.Thread(target=lambda: answers.put(_ask(timeout_s)), daemon=True).start()
     try:
@@ -76,11 +76,11 @@ def _ask(timeout_s: float) -> str:
     import wandb
 
     settings = wandb.setup().settings
-    key = ("api", settings.api_key) if settings.api_key else None  # else requests looks into netrc
+    key = ("api", settings.api_key) if settings.api_key else None  # otherwise requests reads netrc
     try:
         answer = requests.post(f"{settings.base_url}/graphql", json=QUESTION, auth=key, timeout=timeout_s)
     except requests.exceptions.SSLError:
-        return ""  # W&B's own client, which is another program, may trust whom this one does not
+        return ""  # W&B's own client is another program, and may trust other certificates
     except requests.RequestException as error:
         return f"the server cannot be reached ({type(error).__name__})"
-    return "" if answer.ok else f"the server answers {answer.status_code} {answer.reason}"
+    return "" if answer.ok else f"the server responds {answer.status_code} {answer.reason}"

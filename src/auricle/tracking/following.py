@@ -1,4 +1,4 @@
-"""What every tracker is told of a cell, read from its folder, and the loop that follows the cells of a study."""
+"""The values sent to trackers, read from the folder of a cell, and the loop that follows the cells of a study."""
 
 import json
 import re
@@ -30,11 +30,11 @@ COSTS = ("parameters", "trainable_parameters", "multiply_adds", "seconds", "epoc
 
 
 class LostConnection(Exception):  # noqa: N818
-    """The tracker cannot be reached: no cell of this study can be sent now."""
+    """The tracker cannot be reached, so no cell of this study can be sent now."""
 
 
 class CellMirror(ABC):
-    """One cell and its run of a tracker."""
+    """One cell and its run in a tracker."""
 
     tracker: str
 
@@ -44,7 +44,7 @@ class CellMirror(ABC):
         self.seen: tuple[Any, ...] = ()
 
     def catch_up(self) -> None:
-        """Send what is new in the cell's folder, if anything."""
+        """Send what is new in the cell's folder, if its files have changed."""
         found = tuple(_version_of(path) for path in (self.cell.history, self.cell.metrics, self.cell.error))
         if found != self.seen:
             self.seen = found
@@ -52,14 +52,14 @@ class CellMirror(ABC):
 
     @abstractmethod
     def send(self) -> None:
-        """Send what the run does not have yet."""
+        """Send everything that the run lacks."""
 
     @abstractmethod
     def leave(self) -> None:
         """Close the run of a cell that has not ended; it can be resumed."""
 
     def remember(self, **changes: Any) -> None:
-        """Write down what was sent."""
+        """Record what was sent."""
         self.tracked = replace(self.tracked, **changes)
         write_tracked(self.cell, self.tracker, self.tracked)
 
@@ -73,12 +73,12 @@ def _version_of(path: Path) -> tuple[int, int] | None:
 
 
 def curves_of(record: Mapping[str, Any]) -> dict[str, float]:
-    """Return the values of one epoch by the names that trackers show."""
+    """Return the values of one epoch by their names in trackers."""
     return {name: record[key] for key, name in CURVES.items() if key in record}
 
 
 def scores_of(cell: Cell) -> dict[str, float]:
-    """Return the test scores and the costs of a finished cell by the names that trackers show."""
+    """Return the test scores and the costs of a finished cell by their names in trackers."""
     metrics = runs.read_metrics(cell, cell.predictions)
     clip, window = metrics["test"]["clip"], metrics["test"]["window"]
     scores = {f"test/{name}": clip[name] for name in SCORES}
@@ -91,19 +91,19 @@ def cause_of(cell: Cell) -> str:
 
 
 def dataset_name(description: Mapping[str, Any]) -> str:
-    """Return the name of a study's dataset as trackers take it: letters, digits, dots, at most 100."""
+    """Return the name of a study's dataset as trackers accept it: without special characters, at most 100 long."""
     return re.sub(r"[/\\#?%:]+", "-", Path(description["dataset"]["source"]).resolve().name)[:100] or "recordings"
 
 
 def follow(
     study: StudyFolder, over: threading.Event, open_cell: Callable[[Cell, Mapping[str, Any]], CellMirror]
 ) -> int:
-    """Mirror a study until it is over; return how many cells could not be mirrored.
+    """Mirror a study until it has ended; return the number of cells that could not be mirrored.
 
     Args:
-        study: the folder that is followed.
+        study: the folder to follow.
         over: set when the study has ended.
-        open_cell: gets a cell and its preset, as study.yaml has it.
+        open_cell: called with a cell and its preset, as in study.yaml.
 
     Raises:
         LostConnection: the rest cannot be sent.
@@ -124,7 +124,7 @@ def follow(
                 cells[name].catch_up()
             except LostConnection:
                 raise
-            except Exception:  # a cell that cannot be sent does not keep the others from it
+            except Exception:  # a cell that cannot be sent must not block the others
                 traceback.print_exc()  # to standard error, which is the log
                 failed.add(name)
     for mirror in cells.values():

@@ -1,7 +1,7 @@
 """The process that copies a study to TensorBoard or MLflow: `python -m auricle.tracking.local STUDY TRACKER`.
 
-TensorBoard reads event files in STUDY/tensorboard, a folder a cell. MLflow gets one run a cell, in the experiment of
-the dataset, with the study as a tag: on the server that MLFLOW_TRACKING_URI names, else in STUDY/mlflow/mlflow.db.
+TensorBoard reads event files in STUDY/tensorboard, one folder per cell. MLflow gets one run per cell, in the experiment
+of the dataset, with the study as a tag: on the server that MLFLOW_TRACKING_URI names, else in STUDY/mlflow/mlflow.db.
 """
 
 import os
@@ -21,13 +21,13 @@ from auricle.tracking.final_sync import FinalSync
 from auricle.tracking.following import CellMirror, cause_of, curves_of, dataset_name, follow, scores_of
 from auricle.tracking.tracking import Tracked, mlflow_uri, state_of
 
-MOST_PARAMS = 100  # that MLflow takes at once
-PATIENCE_S = "5"  # with a server of MLflow that does not answer
+MOST_PARAMS = 100  # accepted by MLflow in one request
+PATIENCE_S = "5"  # timeout of a request to an MLflow server
 STATUS = {"finished": "FINISHED", "failed": "FAILED"}  # of MLflow
 
 
 class LocalMirror(CellMirror):
-    """A run to which epochs are added as they are written, and which remembers how far it has come."""
+    """A run to which epochs are added as they are written, and which records how many it has."""
 
     def __init__(self, cell: Cell, preset: Mapping[str, Any]) -> None:
         super().__init__(cell)
@@ -35,10 +35,10 @@ class LocalMirror(CellMirror):
         self.is_open = False
 
     def send(self) -> None:
-        """Send the epochs that are new, and the scores or the cause where the cell has ended."""
+        """Send the new epochs and, if the cell has ended, its scores or the cause of its failure."""
         state, history = state_of(self.cell), runs.read_history(self.cell)
         last = history[-1]["epoch"] if history else 0
-        if last < self.tracked.epochs or (self.tracked.state == "finished" != state):  # it is trained anew
+        if last < self.tracked.epochs or (self.tracked.state == "finished" != state):  # it is trained again
             self.leave()
             self.discard()
             self.tracked = Tracked()
@@ -62,7 +62,7 @@ class LocalMirror(CellMirror):
 
     @abstractmethod
     def open(self) -> None:
-        """Start the run, or go on with it after `tracked.epochs`."""
+        """Start the run, or resume it after `tracked.epochs`."""
 
     @abstractmethod
     def log(self, records: list[dict[str, Any]]) -> None:
@@ -74,7 +74,7 @@ class LocalMirror(CellMirror):
 
     @abstractmethod
     def discard(self) -> None:
-        """Let the run make room for another of the same cell."""
+        """Delete the run, to replace it by another of the same cell."""
 
 
 class TensorBoardMirror(LocalMirror):
@@ -87,8 +87,8 @@ class TensorBoardMirror(LocalMirror):
         self.folder = folder.joinpath(*str(cell.name).split("/"))
 
     def open(self) -> None:
-        """Begin an event file; what an earlier one holds of later epochs no longer counts."""
-        from tensorboardX.event_file_writer import EventsWriter  # SummaryWriter writes when it likes
+        """Start an event file; later epochs in an earlier file no longer count."""
+        from tensorboardX.event_file_writer import EventsWriter  # SummaryWriter does not control when it writes
         from tensorboardX.proto.event_pb2 import SessionLog
 
         done = self.tracked.epochs
@@ -198,7 +198,7 @@ def flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any
 
 
 def opener(study: StudyFolder, tracker: str) -> Callable[[Cell, Mapping[str, Any]], CellMirror]:
-    """Return what opens the mirror of a cell; MLflow is connected to at once, so that a server that is down shows."""
+    """Return a function that opens the mirror of a cell; MLflow is contacted at once, to notice if it is down."""
     if tracker == "tensorboard":
         return lambda cell, preset: TensorBoardMirror(study.folder / tracker, cell, preset)
     for name, value in {"TIMEOUT": PATIENCE_S, "MAX_RETRIES": "1"}.items():

@@ -1,10 +1,10 @@
 """The process that copies a study to Weights & Biases: `python -m auricle.tracking.mirror STUDY online|offline`.
 
-It follows the cells' folders until it learns that the study is over, sends the rest and ends. Where the study dies, it
-ends at once; where the server does not answer in the end, it does not wait (`final_sync.py`). Online, each epoch is
-sent as it is written, and what the server has of a run it says itself, as rows may get lost on their way. Offline, a
-run is written whole once its cell has ended, because W&B cannot continue an offline run: there is one file a cell, and
-no row in it twice. Where W&B cannot be reached, online becomes offline.
+It follows the cells' folders until it learns that the study has ended, sends the rest and exits. If the study dies, it
+exits at once; if the server does not answer in the end, it does not wait (`final_sync.py`). Online, each epoch is sent
+as it is written, and the server is asked which rows of a run it has, as some may get lost. Offline, a run is written
+completely after its cell has ended, because W&B cannot continue an offline run: so there is one file per cell, with no
+row twice. If W&B cannot be reached, online becomes offline.
 """
 
 import os
@@ -43,7 +43,7 @@ SETTINGS = {
 
 
 class WandbMirror(CellMirror):
-    """One cell and its run of W&B."""
+    """One cell and its run in W&B."""
 
     tracker = "wandb"
 
@@ -52,24 +52,24 @@ class WandbMirror(CellMirror):
         self.mode = mode
         self.names = names
         self.preset = preset
-        if self.tracked.mode != mode:  # epochs that were sent the other way are not there
+        if self.tracked.mode != mode:  # epochs sent in the other mode are missing
             self.tracked = replace(self.tracked, mode=mode, epochs=0)
         self.run: Any = None
 
     def send(self) -> None:
-        """Send what the run does not have yet; offline, once the cell has ended."""
+        """Send what the run lacks; offline, only after the cell has ended."""
         state = state_of(self.cell)
         if self.mode == "online":
             try:
                 self._send(state, self.tracked.epochs)
             except AuricleError:
                 raise
-            except Exception as error:  # of W&B, of the network, of HTTP
+            except Exception as error:  # from W&B, the network or HTTP
                 raise LostConnection(f"{type(error).__name__}: {error}") from error
         elif state not in ("running", self.tracked.state):
             old = self.tracked.folder
             self._send(state, 0)
-            if old and old != self.tracked.folder:  # the same run, when it had failed
+            if old and old != self.tracked.folder:  # the same run, from before it failed
                 shutil.rmtree(old, ignore_errors=True)
 
     def _send(self, state: str, epochs: int) -> None:
@@ -77,7 +77,7 @@ class WandbMirror(CellMirror):
         if state in ("running", self.tracked.state) and (not history or history[-1]["epoch"] <= epochs):
             return
         if self.run is None:
-            self.run, epochs = self._open(), 0  # a run that is resumed says how far it has come
+            self.run, epochs = self._open(), 0  # for a resumed run, `run.step` says how many rows the server has
         run = self.run
         for record in history:
             if record["epoch"] > epochs and record["epoch"] >= run.step:
@@ -129,7 +129,7 @@ class WandbMirror(CellMirror):
 
 
 def names_for_wandb(study: StudyFolder, description: Mapping[str, Any]) -> dict[str, Any]:
-    """Return W&B's project (the dataset), group (the study) and folder; its own variables come first."""
+    """Return W&B's project (the dataset), group (the study) and folder; W&B's environment variables override them."""
     return {
         "project": os.environ.get("WANDB_PROJECT") or dataset_name(description),
         "group": os.environ.get("WANDB_RUN_GROUP") or description["study"]["name"],
@@ -138,7 +138,7 @@ def names_for_wandb(study: StudyFolder, description: Mapping[str, Any]) -> dict[
 
 
 def follow_study(study: StudyFolder, mode: SendMode, final_sync: FinalSync) -> int:
-    """Mirror a study until it is over; return how many cells could not be mirrored.
+    """Mirror a study until it has ended; return the number of cells that could not be mirrored.
 
     Raises:
         LostConnection: the rest must be written offline.
@@ -150,26 +150,26 @@ def follow_study(study: StudyFolder, mode: SendMode, final_sync: FinalSync) -> i
 def main(study: StudyFolder, mode: SendMode, final_sync: FinalSync) -> int:
     """Mirror a study and return the exit code."""
     disable_telemetry()
-    for kind in ("CACHE", "DATA"):  # else W&B writes below the home folder
+    for kind in ("CACHE", "DATA"):  # otherwise W&B writes to the home folder
         os.environ.setdefault(f"WANDB_{kind}_DIR", str(study.folder / "wandb" / kind.lower()))
     import wandb
 
     wandb.setup()
     final_sync.listen()
     if mode == "online" and (trouble := final_sync.first_answer()):
-        sys.stderr.write(f"not online, so all is written offline: {visible(trouble)}\n")
+        sys.stderr.write(f"W&B cannot be reached; writing offline: {visible(trouble)}\n")
         mode, final_sync.online = "offline", False
-    import auricle.scoring.metrics  # noqa: F401, so that nobody waits for scikit-learn when the last cell ends
+    import auricle.scoring.metrics  # noqa: F401 - loads scikit-learn now, so that the last cell need not wait for it
 
     try:
         return 1 if follow_study(study, mode, final_sync) else 0
     except LostConnection as error:
-        sys.stderr.write(f"not online, so the rest is written offline: {visible(str(error))}\n")
+        sys.stderr.write(f"connection to W&B lost; writing the rest offline: {visible(str(error))}\n")
         return _start_again("offline", final_sync)
 
 
 def _start_again(mode: SendMode, final_sync: FinalSync) -> NoReturn:
-    """Become a new mirror of the same study, without what W&B has left undone, hanging or broken in this one."""
+    """Replace this process by a new mirror of the same study, without W&B's unfinished or hanging work."""
     arguments = [mode, "over"] if final_sync.over.is_set() else [mode]
     become([sys.executable, "-m", "auricle.tracking.mirror", sys.argv[1], *arguments])
 
@@ -180,4 +180,4 @@ if __name__ == "__main__":
     final_sync = FinalSync(online=asked == "online", over="over" in sys.argv[3:])
     code = main(StudyFolder(Path(sys.argv[1])), asked, final_sync)
     sys.stderr.flush()
-    os._exit(code)  # W&B would wait once more for a server that does not answer
+    os._exit(code)  # skips W&B's exit handlers, which would wait for a server that does not answer

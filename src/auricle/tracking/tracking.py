@@ -1,9 +1,9 @@
-"""Trackers beside a study: which ones, how W&B is used, and mirror processes that can fail without harm.
+"""Experiment trackers of a study: which ones are used and how, and the mirror processes that may fail without harm.
 
-history.jsonl and metrics.json are the truth. A process for each tracker (`auricle.tracking.mirror` for Weights &
-Biases, `auricle.tracking.local` for TensorBoard and MLflow) reads them as they grow and writes one run a cell; no
-training waits for it, and nothing is read back. It remembers in a file of each cell what it has sent, so that a study
-that goes on continues its runs.
+history.jsonl and metrics.json are the source of truth. One process per tracker (`auricle.tracking.mirror` for Weights &
+Biases, `auricle.tracking.local` for TensorBoard and MLflow) reads them as they grow and writes one run per cell; no
+training waits for it, and nothing is read back. It records in each cell's folder what it has sent, so that a resumed
+study continues its runs.
 """
 
 import contextlib
@@ -31,15 +31,15 @@ MODES: dict[str, Mode] = {
 }
 TITLES = {"wandb": "W&B", "tensorboard": "TensorBoard", "mlflow": "MLflow"}
 PACKAGES = {"wandb": "wandb", "tensorboard": "tensorboardX", "mlflow": "mlflow"}
-WANDB_HOSTS = ["api.wandb.ai", "api.forge.coreweave.com"]  # under which `wandb login` keeps a key
+WANDB_HOSTS = ["api.wandb.ai", "api.forge.coreweave.com"]  # host names under which `wandb login` stores a key
 WAIT_S = 60.0  # for the mirror to finish, once the cells have
-OVER = b"over\n"  # sent to the mirror when the study has ended; where the pipe ends without, the study was killed
+OVER = b"over\n"  # sent to the mirror when the study has ended; if the pipe closes without it, the study was killed
 GIVEN_UP = 75  # exit code of a mirror whose server does not answer
 
 
 @dataclass(frozen=True)
 class Tracked:
-    """What was sent of one cell: the last epoch and the state, to which run, kept and seen where; W&B has a mode."""
+    """What was sent of one cell: the last epoch and the state, and the run's id, folder and URL; `mode` is W&B's."""
 
     run_id: str = ""
     mode: str = ""
@@ -50,14 +50,14 @@ class Tracked:
 
 
 def read_tracked(cell: Cell, tracker: str = "wandb") -> Tracked:
-    """Read what was sent of a cell; nothing, where that is unknown."""
+    """Read what was sent of a cell; defaults if that is unknown."""
     with contextlib.suppress(RefusedError, TypeError):
         return Tracked(**files.read_sealed(_tracking_file(cell, tracker)))
     return Tracked()
 
 
 def write_tracked(cell: Cell, tracker: str, tracked: Tracked) -> None:
-    """Remember what was sent of a cell."""
+    """Record what was sent of a cell."""
     files.write_sealed(_tracking_file(cell, tracker), asdict(tracked))
 
 
@@ -76,12 +76,12 @@ def choose_trackers(trackers: str | None, wandb: str | None) -> tuple[Mode, list
     """Return how W&B is used, and the other trackers, from the options --tracker and --wandb.
 
     Args:
-        trackers: names with commas between them; None is W&B, where it is installed.
-        wandb: as in `choose_mode`; None leaves W&B out where `trackers` does not name it.
+        trackers: comma-separated names; None is W&B, if it is installed.
+        wandb: as in `choose_mode`; None omits W&B unless `trackers` names it.
 
     Raises:
         UsageError: no such tracker or mode.
-        MachineError: one that was asked for is not installed.
+        MachineError: a requested tracker is not installed.
     """
     names = [name.strip() for name in (trackers or "").split(",") if name.strip()]
     for name in names:
@@ -97,14 +97,14 @@ def choose_trackers(trackers: str | None, wandb: str | None) -> tuple[Mode, list
 
 
 def mlflow_uri(study: StudyFolder) -> str:
-    """Return where the runs of MLflow are: as MLFLOW_TRACKING_URI says, else a database file of the study."""
+    """Return the URI of MLflow's runs: $MLFLOW_TRACKING_URI, else a database file in the study."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(study.folder / 'mlflow').resolve()}/mlflow.db"
 
 
 def choose_mode(asked: str | None, environment: Mapping[str, str] = os.environ) -> Mode:
-    """Return how W&B is used: as asked, else as WANDB_MODE says, else online if there is an API key.
+    """Return the mode of W&B: as requested, else $WANDB_MODE, else online if there is an API key.
 
-    Without a key nothing can go online, so that "online" becomes "offline".
+    Without a key, "online" becomes "offline".
 
     Raises:
         UsageError: no such mode.
@@ -118,7 +118,7 @@ def choose_mode(asked: str | None, environment: Mapping[str, str] = os.environ) 
 
 
 def _has_key(environment: Mapping[str, str]) -> bool:
-    """Look where W&B looks: its variables, then the netrc file that `wandb login` writes."""
+    """Look for a key where W&B does: in its environment variables, then in the netrc file of `wandb login`."""
     if environment.get("WANDB_API_KEY") or environment.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     given = environment.get("WANDB_BASE_URL")
@@ -132,7 +132,7 @@ def _has_key(environment: Mapping[str, str]) -> bool:
 
 
 class Mirror:
-    """The mirror process, seen from the study: started, left alone, waited for."""
+    """The mirror process of a tracker, as seen by the study: it is started, and at the end waited for."""
 
     def __init__(self, study: StudyFolder, mode: Mode, tracker: str = "wandb") -> None:
         self.study = study
@@ -144,23 +144,23 @@ class Mirror:
         self.failure = ""
 
     def start(self) -> None:
-        """Start the process; if that fails, say so at the end."""
+        """Start the process; a failure is reported at the end by `finish`."""
         module, how = ("mirror", self.mode) if self.tracker == "wandb" else ("local", self.tracker)
         command = [sys.executable, "-m", f"auricle.tracking.{module}", str(self.study.folder.resolve()), how]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with self.log.open("wb") as log:  # its own session: Ctrl-C is answered by the study alone
+            with self.log.open("wb") as log:  # a session of its own, which Ctrl-C does not reach
                 options = {"stdin": subprocess.PIPE, "stdout": log, "stderr": log, **own_session()}
                 self.process = subprocess.Popen(command, **options)
         except OSError as error:
-            self.failure = f"the mirror failed, the study did not: {error}"
+            self.failure = f"not started, the study is not affected: {error}"
 
     def finish(self, timeout_s: float) -> str:
-        """Let the process send what is left, and return one line for a person, empty where there is no process."""
+        """Let the process send the rest, and return one line for the user, empty if there is no process."""
         if self.process is not None:
             try:
                 self._end(timeout_s)
-            finally:  # whatever the tracker has started ends with its mirror
+            finally:  # also ends the processes that the tracker started
                 self.stop()
         if self.failure:
             return f"{TITLES[self.tracker]}: {self.failure}"
@@ -170,19 +170,19 @@ class Mirror:
         """Tell the process that the study is over, and wait for it."""
         assert self.process is not None
         assert self.process.stdin is not None
-        rest = "results are complete, and the same command sends the rest"
+        rest = "results are complete; run the same command to send the rest"
         with contextlib.suppress(BrokenPipeError), self.process.stdin as pipe:
             pipe.write(OVER)
         try:
             code = self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            self.failure = f"not finished after {timeout_s:g} s, given up; {rest}"
+            self.failure = f"not finished after {timeout_s:g} s, so it was stopped; {rest}"
             return
         if code == GIVEN_UP:
             self.failure = f"{_last_line(self.log)}; {rest}"
         elif code:
             cause = _last_line(self.log) or f"exit code {code}"
-            self.failure = f"the mirror failed, the study did not: {cause} (more in {self.log})"
+            self.failure = f"failed, the study is not affected: {cause} (see {self.log})"
 
     def stop(self) -> None:
         """End the process, and those that the tracker started, at once."""
@@ -200,7 +200,7 @@ class Mirror:
         if urls := [entry.url for entry in tracked if entry.url and entry.mode == self.mode == "online"]:
             return f"W&B: {urls[0].partition('/runs/')[0]}"
         if folders := [Path(entry.folder) for entry in tracked if entry.folder and entry.mode == "offline"]:
-            why = "could not be reached" if self.mode == "online" else "is offline"
+            why = "could not be reached" if self.mode == "online" else "was used offline"
             return f"W&B {why}; to upload: wandb sync {_from_here(folders[0].parent)}/offline-run-*"
         return "W&B: nothing was sent"
 
@@ -208,11 +208,11 @@ class Mirror:
 def mirrored(
     mode: Mode, note: Callable[[str], object], others: Sequence[str] = ()
 ) -> Callable[[StudyFolder, bool], AbstractContextManager[None]]:
-    """Return what `run_study` takes as `beside`: mirrors while cells are trained, and a note for people at the end.
+    """Return a context manager for the argument `beside` of `run_study`, which runs the mirrors during training.
 
     Args:
-        mode: how W&B is used.
-        note: gets a line for each mirror.
+        mode: of W&B.
+        note: called with one line per mirror at the end.
         others: trackers beside W&B: "tensorboard", "mlflow".
     """
 
@@ -224,7 +224,7 @@ def mirrored(
             mirror.start()
         try:
             yield
-        except BaseException:  # stopped by a person, or by the machine: the mirrors get a moment, not a minute
+        except BaseException:  # the study was stopped: the mirrors get a few seconds, not a minute
             for mirror in mirrors:
                 mirror.finish(timeout_s=3.0)
             raise

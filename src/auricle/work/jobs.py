@@ -1,11 +1,11 @@
-"""What it takes to train a cell, and the one loop over what happens to trainings, for studies, searches and clusters.
+"""Training jobs, and the loop that runs them for studies, searches and clusters.
 
-    source ("what comes next")  ->  loop  ->  pool ("where it is trained")
-                                    loop  <-  events: started, epoch, note, ended
-    listener ("who watches")    <-
+    source (gives jobs)       ->  loop  ->  pool (trains them)
+                                  loop  <-  events: started, epoch, note, ended
+    listener (shows progress) <-
 
-A pool trains in this process, in worker processes or on a cluster; a source is the cells of a study or the trials of a
-search. A cell is done, or has failed with a cause; whatever it is, the other cells go on.
+A pool trains in this process, in worker processes or on a cluster; a source gives the cells of a study or the trials of
+a search. A cell ends as done, or as failed with a cause; either way the other cells continue.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from auricle.errors import AuricleError, MachineError
 from auricle.runs import Cell, CellName
 from auricle.system import is_out_of_memory
 
-TICK_S = 2.0  # at most so long between two looks at what others do
+TICK_S = 2.0  # longest time between two calls of `Source.tick`
 Failures = dict[CellName, str]
 OnEpoch = Callable[[dict[str, Any]], None]
 
@@ -45,7 +45,7 @@ class Fit(Protocol):
         threads: int | None,
         on_epoch: OnEpoch | None,
     ) -> None:
-        """Train, or go on from the checkpoint."""
+        """Train the cell, or resume from its checkpoint."""
         ...
 
 
@@ -58,7 +58,7 @@ def real_fit() -> Fit:
 
 @dataclass(frozen=True)
 class Job:
-    """All that it takes to train one cell."""
+    """Everything needed to train one cell."""
 
     cell: Cell
     preset: Preset
@@ -69,10 +69,10 @@ class Job:
 
 
 def train_job(job: Job, fit: Fit, on_epoch: OnEpoch) -> str | None:
-    """Train a cell and return why it failed, having written error.json; None when it is done.
+    """Train a cell; if it fails, write error.json and return the cause; None when it is done.
 
     Raises:
-        MachineError: the machine cannot go on, such as when the disk is full.
+        MachineError: the machine cannot continue, for example because the disk is full.
     """
     cell = job.cell
     clear_cell(cell)
@@ -80,7 +80,7 @@ def train_job(job: Job, fit: Fit, on_epoch: OnEpoch) -> str | None:
         fit(cell, job.preset, job.recordings, job.split, device=job.device, threads=job.threads, on_epoch=on_epoch)
     except MachineError:
         raise
-    except Exception as error:  # whatever it is, the other cells go on
+    except Exception as error:  # any failure of one cell leaves the others unharmed
         cause = _cause_of(error)
         record_failure(cell, cause, type(error).__name__, traceback.format_exc())
         return cause
@@ -88,7 +88,7 @@ def train_job(job: Job, fit: Fit, on_epoch: OnEpoch) -> str | None:
 
 
 def clear_cell(cell: Cell) -> None:
-    """Make the folder of a cell, and remove what a failure or a killed process has left in it.
+    """Create the folder of a cell, and remove what a failure or a killed process left in it.
 
     Raises:
         MachineError: the disk refuses.
@@ -100,11 +100,11 @@ def clear_cell(cell: Cell) -> None:
 
 
 def _cause_of(error: Exception) -> str:
-    """Say in one line what happened; our own errors need no name before it."""
+    """Return the cause in one line; errors of other libraries are preceded by their type."""
     line = " ".join(str(error).split())
     if is_out_of_memory(error):
         asked = re.search(r"tried to allocate ([\d.]+ ?\w+)", line)
-        how_much = f" (it asked for {asked[1]})" if asked else ""
+        how_much = f" ({asked[1]} more were needed)" if asked else ""
         return f"not enough memory{how_much}; lower training.batch_size, or try fewer --workers"
     return line if isinstance(error, AuricleError) else f"{type(error).__name__}: {line}".rstrip(": ")
 
@@ -115,83 +115,82 @@ def record_failure(cell: Cell, cause: str, kind: str, trace: str) -> None:
 
 
 Task = tuple[Job, Fit]
-Kind = Literal["started", "epoch", "note", "ended", "died"]  # died: its process did, which wrote no error.json
-OnEvent = Callable[[Kind, Job, Any], None]  # with an epoch's record, a note's text, or why the job failed, if it did
+Kind = Literal["started", "epoch", "note", "ended", "died"]  # died: the process did, without an error.json
+OnEvent = Callable[[Kind, Job, Any], None]  # with the record of an epoch, the text of a note, or the cause of a failure
 
 
 class WorkListener:
-    """Told of what happens to trainings, in the parent process; this one ignores it all."""
+    """Receives the events of trainings, in the parent process; this class ignores them all."""
 
     def note(self, text: str) -> None:
-        """Receive one line that a person should read."""
+        """Receive one line for the user."""
 
     def started(self, cell: CellName) -> None:
-        """A cell starts, or goes on from its checkpoint."""
+        """A cell starts, or resumes from its checkpoint."""
 
     def epoch(self, cell: CellName, record: Mapping[str, Any]) -> None:
-        """Receive one epoch: a line of history.jsonl.
+        """Receive the record of one epoch, a line of history.jsonl.
 
-        It holds `collapse` (kind, epoch, cause, cures, evidence) where the training is found to have collapsed, and
-        `recovered` where it is better than guessing again, and `restarted` where a damaged checkpoint made the
-        training begin again.
+        It contains `collapse` (kind, epoch, cause, cures, evidence) if the training has just collapsed, `recovered` if
+        it is better than chance again, and `restarted` if a damaged checkpoint made the training start again.
         """
 
     def done(self, cell: CellName) -> None:
-        """A cell is finished; its metrics.json is there."""
+        """A cell is finished; its metrics.json is written."""
 
     def failed(self, cell: CellName, cause: str) -> None:
-        """A cell failed, and why; its error.json is there."""
+        """A cell failed for this cause; its error.json is written."""
 
 
 class Pool:
-    """Where jobs are trained; it has room while fewer than `most` tasks are open, None: always."""
+    """Where jobs are trained; it takes jobs while fewer than `most` are open, None: always."""
 
     def __init__(self, most: int | None) -> None:
         self.most = most
-        self.tasks: dict[Any, Task] = {}  # those that have not ended, by what the pool knows them by
+        self.tasks: dict[Any, Task] = {}  # those that have not ended, by a key of the pool's own
 
     def has_room(self) -> bool:
-        """Return whether another job may be given."""
+        """Return whether the pool can take another job."""
         return self.most is None or len(self.tasks) < self.most
 
     def give(self, job: Job, fit: Fit) -> None:
-        """Begin a job."""
+        """Start a job."""
         raise NotImplementedError
 
     def wait(self, on_event: OnEvent, timeout_s: float) -> None:
-        """Report what has happened; wait at most so long for the first event.
+        """Report events; wait at most `timeout_s` for the first one.
 
         Raises:
-            MachineError: the machine cannot go on.
+            MachineError: the machine cannot continue.
         """
         raise NotImplementedError
 
     def close(self) -> None:
-        """End what still runs, at once."""
+        """Stop everything that still runs, at once."""
 
 
 class Source:
-    """What is trained next: here, nothing."""
+    """Gives the jobs to train; this class has none."""
 
     def next_task(self) -> Task | None:
-        """Return another job and what trains it; None while there is none."""
+        """Return the next job and the function that trains it; None if there is none at present."""
         return None
 
     def ended(self, job: Job, cause: str | None) -> None:
-        """Take in how a job ended: done, or why not."""
+        """Receive how a job ended: the cause of a failure, or None."""
 
     def is_over(self) -> bool:
-        """Return whether no job will come any more, where none runs."""
+        """Return whether no more jobs will come, given that none is running."""
         return True
 
     def tick(self) -> None:
-        """Do what is to be done now and then."""
+        """Do periodic work."""
 
 
 class JobQueue(Source):
-    """Jobs in the order in which they start, and which of them failed; the others go on.
+    """A fixed list of jobs in starting order; it collects the failures.
 
-    For other processes, the recordings must be memory maps, and `fit` a function that they can import.
+    To train in other processes, the recordings must be memory maps, and `fit` a function that they can import.
     """
 
     def __init__(self, jobs: Sequence[Job], fit: Fit) -> None:
@@ -213,10 +212,10 @@ class JobQueue(Source):
 
 
 def run_jobs(source: Source, pool: Pool, listener: WorkListener) -> None:
-    """Train what a source has, in a pool that is closed in the end, until the source is over.
+    """Train the jobs of a source in a pool until the source is over, then close the pool.
 
     Raises:
-        MachineError: the machine cannot go on; what is written stays.
+        MachineError: the machine cannot continue; files already written remain.
     """
 
     def on_event(kind: Kind, job: Job, content: Any) -> None:

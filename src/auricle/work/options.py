@@ -1,4 +1,4 @@
-"""What a person may ask of a run, be it a study or a search: where its data lie, and on what it trains."""
+"""Options of a run, of a study or a search: where the data are, and on what it is trained."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,21 +12,21 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a study or a search is run; nothing of it changes what is asked."""
+    """How a study or a search is run; these options do not change its configuration."""
 
-    root: Path | None = None  # where named datasets lie; None: as `load_manifest` says
-    skip_bad: bool = False  # leave out recordings that cannot be read, instead of refusing the dataset
-    workers: int | None = None  # None: one a core on the CPU, one on an accelerator; on a cluster, what it holds
-    threads: int | None = None  # of each worker; None: as `system.num_threads` says
+    root: Path | None = None  # folder of named datasets; None: the default of `load_manifest`
+    skip_bad: bool = False  # skip recordings that cannot be read, instead of refusing the dataset
+    workers: int | None = None  # None: one per core on the CPU, one on an accelerator; on a cluster, as many as fit
+    threads: int | None = None  # per worker; None: `system.num_threads`
     device: str = "auto"  # one of `DEVICES`
-    ray: RayOptions | None = None  # the cluster that trains; None: this machine
-    command: str = ""  # what a person typed, for the record
+    ray: RayOptions | None = None  # the cluster to train on; None: this machine
+    command: str = ""  # the command as typed, for study.yaml
 
     def check(self) -> None:
-        """Refuse what cannot be meant, before anything is read.
+        """Check the values before anything is read.
 
         Raises:
-            UsageError: a number of workers or a name of a device that does not exist; or what `RayOptions` refuses.
+            UsageError: an impossible number of workers or an unknown device; or an error of `RayOptions.check`.
         """
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"--workers must be 1 or more, not {self.workers}")
@@ -42,7 +42,7 @@ def find_device(name: str) -> str:
     Raises:
         MachineError: this machine has no such device.
     """
-    if name == "cpu":  # which every machine has, and PyTorch takes a second to say so
+    if name == "cpu":  # every machine has one, so PyTorch, which takes a second to load, is not needed
         return name
     from auricle.training.start import choose_device
 
@@ -50,9 +50,9 @@ def find_device(name: str) -> str:
 
 
 def divide(workers: int | None, device: str, threads: int | None, num_jobs: int) -> tuple[int, int]:
-    """Return how many processes train at a time on this machine, and the processor threads of each.
+    """Return the number of training processes on this machine, and the CPU threads of each.
 
-    None: one worker a core on the CPU, one on an accelerator; threads as `system.num_threads` says.
+    None: one worker per core on the CPU, one on an accelerator; `system.num_threads` threads.
     """
     num_workers = max(1, min(workers or (num_cores() if device == "cpu" else 1), num_jobs))
     return num_workers, threads or num_threads()

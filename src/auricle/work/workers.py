@@ -1,14 +1,14 @@
-"""Where cells are trained on this machine: in this process, or in a few workers that take one cell after another.
+"""Train cells on this machine: in this process, or in worker processes that take one cell after another.
 
-A worker is a fresh interpreter that opens the recordings' memory map itself; no array travels. It does not answer
-Ctrl-C or SIGTERM, which reach a whole group of processes: only its parent does, and kills it, which loses
-nothing, as all that it writes is whole or not there. And it ends with its parent, however that ends.
+A worker is a new interpreter that opens the recordings' memory map itself, so no arrays are sent. It ignores Ctrl-C and
+SIGTERM, which reach a whole group of processes: only the parent reacts, and kills the worker, which loses nothing
+because all files are written atomically. A worker also ends when its parent ends for any reason.
 
     parent                        worker
       (fit, job)      ------->
       ("epoch", record) <-----    after every epoch
       ("ended", cause)  <-----    cause None: done
-      ("stopped", why)  <-----    its machine cannot go on
+      ("stopped", why)  <-----    the machine cannot continue
 """
 
 import contextlib
@@ -38,36 +38,39 @@ from auricle.system import (
 )
 from auricle.work.jobs import Fit, Job, Kind, OnEvent, Pool, train_job
 
-LAST_SECONDS_S = 10.0  # for a process that has closed its channel to end by itself
+EXIT_TIMEOUT_S = 10.0  # for a process that has closed its channel to end by itself
 
 
 class Worker:
-    """The process, seen from its parent; its channel is ready to be read when it has reported something or died."""
+    """A worker process, as seen by its parent; its channel becomes readable when it has reported something or died."""
 
     def __init__(self, log: Path) -> None:
         spawn = multiprocessing.get_context("spawn")
         self.log = log
         self.channel, far_end = spawn.Pipe()
-        self.process: BaseProcess = spawn.Process(target=_train_what_comes, args=(far_end, log), daemon=True)
-        with stop_signals_blocked(), without_main():  # the process inherits the former, and needs nothing of a script
+        self.process: BaseProcess = spawn.Process(target=_train_jobs, args=(far_end, log), daemon=True)
+        with (
+            stop_signals_blocked(),
+            without_main(),
+        ):  # the worker inherits the block, and does not import the main script
             self.process.start()
         far_end.close()
 
     def give(self, job: Job, fit: Fit) -> None:
-        """Let it train a cell."""
+        """Send it a cell to train."""
         with contextlib.suppress(OSError):  # it has died, which reading the channel will show
             self.channel.send((fit, replace(job, recordings=without_waveforms(job.recordings))))
 
     def receive(self) -> tuple[Kind, Any]:
-        """Return what it reports: an epoch, or that its job has ended, or how it died.
+        """Return its next report: an epoch, the end of its job, or how it died.
 
         Raises:
-            MachineError: its machine cannot go on.
+            MachineError: the machine cannot continue.
         """
         try:
             kind, content = self.channel.recv()
         except (EOFError, OSError):
-            self.process.join(LAST_SECONDS_S)
+            self.process.join(EXIT_TIMEOUT_S)
             self.process.kill()
             self.process.join()
             return "died", self._how_it_died()
@@ -79,13 +82,13 @@ class Worker:
         code = self.process.exitcode or 0
         name = signal_name(code)
         if name == "SIGKILL":
-            return "the system killed the worker (SIGKILL), mostly because memory ran out; try fewer --workers"
+            return "the system killed the worker (SIGKILL), probably because memory ran out; try fewer --workers"
         how = f"crashed ({name})" if name else f"ended with exit code {code}"
         return f"the worker {how}; see {self.log}"
 
 
 def without_waveforms(recordings: Recordings) -> Recordings:
-    """Return the recordings with the file of their memory map instead of it, to be sent in a few bytes."""
+    """Return the recordings with the path of their memory map instead of the array, which is small to send."""
     waveforms = recordings.waveforms
     assert isinstance(waveforms, np.memmap), "workers share a memory map"
     assert waveforms.filename is not None
@@ -95,18 +98,18 @@ def without_waveforms(recordings: Recordings) -> Recordings:
 
 
 def with_waveforms(recordings: Recordings) -> Recordings:
-    """Return the recordings that `without_waveforms` described.
+    """Reverse `without_waveforms` by opening the memory map.
 
     Raises:
-        OSError: this machine does not see the map.
-        ValueError: the map is shorter than it should be.
+        OSError: the map is not on this machine.
+        ValueError: the map is too short.
     """
     open_map: Any = recordings.waveforms
     return replace(recordings, waveforms=open_map())
 
 
-def _train_what_comes(channel: channels.Connection, log: Path) -> None:
-    """Train what comes, until the parent closes the channel or dies."""
+def _train_jobs(channel: channels.Connection, log: Path) -> None:
+    """Train the jobs received, until the parent closes the channel or dies."""
     end_with_parent()
     with log.open("a") as file:
         os.dup2(file.fileno(), 1)
@@ -125,7 +128,7 @@ def _train_what_comes(channel: channels.Connection, log: Path) -> None:
 
 
 def end_with_parent() -> None:
-    """In a child: end when the parent does, however that ends; on Linux the system sees to it at once."""
+    """In a child process: end when the parent ends for any reason; on Linux the system does that at once."""
     ignore_stop_signals()
     be_killed_with_parent()
     threading.Thread(target=_wait_for_parent, daemon=True).start()
@@ -139,7 +142,7 @@ def _wait_for_parent() -> None:
 
 
 class InProcess(Pool):
-    """This process: a job is trained while it is waited for."""
+    """Train in this process: `wait` trains the job."""
 
     def __init__(self) -> None:
         super().__init__(most=1)
@@ -152,15 +155,15 @@ class InProcess(Pool):
     def wait(self, on_event: OnEvent, timeout_s: float) -> None:
         _, (job, fit) = self.tasks.popitem()
         on_event("started", job, None)
-        with threads_kept():  # a notebook goes on after it
+        with threads_kept():  # a notebook continues in this process
             cause = train_job(job, fit, lambda record: on_event("epoch", job, record))
         on_event("ended", job, cause)
 
 
 class Workers(Pool):
-    """Worker processes, each with the next job that there is. One that dies fails its job and is replaced.
+    """Train in worker processes, each taking the next job. If one dies, its job fails and it is replaced.
 
-    The log holds their standard output and errors; it goes if nothing stands in it.
+    The log receives their standard output and errors; it is deleted if it is empty.
     """
 
     def __init__(self, num_workers: int, log: Path) -> None:

@@ -1,4 +1,4 @@
-"""A Ray cluster: whether it answers, and what it can train at a time."""
+"""Connect to a Ray cluster, and divide its resources among cells."""
 
 import contextlib
 import logging
@@ -22,14 +22,14 @@ PROBE = "import sys, ray; ray.init(sys.argv[1], logging_level='ERROR', log_to_dr
 
 @dataclass(frozen=True)
 class RayOptions:
-    """How a cluster is asked for."""
+    """The cluster to use, and how cells are trained on it."""
 
-    address: str  # HOST:PORT of its head, or "auto": the one that this machine belongs to
-    gpus: float = 1.0  # share of a GPU that a cell takes where it trains on one, above 0, at most 1
-    together: int = 1  # how many workers train one cell together
+    address: str  # HOST:PORT of its head, or "auto": the cluster that this machine belongs to
+    gpus: float = 1.0  # share of a GPU per worker, above 0 and at most 1
+    together: int = 1  # number of workers that train one cell together
 
     def check(self) -> None:
-        """Refuse what cannot be meant, before anything is read.
+        """Check the values before anything is read.
 
         Raises:
             UsageError: no such address or share.
@@ -57,20 +57,20 @@ class Cluster:
         return sum(node.get(resource, 0.0) for node in self.nodes)
 
     def check(self) -> None:
-        """See that the head is there: Ray itself looks for it for a minute, and then ends this process.
+        """Check that the head of the cluster answers; Ray itself would try for a minute and then end this process.
 
         Raises:
-            MachineError: it is not.
+            MachineError: it does not.
         """
         try:
             _connect(self.head)
         except OSError as error:
             raise MachineError(
-                f"the head of the cluster, {self.head}, is gone ({error}); the same command goes on with another"
+                f"the head of the cluster, {self.head}, is gone ({error}); the same command resumes on another cluster"
             ) from error
 
     def device(self, name: str) -> str:
-        """Return the device of the nodes that a name means; "auto" is CUDA where a node has a GPU.
+        """Return the device that a name means; "auto" is CUDA if a node has a GPU.
 
         Raises:
             MachineError: no node has one.
@@ -83,16 +83,16 @@ class Cluster:
         return name
 
     def needs(self, device: str, threads: int) -> dict[str, float]:
-        """Return the resources of a cell, or of each worker where several train it together."""
+        """Return the resources of a cell, or of each worker if several train it together."""
         return {"CPU": threads, **({"GPU": self.asked.gpus} if device == "cuda" else {})}
 
     def divide(self, workers: int | None, device: str, threads: int | None, num_jobs: int) -> tuple[int, int]:
-        """Return how many cells train at a time, and the processor threads of each process.
+        """Return how many cells are trained in parallel, and the CPU threads of each process.
 
-        None: as many workers as fit, of one thread each.
+        None: as many workers as fit, with one thread each.
 
         Raises:
-            MachineError: not one fits.
+            MachineError: not even one fits.
         """
         threads, together = threads or num_threads(), self.asked.together
         needs = self.needs(device, threads)
@@ -112,7 +112,7 @@ class Cluster:
 
 @contextlib.contextmanager
 def connected(asked: RayOptions) -> Iterator[Cluster]:
-    """Connect to a cluster for as long as the block runs. No process of Ray is started here, and none stays.
+    """Connect to a cluster while the block runs. No Ray process is started on this machine.
 
     Raises:
         MachineError: no cluster answers at the address, or it has another version of Ray or Python.
@@ -132,7 +132,7 @@ def connected(asked: RayOptions) -> Iterator[Cluster]:
 
 
 def _probe(address: str) -> None:
-    """Connect in a process of its own, as Ray tries for minutes where something else than Ray answers."""
+    """Try to connect in a separate process, as Ray would try for minutes if something other than Ray answers."""
     advice = "start one with `ray start --head`" if address == "auto" else "see `ray status` on its head"
     try:
         if address != "auto":

@@ -1,14 +1,14 @@
-"""What a node of a cluster does to train a cell, and which of several attempts at it counts.
+"""Train a cell on a node of a cluster, and decide which of several attempts at a cell counts.
 
-A node needs auricle, and nothing of the study's folder.
+A node needs auricle installed, but no access to the study's folder.
 
 study                           node
   (remote, waveforms)     ----->
-  ("unseen", None)        <-----   it does not see the memory map: send the waveforms too
+  ("unseen", None)        <-----   it has no access to the memory map: send the waveforms
   ("started", node)       <-----
   ("epoch", record+files) <-----   after every epoch
   ("ended", cause+files)  <-----   cause None: done
-  ("stopped", why)        <-----   its machine cannot go on
+  ("stopped", why)        <-----   the machine cannot continue
 """
 
 import asyncio
@@ -35,7 +35,7 @@ Send = Callable[[str, Any], object]
 
 
 def same_versions() -> dict[str, str]:
-    """Return the versions, here, of what must be the same on all machines of a study."""
+    """Return this machine's versions of the packages that must be the same on all machines of a study."""
     return {name: version for name, version in versions().items() if name in ("auricle", "torch")}
 
 
@@ -44,16 +44,16 @@ class RemoteJob:
     """One attempt at a cell."""
 
     number: int
-    job: Job  # its folder is the study's, and its recordings say where their memory map is
+    job: Job  # with the study's folder, and the path of the memory map instead of waveforms
     fit: Fit
-    files: Mapping[str, bytes]  # of the cell, that the attempt goes on from
-    versions: Mapping[str, str] = field(default_factory=same_versions)  # where the study is
+    files: Mapping[str, bytes]  # of the cell, from which the attempt resumes
+    versions: Mapping[str, str] = field(default_factory=same_versions)  # on the machine of the study
 
 
 def train_on_node(remote: RemoteJob, waveforms: np.ndarray | None, mailbox: Any) -> None:
-    """Train a cell as a task of Ray.
+    """Train a cell as a Ray task.
 
-    The waveforms of the recordings are (N, T), or None: their memory map is to be found. The mailbox is a Ray queue of
+    The waveforms of the recordings are (N, T); None: open their memory map. The mailbox is a Ray queue of
     (cell, attempt, kind, content).
     """
     send = partial(post, mailbox, remote)
@@ -66,15 +66,15 @@ def train_on_node(remote: RemoteJob, waveforms: np.ndarray | None, mailbox: Any)
 
 
 def post(mailbox: Any, remote: RemoteJob, kind: str, content: Any) -> None:
-    """Put a message into the mailbox of the study and wait until it is there."""
+    """Put a message into the mailbox of the study and wait until it has arrived."""
     # Awaited, because Ray gives the core of a task that waits in its own `get` to the next task.
     asyncio.run(mailbox.put_async((remote.job.cell.name, remote.number, kind, content)))
 
 
 def find_recordings_here(recordings: Recordings, waveforms: np.ndarray | None) -> Recordings | None:
-    """Return recordings with their waveforms, sent along or mapped; None where this machine does not see the map.
+    """Return recordings with their waveforms, sent along or mapped; None if the map is not on this machine.
 
-    The name of the map is a hash of what is in it, so what has that name and size is it.
+    The map is named by a hash of its content, so a file of that name and size is the right one.
     """
     if waveforms is not None:
         return replace(recordings, waveforms=waveforms)
@@ -85,12 +85,12 @@ def find_recordings_here(recordings: Recordings, waveforms: np.ndarray | None) -
 
 
 def train_remotely(remote: RemoteJob, recordings: Recordings, send: Send) -> str | None:
-    """Train in a folder of this node, send what comes of it, and return why it failed; None: it is done."""
+    """Train in a temporary folder on this node, send the files, and return the cause of a failure; None: it is done."""
     here = socket.gethostname()
     try:
         if (found := same_versions()) != remote.versions:
             has, needs = (", ".join(f"{name} {v}" for name, v in each.items()) for each in (found, remote.versions))
-            raise MachineError(f"has {has}, and the study {needs}; install the same")
+            raise MachineError(f"has {has}, but the study has {needs}; install the same versions")
         with files.machine_errors(Path(tempfile.gettempdir())), TemporaryDirectory(prefix="auricle-") as folder:
             cell = Cell(remote.job.cell.name, Path(folder) / "cell")
             for name, content in remote.files.items():
@@ -111,9 +111,10 @@ def train_remotely(remote: RemoteJob, recordings: Recordings, send: Send) -> str
 def train_together(
     remote: RemoteJob, waveforms: Sequence[Any], mailbox: Any, num_workers: int, needs: Mapping[str, float]
 ) -> None:
-    """Gather workers, train a cell with them as a task of Ray, and wait until it ends.
+    """Train a cell with several workers as a Ray task, and wait until it ends.
 
-    Each worker needs the same resources; `remote.fit` takes a `share`. The rest is as for `train_on_node`.
+    Each worker needs the same resources; `remote.fit` takes a `share`. The other arguments are those of
+    `train_on_node`.
 
     Raises:
         TrainingFailedError: Ray's; a worker failed or was lost.
@@ -133,7 +134,7 @@ def train_together(
 
 
 def _train_as_one(config: Mapping[str, Any]) -> None:
-    """Train as one of the workers. All write the same files; the first sends them. One that fails ends the others."""
+    """Train as one of several workers. All write the same files, the first sends them; if one fails, all end."""
     import ray
     import torch
 
@@ -170,11 +171,11 @@ def read_files(cell: Cell) -> dict[str, bytes]:
 
 
 class Attempts:
-    """The attempts at the cells of a study, by number, where machines that come and go may train a cell more than once.
+    """The numbered attempts at the cells of a study, as a cell may be trained again if its machine disappears.
 
-    A node trains in a folder of its own and sends the files of the cell. Only the process that owns the study writes
-    them into the cell's folder, and only those of the attempt that was begun last and has not ended; what another one
-    sends is dropped. So a node that was given up and is still at work changes nothing.
+    A node trains in a temporary folder and sends the files of the cell. Only the process of the study writes them into
+    the cell's folder, and only those of the latest attempt until it has ended; files of other attempts are dropped. So
+    a node that was given up but still runs changes nothing.
     """
 
     def __init__(self) -> None:
@@ -182,7 +183,7 @@ class Attempts:
         self._num_begun = 0
 
     def begin(self, cell: Cell) -> tuple[int, Files]:
-        """Begin another attempt, which alone counts from now on; return its number and the files it goes on from."""
+        """Start a new attempt, the only one that counts from now on; return its number and its starting files."""
         self._num_begun += 1
         self._counting[cell.name] = self._num_begun
         with files.machine_errors(cell.checkpoint, "read"):
@@ -190,7 +191,7 @@ class Attempts:
             return self._num_begun, {cell.checkpoint.name: cell.checkpoint.read_bytes()} if there else {}
 
     def give_up(self, cell: CellName) -> None:
-        """Let no attempt at a cell count any more."""
+        """Make no attempt at a cell count any more."""
         self._counting.pop(cell, None)
 
     def counts(self, cell: CellName, number: int) -> bool:
@@ -198,15 +199,15 @@ class Attempts:
         return self._counting.get(cell) == number
 
     def keep(self, cell: Cell, number: int, contents: Files) -> bool:
-        """Write what an attempt has after an epoch, and return whether it counts; if not, nothing is written."""
+        """Write the files of an attempt after an epoch, if it counts; return whether it does."""
         if not self.counts(cell.name, number):
             return False
-        for name in sorted(contents, key=lambda name: name == cell.metrics.name):  # which is written last
+        for name in sorted(contents, key=lambda name: name == cell.metrics.name):  # metrics.json is written last
             files.write_bytes(cell.folder / name, contents[name])
         return True
 
     def end(self, cell: Cell, number: int, contents: Files) -> bool:
-        """Write what an attempt leaves, done or failed, and return whether it counts; no other one does after it."""
+        """Write the final files of an attempt, if it counts, and let no other count; return whether it did."""
         if not self.keep(cell, number, contents):
             return False
         self.give_up(cell.name)

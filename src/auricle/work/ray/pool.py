@@ -1,4 +1,4 @@
-"""A pool on a Ray cluster: each job is a task, given again to another node where its own is lost."""
+"""A pool on a Ray cluster: each job is a Ray task, which is sent to another node if its own is lost."""
 
 import contextlib
 import time
@@ -19,31 +19,31 @@ from auricle.work.ray.cluster import Cluster
 from auricle.work.ray.node import Attempts, RemoteJob, train_on_node
 from auricle.work.workers import without_waveforms
 
-TICK_S = 0.2  # between two looks at which tasks have ended
+TICK_S = 0.2  # between two checks for tasks that have ended
 MOST_LOSSES = 3  # of a cell, without an epoch in between
-HEAD_S, HEAD_GONE_S = 5.0, 20.0  # between two looks at whether the head is there; until it is given up
-LAST_SECONDS_S = 4.0  # for tasks to end by themselves when we are stopped
+HEAD_S, HEAD_GONE_S = 5.0, 20.0  # between two checks of the head; after which it counts as gone
+CANCEL_S = 4.0  # for tasks to end by themselves when the study is stopped
 
 
 @contextlib.contextmanager
 def ray_errors() -> Iterator[None]:
-    """Turn what Ray raises, and its wish to end this process, into an error of the machine."""
+    """Turn Ray's exceptions, and its attempts to exit this process, into a MachineError."""
     try:
         yield
     except ray.exceptions.RayError as error:
         text = " ".join(str(error).split())
-        raise MachineError(f"Ray cannot go on: {text[:300]}; see `ray status`") from error
+        raise MachineError(f"Ray failed: {text[:300]}; see `ray status`") from error
     except SystemExit as error:
         if error.code != 1:  # a signal's
             raise
-        raise MachineError("Ray cannot go on: its head has given this machine up; see `ray status`") from error
+        raise MachineError("Ray failed: the head of the cluster has dropped this machine; see `ray status`") from error
 
 
 class RayPool(Pool):
-    """The nodes of a cluster; a job trains on whatever node has room for it.
+    """The nodes of a cluster; a job trains on any node with free resources.
 
-    Recordings are mapped where a node sees their memory map; else they travel once. At most so many cells train at a
-    time; None: as many as fit, on nodes that come later too.
+    A node maps the recordings if it has access to their memory map; otherwise they are sent once. `most` limits the
+    cells trained in parallel; None: as many as fit, also on nodes that join later.
     """
 
     def __init__(self, cluster: Cluster, most: int | None = None) -> None:
@@ -52,9 +52,9 @@ class RayPool(Pool):
         self._mailbox = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
         self.cluster = cluster
         self._attempts = Attempts()
-        self._numbers: dict[Any, int] = {}  # of the attempt that a task is
+        self._numbers: dict[Any, int] = {}  # number of each task's attempt
         self._given: dict[CellName, Task] = {}
-        self._waveforms: dict[str, Any] = {}  # by digest; of recordings that a node did not see
+        self._waveforms: dict[str, Any] = {}  # by digest; of recordings that a node had no access to
         self._nodes: dict[CellName, str] = {}  # where a cell has started
         self._losses: Counter[CellName] = Counter()
         self._head_seen_s = time.monotonic()
@@ -86,7 +86,7 @@ class RayPool(Pool):
         self._check_head()
 
     def _check_head(self) -> None:
-        """Look now and then whether the head of the cluster is there, and bear with it for a while."""
+        """Check from time to time that the head of the cluster answers; raise if it has been gone for a while."""
         unseen_s = time.monotonic() - self._head_seen_s
         if unseen_s > HEAD_S:
             try:
@@ -97,7 +97,7 @@ class RayPool(Pool):
                     raise
 
     def _read_mailbox(self, on_event: OnEvent, timeout_s: float) -> None:
-        """Act on all messages that have come, waiting a moment for the first."""
+        """Handle all messages that have arrived, waiting a moment for the first."""
         with contextlib.suppress(Empty):
             if timeout_s:
                 self._act(on_event, *self._mailbox.get(timeout=timeout_s))
@@ -105,14 +105,14 @@ class RayPool(Pool):
                 self._act(on_event, *self._mailbox.get_nowait())
 
     def _act(self, on_event: OnEvent, name: CellName, number: int, kind: str, content: Any) -> None:
-        """Act on a message, unless its attempt does not count any more."""
+        """Handle a message, unless its attempt no longer counts."""
         if not self._attempts.counts(name, number):
             return
         job, fit = self._given[name]
         if kind == "unseen":
             self._attempts.give_up(name)
-            if job.recordings.digest not in self._waveforms:  # from now on sent along: each node gets them once
-                text = "nodes do not see the cache of recordings: sending them through Ray's object store"
+            if job.recordings.digest not in self._waveforms:  # from now on they are sent, once per node
+                text = "a node has no access to the cache of recordings; sending them through Ray's object store"
                 on_event("note", job, text)
                 self._waveforms[job.recordings.digest] = ray.put(job.recordings.waveforms)
             self.give(job, fit)
@@ -134,23 +134,23 @@ class RayPool(Pool):
             raise MachineError(content)
 
     def _collect(self, on_event: OnEvent) -> None:
-        """Find the tasks that have ended, and those among them that took their cell with them."""
+        """Find the tasks that have ended, and those whose cell was lost."""
         tasks = list(self.tasks)
         ended, _ = ray.wait(tasks, num_returns=len(tasks), timeout=0) if tasks else ([], [])
         if ended:
-            self._read_mailbox(on_event, 0.0)  # what they sent last
+            self._read_mailbox(on_event, 0.0)  # their last messages
         for task in ended:
             job, fit = self.tasks.pop(task)
             if self._attempts.counts(job.cell.name, self._numbers.pop(task)):
                 self._lose(job, fit, *_why_ended(task), on_event)
 
     def _lose(self, job: Job, fit: Fit, why: str, again: bool, on_event: OnEvent) -> None:
-        """Train a cell again from its last epoch, or give it up."""
+        """Resume a cell from its last epoch on another node, or give it up."""
         name = job.cell.name
         self._losses[name] += 1
         where = f"on {self._nodes[name]}" if name in self._nodes else "on its way to a node"
         if again and self._losses[name] < MOST_LOSSES:
-            on_event("note", job, f"{name} was lost {where} ({why}); it goes on from its last epoch")
+            on_event("note", job, f"{name} was lost {where} ({why}); it resumes from its last epoch")
             self.give(job, fit)
             return
         cause = f"{why}, {where}" + (f", {MOST_LOSSES} times without an epoch" if again else "")
@@ -164,7 +164,7 @@ class RayPool(Pool):
     @override
     def close(self) -> None:
         with contextlib.suppress(ray.exceptions.RayError):
-            for force, patience_s in ((False, LAST_SECONDS_S), (True, 1.0)):  # asked first, so that nodes tidy up
+            for force, patience_s in ((False, CANCEL_S), (True, 1.0)):  # first politely, so that nodes can clean up
                 for task in self.tasks:
                     ray.cancel(task, force=force)
                 if self.tasks:
@@ -174,7 +174,7 @@ class RayPool(Pool):
 
 
 def _why_ended(task: Any) -> tuple[str, bool]:
-    """Return why a task ended without a message, and whether another attempt may do better."""
+    """Return why a task ended without a message, and whether another attempt may succeed."""
     try:
         ray.get(task)
     except ray.exceptions.OutOfMemoryError:
@@ -182,7 +182,7 @@ def _why_ended(task: Any) -> tuple[str, bool]:
     except ray.exceptions.NodeDiedError:
         return "its node is gone", True
     except ray.exceptions.WorkerCrashedError:
-        return "its process died, mostly because memory ran out or its node is gone", True
+        return "its process died, probably because memory ran out or its node is gone", True
     except ray.exceptions.RayError as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         return " ".join(lines[-1].split()), True
