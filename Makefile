@@ -1,14 +1,14 @@
 # Two commands set everything up: `make run` and `make test`. They need Python 3.11 or later, pip and make.
 PYTHON ?= python3
 BIN := .venv/bin
-# Python compiles what it imports, and keeps it; of twenty thousand files that are installed, most are never imported
+# Python compiles files when they are imported; of twenty thousand installed files, most never are
 INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 STUDY ?= runs/esc10
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help run report docs test test-long check format golden lock licences vendor bench bench-data bench-report bench-robust bench-scaling bench-serving clean
-help:  ## this list
+help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
 .venv/installed: pyproject.toml constraints.txt
@@ -23,60 +23,60 @@ help:  ## this list
 	@$(INSTALL) --editable '.[dev]'
 	@touch .venv/installed $@
 
-run: .venv/installed  ## install, then the study `quickstart` on built-in sounds, and where its report is
+run: .venv/installed  ## install, then run the study `quickstart` on built-in sounds
 	@$(BIN)/auricle study quickstart --out runs/quickstart
 
-report: .venv/installed  ## the report of a study, built anew: STUDY=DIR, else runs/esc10; it is the example in docs/
+report: .venv/installed  ## rebuild the report of STUDY=DIR (default runs/esc10), and copy it to docs/ as the example
 	@$(BIN)/auricle report $(STUDY)
 	@cp $(STUDY)/report/report.pdf docs/report.pdf
 
-docs: .venv/installed-dev  ## build the documents into site/, without a warning; nothing is fetched
+docs: .venv/installed-dev  ## build the documents into site/; warnings are errors, no network is needed
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "site/index.html"
 
-test: .venv/installed-dev  ## all tests that take seconds; those on real recordings where AURICLE_DATA is set
+test: .venv/installed-dev  ## run the quick tests, with those on real recordings if AURICLE_DATA is set
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
-test-long: .venv/installed-dev  ## the tests that take minutes
+test-long: .venv/installed-dev  ## run the tests that take minutes
 	@$(BIN)/python -m pytest -m long
 
-check: .venv/installed-dev  ## lint, format and types
+check: .venv/installed-dev  ## check lint, format and types
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
-format: .venv/installed-dev  ## lay the code out
+format: .venv/installed-dev  ## format the code
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-golden: .venv/installed-dev  ## write the golden logits and losses anew; read the difference before you commit it
+golden: .venv/installed-dev  ## regenerate the golden logits and losses; read the difference before you commit it
 	@AURICLE_GOLDEN=write $(BIN)/python -m pytest tests/training/test_golden.py
 
-lock: .venv/installed-dev  ## write requirements.lock anew, with the hash of each file, for this Python and system
+lock: .venv/installed-dev  ## regenerate requirements.lock, with hashes, for this Python and system
 	@$(BIN)/python tools/lock.py
 
-licences: .venv/installed-dev  ## write docs/licences.md anew, from the packages that are installed
+licences: .venv/installed-dev  ## regenerate docs/licences.md from the installed packages
 	@$(BIN)/python tools/licences.py
 
-vendor: .venv/installed-dev  ## fetch ONNX Runtime for web pages from npm anew, and check it against its hashes
+vendor: .venv/installed-dev  ## download ONNX Runtime for web pages from npm, and check its hashes
 	@$(BIN)/python tools/vendor.py
 
-bench: .venv/installed-dev $(if $(BUNDLE),bench-serving)  ## how fast we train, attend and prepare, into RESULTS.md; with BUNDLE=DIR a bundle too
+bench: .venv/installed-dev $(if $(BUNDLE),bench-serving)  ## measure the speed of training, attention and decoding; with BUNDLE=DIR of a bundle too
 	@$(BIN)/python benchmarks/step.py --results RESULTS.md
 	@$(BIN)/python benchmarks/kept_memory.py --results RESULTS.md
 	@$(BIN)/python benchmarks/attention.py --results RESULTS.md
 	@$(BIN)/python benchmarks/preparation.py --results RESULTS.md
 
-bench-data: .venv/installed-dev  ## what the check of a dataset finds, and what it costs, into RESULTS.md
+bench-data: .venv/installed-dev  ## measure what the check of a dataset finds, and its time
 	@$(BIN)/python benchmarks/check.py --results RESULTS.md
 
-bench-serving: .venv/installed-dev  ## how fast a bundle is, into RESULTS.md: make bench-serving BUNDLE=DIR CELL=DIR
+bench-serving: .venv/installed-dev  ## measure the speed of a bundle: make bench-serving BUNDLE=DIR CELL=DIR
 	@$(BIN)/python benchmarks/serving.py $(BUNDLE) $(if $(CELL),--cell $(CELL)) --results RESULTS.md
 
-bench-report: .venv/installed-dev  ## what a report costs, first and again, into RESULTS.md: STUDY=DIR
+bench-report: .venv/installed-dev  ## measure the time of a report, the first time and again: STUDY=DIR
 	@$(BIN)/python benchmarks/report_cost.py $(STUDY) --results RESULTS.md
 
-bench-robust: .venv/installed-dev  ## what kills, flipped bits and hostile input do, and what checkpoints cost, into RESULTS.md
+bench-robust: .venv/installed-dev  ## measure the effect of kills, flipped bits and hostile input, and the cost of checkpoints
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/robust_kills.py --results RESULTS.md
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/robust_flips.py --results RESULTS.md
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/checkpoints.py --results RESULTS.md
@@ -86,8 +86,8 @@ bench-robust: .venv/installed-dev  ## what kills, flipped bits and hostile input
 	@$(BIN)/python benchmarks/robust_limits.py --results RESULTS.md
 	@$(BIN)/python benchmarks/robust_names.py --results RESULTS.md
 
-bench-scaling: .venv/installed-dev  ## two processes and two nodes against one, into RESULTS.md; takes a quarter of an hour
+bench-scaling: .venv/installed-dev  ## measure two processes and two nodes against one; takes 15 minutes
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/scaling.py --results RESULTS.md
 
-clean:  ## remove the environment and what the tools leave
+clean:  ## remove the environment and the caches of tools
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

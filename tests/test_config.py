@@ -71,7 +71,7 @@ def test_an_override_changes_one_field() -> None:
         ({"training.epochs": "many"}, "training.epochs"),
         ({"training.learning_rate": float("nan")}, "training.learning_rate"),
         ({"name.x": 1}, "name is a single value"),
-        ({"encoder.num_heads": 3}, r"not divided by 3 heads; valid: \[1, 2, 4, 8, 16\]"),
+        ({"encoder.num_heads": 3}, r"not divisible by 3 heads; valid: \[1, 2, 4, 8, 16\]"),
     ],
 )
 def test_a_wrong_override_is_refused_and_named(overrides: dict, message: str) -> None:
