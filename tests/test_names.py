@@ -1,7 +1,12 @@
-"""Names are unique across the rooms whose definitions a hand-in may copy, and are imported as themselves."""
+"""Names are unique across the rooms whose definitions a hand-in may copy, and are imported as themselves.
+
+Text that people read, and names, avoid words that are no terms of the field.
+"""
 
 import ast
+import re
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +17,41 @@ from auricle.handin.source_text import OURS, Module, bound_by, is_module, parse_
 SOURCE = Path(auricle.__file__).parent
 ROOMS = ("errors", "text", "files", "system", "config", "data", "model", "scoring", "runs", "training")
 COPIED = [path for room in ROOMS for path in (SOURCE / f"{room}.py", *(SOURCE / room).rglob("*.py")) if path.exists()]
+PLAIN_ROOMS = (
+    "__init__", "api", "cli", "config", "display", "errors", "extras", "files", "locks", "runs", "search", "study",
+    "system", "tabular", "text", "tracking", "work",
+)  # fmt: skip
+PLAIN = [
+    path for room in PLAIN_ROOMS for path in (SOURCE / f"{room}.py", *(SOURCE / room).rglob("*.py")) if path.exists()
+]
+# Metaphors and words in another language's order, each with what to write in its place
+REFUSED_WORDS = {
+    r"heard|hears|hear": "detected, processed",
+    r"told": "reported, passed",
+    r"mend|mends|mended": "fix",
+    r"anew": "again",
+    r"at work": "running",
+    r"vouch|vouches|vouching": "scores",
+    r"goes on|go on|going on": "resumes, continues",
+    r"lies in|lie in|stands in|stand in": "is in",
+    r"holds(?! the lock| it\b)": "contains",
+    r"guessing": "chance",
+    r"for want of|in place of|in the place of": "without, instead of",
+    r"(one|row|line|file|folder|run|seconds|minutes) an? (cell|clip|core|fold|model|recording|window|step)": "per",
+}
+REFUSED_NAMES = {
+    "told",
+    "tell",
+    "heard",
+    "words",
+    "word",
+    "looks",
+    "place",
+    "places",
+    "people",
+    "outcomes",
+    "last_word",
+}
 WITH_ALIASES = [path for path in COPIED if path.name != "__init__.py"]
 
 
@@ -47,3 +87,38 @@ def test_names_of_ours_are_imported_as_themselves(path):
 def test_a_name_that_two_modules_define_is_seen():
     texts = {"a": "LIMIT = 1\ndef f():\n    x = 1", "b": "class f: pass\nx = 1", "c": "x: int = 2"}
     assert twice(texts) == {"f": ["a", "b"], "x": ["b", "c"]}
+
+
+def texts_of(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield the texts of a module, docstrings too, with their lines; identifiers and paths have no blank."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value.strip():
+            yield node.lineno, node.value
+
+
+def names_of(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield the names that a module gives to functions, parameters and variables."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.lineno, node.name
+
+
+def refused_words(text: str) -> list[str]:
+    return [f"{found[0]} ({better})" for word, better in REFUSED_WORDS.items()
+            if (found := re.search(rf"\b({word})\b", text))]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PLAIN, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_text_and_names_are_terms_of_the_field(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert [(line, found) for line, text in texts_of(tree) for found in refused_words(text)] == []
+    assert [(line, name) for line, name in names_of(tree) if name.strip("_") in REFUSED_NAMES] == []
+
+
+def test_a_refused_word_is_seen_and_a_part_of_a_word_is_not():
+    assert refused_words("3 recordings heard, one a core") == ["heard (detected, processed)", "one a core (per)"]
+    assert refused_words("the threshold of heard_as, amended") == []

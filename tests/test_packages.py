@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 import auricle
 from auricle.extras import EXTRAS, MissingPackageError, extras_named, is_installed
@@ -121,3 +122,13 @@ def test_the_page_of_licences_names_each_locked_package_and_copyleft_first() -> 
     assert {plain(name): version for name, version, _ in rows} == pinned("requirements.lock"), "run `make licences`"
     assert "soxr" in [name for name, *_ in rows[:6]]
     assert "not named" not in page
+
+
+def test_the_citation_is_valid_and_agrees_with_the_project():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()  # which the format requires
+    assert citation["cff-version"] == "1.2.0"
+    assert all(author["name"] for author in citation["authors"])  # an entity has a name, no given and family names
+    assert citation["type"] == "software"
+    assert (citation["version"], citation["license"]) == (PROJECT["version"], PROJECT["license"])
+    assert PROJECT["version"] == auricle.__version__

@@ -33,7 +33,7 @@ class MachineError(AuricleError):
 
 
 class DivergedError(AuricleError):
-    """A training produced a loss or a gradient that is not finite; the cell fails, the study goes on."""
+    """A training produced a loss or a gradient that is not finite; the cell fails, the study continues."""
 
 
 EXIT_CODES = {  # of the command; the classes above say which failure ends with which

@@ -1,4 +1,4 @@
-"""The lock of a study folder, which one process holds at a time; the system frees it if that process dies."""
+"""The lock of a study folder, which only one process can hold; the system frees it if that process dies."""
 
 import contextlib
 import os

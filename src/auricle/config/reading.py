@@ -321,17 +321,17 @@ def load_references(name: str) -> tuple[Reference, ...]:
     return _validated(References, content, f"reference {name}").references
 
 
-def load_section(kind: type[SomeSection], word: str, name: str, package: str, folder: str) -> SomeSection:
+def load_section(kind: type[SomeSection], title: str, name: str, package: str, folder: str) -> SomeSection:
     """Read a section from a YAML file, by its name in a folder of the package or by its path; `name` defaults to that.
 
-    `word` is what messages call it, such as "space".
+    `title` is what messages call it, such as "space".
 
     Raises:
         UsageError: no such file or field, or a value out of range.
     """
-    content, stem = _find_yaml(name, word, package, folder)
+    content, stem = _find_yaml(name, title, package, folder)
     content.setdefault("name", stem)
-    return _validated(kind, content, f"{word} {name}")
+    return _validated(kind, content, f"{title} {name}")
 
 
 def revalidated(section: SomeSection, **changes: Any) -> SomeSection:

@@ -1,4 +1,4 @@
-"""The display of a running study in a notebook: what a terminal shows, as HTML that is replaced as the study goes on.
+"""The display of a running study in a notebook: what a terminal shows, as HTML that is updated while the study runs.
 
 It needs no widgets, so that it works wherever a notebook shows HTML.
 """
