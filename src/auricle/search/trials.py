@@ -98,10 +98,10 @@ class Trials:
         """End a trial as done, failed or pruned; a pruned one tells the sampler that its values are bad."""
         with storage_errors(self.storage):
             trial, facts = Trial(self._book, begun.trial_id), {"ended": ended, "cause": cause, **facts}
-            self._tell(trial, ENDINGS[ended], facts, loss)
+            self._finish(trial, ENDINGS[ended], facts, loss)
         self.held.pop(begun.number, None)
 
-    def _tell(self, trial: Trial, state: TrialState, facts: Mapping[str, Any], loss: float | None = None) -> None:
+    def _finish(self, trial: Trial, state: TrialState, facts: Mapping[str, Any], loss: float | None = None) -> None:
         for name, value in facts.items():
             trial.set_user_attr(name, value)
         self._book.tell(trial.number, loss, state, skip_if_finished=True)
@@ -156,7 +156,7 @@ class Trials:
         self._fail(Trial(self._book, old._trial_id), "again" if again else "failed", cause)
 
     def _fail(self, trial: Trial, ended: str, cause: str) -> None:
-        self._tell(trial, TrialState.FAIL, {"ended": ended, "cause": cause})
+        self._finish(trial, TrialState.FAIL, {"ended": ended, "cause": cause})
 
     def over(self) -> bool:
         """Return whether every trial has ended, here and on other machines."""
