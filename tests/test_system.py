@@ -106,7 +106,7 @@ raise SystemExit(main({verb.split()}))
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert ended.returncode == 5
     assert len(ended.stderr.splitlines()) == 1
-    assert "MB of memory or more, and this process may take 400 MB only; raise that limit (ulimit -v)" in ended.stderr
+    assert "MB of memory, but this process is limited to 400 MB; raise the limit (ulimit -v)" in ended.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems count descriptors otherwise")

@@ -1,17 +1,17 @@
 """auricle: small sound classifiers, trained from scratch on your own recordings and scored honestly.
 
-The front door, `import auricle as au`: each name is imported when it is first used, so that it opens at once.
+The Python API, `import auricle as au`. Each name is imported when it is first used, so the import itself is fast.
 
     load_dataset     a dataset by name, folder or CSV: which clips, of which class, fold and group
     list_models      the names of the presets
     create_model     the untrained network of a preset: an nn.Module, waveforms in, logits out
-    run_study        train models under protocols, with progress shown
-    open_study       the results, figures and report of a study's folder
+    run_study        train and compare models, with progress shown
+    open_study       the results, figures and report of a study
     Classifier       a trained model from a bundle, without PyTorch
-    SoundClassifier  a classifier with fit and predict, as scikit-learn has them
+    SoundClassifier  a classifier with scikit-learn's interface (fit, predict)
 
-What is wrong is said in one line, by an `errors.AuricleError`: `UsageError`, `RefusedError` (the recordings or a
-model), `MachineError`. Nothing is printed but progress, which `progress=False` leaves out.
+Errors are an `errors.AuricleError` with a one-line message: `UsageError`, `RefusedError` (the recordings or a model),
+`MachineError`. Nothing is printed except progress, which `progress=False` turns off.
 """
 
 from __future__ import annotations

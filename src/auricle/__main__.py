@@ -1,4 +1,4 @@
-"""`python -m auricle`: the command, where its script is not on the path."""
+"""`python -m auricle`: the command line, for when the script `auricle` is not on the path."""
 
 import sys
 

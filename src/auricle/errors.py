@@ -1,4 +1,4 @@
-"""The few exceptions that the command line turns into exit codes, and what their messages share.
+"""The exceptions that the command line turns into exit codes, and helpers for their messages.
 
 Every message is one line: the rule that was broken, the value that broke it, what to do next.
 """
@@ -23,7 +23,7 @@ class RefusedError(AuricleError):
 
 
 class ModelRefusedError(RefusedError):
-    """The model is refused while it hears a recording, which is not to blame."""
+    """The model fails on a recording that is fine, so the model is refused."""
 
 
 class MachineError(AuricleError):
@@ -40,10 +40,10 @@ EXIT_CODES = {  # of the command; the classes above say which failure ends with 
     0: "done",
     1: "failed while running: a training, a report, an internal error",
     2: "wrong usage: a name, an option, a value",
-    3: "data or a model refused, or `check` found what must be mended; the message names the file and the reason",
+    3: "data or a model refused, or `check` found what must be fixed; the message names the file and the reason",
     5: "the machine cannot do it now: disk, lock, port, memory, network",
-    130: "interrupted by Ctrl-C; the same command continues",
-    143: "ended by the system (SIGTERM); the same command continues",
+    130: "interrupted by Ctrl-C; the same command resumes",
+    143: "ended by the system (SIGTERM); the same command resumes",
 }
 
 

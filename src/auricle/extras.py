@@ -1,7 +1,7 @@
-"""The optional parts of auricle: which packages each brings, and the one line that names a part that is missing.
+"""The extras of auricle: the packages that each installs, and the message if one is missing.
 
-`pip install auricle` is what `predict` needs. Any other package is imported where it is used; where it is not
-installed, the command line and the Python API say which extra brings it.
+`pip install auricle` installs what `predict` needs. Any other package is imported where it is used; if it is not
+installed, the command line and the Python API say which extra installs it.
 """
 
 import contextlib
@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 from auricle.errors import MachineError
 
-# By the names under which packages are imported; pyproject.toml says which versions
+# Import names of the packages of each extra; their versions are in pyproject.toml
 EXTRAS = {
     "train": (
         "torch", "sklearn", "scipy", "statsmodels", "optuna", "safetensors", "onnx", "onnxscript", "matplotlib", "PIL",
@@ -27,11 +27,11 @@ EXTRAS = {
 
 
 class MissingPackageError(MachineError, ImportError):
-    """A package of an optional part is not installed; the message names the extra."""
+    """A package of an extra is not installed; the message says how to install it."""
 
 
 def install_hint(extra: str) -> str:
-    """Return the command that installs an optional part.
+    """Return the command that installs an extra.
 
     >>> install_hint("train")
     "pip install 'auricle[train]'"
@@ -40,7 +40,7 @@ def install_hint(extra: str) -> str:
 
 
 def missing_package(error: BaseException) -> MissingPackageError | None:
-    """Return the error that names the extra, where an import failed because a package of one is not installed."""
+    """Return the error that names the extra, if an import failed because a package of one is not installed."""
     name = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
     for extra, packages in EXTRAS.items():
         if name in packages:
@@ -50,10 +50,10 @@ def missing_package(error: BaseException) -> MissingPackageError | None:
 
 @contextlib.contextmanager
 def extras_named() -> Iterator[None]:
-    """Let a package that is missing inside the block be named with its extra.
+    """Turn a failed import inside the block into an error that names the extra.
 
     Raises:
-        MissingPackageError: a package of an optional part is not installed.
+        MissingPackageError: a package of an extra is not installed.
     """
     try:
         yield
@@ -64,13 +64,13 @@ def extras_named() -> Iterator[None]:
 
 
 def is_installed(package: str) -> bool:
-    """Return whether a package could be imported; a folder of its name, as trackers leave behind, is none."""
+    """Return whether a package could be imported; a mere folder of its name, as trackers leave, does not count."""
     found = find_spec(package)
     return found is not None and found.origin is not None
 
 
 def require(package: str) -> None:
-    """Raise the MissingPackageError of a package that is not installed, before work that would be lost without it."""
+    """Raise a MissingPackageError if a package is not installed, before work that would then be lost."""
     if not is_installed(package):
         with extras_named():
             raise ModuleNotFoundError(name=package)

@@ -1,8 +1,8 @@
-"""Files that appear whole or not at all, and that tell whether they are still what was written.
+"""Files that are written atomically, with a hash that shows whether they have changed since.
 
-A hash of the content travels with it: a text or binary file begins with the line `# sha256 HEX`, a comment in YAML; a
-JSON object has the field `sha256`; of other files it stands in SHA256SUMS beside them, which `sha256sum -c` reads too.
-What has no such mark, as files of earlier versions, is taken as it is, unless the caller requires the mark.
+The hash is stored with the content: a text or binary file begins with the line `# sha256 HEX`, a comment in YAML; a
+JSON object has the field `sha256`; hashes of other files are in SHA256SUMS beside them, which `sha256sum -c` reads too.
+Files without a hash, as earlier versions wrote them, are accepted unless the caller requires one.
 """
 
 import contextlib
@@ -19,19 +19,20 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
-from auricle.errors import MachineError, RefusedError
+from auricle.errors import AuricleError, MachineError, RefusedError
 from auricle.system import host_marks, is_running
+from auricle.text import not_finite
 
 MARK = b"# sha256 "
 FIELD = "sha256"
 SUMS = "SHA256SUMS"
 DAY_S = 86_400
-PART = re.compile(r"\..+\.(?P<process>\d+)-((?P<host>[0-9a-f]{6})-)?[0-9a-f]{8}\.part", re.DOTALL)  # not whole yet
+PART = re.compile(r"\..+\.(?P<process>\d+)-((?P<host>[0-9a-f]{6})-)?[0-9a-f]{8}\.part", re.DOTALL)  # an unfinished file
 
 
 @contextlib.contextmanager
 def machine_errors(path: Path, doing: str = "write", need_bytes: int | None = None) -> Iterator[None]:
-    """Turn a failure of the disk into one line that names the path, and the room that it needs where that is known.
+    """Turn a disk error into one line that names the path and, if known, the space needed.
 
     Raises:
         MachineError: an OSError happened inside.
@@ -46,10 +47,10 @@ def machine_errors(path: Path, doing: str = "write", need_bytes: int | None = No
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object], need_bytes: int | None = None) -> None:
-    """Write a file whole or not at all: beside it, fsync, rename; `need_bytes` as far as that is known.
+    """Write a file atomically: to a temporary file beside it, fsync, rename; `need_bytes` if the size is known.
 
     Raises:
-        MachineError: the disk refuses; what stood at `path` is unharmed.
+        MachineError: the disk refuses; the previous file at `path` is unharmed.
     """
     beside = part_of(path)
     with machine_errors(path, need_bytes=need_bytes):
@@ -61,17 +62,17 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object], need_byte
                 os.fsync(file.fileno())
             beside.replace(path)
         finally:
-            with contextlib.suppress(OSError):  # what went wrong before says more
+            with contextlib.suppress(OSError):  # the first error says more
                 beside.unlink(missing_ok=True)
 
 
 def part_of(path: Path) -> Path:
-    """Return where this process writes what becomes a file or a folder when it is whole."""
+    """Return the temporary path at which this process writes a file or folder before renaming it."""
     return path.with_name(f".{path.name}.{os.getpid()}-{_host()}-{secrets.token_hex(4)}.part")
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what killed processes left in a folder of files that they wrote; of other machines only after a day."""
+    """Delete the temporary files that killed processes left in a folder; those of other machines only after a day."""
     with contextlib.suppress(OSError):
         for path in [*folder.iterdir()]:
             if part := PART.fullmatch(path.name):
@@ -82,22 +83,29 @@ def remove_leftovers(folder: Path) -> None:
 
 @cache
 def _host() -> str:
-    """Return a short name for what numbers the processes: this machine since its start, or a container of it."""
+    """Return a short name of the machine (since its start) or container within which process numbers are unique."""
     return digest("".join(host_marks()).encode())[:6]
 
 
 def write_bytes(path: Path, *parts: bytes | memoryview) -> None:
-    """Write bytes whole or not at all."""
+    """Write bytes atomically."""
     write_atomically(path, lambda file: file.writelines(parts), sum(len(part) for part in parts))
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text whole or not at all."""
+    """Write a UTF-8 text atomically."""
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON whole or not at all; NaN is not JSON and is refused."""
+    """Write JSON atomically.
+
+    Raises:
+        AuricleError: a number is NaN or infinite, which JSON cannot express.
+        MachineError: the disk refuses.
+    """
+    if field := not_finite(value):
+        raise AuricleError(f"cannot write {path}: {field}; if the model diverged, lower training.learning_rate")
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -107,7 +115,7 @@ def digest(content: bytes | memoryview) -> str:
 
 
 def mark(content: bytes | memoryview) -> bytes:
-    """Return the line that goes before some content.
+    """Return the line with the hash that precedes some content.
 
     >>> mark(b"hello")[:22]
     b'# sha256 2cf24dba5fb0a'
@@ -116,10 +124,10 @@ def mark(content: bytes | memoryview) -> bytes:
 
 
 def read_marked(path: Path, *, required: bool = False) -> bytes:
-    """Read a file without its first line, having compared that with the rest.
+    """Read a file without its first line, and check the hash in that line.
 
     Raises:
-        RefusedError: the content is not what was written, or where it is `required` the mark is missing.
+        RefusedError: the content has changed, or the hash is `required` and missing.
         OSError: the file cannot be read.
     """
     content = path.read_bytes()
@@ -130,34 +138,34 @@ def read_marked(path: Path, *, required: bool = False) -> bytes:
     line, _, rest = content.partition(b"\n")
     if line + b"\n" != mark(memoryview(content)[len(line) + 1 :]):
         raise RefusedError(
-            f"{path} is damaged, or was changed by hand: it does not fit the SHA-256 in its first line; put back what "
-            "auricle wrote, or delete that line if the change is meant"
+            f"{path} is damaged or was edited: it does not match the SHA-256 in its first line; restore the original, "
+            "or delete that line if the edit is intended"
         )
     return rest
 
 
 def write_summed(path: Path, *parts: bytes | memoryview) -> None:
-    """Write bytes whole or not at all, and their hash into SHA256SUMS beside them."""
+    """Write bytes atomically, and their hash into SHA256SUMS beside them."""
     write_bytes(path, *parts)
     sums = _sums(path.with_name(SUMS)) | {path.name: digest(b"".join(parts))}
     write_text(path.with_name(SUMS), "".join(f"{each}  {name}\n" for name, each in sorted(sums.items())))
 
 
 def read_summed(path: Path) -> bytes:
-    """Read a file, having compared it with SHA256SUMS beside it.
+    """Read a file, and check its hash in SHA256SUMS beside it.
 
     Raises:
-        RefusedError: the content is not what was written.
+        RefusedError: the content has changed.
         OSError: the file cannot be read.
     """
     content = path.read_bytes()
     if _sums(path.with_name(SUMS)).get(path.name, digest(content)) != digest(content):
-        raise RefusedError(f"{path} is damaged: it does not fit {SUMS} beside it")
+        raise RefusedError(f"{path} is damaged: it does not match its hash in {SUMS}")
     return content
 
 
 def _sums(path: Path) -> dict[str, str]:
-    """Return name to hash; nothing where there is no such file."""
+    """Return the hashes by file name; empty if there is no such file."""
     try:
         lines = path.read_bytes().decode("ascii", "replace").splitlines()
     except FileNotFoundError:
@@ -166,7 +174,7 @@ def _sums(path: Path) -> dict[str, str]:
 
 
 def is_whole(path: Path, read: Callable[[Path], object]) -> bool:
-    """Return whether a file is there and what was written, which a function of this module that reads it tells."""
+    """Return whether a file exists and its hash is right, by reading it with one of the functions above."""
     try:
         read(path)
     except (OSError, RefusedError):
@@ -175,20 +183,20 @@ def is_whole(path: Path, read: Callable[[Path], object]) -> bool:
 
 
 def write_sealed(path: Path, value: dict[str, Any]) -> None:
-    """Write a JSON object with its hash, whole or not at all."""
+    """Write a JSON object with its hash, atomically."""
     write_json(path, sealed(value))
 
 
 def sealed(value: dict[str, Any]) -> dict[str, Any]:
-    """Return a JSON object with the hash of the rest as its last field."""
+    """Return a JSON object with its hash added as the last field."""
     return {**value, FIELD: _digest_of(value)}
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
-    """Read a JSON object without its hash, having compared that with the rest.
+    """Read a JSON object without its hash, after checking it.
 
     Raises:
-        RefusedError: the file cannot be read, is no JSON object, or is not what was written.
+        RefusedError: the file cannot be read, is not a JSON object, or has changed.
     """
     try:
         return unsealed(json.loads(path.read_text(encoding="utf-8")), str(path))
@@ -197,12 +205,12 @@ def read_sealed(path: Path) -> dict[str, Any]:
 
 
 def unsealed(sealed: dict[str, Any], where: str) -> dict[str, Any]:
-    """Return a JSON object without its hash, having compared that with the rest; `where` begins a refusal."""
+    """Return a JSON object without its hash, after checking it; `where` names it in an error."""
     value = dict(sealed)
     seal = value.pop(FIELD, None)
     last = str(next(reversed(value.values()), ""))
     if seal != _digest_of(value) if seal is not None else re.fullmatch("[0-9a-f]{64}", last):
-        raise RefusedError(f"{where} is damaged: its content does not fit its SHA-256")
+        raise RefusedError(f"{where} is damaged: its content does not match its SHA-256")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Who owns a study folder: one process at a time, by a lock that the system takes from a process that dies."""
+"""The lock of a study folder, which one process holds at a time; the system frees it if that process dies."""
 
 import contextlib
 import os
@@ -13,10 +13,10 @@ from auricle.system import is_running, lock_file
 
 @contextlib.contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """Own a study folder for as long as the block runs; the system frees it if the process dies.
+    """Hold the lock of a study folder while the block runs; the system frees it if the process dies.
 
     Raises:
-        MachineError: another process owns it, or the folder cannot be written.
+        MachineError: another process holds it, or the folder cannot be written.
     """
     path = folder / ".lock"
     with machine_errors(folder, "open"):
@@ -32,7 +32,7 @@ def lock(folder: Path) -> Iterator[None]:
 
 
 def check_free(folder: Path) -> None:
-    """Raise a MachineError if another process owns a study folder now, and change nothing; only `lock` makes sure."""
+    """Raise a MachineError if another process holds the lock now; to be sure, take it with `lock`."""
     with contextlib.suppress(OSError), (folder / ".lock").open("rb") as file:
         _take_lock(file, folder)
 
@@ -45,7 +45,7 @@ def _take_lock(file: IO[bytes], folder: Path) -> None:
 
 
 def owner(folder: Path) -> int | None:
-    """Return the process of this machine that owns a study folder, or None; takes no lock, so it disturbs nobody."""
+    """Return the process on this machine that holds the lock of a study folder, or None; it takes no lock itself."""
     path = folder / ".lock"
     try:
         process = int(path.read_text())
@@ -55,7 +55,7 @@ def owner(folder: Path) -> int | None:
         return None
     try:
         return process if any(_same_file(link, path) for link in Path(f"/proc/{process}/fd").iterdir()) else None
-    except OSError:  # not Linux, or somebody else's: a process of this number is as much as can be known
+    except OSError:  # not Linux, or another user's: that such a process runs is all that can be known
         return process
 
 

@@ -1,7 +1,7 @@
-"""All that differs between operating systems: memory, locks, processes, signals, priorities; and telemetry.
+"""Everything that differs between operating systems: memory, locks, processes, signals, priorities; and telemetry.
 
-Nothing else imports what only Unix or only Linux has. Where a system lacks it there is a fallback, or the function does
-without, as its docstring says. Linux is tested; macOS and Windows are not, but no module needs Unix to be imported
+No other module imports what exists only on Unix or Linux. Elsewhere there is a fallback, or the function does nothing,
+as its docstring says. Linux is tested; macOS and Windows are not, but every module can be imported without Unix
 (tests/test_system.py).
 """
 
@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-# What libraries say where memory ran out: PyTorch, ONNX Runtime, C++, the loader of shared objects, threads
+# Messages of libraries that ran out of memory: PyTorch, ONNX Runtime, C++, the loader of shared objects, threads
 _NO_MEMORY = re.compile(
     "allocate memory|out of memory|bad[_ ]alloc|failed to allocate|failed to map segment|start new thread",
     re.IGNORECASE,
@@ -26,8 +26,8 @@ _NO_MEMORY = re.compile(
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of mallopt(3)
 NEVER = 2**31 - 1
 PR_SET_PDEATHSIG = 1  # of prctl(2)
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)  # that ask a process to end
-LOCKED_BYTE = 2**30  # where a file is locked on Windows, which lets nobody read what is locked: far beyond its content
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)  # signals that ask a process to end
+LOCKED_BYTE = 2**30  # offset of the lock on Windows, where locked bytes cannot be read: far beyond the content
 NO_TELEMETRY = {
     "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime, from version 1.31 on
     "GRADIO_ANALYTICS_ENABLED": "False",
@@ -39,9 +39,9 @@ NO_TELEMETRY = {
 
 
 def disable_telemetry() -> None:
-    """Tell the libraries that report to their makers not to; must be called before one of them is imported.
+    """Turn off the telemetry of libraries; must be called before one of them is imported.
 
-    Processes that are started later inherit it. A variable that is set already is left as it is.
+    Child processes inherit the setting. Variables that are already set are kept.
     """
     for name, value in NO_TELEMETRY.items():
         os.environ[name] = os.environ.get(name) or value
@@ -53,10 +53,10 @@ def num_cores() -> int:
 
 
 def num_threads() -> int:
-    """Return how many threads a process computes with unless told otherwise: as OMP_NUM_THREADS says, else one.
+    """Return the default number of threads of a process: $OMP_NUM_THREADS, else one.
 
-    Networks this small gain little from more (two cost 1.4 times the processor time for 0.7 of the time), and where
-    another process is at work, threads that wait for each other are ten times slower than one.
+    Networks this small gain little from more (two cost 1.4 times the processor time for 0.7 of the time), and if
+    another process is busy, threads that wait for each other are ten times slower than one.
     """
     given = os.environ.get("OMP_NUM_THREADS", "")
     return int(given) if given.isdigit() and int(given) else 1
@@ -64,7 +64,7 @@ def num_threads() -> int:
 
 @contextlib.contextmanager
 def threads_kept() -> Iterator[None]:
-    """Leave the number of threads of PyTorch, where it is loaded, as it was before the block."""
+    """Restore PyTorch's number of threads after the block, if PyTorch is loaded."""
     torch: Any = sys.modules.get("torch")
     before = torch.get_num_threads() if torch else None
     try:
@@ -75,10 +75,10 @@ def threads_kept() -> Iterator[None]:
 
 
 def keep_freed_memory() -> None:
-    """Let this process keep the memory that it frees, for its next step, where the C library is glibc.
+    """Let this process reuse freed memory in its next step, if the C library is glibc.
 
-    Otherwise glibc gives every large array back to the system and asks for another, which the system sets to zero page
-    by page: up to half of the time of a step on waveforms. What is computed stays the same.
+    Otherwise glibc returns every large array to the system and requests another, which the system zeroes page by page:
+    up to half of the time of a step on waveforms. Results do not change.
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
         library = ctypes.CDLL(None)
@@ -87,7 +87,7 @@ def keep_freed_memory() -> None:
 
 
 def free_bytes() -> float:
-    """Return the memory that processes may still take, in bytes; inside a container at most what is left of its own."""
+    """Return the free memory in bytes; inside a container, at most what is left of its limit."""
     import psutil
 
     free, group = float(psutil.virtual_memory().available), Path("/sys/fs/cgroup")
@@ -106,7 +106,7 @@ def total_bytes() -> int:
 
 
 def peak_memory_mb() -> float:
-    """Return the most memory that this process has held, in megabytes."""
+    """Return the peak memory of this process, in megabytes."""
     try:
         import resource
     except ImportError:
@@ -119,17 +119,17 @@ def peak_memory_mb() -> float:
 
 
 def memory_limit() -> int | None:
-    """Return the address space that this process may take at most (`ulimit -v`), in bytes; None where it may all."""
+    """Return the limit on the address space of this process (`ulimit -v`), in bytes; None if there is none."""
     try:
         import resource
-    except ImportError:  # Windows knows no such limit
+    except ImportError:  # Windows has no such limit
         return None
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     return None if soft == resource.RLIM_INFINITY else soft
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error means that memory ran out, whichever library says so; also where it led to another.
+    """Return whether an error, or the cause of it, means that memory ran out, whichever library raised it.
 
     >>> is_out_of_memory(ImportError("libtorch_cpu.so: failed to map segment from shared object"))
     True
@@ -144,14 +144,14 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def memory_hint() -> str:
-    """Say what to do where memory ran out: a limit is named, and how it is lifted."""
+    """Return what to do when memory ran out; if there is a limit, how to raise it."""
     if (limit := memory_limit()) is None:
         return "close other programs, or try fewer --workers"
-    return f"this process may take {limit / 1e6:,.0f} MB only: raise that limit (ulimit -v), or try fewer --workers"
+    return f"this process is limited to {limit / 1e6:,.0f} MB; raise the limit (ulimit -v), or try fewer --workers"
 
 
 def limit_memory(num_bytes: int) -> None:
-    """Bound what this process may take beyond what it has, as address space; on Linux only, elsewhere not at all."""
+    """Limit the address space that this process may allocate from now on; does nothing except on Linux."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
@@ -163,7 +163,7 @@ def limit_memory(num_bytes: int) -> None:
 
 @contextlib.contextmanager
 def limited_data(num_bytes: int) -> Iterator[None]:
-    """Let the data of this process grow by so much and no more while the block runs; on Linux only."""
+    """Limit how much the data of this process may grow while the block runs; does nothing except on Linux."""
     try:
         import resource
 
@@ -183,9 +183,9 @@ def limited_data(num_bytes: int) -> Iterator[None]:
 
 
 def lock_file(file: int, *, wait: bool = False) -> bool:
-    """Lock an open file for this process alone, until it is closed or the process ends; return whether it did.
+    """Lock an open file for this process, until it is closed or the process ends; return whether that succeeded.
 
-    Without `wait` another's lock is an answer, not something to wait for.
+    With `wait`, wait until another process releases its lock; otherwise return False at once.
     """
     try:
         import fcntl
@@ -201,7 +201,7 @@ def lock_file(file: int, *, wait: bool = False) -> bool:
 def _lock_byte(file: int, wait: bool) -> bool:
     import msvcrt
 
-    locking: Any = msvcrt  # its names are known on Windows only
+    locking: Any = msvcrt  # type checkers know its functions on Windows only
     while True:
         os.lseek(file, LOCKED_BYTE, os.SEEK_SET)
         try:
@@ -214,7 +214,7 @@ def _lock_byte(file: int, wait: bool) -> bool:
 
 
 def host_marks() -> list[str]:
-    """Return what tells this machine, since its start, or a container of it from others."""
+    """Return what identifies this machine since its start, or a container on it."""
     known = [platform.node()]
     with contextlib.suppress(OSError):  # elsewhere than on Linux
         known.append(Path("/proc/sys/kernel/random/boot_id").read_text())
@@ -223,7 +223,7 @@ def host_marks() -> list[str]:
 
 
 def is_running(process: int) -> bool:
-    """Return whether there is a process of this number, whoever's it is."""
+    """Return whether there is a process with this number, of any user."""
     import psutil
 
     try:
@@ -233,7 +233,7 @@ def is_running(process: int) -> bool:
 
 
 def signal_name(exit_code: int) -> str:
-    """Return the signal that ended a process, from what Python gives as its exit code; empty where none did.
+    """Return the name of the signal that ended a process, from Python's exit code; empty if none did.
 
     >>> signal_name(-15), signal_name(1)
     ('SIGTERM', '')
@@ -242,7 +242,7 @@ def signal_name(exit_code: int) -> str:
 
 
 def server_context(preload: Sequence[str]) -> Any:
-    """Return how to start many small processes: forked from a server that has imported modules, or spawned."""
+    """Return a context to start many small processes: forked from a server that has imported modules, or spawned."""
     import multiprocessing
 
     if "forkserver" not in multiprocessing.get_all_start_methods():
@@ -254,13 +254,13 @@ def server_context(preload: Sequence[str]) -> Any:
 
 @contextlib.contextmanager
 def stop_signals_blocked() -> Iterator[None]:
-    """Let a process that is started here not answer Ctrl-C or SIGTERM; Windows cannot."""
+    """Let processes started in the block ignore Ctrl-C and SIGTERM; does nothing on Windows."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
     from multiprocessing import resource_tracker
 
-    resource_tracker.ensure_running()  # its start would lift the block
+    resource_tracker.ensure_running()  # starting it later would unblock the signals
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield
@@ -269,7 +269,7 @@ def stop_signals_blocked() -> Iterator[None]:
 
 
 def ignore_stop_signals() -> None:
-    """Let this process never answer Ctrl-C or SIGTERM."""
+    """Let this process ignore Ctrl-C and SIGTERM."""
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     else:
@@ -278,14 +278,14 @@ def ignore_stop_signals() -> None:
 
 
 def be_killed_with_parent() -> None:
-    """Ask the system to kill this process as soon as its parent ends; only Linux does."""
+    """Ask the system to kill this process as soon as its parent ends; does nothing except on Linux."""
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError, OSError):  # another C library
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def give_way() -> None:
-    """Let other processes come first: in our session, and in Linux's groups of sessions, inside which nice holds."""
+def lower_priority() -> None:
+    """Give this process the lowest priority, also for Linux's autogroups, where nice applies only within a session."""
     import psutil
 
     psutil.Process().nice(getattr(psutil, "IDLE_PRIORITY_CLASS", 19))
@@ -294,14 +294,14 @@ def give_way() -> None:
 
 
 def own_session() -> dict[str, Any]:
-    """Return options of `subprocess.Popen` for a process that Ctrl-C does not reach and `kill_session` ends."""
+    """Return options of `subprocess.Popen` for a process that Ctrl-C does not reach and that `kill_session` ends."""
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     return {"start_new_session": True}
 
 
 def kill_session(process: int | None = None) -> None:
-    """Kill a process that was started in a session of its own, None this one, and all that it has started."""
+    """Kill a process that was started with `own_session` (None: this one) and all its child processes."""
     if hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process or 0, signal.SIGKILL)
@@ -316,7 +316,7 @@ def kill_session(process: int | None = None) -> None:
 
 
 def become(arguments: list[str]) -> NoReturn:
-    """End the processes that this one, the first of its session, has started, and go on as another program."""
+    """End the child processes of this one, the first of its session, and replace it by another program."""
     if hasattr(os, "killpg"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.killpg(0, signal.SIGTERM)
@@ -326,11 +326,11 @@ def become(arguments: list[str]) -> NoReturn:
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()
-    os._exit(subprocess.call(arguments))  # what Windows calls exec returns to who waits for the process
+    os._exit(subprocess.call(arguments))  # on Windows exec returns to the parent at once
 
 
 def is_unread(file: int) -> bool:
-    """Return whether whoever read the other end of a pipe has gone; False where the system does not say."""
+    """Return whether the reader of a pipe has gone; False on systems that cannot tell."""
     import select
 
     if not hasattr(select, "poll"):

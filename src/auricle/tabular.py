@@ -1,4 +1,4 @@
-"""Rows as a table of pandas, which is loaded only when somebody asks for one."""
+"""Rows as a pandas DataFrame; pandas is imported only when one is needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def to_frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Return a DataFrame with a row for each mapping; `columns` are those that it has even without rows.
+    """Return a DataFrame with one row per mapping; `columns` are the columns that it has even without rows.
 
     Raises:
         MissingPackageError: pandas is not installed.

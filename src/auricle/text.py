@@ -1,38 +1,53 @@
-"""Text that others wrote (names of files and classes, answers of servers), made harmless for where it is read.
+"""Untrusted text (names of files and classes, responses of servers), made safe for where it is shown.
 
-A terminal obeys escape sequences, a spreadsheet formulas, and marks of direction turn a line around.
+A terminal obeys escape sequences, a spreadsheet evaluates formulas, and bidirectional marks reverse a line.
 """
 
 import json
+import math
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode categories that show nothing, or turn the line around
-JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"  # of emoji and of scripts that need them
-FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet runs, and what was quoted because of it
+UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode categories of invisible characters and those that reverse a line
+JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"  # needed by emoji and some scripts
+FORMULA = re.compile(r"'*[=+\-@\t\r]")  # starts of cells that a spreadsheet evaluates, and the same already quoted
 
 
-def visible(words: str) -> str:
-    r"""Spell out what shows nothing or turns the line around: controls, line ends, bidi marks, bytes that are no text.
+def visible(text: str) -> str:
+    r"""Escape invisible characters and those that reverse a line: controls, line ends, bidi marks, undecodable bytes.
 
     >>> visible("dog" + chr(10) + "bark" + chr(27) + "[2J")
     'dog\\nbark\\x1b[2J'
     """
-    return "".join(mark.encode("unicode_escape").decode() if is_unseen(mark) else mark for mark in words)
+    return "".join(mark.encode("unicode_escape").decode() if is_unseen(mark) else mark for mark in text)
 
 
 def is_unseen(mark: str) -> bool:
-    """Return whether a character shows nothing, or turns the line around."""
+    """Return whether a character is invisible, or reverses the line."""
     return mark not in JOINERS and unicodedata.category(mark) in UNSEEN
 
 
-def json_text(value: Any, indent: int | None = None) -> str:
-    r"""Return JSON in which letters stand as they are and what `visible` would spell out is escaped.
+def not_finite(value: Any, name: str = "") -> str:
+    """Return the name and value of the first number in JSON content that is NaN or infinite; empty if there is none.
 
-    Every reader gets back the same text; bytes of a name that are not UTF-8 come as lone surrogates, as `os.fsencode`
-    takes them.
+    >>> not_finite({"epoch": 2, "test": {"loss": float("inf")}}), not_finite([0.5])
+    ('test.loss is inf', '')
+    """
+    if isinstance(value, Mapping):
+        found = (not_finite(each, f"{name}.{key}".lstrip(".")) for key, each in value.items())
+        return next(filter(None, found), "")
+    if isinstance(value, list | tuple):
+        return next(filter(None, (not_finite(each, name) for each in value)), "")
+    return f"{name or 'a value'} is {value}" if isinstance(value, float) and not math.isfinite(value) else ""
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    r"""Return JSON in which letters are kept as they are and the characters that `visible` escapes are escaped.
+
+    A program that reads it gets the same text back; bytes of a file name that are not UTF-8 become lone surrogates, as
+    `os.fsencode` takes them.
 
     >>> json_text({"file": "Käuzchen" + chr(155)})
     '{"file": "Käuzchen\\u009b"}'
@@ -42,7 +57,7 @@ def json_text(value: Any, indent: int | None = None) -> str:
 
 
 def quoted(cell: str) -> str:
-    """Put a `'` before text that a spreadsheet would take for a formula; `unquoted` takes it away.
+    """Put a `'` before text that a spreadsheet would evaluate as a formula; `unquoted` removes it.
 
     >>> quoted("=1+1"), quoted("dog"), unquoted(quoted("'=1+1"))
     ("'=1+1", 'dog', "'=1+1")
@@ -56,7 +71,7 @@ def unquoted(cell: str) -> str:
 
 
 def path_cell(path: str) -> str:
-    """Return the same path so that no spreadsheet takes it for a formula, and nobody strips it of a blank.
+    """Return an equivalent path that no spreadsheet evaluates as a formula and that does not start with a blank.
 
     >>> path_cell("-1.wav"), path_cell("night/1.wav")
     ('./-1.wav', 'night/1.wav')
@@ -65,7 +80,7 @@ def path_cell(path: str) -> str:
 
 
 def csv_text(rows: Iterable[Sequence[object]]) -> str:
-    r"""Return rows as CSV, with every cell in quotes that has an end of line in it, a bare carriage return too.
+    r"""Return rows as CSV; cells with a comma, a quote or an end of line, even a bare carriage return, are quoted.
 
     >>> csv_text([("a", 1, None), ("b,c", "d" + chr(13), 0.5)])
     'a,1,\n"b,c","d\r",0.5\n'
@@ -78,5 +93,5 @@ def _cell(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Keep a tab or an end of line from breaking a table that quotes nothing; a blank takes its place."""
+    """Replace tabs and ends of line by blanks, for tables that do not quote cells."""
     return re.sub(r"[^\S ]", " ", text)

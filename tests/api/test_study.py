@@ -153,7 +153,7 @@ class TestLookedAtAndStopped:
             patched.setattr("auricle.display.progress.Lines.epoch", stop)
             with pytest.raises(KeyboardInterrupt):
                 train()
-        assert "stopped; the same call goes on from runs/sounds" in capfd.readouterr().err
+        assert "stopped; call run_study again to resume from runs/sounds" in capfd.readouterr().err
         status = au.open_study("runs/sounds").status()
         assert [(cell.state, cell.epoch) for cell in status.cells] == [("stopped", 2)]
         with pytest.raises(au.AuricleError, match="no cell of runs/sounds is finished"):
@@ -193,15 +193,15 @@ class TestLookedAtAndStopped:
     def test_what_is_no_dataset_and_no_study_is_refused(self, sounds, tmp_path):
         (tmp_path / "empty").mkdir()
         for folder in ("empty", "sounds", "nowhere"):
-            with pytest.raises(au.RefusedError, match=f"{folder} holds no study"):
+            with pytest.raises(au.RefusedError, match=f"{folder} contains no study"):
                 au.open_study(folder)
         with pytest.raises(au.RefusedError, match="empty holds no recordings in class folders"):
             au.load_dataset("empty")
         with pytest.raises(au.UsageError, match="no source 'nowhere'"):
             au.load_dataset("nowhere")
-        with pytest.raises(au.UsageError, match="what to train on"):
+        with pytest.raises(au.UsageError, match="no data: give a dataset"):
             au.run_study()
-        with pytest.raises(au.UsageError, match="seeds takes whole numbers from 0 on"):
+        with pytest.raises(au.UsageError, match="seeds takes whole numbers of 0 or more"):
             au.run_study(sounds, seeds=[-1])
         with pytest.raises(au.UsageError, match="are the same; give one of them"):
             au.run_study(sounds, epochs=1, overrides={"training.epochs": 2})

@@ -144,7 +144,7 @@ def test_an_unfinished_cell_and_what_is_none_are_refused(cell, tmp_path):
     unfinished = tmp_path / "tiny" / "k-fold-2-0"
     shutil.copytree(cell, unfinished)
     (unfinished / "metrics.json").unlink()
-    with pytest.raises(RefusedError, match="no finished cell"):
+    with pytest.raises(RefusedError, match="the cell is not finished"):
         find_cell(unfinished)
     with pytest.raises(RefusedError, match="neither a study nor a cell"):
         find_cell(tmp_path)

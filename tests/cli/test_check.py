@@ -27,7 +27,7 @@ def test_warnings_are_told_with_what_to_do_in_80_columns_and_exit_code_0(auricle
     assert answer.code == 0
     assert answer.err == ""
     assert re.search(r"cat +12\n +dog +13\n|cat +12\ndog +13\n", answer.out)
-    assert "25 clips, of which 25 are whole." in answer.out
+    assert "25 clips; 25 can be decoded completely." in answer.out
     assert re.search(r"warning +the same samples twice +1\n +dog/copy.wav, dog/dog 3.wav", answer.out)
     assert "→ keep one copy (--fix does)" in answer.out
     assert max(map(len, answer.out.splitlines())) <= 80
@@ -40,7 +40,7 @@ def test_errors_are_told_with_exit_code_3(auricle, noises):
     assert answer.code == 3
     assert re.search(r"error +empty, 0 bytes +5\n( +dog/empty \d.wav: .*\n){3} +and 2 more\n", answer.out)
     assert answer.err.splitlines() == [
-        "auricle: 5 findings must be mended; --fix NEW.csv writes a table without what can be left out"
+        "auricle: 5 findings must be fixed; --fix NEW.csv writes a table without the clips that can be left out"
     ]
 
 

@@ -27,6 +27,12 @@ def lines(text: str) -> list[str]:
         (["study", "."], "is a folder, not a study; for your own recordings: auricle study --data ."),
         (["study", "quickstart", "--data", "esc1O"], "Valid: esc10, esc50, urbansound8k, toy"),
         (["study", "quickstart", "--models", "cnm"], "did you mean 'cnn'?"),
+        (
+            ["study", "quickstart", "--seeds", "0", "1", "2"],
+            "--seeds takes a comma-separated list, for example --seeds 0,1,2",
+        ),
+        (["study", "quickstart", "--seeds", "0,1", "--models", "cnn", "tiny"], "for example --models cnn,tiny; see"),
+        (["train", "cnn", "tiny"], "unexpected extra argument"),
         (["study", "quickstart", "--protocols", "kfold"], "did you mean 'k-fold'? Valid: test-split, k-fold"),
         (["study", "quickstart", "--set", "trainin.epochs=1"], "did you mean 'training.epochs'?"),
         (["study", "quickstart", "--set", "training.epoch=1"], "did you mean 'training.epochs'?"),
@@ -40,7 +46,7 @@ def lines(text: str) -> list[str]:
         (["train", "cnm"], "did you mean 'cnn'?"),
         (["train"], "missing MODEL; available: cnn, raw-cnn"),
         (["train", "cnn", "--protocol", "kfold"], "did you mean 'k-fold'?"),
-        (["study", "quickstart", "--folds", "second"], "--folds takes whole numbers from 0 on"),
+        (["study", "quickstart", "--folds", "second"], "--folds takes whole numbers of 0 or more"),
         (["models", "cnm"], "did you mean 'cnn'?"),
         (["models", "cnn", "--set", "encoder.num_heads=2"], "has no encoder"),
         (["data", "check", "esc1O"], "did you mean 'esc10'?"),
@@ -74,7 +80,7 @@ def test_a_study_run_again_trains_nothing(auricle, sounds, training):
     training("never_called")
     answer = auricle("study", "quickstart", *SMALL)
     assert answer.code == 0
-    assert "nothing to train: all 4 cells are done" in answer.err
+    assert "nothing to train: all 4 cells are already done" in answer.err
 
 
 def test_json_is_all_that_stands_on_standard_output(auricle, sounds, training):
@@ -103,7 +109,7 @@ def test_failed_cells_make_exit_code_1_and_a_table_and_the_others_finish(auricle
     assert answer.code == 1
     assert "transformer-h1" in answer.out
     assert "cnn/test-split-2-0  loss nan" in answer.err
-    assert lines(answer.err)[-1] == "auricle: 1 of 2 cells failed; the same command tries them again"
+    assert lines(answer.err)[-1] == "auricle: 1 of 2 cells failed; run the same command to try them again"
     failed = json.loads(auricle("study", "quickstart", *SMALL, "--models", "cnn", "--json").out)["failed"]
     assert len(failed) == 4
 
@@ -159,7 +165,7 @@ def test_an_error_of_ours_shows_no_traceback_unless_asked(auricle, sounds, train
     monkeypatch.setattr("auricle.api.running.run_cells", lambda *_, **__: {}["x"])
     answer = auricle("study", "quickstart", *SMALL)
     assert answer.code == 1
-    assert lines(answer.err)[-1].startswith("auricle: internal error: KeyError: 'x' (AURICLE_DEBUG=1 shows where")
+    assert lines(answer.err)[-1].startswith("auricle: internal error: KeyError: 'x' (please report it; AURICLE_DEBUG=1")
     assert "Traceback" not in answer.err
     assert "Traceback" in auricle("-vv", "study", "quickstart", *SMALL).err
     monkeypatch.setenv("AURICLE_DEBUG", "1")
@@ -199,7 +205,7 @@ def test_models_are_listed_with_their_parameters(auricle):
 def test_those_of_published_reports_are_listed_when_asked_for_in_a_line_each(auricle):
     few, every = (lines(auricle("models", *words).out) for words in ((), ("--all",)))
     assert not [line for line in few if line.lstrip().startswith("report-")]
-    assert any("14 more are of published reports" in line for line in few)
+    assert any("14 more reproduce published reports" in line for line in few)
     listed = [line for line in every if line.lstrip().startswith("report-")]
     assert len(listed) == 14
     assert max(map(len, every)) <= 80

@@ -1,4 +1,4 @@
-"""The verb `config`, and options that set fields of a model."""
+"""The command `config`, and options that set fields of a model."""
 
 import json
 import re
@@ -69,8 +69,8 @@ def test_a_wrong_option_or_field_names_the_right_one(auricle, words, message):
 
 def test_other_epochs_than_a_study_s_have_another_warm_up_than_its():
     from auricle.cli.options import TrainingOptions
-    from auricle.study.asking import laid_over
+    from auricle.study.configure import merge_overrides
 
     of_study = {"training.epochs": 6, "training.warmup_epochs": 1, "training.views": 2}
-    assert laid_over(of_study, TrainingOptions(epochs=2).overrides) == {"training.epochs": 2, "training.views": 2}
-    assert laid_over(of_study, TrainingOptions(batch_size=8).overrides) == of_study | {"training.batch_size": 8}
+    assert merge_overrides(of_study, TrainingOptions(epochs=2).overrides) == {"training.epochs": 2, "training.views": 2}
+    assert merge_overrides(of_study, TrainingOptions(batch_size=8).overrides) == of_study | {"training.batch_size": 8}

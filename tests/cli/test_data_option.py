@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from auricle.data.datasets import NUM_CLIPS
-from auricle.study.asking import find_data, name_of
+from auricle.study.configure import find_data, name_of
 
 SMALL = ("--models", "cnn", "--epochs", "2", "--workers", "1", "--no-report")
 HEADER = "filename,fold,target,category,esc10,src_file,take\n"
@@ -53,7 +53,7 @@ def test_the_numbers_of_clips_are_those_that_the_datasets_are_said_to_have():
 def test_a_study_of_a_dataset_on_other_recordings_is_named_as_they_are(auricle, sounds, training, study, name):
     answer = auricle("study", study, "--data", "sounds", *SMALL)
     assert answer.code == 0
-    assert f"these data are not esc10: the study is named {name}" in answer.err
+    assert f"the data are not esc10, so the study is named {name}" in answer.err
     text = Path(f"runs/{name}/study.yaml").read_text()
     assert "esc10" not in text.partition("command")[0].lower()
     assert "ESC-10" not in str(yaml.safe_load(text)["study"])

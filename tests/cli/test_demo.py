@@ -12,7 +12,7 @@ from auricle.demo import sources
 from auricle.errors import RefusedError, UsageError
 from auricle.files import write_json, write_text
 from auricle.runs import CellName, StudyFolder
-from auricle.runs.reopen import plainest_cells
+from auricle.runs.reopen import representative_cells
 
 
 def make_study(folder, cells):
@@ -59,7 +59,7 @@ def test_each_model_of_a_study_is_its_plainest_finished_cell_in_the_order_of_the
     study = make_study(
         tmp_path, ["h2/k-fold-3-0", "h2/k-fold-2-1", "h2/k-fold-2-0", "cnn/k-fold-2-0", "cnn/test-split-2-0"]
     )
-    assert [str(cell.name) for cell in plainest_cells(study).values()] == ["h2/k-fold-2-0", "cnn/test-split-2-0"]
+    assert [str(cell.name) for cell in representative_cells(study).values()] == ["h2/k-fold-2-0", "cnn/test-split-2-0"]
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def exported(monkeypatch):
 
 def test_a_model_of_a_study_is_exported_once_and_again_when_its_cell_is_newer(tmp_path, exported):
     study = make_study(tmp_path / "study", ["cnn/test-split-2-0"])
-    (cell,) = plainest_cells(study).values()
+    (cell,) = representative_cells(study).values()
     said = []
     for _ in range(2):
         assert sources.study_bundle(study, cell, tmp_path / "scratch", said.append) == study / "bundles" / "cnn"
@@ -93,7 +93,7 @@ def test_a_model_of_a_study_is_exported_once_and_again_when_its_cell_is_newer(tm
 def test_a_study_that_cannot_be_written_is_exported_for_this_time_only(tmp_path, exported, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     study = make_study(tmp_path / "study", ["cnn/test-split-2-0"])
-    (cell,) = plainest_cells(study).values()
+    (cell,) = representative_cells(study).values()
     said = []
     bundle = sources.study_bundle(study, cell, tmp_path / "scratch", said.append)
     assert bundle == tmp_path / "scratch" / "bundles" / "cnn"

@@ -39,7 +39,7 @@ def test_a_cell_is_diagnosed_from_its_folder_alone(auricle, sounds, training, as
     Path(cell, "history.jsonl").write_text(json.dumps({"epoch": 3, "collapse": collapse}) + "\n")
     answer = auricle("diagnose", cell, "--epochs", "4", "--device", "cpu")
     assert answer.code == 0, answer.err
-    assert "training as it is" in answer.err
+    assert "training as configured" in answer.err
     assert asked["preset"].training.epochs == 3
     assert (asked["split"].protocol, asked["split"].fold) == ("test-split", 2)
     assert (asked["seed"], asked["epochs"], asked["device"], asked["collapse"]) == (0, 4, "cpu", collapse)
@@ -57,13 +57,13 @@ def test_other_recordings_than_those_of_the_study_are_refused(auricle, sounds, t
     next(sounds.rglob("*.wav")).unlink()
     answer = auricle("diagnose", "s/cells/tiny/test-split-2-0")
     assert answer.code == 3
-    assert "other recordings than those of" in answer.err or "fewer" in answer.err
+    assert "differs from the recordings of" in answer.err or "fewer" in answer.err
 
 
 def test_what_is_no_cell_is_refused(auricle, tmp_path):
     answer = auricle("diagnose", str(tmp_path))
     assert answer.code == 3
-    assert "no cell that was trained (STUDY/cells/MODEL/PROTOCOL-FOLD-SEED" in answer.err
+    assert "not the folder of a trained cell (STUDY/cells/MODEL/PROTOCOL-FOLD-SEED" in answer.err
 
 
 def trial(change: str, loss: float | None, learns: bool) -> Trial:
@@ -75,6 +75,8 @@ def test_the_verdict_names_the_cure_with_the_lowest_loss():
     found = Diagnosis(
         "a rate", (ill, trial("a.b=1", 1.0, True), trial("a.b=2", 0.5, True), trial("a.b=3", None, False))
     )
-    assert verdict(found) == "Lowest loss after 10 epochs, on the training clips: --set a.b=2"
-    assert verdict(Diagnosis("a rate", (ill, trial("a.b=1", 2.3, False)))).startswith("None of these changes")
-    assert "nothing to cure" in verdict(Diagnosis(None, (trial("", 0.1, True),)))
+    assert verdict(found) == "Lowest training loss after 10 epochs: --set a.b=2"
+    assert verdict(Diagnosis("a rate", (ill, trial("a.b=1", 2.3, False)))).startswith(
+        "It did not learn with any of these"
+    )
+    assert "nothing to fix" in verdict(Diagnosis(None, (trial("", 0.1, True),)))

@@ -96,7 +96,7 @@ def test_a_signal_leaves_what_is_there_and_no_worker_even_one_that_does_not_list
     returned, err = end(process)
     assert returned == code
     assert all(map(is_gone, pids))
-    assert "auricle: stopped; the same command goes on from runs/quickstart" in err
+    assert "auricle: stopped; run the same command to resume from runs/quickstart" in err
     assert "Traceback" not in err
     histories = tmp_path.glob("runs/quickstart/cells/cnn/*/history.jsonl")
     assert [len(path.read_text().splitlines()) for path in histories] == [1, 1]
@@ -135,5 +135,5 @@ def test_a_training_is_stopped_in_the_middle_of_an_epoch(sounds, tmp_path, worke
     process.send_signal(number)
     returned, err = end(process)
     assert returned == code
-    assert "auricle: stopped; the same command goes on from runs/tiny" in err
+    assert "auricle: stopped; run the same command to resume from runs/tiny" in err
     assert "Traceback" not in err

@@ -59,7 +59,9 @@ def test_json_is_a_line_for_each_stretch_and_no_other_format(auricle, bundle, ni
     lines = auricle("predict", bundle, "night", "--json").out
     assert lines == auricle("predict", bundle, "night", "--format", "jsonl").out
     assert all(Path(json.loads(line)["file"]).is_file() for line in lines.splitlines())
-    assert "--json is --format jsonl, not csv" in auricle("predict", bundle, "night", "--json", "--format", "csv").err
+    assert (
+        "--json means --format jsonl, not csv" in auricle("predict", bundle, "night", "--json", "--format", "csv").err
+    )
 
 
 def test_a_broken_file_is_named_and_the_rest_goes_on(auricle, bundle, night):
@@ -71,7 +73,7 @@ def test_a_broken_file_is_named_and_the_rest_goes_on(auricle, bundle, night):
     assert len(Path("x.csv").read_text().splitlines()) > 3
     for name, reason in (("broken", "decoded"), ("empty", "empty"), ("silent", "silent")):
         assert any(f"{name}.wav" in line and reason in line for line in answer.err.splitlines())
-    assert "3 of 6 recordings heard, 3 refused" in answer.err
+    assert "3 of 6 recordings processed, 3 could not be read" in answer.err
 
 
 def test_a_recording_that_lacks_its_end_is_heard_as_far_as_it_goes_and_named(auricle, bundle, night):
@@ -80,7 +82,7 @@ def test_a_recording_that_lacks_its_end_is_heard_as_far_as_it_goes_and_named(aur
     for _ in range(2):
         answer = auricle("predict", bundle, str(path), "--out", "x.csv", "--threshold", "0")
         assert answer.code == 0
-        assert f"auricle: {path}: heard as far as it goes: " in answer.err
+        assert f"auricle: {path} is truncated; processed up to where it ends: " in answer.err
         assert float(Path("x.csv").read_text().splitlines()[-1].split(",")[2]) == pytest.approx(1.75)
 
 
@@ -100,7 +102,7 @@ def test_recordings_of_one_name_have_outputs_of_their_own_and_a_long_name_does_n
         shutil.copy(night / "late" / "dog.wav", folder)
     shutil.copy(night / "late" / "dog.wav", Path("siteB") / f"{'x' * 244}.wav")
     answer = auricle("predict", bundle, "siteA", "siteB", "--each", "--out", "o", "--format", "raven")
-    assert (answer.code, answer.err) == (0, "3 of 3 recordings heard\n")
+    assert (answer.code, answer.err) == (0, "3 of 3 recordings processed\n")
     assert len([path for path in Path("o").rglob("*") if path.is_file()]) == 3
     assert {path.name for path in Path("o").iterdir()} == {"siteA", "siteB"}
 
@@ -117,7 +119,7 @@ def test_a_refused_recording_in_the_middle_moves_no_time_in_a_raven_table(auricl
     (night / "20240131_225000.m4a").write_text("this is no sound")
     answer = auricle(*words)
     assert "Begin Time" not in answer.out
-    assert "20240131_225000.m4a plays, so the table has no Begin Time" in answer.err
+    assert "20240131_225000.m4a is unknown, so the table has no Begin Time" in answer.err
 
 
 def test_nothing_readable_is_exit_code_3(auricle, bundle, night):
@@ -149,7 +151,7 @@ def test_a_stopped_run_goes_on_and_a_changed_file_is_heard_again(auricle, bundle
     soundfile.write(night / "20240131_230000.WAV", np.random.default_rng(5).standard_normal(4_000) * 0.1, 4_000)
     answer = auricle(*words)
     assert answer.code == 0
-    assert "going on: 2 of 3" in answer.err
+    assert "resuming: 2 of 3" in answer.err
     assert heard[2:] == ["20240131_230000.WAV", "dog.wav"]
     assert len(Path("x.csv").read_text().splitlines()) == 4
 

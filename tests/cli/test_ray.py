@@ -17,7 +17,7 @@ def test_an_address_that_cannot_be_one_is_a_usage_error(auricle, verb) -> None:
 def test_a_share_of_a_gpu_needs_a_cluster(auricle) -> None:
     answer = auricle("train", "tiny", "--gpus", "0.5")
     assert answer.code == 2
-    assert "name that with --ray" in answer.err
+    assert "name the cluster with --ray" in answer.err
 
 
 def test_without_a_cluster_nothing_is_trained(auricle, sounds, training, tmp_path) -> None:

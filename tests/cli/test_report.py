@@ -1,4 +1,4 @@
-"""The verb `report`, with stand-ins for what looks into models and what writes the report."""
+"""The command `report`, with stand-ins for what looks into models and what writes the report."""
 
 from pathlib import Path
 

@@ -53,7 +53,7 @@ def test_without_the_recordings_the_report_is_made_and_says_how_to_hear_the_mist
     Path("sounds").rename("elsewhere")
     answer = auricle("report", "quickstart")
     assert answer.code == 0
-    assert "auricle: no page to hear the mistakes on: no source 'sounds'" in answer.err
+    assert "auricle: the page of mistakes was not written: no source 'sounds'" in answer.err
     assert not (study / "report" / "errors.html").exists()
     named = auricle("report", "quickstart", "--data", "elsewhere", "-q")
     assert (named.code, named.err) == (0, "")
@@ -68,7 +68,7 @@ def test_recordings_that_a_person_names_must_be_there(auricle, study):
     recording.write_bytes(next(path for path in Path("sounds").rglob("*.wav") if path != recording).read_bytes())
     changed = auricle("report", "quickstart", "--data", "sounds", "-q")
     assert changed.code == 3
-    assert "other recordings than those of" in changed.err
+    assert "differs from the recordings of" in changed.err
     assert changed.err.count("\n") == 1
 
 

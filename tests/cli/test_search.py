@@ -47,7 +47,7 @@ def test_a_search_ends_with_its_best_set_and_the_score_of_its_study(auricle, min
     assert max(map(len, lines(answer.out) + lines(answer.err))) <= 80
     again = auricle(*WORDS)
     assert again.code == 0
-    assert "nothing to try: all 3 trials have ended" in again.err
+    assert "no trials left: all 3 have ended" in again.err
 
 
 def test_json_has_the_best_set_the_trials_and_the_result_of_the_study(auricle, mine):
@@ -124,7 +124,7 @@ def test_an_empty_space_is_exit_code_2(auricle, mine):
         ((*WORDS, "--storage", "postgresql://nobody:secret@127.0.0.1:1/x"), 5, "storage postgresql://127.0.0.1:1/x"),
         ((*WORDS, "--storage", "sqlight:///x.db"), 2, "is no storage"),
         ((*WORDS, "--device", "gpu"), 2, "Valid: auto, cpu"),
-        (("status", "nowhere"), 3, "holds no study and no search"),
+        (("status", "nowhere"), 3, "contains neither a study nor a search"),
     ],
 )
 def test_wrong_words_are_one_line_with_their_exit_code(auricle, mine, words, code, says):

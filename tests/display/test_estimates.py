@@ -11,8 +11,8 @@ def test_a_long_study_is_told_as_a_table_of_eighty_columns_with_a_way_out() -> N
     assert lines[1].split() == ["cnn", "5", "127,000", "18", "0.031", "2", "min", "0.6"]
     assert lines[2].split() == [WIDE.model, "4", "48,467,594", "6,590", "21", "10.4", "days", "4.3"]
     assert lines[-2:] == [
-        "about 20.8 days in all, 2 cells at a time",
-        "for less: --models A,B or --set training.epochs=20",
+        "about 20.8 days in total, 2 cells in parallel",
+        "to shorten it: --models A,B or --set training.epochs=20",
     ]
 
 

@@ -83,7 +83,7 @@ def test_lines_tell_each_cell_once_and_what_is_left():
             lines.epoch(cell(fold=fold), record(epoch, seconds=60))
         lines.done(cell(fold=fold))
     assert said == [
-        "2 cells to train; 1 is done already",
+        "2 cells to train; 1 already done",
         "[2/3] cnn/k-fold-2-0   2 min 00 s  train  91.2 %  validation  80.0 %  about 2 min 00 s left",
         "[3/3] cnn/k-fold-3-0   2 min 00 s  train  91.2 %  validation  80.0 %",
     ]
@@ -118,7 +118,7 @@ def test_a_collapse_is_told_at_its_epoch_once_a_cell_and_kind_and_a_recovery_too
     assert said[1:] == [
         "cnn/k-fold-2-0  epoch 10: every clip is given one answer; learning rate 0.05 is too high; try --set "
         "training.learning_rate=0.0005",
-        "cnn/k-fold-2-0  epoch 20: it is better than guessing again",
+        "cnn/k-fold-2-0  epoch 20: recovered, better than chance again",
         "cnn/k-fold-2-0  epoch 26: every clip is given the same logits; learning rate 0.05 is too high; try --set "
         "training.learning_rate=0.0005",
     ]

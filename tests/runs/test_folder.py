@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from auricle import files, runs
-from auricle.errors import MachineError
-from auricle.runs import CellName, StudyFolder
+from auricle.errors import AuricleError, DivergedError, MachineError
+from auricle.runs import CellName, StudyFolder, json_line
 
 
 def test_the_name_of_a_cell_reads_back() -> None:
@@ -37,9 +37,15 @@ def test_a_write_that_fails_leaves_what_stood_there(tmp_path) -> None:
 
 
 def test_not_a_number_is_not_written(tmp_path) -> None:
-    with pytest.raises(ValueError, match="JSON"):
-        files.write_json(tmp_path / "metrics.json", {"loss": float("nan")})
+    with pytest.raises(AuricleError, match=r"metrics.json: test.loss is nan; if the model diverged, lower"):
+        files.write_json(tmp_path / "metrics.json", {"test": {"loss": float("nan")}})
     assert not list(tmp_path.iterdir())
+
+
+def test_an_epoch_whose_loss_is_not_finite_has_diverged() -> None:
+    with pytest.raises(DivergedError, match="diverged in epoch 3: validation_loss is inf; lower"):
+        json_line({"epoch": 3, "train_loss": 0.5, "validation_loss": float("inf")})
+    assert json.loads(json_line({"epoch": 3, "train_loss": 0.5})) == {"epoch": 3, "train_loss": 0.5}
 
 
 def test_a_history_line_cut_short_is_left_out(tmp_path) -> None:

@@ -57,6 +57,6 @@ def test_a_description_that_could_not_be_read_back_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(record, "MAX_RECORD_BYTES", 1_000)
-    with pytest.raises(AuricleError, match="would be longer than 1,000 bytes; if it lists many recordings"):
+    with pytest.raises(AuricleError, match="would be longer than 1,000 bytes; if it lists many skipped recordings"):
         write_description(StudyFolder(tmp_path), {"notes": "x" * 1_000})
     assert not (tmp_path / "study.yaml").exists()

@@ -259,7 +259,7 @@ def test_a_signal_stops_the_search_with_its_own_code_and_leaves_no_trial_running
     process.send_signal(number)
     _, err = process.communicate(timeout=300)
     assert process.returncode == code
-    assert "auricle: stopped; the same command goes on from runs/search-space" in err
+    assert "auricle: stopped; run the same command to resume from runs/search-space" in err
     assert "Traceback" not in err
     assert all(is_gone(pid) for pid in workers)
     states = Counter(entry["state"] for entry in json.loads((folder / "trials.json").read_text())["trials"])

@@ -107,7 +107,7 @@ def test_a_baseline_that_fails_is_a_line_and_not_the_end(
     study = StudyFolder(tmp_path / "study")
     (note,) = run_baselines(study, recordings, make_splits(recordings.manifest, "test-split"))
     assert note.startswith("baseline mfcc-forest/test-split-2-0 failed: InvalidParameterError")
-    assert note.endswith("the study goes on without it")
+    assert note.endswith("the study continues without it")
     assert len([cell for cell in study.baselines() if cell.done]) == 2
 
 

@@ -102,7 +102,7 @@ def test_a_damaged_cell_is_trained_anew(run, fakes, study, recorder, name):
     path.write_bytes(flipped(path.read_bytes(), 800))
     run(fakes.quick, models=("cnn",), protocols=("test-split",))
     before.pop(cell.weights.name)  # the stand-in for a training writes none
-    assert f"{cell.folder} is damaged: {cell.name} is trained anew" in recorder.of("note")
+    assert f"{cell.folder} is damaged: {cell.name} will be trained again" in recorder.of("note")
     assert {path.name: path.read_bytes() for path in cell.folder.iterdir()}.keys() == before.keys()
     run(fakes.never_called, models=("cnn",), protocols=("test-split",))
 
@@ -126,7 +126,7 @@ def test_weights_that_were_deleted_are_no_damage(run, fakes, study):
 def test_a_description_changed_by_hand_is_taken_once_its_first_line_is_gone(run, fakes, study):
     text = study.description.read_text().replace("commands: []", "commands: [my own words]")
     study.description.write_text(text)
-    with pytest.raises(RefusedError, match=r"changed by hand: .*delete that line if the change is meant"):
+    with pytest.raises(RefusedError, match=r"was edited: .*delete that line if the edit is intended"):
         read_status(study.folder)
     study.description.write_text(text.partition("\n")[2])
     assert read_status(study.folder) is not None

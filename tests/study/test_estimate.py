@@ -107,7 +107,7 @@ def test_too_little_memory_is_said_with_the_need(steps: list[str], monkeypatch: 
 def test_trainings_at_a_time_must_fit_together(steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimates, "free_bytes", lambda: 8e9)
     assert ask(work("report-d-cnn", 4))
-    with pytest.raises(MachineError, match=r"4 trainings at a time need 1\d\.\d GB: lower --workers"):
+    with pytest.raises(MachineError, match=r"4 trainings in parallel need 1\d\.\d GB: lower --workers"):
         ask(work("report-d-cnn", 4), num_workers=4)
 
 
@@ -119,7 +119,7 @@ def test_measured_steps_take_time_and_memory_of_a_process_of_their_own() -> None
 
 def test_a_process_that_is_killed_while_measured_is_too_little_memory(monkeypatch: pytest.MonkeyPatch, fakes) -> None:
     monkeypatch.setattr(estimates, "_take_steps", fakes.is_killed_in_a_step)
-    with pytest.raises(MachineError, match=r"three steps of cnn did not come back; it needs 0\.\d GB"):
+    with pytest.raises(MachineError, match=r"three test steps of cnn were killed, .*; it needs at least 0\.\d GB"):
         measure(work("cnn"), device="cpu", threads=1)
 
 

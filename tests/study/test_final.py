@@ -10,7 +10,7 @@ from auricle.data.datasets import load_manifest
 from auricle.data.folds import ALL, Split
 from auricle.errors import RefusedError, UsageError
 from auricle.runs import CellName, StudyFolder
-from auricle.runs.reopen import seeds_of, vouching_cells
+from auricle.runs.reopen import scoring_cells, seeds_of
 from auricle.scoring.predictions import read_predictions, write_predictions
 from auricle.study.final import train_final
 from auricle.training.fit import fit_cell
@@ -43,7 +43,7 @@ def test_all_clips_train_once_and_nobody_tests(run, tmp_path, fit):
 def test_every_validation_clip_of_the_vouching_protocol_has_one_say(run, tmp_path, fit):
     run(models=("cnn",), seeds=(1, 2))
     study = StudyFolder(tmp_path / "study")
-    assert [str(cell.name) for cell in vouching_cells(study, "cnn")] == [
+    assert [str(cell.name) for cell in scoring_cells(study, "cnn")] == [
         f"cnn/k-fold-{fold}-{seed}" for seed in (1, 2) for fold in (2, 3, 4, 5)
     ]
     predictions = read_predictions(train_final(study.folder, fit=fit).predictions)

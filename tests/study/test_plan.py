@@ -25,7 +25,7 @@ def test_an_override_of_the_encoder_reaches_the_models_that_have_one():
 
 
 def test_an_override_of_the_encoder_without_one_is_refused():
-    with pytest.raises(UsageError, match=r"none of cnn has an encoder to set encoder.num_heads in"):
+    with pytest.raises(UsageError, match=r"none of cnn has an encoder, so encoder.num_heads cannot be set"):
         resolve_presets(study("cnn", **{"encoder.num_heads": 2}))
 
 
@@ -103,7 +103,7 @@ def test_a_model_of_which_no_cell_is_asked_is_left_out(config):
 
 def test_protocols_that_no_model_runs_under_are_refused_with_those_that_they_do(config):
     limited = config.model_copy(update={"models": ("cnn",), "only": {"cnn": ("test-split",)}, "protocols": ("k-fold",)})
-    with pytest.raises(UsageError, match=r"no model of small runs under k-fold\. Valid: cnn: test-split"):
+    with pytest.raises(UsageError, match=r"no model of small is trained under k-fold\. Valid: cnn: test-split"):
         make_plan(limited, resolve_presets(limited), load_manifest(config.data), listener=Listener())
 
 

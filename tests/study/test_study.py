@@ -97,7 +97,7 @@ def test_finished_cells_that_were_brought_from_another_folder_are_taken_in(run, 
 
 def test_a_folder_of_another_configuration_is_refused_by_the_field_that_differs(run, tmp_path):
     run(protocols=("test-split",))
-    with pytest.raises(UsageError, match=r"holds cnn with training.epochs 2, not 3; choose another --out"):
+    with pytest.raises(UsageError, match=r"has cnn with training.epochs 2, not 3; choose another --out"):
         run(protocols=("test-split",), overrides={"training.epochs": 3})
 
 

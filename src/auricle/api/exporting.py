@@ -1,4 +1,4 @@
-"""A model of a study as a bundle, trained on all clips first where that is asked for."""
+"""Export a model of a study as a bundle, after training it on all clips if requested."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def export_model(
 ) -> Bundle:
     """Write a finished cell, or a model of a study, as a bundle; with `final` it is trained on all clips first.
 
-    `source` and `root` say where the recordings lie now, as `runs.reopen.reopen` takes them; the rest is as for
+    `source` and `root` say where the recordings are now, as for `runs.reopen.reopen`; the other arguments are those of
     `Study.export`.
     """
     from auricle.bundle.export import export_cell
@@ -37,7 +37,7 @@ def export_model(
         with watched(f"{folder}, on all clips", level) as listener:
             options = RunOptions(root, threads=threads)
             folder = train_final(folder, model, options, every_seed=every_seed, source=source, listener=listener).folder
-    tell = say if level >= 0 else None
+    on_progress = say if level >= 0 else None
     return export_cell(
-        folder, to, model=model, every_seed=every_seed, int8=int8, source=source, root=root, on_progress=tell
+        folder, to, model=model, every_seed=every_seed, int8=int8, source=source, root=root, on_progress=on_progress
     )

@@ -1,4 +1,4 @@
-"""Models from Python: which there are, and an untrained network that takes waveforms."""
+"""Models in the Python API: the names of the presets, and an untrained network that takes waveforms."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from auricle.extras import extras_named
 if TYPE_CHECKING:
     from auricle.training.waveforms import WaveformClassifier
 
-OF_REPORTS = "report-"  # begins the names of networks that were published, built again from their text
+OF_REPORTS = "report-"  # prefix of presets that rebuild networks of published reports from their text
 
 
 def list_models(*, reports: bool = False) -> list[str]:
-    """Return the names of the presets; with `reports` those of published reports too.
+    """Return the names of the presets; with `reports` also those that reproduce published reports.
 
     >>> list_models()
     ['cnn', 'raw-cnn', 'tiny', 'transformer-h1', 'transformer-h2', 'transformer-h4']
@@ -26,8 +26,8 @@ def list_models(*, reports: bool = False) -> list[str]:
 def create_model(name: str, num_classes: int, overrides: Mapping[str, Any] | None = None) -> WaveformClassifier:
     """Return the network of a preset as an `nn.Module`, with fresh weights from torch's global generator.
 
-    It takes waveforms, (B, T), mono with full scale 1, at `model.sample_rate_hz`, T as long as you like, and returns
-    logits, (B, K). Before you train it, fit its normalisation once: `model.normalise(waveforms)`. ::
+    It takes mono waveforms (B, T) in [-1, 1] at `model.sample_rate_hz`, of any length, and returns logits (B, K).
+    Before training it, fit its normalisation once: `model.normalise(waveforms)`. ::
 
         model = au.create_model("cnn", num_classes=10)
         model.normalise(training_waveforms)
@@ -36,10 +36,10 @@ def create_model(name: str, num_classes: int, overrides: Mapping[str, Any] | Non
     Args:
         name: of a preset (`list_models`), or the path of a YAML file.
         num_classes: K, 2 or more.
-        overrides: `section.field` to a value, laid over the preset; `auricle config NAME` lists the fields.
+        overrides: values by `section.field` that replace those of the preset; `auricle config NAME` lists the fields.
 
     Raises:
-        UsageError: no such preset or field, its sections do not fit together, or fewer than two classes.
+        UsageError: no such preset or field, sections that do not fit together, or fewer than two classes.
     """
     with extras_named():
         from auricle.training.waveforms import build_waveform_classifier

@@ -1,4 +1,4 @@
-"""All that a report is, from a study's folder: what the models use, the page of mistakes, and the report itself."""
+"""Build a report from a study's folder: the analysis of its models, the page of mistakes, and the report itself."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from auricle.report.errors_page import build_errors_page
 from auricle.runs import StudyFolder
 from auricle.runs.record import keep_human_labels
 from auricle.runs.reopen import find_recordings
-from auricle.study.asking import data_of
+from auricle.study.configure import data_of
 
 
 def write_report(
@@ -22,21 +22,22 @@ def write_report(
     front: Mapping[str, str] | None = None,
     on_progress: Callable[..., None],
 ) -> tuple[dict[str, Path], list[str]]:
-    """Look into the models and write the report and the page of mistakes.
+    """Analyse the models of a study, and write the report and the page of mistakes.
 
     Args:
-        study: the folder.
-        data: where a person says that the recordings lie: then they must lie there. None: where they lay.
+        study: the folder of the study.
+        data: the recordings, by a name or path that the user gives, where they must be found. None: where they were.
         root: as for `load_manifest`.
-        probes: whether to find out what the models use, where that is not known yet.
+        probes: whether to analyse what the models rely on, unless that was done before.
         front: as for `build_report`.
-        on_progress: told in a few words what comes next, and how much of how much of it is done.
+        on_progress: called with a short description of each step and, where known, how much of it is done and of how
+            much.
 
     Returns:
-        The files by kind, "html", "pdf" and "errors"; and sentences about what could not be done.
+        The files by kind ("html", "pdf", "errors"), and sentences about what could not be done.
 
     Raises:
-        UsageError: a link that is no address; other errors as in `build_report`.
+        UsageError: a link that is not an address; other errors as in `build_report`.
     """
     if (link := (front or {}).get("link")) and not link.startswith(("https://", "http://")):
         raise UsageError(f"--link takes an address such as https://example.org/notebook, not {link[:100]!r}")
@@ -50,6 +51,6 @@ def write_report(
     try:
         page = build_errors_page(study, source=source, root=root, on_progress=on_progress)
     except (RefusedError, UsageError) as error:
-        notes.append(f"no page to hear the mistakes on: {error}")
+        notes.append(f"the page of mistakes was not written: {error}")
     files = build_report(study, front, on_progress=on_progress) | ({"errors": page} if page else {})
     return files, notes

@@ -1,4 +1,4 @@
-"""Studies from Python: `run_study` trains one, `open_study` reads one; the command line goes through the same."""
+"""Studies in the Python API: `run_study` trains one, `open_study` reads one. The command line uses the same code."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from auricle.api.study import Study
 from auricle.config import StudyConfig, load_study
 from auricle.display.watching import watched
 from auricle.errors import AuricleError, UsageError
-from auricle.study.asking import (
+from auricle.study.configure import (
     SHORT,
     STUDIES_FOLDER,
-    as_asked,
     check_numbers,
     check_protocols,
+    configured,
     find_study,
     own_study,
 )
@@ -53,65 +53,66 @@ def run_study(
 ) -> Study:
     """Train every cell of a study that is not done yet, and return the study; `auricle study` does the same.
 
-    Progress is shown in the output of a notebook's cell, on a terminal, or as lines on standard error. A study that was
-    stopped (Ctrl-C, the stop button of a notebook, a lost machine) goes on when it is called again. `Study.report`
-    writes the report.
+    Progress is shown in the output of a notebook cell, on a terminal, or as lines on standard error. A study that was
+    stopped (by Ctrl-C, the stop button of a notebook or a crash) resumes when the function is called again.
+    `Study.report` writes the report.
 
     Args:
-        data: what `load_dataset` returned or takes; None: that of `study`.
-        models: names of presets (`list_models`), or paths of YAML files. None: those of the study, for your own
+        data: what `load_dataset` returned or takes; None: the data of `study`.
+        models: names of presets (`list_models`), or paths of YAML files. None: those of the study; for your own
             recordings `cnn` and `transformer-h4`.
-        out: the folder of the study. None: runs/NAME, named as the data are.
-        study: a study of the package, such as "esc10" or "quickstart", or a YAML file. None: what suits the data.
-        protocols: of `test-split`, `k-fold`, `official`, `random`. None: those of the study; for your own recordings
-            one split with a test set, and every fold in turn.
-        folds: only these folds of the protocols, by their number.
-        seeds: one training with each of them.
+        out: the folder of the study. None: runs/NAME, named after the data.
+        study: a study by name, such as "esc10" or "quickstart", or a YAML file. None: a new study of the data.
+        protocols: `test-split`, `k-fold`, `official`, `random` or `random-split`. None: those of the study; for your
+            own recordings a single split with a test set, and every fold in turn.
+        folds: train only these folds.
+        seeds: train once with each of these random seeds.
         epochs: passes over the training clips.
-        batch_size: windows in a step.
+        batch_size: windows per training step.
         learning_rate: of the optimiser.
-        overrides: `section.field` to a value, as `{"frontend.num_bands": 128}`; `auricle config MODEL` lists them all.
+        overrides: values by `section.field`, such as `{"frontend.num_bands": 128}`; `auricle config MODEL` lists the
+            fields.
         allow_split_groups: allow folds that split a group; results are marked as leaky.
-        skip_bad: leave out recordings that cannot be read, instead of refusing the dataset.
-        workers: processes that train at a time. None: one a core; on a GPU one.
-        threads: CPU threads of each. None: as OMP_NUM_THREADS says, else one.
+        skip_bad: skip recordings that cannot be read, instead of refusing the dataset.
+        workers: training processes in parallel. None: one per core; on a GPU one.
+        threads: CPU threads per process. None: $OMP_NUM_THREADS, else 1.
         device: auto, cpu, cuda or mps.
-        tracker: of `wandb`, `tensorboard` and `mlflow`. None: Weights & Biases, where it is installed.
-        wandb: online, offline or off. None: online if there is a key, else offline.
-        progress: whether to show it.
+        tracker: `wandb`, `tensorboard` or `mlflow`, or several. None: Weights & Biases, if it is installed.
+        wandb: online, offline or off. None: online if there is an API key, else offline.
+        progress: whether to show progress.
 
     Raises:
-        UsageError: a name, a field or a value is wrong, or the folder holds another study.
+        UsageError: a name, a field or a value is wrong, or the folder contains another study.
         RefusedError: the recordings are refused, or are not those of the folder.
-        MachineError: the folder is in use, the disk refuses, or memory is too small.
-        AuricleError: no cell could be trained; the message has the cause of the first.
+        MachineError: the folder is in use, the disk refuses, or there is too little memory.
+        AuricleError: no cell could be trained; the message gives the cause of the first.
     """
-    asked = data if isinstance(data, Dataset) else Dataset.described(data)
+    dataset = data if isinstance(data, Dataset) else Dataset.described(data)
     if data is None and study is None:
-        raise UsageError("what to train on? give a dataset, a folder or a CSV, or a study, such as study='quickstart'")
-    of_data = {"group_by": asked.group_by, "label": asked.label}
-    base = load_study(study) if study is not None else own_study(asked.asked or "", **of_data)
+        raise UsageError("no data: give a dataset, a folder, a CSV, or a study such as study='quickstart'")
+    of_data = {"group_by": dataset.group_by, "label": dataset.label}
+    base = load_study(study) if study is not None else own_study(dataset.source or "", **of_data)
     short = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-    config, root = as_asked(
+    config, root = configured(
         base,
-        asked.asked,
+        dataset.source,
         _all_overrides(overrides or {}, short),
         **of_data,
-        clip_s=asked.clip_s,
+        clip_s=dataset.clip_s,
         models=_names(models),
         protocols=None if protocols is None else check_protocols(_names(protocols) or ()),
         seeds=None if seeds is None else check_numbers(seeds, "seeds"),
         allow_split_groups=allow_split_groups or None,
     )
     of_folds = None if folds is None else check_numbers(folds, "folds")
-    options = RunOptions(asked.root or root, skip_bad, workers, threads, device)
+    options = RunOptions(dataset.root or root, skip_bad, workers, threads, device)
     folder = Path(out) if out is not None else STUDIES_FOLDER / config.name
     chosen = choose_trackers(",".join(_names(tracker) or ()), wandb)
     with watched(config.name, 0 if progress else -1) as listener:
         try:
             result = train_cells(config, folder, options, chosen, folds=of_folds, listener=listener)
         except KeyboardInterrupt:
-            listener.note(f"stopped; the same call goes on from {folder}")
+            listener.note(f"stopped; call run_study again to resume from {folder}")
             raise
     if not result.done:
         name, cause = next(iter(result.failed.items()))
@@ -120,7 +121,7 @@ def run_study(
 
 
 def _all_overrides(overrides: Mapping[str, Any], short: Mapping[str, Any]) -> dict[str, Any]:
-    """Return overrides with those that have a parameter of their own, each of which is set once."""
+    """Return overrides together with those given by a parameter of their own; setting one twice is an error."""
     own = {name: value for name, value in short.items() if value is not None}
     if twice := [name for name in own if SHORT[name] in overrides]:
         raise UsageError(f"{twice[0]} and overrides[{SHORT[twice[0]]!r}] are the same; give one of them")
@@ -140,7 +141,7 @@ def train_cells(
     folds: Collection[int] | None,
     listener: Listener,
 ) -> StudyResult:
-    """Train every cell of a study that is not done, with mirrors (`choose_trackers`) beside it.
+    """Train every cell of a study that is not done, while trackers (`choose_trackers`) follow it.
 
     Arguments and errors are those of `study.study.run_study`.
     """
@@ -150,10 +151,10 @@ def train_cells(
 
 
 def open_study(folder: Path | str) -> Study:
-    """Open the folder of a study, finished or not, or the one of this name in runs/; nothing is trained.
+    """Open the folder of a study, finished or not, by its path or its name in runs/; nothing is trained.
 
     Raises:
-        RefusedError: the folder holds no study, or a damaged one.
+        RefusedError: the folder contains no study, or a damaged one.
     """
     study = Study(find_study(folder))
     study.status()

@@ -26,7 +26,7 @@ from auricle.data.folds import ALL, Split
 from auricle.data.manifest import Clip, Manifest
 from auricle.data.processes import in_processes
 from auricle.data.waveforms import mono_waveform
-from auricle.display.watching import told
+from auricle.display.watching import progress_shown
 from auricle.errors import RefusedError, UsageError
 from auricle.model.windows import mean_over_windows
 from auricle.system import num_threads, threads_kept
@@ -35,43 +35,43 @@ if TYPE_CHECKING:
     from sklearn.utils import Tags
 
 Sounds = Sequence[Path | str | np.ndarray] | np.ndarray
-LONGEST_SEED = np.iinfo(np.int32).max
+LARGEST_SEED = np.iinfo(np.int32).max
 
 
 class SoundsError(RefusedError, ValueError):
-    """The sounds or labels are refused; a ValueError too, as scikit-learn's callers expect."""
+    """The sounds or labels are refused; also a ValueError, as callers of scikit-learn expect."""
 
 
 class SoundClassifier(ClassifierMixin, BaseEstimator):
-    """A network of auricle, trained from scratch by `fit`; works in pipelines, grid searches and cross-validation.
+    """A sound classifier with scikit-learn's interface, trained from scratch by `fit`.
 
-    Sounds are files (paths, in any format that auricle reads), or waveforms: arrays (T,), (T, channels) or
-    (channels, T), floats with full scale 1 or integers; one array (N, T) is N waveforms. Labels are
-    strings or numbers. ::
+    It works in pipelines, grid searches and cross-validation. Sounds are paths of audio files in any format that
+    auricle reads, or waveforms: arrays (T,), (T, channels) or (channels, T), of floats in [-1, 1] or of integers; one
+    array (N, T) is N waveforms. Labels are strings or numbers. ::
 
         classifier = au.SoundClassifier("cnn", epochs=50)
         classifier.fit(paths, labels)
         classifier.predict(["new.wav"])
         cross_val_score(classifier, paths, labels, groups=speakers, cv=GroupKFold(5))
 
-    Nothing is kept on disk. For a study with its report, and a model to take away, use `run_study`.
+    Nothing is written to disk. For a study with a report and an exportable model, use `run_study`.
 
     Args:
-        model: of `list_models`, or the path of a YAML file.
-        epochs: passes over the training sounds; None: as the preset says.
-        sample_rate_hz: of waveforms; None: the network's own rate. Files have theirs.
-        clip_s: the length in seconds to which sounds are cut or padded; None: what 95 % of the training sounds do not
-            exceed, at most 10 s.
-        overrides: `section.field` to a value, laid over the preset.
+        model: a name of `list_models`, or the path of a YAML file.
+        epochs: passes over the training sounds; None: those of the preset.
+        sample_rate_hz: of waveforms; None: the network's own rate. Audio files have their own.
+        clip_s: the length in seconds to which sounds are cut or padded; None: the 95th percentile of the training
+            sounds, at most 10 s.
+        overrides: values by `section.field` that replace those of the preset.
         random_state: seed of weights, order and augmentation; None draws one.
         device: auto, cpu, cuda or mps.
-        threads: CPU threads; None: as OMP_NUM_THREADS says, else one.
-        verbose: whether to show the epochs.
+        threads: CPU threads; None: $OMP_NUM_THREADS, else 1.
+        verbose: whether to show progress.
 
     Attributes:
         classes_: the labels, sorted.
         clip_s_: the length in seconds that was used.
-        history_: one record an epoch: loss and accuracy of the training sounds.
+        history_: one record per epoch: loss and accuracy of the training sounds.
         network_: the trained network, an `nn.Module` that takes frames.
     """
 
@@ -103,8 +103,8 @@ class SoundClassifier(ClassifierMixin, BaseEstimator):
 
         Raises:
             UsageError: no such model, field or device, or a value out of range.
-            SoundsError: a sound cannot be read or holds what is not finite, sounds and labels differ in number, or
-                there are fewer than two classes. It is a ValueError.
+            SoundsError: a sound cannot be read or is not finite, sounds and labels differ in number, or there are
+                fewer than two classes. It is a ValueError.
             DivergedError: the training diverged.
         """
         from auricle.training.loop import run_training
@@ -118,13 +118,13 @@ class SoundClassifier(ClassifierMixin, BaseEstimator):
         recordings = _recordings(self._waveforms(sounds, rate_hz), labels, rate_hz, self.clip_s_)
         nobody, everybody = np.array([], np.int64), np.arange(len(sounds))
         split = Split(ALL, 0, everybody, nobody, nobody, leaky=False)
-        seed = int(check_random_state(self.random_state).randint(LONGEST_SEED))
+        seed = int(check_random_state(self.random_state).randint(LARGEST_SEED))
         device = choose_device(self.device)
-        with _own_torch(self.threads), told(0 if self.verbose else -1) as tell:
+        with _own_torch(self.threads), progress_shown(0 if self.verbose else -1) as report:
             trainer, sets = prepare_training(preset, recordings, split, seed, device)
             total = preset.training.epochs
             self.history_ = run_training(
-                trainer, *training_clips(trainer, sets), on_epoch=lambda epochs: tell("epoch", len(epochs) - 1, total)
+                trainer, *training_clips(trainer, sets), on_epoch=lambda epochs: report("epoch", len(epochs) - 1, total)
             )
         self.network_, self._rule, self._preset_ = trainer.scored_model.eval(), sets.rule, preset
         return self
@@ -163,7 +163,7 @@ class SoundClassifier(ClassifierMixin, BaseEstimator):
         return load_preset(self.model, {**(self.overrides or {}), **epochs})
 
     def _labels(self, y: Any, num: int) -> np.ndarray:
-        """Check labels and keep their names; return each as an index into them."""
+        """Check the labels and set `classes_`; return each label as an index into it."""
         if y is None:
             raise SoundsError("requires y to be passed, but the target y is None: one label for each sound")
         labels = column_or_1d(y, warn=True)
@@ -172,11 +172,11 @@ class SoundClassifier(ClassifierMixin, BaseEstimator):
             raise SoundsError(f"{num} sounds and {len(labels)} labels; give one label for each sound")
         self.classes_, indices = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
-            raise SoundsError(f"one class only, {str(self.classes_[0])!r}; a classifier needs two or more")
+            raise SoundsError(f"only one class, {str(self.classes_[0])!r}; a classifier needs two or more")
         return np.asarray(indices)
 
     def _length_s(self, sounds: Sequence[Any], rate_hz: int) -> float:
-        """Return the length of every sound in seconds, having checked it and the rate of waveforms."""
+        """Check the sample rate of waveforms and the clip length, and return the latter in seconds."""
         own_hz = rate_hz if self.sample_rate_hz is None else self.sample_rate_hz
         if not MIN_RATE_HZ <= own_hz <= MAX_RATE_HZ:
             raise UsageError(f"sample_rate_hz must be between {MIN_RATE_HZ} and {MAX_RATE_HZ}, not {own_hz}")
@@ -212,7 +212,7 @@ class SoundClassifier(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = True
         tags.input_tags.string = True
-        tags.classifier_tags.poor_score = True  # on numbers that are no sounds
+        tags.classifier_tags.poor_score = True  # on arbitrary numbers, which are not sounds
         tags.non_deterministic = False
         return tags
 
@@ -233,7 +233,7 @@ def _listed(X: Any) -> Any:
 
 
 def _recordings(waveforms: np.ndarray, labels: np.ndarray, rate_hz: int, clip_s: float) -> Recordings:
-    """Return waveforms as a dataset in memory; the names of classes are their numbers, which sort as such."""
+    """Return waveforms as a dataset in memory; classes are named by zero-padded numbers, which keep their order."""
     width = len(str(labels.max()))
     clips = tuple(
         Clip(Path(str(index)), str(index), f"{label:0{width}}", 0, str(index)) for index, label in enumerate(labels)
@@ -243,7 +243,7 @@ def _recordings(waveforms: np.ndarray, labels: np.ndarray, rate_hz: int, clip_s:
 
 @contextlib.contextmanager
 def _own_torch(threads: int | None) -> Iterator[None]:
-    """Compute with so many threads, and leave PyTorch's random numbers and threads as they were."""
+    """Compute with this many threads, and restore PyTorch's random state and number of threads afterwards."""
     import torch
 
     with threads_kept(), torch.random.fork_rng():

@@ -1,4 +1,4 @@
-"""A study from Python: its results as tables, figures and findings, its report, and a model to take away."""
+"""A study in the Python API: its results as tables, figures and findings, its report, and export of a model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from auricle.display.watching import in_notebook, say, told
+from auricle.display.watching import in_notebook, progress_shown, say
 from auricle.errors import AuricleError, RefusedError, choices, count
 from auricle.study.status import StudyStatus, read_status
 from auricle.tabular import to_frame
@@ -38,25 +38,27 @@ OF_DIFFERENCE = ("first", "second", "mean", "low", "high", "p_adjusted")
 
 
 class Study:
-    """A study in its folder; `run_study` and `open_study` return one. It is read when something of it is asked for.
+    """A study in its folder, returned by `run_study` and `open_study`. Files are read when they are needed.
 
-    A notebook shows it as a table of its results.
+    A notebook shows a table of its results.
 
     Attributes:
-        folder: where it lies.
+        folder: the folder of the study.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def status(self) -> StudyStatus:
-        """Say how far it is now: cells that are done, running, stopped, failed or waiting, and the time left.
+        """Return the progress: which cells are done, running, stopped, failed or waiting, and the time left.
 
         Raises:
-            RefusedError: the folder holds no study, or a damaged one.
+            RefusedError: the folder contains no study, or a damaged one.
         """
         if (status := read_status(self.folder)) is None:
-            raise RefusedError(f"{self.folder} holds no study; name a folder that `auricle study` or run_study wrote")
+            raise RefusedError(
+                f"{self.folder} contains no study; name a folder that `auricle study` or run_study wrote"
+            )
         return status
 
     @cached_property
@@ -68,7 +70,7 @@ class Study:
         study = load_study(self.folder)
         if not study.cells:
             raise AuricleError(
-                f"no cell of {self.folder} is finished, so there is nothing to show; run it again to go on"
+                f"no cell of {self.folder} is finished, so there are no results yet; run the study again to resume it"
             )
         return Report(study, find(study))
 
@@ -89,12 +91,12 @@ class Study:
 
     @property
     def findings(self) -> Findings:
-        """All that is found out about the study, as numbers: what the report says, and findings.json has."""
+        """All results of the study as numbers, as in the report and in findings.json."""
         return self._report.findings
 
     @property
     def results(self) -> pd.DataFrame:
-        """A row for each protocol and model, and one for each free baseline; shares are 0 to 1.
+        """One row per protocol and model, and one per free baseline; accuracies are in 0..1.
 
         The columns are those of `findings.scores.ComparativeRow`: `accuracy` is of test clips, `accuracy_low` to
         `accuracy_high` its 95 % interval, `accuracy_sd` the standard deviation over cells.
@@ -107,14 +109,13 @@ class Study:
         ])  # fmt: skip
 
     def compare(self, protocol: str | None = None) -> pd.DataFrame:
-        """Return a row for every two models, and for each model and the best free baseline, of a protocol.
+        """Return one row per pair of models, and one per model and the best free baseline, of a protocol.
 
         `mean` is how much more accurate the first is on the same clips, with its 95 % interval `low` to `high`;
-        `p_adjusted` is adjusted for the number of comparisons; `shown` says whether the data show a difference: without
-        it, no model is better than the other.
+        `p_adjusted` is adjusted for the number of comparisons; `shown` says whether the difference is significant.
 
         Args:
-            protocol: None: the one that answers the question.
+            protocol: None: the main one of the report.
 
         Raises:
             UsageError: no such protocol in the study.
@@ -125,18 +126,18 @@ class Study:
         return to_frame(rows, (*OF_DIFFERENCE, "shown"))
 
     def plot_accuracy(self, protocol: str | None = None) -> Figure:
-        """Draw the test accuracy of each model, its cells and its 95 % interval; None: under each protocol."""
+        """Plot the test accuracy of each model with its 95 % interval and its cells; None: for each protocol."""
         from auricle.report.chapters.results import accuracies_of
 
         chosen = self.protocols if protocol is None else (self._protocol(protocol),)
         return self._page([accuracies_of(self._report, one) for one in chosen])
 
     def plot_confusion(self, model: str | None = None, protocol: str | None = None) -> Figure:
-        """Draw confusion matrices of the test clips, rows are true classes.
+        """Plot confusion matrices of the test clips; rows are the true classes.
 
         Args:
-            model: None: each.
-            protocol: None: the one that answers the question.
+            model: None: all.
+            protocol: None: the main one of the report.
         """
         from auricle.report.chapters.results import confusion_of
 
@@ -144,11 +145,11 @@ class Study:
         return self._page([confusion_of(self._report, one, of, one) for one in self._chosen(model, of)])
 
     def plot_curves(self, model: str | None = None, protocol: str | None = None) -> Figure:
-        """Draw accuracy and loss by epoch, of training and, where there are any, validation clips.
+        """Plot accuracy and loss per epoch, of the training and, if there are any, the validation clips.
 
         Args:
-            model: None: each.
-            protocol: None: the one that answers the question.
+            model: None: all.
+            protocol: None: the main one of the report.
         """
         from auricle.report.chapters.training import curves_of
 
@@ -168,20 +169,20 @@ class Study:
         """Write the report, as `auricle report` does, and return its files: "html", "pdf" and "errors".
 
         Args:
-            data: where the recordings lie now; None: where they lay.
-            author: who wrote it; kept for the next report, as are title and link.
-            title: in place of the report's own.
-            link: of the notebook or repository, under the title.
-            probes: whether to measure what the models use, where that is not known yet.
-            progress: whether to show what is being done.
+            data: the recordings, if they have moved; None: where they were.
+            author: authors of the report; remembered for the next time, as are title and link.
+            title: instead of the default title.
+            link: to the notebook or repository, shown below the title.
+            probes: whether to analyse what the models rely on, unless that was done before.
+            progress: whether to show progress.
         """
         from auricle.api.reporting import write_report
 
         given = {"author": author, "title": title, "link": link}
-        front = {name: words for name, words in given.items() if words is not None}
+        front = {name: text for name, text in given.items() if text is not None}
         source = None if data is None else str(data)
-        with told(0 if progress else -1) as tell:
-            files, notes = write_report(self.folder, data=source, probes=probes, front=front, on_progress=tell)
+        with progress_shown(0 if progress else -1) as show:
+            files, notes = write_report(self.folder, data=source, probes=probes, front=front, on_progress=show)
         for note in notes if progress else ():
             say(f"auricle: {note}")
         return files
@@ -196,19 +197,19 @@ class Study:
         int8: bool = False,
         progress: bool = True,
     ) -> Classifier:
-        """Write a model as a bundle, which runs without PyTorch, and open it; `auricle export` does the same.
+        """Write a model as a bundle, which runs without PyTorch, and load it; `auricle export` does the same.
 
         Args:
-            to: the folder.
+            to: the output folder.
             model: None: the only one.
-            final: train on all clips first, by the study's recipe; its cells vouch for the model.
-            every_seed: one bundle of all seeds, which answer together.
-            int8: quantise to eight bits, and measure what that costs.
-            progress: whether to show what is being done.
+            final: train on all clips first; the scores are then those of the study's cells.
+            every_seed: one bundle that averages the models of all seeds (an ensemble).
+            int8: quantise to 8 bits, and measure the accuracy lost.
+            progress: whether to show progress.
 
         Raises:
-            UsageError: no such model, or several and none is named.
-            RefusedError: no cell of it is finished, or the recordings are not there or are others.
+            UsageError: no such model, or none is named and the study has several.
+            RefusedError: no cell of it is finished, or the recordings are missing or have changed.
         """
         from auricle.api.exporting import export_model
         from auricle.predict.classifier import Classifier
@@ -250,7 +251,7 @@ class Study:
 
 
 def _let_figures_be_shown() -> None:
-    """Let a notebook show matplotlib's figures, as it does once pyplot has drawn one; what a person chose stays."""
+    """Let a notebook show matplotlib figures, as it does once pyplot is used; formats chosen by the user are kept."""
     from IPython import get_ipython
     from IPython.core.pylabtools import select_figure_formats
     from matplotlib.figure import Figure

@@ -41,7 +41,7 @@ from auricle.model.classifier import Classifier as TorchClassifier
 from auricle.model.classifier import Ensemble
 from auricle.runs import Cell
 from auricle.runs.record import read_clips, read_description
-from auricle.runs.reopen import find_cell, seeds_of, study_of, vouching_cells
+from auricle.runs.reopen import find_cell, scoring_cells, seeds_of, study_of
 from auricle.scoring.answers import Answers
 from auricle.scoring.calibration import fit, tempered
 from auricle.scoring.metrics import score
@@ -144,7 +144,7 @@ def _describe(
     vouching = list(members)
     if cell.name.protocol == ALL:
         seeds = {member.name.seed for member in members}
-        recipe = vouching_cells(study_of(cell.folder), cell.name.model)
+        recipe = scoring_cells(study_of(cell.folder), cell.name.model)
         vouching = [found for found in recipe if found.name.seed in seeds]
     return Description(
         name=cell.name.model,

@@ -1,4 +1,4 @@
-"""The verb `config`: every field of a model, its value, and which values it may have."""
+"""The command `config`: every field of a model, its value and the values allowed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from auricle.cli.options import Json, Set, preset_words
+from auricle.cli.options import Json, Set, complete_preset
 from auricle.text import json_text
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ WIDTHS = (22, 18, 17, 20)  # columns of field, value, default and range
 
 def config(
     name: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A model, or a YAML file.", autocompletion=preset_words)
+        str, typer.Argument(metavar="MODEL", help="A model, or a YAML file.", autocompletion=complete_preset)
     ] = "cnn",
     assignments: Set = None,
     json: Json = False,
 ) -> None:
-    """List every field of a model: its value, what it means, which values it may have, and its default.
+    """List every field of a model: its value, its default, the values allowed and what it means.
 
-    With --set, the values are those after the change. What takes no part in the model is dim.
+    With --set, the values after the change are shown. Fields that the model does not use are dim.
     """
     from auricle.config import load_preset, parse_overrides, settings
 
@@ -50,7 +50,7 @@ def _rows(found: Sequence[Setting]) -> list[dict[str, object]]:
 
 
 def _print(preset: Preset, found: Sequence[Setting]) -> None:
-    """Print a heading for each section; for each field its value, default and range, and below what it means."""
+    """Print a heading for each section and, for each field, its value, default and range with its meaning below."""
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
@@ -76,10 +76,12 @@ def _print(preset: Preset, found: Sequence[Setting]) -> None:
             console.print(Text.assemble((section, "bold"), f"  {field.description}"))
             for part, fields in itertools.groupby(own, key=lambda each: each.field.rpartition(".")[0]):
                 if part:
-                    console.print(Text(f"{section}.{part}, one after the other", "bold"))
+                    console.print(Text(f"{section}.{part}, in order", "bold"))
                 for each in fields:
                     is_own = each.applies and bool(each.default) and each.typed != each.default
                     cells = (f"  {each.field.removeprefix(f'{part}.')}", Text(each.typed, "bold" if is_own else ""))
                     line(*cells, each.default, each.allowed, style="" if each.applies else "dim")
                     console.print(Padding(Text(each.description, "dim"), (0, 0, 0, 4)))
-    console.print(Text("\nChange a field with --set, as in --set training.epochs=20; blocks in a YAML file."))
+    console.print(
+        Text("\nChange a field with --set, for example --set training.epochs=20; change blocks in a YAML file.")
+    )

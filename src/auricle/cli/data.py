@@ -1,4 +1,4 @@
-"""The verbs `check`, `data list` and `data get`, and how the findings of a check look in a terminal."""
+"""The commands `check`, `data list` and `data get`, and how the findings of a check are printed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auricle.cli.options import Data, GroupBy, Json, Label, examples, print_line, required, say, source_words
+from auricle.cli.options import Data, GroupBy, Json, Label, complete_source, examples, print_line, required, say
 from auricle.display.bar import bar
 from auricle.errors import RefusedError, UsageError, count
 from auricle.text import json_text, visible
@@ -21,20 +21,23 @@ if TYPE_CHECKING:
     from auricle.audit.finding_types import Finding, FindingType
     from auricle.display.terminal import Terminal
 
-NUM_NAMED = 3  # findings of a kind that are spelt out
-MAX_FOLDS = 8  # columns for them in 80 characters
+NUM_NAMED = 3  # findings of a type that are printed in full
+MAX_FOLDS = 8  # more columns than these do not fit in 80 characters
 STYLES = {"error": "red", "warning": "yellow", "note": "dim"}
 app = typer.Typer(
-    help="See and get datasets.", no_args_is_help=True, rich_markup_mode=None, epilog=examples("auricle data list")
+    help="List and download datasets.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    epilog=examples("auricle data list"),
 )
 
 
-@app.command("list", short_help="List the datasets that have a name.", epilog=examples("auricle data list"))
+@app.command("list", short_help="List the datasets known by name.", epilog=examples("auricle data list"))
 def list_(
     root: Annotated[Path | None, typer.Option("--in", metavar="DIR", help="Look for them in this folder.")] = None,
     json: Json = False,
 ) -> None:
-    """List the datasets that have a name, and where they lie on this machine."""
+    """List the datasets known by name, and where they are on this machine."""
     from auricle.data.datasets import SOURCES, find_dataset
 
     found = {name: None if name == "toy" else find_dataset(name, root) for name in SOURCES}
@@ -44,7 +47,7 @@ def list_(
         print(json_text(rows, indent=1))
         return
     for name, about in SOURCES.items():
-        where = "built in" if name == "toy" else found[name] or f"not here; get it: auricle data get {name}"
+        where = "built in" if name == "toy" else found[name] or f"not downloaded; run: auricle data get {name}"
         print(textwrap.fill(f"{name:14}{about}", 80, subsequent_indent=" " * 14))
         print_line(f"{'':14}{where}")
 
@@ -54,15 +57,15 @@ def get(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="NAME", help="esc10, esc50 or urbansound8k.", show_default=False, autocompletion=source_words
+            metavar="NAME", help="esc10, esc50 or urbansound8k.", show_default=False, autocompletion=complete_source
         ),
     ] = None,
     to: Annotated[
-        Path | None, typer.Option("--to", metavar="DIR", help="Where to put it. [default: the user's cache]")
+        Path | None, typer.Option("--to", metavar="DIR", help="Destination folder. [default: the user's cache]")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Download a dataset, verify it and unpack it. A download that broke off goes on where it stood."""
+    """Download a dataset, verify it and unpack it. An interrupted download resumes where it stopped."""
     from auricle.data.datasets import find_dataset
     from auricle.data.download import DOWNLOADABLE, archive_of
     from auricle.data.download import get as download
@@ -72,8 +75,8 @@ def get(
     if not find_dataset(source, to) and not yes:
         question = f"{source} is a download of {archive.size_mb:,} MB from {archive.url}"
         if not sys.stdin.isatty():
-            raise UsageError(f"{question}; nobody can be asked here, so say --yes")
-        typer.confirm(f"{question}. Go on?", abort=True, err=True)
+            raise UsageError(f"{question}; there is no terminal to confirm it, so add --yes")
+        typer.confirm(f"{question}. Continue?", abort=True, err=True)
     with bar("{task.fields[size]}") as show:
         folder = download(source, to=to, on_progress=show)
     print_line(folder)
@@ -86,7 +89,7 @@ def check(
             metavar="NAME|DIR|CSV",
             help="A dataset's name; or your own recordings: a folder, or a CSV.",
             show_default=False,
-            autocompletion=source_words,
+            autocompletion=complete_source,
         ),
     ] = None,
     data: Data = None,
@@ -97,28 +100,31 @@ def check(
         Path | None, typer.Option(metavar="PAGE", help="Write a page with all findings and their spectrograms.")
     ] = None,
     fix: Annotated[
-        Path | None, typer.Option(metavar="NEW.csv", help="Write a new table, mended where that is safe.")
+        Path | None,
+        typer.Option(metavar="NEW.csv", help="Write a corrected table of clips; only safe fixes are applied."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Processes that decode. [default: one a core]")
+        int | None, typer.Option(min=1, metavar="N", help="Decoding processes. [default: one per core]")
     ] = None,
 ) -> None:
-    """Decode every recording, and say what there is, what is wrong and what to do.
+    """Decode every recording and report what the dataset contains, what is wrong with it and what to do.
 
-    Exit code 3 if anything must be mended. `auricle data check` does the same.
+    The exit code is 3 if anything must be fixed. `auricle data check` does the same.
     """
     from auricle.audit.audit import audit
     from auricle.audit.mending import mend, require_new, write_manifest
     from auricle.data.annotations import is_piece
     from auricle.data.datasets import SOURCES, survey
-    from auricle.study.asking import find_data
+    from auricle.study.configure import find_data
 
     name, root = find_data(data or required(source, "source", SOURCES), source or "")
     if fix:
         require_new(fix)
     described = survey(name, root=root, group_by=group_by, label=label)
     if fix and any(is_piece(clip.name) for clip in described.manifest.clips):
-        raise UsageError("--fix writes a table of files; of annotated recordings mend the annotations themselves")
+        raise UsageError(
+            "--fix writes a table of files, and these recordings are annotated; correct the annotations themselves"
+        )
     with bar("{task.completed}/{task.total}") as show:
         found = audit(described, workers=workers, on_progress=lambda done, total: show("decoding", done, total))
     if json:
@@ -129,21 +135,21 @@ def check(
         from auricle.report.check_page import write_check_page
 
         write_check_page(html, found)
-        say(f"auricle: the page is {html}")
+        say(f"auricle: wrote the page {html}")
     if fix:
         mended = mend(found)
         if mended.warning:
             say(f"auricle: warning: {mended.warning}")
         write_manifest(fix, mended, has_folds=described.has_folds)
-        changes = "; ".join(f"{num} {words}" for words, num in mended.done.items()) or "nothing was to be mended"
+        changes = "; ".join(f"{num} {change}" for change, num in mended.done.items()) or "nothing had to be fixed"
         say(f"auricle: {fix} lists {len(mended.clips)} clips: {changes}")
     if found.num_errors:
-        remedy = f"train on {fix}" if fix else "--fix NEW.csv writes a table without what can be left out"
-        raise RefusedError(f"{count(found.num_errors, 'finding')} must be mended; {remedy}")
+        remedy = f"train on {fix}" if fix else "--fix NEW.csv writes a table without the clips that can be left out"
+        raise RefusedError(f"{count(found.num_errors, 'finding')} must be fixed; {remedy}")
 
 
 CHECKED = ("auricle check esc10", "auricle check ~/recordings --html page.html --fix new.csv")
-app.command("check", hidden=True, epilog=examples(*CHECKED))(check)  # of old; now a verb of its own
+app.command("check", hidden=True, epilog=examples(*CHECKED))(check)  # the former name of `auricle check`
 
 
 def _document(found: Audit) -> dict[str, Any]:
@@ -171,7 +177,7 @@ def _document(found: Audit) -> dict[str, Any]:
 
 
 def print_audit(found: Audit) -> None:
-    """Print how many clips there are, and each kind of finding with its first findings and what to do."""
+    """Print how many clips there are, and each type of finding with its first cases and what to do."""
     from auricle.display.terminal import Terminal
 
     console = Terminal()
@@ -179,7 +185,7 @@ def print_audit(found: Audit) -> None:
     for line in _facts(found):
         console.print(line, style="dim", markup=False)
     if not found.findings:
-        console.print("Nothing is wrong with it that could be found.", markup=False)
+        console.print("No problems found.", markup=False)
     for kind, findings in found.by_kind.items():
         console.print()
         _print_kind(console, kind, findings)
@@ -193,7 +199,7 @@ def _counts(found: Audit) -> Any:
     table = plain_table()
     folds = sorted({fold for by_fold in found.counts.values() for fold in by_fold})
     shown = folds if found.survey.has_folds and len(folds) <= MAX_FOLDS else []
-    table.add_column("clips a fold" if shown else "clips", overflow="fold")
+    table.add_column("clips per fold" if shown else "clips", overflow="fold")
     for title in (*shown, "all"):
         table.add_column(str(title), justify="right", no_wrap=True)
     for category, counts in found.counts.items():
@@ -202,17 +208,17 @@ def _counts(found: Audit) -> Any:
 
 
 def _facts(found: Audit) -> list[str]:
-    """Say in a few lines what the recordings are like."""
+    """Describe the recordings in a few lines."""
     manifest, facts = found.survey.manifest, found.facts.values()
     sources = f" from {len(set(manifest.groups)):,} sources" if found.survey.has_groups else ""
-    lines = [f"{len(manifest.clips):,} clips{sources}, of which {len(facts):,} are whole."]
+    lines = [f"{len(manifest.clips):,} clips{sources}; {len(facts):,} can be decoded completely."]
     if facts:
         rates = Counter(fact.rate_hz for fact in facts).most_common(4)
         formats = Counter(fact.format or "other" for fact in facts).most_common(4)
         lengths = sorted(fact.duration_s for fact in facts)
         lines.append(
-            f"They last {lengths[0]:.2f} to {lengths[-1]:.2f} s, half of them "
-            f"{lengths[len(lengths) // 2]:.2f} s or more; "
+            f"They last {lengths[0]:.2f} to {lengths[-1]:.2f} s, with a median of "
+            f"{lengths[len(lengths) // 2]:.2f} s; "
             f"{', '.join(f'{num:,} at {rate_hz:,} Hz' for rate_hz, num in rates)}; "
             f"{', '.join(f'{num:,} {name.upper()}' for name, num in formats)}."
         )
@@ -227,8 +233,8 @@ def _print_kind(console: Terminal, kind: FindingType, findings: tuple[Finding, .
     if len(findings) > NUM_NAMED:
         lines.append((f"and {len(findings) - NUM_NAMED:,} more", 4, "dim"))
     console.print(Text.assemble(*head))
-    for words, indent, style in (*lines, (f"→ {kind.fix}", 2, "dim")):
-        for line in Text(visible(words), style).wrap(console, console.width - indent):
+    for content, indent, style in (*lines, (f"→ {kind.fix}", 2, "dim")):
+        for line in Text(visible(content), style).wrap(console, console.width - indent):
             line.rstrip()
             console.print(Text(" " * indent) + line)
 

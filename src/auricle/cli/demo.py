@@ -1,4 +1,4 @@
-"""The verb `demo`: trained models on a web page."""
+"""The command `demo`: trained models on a web page."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,26 +12,26 @@ from auricle.extras import require
 def demo(
     context: typer.Context,
     folders: Annotated[
-        list[Path], typer.Argument(metavar="BUNDLE|STUDY ...", help="Bundles, or a study: each of its models.")
+        list[Path], typer.Argument(metavar="BUNDLE|STUDY ...", help="Bundles, or a study (all its models).")
     ],
     models: Annotated[
-        list[str] | None, typer.Option("--model", metavar="NAME", help="Only this model of a study; repeatable.")
+        list[str] | None, typer.Option("--model", metavar="NAME", help="Show only this model of a study; repeatable.")
     ] = None,
-    host: Annotated[str, typer.Option(help="Listen on this address; 0.0.0.0 lets others on the network in.")] = (
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is open to the whole network.")] = (
         "127.0.0.1"
     ),
     port: Annotated[
-        int, typer.Option(min=0, max=65535, metavar="N", help="Listen on this port; 0 takes any free one.")
+        int, typer.Option(min=0, max=65535, metavar="N", help="Port to listen on; 0 takes any free one.")
     ] = 7860,
     allow_host: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Also answer under this name; repeatable.")
+        list[str] | None, typer.Option(metavar="NAME", help="Also accept requests to this host name; repeatable.")
     ] = None,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Serve a web demo: what trained models hear in a sound, and where in time they look.
+    """Serve a web demo: the classes that trained models detect in a sound, and the times they attend to.
 
-    Nothing is sent elsewhere and no upload is kept. Ctrl-C ends it.
+    Nothing is sent elsewhere and no upload is kept. Ctrl-C stops it.
     """
     level = verbosity(context, quiet, verbose)
     require("gradio")
@@ -41,15 +41,15 @@ def demo(
     from auricle.demo.sources import load_examples, load_models
 
     free_port(host, port)  # fail now rather than after the models are loaded
-    tell = say if level >= 0 else lambda line: None
+    report = say if level >= 0 else lambda line: None
     with tempfile.TemporaryDirectory(prefix="auricle-demo-") as scratch:
-        shown = load_models(folders, Path(scratch), tell, models or ())
+        shown = load_models(folders, Path(scratch), report, models or ())
         warm_up(shown)
         is_local = host in LOOPBACK
         blocks = build_demo(shown, load_examples(folders), Path(scratch), is_local=is_local)
         if not is_local:
-            tell(f"everyone who can reach {host} on the network can use this page, by the address of this computer")
+            report(f"listening on {host}: everyone on the network can open this page at the address of this computer")
         with serving(blocks, Path(scratch), host=host, port=port, names=allow_host or ()) as address:
             print(address, flush=True)
-            tell("open it in a browser; Ctrl-C ends it")
+            report("open this address in a browser; Ctrl-C stops the demo")
             wait_until_stopped()

@@ -1,4 +1,4 @@
-"""The verb `diagnose`: why a training does not learn, and which change cures it."""
+"""The command `diagnose`: why a model does not learn, and which change fixes it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def diagnose(
     data: Data = None,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Epochs per trial. [default: a fifth of the cell's, 10 at most]"),
+        typer.Option(min=1, metavar="N", help="Epochs per trial. [default: a fifth of the cell's, at most 10]"),
     ] = None,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Device.")] = "auto",
     threads: Threads = None,
@@ -33,11 +33,11 @@ def diagnose(
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Say why a training does not learn, and try the changes that may cure it, for a few epochs each."""
+    """Find out why a model does not learn, by training it for a few epochs with each change that may fix it."""
     level = verbosity(context, quiet, verbose)
     from auricle.runs import read_history
     from auricle.runs.reopen import reopen
-    from auricle.study.asking import data_of
+    from auricle.study.configure import data_of
 
     source, root = data_of(cell, data)
     found = reopen(cell, source=source, root=root)  # a wrong folder is refused before torch is imported
@@ -61,12 +61,12 @@ def diagnose(
 
 
 def as_typed(change: Sequence[str]) -> str:
-    """Write a change as it is typed.
+    """Write a change as it is typed on the command line.
 
     >>> as_typed(["training.learning_rate=0.001", "training.gradient_clip=1"])
     '--set training.learning_rate=0.001 --set training.gradient_clip=1'
     """
-    return " ".join(f"--set {assignment}" for assignment in change) or "as it is"
+    return " ".join(f"--set {assignment}" for assignment in change) or "as configured"
 
 
 def _print(diagnosis: Diagnosis) -> None:
@@ -93,15 +93,15 @@ def _print(diagnosis: Diagnosis) -> None:
 
 
 def verdict(diagnosis: Diagnosis) -> str:
-    """Say what the trials show."""
-    as_it_is, *cures = diagnosis.trials
-    learning = [trial for trial in cures if trial.learns]
+    """Return one sentence with the result of the trials."""
+    unchanged, *changed = diagnosis.trials
+    learning = [trial for trial in changed if trial.learns]
     if not diagnosis.cause:
-        return f"It learns as it is, {_after(as_it_is)} on the training clips: nothing to cure."
+        return f"It learns as configured, {_after(unchanged)} on the training clips: nothing to fix."
     if not learning:
-        return f"None of these changes made it learn {_after(as_it_is)}; try more --epochs, or several changes at once."
+        return f"It did not learn with any of these {_after(unchanged)}; try more --epochs, or several changes at once."
     best = min(learning, key=lambda trial: trial.loss or 0.0)
-    return f"Lowest loss {_after(best)}, on the training clips: {as_typed(best.change)}"
+    return f"Lowest training loss {_after(best)}: {as_typed(best.change)}"
 
 
 def _after(trial: Trial) -> str:

@@ -1,4 +1,4 @@
-"""The verb `export`: a trained model to a bundle, or to a web page that runs it."""
+"""The command `export`: a trained model as a bundle, or as a web page that runs it."""
 
 import contextlib
 import tempfile
@@ -13,19 +13,19 @@ from auricle.text import json_text
 
 def export(
     context: typer.Context,
-    cell: Annotated[Path, typer.Argument(metavar="CELL|STUDY", help="A finished cell's folder, or a study's.")],
-    to: Annotated[Path, typer.Option(metavar="DIR", help="Where the bundle, or the web page, goes.")],
-    model: Annotated[str | None, typer.Option(metavar="NAME", help="Which model of a study.")] = None,
+    cell: Annotated[Path, typer.Argument(metavar="CELL|STUDY", help="Folder of a finished cell or of a study.")],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="Output folder of the bundle or the web page.")],
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="Model of the study to export.")] = None,
     final: Annotated[
-        bool, typer.Option("--final", help="Train on all clips first, by the study's recipe; its cells vouch for it.")
+        bool, typer.Option("--final", help="Train on all clips first; scores are those of the study's cells.")
     ] = False,
     every_seed: Annotated[
-        bool, typer.Option("--every-seed", help="One bundle of all seeds, which answer together (an ensemble).")
+        bool, typer.Option("--every-seed", help="One bundle that averages the models of all seeds (an ensemble).")
     ] = False,
-    int8: Annotated[bool, typer.Option("--int8", help="Quantise to eight bits, and measure what that costs.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Quantise to 8 bits, and measure the accuracy lost.")] = False,
     web: Annotated[
         bool,
-        typer.Option("--web", help="Instead of a bundle, a web page that runs the model offline. Takes a bundle, too."),
+        typer.Option("--web", help="Write a web page that runs the model offline, not a bundle; also from a bundle."),
     ] = False,
     data: Data = None,
     threads: Threads = None,
@@ -33,9 +33,9 @@ def export(
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Make a bundle of a trained model: ONNX, weights, calibration, model card; checked against PyTorch."""
+    """Export a trained model as a bundle: ONNX, weights, calibration and model card, checked against PyTorch."""
     from auricle.cli.study import hint_when_stopped
-    from auricle.study.asking import data_of
+    from auricle.study.configure import data_of
 
     level = verbosity(context, quiet, verbose)
     if web:
@@ -50,14 +50,14 @@ def export(
     from auricle.api.exporting import export_model
 
     with tempfile.TemporaryDirectory(prefix="auricle-") as scratch:
-        place = Path(scratch) / "bundle" if web else to
+        folder = Path(scratch) / "bundle" if web else to
         with hint_when_stopped(cell) if final else contextlib.nullcontext():
             bundle = export_model(
-                cell, place, model, final=final, every_seed=every_seed, int8=int8, source=source, root=root,
+                cell, folder, model, final=final, every_seed=every_seed, int8=int8, source=source, root=root,
                 threads=threads, level=level,
             )  # fmt: skip
         if web:
-            _write_page(place, to, json)
+            _write_page(folder, to, json)
             return
     if json:
         document = {"bundle": str(to), "num_bytes": bundle.num_bytes, **bundle.description.model_dump(mode="json")}
@@ -68,7 +68,7 @@ def export(
         assert cost.accuracy_float is not None
         assert cost.accuracy_int8 is not None
         print(
-            f"eight bits: {100 * cost.accuracy_int8:.1f} % of {cost.num_clips} test clips right, "
+            f"8 bits: {100 * cost.accuracy_int8:.1f} % of {cost.num_clips} test clips correct, "
             f"{100 * cost.accuracy_float:.1f} % before"
         )
 

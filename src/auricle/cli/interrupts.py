@@ -1,8 +1,8 @@
 """Ctrl-C and SIGTERM: the first stops the command, the second ends it at once.
 
-Python answers a signal between two of its own steps, so a long one in C, or code that swallows the answer, could hold a
-command up. A thread sees every signal when it comes: at the second, or when the first has had no effect for
-`GRACE_S`, it ends the process, and those that the process started.
+Python handles a signal between two of its own instructions, so a long call into C, or code that swallows the exception,
+could keep a command from stopping. A thread sees every signal as it arrives: at the second one, or when the first has
+had no effect for `GRACE_S`, it ends the process and its child processes.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ SHOW_CURSOR = "\x1b[?25h"  # which a live display hides
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Let a block be stopped; once it has been asked to, the process ends, if need be without it."""
+    """Let signals stop a block; if the block does not end by itself after one, the process is ended."""
     ours, theirs = socket.socketpair()  # Windows waits for sockets only
     theirs.setblocking(False)
     signal.signal(signal.SIGTERM, _terminated)

@@ -1,4 +1,4 @@
-"""The verb `models`: which networks there are, and what one is made of."""
+"""The command `models`: the networks that come with the package, and the layers of one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auricle.cli.options import Json, Set, preset_words
+from auricle.cli.options import Json, Set, complete_preset
 from auricle.text import json_text
 
 if TYPE_CHECKING:
@@ -14,28 +14,30 @@ if TYPE_CHECKING:
 
     from auricle.display.terminal import Terminal
 
-BETWEEN = 8  # columns of a terminal that a table of three columns leaves empty
-WIDE = 110  # columns from which the names of layers fit in
+BETWEEN = 8  # characters of a line that a table of three columns leaves empty
+WIDE = 110  # characters per line from which the names of layers fit in
 
 
 def models(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="MODEL", help="A model, or a YAML file; none: list them all.", autocompletion=preset_words
+            metavar="MODEL",
+            help="A model by name, or a YAML file; without it, all are listed.",
+            autocompletion=complete_preset,
         ),
     ] = None,
     assignments: Set = None,
-    classes: Annotated[int, typer.Option(min=2, metavar="N", help="Classes to tell apart.")] = 10,
+    classes: Annotated[int, typer.Option(min=2, metavar="N", help="Number of classes.")] = 10,
     clip_s: Annotated[
         float, typer.Option("--clip-s", min=0.05, metavar="S", help="Length of a clip in seconds.")
     ] = 5.0,
     every: Annotated[
-        bool, typer.Option("--all", help="List those of published reports too, each in one line.")
+        bool, typer.Option("--all", help="Also list the models of published reports, one per line.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """List the models, or show one layer by layer: shapes, parameters, multiply-adds."""
+    """List the models, or show one layer by layer with shapes, parameters and multiply-adds."""
     from auricle.api.models import list_models
     from auricle.config import load_preset, parse_overrides, preset_names
 
@@ -80,9 +82,9 @@ def _print_list(
             about.truncate(console.width - longest - len("parameters") - BETWEEN, overflow="ellipsis")
         table.add_row(description["name"], f"{description['parameters']:,}", about)
     console.print(table)
-    console.print(Text(f"Parameters with {classes} classes. One layer by layer: auricle models NAME"))
+    console.print(Text(f"Parameters with {classes} classes. To see one layer by layer: auricle models NAME"))
     if num_more:
-        console.print(Text(f"{num_more} more are of published reports: auricle models --all"))
+        console.print(Text(f"{num_more} more reproduce published reports: auricle models --all"))
 
 
 def _print_layers(console: Terminal, table: Table, description: dict[str, Any], classes: int, clip_s: float) -> None:
@@ -103,8 +105,8 @@ def _print_layers(console: Terminal, table: Table, description: dict[str, Any], 
     for title, value in (
         ("trainable parameters", description["trainable_parameters"]),
         ("non-trainable parameters", description["non_trainable_parameters"]),
-        ("multiply-adds a window", description["multiply_adds_per_window"]),
-        (f"multiply-adds a clip of {clip_s:g} s", description["multiply_adds"]),
+        ("multiply-adds per window", description["multiply_adds_per_window"]),
+        (f"multiply-adds per {clip_s:g} s clip", description["multiply_adds"]),
     ):
         console.print(Text(f"{title:28}{value:>14,}"))
-    console.print(Text(f"Shapes and multiply-adds of the layers are those of one window, with {classes} classes."))
+    console.print(Text(f"Shapes and multiply-adds of the layers are for one window and {classes} classes."))

@@ -1,4 +1,4 @@
-"""Options that several verbs share, and how words on the command line become values."""
+"""Options that several commands share, and how arguments on the command line become values."""
 
 import functools
 import inspect
@@ -17,13 +17,16 @@ from auricle.text import visible
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
 Verbose = Annotated[
-    int, typer.Option("--verbose", "-v", count=True, show_default=False, help="Say more; -vv shows tracebacks.")
+    int,
+    typer.Option(
+        "--verbose", "-v", count=True, show_default=False, help="Print more detail; -vv also prints tracebacks."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for programs.")]
 
 
 def _use_threads(threads: int | None) -> int | None:
-    """Let this process and those that it starts compute with so many threads; numpy and PyTorch are not loaded yet."""
+    """Set the number of CPU threads of this process and its children, before numpy and PyTorch are loaded."""
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)
     return threads
@@ -37,32 +40,36 @@ Threads = Annotated[
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Change a field; repeatable. auricle config lists them."),
+    typer.Option(
+        "--set",
+        metavar="SECTION.FIELD=VALUE",
+        help="Change a field of the configuration; repeatable. See: auricle config.",
+    ),
 ]
 
 
 def examples(*commands: str) -> str:
-    """Return the end of a verb's help, which no wrapping changes: commands that work as they stand."""
+    """Return the examples at the end of a command's help, on lines of their own that are not wrapped."""
     title = "Example:" if len(commands) == 1 else "Examples:"
     return "\n  ".join((f"\b\n{title}", *commands))
 
 
-def preset_words() -> list[str]:
-    """Return what a shell may complete a model's name to."""
+def complete_preset() -> list[str]:
+    """Return the names of models, for completion in a shell."""
     from auricle.config import preset_names
 
     return preset_names()
 
 
-def study_words() -> list[str]:
-    """Return what a shell may complete a study's name to."""
+def complete_study() -> list[str]:
+    """Return the names of studies, for completion in a shell."""
     from auricle.config import study_names
 
     return study_names()
 
 
-def source_words() -> list[str]:
-    """Return what a shell may complete a dataset's name to."""
+def complete_source() -> list[str]:
+    """Return the names of datasets, for completion in a shell."""
     from auricle.data.datasets import SOURCES
 
     return list(SOURCES)
@@ -73,62 +80,66 @@ Data = Annotated[
     typer.Option(
         "--data",
         metavar="NAME|DIR|CSV",
-        help="A dataset's name; or your own recordings: a folder, or a CSV. A folder whose table lists the clips of a "
-        "named dataset is that dataset.",
-        autocompletion=source_words,
+        help="A dataset by name, or your own recordings: a folder or a CSV table. The folder of a known dataset is "
+        "recognised by its table of clips.",
+        autocompletion=complete_source,
     ),
 ]
 Label = Annotated[
     str | None,
     typer.Option(
         metavar="COLUMN|PATTERN",
-        help="What the class is: a column, or a pattern over names such as '{class}_{speaker}_*'.",
+        help="Where the class label comes from: a column, or a pattern of file names such as '{class}_{speaker}_*'.",
     ),
 ]
 GroupBy = Annotated[
     str | None,
     typer.Option(
         metavar="COLUMN|PATTERN",
-        help="What a split keeps together: a column, or a pattern over names such as '{fold}-{source}-*'.",
+        help="Which clips must stay in the same fold: a column, or a pattern of file names such as "
+        "'{fold}-{source}-*'.",
     ),
 ]
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """What every verb that trains takes."""
+    """The options of every command that trains."""
 
     data: Data = None
     epochs: Annotated[int | None, typer.Option(metavar="N", help="Passes over the training clips.")] = None
-    batch_size: Annotated[int | None, typer.Option(metavar="N", help="Windows in a step.")] = None
+    batch_size: Annotated[int | None, typer.Option(metavar="N", help="Windows per training step.")] = None
     learning_rate: Annotated[
-        float | None, typer.Option(metavar="RATE", help="Learning rate; Muon has a second one: auricle config.")
+        float | None, typer.Option(metavar="RATE", help="Learning rate. (Muon has a second one; see: auricle config.)")
     ] = None
     assignments: Set = None
     label: Label = None
     group_by: GroupBy = None
     clip_s: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", help="Length to which clips are cut or padded. [default: as the data suggest]"),
+        typer.Option(metavar="SECONDS", help="Length to which clips are cut or padded. [default: from the data]"),
     ] = None
     workers: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Processes that train at a time. [default: one a core; on a GPU one]"),
+        typer.Option(min=1, metavar="N", help="Training processes in parallel. [default: one per core; on a GPU one]"),
     ] = None
     threads: Threads = None
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Device.")] = "auto"
     tracker: Annotated[
         str | None,
-        typer.Option(metavar="NAME,...", help="wandb, tensorboard, mlflow. [default: wandb, where it is installed]"),
+        typer.Option(metavar="NAME,...", help="wandb, tensorboard, mlflow. [default: wandb, if installed]"),
     ] = None
     wandb: Annotated[
         str | None,
         typer.Option(
-            metavar="online|offline|off", help="Weights & Biases. [default: online if there is a key, else offline]"
+            metavar="online|offline|off",
+            help="Mode of Weights & Biases. [default: online if there is an API key, else offline]",
         ),
     ] = None
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out recordings that cannot be read.")] = False
-    no_probes: Annotated[bool, typer.Option("--no-probes", help="Do not measure what the trained models use.")] = False
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Skip recordings that cannot be read.")] = False
+    no_probes: Annotated[bool, typer.Option("--no-probes", help="Do not analyse what the trained models rely on.")] = (
+        False
+    )
     no_report: Annotated[bool, typer.Option("--no-report", help="Do not write the report.")] = False
     json: Json = False
     quiet: Quiet = False
@@ -142,7 +153,7 @@ class TrainingOptions:
             UsageError: one is set twice, or not as `--set` takes it.
         """
         from auricle.config import parse_overrides
-        from auricle.study.asking import SHORT
+        from auricle.study.configure import SHORT
 
         assigned = parse_overrides(self.assignments or ())
         short = {field: value for name, field in SHORT.items() if (value := getattr(self, name)) is not None}
@@ -154,9 +165,9 @@ class TrainingOptions:
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """What `search` does not take, as it trains on this machine and leaves the folds alone."""
+    """The options that `search` lacks, as it trains on this machine only and does not change the folds."""
 
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The study's folder. [default: runs/NAME]")] = None
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the study. [default: runs/NAME]")] = None
     allow_split_groups: Annotated[
         bool, typer.Option("--allow-split-groups", help="Allow folds that split a group; results are marked as leaky.")
     ] = False
@@ -164,29 +175,29 @@ class ClusterOptions:
         str | None, typer.Option(metavar="auto|HOST:PORT", help="Train on a Ray cluster (pip install 'auricle[ray]').")
     ] = None
     gpus: Annotated[
-        float | None, typer.Option(metavar="SHARE", help="With --ray: share of a GPU that each takes. [default: 1]")
+        float | None, typer.Option(metavar="SHARE", help="With --ray: share of a GPU per worker. [default: 1]")
     ] = None
 
 
 @dataclass(frozen=True)
 class StudyOptions(TrainingOptions, ClusterOptions):
-    """What `study` and `train` take."""
+    """The options of `study` and `train`."""
 
 
-def with_options(verb: Callable[..., None]) -> Callable[..., None]:
-    """Let a verb whose last parameter is a dataclass `asked` take each field of it as an option of its own."""
-    signature, hints = inspect.signature(verb), get_type_hints(verb, include_extras=True)
-    asked_as, own = hints["asked"], [each for each in signature.parameters.values() if each.name != "asked"]
-    types = get_type_hints(asked_as, include_extras=True)
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command whose last parameter is a dataclass `asked` one option for each field of it."""
+    signature, hints = inspect.signature(command), get_type_hints(command, include_extras=True)
+    options_class, own = hints["asked"], [each for each in signature.parameters.values() if each.name != "asked"]
+    types = get_type_hints(options_class, include_extras=True)
     shared = [
         inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=types[each.name])
-        for each in fields(asked_as)
+        for each in fields(options_class)
     ]
 
-    @functools.wraps(verb)
+    @functools.wraps(command)
     def with_each(**values: Any) -> None:
-        of_verb = {each.name: values.pop(each.name) for each in own}
-        verb(**of_verb, asked=asked_as(**values))
+        of_command = {each.name: values.pop(each.name) for each in own}
+        command(**of_command, asked=options_class(**values))
 
     parameters = [*(each.replace(annotation=hints[each.name]) for each in own), *shared]
     with_each.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
@@ -195,47 +206,47 @@ def with_options(verb: Callable[..., None]) -> Callable[..., None]:
 
 @dataclass
 class Verbosity:
-    """How much is said on standard error: -1 errors only, 0 the usual, 1 and 2 more."""
+    """How much is printed on standard error: -1 errors only, 0 the usual, 1 and 2 more."""
 
     level: int = 0
 
 
 def verbosity(context: typer.Context, quiet: bool, verbose: int) -> int:
-    """Return the level, from the options before the verb and those after it."""
-    said = context.ensure_object(Verbosity)
-    said.level = -1 if quiet or said.level < 0 else said.level + verbose
-    return said.level
+    """Return the level, from the options before the command's name and those after it."""
+    known = context.ensure_object(Verbosity)
+    known.level = -1 if quiet or known.level < 0 else known.level + verbose
+    return known.level
 
 
-def words(text: str | None) -> tuple[str, ...] | None:
+def split_list(text: str | None) -> tuple[str, ...] | None:
     """Split `a,b` at the commas; None stays None.
 
-    >>> words("cnn, transformer-h1")
+    >>> split_list("cnn, transformer-h1")
     ('cnn', 'transformer-h1')
     """
-    return None if text is None else tuple(word.strip() for word in text.split(",") if word.strip())
+    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
+def parse_numbers(text: str | None, option: str) -> tuple[int, ...] | None:
     """Read `0,1` as numbers; None stays None.
 
-    >>> numbers("0,2", "--seeds")
+    >>> parse_numbers("0,2", "--seeds")
     (0, 2)
 
     Raises:
-        UsageError: something else stands there.
+        UsageError: it is not a list of whole numbers.
     """
-    from auricle.study.asking import check_numbers
+    from auricle.study.configure import check_numbers
 
     try:
-        found = tuple(int(word) for word in words(text) or ())
+        found = tuple(map(int, split_list(text) or ()))
     except ValueError:
         found = ()
     return None if text is None else check_numbers(found, option, text)
 
 
 def required(value: str | None, kind: str, valid: Iterable[str]) -> str:
-    """Return the word that names what a verb works on.
+    """Return the argument that names what a command works on.
 
     Raises:
         UsageError: it is missing; the message lists the valid names.
@@ -246,7 +257,7 @@ def required(value: str | None, kind: str, valid: Iterable[str]) -> str:
 
 
 def print_line(line: object) -> None:
-    """Write one line of the result to standard output: for a person on a terminal, else for a program as it is."""
+    """Write one line of the result to standard output; on a terminal, control characters are spelt out."""
     print(visible(str(line)) if sys.stdout.isatty() else line, flush=True)
 
 
@@ -256,7 +267,7 @@ def protocol_names(text: str | None) -> tuple[str, ...] | None:
     Raises:
         UsageError: no such protocol.
     """
-    from auricle.study.asking import check_protocols
+    from auricle.study.configure import check_protocols
 
-    asked = words(text)
+    asked = split_list(text)
     return None if asked is None else check_protocols(asked)

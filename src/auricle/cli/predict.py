@@ -1,4 +1,4 @@
-"""The verbs `predict` and `listen`: recordings, or the microphone, through a trained model."""
+"""The commands `predict` and `listen`: detect classes in recordings, or live from the microphone."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 FORMAT_NAMES = ("table", "csv", "jsonl", "audacity", "raven")
 BY_SUFFIX = {".csv": "csv", ".jsonl": "jsonl", ".json": "jsonl"}
-LONG_BYTES = 20_000_000  # of a recording from which on progress is shown
+LONG_BYTES = 20_000_000  # size of a recording from which on progress is shown
 
 BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="The folder that auricle export made.")]
 Hop = Annotated[
     float | None,
-    typer.Option(min=0.01, metavar="S", help="Seconds between windows. [default: as the model was scored]"),
+    typer.Option(min=0.01, metavar="S", help="Seconds between windows. [default: as in the model's test]"),
 ]
 Threshold = Annotated[
     float | None,
@@ -44,42 +44,44 @@ def predict(
     recordings: Annotated[list[Path], typer.Argument(metavar="FILE|FOLDER...", help="Recordings, of any length.")],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE|DIR", help="Write here instead of to the terminal; with --each a folder."),
+        typer.Option(metavar="FILE|DIR", help="Output file; with --each, output folder. [default: the terminal]"),
     ] = None,
     format: Annotated[
         str | None,
-        typer.Option(metavar="|".join(FORMAT_NAMES), help="[default: by the ending of --out, else a table]"),
+        typer.Option(
+            metavar="|".join(FORMAT_NAMES), help="Output format. [default: by the suffix of --out, else table]"
+        ),
     ] = None,
     each: Annotated[
-        bool, typer.Option("--each", help="One output file for each recording, in the folder --out.")
+        bool, typer.Option("--each", help="Write one output file per recording, in the folder --out.")
     ] = False,
     hop: Hop = None,
     threshold: Threshold = None,
-    top: Annotated[int, typer.Option(min=1, metavar="N", help="Top classes per stretch.")] = 1,
+    top: Annotated[int, typer.Option(min=1, metavar="N", help="Top classes per segment.")] = 1,
     merge: Annotated[
-        float, typer.Option(min=0.0, metavar="S", help="Join stretches of a class with gaps up to this.")
+        float, typer.Option(min=0.0, metavar="S", help="Merge segments of a class that are at most this far apart.")
     ] = 0.0,
-    min_duration: Annotated[float, typer.Option(min=0.0, metavar="S", help="Leave out shorter stretches.")] = 0.0,
+    min_duration: Annotated[float, typer.Option(min=0.0, metavar="S", help="Drop shorter segments.")] = 0.0,
     whole: Annotated[
         bool,
-        typer.Option("--whole", help="One answer for each recording, as for those no longer than a training clip."),
+        typer.Option("--whole", help="Classify each recording as a whole, as if it were one training clip."),
     ] = False,
     threads: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Threads of the network; decoding has one of its own.")
+        int, typer.Option(min=1, metavar="N", help="Threads of the network; decoding uses one more.")
     ] = 1,
-    json: Annotated[bool, typer.Option("--json", help="--format jsonl: a line of JSON for each stretch.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Same as --format jsonl: one line of JSON per segment.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
     """Detect classes in recordings, with start and end times.
 
-    A run that was stopped goes on where it stood, if it writes to --out. A file that is missing or cannot be read is
-    named, and the rest goes on; the exit code is then 3. One that lacks its end is heard as far as it goes.
+    With --out, a run that was stopped resumes where it stopped. Files that are missing or cannot be read are reported
+    and skipped; the exit code is then 3. A truncated file is processed up to where it ends.
     """
     level = verbosity(context, quiet, verbose)
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's own threads take the cores from decoding and network
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's own threads would compete with the network's
     if json and format not in (None, "jsonl"):
-        raise UsageError(f"--json is --format jsonl, not {format}; give one of them")
+        raise UsageError(f"--json means --format jsonl, not {format}; give one of them")
     output = Output(_format("jsonl" if json else format, out, each), out, each)
     from auricle.predict.batch import list_recordings
     from auricle.predict.classifier import Classifier
@@ -88,7 +90,7 @@ def predict(
     listing = list_recordings(recordings)
     num = len(listing.recordings)
     if output.format == "audacity" and num > 1 and not each:
-        raise UsageError(f"an Audacity label track belongs to one recording, not {num}; add --each --out DIR")
+        raise UsageError(f"an Audacity label track is for one recording, not {num}; add --each --out DIR")
     classifier = Classifier.load(bundle, threads=threads)
     pooling = pooling_of(
         classifier,
@@ -99,15 +101,15 @@ def predict(
         top=top,
         whole=whole,
     )
-    for place, reason in listing.refused.items():
-        say(f"auricle: {place}: {reason}")
-    num_heard = _predict_all(classifier, listing.recordings, recordings, pooling, output, level)
-    num_refused = num + len(listing.refused) - num_heard
-    if not num_heard and num_refused > 1:
+    for path, reason in listing.refused.items():
+        say(f"auricle: {path}: {reason}")
+    num_done = _predict_all(classifier, listing.recordings, recordings, pooling, output, level)
+    num_refused = num + len(listing.refused) - num_done
+    if not num_done and num_refused > 1:
         raise RefusedError(f"none of {num_refused} recordings could be read")
-    if num_heard and (num_refused or (out is not None and level >= 0)):
-        ending = f", {num_refused} refused" if num_refused else ""
-        say(f"{num_heard} of {num_heard + num_refused} recordings heard{ending}")
+    if num_done and (num_refused or (out is not None and level >= 0)):
+        ending = f", {num_refused} could not be read" if num_refused else ""
+        say(f"{num_done} of {num_done + num_refused} recordings processed{ending}")
     if num_refused:
         raise typer.Exit(RefusedError.exit_code)
 
@@ -115,7 +117,7 @@ def predict(
 def _predict_all(
     classifier: Classifier, paths: list[Path], roots: list[Path], pooling: Pooling, output: Output, level: int
 ) -> int:
-    """Predict every recording that is not done yet, write what was heard, and return how many were heard."""
+    """Predict every recording that is not done yet, write the detections, and return how many were processed."""
     from auricle.predict.batch import Journal, predict_files
     from auricle.predict.formats import SUFFIXES, short_time
     from auricle.predict.outputs import output_names
@@ -126,14 +128,14 @@ def _predict_all(
     output.remove_leftovers(names.values())
     journal = Journal(output.journal, settings)
     if journal.entries and level >= 0:
-        say(f"going on: {len(journal.entries)} of {len(paths)} recordings are done already")
+        say(f"resuming: {len(journal.entries)} of {len(paths)} recordings are already done")
     sequence = []
     is_quick = level < 0 or (len(paths) == 1 and not _is_long(paths[0]))
     with contextlib.nullcontext() if is_quick else bar("{task.completed}/{task.total}") as draw:
 
         def on_progress(num_done: int, seconds: float) -> None:
             if draw:
-                draw(f"heard {short_time(seconds)} of {paths[num_done].name[:24]}", num_done, len(paths))
+                draw(f"{paths[num_done].name[:24]} {short_time(seconds)}", num_done, len(paths))
 
         for recording in predict_files(classifier, paths, pooling, journal=journal, on_progress=on_progress):
             sequence.append(recording)
@@ -141,20 +143,20 @@ def _predict_all(
                 say(f"auricle: {recording.path}: {recording.refused}")
                 continue
             if recording.cut_off:
-                say(f"auricle: {recording.path}: heard as far as it goes: {recording.cut_off}")
+                say(f"auricle: {recording.path} is truncated; processed up to where it ends: {recording.cut_off}")
             if output.each:
                 output.write([recording], pooling.top, classifier.band_hz, names[recording.path])
-    num_heard = sum(not recording.refused for recording in sequence)
-    if num_heard and not output.each:
+    num_done = sum(not recording.refused for recording in sequence)
+    if num_done and not output.each:
         if output.format == "raven":
             sequence = _timed(sequence, level)
         output.write(sequence, pooling.top, classifier.band_hz)
     journal.finish()
-    return num_heard
+    return num_done
 
 
 def _timed(sequence: list[LabelledRecording], level: int) -> list[LabelledRecording]:
-    """Find out how long the refused recordings of a sequence are, and warn where that is not as it may seem."""
+    """Find the lengths of the unreadable recordings of a sequence, as Raven counts them, and warn about them."""
     from auricle.predict.batch import playable_s
     from auricle.predict.formats import is_sequence
 
@@ -165,8 +167,8 @@ def _timed(sequence: list[LabelledRecording], level: int) -> list[LabelledRecord
     if not is_sequence(timed):
         unknown = next(recording.path for recording in timed if recording.duration_s is None)
         say(
-            f"auricle: nobody can know how long {unknown} plays, so the table has no Begin Time and End Time; move it "
-            "away, or add --each --out DIR"
+            f"auricle: the length of {unknown} is unknown, so the table has no Begin Time and End Time; remove that "
+            "file, or add --each --out DIR"
         )
     elif level >= 0:
         for recording in timed:
@@ -177,7 +179,7 @@ def _timed(sequence: list[LabelledRecording], level: int) -> list[LabelledRecord
 
 @dataclass(frozen=True)
 class Output:
-    """Where results go: to the terminal, a file, or with `each` into a folder as the recordings lie in theirs."""
+    """Where results go: the terminal, a file or, with `each`, a folder with one file per recording."""
 
     format: str  # one of `FORMAT_NAMES`
     path: Path | None  # of the file or the folder; None: the terminal
@@ -185,7 +187,7 @@ class Output:
 
     @property
     def journal(self) -> Path | None:
-        """Where a stopped run is remembered."""
+        """The file by which a stopped run resumes."""
         if self.path is None:
             return None
         return self.path / ".auricle-predict.part" if self.each else self.path.with_name(f".{self.path.name}.part")
@@ -193,7 +195,7 @@ class Output:
     def write(
         self, recordings: list[LabelledRecording], top: int, band_hz: tuple[float, float], name: Path | None = None
     ) -> None:
-        """Print or write what was heard in recordings; with `each` in a single one, whose output has a `name`."""
+        """Print or write the detections in recordings; with `each` in a single one, whose output has a `name`."""
         from auricle.predict.formats import as_text, write_text
 
         if self.path is None and sys.stdout.isatty():
@@ -205,7 +207,7 @@ class Output:
             write_text(self.path / name if name else self.path, text)
 
     def remove_leftovers(self, names: Iterable[Path]) -> None:
-        """Delete what killed runs left beside the outputs of these names."""
+        """Delete the temporary files that killed runs left beside these outputs."""
         if self.path is not None:
             folder = self.path if self.each else self.path.parent
             for each in {folder, *((folder / name).parent for name in names)}:
@@ -213,18 +215,18 @@ class Output:
 
 
 def _format(asked: str | None, out: Path | None, each: bool) -> str:
-    """Return the output format, or refuse what does not fit together."""
+    """Return the output format, or refuse options that contradict each other."""
     if asked is not None and asked not in FORMAT_NAMES:
         raise choices("format", asked, list(FORMAT_NAMES))
     if each and out is None:
-        raise UsageError("--each writes one file a recording; name their folder with --out DIR")
+        raise UsageError("--each writes one file per recording; name the folder with --out DIR")
     format = asked or (BY_SUFFIX.get(out.suffix.lower(), "csv") if out is not None else "table")
     if format == "table" and out is not None:
-        raise UsageError("a table is for the terminal; with --out, --format is csv, jsonl, audacity or raven")
+        raise UsageError("a table is for the terminal; with --out, use --format csv, jsonl, audacity or raven")
     if each and out is not None and out.is_file():
-        raise UsageError(f"--each writes into a folder, and {out} is a file")
+        raise UsageError(f"--each writes into a folder, but {out} is a file; name a folder with --out")
     if out is not None and not each and out.is_dir():
-        raise UsageError(f"{out} is a folder; name a file, or add --each for one file a recording")
+        raise UsageError(f"{out} is a folder; name a file, or add --each for one file per recording")
     return format
 
 
@@ -238,13 +240,13 @@ def _is_long(path: Path) -> bool:
 def listen(
     context: typer.Context,
     bundle: BundleFolder,
-    device: Annotated[str | None, typer.Option(help="A sound device's name or number.")] = None,
+    device: Annotated[str | None, typer.Option(help="Name or number of the sound device.")] = None,
     hop: Hop = None,
     threshold: Threshold = None,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Say live what the microphone hears, one line a window, until Ctrl-C."""
+    """Detect classes live, from the microphone, with one line per window, until Ctrl-C."""
     level = verbosity(context, quiet, verbose)
     from auricle.predict import microphone
     from auricle.predict.classifier import NONE_OF_THESE, Classifier
@@ -254,7 +256,7 @@ def listen(
     if threshold is not None:
         classifier.thresholds = (threshold,) * len(classifier.categories)
     if level >= 0:
-        say(f"listening, {classifier.window_s:g} s at a time; Ctrl-C ends it")
+        say(f"listening, in windows of {classifier.window_s:g} s; Ctrl-C stops it")
     for seconds, prediction in microphone.listen(classifier, device=device, hop_s=hop):
         highest = float(prediction.probabilities.max())
         bar = "█" * round(20 * highest)

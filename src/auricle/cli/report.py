@@ -1,4 +1,4 @@
-"""The verb `report`: a study's report again, from what stands on disk."""
+"""The command `report`: rebuild the report of a study from the files in its folder."""
 
 from __future__ import annotations
 
@@ -9,40 +9,46 @@ from typing import Annotated
 import typer
 
 from auricle.cli.options import Data, Json, Quiet, Threads, Verbose, print_line, say, verbosity
-from auricle.display.watching import told
+from auricle.display.watching import progress_shown
 from auricle.text import json_text
 
 
 def report(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="STUDY", help="A study's folder, or its name for runs/NAME.")],
+    folder: Annotated[Path, typer.Argument(metavar="STUDY", help="Folder of the study, or its name in runs/.")],
     results: Annotated[
-        Path | None, typer.Option(metavar="RESULTS.md", help="Also write the study's section of this page.")
+        Path | None, typer.Option(metavar="RESULTS.md", help="Also update the study's section of this Markdown page.")
     ] = None,
     data: Data = None,
     no_probes: Annotated[
         bool,
-        typer.Option("--no-probes", help="Do not measure what the models use; what is known is shown all the same."),
+        typer.Option("--no-probes", help="Do not analyse what the models rely on; earlier analyses are still shown."),
     ] = False,
     hand_in: Annotated[
         Path | None,
-        typer.Option("--hand-in", metavar="NAME", help="Also write NAME.pdf, and the study as one program, NAME.py."),
+        typer.Option(
+            "--hand-in", metavar="NAME", help="Also write the report as NAME.pdf and the study as one program, NAME.py."
+        ),
     ] = None,
-    author: Annotated[str | None, typer.Option(metavar="NAMES", help="Who wrote it; kept for the next report.")] = None,
-    title: Annotated[str | None, typer.Option(metavar="TITLE", help="In place of the report's own.")] = None,
+    author: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Authors of the report; remembered for the next time.")
+    ] = None,
+    title: Annotated[
+        str | None, typer.Option(metavar="TITLE", help="Title of the report, instead of the default one.")
+    ] = None,
     link: Annotated[
-        str | None, typer.Option(metavar="URL", help="Of the notebook or repository, under the title.")
+        str | None, typer.Option(metavar="URL", help="Link to the notebook or repository, shown below the title.")
     ] = None,
     threads: Threads = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Build report.html, report.pdf and errors.html (the mistakes, to be heard) again, without training anything.
+    """Rebuild report.html, report.pdf and errors.html (misclassified clips to listen to), without training anything.
 
-    What the finished models use is measured once, where their weights and the recordings are found, and kept.
+    What the finished models rely on is analysed once, if their weights and the recordings are found, and kept.
     """
-    from auricle.study.asking import find_study
+    from auricle.study.configure import find_study
 
     level = verbosity(context, quiet, verbose)
     study = find_study(folder)
@@ -51,7 +57,7 @@ def report(
 
         check_name(hand_in)  # before the work
     given = {"author": author, "title": title, "link": link}
-    front = {name: words for name, words in given.items() if words is not None}
+    front = {name: text for name, text in given.items() if text is not None}
     files = build(study, level, data=data, probes=not no_probes, front=front)
     if hand_in is not None:
         from auricle.handin.hand_in import write_hand_in
@@ -78,11 +84,11 @@ def build(
     probes: bool = True,
     front: Mapping[str, str] | None = None,
 ) -> dict[str, Path]:
-    """Build all that a report is, saying on standard error what is being done; arguments as of `write_report`."""
+    """Build a report and show progress on standard error; the arguments are those of `write_report`."""
     from auricle.api.reporting import write_report
 
-    with told(level) as tell:
-        files, notes = write_report(study, data=data, root=root, probes=probes, front=front, on_progress=tell)
+    with progress_shown(level) as show:
+        files, notes = write_report(study, data=data, root=root, probes=probes, front=front, on_progress=show)
     for note in notes if level >= 0 else ():
         say(f"auricle: {note}")
     return files

@@ -1,4 +1,4 @@
-"""What stands on standard output when a study is over, and what `auricle status DIR` says before."""
+"""What a study prints on standard output when it has ended, and what `auricle status` prints meanwhile."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STATES: tuple[State, ...] = ("done", *SHOWN, "waiting")
 
 
 def print_json(result: StudyResult, files: Mapping[str, Path], more: Mapping[str, Any] | None = None) -> None:
-    """Print the result for programs, with more that belongs to it."""
+    """Print the result as JSON, with the fields of `more` added."""
     from auricle.findings.scores import comparative
 
     rows = [asdict(row) for row in comparative(result.folder)] if result.done else []
@@ -54,10 +54,10 @@ def print_results(result: StudyResult) -> None:
         console = Terminal()
         rows = comparative(result.folder)
         console.print(results_table(rows))
-        titles = f"Test clips: {rows[0].measure} ± deviation of cells; macro F1, AUC. Minutes a cell."
+        titles = f"Test clips: {rows[0].measure} ± standard deviation over cells; macro F1, AUC. Minutes per cell."
         console.print(Text(titles, "dim"))
         if any(row.baseline for row in rows):
-            console.print(Text("Dim: free baselines, which need no network, on the same folds.", "dim"))
+            console.print(Text("Dim: free baselines (no neural network), on the same folds.", "dim"))
         for protocol, group in itertools.groupby(rows, key=lambda row: row.protocol):
             members = list(group)
             console.print(Text(interval_line(protocol, members), "dim"))
@@ -66,7 +66,7 @@ def print_results(result: StudyResult) -> None:
             for line in filter(None, (unbeaten_line(protocol, members), few_groups_line(protocol, members))):
                 console.print(Text(line, "bold"))
         if any(row.collapsed for row in rows):
-            console.print(Text("* collapsed, at least once: `auricle diagnose CELL` says why, and tries cures.", "dim"))
+            console.print(Text("* at least one cell collapsed; `auricle diagnose CELL` finds out why.", "dim"))
     if result.failed:
         table = plain_table()
         table.add_column("failed cell", no_wrap=True)
@@ -76,16 +76,16 @@ def print_results(result: StudyResult) -> None:
         Terminal(stderr=True).print(table)
 
 
-def print_places(result: StudyResult, files: Mapping[str, Path]) -> None:
+def print_locations(result: StudyResult, files: Mapping[str, Path]) -> None:
     """Print where the study and its report are."""
-    titles = {"html": "report", "pdf": "report, PDF", "errors": "mistakes"}
+    titles = {"html": "report", "pdf": "report (PDF)", "errors": "mistakes"}
     for title, path in (("study", result.folder), *((titles[kind], path) for kind, path in files.items())):
         print_line(f"{title:13}{path}")
 
 
 def results_table(rows: Sequence[ComparativeRow]) -> Table:
-    """Return one row a model under each protocol: means over its cells of the test clips, and standard deviations."""
-    table = plain_table("", "cells", "clips", "test %", "valid %", "F1", "AUC", "params", "min")
+    """Return one row per model and protocol: means and standard deviations over its cells, of the test clips."""
+    table = plain_table("", "cells", "clips", "test %", "val. %", "F1", "AUC", "params", "min")
     for protocol, group in itertools.groupby(rows, key=lambda row: row.protocol):
         members = list(group)
         best = max(row.accuracy for row in members)
@@ -98,7 +98,7 @@ def results_table(rows: Sequence[ComparativeRow]) -> Table:
 
 
 def interval_line(protocol: str, rows: Sequence[ComparativeRow]) -> str:
-    """Say how sure the highest accuracy of a protocol's networks is, and of what its interval is."""
+    """Return the confidence interval of a protocol's most accurate network, and what it is computed over."""
     best = max((row for row in rows if not row.baseline), key=lambda row: row.accuracy)
     clips = count(best.test_clips, "test clip")
     if best.test_groups < best.test_clips:
@@ -108,32 +108,34 @@ def interval_line(protocol: str, rows: Sequence[ComparativeRow]) -> str:
 
 
 def false_alarms_line(protocol: str, rows: Sequence[ComparativeRow]) -> str:
-    """Say how often the networks of a protocol name a class in an hour of background; nothing without background."""
+    """Return the false alarms per hour of background of a protocol's networks; empty without background."""
     found = [(row.model, row.false_alarms) for row in rows if row.false_alarms and not row.baseline]
     if not found:
         return ""
-    rates = ", ".join(f"{name} {one.an_hour:.1f} ({one.low:.1f} to {one.high:.1f})" for name, one in found)
+    rates = ", ".join(
+        f"{name} {one.an_hour:.1f} (95 % interval {one.low:.1f} to {one.high:.1f})" for name, one in found
+    )
     background = found[0][1]
     clips = f"{count(background.num_clips, 'clip')} of background, {background.length}"
-    return f"{protocol}: false alarms an hour: {rates}; {clips}."
+    return f"{protocol}: false alarms per hour: {rates}; {clips}."
 
 
 def few_groups_line(protocol: str, rows: Sequence[ComparativeRow]) -> str:
-    """Say that a protocol tests on few groups, and which would test on all; nothing where it does, or has many."""
+    """Return a warning that a protocol tests on few groups, and which would test on all; empty if there is no need."""
     from auricle.findings.scores import FEW_GROUPS
 
     if protocol in ("official", "random") or rows[0].test_groups >= FEW_GROUPS:
         return ""
-    return f"{protocol}: tested on {count(rows[0].test_groups, 'group')} only; official folds test on all in turn."
+    return f"{protocol}: tested on only {count(rows[0].test_groups, 'group')}; the protocol official tests every group."
 
 
 def unbeaten_line(protocol: str, rows: Sequence[ComparativeRow]) -> str:
-    """Say which networks of a protocol are no better than its best baseline; nothing where every one is."""
+    """Return which networks of a protocol are no better than its best baseline; empty if all are better."""
     from auricle.findings.comparison import not_above_baseline
 
     names = ", ".join(row.model for row in not_above_baseline(rows))
     best = next((row.model for row in rows if row.baseline), "")
-    return f"{protocol}: no better than {best}, a free baseline: {names}." if names else ""
+    return f"{protocol}: not better than the free baseline {best}: {names}." if names else ""
 
 
 def _values(row: ComparativeRow) -> tuple[str, ...]:
@@ -150,7 +152,7 @@ def _values(row: ComparativeRow) -> tuple[str, ...]:
 
 
 def plain_table(first: str | None = None, *numbers: str) -> Table:
-    """Return an empty table with a line under its head only: a first column that folds, and numbers to the right."""
+    """Return an empty table without a frame: a first column that wraps, then right-aligned columns of numbers."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     if first is not None:
         table.add_column(first, overflow="fold")
@@ -160,7 +162,7 @@ def plain_table(first: str | None = None, *numbers: str) -> Table:
 
 
 def _count(number: int) -> str:
-    """Write a count in four characters or so.
+    """Abbreviate a count to about four characters.
 
     >>> _count(386_010), _count(2_607_778), _count(980)
     ('386k', '2.61M', '980')
@@ -174,16 +176,16 @@ def print_status(folder: Path, as_json: bool) -> None:
     """Print what is done, running and failed, with the time left.
 
     Raises:
-        RefusedError: the folder holds neither study nor search.
+        RefusedError: the folder contains neither a study nor a search.
     """
     from auricle.search.record import read_search_status
-    from auricle.study.asking import find_study
+    from auricle.study.configure import find_study
     from auricle.study.status import read_status
 
     folder = find_study(folder)
     search, study = read_search_status(folder), read_status(folder)
     if search is None and study is None:
-        raise RefusedError(f"{folder} holds no study and no search; name a folder that one of them wrote")
+        raise RefusedError(f"{folder} contains neither a study nor a search; name the folder of one")
     if as_json:
         parts = {"search": search and asdict(search), "study": study and asdict(study)}
         print(json_text({"folder": str(folder), **parts}, indent=1))
@@ -197,7 +199,7 @@ def print_status(folder: Path, as_json: bool) -> None:
 
 def _print_search(console: Terminal, search: SearchStatus) -> None:
     ended = sum(search.counts[state] for state in ("done", "pruned", "failed"))
-    counts = ", ".join(f"{num} {state}" for state, num in search.counts.items() if num) or "none begun"
+    counts = ", ".join(f"{num} {state}" for state, num in search.counts.items() if num) or "none started"
     text = f"{ended} of {search.num_trials} trials ended: {counts}{_left(search.left_s)}"
     _print_head(console, f"search {search.name}", search.running, text, ended == search.num_trials)
     if search.best:
@@ -234,8 +236,8 @@ def _left(left_s: float | None) -> str:
 
 
 def _cells_table(cells: Sequence[CellStatus]) -> Table:
-    """Return one row a cell that is in training, stopped, or failed."""
-    table = plain_table("cell", "state", "epoch", "train %", "valid. %", "left")
+    """Return one row per cell that is in training, stopped or failed."""
+    table = plain_table("cell", "state", "epoch", "train %", "val. %", "left")
     table.columns[1].justify = "left"
     for cell in cells:
         accuracies = percent(cell.train_accuracy), percent(cell.validation_accuracy)

@@ -1,4 +1,4 @@
-"""The verb `search`: try sets of values on the validation folds, then train the best one and score it once."""
+"""The command `search`: tune hyperparameters on the validation folds, then train the best set and test it once."""
 
 from __future__ import annotations
 
@@ -24,37 +24,39 @@ def search(
     context: typer.Context,
     space: Annotated[
         str | None,
-        typer.Argument(metavar="SPACE|FILE", help="A space of the package, or a YAML file.", show_default=False),
+        typer.Argument(metavar="SPACE|FILE", help="A search space by name, or a YAML file.", show_default=False),
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="The folder. [default: runs/search-NAME]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the search. [default: runs/search-NAME]")
+    ] = None,
     trials: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Number of trials. [default: as the space says]")
+        int | None, typer.Option(min=1, metavar="N", help="Number of trials. [default: from the space]")
     ] = None,
     storage: Annotated[
         str | None,
         typer.Option(
-            metavar="URL", help="An Optuna storage that several machines share. [default: a journal in the folder]"
+            metavar="URL", help="Optuna storage, to share between machines. [default: a journal in the folder]"
         ),
     ] = None,
     *,
     asked: TrainingOptions,
 ) -> None:
-    """Tune hyper-parameters on the validation folds, then train the best set and score it once on the test fold.
+    """Tune hyperparameters on the validation folds, then train the best set and test it once on the test fold.
 
-    A search that was stopped goes on where it stood. The test fold is not even loaded before the best set is known.
+    A search that was stopped resumes where it stopped. The test fold is not even loaded before the best set is known.
     """
     from auricle.config import revalidated
     from auricle.search.search import run_search
     from auricle.search.space import load_space, space_names
     from auricle.search.storage import TrialStorage
-    from auricle.study.asking import STUDIES_FOLDER, find_data, laid_over, renamed
+    from auricle.study.configure import STUDIES_FOLDER, find_data, merge_overrides, renamed
     from auricle.work.options import RunOptions
 
     level = verbosity(context, asked.quiet, asked.verbose)
     config = load_space(required(space, "space", space_names()))
     source, root = find_data(asked.data, config.data)
     config = renamed(config, source)
-    overrides = laid_over(config.overrides, asked.overrides)
+    overrides = merge_overrides(config.overrides, asked.overrides)
     changes = {
         "trials": trials or config.trials,
         "group_by": asked.group_by or config.group_by,
@@ -64,7 +66,7 @@ def search(
     config = revalidated(config, overrides=overrides, **changes)
     folder = out or STUDIES_FOLDER / f"search-{config.name}"
     command = studies.typed_command()
-    if storage:  # a password in it is for nobody's record
+    if storage:  # it may contain a password, which must not be recorded
         command = command.replace(shlex.quote(storage), shlex.quote(TrialStorage(storage, "").shown))
     options = RunOptions(root, asked.skip_bad, asked.workers, asked.threads, device=asked.device, command=command)
     with _watched(config.name, level) as listener, studies.hint_when_stopped(folder):
@@ -78,7 +80,7 @@ def search(
 
 @contextlib.contextmanager
 def _watched(title: str, level: int) -> Iterator[Listener]:
-    """Give the listener for this standard error: lines, with a line of progress below them on a terminal."""
+    """Give the listener for this standard error: lines and, on a terminal, a status line below them."""
     from auricle.cli.search_progress import SearchLines
     from auricle.study.listener import Listener
 
@@ -99,7 +101,7 @@ def _watched(title: str, level: int) -> Iterator[Listener]:
 
 
 def _print(result: SearchResult) -> None:
-    """Print the best set, beside what it decides."""
+    """Print the best set of values, with the importance of each parameter."""
     from rich.text import Text
 
     from auricle.cli.results import plain_table

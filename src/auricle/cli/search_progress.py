@@ -1,4 +1,4 @@
-"""A running search, seen from standard error: a line a trial."""
+"""Progress of a running search on standard error: one line per trial."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ ENDED = ("done", "pruned", "failed")
 
 
 def plain(value: Any) -> str:
-    """Write a value of a set as people type it.
+    """Write a parameter value as it is typed on the command line.
 
     >>> plain(0.00123456), plain("adam"), plain(True), plain(None)
     ('0.001235', 'adam', 'true', 'null')
@@ -26,7 +26,7 @@ def plain(value: Any) -> str:
 
 
 def counts(entries: Sequence[Entry]) -> str:
-    """Say how many trials there were, and how they ended.
+    """Return how many trials there were, and how they ended.
 
     >>> counts([{"state": "done"}, {"state": "pruned"}, {"state": "done"}])
     '3 trials (2 done, 1 pruned)'
@@ -36,9 +36,9 @@ def counts(entries: Sequence[Entry]) -> str:
 
 
 class SearchLines(Listener):
-    """One line a trial; with `level` 1 also its values and every epoch.
+    """One line per trial; with `level` 1 also its values and every epoch.
 
-    `show` keeps one line up to date, on a terminal.
+    `show` updates the status line, on a terminal.
     """
 
     def __init__(
@@ -65,12 +65,12 @@ class SearchLines(Listener):
     def searching(self, entries: Sequence[Entry], num_trials: int, num_workers: int) -> None:
         self.num_trials = num_trials
         num_ended = sum(entry["state"] in ENDED for entry in entries)
-        at_a_time = f", {num_workers} at a time" if num_workers > 1 else ""
-        already = f"; {num_ended} have ended already" if num_ended else ""
+        at_a_time = f", {num_workers} in parallel" if num_workers > 1 else ""
+        already = f"; {num_ended} already ended" if num_ended else ""
         if num_workers:
             self.write(f"{num_trials} trials on validation folds{at_a_time}{already}")
         else:
-            self.write(f"nothing to try: all {num_ended} trials have ended")
+            self.write(f"no trials left: all {num_ended} have ended")
 
     @override
     def epoch(self, cell: CellName, record: Mapping[str, Any]) -> None:
@@ -85,7 +85,7 @@ class SearchLines(Listener):
         head = f"[{num_ended}/{self.num_trials}] trial-{number}"
         entry = next((entry for entry in entries if entry["number"] == number), None)
         if entry is None:
-            self.write(f"{head} was lost with its worker; it is tried again")
+            self.write(f"{head} was lost because its worker died; it will be retried")
             return
         self.write(f"{head} {_ending(entry, best_of(entries))}")
         if self.level > 0:
@@ -97,5 +97,5 @@ def _ending(entry: Entry, best: Entry | None) -> str:
         return f"{entry['state']}: {entry['cause']}"
     score = f"{duration(entry['seconds'])}  loss {entry['loss']:.3f}  {100 * entry['accuracy']:.1f} %"
     if best is None or best["number"] == entry["number"]:
-        return f"{score}  the best so far"
+        return f"{score}  best so far"
     return f"{score}  best: {best['loss']:.3f}, trial-{best['number']}"

@@ -1,4 +1,4 @@
-"""Standard streams that are closed, or that nobody reads any more: no reason to fail."""
+"""Standard streams that are closed, or whose reader has gone: no reason to fail."""
 
 import contextlib
 import os
@@ -9,10 +9,10 @@ from auricle.system import is_unread
 
 
 def open_closed() -> None:
-    """Put the null device in the place of each standard stream that the process was started without.
+    """Replace each standard stream that the process was started without by the null device.
 
-    Python has None there, and the next file that is opened, a result or a pipe, would get the stream's number, and what
-    C libraries and child processes write to it.
+    Python has None instead, and the next file that is opened, a result or a pipe, would get the stream's file number
+    and, with it, whatever C libraries and child processes write there.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):  # in the order of their numbers, 0 to 2
         if getattr(sys, name) is None:
@@ -23,10 +23,10 @@ def open_closed() -> None:
 
 @contextlib.contextmanager
 def reader() -> Iterator[Callable[[], bool]]:
-    """Give a function that says whether whoever read our standard output has gone."""
+    """Give a function that tells whether the reader of our standard output has gone."""
     try:
-        copy = os.dup(sys.stdout.fileno())  # Rich puts the null device in the place of a broken pipe
-    except OSError:  # no stream of the system, as in a notebook or a test
+        copy = os.dup(sys.stdout.fileno())  # Rich replaces a broken pipe by the null device
+    except OSError:  # not a stream of the operating system, as in a notebook or a test
         yield lambda: False
         return
 
@@ -37,7 +37,7 @@ def reader() -> Iterator[Callable[[], bool]]:
 
 
 def discard_unread() -> None:
-    """Let go of what is still to be written where nobody reads it, or it cannot be written."""
+    """Drop buffered output that cannot be written, because nobody reads it or the disk is full."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -46,7 +46,7 @@ def discard_unread() -> None:
 
 
 def discard(number: int) -> None:
-    """Send what is written to a stream from now on, and what it still holds, to the null device."""
+    """Redirect a stream, with its buffered content, to the null device."""
     with contextlib.suppress(OSError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, number)

@@ -1,4 +1,4 @@
-"""The verbs that train, `study` and `train`, and `status`, which says how far they are."""
+"""The commands that train, `study` and `train`, and `status`, which shows their progress."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from auricle.cli.options import (
     Json,
     StudyOptions,
     TrainingOptions,
-    numbers,
-    preset_words,
+    complete_preset,
+    complete_study,
+    parse_numbers,
     protocol_names,
     required,
     say,
-    study_words,
+    split_list,
     verbosity,
     with_options,
-    words,
 )
 from auricle.display.watching import watched
 from auricle.errors import UsageError
@@ -40,35 +40,42 @@ def study(
         str | None,
         typer.Argument(
             metavar="NAME|FILE",
-            help="A study of the package, or a YAML file; none, with --data: a study of those recordings.",
+            help="A study by name, or a YAML file. With --data alone, a new study of those recordings.",
             show_default=False,
-            autocompletion=study_words,
+            autocompletion=complete_study,
         ),
     ] = None,
-    models: Annotated[str | None, typer.Option(metavar="A,B", help="Only these models.")] = None,
+    models: Annotated[str | None, typer.Option(metavar="A,B", help="Train only these models.")] = None,
     protocols: Annotated[
-        str | None, typer.Option(metavar="A,B", help="test-split, k-fold, official, random, random-split.")
+        str | None,
+        typer.Option(metavar="A,B", help="Evaluation protocols: test-split, k-fold, official, random, random-split."),
     ] = None,
-    folds: Annotated[str | None, typer.Option(metavar="2,3,...", help="Only these folds of the protocols.")] = None,
-    seeds: Annotated[str | None, typer.Option(metavar="0,1,...", help="Train with each of these seeds.")] = None,
+    folds: Annotated[str | None, typer.Option(metavar="2,3,...", help="Train only these folds.")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="0,1,...", help="Train once with each of these random seeds.")
+    ] = None,
     reference: Annotated[
         str | None,
-        typer.Option(metavar="NAME|FILE", help="Results of others, to set beside those measured: a YAML file."),
+        typer.Option(metavar="NAME|FILE", help="Published results to compare with: a YAML file."),
     ] = None,
-    status: Annotated[Path | None, typer.Option(metavar="DIR", hidden=True)] = None,  # what `auricle status` was
+    status: Annotated[
+        Path | None, typer.Option(metavar="DIR", hidden=True)
+    ] = None,  # the former form of `auricle status`
     *,
     asked: StudyOptions,
 ) -> None:
-    """Train all models of a study under all its protocols, and write the report.
+    """Train every model of a study under each of its evaluation protocols, and write a report.
 
-    A study that was stopped goes on where it stood; a finished cell is never trained again.
+    A study that was stopped resumes where it stopped; a finished cell is never trained again.
     """
     from auricle.config import load_references, load_study, study_names
-    from auricle.study.asking import own_study
+    from auricle.study.configure import own_study
 
     level = verbosity(context, asked.quiet, asked.verbose)
     if status is not None:
-        how_far(status, asked.json)
+        from auricle.cli.results import print_status
+
+        print_status(status, asked.json)
         return
     if name is not None and Path(name).is_dir() and name not in study_names():
         raise UsageError(
@@ -78,27 +85,25 @@ def study(
         config = load_study(required(name, "study", (*study_names(), "--data DIR")))
     else:
         config = own_study(asked.data, group_by=asked.group_by, label=asked.label)
-    chosen = words(models) or config.models, protocol_names(protocols) or config.protocols
+    chosen = split_list(models) or config.models, protocol_names(protocols) or config.protocols
     cited = load_references(reference) if reference else None
     changes = {
         "models": chosen[0],
         "protocols": chosen[1],
-        "seeds": numbers(seeds, "--seeds"),
+        "seeds": parse_numbers(seeds, "--seeds"),
         "reference": cited,
     }
     if name is None and level >= 0:
         listed = " under ".join(map(" and ".join, chosen))
-        say(f"study {config.name}: {listed}; --models and --protocols choose others")
-    _train_as_asked(config, changes, asked, level, numbers(folds, "--folds"))
+        say(f"study {config.name}: {listed}; choose others with --models and --protocols")
+    _configure_and_train(config, changes, asked, level, parse_numbers(folds, "--folds"))
 
 
-def how_far(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The folder of a study or a search, or its name in runs/.")
-    ],
+def status(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a study or a search, or its name in runs/.")],
     json: Json = False,
 ) -> None:
-    """Say how far a study or a search is: what is done, running, stopped and failed, and the time left.
+    """Show the progress of a study or a search: what is done, running, stopped or failed, and the time left.
 
     `auricle study --status DIR` does the same.
     """
@@ -114,20 +119,20 @@ def train(
         str | None,
         typer.Argument(
             metavar="MODEL",
-            help="A model of the package, or a YAML file.",
+            help="A model by name, or a YAML file.",
             show_default=False,
-            autocompletion=preset_words,
+            autocompletion=complete_preset,
         ),
     ] = None,
-    protocol: Annotated[str, typer.Option(help="How the folds are used.")] = "test-split",
-    fold: Annotated[int | None, typer.Option(min=0, metavar="N", help="One fold of the protocol only.")] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of every random number.")] = 0,
+    protocol: Annotated[str, typer.Option(help="Evaluation protocol: how the folds are used.")] = "test-split",
+    fold: Annotated[int | None, typer.Option(min=0, metavar="N", help="Train only this fold of the protocol.")] = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Random seed.")] = 0,
     *,
     asked: StudyOptions,
 ) -> None:
-    """Train one model: a study of one, by default on one split of the built-in sounds (--data toy).
+    """Train one model (a study of one), by default on one split of the built-in sounds (--data toy).
 
-    With --ray and several --workers these train each cell together, each its share of every batch.
+    With --ray and several --workers, the workers train each cell together; each processes a share of every batch.
     """
     from auricle.config import StudyConfig, load_preset, preset_names
 
@@ -135,10 +140,12 @@ def train(
     model = required(preset, "model", preset_names())
     config = StudyConfig(name=load_preset(model).name, models=(model,))
     changes = {"protocols": protocol_names(protocol), "seeds": (seed,)}
-    _train_as_asked(config, changes, asked, level, None if fold is None else (fold,), together=asked.ray is not None)
+    _configure_and_train(
+        config, changes, asked, level, None if fold is None else (fold,), together=asked.ray is not None
+    )
 
 
-def _train_as_asked(
+def _configure_and_train(
     config: StudyConfig,
     changes: Mapping[str, Any],
     asked: StudyOptions,
@@ -147,12 +154,12 @@ def _train_as_asked(
     *,
     together: bool = False,
 ) -> None:
-    """Train a study with the changes that the options mean; on a cluster all workers may train each cell together.
+    """Train a study with the changes given as options; on a cluster, `together` trains each cell on all workers.
 
     Raises:
         UsageError: an option is wrong, or asks for a share of GPUs without a cluster.
     """
-    from auricle.study.asking import as_asked
+    from auricle.study.configure import configured
     from auricle.work.options import RunOptions
     from auricle.work.ray.cluster import RayOptions
 
@@ -161,9 +168,9 @@ def _train_as_asked(
         gpus = 1.0 if asked.gpus is None else asked.gpus
         on_ray = RayOptions(asked.ray, gpus, (asked.workers or 1) if together else 1)
     elif asked.gpus is not None:
-        raise UsageError(f"--gpus {asked.gpus:g} is a share of the GPUs of a cluster; name that with --ray")
+        raise UsageError(f"--gpus {asked.gpus:g} is a share of a cluster's GPUs; name the cluster with --ray")
     before = config
-    config, root = as_asked(
+    config, root = configured(
         config,
         asked.data,
         asked.overrides,
@@ -174,13 +181,13 @@ def _train_as_asked(
         **changes,
     )
     if config.name != before.name and level >= 0:
-        say(f"these data are not {before.data}: the study is named {config.name}")
+        say(f"the data are not {before.data}, so the study is named {config.name}")
     options = RunOptions(root, asked.skip_bad, workers, asked.threads, asked.device, on_ray, typed_command())
     train_and_report(config, asked.out, options, asked, level, folds=folds)
 
 
 def typed_command() -> str:
-    """Return the command as a person typed it, for the record."""
+    """Return the command as it was typed, for study.yaml."""
     return shlex.join(["auricle", *sys.argv[1:]])
 
 
@@ -194,14 +201,14 @@ def train_and_report(
     folds: Collection[int] | None = None,
     more: Mapping[str, Any] | None = None,
 ) -> None:
-    """Run a study, write its report and print what came out; failed cells make exit code 1.
+    """Run a study, write its report and print the results; the exit code is 1 if cells failed.
 
-    What is in `more` goes into the document for programs.
+    `more` is added to the JSON output.
     """
     from auricle.api.running import train_cells
     from auricle.cli.report import build
-    from auricle.cli.results import print_json, print_places, print_results
-    from auricle.study.asking import STUDIES_FOLDER
+    from auricle.cli.results import print_json, print_locations, print_results
+    from auricle.study.configure import STUDIES_FOLDER
     from auricle.tracking.tracking import choose_trackers
 
     folder = out or STUDIES_FOLDER / config.name
@@ -217,18 +224,18 @@ def train_and_report(
     if asked.json:
         print_json(result, files, more)
     else:
-        print_places(result, files)
+        print_locations(result, files)
     if result.failed:
         num_cells = len(result.done) + len(result.failed)
-        say(f"auricle: {len(result.failed)} of {num_cells} cells failed; the same command tries them again")
+        say(f"auricle: {len(result.failed)} of {num_cells} cells failed; run the same command to try them again")
         raise typer.Exit(1)
 
 
 @contextlib.contextmanager
 def hint_when_stopped(folder: Path) -> Iterator[None]:
-    """Say how to go on, when a person or the system stops the block."""
+    """Print how to resume, when Ctrl-C or the system stops the block."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
-        say(f"auricle: stopped; the same command goes on from {folder}")
+        say(f"auricle: stopped; run the same command to resume from {folder}")
         raise

@@ -17,7 +17,7 @@ from auricle.errors import RefusedError, choices
 from auricle.predict.classifier import Classifier
 from auricle.report.figures.style import palette
 from auricle.runs import Cell, StudyFolder
-from auricle.runs.reopen import models_of, plainest_cells
+from auricle.runs.reopen import models_of, representative_cells
 
 Say = Callable[[str], object]
 MOST_EXAMPLES = 20
@@ -74,7 +74,7 @@ def _bundles_of(path: Path, models: Collection[str]) -> Iterator[tuple[str, Call
     if (path / DESCRIPTION).is_file():
         yield path.resolve().name, lambda scratch, say: path
     elif StudyFolder(path).description.is_file():
-        cells = plainest_cells(path)
+        cells = representative_cells(path)
         if unknown := [model for model in models if model not in cells]:
             raise choices("finished model", unknown[0], list(cells))
         for model, cell in cells.items():

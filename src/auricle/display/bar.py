@@ -1,4 +1,4 @@
-"""A bar on a terminal or in a notebook for what takes a while; nothing elsewhere."""
+"""A progress bar on a terminal or in a notebook; nothing elsewhere."""
 
 import contextlib
 import sys
@@ -10,7 +10,7 @@ from auricle.text import visible
 
 @contextlib.contextmanager
 def bar(amount: str) -> Iterator[Callable[[str, int, int | None], None]]:
-    """Give a function to be told what is done, how much of it, and of how much: a bar, where somebody sees it."""
+    """Give a function `draw(step, done, total)` that updates a progress bar, where one can be shown."""
     if not sys.stderr.isatty() and not in_notebook():
         yield lambda doing, done, total: None
         return

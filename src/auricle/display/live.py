@@ -1,4 +1,4 @@
-"""The display of a running study on a terminal: a bar over all cells, a line for each that is in training.
+"""The display of a running study on a terminal: a bar for all cells, and a line for each cell in training.
 
 esc10 ━━━━━━━━━━━━━━━━━━━━╺━━━━━━━━━━  13 of 20 cells   21 min 07 s, about 11 min left
   transformer-h1/k-fold-4-0     epoch  34/100   train 91.2 %   validation 83.1 %    1 min
@@ -24,7 +24,7 @@ REFRESHES_A_SECOND = 2
 
 
 class Display(Progress):
-    """Progress that is drawn while `shown` is open; what has ended scrolls by above it."""
+    """Progress that is redrawn while `shown` is open; lines for finished cells scroll by above it."""
 
     def __init__(self, title: str, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(clock)
@@ -34,7 +34,7 @@ class Display(Progress):
         self.stage_share = 0.0
 
     def shown(self) -> AbstractContextManager[object]:
-        """Return what draws while its block runs, and leaves nothing but the lines above."""
+        """Return a context manager that draws while its block runs, and in the end leaves only the lines above."""
         how: dict[str, Any] = {"refresh_per_second": REFRESHES_A_SECOND, "transient": True}
         return Live(get_renderable=self.render, console=self.console, **how)
 
@@ -106,5 +106,5 @@ class Display(Progress):
 
 
 def _roughly(seconds: float) -> str:
-    """Write an estimate without the seconds that it cannot know."""
+    """Write an estimated duration without seconds, which an estimate is too coarse for."""
     return duration(seconds) if seconds < 90 else f"{round(seconds / 60)} min" if seconds < 5400 else duration(seconds)

@@ -22,7 +22,7 @@ PAGE = '<pre style="white-space: pre; overflow-x: auto; line-height: 1.35; margi
 
 
 def as_html(content: RenderableType) -> str:
-    """Return what Rich draws as HTML; text of others is escaped."""
+    """Return what Rich draws as HTML, with any markup in the text escaped."""
     console = Terminal(
         file=io.StringIO(), width=WIDTH, record=True, force_terminal=True, force_jupyter=False, color_system="truecolor"
     )
@@ -36,8 +36,8 @@ def redrawn(
     last: Callable[[], RenderableType] = lambda: "",
     show: Callable[[str], None] | None = None,
 ) -> Iterator[None]:
-    """Show what is drawn in the output of a cell, in a thread, for as long as the block runs; and in the end `last`."""
-    show, over = show or _place(), threading.Event()
+    """Redraw the output of a notebook cell in a thread while the block runs; in the end it shows `last`."""
+    show, over = show or _open_output(), threading.Event()
 
     def go_on() -> None:
         while not over.wait(1 / REFRESHES_A_SECOND):
@@ -53,8 +53,8 @@ def redrawn(
         show(as_html(last()))
 
 
-def _place() -> Callable[[str], None]:
-    """Make a place in the output of a cell, and return what puts HTML there."""
+def _open_output() -> Callable[[str], None]:
+    """Add an empty output to the notebook cell, and return a function that replaces its HTML."""
     from IPython.display import HTML, display
 
     handle: Any = display(HTML(""), display_id=True)
@@ -62,7 +62,7 @@ def _place() -> Callable[[str], None]:
 
 
 class NotebookDisplay(Display):
-    """Progress in a cell; what has ended stays above the bar, and alone where all is over."""
+    """Progress in the output of a notebook cell; lines for finished cells stay above the bar, and after it is gone."""
 
     def __init__(
         self, title: str, show: Callable[[str], None] | None = None, clock: Callable[[], float] = time.monotonic

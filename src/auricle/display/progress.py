@@ -1,4 +1,4 @@
-"""A running study, seen from standard error: what it will cost, and a line for each cell that has ended."""
+"""Progress of a running study on standard error: what it will cost, and a line for each cell that has ended."""
 
 import textwrap
 import time
@@ -15,13 +15,13 @@ from auricle.study.listener import Listener
 from auricle.study.status import seconds_left
 from auricle.training.watch import MEANINGS
 
-EPOCHS_A_LINE = 10  # with -v, elsewhere than on a terminal
-COLUMNS = ("model", "cells", "parameters", "M mult.", "s/step", "a cell", "GB")  # multiply-adds of a window, millions
-WIDTH = 80  # of a table of estimates, if possible
+EPOCHS_PER_LINE = 10  # with -v, if not on a terminal
+COLUMNS = ("model", "cells", "parameters", "M mult.", "s/step", "per cell", "GB")  # million multiply-adds per window
+WIDTH = 80  # characters that a table of estimates should fit in
 
 
 def duration(seconds: float) -> str:
-    """Write a stretch of time as people say it.
+    """Write a duration in units that people use.
 
     >>> duration(8.4), duration(107), duration(7500)
     ('8 s', '1 min 47 s', '2 h 05 min')
@@ -45,14 +45,14 @@ class Running:
 
 
 class Progress(Listener):
-    """What is known of a running study, and an estimate of when it ends. Shows nothing itself."""
+    """The state of a running study and an estimate of when it ends. Shows nothing itself."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self.epochs: dict[CellName, int] = {}  # of the cells that have not started
         self.running: dict[CellName, Running] = {}
-        self.warned: set[tuple[CellName, str]] = set()  # cells with the kind of their collapse
-        self.seconds: dict[str, float] = {}  # an epoch of a model, averaged, recent ones count more
+        self.warned: set[tuple[CellName, str]] = set()  # cells and the kinds of collapse already warned about
+        self.seconds: dict[str, float] = {}  # seconds per epoch of a model, a moving average
         self.num_cells = 0
         self.num_ended = 0
         self.num_workers = 1
@@ -92,22 +92,22 @@ class Progress(Listener):
         self.seconds[cell.model] = 0.8 * before + 0.2 * record["seconds"]
 
     def warn(self, line: str) -> None:
-        """Show a line that a person should not miss."""
+        """Show a warning."""
         self.note(line)
 
     def _warning(self, cell: CellName, record: Mapping[str, Any]) -> str | None:
-        """Return what to say of a collapse, once a cell and kind, of a recovery and of a damaged checkpoint."""
+        """Return a warning of a collapse (once per cell and kind), a recovery or a damaged checkpoint; else None."""
         where = f"{cell}  epoch {record['epoch']}"
         if restarted := record.get("restarted"):
             return f"{where}: {restarted}"
         if record.get("recovered"):
-            return f"{where}: it is better than guessing again"
+            return f"{where}: recovered, better than chance again"
         collapse = record.get("collapse")
         if not collapse or (cell, collapse["kind"]) in self.warned:
             return None
         self.warned.add((cell, collapse["kind"]))
-        cure = "".join(f" --set {word}" for word in collapse["cures"][0])
-        return f"{where}: {MEANINGS[collapse['kind']]}; {collapse['cause']}; try{cure}"
+        fix = "".join(f" --set {assignment}" for assignment in collapse["cures"][0])
+        return f"{where}: {MEANINGS[collapse['kind']]}; {collapse['cause']}; try{fix}"
 
     @override
     def done(self, cell: CellName) -> None:
@@ -119,7 +119,7 @@ class Progress(Listener):
         Progress.done(self, cell)
 
     def cell_left_s(self, cell: CellName) -> float | None:
-        """Return the seconds that a running cell still needs; None while nothing is known."""
+        """Return the seconds that a running cell still needs; None before the first epoch of any cell."""
         running = self.running[cell]
         return self._cost_s(cell, running.num_epochs - running.epoch)
 
@@ -130,7 +130,7 @@ class Progress(Listener):
         return known * num_epochs
 
     def left_s(self) -> float | None:
-        """Return the seconds until the last cell ends, each cell taken by the next free worker; None: unknown."""
+        """Return the seconds until the last cell ends, if each free worker takes the next cell; None: unknown."""
         if not self.seconds:
             return None
         free = [self.cell_left_s(cell) or 0.0 for cell in self.running]
@@ -139,12 +139,12 @@ class Progress(Listener):
 
 
 def percent(share: float | None) -> str:
-    """Write a share in percent, a dash where there is none."""
+    """Write a fraction in percent; a dash for None."""
     return "–" if share is None else f"{100 * share:.1f}"
 
 
 def ending(cell: CellName, running: Running, clock: Callable[[], float], width: int) -> str:
-    """Return one line that says how a finished cell did in its last epoch, its name padded to a width."""
+    """Return one line with a finished cell's duration and its accuracies after the last epoch."""
     parts = [f"{cell!s:<{width}}  {duration(clock() - running.since_s):>11}"]
     for name in ("train", "validation"):
         if f"{name}_accuracy" in running.record:
@@ -153,7 +153,7 @@ def ending(cell: CellName, running: Running, clock: Callable[[], float], width: 
 
 
 class Lines(Progress):
-    """One line a finished cell, for files and pipes; with `level` 1 also the decoding and every tenth epoch."""
+    """One line per finished cell, for files and pipes; with `level` 1 also the decoding and every tenth epoch."""
 
     def __init__(self, write: Callable[[str], object], level: int, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(clock)
@@ -173,7 +173,7 @@ class Lines(Progress):
     def epoch(self, cell: CellName, record: Mapping[str, Any]) -> None:
         super().epoch(cell, record)
         total = self.running[cell].num_epochs
-        if self.level > 0 and (record["epoch"] % EPOCHS_A_LINE == 0 or record["epoch"] in (1, total)):
+        if self.level > 0 and (record["epoch"] % EPOCHS_PER_LINE == 0 or record["epoch"] in (1, total)):
             train, validation = (percent(record.get(f"{name}_accuracy")) for name in ("train", "validation"))
             self.write(f"{cell}  epoch {record['epoch']}/{total}  train {train} %, validation {validation} %")
 
@@ -192,21 +192,21 @@ class Lines(Progress):
 
 
 def plan_line(num_left: int, num_done: int, num_workers: int) -> str:
-    """Say what will run.
+    """Return a line with the number of cells to train.
 
     >>> plan_line(18, 2, 2)
-    '18 cells to train, 2 at a time; 2 are done already'
+    '18 cells to train, 2 in parallel; 2 already done'
     """
     if not num_left:
-        return f"nothing to train: all {num_done} cells are done"
+        return f"nothing to train: all {num_done} cells are already done"
     cells = f"{count(num_left, 'cell')} to train"
-    at_a_time = f", {num_workers} at a time" if num_workers > 1 else ""
-    already = f"; {num_done} {'is' if num_done == 1 else 'are'} done already" if num_done else ""
-    return cells + at_a_time + already
+    in_parallel = f", {num_workers} in parallel" if num_workers > 1 else ""
+    already = f"; {num_done} already done" if num_done else ""
+    return cells + in_parallel + already
 
 
 def roughly(seconds: float) -> str:
-    """Write a stretch of time as far as an estimate knows it.
+    """Write an estimated duration, rounded to what an estimate can tell.
 
     >>> roughly(40), roughly(1500), roughly(9000), roughly(500_000)
     ('40 s', '25 min', '2.5 h', '5.8 days')
@@ -218,20 +218,20 @@ def roughly(seconds: float) -> str:
 
 
 def estimate_lines(estimates: Sequence[Estimate], num_workers: int) -> list[str]:
-    """Return a row a model, the time of all, and how to have less of it; nothing for a study that is short."""
+    """Return one row per model, the total time and how to reduce it; nothing for a short study."""
     if not any(each.step_s for each in estimates):
         return []
-    rows = [COLUMNS, *(_row(each) for each in estimates)]
+    rows = [COLUMNS, *(_estimate_row(each) for each in estimates)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     gap = "  " if sum(widths) + 2 * (len(widths) - 1) <= WIDTH else " "
     lines = [gap.join([f"{row[0]:<{widths[0]}}", *map(str.rjust, row[1:], widths[1:])]) for row in rows]
     total_s = sum(each.cell_s * each.num_cells for each in estimates) / num_workers
-    at_a_time = f", {num_workers} cells at a time" if num_workers > 1 else ""
-    hint = "for less: --models A,B or --set training.epochs=20"
-    return [*lines, f"about {roughly(total_s)} in all{at_a_time}", hint]
+    in_parallel = f", {num_workers} cells in parallel" if num_workers > 1 else ""
+    hint = "to shorten it: --models A,B or --set training.epochs=20"
+    return [*lines, f"about {roughly(total_s)} in total{in_parallel}", hint]
 
 
-def _row(each: Estimate) -> tuple[str, ...]:
+def _estimate_row(each: Estimate) -> tuple[str, ...]:
     step = "–" if each.step_s is None else f"{each.step_s:.2g}" if each.step_s < 10 else f"{each.step_s:.0f}"
     counts = (f"{each.num_cells}", f"{each.parameters:,}", f"{each.multiply_adds / 1e6:,.0f}")
     return (each.model, *counts, step, roughly(each.cell_s), f"{each.memory_gb:.1f}")

@@ -1,4 +1,4 @@
-"""A console that prints nothing raw that others wrote."""
+"""A console that prints text from files, such as names, without obeying control characters in it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,9 +11,9 @@ from auricle.text import visible
 
 
 class Terminal(Console):
-    """Rich's console, for which text is only text; colours and the cursor are moved by what Rich itself writes.
+    """Rich's console without markup and highlighting; control characters in text are spelt out.
 
-    It highlights nothing. A line end in a name still ends a line: give names through `visible` where that matters.
+    A line end in a name still ends the line: pass names through `visible` where that matters.
     """
 
     def __init__(self, *, stderr: bool = False, **settings: Any) -> None:

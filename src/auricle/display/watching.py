@@ -1,4 +1,4 @@
-"""Who shows what is being done: a display on a terminal or in a notebook, lines elsewhere, or nobody."""
+"""Which display shows the progress of a study: live on a terminal or in a notebook, lines elsewhere, or none."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def say(line: str) -> None:
-    """Write one line to standard error; if nobody reads it any more, the work goes on all the same."""
+    """Write one line to standard error; if it cannot be written, the work continues without it."""
     with contextlib.suppress(OSError):
         sys.stderr.write(f"{visible(line)}\n")
         sys.stderr.flush()
 
 
 def in_notebook() -> bool:
-    """Return whether a Jupyter kernel runs this process (Colab and VS Code are such), which shows HTML."""
+    """Return whether this process is a Jupyter kernel, as in Colab or VS Code, which can show HTML."""
     ipython: Any = sys.modules.get("IPython")
     return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
@@ -53,14 +53,17 @@ def watched(title: str, level: int = 0) -> Iterator[Listener]:
 
 
 @contextlib.contextmanager
-def told(level: int = 0) -> Iterator[Callable[..., None]]:
-    """Give what says in a few words what comes next, and how much of it is done: a bar, lines elsewhere, or nothing."""
+def progress_shown(level: int = 0) -> Iterator[Callable[..., None]]:
+    """Give a function `report(step, done, total)` that shows progress as a bar, or as lines where there is no terminal.
+
+    Below level 0 it shows nothing.
+    """
     if level < 0:
-        yield lambda words, done=0, total=None: None
+        yield lambda step, done=0, total=None: None
     elif in_notebook() or sys.stderr.isatty():
         from auricle.display.bar import bar
 
         with bar("{task.completed}/{task.total}") as draw:
-            yield lambda words, done=0, total=None: draw(words, done, total)
+            yield lambda step, done=0, total=None: draw(step, done, total)
     else:
-        yield lambda words, done=0, total=None: say(f"{words} ({done + 1} of {total})" if total else words)
+        yield lambda step, done=0, total=None: say(f"{step} ({done + 1} of {total})" if total else step)

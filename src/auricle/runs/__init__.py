@@ -1,4 +1,4 @@
-"""The folder of a study and what it holds: the only way by which rooms talk to each other."""
+"""The folder of a study and its files: the only way by which the packages of auricle exchange data."""
 
 from auricle.locks import check_free, lock, owner
 from auricle.runs.folder import (
@@ -10,12 +10,12 @@ from auricle.runs.folder import (
     json_line,
     read_history,
     read_metrics,
-    remove_halves,
+    remove_unfinished,
     sweep,
     write_metrics,
 )
 
 __all__ = [
     "Cell", "CellName", "StudyFolder", "check_free", "commands_of", "is_intact", "json_line", "lock", "owner",
-    "read_history", "read_metrics", "remove_halves", "sweep", "write_metrics",
+    "read_history", "read_metrics", "remove_unfinished", "sweep", "write_metrics",
 ]  # fmt: skip

@@ -1,7 +1,7 @@
-"""Every file that a study or a search leaves behind, and what it is for; the reference of the run folder is made of it.
+"""Every file that a study or a search writes, and what it is for; the reference of the run folder is built from it.
 
-Words in capitals stand for names, `*` for anything; a line that ends in a slash is a folder whose files follow others'
-rules. `auricle.runs.folder` knows where the files are that rooms read and write.
+Words in capitals stand for names, `*` for anything; a line that ends in a slash is a folder whose files are defined by
+other tools. `auricle.runs.folder` has the paths of the files that auricle itself reads.
 """
 
 from collections.abc import Mapping
@@ -9,42 +9,42 @@ from types import MappingProxyType
 
 CELL_FILES: Mapping[str, str] = MappingProxyType({
     "config.yaml": "the resolved preset of the training",
-    "history.jsonl": "one JSON object a line for each epoch: losses, accuracies, learning rate, seconds",
-    "predictions.csv": "one row a scored window: clip, set, label, start, weight, then the probability of every class",
+    "history.jsonl": "one line of JSON per epoch: losses, accuracies, learning rate, seconds",
+    "predictions.csv": "one row per scored window: clip, set, label, start, weight, and the probability of every class",
     "model.safetensors": "the weights that were scored",
-    "checkpoint.pt": "where a training that was stopped goes on from; only while it is unfinished",
-    "metrics.json": "scores and costs, with a hash of each file beside it; written last: the training is done",
+    "checkpoint.pt": "the state from which a stopped training resumes; deleted when it is finished",
+    "metrics.json": "scores and costs, with hashes of the other files; written last, so it marks a finished cell",
     "error.json": "why the training failed, if it did",
-    "tracking*.json": "how far trackers have followed the training, if any do",
+    "tracking*.json": "which epochs were sent to a tracker, if one is used",
 })  # fmt: skip
 
 CONTENTS: Mapping[str, str] = MappingProxyType({
-    "study.yaml": "what was asked: configuration, dataset (name, hash, classes, files left out), versions, commands",
-    "results.csv": "one row for each finished training and each baseline",
-    "front.json": "author, title and link of the report, if they were given",
-    "workers.log": "what the worker processes printed",
-    ".lock": "held while a process works on the study",
+    "study.yaml": "the study: configuration, dataset (name, hash, classes, files left out), versions, commands",
+    "results.csv": "one row per finished cell and per baseline",
+    "front.json": "author, title and link of the report, if given",
+    "workers.log": "output of the worker processes",
+    ".lock": "locked while a process works on the study",
     "dataset/manifest.csv": "the table of clips: clip, category, fold, group",
-    "dataset/human.csv": "what people heard (clip, heard_as, count), if the dataset says so",
-    "dataset/samples.npz": "one clip of each class, for the pictures in the report",
-    "dataset/SHA256SUMS": "hashes of the files beside it, as `sha256sum -c` reads them",
+    "dataset/human.csv": "classifications by human listeners (clip, heard_as, count), if the dataset has them",
+    "dataset/samples.npz": "one clip of each class, for figures in the report",
+    "dataset/SHA256SUMS": "hashes of the other files in the folder, for `sha256sum -c`",
     "models/MODEL.json": "the layers of a model: shapes, parameters, multiply-adds",
     **{f"cells/MODEL/PROTOCOL-FOLD-SEED/{name}": about for name, about in CELL_FILES.items()},
-    "baselines/NAME/PROTOCOL-FOLD-0/predictions.csv": "the answers of a baseline, as those of a model",
-    "baselines/NAME/PROTOCOL-FOLD-0/metrics.json": "its scores",
-    "insight/MODEL/PROTOCOL-FOLD-SEED.json": "what a trained model uses: the cost of each change, its attention",
-    "final/MODEL/all-0-SEED/*": "as of a training: a model trained on all clips, by `auricle export --final`",
-    "wandb/": "what Weights & Biases mirrors; `wandb sync` uploads a folder of it",
-    "tensorboard/": "what TensorBoard mirrors; `tensorboard --logdir` shows it",
-    "mlflow/": "what MLflow mirrors, unless a server does: its database",
-    "report/report.html": "the report, one file that needs no network",
-    "report/report.pdf": "the same to print and to hand in",
-    "report/errors.html": "the most confident mistakes, to be heard",
-    "report/findings.json": "what the report claims, as numbers for programs",
+    "baselines/NAME/PROTOCOL-FOLD-0/predictions.csv": "predictions of a baseline, in the format of a cell's",
+    "baselines/NAME/PROTOCOL-FOLD-0/metrics.json": "scores of a baseline",
+    "insight/MODEL/PROTOCOL-FOLD-SEED.json": "what a trained model relies on: accuracy lost by each change, attention",
+    "final/MODEL/all-0-SEED/*": "the files of a cell: a model trained on all clips, by `auricle export --final`",
+    "wandb/": "runs of Weights & Biases; `wandb sync` uploads them",
+    "tensorboard/": "event files of TensorBoard, for `tensorboard --logdir`",
+    "mlflow/": "database of MLflow, unless a server is used",
+    "report/report.html": "the report, a single file that works offline",
+    "report/report.pdf": "the report as PDF, to print or hand in",
+    "report/errors.html": "the most confident mistakes, to listen to",
+    "report/findings.json": "the results of the report, as numbers for programs",
     "report/figures/": "each figure as SVG",
     "report/tables/": "each table as CSV",
-    "search/search.yaml": "of a search: what was asked",
-    "search/journal.log": "its trials as Optuna keeps them, if no other storage was named",
+    "search/search.yaml": "the configuration of a search",
+    "search/journal.log": "trials in Optuna's format, unless another storage was given",
     "search/trials.json": "every trial: its values, its scores, how it ended",
-    "search/": "the rest of a search: its lock, its log and the trainings of its trials in cells/trial-N/",
+    "search/": "other files of a search: its lock, its log, and the cells of its trials in cells/trial-N/",
 })  # fmt: skip

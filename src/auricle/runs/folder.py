@@ -1,16 +1,16 @@
-"""The folder of a study and of a cell: names, whole-or-nothing writes. Knows no model.
+"""The folders of a study and of a cell: paths, and reading and writing of metrics and histories.
 
-    STUDY/study.yaml              what was asked: configuration, dataset, versions, machine
-    STUDY/dataset/                manifest.csv, samples.npz (one clip a class, for the report), human.csv, SHA256SUMS
+    STUDY/study.yaml              configuration, dataset, versions, machine
+    STUDY/dataset/                manifest.csv, samples.npz (one clip per class, for the report), human.csv, SHA256SUMS
     STUDY/models/MODEL.json       layers with shapes and counts
     STUDY/cells/MODEL/PROTOCOL-FOLD-SEED/
         config.yaml  history.jsonl  predictions.csv  model.safetensors  checkpoint.pt  metrics.json
     STUDY/baselines/NAME/PROTOCOL-FOLD-0/
         predictions.csv  metrics.json
-    STUDY/insight/MODEL/PROTOCOL-FOLD-SEED.json    what a finished cell uses
+    STUDY/insight/MODEL/PROTOCOL-FOLD-SEED.json    what a finished cell relies on
     STUDY/results.csv  STUDY/report/
 
-`metrics.json` is written last: where it is, the cell is done; it holds a hash of itself and of each file beside it.
+`metrics.json` is written last: if it exists, the cell is done; it contains hashes of itself and of the other files.
 `error.json` says why a cell failed.
 """
 
@@ -24,8 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auricle.errors import RefusedError
+from auricle.errors import DivergedError, RefusedError
 from auricle.files import digest, machine_errors, read_sealed, write_sealed
+from auricle.text import not_finite
 
 
 @dataclass(frozen=True, order=True)
@@ -42,13 +43,13 @@ class CellName:
 
     @classmethod
     def parse(cls, text: str) -> CellName:
-        """Read what `str` wrote.
+        """Parse the text that `str` returns.
 
         >>> CellName.parse("cnn/k-fold-2-0")
         CellName(model='cnn', protocol='k-fold', fold=2, seed=0)
 
         Raises:
-            ValueError: not such a name.
+            ValueError: not the name of a cell.
         """
         match = re.fullmatch(r"(.+)/([a-z-]+)-([0-9]{1,9})-([0-9]{1,9})", text)
         if match is None:
@@ -58,7 +59,7 @@ class CellName:
 
 @dataclass(frozen=True)
 class _PathInside:
-    """A path inside the folder of whatever has it as an attribute."""
+    """A path inside the folder of the object that has this attribute."""
 
     name: str
 
@@ -74,10 +75,10 @@ class Cell:
     folder: Path
 
     config = _PathInside("config.yaml")  # the resolved preset, YAML
-    history = _PathInside("history.jsonl")  # one JSON object an epoch, a line each
-    predictions = _PathInside("predictions.csv")  # one row a window that was scored
+    history = _PathInside("history.jsonl")  # one line of JSON per epoch
+    predictions = _PathInside("predictions.csv")  # one row per scored window
     weights = _PathInside("model.safetensors")  # the scored weights, safetensors
-    checkpoint = _PathInside("checkpoint.pt")  # where an unfinished training goes on from
+    checkpoint = _PathInside("checkpoint.pt")  # from which an unfinished training resumes
     metrics = _PathInside("metrics.json")  # scores and costs; written last
     error = _PathInside("error.json")  # why the cell failed, if it did
 
@@ -93,17 +94,17 @@ class StudyFolder:
 
     folder: Path
 
-    description = _PathInside("study.yaml")  # what was asked, of which data, on which machine
-    results = _PathInside("results.csv")  # one row a finished cell, and one a baseline
+    description = _PathInside("study.yaml")  # configuration, data, machine
+    results = _PathInside("results.csv")  # one row per finished cell, and one per baseline
     report = _PathInside("report")  # the folder of the report
-    front = _PathInside("front.json")  # author, title and link of the report, where somebody gave them
+    front = _PathInside("front.json")  # author, title and link of the report, if given
     manifest = _PathInside("dataset/manifest.csv")  # the table of clips
-    # one clip a class, for the report: arrays `waveforms` (int16), `names`, `categories`, `sample_rate_hz`
+    # one clip per class, for the report: arrays `waveforms` (int16), `names`, `categories`, `sample_rate_hz`
     samples = _PathInside("dataset/samples.npz")
-    judgements = _PathInside("dataset/human.csv")  # what people heard, where that is known: clip, heard_as, count
+    judgements = _PathInside("dataset/human.csv")  # classifications by human listeners: clip, heard_as, count
 
     def model(self, name: str) -> Path:
-        """Layers, shapes and counts of a model: JSON."""
+        """Return the path of the JSON with layers, shapes and counts of a model."""
         return self.folder / "models" / f"{name}.json"
 
     def cell(self, name: CellName) -> Cell:
@@ -115,7 +116,7 @@ class StudyFolder:
         return Cell(name, self.folder / "baselines" / str(name))
 
     def insight(self, name: CellName) -> Path:
-        """What a finished cell uses: JSON."""
+        """Return the path of the JSON that says what a finished cell relies on."""
         return self.folder / "insight" / f"{name}.json"
 
     def cells(self) -> list[Cell]:
@@ -135,14 +136,14 @@ class StudyFolder:
 
 
 def write_metrics(cell: Cell, metrics: dict[str, Any]) -> None:
-    """Write metrics.json, with a hash of itself and of the files beside it: the cell is done."""
+    """Write metrics.json with hashes of itself and of the other files; this marks the cell as done."""
     beside = (cell.config, cell.history, cell.predictions, cell.weights)
     hashes = {path.name: digest(path.read_bytes()) for path in beside if path.exists()}
     write_sealed(cell.metrics, {**metrics, "files": hashes})
 
 
 def read_metrics(cell: Cell, *uses: Path) -> dict[str, Any]:
-    """Read metrics.json of a finished cell, having compared it and other files of the cell with their hashes.
+    """Read metrics.json of a finished cell, after checking its hash and those of the files in `uses`.
 
     Raises:
         RefusedError: one of them is damaged.
@@ -152,14 +153,14 @@ def read_metrics(cell: Cell, *uses: Path) -> dict[str, Any]:
         hashes = metrics.get("files", {})
         for path in uses:
             if path.name in hashes and digest(path.read_bytes()) != hashes[path.name]:
-                raise RefusedError(f"{path} is damaged: it is not what its training wrote")
+                raise RefusedError(f"{path} is damaged: it does not match its hash in {cell.metrics.name}")
     except (OSError, RefusedError) as error:
-        raise RefusedError(f"{error}; run the study again, which makes it anew") from error
+        raise RefusedError(f"{error}; run the study again to train this cell again") from error
     return metrics
 
 
 def is_intact(cell: Cell) -> bool:
-    """Return whether a cell is finished and its files are what was written; its weights may have been deleted."""
+    """Return whether a cell is finished and its files match their hashes; its weights may have been deleted."""
     try:
         hashed = [cell.folder / name for name in read_sealed(cell.metrics).get("files", {})]
         read_metrics(cell, *(path for path in hashed if path != cell.weights or path.exists()))
@@ -169,12 +170,18 @@ def is_intact(cell: Cell) -> bool:
 
 
 def json_line(record: dict[str, Any]) -> str:
-    """Return one line of a history."""
+    """Return one line of a history.
+
+    Raises:
+        DivergedError: a loss is NaN or infinite, as the last step of an epoch may leave weights that are too large.
+    """
+    if field := not_finite(record):
+        raise DivergedError(f"diverged in epoch {record['epoch']}: {field}; lower training.learning_rate")
     return json.dumps(record, allow_nan=False) + "\n"
 
 
 def read_history(cell: Cell) -> list[dict[str, Any]]:
-    """Read the epochs of a cell that are whole; a line that a kill cut short, or that is damaged, is left out."""
+    """Read the epochs of a cell; lines that are damaged or, after a kill, incomplete are skipped."""
     epochs = []
     if cell.history.exists():
         for line in cell.history.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -186,27 +193,27 @@ def read_history(cell: Cell) -> list[dict[str, Any]]:
 
 
 def sweep(study: StudyFolder) -> None:
-    """Remove what a killed process left: halves of files, and the checkpoints of finished cells; hold the lock.
+    """Remove unfinished files of a killed process, and the checkpoints of finished cells; the lock must be held.
 
     Raises:
         MachineError: the disk refuses.
     """
     with machine_errors(study.folder):
         for folder in (study.folder, study.manifest.parent, study.folder / "models", study.report):
-            remove_halves(folder)
+            remove_unfinished(folder)
         for cell in study.cells():
-            remove_halves(cell.folder)
+            remove_unfinished(cell.folder)
             if cell.done:
                 cell.checkpoint.unlink(missing_ok=True)
 
 
-def remove_halves(folder: Path) -> None:
-    """Remove the halves of files that a process left in a folder when it was killed while it wrote."""
-    for half in folder.glob(".*.part"):
-        half.unlink(missing_ok=True)
+def remove_unfinished(folder: Path) -> None:
+    """Remove the unfinished files that a process left in a folder when it was killed while writing."""
+    for path in folder.glob(".*.part"):
+        path.unlink(missing_ok=True)
 
 
 def commands_of(description: Mapping[str, Any] | None) -> list[str]:
-    """Return the commands that asked for the cells of a study, the first one first; older files hold the last one."""
+    """Return the commands by which a study was run, in order; files of earlier versions have only the last one."""
     content = description or {}
     return [str(command) for command in content.get("commands") or [content.get("command")] if command]

@@ -1,6 +1,6 @@
-"""Which cells a study has, how long each of them trains, and which are one training under two names.
+"""The cells of a study, the number of their epochs, and which of them are the same training under two names.
 
-The only enumeration of cells: what trains, what says how far a study is, and what reports on it all ask here.
+This is the only enumeration of cells: training, status and report all use it.
 """
 
 import math
@@ -13,10 +13,10 @@ from auricle.runs.folder import CellName
 
 
 def planned_cells(config: StudyConfig, models: Iterable[str], folds: Sequence[int]) -> tuple[CellName, ...]:
-    """Return the cells that a study asks for, in the order in which they are trained.
+    """Return the cells of a study in the order in which they are trained.
 
-    All models come once before any comes again, so that a study which is cut short can still be compared. Models come
-    in the order given, folds ascending.
+    Every model is trained once before any is trained again, so that an interrupted study can still compare them. Models
+    are in the order given, folds ascending.
     """
     models = tuple(models)
     return tuple(
@@ -30,7 +30,7 @@ def planned_cells(config: StudyConfig, models: Iterable[str], folds: Sequence[in
 
 
 def cells_by_model(config: StudyConfig, models: Sequence[str], folds: Sequence[int]) -> list[CellName]:
-    """Return `planned_cells` as a report reads them: by protocol, model, fold, seed."""
+    """Return `planned_cells` in the order of a report: by protocol, model, fold, seed."""
 
     def order(name: CellName) -> tuple[int, int, int]:
         return config.protocols.index(name.protocol), models.index(name.model), name.fold
@@ -39,10 +39,10 @@ def cells_by_model(config: StudyConfig, models: Sequence[str], folds: Sequence[i
 
 
 def planned_splits(config: StudyConfig, manifest: Manifest) -> list[Split]:
-    """Return the splits of all protocols of a study. A seed is one of training: each divides the clips alike.
+    """Return the splits of all protocols of a study; they do not depend on the seeds.
 
     Raises:
-        RefusedError: the protocols cannot divide the clips.
+        RefusedError: the protocols cannot split the clips.
     """
     return [
         split
@@ -61,10 +61,10 @@ def with_splits(
 
 
 def same_trainings(cells: Mapping[CellName, Split], done: Collection[CellName]) -> dict[CellName, CellName]:
-    """Return the cells that need no training of their own, and of each the one whose results it takes.
+    """Return the cells that need no training of their own, each with the cell whose results it takes over.
 
-    Two cells are one training where model, seed and all three sets of clips are the same, as `test-split` is a fold
-    of `k-fold`. The cells are in the plan's order; those that are done come before those that are not.
+    Two cells are the same training if model, seed and all three sets of clips are equal, as `test-split` is one fold of
+    `k-fold`. The first of them in the plan is trained, unless another is already done.
     """
     trained: dict[tuple[object, ...], CellName] = {}
     same = {}
@@ -78,7 +78,7 @@ def same_trainings(cells: Mapping[CellName, Split], done: Collection[CellName]) 
 
 
 def windows_per_epoch(preset: Preset, num_train: int, clip_s: float) -> int:
-    """Return how many windows a training sees in an epoch."""
+    """Return the number of training windows per epoch."""
     num = num_train * preset.training.views
     if preset.training.windows == "random":
         return num
@@ -88,7 +88,7 @@ def windows_per_epoch(preset: Preset, num_train: int, clip_s: float) -> int:
 
 
 def num_epochs(preset: Preset, num_train: int, clip_s: float) -> int:
-    """Return how many epochs a training goes through, the last one in part where `max_steps` ends it."""
+    """Return the number of epochs of a training; the last one may be cut short by `max_steps`."""
     training = preset.training
     if training.max_steps is None:
         return training.epochs

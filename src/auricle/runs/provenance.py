@@ -1,4 +1,4 @@
-"""Where results come from: the machine, the versions of what computes them, the commit of the source."""
+"""Where results come from: the machine, the versions of the packages, the commit of the source."""
 
 import contextlib
 import platform
@@ -33,7 +33,7 @@ def _processor_name() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that shape a result."""
+    """Return the versions of Python and of the packages that influence results."""
     found = {"python": platform.python_version()}
     for package in RECORDED_PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
@@ -45,14 +45,14 @@ def commit() -> str | None:
     """Return the commit of auricle's source, `+` added if files differ from it; None for an installed package."""
     folder = Path(__file__).parent
     if _git_answer(folder, "ls-files", "--error-unmatch", Path(__file__).name) is None:
-        return None  # not a checkout, or only somebody else's that the package lies in
+        return None  # not in a checkout, or in that of another project
     name = _git_answer(folder, "rev-parse", "--short=12", "HEAD")
     changed = _git_answer(folder, "status", "--porcelain", "--untracked-files=no")
     return f"{name}+" if name and changed else name
 
 
 def _git_answer(folder: Path, *arguments: str) -> str | None:
-    """Return what a git command prints, or None where it fails or there is no git."""
+    """Return the output of a git command, or None if it fails or git is not installed."""
     command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]  # a killed study leaves no lock behind
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)

@@ -1,4 +1,4 @@
-"""What stands in a study's folder beside its cells: what was asked, of which data, and the results."""
+"""The files in a study's folder that describe it: study.yaml, the dataset and the results."""
 
 import contextlib
 import csv
@@ -32,7 +32,7 @@ def read_description(folder: StudyFolder) -> Description | None:
     """Read study.yaml, if there is one.
 
     Raises:
-        RefusedError: the file is not what `write_description` writes.
+        RefusedError: the file is damaged.
     """
     if not folder.description.exists():
         return None
@@ -47,33 +47,33 @@ def read_description(folder: StudyFolder) -> Description | None:
 
 
 def write_description(folder: StudyFolder, description: Description) -> None:
-    """Write study.yaml; a RefusedError where it would be longer than what is read back."""
+    """Write study.yaml, or raise a RefusedError if it would be too long to be read back."""
     content = yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=100).encode()
     if len(content) > MAX_RECORD_BYTES:
         raise RefusedError(
-            f"{folder.description} would be longer than {MAX_RECORD_BYTES:,} bytes; if it lists many recordings "
-            "that were left out, remove those from the dataset"
+            f"{folder.description} would be longer than {MAX_RECORD_BYTES:,} bytes; if it lists many skipped "
+            "recordings, remove them from the dataset"
         )
     write_bytes(folder.description, mark(content), content)
 
 
 def check_same(old: Description, models: Mapping[str, Preset], digests: Mapping[int, str], out: Path) -> None:
-    """Refuse to mix a study with cells of another configuration or other recordings.
+    """Refuse to mix cells of different configurations or recordings in one study.
 
-    Models, protocols and seeds may be added; those that both have must be the same.
+    Models, protocols and seeds may be added; models that are already there must not change.
 
     Raises:
-        UsageError: a model is configured otherwise; the message names the first field.
+        UsageError: a model is configured differently; the message names the first field.
         RefusedError: the recordings differ.
     """
     for name in (name for name in models if name in old["models"]):
         was, now = dict(old["models"][name]), models[name].model_dump(mode="json", exclude={"about"})
-        with contextlib.suppress(ValueError):  # a field that came to auricle since then has its default
+        with contextlib.suppress(ValueError):  # fields added to auricle since then get their defaults
             was = Preset.model_validate(was).model_dump(mode="json")
         was.pop("about", None)  # text, which changes no number
         if was != now:
             field, before, after = _first_difference(was, now)
-            raise UsageError(f"{out} holds {name} with {field} {before!r}, not {after!r}; choose another --out")
+            raise UsageError(f"{out} has {name} with {field} {before!r}, not {after!r}; choose another --out")
     dataset = old["dataset"]
     for rate_hz in (rate_hz for rate_hz in digests if rate_hz in dataset["digests"]):
         made, found = dataset["digests"][rate_hz], digests[rate_hz]
@@ -96,7 +96,8 @@ def _first_difference(before: Any, after: Any, path: str = "") -> tuple[str, Any
 def united(old: StudyConfig | None, new: StudyConfig) -> StudyConfig:
     """Return a study with the models, protocols and seeds of both, those of the older first.
 
-    A model keeps to some protocols where every study that has it says so. The newer cites, where it cites anything.
+    A model is limited to some protocols only if every study with that model limits it. References of the newer study
+    replace those of the older.
     """
     if old is None:
         return new
@@ -122,7 +123,7 @@ def write_manifest(folder: StudyFolder, manifest: Manifest) -> None:
 
 
 def read_clips(folder: StudyFolder) -> tuple[Clip, ...]:
-    """Read the table of clips; where their recordings lie it does not say.
+    """Read the table of clips; it does not contain the paths of the recordings.
 
     Raises:
         OSError, ValueError, KeyError, RefusedError: the table is missing or damaged.
@@ -133,7 +134,7 @@ def read_clips(folder: StudyFolder) -> tuple[Clip, ...]:
 
 
 def write_samples(folder: StudyFolder, recordings: Recordings) -> None:
-    """Write one clip of each category for the report: the first by name, of the second fold where it has one."""
+    """Write one clip of each category for the report: the first by name, of the second fold if there is one."""
     manifest = recordings.manifest
     chosen = [_sample_of(manifest, category) for category in manifest.categories]
     waveforms = np.clip(np.stack([recordings.waveforms[index] for index in chosen]), -1.0, 1.0)
@@ -150,13 +151,13 @@ def write_samples(folder: StudyFolder, recordings: Recordings) -> None:
 
 def _sample_of(manifest: Manifest, category: str) -> int:
     folds = sorted({clip.fold for clip in manifest.clips})
-    preferred = folds[min(1, len(folds) - 1)]  # the first fold is the test set: let nobody look at it
+    preferred = folds[min(1, len(folds) - 1)]  # the first fold is the test set, which nobody should look at
     of_category = [index for index, clip in enumerate(manifest.clips) if clip.category == category]
     return min(of_category, key=lambda i: (manifest.clips[i].fold != preferred, manifest.clips[i].name))
 
 
 def write_results(folder: StudyFolder) -> None:
-    """Write results.csv: one row a finished cell, then one a baseline, from its metrics.json."""
+    """Write results.csv from the files metrics.json: one row per finished cell, then one per baseline."""
     rows = [_result_row(cell) for cell in (*folder.cells(), *folder.baselines()) if cell.done]
     content = csv_bytes(RESULT_COLUMNS, ([row.get(name) for name in RESULT_COLUMNS] for row in rows))
     write_bytes(folder.results, content)
@@ -167,7 +168,7 @@ def _result_row(cell: Cell) -> dict[str, Any]:
         metrics = read_metrics(cell)
         sets = {name: metrics[name] or {"clip": {}, "window": {}} for name in ("test", "validation")}
     except (KeyError, TypeError) as error:
-        raise RefusedError(f"{cell.metrics} is damaged; run the study again, which makes it anew") from error
+        raise RefusedError(f"{cell.metrics} is damaged; run the study again to train this cell again") from error
     row = metrics | asdict(cell.name)
     for set_name, scores in sets.items():
         row |= {f"{set_name}_{name}": value for name, value in scores["clip"].items()}
@@ -176,7 +177,7 @@ def _result_row(cell: Cell) -> dict[str, Any]:
 
 
 def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    """Return a CSV file; names of files in it need not be UTF-8."""
+    """Return rows as CSV; file names in it need not be UTF-8."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(header)
@@ -185,9 +186,9 @@ def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
 
 
 def keep_human_labels(study: StudyFolder, *, source: str | None = None, root: Path | None = None) -> str | None:
-    """Write dataset/human.csv where the study's dataset is found and brings it, and it is not there yet.
+    """Write dataset/human.csv, if the study's dataset is found and has classifications by human listeners.
 
-    `source` and `root` are as for `reopen_cells`. Returns why it was left out, for people; None where it was not.
+    `source` and `root` are as for `reopen_cells`. Returns a message if they cannot be used; else None.
 
     Raises:
         RefusedError: study.yaml is damaged.
@@ -202,7 +203,7 @@ def keep_human_labels(study: StudyFolder, *, source: str | None = None, root: Pa
     try:
         found = read_judgements(table, {clip.name: clip.category for clip in read_clips(study)})
     except RefusedError as error:
-        return f"what people heard is left out: {error}"
+        return f"classifications by human listeners are left out: {error}"
     if found:
         write_summed(study.judgements, csv_bytes(("clip", "heard_as", "count"), map(astuple, found)))
     return None

@@ -1,4 +1,4 @@
-"""Cells that were trained before: which one stands for a model, and the recordings it was trained on."""
+"""Reopen cells that were trained before: choose the cell that represents a model, and find its recordings."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,12 +15,12 @@ from auricle.errors import RefusedError, UsageError, choices
 from auricle.runs.folder import Cell, CellName, StudyFolder, read_metrics
 from auricle.runs.record import Description, read_description
 
-NOT_A_CELL = "no cell that was trained (STUDY/cells/MODEL/PROTOCOL-FOLD-SEED with its config.yaml)"
+NOT_A_CELL = "not the folder of a trained cell (STUDY/cells/MODEL/PROTOCOL-FOLD-SEED with a config.yaml)"
 
 
 @dataclass(frozen=True)
 class Reopened:
-    """All that it takes to train a cell again."""
+    """Everything needed to train a cell again."""
 
     cell: Cell
     preset: Preset
@@ -29,7 +29,7 @@ class Reopened:
 
 
 def study_of(folder: Path) -> StudyFolder:
-    """Return the study that a folder is, or that it is a cell of."""
+    """Return the study of a folder, which is that of the study or of one of its cells."""
     resolved = folder.resolve()
     is_study = StudyFolder(folder).description.exists() or len(resolved.parents) <= 2
     return StudyFolder(folder if is_study else resolved.parents[2])
@@ -38,11 +38,13 @@ def study_of(folder: Path) -> StudyFolder:
 def reopen(folder: Path, *, source: str | None = None, root: Path | None = None) -> Reopened:
     """Read a cell's preset and find its recordings; it need not be finished.
 
-    `source`: where a person's own recordings lie now; None: where they lay. `root`: where the study's named dataset
-    lies, as `load_manifest` says.
+    Args:
+        folder: of the cell.
+        source: where the user's own recordings are now; None: where they were.
+        root: the folder of the study's named dataset, as for `load_manifest`.
 
     Raises:
-        RefusedError: the folder is no cell of a study, or the recordings are not those of the study.
+        RefusedError: the folder is not a cell of a study, or the recordings are not those of the study.
     """
     try:
         cell = _cell_in(folder)
@@ -52,7 +54,7 @@ def reopen(folder: Path, *, source: str | None = None, root: Path | None = None)
 
 
 def _cell_in(folder: Path) -> Cell:
-    """Return the cell of a folder, by its name and its parent's; a ValueError where they name none."""
+    """Return the cell of a folder, by its name and its parent's; a ValueError if they do not name a cell."""
     resolved = folder.resolve()
     return Cell(CellName.parse(f"{resolved.parent.name}/{resolved.name}"), folder)
 
@@ -60,9 +62,9 @@ def _cell_in(folder: Path) -> Cell:
 def reopen_cells(
     study: StudyFolder, cells: Sequence[Cell], *, source: str | None = None, root: Path | None = None
 ) -> Iterator[Reopened]:
-    """Reopen several cells of a study one after the other; recordings are read once for each sample rate.
+    """Reopen several cells of a study one after the other; recordings are read once per sample rate.
 
-    The rest, and what is refused, is as for `reopen`.
+    The other arguments and the errors are those of `reopen`.
     """
     description, config = _description_and_config(study)
     found: dict[int, Recordings] = {}
@@ -86,13 +88,13 @@ def _preset_of(cell: Cell) -> Preset:
 
 
 def find_recordings(study: StudyFolder, *, source: str | None = None, root: Path | None = None) -> Manifest:
-    """Describe the recordings of a study, having compared every byte with those it was trained on; none is decoded.
+    """Return the table of a study's recordings, after comparing every byte with the study's hash; none is decoded.
 
     `source` and `root` are as for `reopen_cells`.
 
     Raises:
         UsageError: there is no such source.
-        RefusedError: no study, or the recordings are not there, or are others.
+        RefusedError: there is no study, or the recordings are missing or have changed.
     """
     description, config = _description_and_config(study)
     manifest = asked_manifest(config, source=source, root=root)
@@ -102,10 +104,10 @@ def find_recordings(study: StudyFolder, *, source: str | None = None, root: Path
 
 
 def study_config(study: StudyFolder) -> StudyConfig:
-    """Return what was asked of a study.
+    """Return the configuration of a study.
 
     Raises:
-        RefusedError: no study.
+        RefusedError: there is no study.
     """
     return _description_and_config(study)[1]
 
@@ -113,24 +115,26 @@ def study_config(study: StudyFolder) -> StudyConfig:
 def _description_and_config(study: StudyFolder) -> tuple[Description, StudyConfig]:
     description = read_description(study)
     if description is None:
-        raise RefusedError(f"{study.folder}: its study.yaml is missing, so that its recordings are not known")
+        raise RefusedError(
+            f"{study.folder} has no study.yaml, so its data are unknown; name the folder of a study"
+        )
     return description, StudyConfig.model_validate(description["study"])
 
 
 def _require_own_recordings(study: StudyFolder, description: Description, manifest: Manifest, digest: str) -> None:
     if digest not in {description["dataset"]["digest"], *description["dataset"]["digests"].values()}:
-        raise RefusedError(f"{manifest.source}: other recordings than those of {study.folder}; name theirs with --data")
+        raise RefusedError(f"{manifest.source} differs from the recordings of {study.folder}; name those with --data")
 
 
 def find_cell(folder: Path, model: str | None = None) -> Cell:
-    """Return the finished cell that a folder means: itself, or of a study the plainest one of a model.
+    """Return the finished cell of a folder: the cell itself or, for a study, the cell that represents a model.
 
     Raises:
         UsageError: the study has several models and none is named, or not the one named.
-        RefusedError: neither study nor finished cell.
+        RefusedError: neither a study nor a finished cell.
     """
     if (folder / "study.yaml").is_file():
-        cells = plainest_cells(folder)
+        cells = representative_cells(folder)
         if model is None and len(cells) > 1:
             raise UsageError(f"{folder} has several models; name one with --model. Valid: {', '.join(cells)}")
         if model is not None and model not in cells:
@@ -141,37 +145,37 @@ def find_cell(folder: Path, model: str | None = None) -> Cell:
     except ValueError:
         raise RefusedError(f"{folder}: neither a study nor a cell (STUDY/cells/MODEL/PROTOCOL-FOLD-SEED)") from None
     if not cell.done:
-        raise RefusedError(f"{folder}: no finished cell (no metrics.json); run its study to the end")
+        raise RefusedError(f"{folder}: the cell is not finished (no metrics.json); run its study to the end")
     return cell
 
 
-def vouching_cells(study: StudyFolder, model: str) -> list[Cell]:
-    """Return the cells that say how good a model's recipe is: of the protocol that answers a study, seed by seed.
+def scoring_cells(study: StudyFolder, model: str) -> list[Cell]:
+    """Return the cells whose scores are those of a model's recipe: of the main protocol, by seed and fold.
 
     Raises:
         RefusedError: none is finished, or its metrics.json is damaged.
     """
     finished = [cell for cell in study.cells() if cell.done and cell.name.model == model]
     if not finished:
-        raise RefusedError(f"{study.folder}: no cell of {model} is finished, so nothing says how good it is")
-    num_cells = Counter(cell.name.protocol for cell in sorted(finished, key=_plainness))
+        raise RefusedError(f"{study.folder}: no cell of {model} is finished, so it has no scores; run the study first")
+    num_cells = Counter(cell.name.protocol for cell in sorted(finished, key=_simplest_first))
     leaky = {cell.name.protocol for cell in finished if read_metrics(cell)["leaky"]}
     chosen = [cell for cell in finished if cell.name.protocol == answering(num_cells, leaky)]
     return sorted(chosen, key=lambda cell: (cell.name.seed, cell.name.fold))
 
 
 def seeds_of(cell: Cell) -> list[Cell]:
-    """Return the finished cells that differ from one in their seed alone, itself among them."""
+    """Return the finished cells that differ from a cell only in their seed, including itself."""
     others = cell.folder.resolve().parent.glob(f"{cell.name.protocol}-{cell.name.fold}-*")
     return sorted((found for found in map(_cell_in, others) if found.done), key=lambda found: found.name.seed)
 
 
-def _plainness(cell: Cell) -> tuple[int, int, int]:
+def _simplest_first(cell: Cell) -> tuple[int, int, int]:
     return PROTOCOLS.index(cell.name.protocol), cell.name.fold, cell.name.seed
 
 
-def plainest_cells(study: Path) -> dict[str, Cell]:
-    """Return one finished cell a model, in the study's order: of the plainest protocol, its first fold and seed.
+def representative_cells(study: Path) -> dict[str, Cell]:
+    """Return one finished cell per model, in the study's order: of the simplest protocol, its first fold and seed.
 
     Raises:
         RefusedError: no cell is finished.
@@ -179,8 +183,8 @@ def plainest_cells(study: Path) -> dict[str, Cell]:
     folder = StudyFolder(study)
     finished = [cell for cell in folder.cells() if cell.done]
     if not finished:
-        raise RefusedError(f"{study}: no finished cell; run the study until at least one is")
-    finished.sort(key=_plainness, reverse=True)  # the last one of a model stays
+        raise RefusedError(f"{study} has no finished cell; run the study until at least one cell is done")
+    finished.sort(key=_simplest_first, reverse=True)  # the dictionary keeps the last one of each model
     by_model = {cell.name.model: cell for cell in finished}
     return {name: by_model[name] for name in (*models_of(folder), *by_model) if name in by_model}
 

@@ -1,10 +1,10 @@
-"""Free baselines: what is reached without a network, on the same folds. Nothing in them is tuned.
+"""Free baselines: accuracy without a neural network, on the same folds. Nothing in them is tuned.
 
-    majority       always the commonest class of the training clips but the background
+    majority       always the most common class of the training clips, background excepted
     mfcc-logistic  statistics of MFCCs, logistic regression
     mfcc-forest    the same statistics, a random forest
 
-Each lies in STUDY/baselines/NAME/PROTOCOL-FOLD-0 as predictions.csv and metrics.json, and is made once.
+Each is computed once and stored in STUDY/baselines/NAME/PROTOCOL-FOLD-0 as predictions.csv and metrics.json.
 """
 
 import time
@@ -33,10 +33,10 @@ FRONTEND = FrontendConfig(kind="mfcc", num_bands=40, num_coefficients=NUM_COEFFI
 
 
 def run_baselines(study: StudyFolder, recordings: Recordings, splits: Sequence[Split]) -> list[str]:
-    """Fit and score every baseline of every split that is not there yet.
+    """Fit and score every baseline of every split, unless that was done before.
 
     Returns:
-        A line for each baseline that failed; the study goes on without it.
+        One line per baseline that failed; the study continues without it.
 
     Raises:
         MachineError: the disk refuses.
@@ -56,14 +56,14 @@ def run_baselines(study: StudyFolder, recordings: Recordings, splits: Sequence[S
             _score_baseline(cell, split, recordings, features)
         except MachineError:
             raise
-        except Exception as error:  # free, so nothing is worth stopping a study for
+        except Exception as error:  # a failed baseline is no reason to stop a study
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            notes.append(f"baseline {cell.name} failed: {reason}; the study goes on without it")
+            notes.append(f"baseline {cell.name} failed: {reason}; the study continues without it")
     return notes
 
 
 def mfcc_statistics(recordings: Recordings) -> np.ndarray:
-    """Return mean and spread of each coefficient, and the spread of its changes: (N, 3 x coefficients)."""
+    """Return mean and standard deviation of each coefficient, and the latter of its changes: (N, 3 x coefficients)."""
     maker = FrameMaker(AudioConfig(sample_rate_hz=recordings.sample_rate_hz), FRONTEND)
     clips = range(len(recordings.waveforms))
     return np.stack(list(in_threads(lambda index: _statistics(maker, recordings.waveforms[index]), clips)))
@@ -130,7 +130,7 @@ def _score_baseline(cell: Cell, split: Split, recordings: Recordings, features: 
 
 
 def _num_parameters(fitted: Any) -> int:
-    """Return the numbers that a fitted classifier holds: weights, or two a node of its trees; none of a majority."""
+    """Return the number of parameters of a fitted classifier: weights, or two per node of a tree; else 0."""
     if hasattr(fitted, "estimators_"):
         return 2 * sum(int(tree.tree_.node_count) for tree in fitted.estimators_)
     last = fitted[-1] if hasattr(fitted, "steps") else fitted

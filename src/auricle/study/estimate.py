@@ -1,8 +1,8 @@
-"""What a study will cost, said before its first cell: minutes and memory of each model.
+"""Estimate the cost of a study before its first cell: minutes and memory of each model.
 
-    steps of an epoch x multiply-adds  ->  is it long?  ->  two steps, measured in a process of its own
+    steps per epoch x multiply-adds  ->  is it long?  ->  two steps, measured in a process of their own
 
-A short study is not held up: what it costs is computed alone.
+A short study is not delayed by measurements: its cost is only computed.
 """
 
 import json
@@ -22,16 +22,16 @@ from auricle.system import free_bytes, keep_freed_memory, peak_memory_mb, stop_s
 from auricle.work.workers import end_with_parent
 
 LONG_S = 600.0  # a study that may take longer is measured first
-MULTIPLY_ADDS_A_SECOND = 2e10  # of one cell in training; little, so that no long study passes for a short one
-PASSES = 3  # a step is one pass forward and two back, each of as many multiply-adds
+MULTIPLY_ADDS_PER_SECOND = 2e10  # of one cell in training; a low value, so that no long study passes for a short one
+PASSES = 3  # a step costs one forward pass and a backward pass of twice as many multiply-adds
 PROCESS_BYTES = 4e8  # Python and PyTorch themselves
 NUM_STEPS = 2
-EVALUATED_WINDOWS = 128  # at once, by `training.loop`
+EVALUATED_WINDOWS = 128  # batch size of evaluation in `training.loop`
 
 
 @dataclass(frozen=True)
 class ModelWork:
-    """What is left to train of a model; `facts` is what `model.describe` says, `num_train` of the largest cell."""
+    """The work left for a model; `facts` come from `model.describe`, `num_train` is that of the largest cell."""
 
     preset: Preset
     facts: Mapping[str, Any]
@@ -43,7 +43,7 @@ class ModelWork:
 
     @property
     def passes(self) -> float:
-        """Windows of a cell, each three times for a step; once for its learning curve."""
+        """Forward passes of a cell: three per window in a training step, one per clip for the learning curves."""
         training, of_cell = self.preset.training, (self.preset, self.num_train, self.clip_s)
         most = (training.max_steps or math.inf) * training.batch_size
         windows = min(training.epochs * windows_per_epoch(*of_cell), most)
@@ -51,26 +51,26 @@ class ModelWork:
 
     @property
     def rough_s(self) -> float:
-        """Seconds of a cell, from its multiply-adds."""
-        return self.passes * self.facts["multiply_adds_per_window"] / MULTIPLY_ADDS_A_SECOND
+        """Estimated seconds of a cell, from its multiply-adds."""
+        return self.passes * self.facts["multiply_adds_per_window"] / MULTIPLY_ADDS_PER_SECOND
 
     @property
     def state_bytes(self) -> float:
-        """What a checkpoint holds: weights, their average, what the optimiser remembers of each."""
+        """Bytes of a checkpoint: weights, their average, and the state of the optimiser."""
         training = self.preset.training
-        memories = {"sgd": bool(training.momentum), "muon": 1}.get(training.optimizer, 2)
-        return 4.0 * self.facts["parameters"] * (1 + bool(training.weight_average) + memories)
+        optimizer_values = {"sgd": bool(training.momentum), "muon": 1}.get(training.optimizer, 2)  # per weight
+        return 4.0 * self.facts["parameters"] * (1 + bool(training.weight_average) + optimizer_values)
 
     @property
     def data_bytes(self) -> float:
-        """The recordings as frames: all, those that train, and windows of them."""
+        """Bytes of the recordings as frames: all clips, the training clips, and their windows."""
         bands = 1 if self.preset.frontend.kind == "raw" else self.preset.frontend.num_bands
         frames = self.clip_s * self.facts["frames_per_window"] / self.preset.audio.window_s
         return 3 * 4.0 * self.num_clips * bands * frames
 
     @property
     def computed_bytes(self) -> float:
-        """Memory of a cell: process, data, weights, gradients, checkpoint, what layers keep for the way back."""
+        """Memory of a cell: process, data, weights, gradients, checkpoint, activations kept for the backward pass."""
         kept = sum(math.prod(row["output_shape"]) for row in self.facts["layers"])
         activations = 2 * 4.0 * kept * self.preset.training.batch_size
         return PROCESS_BYTES + self.data_bytes + 2 * self.state_bytes + 4.0 * self.facts["parameters"] + activations
@@ -78,12 +78,12 @@ class ModelWork:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a model will cost.
+    """The estimated cost of a model.
 
     Attributes:
-        multiply_adds: of one window.
-        step_s: seconds a step, measured; None where the study is too short to ask.
-        memory_gb: of a process that trains it.
+        multiply_adds: per window.
+        step_s: measured seconds per step; None if the study is too short to measure.
+        memory_gb: of a training process.
     """
 
     model: str
@@ -98,7 +98,7 @@ class Estimate:
 def estimate_costs(
     works: Sequence[ModelWork], *, device: str, num_workers: int, threads: int, doing: Callable[[str], object]
 ) -> list[Estimate]:
-    """Return what each model will cost, measured if the study may take over ten minutes.
+    """Return the estimated cost of each model, measured if the study may take more than ten minutes.
 
     Raises:
         MachineError: too little memory for a model; the message says how much it needs.
@@ -118,7 +118,7 @@ def estimate_costs(
 
 
 def _cost(work: ModelWork) -> str:
-    """Return what is equal for two models that cost the same; the number of heads changes no multiply-add."""
+    """Return a key that is equal for models of equal cost; the number of heads changes no multiply-adds."""
     ignored: dict[str, Any] = {
         "name": True,
         "about": True,
@@ -130,7 +130,7 @@ def _cost(work: ModelWork) -> str:
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds of a step, and bytes that a process held at most while it took some."""
+    """Seconds per step, and the peak memory of the process that measured them, in bytes."""
 
     step_s: float
     peak_bytes: float
@@ -147,7 +147,7 @@ def _estimate_one(work: ModelWork, measured: Measured | None) -> Estimate:
 
 
 def _check_memory(estimates: Sequence[Estimate], num_workers: int, free: float | None) -> None:
-    """Refuse a model for which this machine has too little memory, alone or beside those that train with it."""
+    """Refuse a model that needs more memory than this machine has, alone or with those trained in parallel."""
     if free is None or not estimates:
         return
     free_gb, largest = free / 1e9, max(estimates, key=lambda each: each.memory_gb)
@@ -156,18 +156,18 @@ def _check_memory(estimates: Sequence[Estimate], num_workers: int, free: float |
     if largest.memory_gb > free_gb:
         advice = "lower training.batch_size, or leave it out with --models"
     elif together_gb > free_gb:
-        advice = f"{num_workers} trainings at a time need {together_gb:.1f} GB: lower --workers"
+        advice = f"{num_workers} trainings in parallel need {together_gb:.1f} GB: lower --workers"
     else:
         return
     need = f"{largest.model} needs about {largest.memory_gb:.1f} GB of memory"
-    raise MachineError(f"{need}, and {free_gb:.1f} GB are free; {advice}")
+    raise MachineError(f"{need}, but only {free_gb:.1f} GB are free; {advice}")
 
 
 def measure(work: ModelWork, *, device: str, threads: int) -> Measured:
-    """Take a step to warm up and two to measure, on noise, in a process of its own that ends with them.
+    """Run one warm-up step and two measured steps on noise, in a process of their own.
 
     Raises:
-        MachineError: the process was killed, as it is when memory runs out.
+        MachineError: the process was killed, as happens when memory runs out.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
@@ -179,8 +179,8 @@ def measure(work: ModelWork, *, device: str, threads: int) -> Measured:
         return ours.recv()
     except EOFError:
         raise MachineError(
-            f"a process that took three steps of {work.preset.name} did not come back; it needs "
-            f"{work.computed_bytes / 1e9:.1f} GB of memory or more; leave it out with --models"
+            f"three test steps of {work.preset.name} were killed, probably because memory ran out; it needs at least "
+            f"{work.computed_bytes / 1e9:.1f} GB; leave it out with --models"
         ) from None
     finally:
         process.kill()
@@ -188,7 +188,7 @@ def measure(work: ModelWork, *, device: str, threads: int) -> Measured:
 
 
 def _take_steps(channel: Connection, work: ModelWork, device: str, threads: int) -> None:
-    """Train on noise as a cell does, and answer with `Measured`."""
+    """Train on noise as a cell would, and send `Measured`."""
     end_with_parent()
     import torch
 

@@ -1,10 +1,10 @@
-"""The model to use: one of a study, trained on all of its clips; the study's cells vouch for it.
+"""The final model of a study, trained on all of its clips; its scores are those of the study's cells.
 
-    STUDY/final/MODEL/all-0-SEED/    as a cell; predictions.csv holds what the vouching cells say of validation clips
+    STUDY/final/MODEL/all-0-SEED/    like a cell; predictions.csv has the scoring cells' predictions of validation clips
 
-Nobody is left to test it, so its scores are those of the cells that were trained by the same recipe on parts of the
-clips (`runs.reopen.vouching_cells`). Temperature and thresholds are fitted to what these say of their validation clips,
-as `sklearn.calibration.CalibratedClassifierCV(ensemble=False)` does.
+No clip is left to test it on, so its scores are those of the cells that were trained by the same recipe on parts of the
+clips (`runs.reopen.scoring_cells`). Temperature and thresholds are fitted to their predictions of validation clips, as
+`sklearn.calibration.CalibratedClassifierCV(ensemble=False)` does.
 """
 
 from dataclasses import replace
@@ -17,7 +17,7 @@ from auricle import runs
 from auricle.data.folds import ALL, Split
 from auricle.errors import AuricleError
 from auricle.runs import Cell, CellName, StudyFolder
-from auricle.runs.reopen import find_cell, reopen_cells, vouching_cells
+from auricle.runs.reopen import find_cell, reopen_cells, scoring_cells
 from auricle.scoring.predictions import Predictions, read_predictions, write_predictions
 from auricle.study.listener import Listener
 from auricle.work.jobs import Fit, Job, JobQueue, real_fit, run_jobs
@@ -35,37 +35,37 @@ def train_final(
     listener: Listener | None = None,
     fit: Fit | None = None,
 ) -> Cell:
-    """Train a model of a study on all of its clips, by its recipe and first seed, unless that was done already.
+    """Train a model of a study on all of its clips, with its recipe and first seed, unless that was done before.
 
-    With `every_seed` it is trained with each seed of the study; the cell of the first is returned. Of `options` count
-    where named datasets lie, the device and the threads; `source`: where a person's own recordings lie now; `fit` is as
+    With `every_seed` it is trained with each seed of the study, and the cell of the first is returned. Only `root`,
+    `device` and `threads` of the `options` are used; `source` says where the user's own recordings are now; `fit` is as
     for `run_study`.
 
     Raises:
-        UsageError: no such model, or several and none is named.
-        RefusedError: no cell of it is finished, or the recordings are not there or are others.
-        AuricleError: the training failed, and why.
+        UsageError: no such model, or none is named and the study has several.
+        RefusedError: no cell of it is finished, or the recordings are missing or have changed.
+        AuricleError: the training failed; the message says why.
         MachineError: the folder is in use, or the disk refuses.
     """
     options, listener, study = options or RunOptions(), listener or Listener(), StudyFolder(folder)
-    vouching: dict[Cell, list[Cell]] = {}
-    for cell in vouching_cells(study, find_cell(folder, model).name.model):
+    scoring_of: dict[Cell, list[Cell]] = {}
+    for cell in scoring_cells(study, find_cell(folder, model).name.model):
         name = CellName(cell.name.model, ALL, 0, cell.name.seed)
-        vouching.setdefault(Cell(name, folder / "final" / str(name)), []).append(cell)
-    finals = list(vouching)[: None if every_seed else 1]
+        scoring_of.setdefault(Cell(name, folder / "final" / str(name)), []).append(cell)
+    finals = list(scoring_of)[: None if every_seed else 1]
     missing = [final for final in finals if not final.done]
     if not missing:
         return finals[0]
     with runs.lock(folder):
         listener.doing("reading the recordings")
-        found = next(reopen_cells(study, vouching[finals[0]][:1], source=source, root=options.root))
+        found = next(reopen_cells(study, scoring_of[finals[0]][:1], source=source, root=options.root))
         nobody, everybody = np.array([], np.int64), np.arange(len(found.recordings.manifest.clips))
         split = Split(ALL, 0, everybody, nobody, nobody, leaky=False)
         device = find_device(options.device)
         _, threads = divide(1, device, options.threads, num_jobs=1)
         for final in missing:
             final.folder.mkdir(parents=True, exist_ok=True)
-            write_predictions(final.predictions, _validation(vouching[final]))
+            write_predictions(final.predictions, _validation(scoring_of[final]))
         jobs = [Job(final, found.preset, split, found.recordings, device, threads) for final in missing]
         listener.planned({job.cell.name: found.preset.training.epochs for job in jobs}, 0, 1)
         queue = JobQueue(jobs, fit or real_fit())
@@ -76,7 +76,7 @@ def train_final(
 
 
 def _validation(cells: list[Cell]) -> Predictions:
-    """Return what each of some cells says of its own validation clips; under one protocol no two share any."""
+    """Return the predictions of some cells for their validation clips; no clip is in two cells of a protocol."""
     parts = [read_predictions(cell.predictions).of("validation") for cell in cells]
     return replace(
         parts[0],

@@ -1,4 +1,4 @@
-"""What a running study or search tells whoever watches it."""
+"""The events of a running study or search, for progress displays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Listener(WorkListener):
-    """Told of everything that happens in a study or a search, in the parent process; this one ignores it all."""
+    """Receives every event of a study or a search, in the parent process; this class ignores them all."""
 
     def doing(self, what: str) -> None:
         """Receive what is being done before the first cell starts, such as "reading the recordings"."""
@@ -22,16 +22,16 @@ class Listener(WorkListener):
         """Receive sentences about the recordings: how long clips are, where folds and groups come from."""
 
     def decoding(self, num_done: int, num_clips: int) -> None:
-        """So many of the recordings are decoded."""
+        """Receive how many of the recordings are decoded."""
 
     def planned(self, epochs: Mapping[CellName, int], num_done: int, num_workers: int) -> None:
         """Receive which cells will run, with the epochs of each, and how many were already done."""
 
     def estimated(self, estimates: Sequence[Estimate], num_workers: int) -> None:
-        """Receive what each model will cost, before the first cell; steps are measured only where the study is long."""
+        """Receive the estimated cost of each model, before the first cell; only long studies measure their steps."""
 
     def searching(self, entries: Sequence[dict[str, Any]], num_trials: int, num_workers: int) -> None:
-        """Receive what was tried before, how many trials there will be, and how many are trained at a time."""
+        """Receive the earlier trials, how many trials there will be, and how many are trained in parallel."""
 
     def tried(self, number: int, entries: Sequence[dict[str, Any]]) -> None:
-        """A trial has ended, or was given back; receive how all stand now."""
+        """A trial has ended or will be retried; receive the state of all trials."""

@@ -1,4 +1,4 @@
-"""From what was asked to what will be trained: names looked up, recordings decoded, cells listed and described."""
+"""Make the plan of a study: look up the presets, decode the recordings, list the cells, and describe it all."""
 
 import re
 from collections import Counter
@@ -22,12 +22,12 @@ from auricle.study.listener import Listener
 
 @dataclass(frozen=True)
 class Plan:
-    """A study, resolved.
+    """A study with everything looked up.
 
     Attributes:
-        config: the study; its models are names, also where it was asked for a preset's file.
-        recordings: by sample rate in Hz, as the models ask for them; the same clips in each.
-        cells: what to train, in this order, with the split of each.
+        config: the study; its models are names, even if a preset was given as a file.
+        recordings: by sample rate in Hz, as the models need them; the same clips at each rate.
+        cells: the cells in training order, each with its split.
     """
 
     config: StudyConfig
@@ -52,11 +52,11 @@ class Plan:
 
 
 def resolve_presets(config: StudyConfig) -> dict[str, Preset]:
-    """Return the preset of each model of a study, overrides applied; those of the encoder only where there is one.
+    """Return the preset of each model of a study, with overrides applied; those of the encoder only if it has one.
 
     Raises:
-        UsageError: no such preset or field, a value out of range, an override that no model has a place for, two
-            models of one name.
+        UsageError: no such preset or field, a value out of range, an override that fits no model, or two models with
+            the same name.
     """
     encoders = [field for field in config.overrides if field.startswith("encoder.")]
     presets: dict[str, Preset] = {}
@@ -65,12 +65,14 @@ def resolve_presets(config: StudyConfig) -> dict[str, Preset]:
         overrides = {f: value for f, value in config.overrides.items() if has_encoder or f not in encoders}
         preset = load_preset(asked, overrides, beside=config.presets)
         if not re.fullmatch(r"[\w.+-]*\w[\w.+-]*", preset.name):
-            raise UsageError(f"preset {asked}: a name is made of letters, digits, . + - and _, not {preset.name!r}")
+            raise UsageError(f"preset {asked}: a name consists of letters, digits, . + - and _, not {preset.name!r}")
         if preset.name in presets:
-            raise UsageError(f"two models are named {preset.name!r}; name each once")
+            raise UsageError(f"two models are named {preset.name!r}; give each a name of its own")
         presets[preset.name] = preset
     if encoders and not any(preset.encoder for preset in presets.values()):
-        raise UsageError(f"none of {', '.join(presets)} has an encoder to set {encoders[0]} in; name a transformer")
+        raise UsageError(
+            f"none of {', '.join(presets)} has an encoder, so {encoders[0]} cannot be set; use a transformer"
+        )
     return presets
 
 
@@ -83,11 +85,11 @@ def make_plan(
     skip_bad: bool = False,
     listener: Listener,
 ) -> Plan:
-    """Decode the recordings, divide them, and list the cells.
+    """Decode the recordings, split them, and list the cells.
 
     Raises:
-        RefusedError: recordings that cannot be read, or that the protocols cannot divide.
-        UsageError: a fold that no protocol of the study has, or protocols that none of its models runs under.
+        RefusedError: recordings that cannot be read, or that the protocols cannot split.
+        UsageError: a fold that no protocol of the study has, or protocols that none of its models is trained under.
     """
     rates_hz = dict.fromkeys(preset.audio.sample_rate_hz for preset in presets.values())
     recordings = {
@@ -100,14 +102,14 @@ def make_plan(
     if unknown := [str(fold) for fold in folds or () if fold not in known]:
         valid = ", ".join(map(str, sorted(known)))
         raise UsageError(f"no fold {', '.join(unknown)} in {', '.join(config.protocols)}. Valid: {valid}")
-    names = dict(zip(config.models, presets, strict=True))  # of models that were asked for by a preset's file, too
+    names = dict(zip(config.models, presets, strict=True))  # also of models given as a preset's file
     only = {names[model]: protocols for model, protocols in config.only.items() if model in names}
     named = config.model_copy(update={"models": tuple(presets), "only": only})
     all_cells = with_splits(named, presets, readable, splits)
     cells = {name: split for name, split in all_cells.items() if folds is None or name.fold in folds}
     if not cells:
         limits = "; ".join(f"{model}: {', '.join(named.only[model])}" for model in named.only)
-        raise UsageError(f"no model of {config.name} runs under {', '.join(config.protocols)}. Valid: {limits}")
+        raise UsageError(f"no model of {config.name} is trained under {', '.join(config.protocols)}. Valid: {limits}")
     kept = {model: preset for model, preset in presets.items() if any(cell.model == model for cell in cells)}
     return Plan(named.model_copy(update={"models": tuple(kept)}), kept, recordings, splits, cells)
 
@@ -115,13 +117,18 @@ def make_plan(
 def write_record(
     study: StudyFolder, plan: Plan, *, changes: bool, device: str | None, command: str, cluster: str | None
 ) -> None:
-    """Write all that describes a study, having checked that it is the one that the folder holds.
+    """Write the description of a study, after checking that it matches the study in the folder.
 
-    `changes`: whether cells are to be trained or taken over; `device` is None where nothing is trained, and the machine
-    of before stays. The command comes after those of before; the cluster is in words.
+    Args:
+        study: the folder.
+        plan: the plan of the study.
+        changes: whether cells will be trained or copied.
+        device: None if nothing will be trained; then the recorded machine is kept.
+        command: added after the earlier commands.
+        cluster: a description of the cluster; None: this machine.
 
     Raises:
-        UsageError: the folder holds another study, or a model does not build; nothing is written.
+        UsageError: the folder contains another study, or a model cannot be built; nothing is written.
         RefusedError: the recordings are not those of the folder.
     """
     old = records.read_description(study)
@@ -148,7 +155,7 @@ def write_record(
 def _describe_study(
     plan: Plan, config: StudyConfig, old: Description | None, device: str | None, command: str, cluster: str | None
 ) -> Description:
-    """Return what study.yaml says: the study with what it had before, its dataset, and what it runs on now."""
+    """Return the content of study.yaml: the study merged with its earlier runs, its dataset, and the machine."""
     ran_on: Description = {"versions": versions(), "machine": machine(device or "cpu"), "commit": commit()}
     if cluster:
         ran_on["machine"] |= {"cluster": cluster}

@@ -1,4 +1,4 @@
-"""How far a study is, from what stands on disk; it takes no lock, so it works while the study runs."""
+"""The progress of a study, from the files in its folder; it takes no lock, so it works while the study runs."""
 
 import heapq
 import json
@@ -21,12 +21,12 @@ State = Literal["done", "running", "stopped", "failed", "waiting"]
 
 @dataclass(frozen=True)
 class CellStatus:
-    """One cell: waiting, in training, stopped in the middle of it, failed with a cause, or done.
+    """One cell: waiting, in training, stopped before its end, failed with a cause, or done.
 
     Attributes:
-        epoch: the last one that is finished, 0 before that.
-        seconds: of the epochs so far.
-        left_s: until it is done, where that is known; of a waiting cell too.
+        epoch: the last finished epoch, 0 before the first.
+        seconds: duration of the epochs so far.
+        left_s: seconds until it is done, if known, also for a waiting cell.
         train_accuracy: after the last epoch, in 0..1.
     """
 
@@ -44,7 +44,7 @@ class CellStatus:
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """A study: its cells in the order in which they are trained, and the seconds until the last is done."""
+    """A study: its cells in training order, and the seconds until the last is done."""
 
     name: str
     running: bool
@@ -57,7 +57,7 @@ class StudyStatus:
 
 
 def read_status(folder: Path) -> StudyStatus | None:
-    """Say how far a study is; None where the folder holds none.
+    """Return the progress of a study; None if the folder contains no study.
 
     Raises:
         RefusedError: study.yaml is damaged.
@@ -86,7 +86,7 @@ def read_status(folder: Path) -> StudyStatus | None:
 
 
 def _read_splits(study: StudyFolder, config: StudyConfig, models: Iterable[str]) -> dict[CellName, Split]:
-    """Return each cell's split; none before the table of clips is written, when no cell has begun."""
+    """Return each cell's split; empty before the table of clips is written, when no cell has started."""
     if not study.manifest.exists():
         return {}
     manifest = Manifest(str(study.folder), read_clips(study), 0.0)
@@ -94,7 +94,7 @@ def _read_splits(study: StudyFolder, config: StudyConfig, models: Iterable[str])
 
 
 def cell_status(cell: Cell, epochs: int, *, running: bool) -> CellStatus:
-    """Say how far a cell is of so many epochs; it need not have a folder. `running`: somebody trains in its study."""
+    """Return the progress of a cell, which need not have a folder yet; `running`: its study is being trained."""
     history = read_history(cell)
     last: Mapping[str, Any] = history[-1] if history else {}
     cause = _cause_of_failure(cell) if not cell.done else ""
@@ -124,15 +124,15 @@ def _cause_of_failure(cell: Cell) -> str:
     except FileNotFoundError:
         return ""
     except (OSError, ValueError, KeyError, TypeError):
-        return "for an unknown cause"
+        return "unknown cause"
 
 
 def timed(cells: Sequence[CellStatus], same: Collection[str] = ()) -> tuple[list[CellStatus], float | None]:
-    """Add to each cell the seconds that it still needs, and return those until the last one ends.
+    """Add to each cell the seconds that it still needs, and return the seconds until the last one ends.
 
-    An epoch of a model takes what its epochs have taken so far; of a model that has not begun, what those of the
-    others have; one that is the same training as another takes none while it waits. As many are trained at a time as
-    are running now. None: nothing is known, or nothing runs.
+    An epoch is assumed to take as long as the model's earlier epochs or, before its first, as those of other models. A
+    waiting cell that is the `same` training as another takes no time. As many cells are assumed to train in parallel as
+    are running now. None: nothing is known, or nothing is running.
     """
     per_epoch = {
         model: statistics.fmean(cell.seconds / cell.epoch for cell in cells if cell.model == model and cell.epoch)
@@ -153,9 +153,9 @@ def timed(cells: Sequence[CellStatus], same: Collection[str] = ()) -> tuple[list
 
 
 def seconds_left(lanes: Sequence[float], waiting: Iterable[float]) -> float | None:
-    """Return the seconds until the last cell ends, each taken by the next worker that is free; None without workers.
+    """Return the seconds until the last cell ends, if each free worker takes the next one; None without workers.
 
-    `lanes` says what each worker still needs for its cell.
+    `lanes` are the seconds that each worker still needs for its present cell.
 
     >>> seconds_left([2.0, 6.0], [10.0]), seconds_left([], [10.0])
     (12.0, None)

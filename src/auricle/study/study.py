@@ -1,4 +1,4 @@
-"""A study in its folder: which cells are done or the same as others, running the rest, leaving a record.
+"""Run a study in its folder: find the cells left to train, train them in a pool, and write the results.
 
 configuration -> plan -> study.yaml, dataset/, models/ -> cells, in a pool -> results.csv
 """
@@ -36,9 +36,9 @@ class StudyResult:
     """How a study ended.
 
     Attributes:
-        done: the cells asked for that are finished, in the order of the plan.
-        failed: those that are not, with the cause of each.
-        num_ran: how many were trained now; the others were finished before, or are trainings of those.
+        done: the requested cells that are finished, in the order of the plan.
+        failed: those that failed, with the cause of each.
+        num_ran: how many were trained now; the others were finished before, or took over the results of another cell.
     """
 
     folder: Path
@@ -59,15 +59,15 @@ def run_study(
 ) -> StudyResult:
     """Train every cell of a study that is not done, and write its record.
 
-    A folder that exists goes on, and may get more models, protocols and seeds; `folds` leaves out the others of the
-    protocols. `beside`, such as `tracking.mirrored`, is entered while cells are trained, with the study and whether it
-    changes. `fit` is by default `training.fit.fit_cell`.
+    A study in an existing folder resumes, and may gain models, protocols and seeds; `folds` limits it to some folds.
+    `beside`, such as `tracking.mirrored`, is a context manager that is open during training; it gets the study and
+    whether anything will change. `fit` is by default `training.fit.fit_cell`.
 
     Raises:
-        UsageError: a name, a field or a value is wrong, or the folder holds another study.
-        RefusedError: the recordings are refused, or are not those of the folder, or what is done there is damaged.
-        MachineError: the folder is in use, the disk refuses, a model needs more memory than is free, or no cluster
-            answers.
+        UsageError: a name, a field or a value is wrong, or the folder contains another study.
+        RefusedError: the recordings are refused or are not those of the folder, or files in the folder are damaged.
+        MachineError: the folder is in use, the disk refuses, a model needs more memory than is free, or the cluster
+            cannot be reached.
     """
     listener, options = listener or Listener(), options or RunOptions()
     options.check()
@@ -77,7 +77,7 @@ def run_study(
     manifest = asked_manifest(config, root=options.root)
     check_folder(out)
     if options.ray:
-        listener.doing("reaching the cluster")
+        listener.doing("connecting to the cluster")
     with runs.lock(out), connected(options.ray) if options.ray else nullcontext() as cluster:
         listener.doing("reading the recordings")
         study = StudyFolder(out)
@@ -97,7 +97,7 @@ def run_study(
                     failures = queue.failures
                 waiting = take_over(study, waiting)
         except BaseException:
-            with contextlib.suppress(AuricleError):  # what went wrong before says more
+            with contextlib.suppress(AuricleError):  # the first error says more
                 write_results(study)
             raise
         write_results(study)
@@ -107,21 +107,21 @@ def run_study(
 
 
 def check_folder(out: Path) -> None:
-    """Refuse a folder that holds something else than a study, or the search that comes before one.
+    """Refuse a folder that contains anything but a study, or the search that precedes it.
 
     Raises:
         UsageError: it does.
     """
     if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file; --out names a folder")
-    strangers = [path.name for path in out.iterdir() if path.name not in (".lock", "search")] if out.exists() else []
-    if strangers and not StudyFolder(out).description.exists():
-        raise UsageError(f"{out} contains files that are not a study (first: {strangers[0]}); choose another --out")
+        raise UsageError(f"{out} is a file; --out takes a folder")
+    others = [path.name for path in out.iterdir() if path.name not in (".lock", "search")] if out.exists() else []
+    if others and not StudyFolder(out).description.exists():
+        raise UsageError(f"{out} contains files that are not a study (first: {others[0]}); choose another --out")
 
 
 @dataclass(frozen=True)
 class _Session:
-    """One pass over a study: cells to train, cells whose results are those of others, and on what."""
+    """One run of a study: the cells to train, those that take over the results of another, and the resources."""
 
     study: StudyFolder
     plan: Plan
@@ -156,7 +156,7 @@ class _Session:
 def _begin(
     study: StudyFolder, plan: Plan, options: RunOptions, cluster: Cluster | None, listener: Listener
 ) -> _Session:
-    """Find out what is left to do, and divide this machine or the cluster among it."""
+    """Find the cells left to train, and divide this machine or the cluster among them."""
     finished = _finished(study, plan, listener)
     same = same_trainings(plan.cells, finished)
     left = tuple(name for name in plan.cells if name not in finished and name not in same)
@@ -170,20 +170,20 @@ def _begin(
 
 
 def _finished(study: StudyFolder, plan: Plan, listener: Listener) -> set[CellName]:
-    """Return the cells that are finished; what is left of one that is damaged is removed, to be trained anew."""
+    """Return the finished cells; the folder of a damaged one is removed, so that it is trained again."""
     finished = set()
     for cell in map(study.cell, plan.cells):
         if runs.is_intact(cell):
             finished.add(cell.name)
         elif cell.done:
-            listener.note(f"{cell.folder} is damaged: {cell.name} is trained anew")
+            listener.note(f"{cell.folder} is damaged: {cell.name} will be trained again")
             with files.machine_errors(cell.folder):
                 shutil.rmtree(cell.folder)
     return finished
 
 
 def _prepare(session: _Session, listener: Listener, *, estimates: bool) -> None:
-    """Write what stands beside the cells, and say what is to come."""
+    """Write the record and the baselines of the study, and report the plan and its cost."""
     study, plan, options, left = session.study, session.plan, session.options, session.left
     cluster = str(session.cluster) if session.cluster else None
     device = session.device if left else None
@@ -199,15 +199,15 @@ def _prepare(session: _Session, listener: Listener, *, estimates: bool) -> None:
         listener.estimated(found, session.num_workers)
     if session.same:
         name, original = next(iter(session.same.items()))
-        such = f"same clips and seed as another ({name} is {original})"
-        listener.note(f"{len(session.same)} of the cells need no training: {such}")
+        reason = f"same model, clips and seed as another cell (first: {name} is the same as {original})"
+        listener.note(f"cells that need no training: {len(session.same)}, {reason}")
     clip_s = plan.manifest.clip_s
     epochs = {name: num_epochs(plan.presets[name.model], len(plan.cells[name].train), clip_s) for name in left}
     listener.planned(epochs, len(plan.cells) - len(left) - len(session.same), session.num_workers)
 
 
 def _works(session: _Session) -> list[ModelWork]:
-    """Return what is left to train of each model."""
+    """Return the work left to train for each model."""
     plan, manifest = session.plan, session.plan.manifest
     splits: dict[str, list[Split]] = {}
     for name in session.left:
@@ -227,11 +227,11 @@ def _works(session: _Session) -> list[ModelWork]:
 
 
 def take_over(study: StudyFolder, same: Mapping[CellName, CellName]) -> dict[CellName, CellName]:
-    """Give each cell what its original has written, a failure too; return those whose originals are not finished.
+    """Copy to each cell the files, or the failure, of its original; return those whose originals are not finished.
 
     Raises:
         MachineError: the disk refuses.
-        RefusedError: what an original has written is damaged.
+        RefusedError: files of an original are damaged.
     """
     waiting = {}
     for name, original in same.items():

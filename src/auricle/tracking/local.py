@@ -16,7 +16,7 @@ from typing import Any
 from auricle import runs
 from auricle.config.reading import load_record
 from auricle.runs import Cell, StudyFolder
-from auricle.system import disable_telemetry, give_way
+from auricle.system import disable_telemetry, lower_priority
 from auricle.tracking.final_sync import FinalSync
 from auricle.tracking.following import CellMirror, cause_of, curves_of, dataset_name, follow, scores_of
 from auricle.tracking.tracking import Tracked, mlflow_uri, state_of
@@ -222,7 +222,7 @@ def main(study: StudyFolder, tracker: str, final_sync: FinalSync) -> int:
 
 
 if __name__ == "__main__":
-    give_way()
+    lower_priority()
     code = main(StudyFolder(Path(sys.argv[1])), sys.argv[2], FinalSync(online=False))
     sys.stderr.flush()
     os._exit(code)

@@ -20,7 +20,7 @@ from auricle import runs
 from auricle.config.reading import load_record
 from auricle.errors import AuricleError
 from auricle.runs import Cell, StudyFolder
-from auricle.system import become, disable_telemetry, give_way
+from auricle.system import become, disable_telemetry, lower_priority
 from auricle.text import visible
 from auricle.tracking.final_sync import FinalSync
 from auricle.tracking.following import (
@@ -175,7 +175,7 @@ def _start_again(mode: SendMode, final_sync: FinalSync) -> NoReturn:
 
 
 if __name__ == "__main__":
-    give_way()
+    lower_priority()
     asked = cast(SendMode, sys.argv[2])
     final_sync = FinalSync(online=asked == "online", over="over" in sys.argv[3:])
     code = main(StudyFolder(Path(sys.argv[1])), asked, final_sync)

@@ -96,7 +96,7 @@ def clear_cell(cell: Cell) -> None:
     with files.machine_errors(cell.folder):
         cell.folder.mkdir(parents=True, exist_ok=True)
         cell.error.unlink(missing_ok=True)
-        runs.remove_halves(cell.folder)
+        runs.remove_unfinished(cell.folder)
 
 
 def _cause_of(error: Exception) -> str:

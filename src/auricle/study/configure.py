@@ -1,6 +1,6 @@
-"""What a person asks for, as a configuration: the same from Python and from the command line.
+"""Turn what the user asks for into a configuration, the same way for Python and the command line.
 
-data ("esc10", a folder, a CSV)  ->  a named dataset or recordings of one's own  ->  StudyConfig
+data ("esc10", a folder, a CSV)  ->  a named dataset or the user's own recordings  ->  StudyConfig
 """
 
 import re
@@ -13,19 +13,19 @@ from auricle.data.datasets import SOURCES, dataset_in, survey
 from auricle.errors import UsageError, choices
 from auricle.runs.reopen import study_config, study_of
 
-OWN_MODELS = ("cnn", "transformer-h4")  # of a study that has no name: one of each architecture
+OWN_MODELS = ("cnn", "transformer-h4")  # for the user's own recordings: one of each architecture
 OWN_PROTOCOLS: tuple[ProtocolName, ...] = ("test-split", "official")  # a model to export, and a score on every clip
-TEST_SET_PROTOCOLS: tuple[ProtocolName, ...] = ("test-split", "k-fold")  # where clips are set apart to test on
+TEST_SET_PROTOCOLS: tuple[ProtocolName, ...] = ("test-split", "k-fold")  # if the dataset has a test set of its own
 STUDIES_FOLDER = Path("runs")
 SHORT = {"epochs": "training.epochs", "batch_size": "training.batch_size", "learning_rate": "training.learning_rate"}
 SomeConfig = TypeVar("SomeConfig", bound=Section)
 
 
 def find_data(asked: str | None, own: str = "") -> tuple[str, Path | None]:
-    """Return the source that `--data` means, and the folder of named datasets if it means that.
+    """Return the dataset that `--data` means, and its folder if that is the folder of a named dataset.
 
-    A name is a name. A folder whose table lists the clips of a named dataset is that dataset, of several the study's
-    `own`. Everything else is a person's own recordings.
+    A folder whose table lists the clips of a named dataset is that dataset; if several match, the study's `own`.
+    Everything that is not a name or such a folder is taken as the user's own recordings.
     """
     if asked is None or asked in SOURCES:
         return asked or own, None
@@ -36,22 +36,22 @@ def find_data(asked: str | None, own: str = "") -> tuple[str, Path | None]:
 
 
 def data_of(folder: Path, asked: str | None) -> tuple[str | None, Path | None]:
-    """Return what `--data` means for a study or a cell that exists, as `find_data` does; twice None without it.
+    """Return what `--data` means for an existing study or cell, as `find_data` does; (None, None) without it.
 
     Raises:
-        RefusedError: the folder is of no study.
+        RefusedError: the folder is not part of a study.
     """
     return (None, None) if asked is None else find_data(asked, study_config(study_of(folder)).data)
 
 
 def find_study(folder: Path | str) -> Path:
-    """Return the folder that a path means: itself, or the one of this name in runs/."""
+    """Return the folder of a study, given its path or its name in runs/."""
     path = Path(folder)
     return path if path.exists() or not (STUDIES_FOLDER / path).is_dir() else STUDIES_FOLDER / path
 
 
 def name_of(source: str) -> str:
-    """Return a name for a study of some recordings, which no named dataset has unless it is that.
+    """Return a name for a study of some recordings; it differs from every named dataset except the one it is of.
 
     >>> name_of("esc10"), name_of("/home/me/My birds (2026)/"), name_of("data/esc10"), name_of("birds.csv")
     ('esc10', 'My-birds-2026', 'own-esc10', 'birds')
@@ -64,7 +64,7 @@ def name_of(source: str) -> str:
 
 
 def own_study(data: str, *, group_by: str | None = None, label: str | None = None) -> StudyConfig:
-    """Return the study of the package on a named dataset; of other data one that is named as they are.
+    """Return the predefined study of a named dataset; for other data a new one, named after the data.
 
     Raises:
         UsageError, RefusedError: as `data.datasets.survey`.
@@ -78,9 +78,9 @@ def own_study(data: str, *, group_by: str | None = None, label: str | None = Non
 
 
 def renamed(config: SomeConfig, source: str) -> SomeConfig:
-    """Return a study or a space on other data: without what it says of its own dataset, in its name too.
+    """Return a study or a space on other data, without references to its own dataset, also in its name.
 
-    `esc10-official` on a folder `birds` is `birds-official`; `quickstart` stays what it is.
+    `esc10-official` on a folder `birds` becomes `birds-official`; `quickstart` keeps its name.
     """
     asked: Any = config
     if source == asked.data:
@@ -90,10 +90,10 @@ def renamed(config: SomeConfig, source: str) -> SomeConfig:
     return revalidated(config, data=source, about="", name=name, **of_its_own)
 
 
-def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the overrides of a study or a space with others over them; other epochs have another warm-up.
+def merge_overrides(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge overrides; those of `above` win. If they change the epochs, the warm-up of `below` is dropped too.
 
-    >>> laid_over({"training.epochs": 6, "training.warmup_epochs": 1}, {"training.epochs": 2})
+    >>> merge_overrides({"training.epochs": 6, "training.warmup_epochs": 1}, {"training.epochs": 2})
     {'training.epochs': 2}
     """
     warmup = "training.warmup_epochs"
@@ -110,19 +110,19 @@ def check_protocols(asked: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_numbers(numbers: Collection[int], option: str, typed: str | None = None) -> tuple[int, ...]:
-    """Return folds or seeds, or raise the UsageError that says what they are, and what was `typed` in their place."""
+    """Return folds or seeds, or raise a UsageError that says what they are and what was `typed` instead."""
     if not numbers or not all(isinstance(number, int) and number >= 0 for number in numbers):
         shown = list(numbers) if typed is None else typed
-        raise UsageError(f"{option} takes whole numbers from 0 on, such as 0,1,2, not {shown!r}")
+        raise UsageError(f"{option} takes whole numbers of 0 or more, such as 0,1,2, not {shown!r}")
     return tuple(numbers)
 
 
-def as_asked(
+def configured(
     config: StudyConfig, data: str | None, overrides: Mapping[str, Any], **changes: Any
 ) -> tuple[StudyConfig, Path | None]:
-    """Return a study on these data (None: its own) with changes, and where named datasets lie if `data` says that.
+    """Return a study with its data (None: its own) and fields changed, and the folder that `data` gives, if any.
 
-    `overrides` are `section.field` to a value; `changes` are fields of the study, of which None changes nothing.
+    `overrides` are values by `section.field`; `changes` are fields of the study, where None changes nothing.
 
     Raises:
         UsageError: a field or a value is wrong.
@@ -130,4 +130,4 @@ def as_asked(
     source, root = find_data(data, config.data)
     config = renamed(config, source)
     changes = {field: value for field, value in changes.items() if value is not None}
-    return revalidated(config, overrides=laid_over(config.overrides, overrides), **changes), root
+    return revalidated(config, overrides=merge_overrides(config.overrides, overrides), **changes), root
