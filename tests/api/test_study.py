@@ -43,7 +43,7 @@ def test_a_study_shows_its_results_as_tables(study):
     assert ((results.accuracy_low <= results.accuracy) & (results.accuracy <= results.accuracy_high)).all()
     pairs = study.compare()
     assert {*pairs.iloc[0][["first", "second"]]} == {"tiny", "cnn"}
-    assert pairs.shown.dtype == bool
+    assert pairs.significant.dtype == bool
     assert "<td>tiny</td>" in study._repr_html_()
 
 

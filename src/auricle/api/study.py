@@ -110,8 +110,8 @@ class Study:
         """Return a row for every two models, and for each model and the best free baseline, of a protocol.
 
         `mean` is how much more accurate the first is on the same clips, with its 95 % interval `low` to `high`;
-        `p_adjusted` is adjusted for the number of comparisons; `shown` says whether the data show a difference: without
-        it, no model is better than the other.
+        `p_adjusted` is adjusted for the number of comparisons; `significant` says whether the difference is: where it
+        is not, neither model is better than the other.
 
         Args:
             protocol: None: the one that answers the question.
@@ -121,8 +121,8 @@ class Study:
         """
         found = self.findings.comparisons[self._protocol(protocol)]
         pairs = (*found.pairs, *found.against_baseline)
-        rows = [{name: getattr(pair, name) for name in (*OF_DIFFERENCE, "shown")} for pair in pairs]
-        return to_frame(rows, (*OF_DIFFERENCE, "shown"))
+        rows = [{name: getattr(pair, name) for name in (*OF_DIFFERENCE, "significant")} for pair in pairs]
+        return to_frame(rows, (*OF_DIFFERENCE, "significant"))
 
     def plot_accuracy(self, protocol: str | None = None) -> Figure:
         """Draw the test accuracy of each model, its cells and its 95 % interval; None: under each protocol."""
