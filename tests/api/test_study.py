@@ -15,7 +15,7 @@ from auricle.api import dataset, models
 from auricle.cli import main
 from auricle.display.notebook import NotebookDisplay
 from auricle.runs import CellName
-from auricle.study import asking
+from auricle.study import configure
 from made_sounds import write_sounds
 from small_networks import SMALL
 
@@ -226,7 +226,7 @@ def test_a_script_without_a_guard_trains_in_workers(sounds, tmp_path, stand_ins)
     assert not Path("runs/sounds/workers.log").exists()
 
 
-@pytest.mark.parametrize("module", [asking, dataset, models], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [configure, dataset, models], ids=lambda module: module.__name__)
 def test_the_examples_of_docstrings_are_true(module):
     assert doctest.testmod(module).failed == 0
 
