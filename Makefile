@@ -7,7 +7,7 @@ STUDY ?= runs/esc10
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help run report docs test test-long check format golden lock licences vendor bench bench-data bench-report bench-robust bench-scaling bench-serving clean
+.PHONY: help run report docs test test-long check format golden lock licences vendor bench bench-acdnet bench-data bench-report bench-robust bench-scaling bench-serving clean
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
@@ -69,6 +69,9 @@ bench: .venv/installed-dev $(if $(BUNDLE),bench-serving)  ## measure the speed o
 
 bench-data: .venv/installed-dev  ## measure what the check of a dataset finds, and its time
 	@$(BIN)/python benchmarks/check.py --results RESULTS.md
+
+bench-acdnet: .venv/installed-dev  ## measure the cost of ACDNet, the best published network, against ours: STUDY=DIR
+	@$(BIN)/python benchmarks/acdnet.py $(STUDY) --results RESULTS.md
 
 bench-serving: .venv/installed-dev  ## measure the speed of a bundle: make bench-serving BUNDLE=DIR CELL=DIR
 	@$(BIN)/python benchmarks/serving.py $(BUNDLE) $(if $(CELL),--cell $(CELL)) --results RESULTS.md

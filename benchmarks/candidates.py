@@ -22,7 +22,7 @@ from auricle.data.cache import Recordings, prepare
 from auricle.data.datasets import load_manifest
 from auricle.data.folds import Split
 from auricle.data.manifest import Manifest
-from auricle.scoring.calibration import fit_temperature, losses, softmax, tempered
+from auricle.scoring.calibration import fit_temperature, losses, softmax, temperature_scaled
 from auricle.scoring.difference import difference
 from auricle.scoring.predictions import Predictions, numbered
 from auricle.system import keep_freed_memory
@@ -71,7 +71,7 @@ def scores(found: Mapping[tuple[int, int], Known], manifest: Manifest, scoring: 
     right, of_cells = np.full((len(SEEDS), len(manifest.clips)), np.nan), []
     for (_, seed), known in found.items():
         windows = predictions(known, manifest, scoring)
-        clips, calibrated = windows.by_clip(), tempered(windows, fit_temperature(windows)).by_clip()
+        clips, calibrated = windows.by_clip(), temperature_scaled(windows, fit_temperature(windows)).by_clip()
         right[SEEDS.index(seed), known["clips"]] = clips.answers == clips.labels
         of_cells.append(losses(calibrated.probabilities, calibrated.labels).mean())
     return right, float(np.mean(of_cells))

@@ -91,7 +91,7 @@ SPOILT = np.where(np.arange(RATE_HZ) == 7, np.nan, NOISE[0])
         ([SPOILT, NOISE[1]], ["x", "y"], "sound 0: the waveform holds samples that are not finite"),
         ([NOISE[0], NOISE[:, :20]], ["x", "y"], r"sound 1: a waveform of shape \(4, 20\): either side may be"),
         (list(NOISE), ["x", "y", "x"], "4 sounds and 3 labels; give one label for each sound"),
-        (list(NOISE), ["x"] * 4, "one class only, 'x'; a classifier needs two or more"),
+        (list(NOISE), ["x"] * 4, "only one class, 'x'; a classifier needs two or more"),
     ],
 )
 def test_what_is_wrong_with_sounds_is_said_in_one_line_as_a_value_error_and_as_our_own(sounds, labels, reason):

@@ -15,7 +15,7 @@ from auricle.api import dataset, models
 from auricle.cli import main
 from auricle.display.notebook import NotebookDisplay
 from auricle.runs import CellName
-from auricle.study import asking
+from auricle.study import configure
 from made_sounds import write_sounds
 from small_networks import SMALL
 
@@ -43,7 +43,7 @@ def test_a_study_shows_its_results_as_tables(study):
     assert ((results.accuracy_low <= results.accuracy) & (results.accuracy <= results.accuracy_high)).all()
     pairs = study.compare()
     assert {*pairs.iloc[0][["first", "second"]]} == {"tiny", "cnn"}
-    assert pairs.shown.dtype == bool
+    assert pairs.significant.dtype == bool
     assert "<td>tiny</td>" in study._repr_html_()
 
 
@@ -132,7 +132,7 @@ class TestLookedAtAndStopped:
         (sounds / "cat" / "cat 0.wav").write_bytes(b"")
         check = au.load_dataset(sounds, clip_s=0.5).check(progress=False)
         assert not check.is_fine
-        assert check.to_frame().iloc[0][["severity", "finding"]].tolist() == ["error", "empty, 0 bytes"]
+        assert check.to_frame().iloc[0][["severity", "finding"]].tolist() == ["error", "empty file (0 bytes)"]
         assert "cat 0.wav" in check._repr_html_()
 
     def test_names_of_classes_are_text_in_html(self, sounds):
@@ -226,7 +226,7 @@ def test_a_script_without_a_guard_trains_in_workers(sounds, tmp_path, stand_ins)
     assert not Path("runs/sounds/workers.log").exists()
 
 
-@pytest.mark.parametrize("module", [asking, dataset, models], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [configure, dataset, models], ids=lambda module: module.__name__)
 def test_the_examples_of_docstrings_are_true(module):
     assert doctest.testmod(module).failed == 0
 

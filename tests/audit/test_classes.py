@@ -60,7 +60,7 @@ def test_folders_that_hide_recordings_or_hold_none_are_named(tmp_path: Path) -> 
     (tmp_path / "siren").mkdir()
     found = {finding.reason for finding in folder_findings(tmp_path, ["dog"])}
     assert found == {
-        "'.cat' holds 1 recordings that are not read",
-        "'notes' holds files that are no recordings",
-        "'siren' holds nothing",
+        "'.cat' contains 1 recording that auricle does not read",
+        "'notes' contains files, but no recordings",
+        "'siren' is empty",
     }

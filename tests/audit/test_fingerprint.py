@@ -12,7 +12,7 @@ Noise = Callable[[int], np.ndarray]
 
 def share_of_bits(one: Fingerprint, other: Fingerprint) -> float:
     num = min(len(one.words), len(other.words))
-    both = one.telling[:num] & other.telling[:num]
+    both = one.reliable[:num] & other.reliable[:num]
     assert both.sum() > 50
     return float(np.bitwise_count(one.words[:num][both] ^ other.words[:num][both]).mean() / 32)
 
@@ -51,14 +51,14 @@ def test_two_sounds_differ_in_half_of_their_bits(noise: Noise) -> None:
 
 
 def test_silence_and_a_steady_tone_tell_nothing() -> None:
-    assert not fingerprint(np.zeros(32_000, np.float32), 16_000).telling.any()
+    assert not fingerprint(np.zeros(32_000, np.float32), 16_000).reliable.any()
     tone = np.sin(2 * np.pi * 1_000 / 16_000 * np.arange(32_000)).astype(np.float32)
-    assert not fingerprint(tone, 16_000).telling.any()
+    assert not fingerprint(tone, 16_000).reliable.any()
 
 
 def test_a_doubtful_word_differs_in_one_bit(noise: Noise) -> None:
     found = fingerprint(noise(4), 16_000)
-    assert set(np.bitwise_count(found.words ^ found.doubtful).tolist()) == {1}
+    assert set(np.bitwise_count(found.words ^ found.alternatives).tolist()) == {1}
 
 
 @pytest.mark.parametrize("num_samples", [1, 100, 4_000])

@@ -36,8 +36,8 @@ def test_what_is_bad_is_left_out_and_the_rest_is_as_it_was(tmp_path: Path) -> No
     mended = mend(found)
     assert mended.clips == tuple(found.survey.manifest.clips[place] for place in (0, 3))
     assert mended.done == {
-        "left out: empty, 0 bytes": 1,
-        "left out: cut off": 1,
+        "left out: empty file (0 bytes)": 1,
+        "left out: truncated file": 1,
         "left out: an exact copy of another": 1,
     }
 

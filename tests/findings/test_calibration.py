@@ -6,7 +6,7 @@ import pytest
 from auricle.findings.calibration import calibrations
 from auricle.findings.study import Study, load_study
 from auricle.scoring import statistics
-from auricle.scoring.calibration import calibration_error, fit, softmax, tempered
+from auricle.scoring.calibration import calibration_error, fit, softmax, temperature_scaled
 from auricle.scoring.difference import adjusted, difference
 from auricle.scoring.predictions import Predictions
 
@@ -39,29 +39,31 @@ def test_errors_are_means_over_cells_and_the_temperature_is_that_of_validation_c
     cells = small.of("cnn", "k-fold")
     temperatures = [fit(cell.windows).temperature for cell in cells]
     before = [calibration_error(cell.clips.probabilities, cell.clips.labels) for cell in cells]
-    after = [tempered(cell.windows.of("test"), t).by_clip() for cell, t in zip(cells, temperatures, strict=True)]
+    after = [
+        temperature_scaled(cell.windows.of("test"), t).by_clip() for cell, t in zip(cells, temperatures, strict=True)
+    ]
     assert cnn.temperatures == tuple(temperatures)
     assert cnn.error == pytest.approx(np.mean(before))
-    assert cnn.tempered_error == pytest.approx(
+    assert cnn.scaled_error == pytest.approx(
         np.mean([calibration_error(clips.probabilities, clips.labels) for clips in after])
     )
-    assert cnn.bins.num.sum() == cnn.tempered_bins.num.sum() == 320
+    assert cnn.bins.num.sum() == cnn.scaled_bins.num.sum() == 320
 
 
 def test_a_model_that_is_made_too_sure_is_called_so_and_a_temperature_mends_it(small: Study):
     sharp = calibrations(sharpened(small, 6.0), "k-fold")
     for model, plain in zip(sharp, calibrations(small, "k-fold"), strict=True):
-        assert model.surplus.shown
+        assert model.surplus.significant
         assert model.surplus.mean > 0.05
-        assert model.gain.shown
+        assert model.gain.significant
         assert model.gain.mean > 0
-        assert model.tempered_error == pytest.approx(plain.tempered_error, abs=0.005)
-        assert model.tempered_loss < model.loss
+        assert model.scaled_error == pytest.approx(plain.scaled_error, abs=0.005)
+        assert model.scaled_loss < model.loss
 
 
 def test_a_model_that_is_made_too_cautious_is_called_so(small: Study):
     found = calibrations(sharpened(small, 0.3), "k-fold")
-    assert all(model.surplus.shown and model.surplus.mean < 0 for model in found)
+    assert all(model.surplus.significant and model.surplus.mean < 0 for model in found)
 
 
 def test_a_temperature_that_is_right_already_is_not_called_a_gain(small: Study):
@@ -69,7 +71,7 @@ def test_a_temperature_that_is_right_already_is_not_called_a_gain(small: Study):
     mended = sharpened(small, 1 / float(np.mean(honest[0].temperatures)))
     cnn = calibrations(mended, "k-fold")[0]
     assert np.mean(cnn.temperatures) == pytest.approx(1, abs=0.1)
-    assert not cnn.gain.shown
+    assert not cnn.gain.significant
 
 
 def test_false_alarms_are_counted_by_hand(small: Study):
@@ -97,7 +99,7 @@ def test_without_validation_clips_nothing_is_fitted(make_study):
     study = load_study(folder)
     (model,) = calibrations(study, "official")
     assert (set(model.temperatures), model.gain, model.is_fitted) == ({1.0}, None, False)
-    assert model.tempered_error == pytest.approx(model.error, abs=1e-6)
+    assert model.scaled_error == pytest.approx(model.error, abs=1e-6)
 
 
 def test_one_clip_a_class_has_a_calibration_that_claims_nothing(make_study):
@@ -106,7 +108,7 @@ def test_one_clip_a_class_has_a_calibration_that_claims_nothing(make_study):
         clips_per_class_and_fold=1,
     )  # fmt: skip
     found = calibrations(load_study(folder), "test-split")
-    assert not any(model.gain.shown or model.surplus.shown for model in found)
+    assert not any(model.gain.significant or model.surplus.significant for model in found)
 
 
 def test_a_collapsed_model_has_a_calibration(make_study):
@@ -115,7 +117,7 @@ def test_a_collapsed_model_has_a_calibration(make_study):
         skill={"cnn": None},
     )  # fmt: skip
     (model,) = calibrations(load_study(folder), "test-split")
-    assert np.isfinite([model.error, model.tempered_error, model.loss, model.tempered_loss, model.alarm_rate]).all()
+    assert np.isfinite([model.error, model.scaled_error, model.loss, model.scaled_loss, model.alarm_rate]).all()
     assert model.error == pytest.approx(0.5, abs=0.01)
 
 
@@ -139,7 +141,7 @@ def share_of_false_claims(world: Trained, num: int, monkeypatch) -> float:
     monkeypatch.setattr(statistics, "BOOTSTRAP_RESAMPLES", 300)
     generator, groups = np.random.default_rng(5), np.arange(80) // world.group_clips
     found = [difference(world.surplus(generator), groups, mirrored=False) for _ in range(num)]
-    return sum(one.shown for one in adjusted_alone(found)) / num
+    return sum(one.significant for one in adjusted_alone(found)) / num
 
 
 def adjusted_alone(found):

@@ -78,19 +78,19 @@ EQUAL = dict.fromkeys(("cnn", "transformer-h1", "transformer-h2"), 1.5)
 
 
 def compares(answers: Answers) -> bool:
-    return any(pair.shown for pair in compare_models(answers, list(EQUAL)))
+    return any(pair.significant for pair in compare_models(answers, list(EQUAL)))
 
 
 def compares_classes(answers: Answers) -> bool:
-    return any(found.difference.shown for found in class_differences(answers, list(EQUAL)))
+    return any(found.difference.significant for found in class_differences(answers, list(EQUAL)))
 
 
 def compares_changes(answers: Answers) -> bool:
     """Take one model for the other, changed: what a change costs is luck alone."""
-    networks = dict(zip(answers.models, answers.right, strict=True))
+    networks = dict(zip(answers.models, answers.correct, strict=True))
     pairs = {f"{plain}, changed": (networks[plain], networks[changed]) for plain, changed in pairwise(networks)}
     probed = {name: [probe(answers, *of) for of in zip(*pair, strict=True)] for name, pair in pairs.items()}
-    return any(one.shown for of_model in change_costs(probed, answers).values() for one in of_model.values())
+    return any(one.significant for of_model in change_costs(probed, answers).values() for one in of_model.values())
 
 
 def probe(answers: Answers, plain: np.ndarray, changed: np.ndarray) -> Probe:
@@ -136,7 +136,7 @@ def test_a_large_difference_is_found_and_two_equal_models_stay_tied(monkeypatch:
     skills = {"cnn": 3.0, "transformer-h1": 3.0, "transformer-h2": -1.5}
     world = World(trainings=4, of_training=0.1)
     found = [compare_models(invented(world, skills, generator), list(skills)) for _ in range(20)]
-    worse = [{pair.worse for pair in pairs if pair.shown} for pairs in found]
+    worse = [{pair.worse for pair in pairs if pair.significant} for pairs in found]
     assert sum(names == {"transformer-h2"} for names in worse) >= 17
 
 
@@ -145,7 +145,7 @@ def test_a_small_difference_is_mostly_left_open(monkeypatch: pytest.MonkeyPatch)
     generator = np.random.default_rng(3)
     skills = {"cnn": 1.6, "transformer-h1": 1.5}
     found = [compare_models(invented(World(trainings=4), skills, generator), list(skills)) for _ in range(20)]
-    assert sum(pair.shown for pairs in found for pair in pairs) <= 3
+    assert sum(pair.significant for pairs in found for pair in pairs) <= 3
 
 
 @pytest.mark.parametrize("name", ["one training, single clips", "four trainings, four clips a recording"])
@@ -154,12 +154,12 @@ def test_what_is_called_detectable_is_found_about_four_times_in_five(name: str, 
     monkeypatch.setattr(statistics, "BOOTSTRAP_RESAMPLES", 300)
     generator, world = np.random.default_rng(5), WORLDS[name]
     equal = [invented(world, {"a": 1.5, "b": 1.5}, generator) for _ in range(20)]
-    named = [detectable(one.of_model("a") - one.of_model("b"), one.groups, 1) or 1.0 for one in equal]
+    named = [detectable(one.correct_of("a") - one.correct_of("b"), one.groups, 1) or 1.0 for one in equal]
     sizes, found = [], []
     for skill in np.linspace(0.4, 3.0, 80):
         (pair,) = compare_models(invented(world, {"a": 1.5 + skill, "b": 1.5}, generator), ["a", "b"])
         sizes.append(pair.mean)
-        found.append(pair.shown)
+        found.append(pair.significant)
     near = np.abs(np.array(sizes) - np.median(named)) < 0.05
     assert 0.65 < np.mean(np.array(found)[near]) <= 1
     assert np.mean(np.array(found)[np.array(sizes) < np.median(named) / 2]) < 0.5

@@ -64,7 +64,7 @@ def test_clips_won_and_lost_are_counted_and_tested_exactly(invent):
     assert pair.p == pair.p_groups == pair.p_adjusted == binomtest(12, 12).pvalue
     assert (pair.p_trainings, pair.trainings, pair.trainings_won) == (None, 1, 1)
     assert pair.low < 12 / 80 < pair.high
-    assert pair.shown
+    assert pair.significant
 
 
 def test_repeated_trainings_do_not_make_a_difference_look_surer(invent):
@@ -74,7 +74,7 @@ def test_repeated_trainings_do_not_make_a_difference_look_surer(invent):
     (repeated,) = compare(often, "k-fold").pairs
     assert (single.wins, single.losses, single.p_groups) == (repeated.wins, repeated.losses, repeated.p_groups)
     assert (repeated.wins, repeated.losses, repeated.p, repeated.trainings_won) == (4, 0, 0.125, 4)
-    assert not repeated.shown
+    assert not repeated.significant
 
 
 def test_more_comparisons_need_stronger_evidence(invent):
@@ -87,7 +87,7 @@ def test_more_comparisons_need_stronger_evidence(invent):
     first = pairs[0]
     assert first.p == pytest.approx(2 * 0.5**7)
     assert first.p_adjusted == pytest.approx(6 * first.p)
-    assert not first.shown
+    assert not first.significant
 
 
 def test_cells_that_only_one_model_finished_are_left_out_of_the_comparison(invent):
@@ -99,11 +99,11 @@ def test_cells_that_only_one_model_finished_are_left_out_of_the_comparison(inven
 
 def test_a_shown_difference_needs_the_tests_and_the_interval():
     pair = Difference("a", "b", 0.1, -0.01, 0.2, 80, 9, 0, 4, 4, 0.001, 0.001, 0.001)
-    assert not pair.shown
+    assert not pair.significant
     assert pair.better is pair.worse is None
     shown = replace(pair, low=0.01)
     assert (shown.better, shown.worse) == ("a", "b")
-    assert not replace(shown, p_adjusted=0.06).shown
+    assert not replace(shown, p_adjusted=0.06).significant
     assert replace(pair, mean=-0.1, low=-0.2, high=-0.01).better == "b"
     assert replace(shown, p_groups=0.2).p == 0.2
     assert replace(shown, p_trainings=0.3).p == 0.3
@@ -161,7 +161,7 @@ def test_a_model_whose_trainings_disagree_is_not_called_better(invent):
     (unsure,) = compare(wild, "k-fold").pairs
     assert sure.mean == pytest.approx(unsure.mean, abs=0.001)
     assert unsure.p_groups < 0.001
-    assert (sure.shown, unsure.shown) == (True, False)
+    assert (sure.significant, unsure.significant) == (True, False)
     assert (sure.low > 0, unsure.low > 0) == (True, False)
     assert (sure.trainings_won, unsure.trainings_won) == (4, 3)
 
@@ -172,10 +172,10 @@ def test_clips_of_one_recording_are_no_more_evidence_than_one(invent):
     groups = {f"1-{place}.wav": "one" if place >= 58 else str(place) for place in range(80)}
     together = replace(study, dataset=replace(study.dataset, groups=groups))
     (pair,) = compare(together, "test-split").pairs
-    assert alone.shown
+    assert alone.significant
     assert (pair.wins, pair.mean) == (alone.wins, alone.mean)
     assert pair.p_groups == 1.0
-    assert not pair.shown
+    assert not pair.significant
 
 
 def test_one_model_is_not_called_best(invent):

@@ -42,13 +42,15 @@ def pets(make_study) -> Path:
     )  # fmt: skip
 
 
-def labelled(counts: list[list[int]], labels: list[int], given: dict[str, list[list[int]]], groups=None) -> HumanLabels:
+def labelled(
+    counts: list[list[int]], labels: list[int], predicted: dict[str, list[list[int]]], groups=None
+) -> HumanLabels:
     """Return what people answered beside what models did, (T, N) each."""
     num = len(labels)
     answers = Answers(
-        models=tuple(given), trainings=tuple((1, seed) for seed in range(len(next(iter(given.values()))))),
+        models=tuple(predicted), trainings=tuple((1, seed) for seed in range(len(next(iter(predicted.values()))))),
         clips=tuple(f"{clip}.wav" for clip in range(num)), labels=np.array(labels),
-        groups=np.arange(num) if groups is None else np.array(groups), given=np.array(list(given.values())),
+        groups=np.arange(num) if groups is None else np.array(groups), predicted=np.array(list(predicted.values())),
         categories=("cat", "dog"),
     )  # fmt: skip
     return HumanLabels(answers, np.array(counts))
@@ -155,15 +157,15 @@ def invented(world: World, generator: np.random.Generator) -> HumanLabels:
     ease = 1.0 + of_groups(1.0) + generator.normal(0, 1.0, world.num_clips)
     own = ease + of_groups(world.of_group)
     right = generator.binomial(20, norm.cdf(own / np.sqrt(1 + world.of_training**2)))
-    given = []
+    predicted = []
     for _ in MODELS:
         shape = (world.trainings, world.num_clips)
         luck = generator.normal(0, world.of_training, (world.trainings, 1)) + of_groups(world.of_group)
-        given.append(ease + luck + generator.normal(0, 1, shape) <= 0)
+        predicted.append(ease + luck + generator.normal(0, 1, shape) <= 0)
     answers = Answers(
         models=MODELS, trainings=tuple((1, seed) for seed in range(world.trainings)),
         clips=tuple(map(str, range(world.num_clips))), labels=np.zeros(world.num_clips, int), groups=groups,
-        given=np.array(given, dtype=int), categories=("cat", "dog"),
+        predicted=np.array(predicted, dtype=int), categories=("cat", "dog"),
     )  # fmt: skip
     return HumanLabels(answers, np.stack([right, 20 - right, 0 * right], axis=1))
 
@@ -176,12 +178,12 @@ def share_of_false_claims(world: World, num: int, monkeypatch: pytest.MonkeyPatc
 
 
 def any_shown(labels: HumanLabels) -> bool:
-    return any(one.shown for one in differences_from_people(labels, MODELS))
+    return any(one.significant for one in differences_from_people(labels, MODELS))
 
 
 def any_shown_by_clips(labels: HumanLabels) -> bool:
     """Judge as a sign test over clips would: whoever is right more often in a clip has won it."""
-    means = [np.nanmean(labels.right - labels.answers.of_model(model), axis=0) for model in MODELS]
+    means = [np.nanmean(labels.right - labels.answers.correct_of(model), axis=0) for model in MODELS]
     adjusted = holm([sign_test(int((mean > 1e-9).sum()), int((mean < -1e-9).sum())) for mean in means])
     intervals = [group_interval(mean, labels.answers.groups) for mean in means]
     return any(p < 0.05 and not low <= 0 <= high for p, (low, high) in zip(adjusted, intervals, strict=True))
@@ -208,7 +210,9 @@ def test_a_sign_test_over_clips_would_take_the_luck_of_trainings_for_a_differenc
 def test_a_large_difference_from_people_is_shown(monkeypatch):
     monkeypatch.setattr(statistics, "BOOTSTRAP_RESAMPLES", 300)
     labels = invented(World(4, 4), np.random.default_rng(2))
-    worse = np.where(np.random.default_rng(3).random(labels.answers.given[0].shape) < 0.5, 1, labels.answers.given[0])
+    worse = np.where(
+        np.random.default_rng(3).random(labels.answers.predicted[0].shape) < 0.5, 1, labels.answers.predicted[0]
+    )
     one = difference(labels.right - (worse == 0), labels.answers.groups)
     assert one.mean > 0.2
     assert one.p < 0.05 < one.low

@@ -28,8 +28,8 @@ def test_costs_are_those_of_the_answers(probed):
     one = find_uses(load_study(probed), "k-fold")["cnn"]
     cost = one.costs["low-pass-4000"]
     assert (cost.mean, cost.num_clips, cost.trainings) == (pytest.approx(0.5), 80, 4)
-    assert cost.shown
-    assert not one.costs["reversed"].shown
+    assert cost.significant
+    assert not one.costs["reversed"].significant
     by_rank = [drop.mean for drop in one.moments.drops]
     assert by_rank[0] == pytest.approx(0.8 * 10 / 80)  # the first moment is the loudest
     assert by_rank[1:] == [0] * 9
@@ -44,9 +44,9 @@ def test_attention_is_read_by_block(probed):
     first, second = one.blocks
     assert (first.heads, first.tokens, first.read, first.own) == (2, 6, 4.5, pytest.approx(0.1))
     assert first.overlap == 0.75
-    assert first.loudness.shown
+    assert first.loudness.significant
     assert first.loudness.mean == pytest.approx(0.5, abs=0.03)
-    assert not second.loudness.shown
+    assert not second.loudness.significant
     assert one.attention.shape == (2, 2, 10, 5)
 
 

@@ -22,7 +22,7 @@ def answers(**tables) -> Answers:
 def test_what_a_training_did_not_test_is_unknown_and_not_wrong():
     found = answers(cnn={(2, 0): table("abc", [1, 0, 1]), (3, 0): table("cd", [0, 1])})
     assert found.clips == ("a", "b", "c", "d")
-    assert found.of_model("cnn") == pytest.approx(np.array([[1, 0, 1, np.nan], [np.nan, np.nan, 0, 1]]), nan_ok=True)
+    assert found.correct_of("cnn") == pytest.approx(np.array([[1, 0, 1, np.nan], [np.nan, np.nan, 0, 1]]), nan_ok=True)
     assert found.shares[0] == pytest.approx([1, 0, 0.5, 1])
     assert found.counts("cnn").tolist() == [[1, 0], [0, 1], [1, 1], [1, 0]]
 
@@ -45,6 +45,6 @@ def test_groups_are_those_named_and_else_each_clip():
 
 def test_models_of_different_trainings_share_one_array():
     found = answers(cnn={(1, 0): table("ab", [1, 0])}, tiny={(1, 1): table("b", [1])})
-    assert found.right.shape == (2, 2, 2)
+    assert found.correct.shape == (2, 2, 2)
     assert found.tested_by("tiny").tolist() == [False, True]
-    assert np.isnan(found.of_model("cnn") - found.of_model("tiny")).all()
+    assert np.isnan(found.correct_of("cnn") - found.correct_of("tiny")).all()

@@ -6,7 +6,7 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from auricle.data.manifest import background_of, imbalance, scored_of
 from auricle.scoring.answers import Answers
-from auricle.scoring.calibration import NONE, alarms, named
+from auricle.scoring.calibration import NO_CLASS, count_detections, detected_classes
 from auricle.scoring.metrics import score
 from auricle.scoring.predictions import ClipPredictions, Predictions
 from auricle.scoring.statistics import wilson_interval
@@ -74,6 +74,6 @@ def test_much_background_does_not_make_classes_unequal():
 
 def test_background_that_wins_is_none_of_these_however_sure():
     rows = np.array([[0.99, 0.01, 0.0], [0.2, 0.7, 0.1]])
-    assert named(rows, (0.0, 0.5, 0.5), CATEGORIES).tolist() == [NONE, 1]
+    assert detected_classes(rows, (0.0, 0.5, 0.5), CATEGORIES).tolist() == [NO_CLASS, 1]
     windows = Predictions(("a", "a"), ("test",) * 2, np.array([0, 0]), np.array([0.0, 1.0]), rows, CATEGORIES)
-    assert alarms(windows, (0.0, 0.5, 0.5))[1].tolist() == [[0, 1, 0]]
+    assert count_detections(windows, (0.0, 0.5, 0.5))[1].tolist() == [[0, 1, 0]]

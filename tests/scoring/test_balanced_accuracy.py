@@ -25,8 +25,8 @@ def made(balanced: bool) -> tuple[Answers, np.ndarray, np.ndarray]:
 
 
 def test_it_is_that_of_scikit_learn():
-    answers, labels, given = made(balanced=True)
-    assert answers.accuracy("some") == pytest.approx(balanced_accuracy_score(labels, given))
+    answers, labels, predicted = made(balanced=True)
+    assert answers.accuracy("some") == pytest.approx(balanced_accuracy_score(labels, predicted))
     assert answers.accuracy("always") == pytest.approx(1 / 3)
     assert made(balanced=False)[0].accuracy("always") == pytest.approx(200 / 216)
 
@@ -34,7 +34,7 @@ def test_it_is_that_of_scikit_learn():
 def test_always_answering_the_commonest_class_wins_by_accuracy_and_loses_by_balanced_accuracy():
     for balanced, better in ((False, "always"), (True, "some")):
         answers, _, _ = made(balanced)
-        credit = answers.credit("always") - answers.credit("some")
+        credit = answers.weighted_correct_of("always") - answers.weighted_correct_of("some")
         (found,) = compare_all([(credit, "always", "some")], answers.groups)
         assert found.mean == pytest.approx(answers.accuracy("always") - answers.accuracy("some"))
         assert ("always" if found.mean > 0 else "some") == better
@@ -48,7 +48,9 @@ def test_its_interval_holds_it_stays_a_share_and_is_wide_for_few_clips_of_a_clas
 
 def test_equal_classes_are_scored_alike():
     labels = np.repeat([0, 1, 2], 20)
-    given = np.random.default_rng(1).integers(0, 3, 60)
-    one, other = (Answers.of({("m", (1, 0)): table(labels, given)}, {}, CATEGORIES, balanced=b) for b in (True, False))
+    predicted = np.random.default_rng(1).integers(0, 3, 60)
+    one, other = (
+        Answers.of({("m", (1, 0)): table(labels, predicted)}, {}, CATEGORIES, balanced=b) for b in (True, False)
+    )
     assert one.accuracy("m") == pytest.approx(other.accuracy("m"))
-    assert np.allclose(one.credit("m"), other.credit("m"))
+    assert np.allclose(one.weighted_correct_of("m"), other.weighted_correct_of("m"))

@@ -6,15 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auricle.scoring.calibration import (
-    alarms,
     calibration_error,
+    count_detections,
+    detected_classes,
     fit,
     fit_temperature,
-    luck,
-    named,
+    ideal_error,
     reliability,
     softmax,
-    tempered,
+    temperature_scaled,
 )
 from auricle.scoring.predictions import Predictions
 
@@ -66,10 +66,10 @@ def test_every_answer_lies_in_one_bin_and_the_bins_give_the_mean_back():
 
 def test_an_honest_model_has_an_error_by_luck_that_shrinks_with_clips():
     generator = np.random.default_rng(0)
-    few, many = (luck(generator.uniform(0.3, 1.0, num), generator) for num in (80, 8000))
+    few, many = (ideal_error(generator.uniform(0.3, 1.0, num), generator) for num in (80, 8000))
     assert few > 0.05
     assert many < 0.015
-    assert luck(np.ones(80), generator) == 0
+    assert ideal_error(np.ones(80), generator) == 0
 
 
 @pytest.mark.parametrize("sharpness", [0.25, 1.0, 3.0])
@@ -96,7 +96,7 @@ def test_a_network_without_a_mistake_is_no_surer_than_its_validation_clips_allow
     names = tuple(map(str, range(num)))
     windows = Predictions(names, ("validation",) * num, labels, np.zeros(num), softmax(logits), CATEGORIES)
     temperature = fit_temperature(windows)
-    confidence = tempered(windows, temperature).by_clip().probabilities.max(axis=1)
+    confidence = temperature_scaled(windows, temperature).by_clip().probabilities.max(axis=1)
     assert confidence.mean() == pytest.approx((num + 1) / (num + 2), abs=0.3 / num)
     assert confidence.mean() < (num + 1) / (num + 2)
 
@@ -112,10 +112,11 @@ def test_a_temperature_changes_no_window_s_answer(temperature: float, seed: int)
 def test_thresholds_let_most_right_answers_pass_and_stay_probabilities():
     predictions = made(3.0, num=200)
     found = fit(predictions)
-    clips = tempered(predictions, found.temperature).by_clip()
+    clips = temperature_scaled(predictions, found.temperature).by_clip()
     right = clips.answers == clips.labels
     passed = (
-        named(clips.probabilities, tuple(value - 1e-6 for value in found.thresholds), clips.categories) == clips.answers
+        detected_classes(clips.probabilities, tuple(value - 1e-6 for value in found.thresholds), clips.categories)
+        == clips.answers
     )
     assert passed[right].mean() >= 0.95
     assert not passed[clips.probabilities.max(axis=1) < min(found.thresholds) - 1e-6].any()
@@ -143,24 +144,24 @@ def test_test_clips_have_no_say_in_the_fit():
 
 def test_a_class_below_its_threshold_is_not_named():
     rows = np.array([[0.6, 0.3, 0.1], [0.4, 0.35, 0.25], [0.2, 0.3, 0.5]])
-    assert named(rows, (0.5, 0.1, 0.5), ("cat", "dog", "hen")).tolist() == [0, -1, 2]
+    assert detected_classes(rows, (0.5, 0.1, 0.5), ("cat", "dog", "hen")).tolist() == [0, -1, 2]
 
 
 def test_windows_in_a_row_are_one_alarm_and_a_gap_makes_two():
     windows = heard(["a"] * 6 + ["b"] * 2, [0, 1, 2, 3, 4, 5, 0, 1], [1, 1, 0, 1, 1, 2, 2, 2])
-    clips, counts = alarms(windows, (0.5,) * 3)
+    clips, counts = count_detections(windows, (0.5,) * 3)
     assert clips == ("a", "b")
     assert counts.tolist() == [[1, 2, 1], [0, 0, 1]]
 
 
 def test_alarms_follow_time_not_the_order_of_rows():
     windows = heard(["a", "b", "a", "a", "b"], [2.0, 1.0, 0.0, 1.0, 0.0], [1, 1, 1, 2, 1])
-    assert alarms(windows, (0.5,) * 3)[1].tolist() == [[0, 2, 1], [0, 1, 0]]
+    assert count_detections(windows, (0.5,) * 3)[1].tolist() == [[0, 2, 1], [0, 1, 0]]
 
 
 def test_nothing_is_named_below_every_threshold():
     windows = heard(["a", "a"], [0.0, 1.0], [1, 2], probability=0.45)
-    assert alarms(windows, (0.5,) * 3)[1].sum() == 0
+    assert count_detections(windows, (0.5,) * 3)[1].sum() == 0
 
 
 def test_softmax_of_huge_logits_is_finite():

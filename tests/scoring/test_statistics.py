@@ -13,7 +13,7 @@ from auricle.scoring.statistics import (
     mean_test,
     share_interval,
     sign_test,
-    training_reach,
+    training_margin,
     wilson_interval,
 )
 
@@ -163,8 +163,8 @@ def test_the_mean_test_is_wrong_at_most_as_often_as_it_says(num_trainings: int, 
 
 def test_trainings_that_agree_reach_nowhere_and_others_as_far_as_student_s_t():
     trainings = np.repeat(np.arange(4), 50)
-    assert training_reach(np.full(200, 0.25), trainings) == 0
-    assert training_reach(np.arange(50.0), np.zeros(50, int)) == 0
+    assert training_margin(np.full(200, 0.25), trainings) == 0
+    assert training_margin(np.arange(50.0), np.zeros(50, int)) == 0
     means = np.array([0.1, 0.2, 0.3, 0.8])
     low, high = ttest_1samp(means, 0).confidence_interval(0.95)
-    assert training_reach(np.repeat(means, 50), trainings) == pytest.approx((high - low) / 2)
+    assert training_margin(np.repeat(means, 50), trainings) == pytest.approx((high - low) / 2)

@@ -112,7 +112,7 @@ class Study:
         """Return one row per pair of models, and one per model and the best free baseline, of a protocol.
 
         `mean` is how much more accurate the first is on the same clips, with its 95 % interval `low` to `high`;
-        `p_adjusted` is adjusted for the number of comparisons; `shown` says whether the difference is significant.
+        `p_adjusted` is adjusted for the number of comparisons; `significant` says whether the difference is.
 
         Args:
             protocol: None: the main one of the report.
@@ -122,8 +122,8 @@ class Study:
         """
         found = self.findings.comparisons[self._protocol(protocol)]
         pairs = (*found.pairs, *found.against_baseline)
-        rows = [{name: getattr(pair, name) for name in (*OF_DIFFERENCE, "shown")} for pair in pairs]
-        return to_frame(rows, (*OF_DIFFERENCE, "shown"))
+        rows = [{name: getattr(pair, name) for name in (*OF_DIFFERENCE, "significant")} for pair in pairs]
+        return to_frame(rows, (*OF_DIFFERENCE, "significant"))
 
     def plot_accuracy(self, protocol: str | None = None) -> Figure:
         """Plot the test accuracy of each model with its 95 % interval and its cells; None: for each protocol."""

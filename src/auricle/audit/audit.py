@@ -1,4 +1,4 @@
-"""What is in a dataset, and what is wrong with it."""
+"""Audit a dataset: decode every clip, measure it, and list what is wrong with it and with the dataset as a whole."""
 
 import itertools
 import statistics
@@ -21,14 +21,14 @@ from auricle.data.processes import in_processes
 from auricle.errors import RefusedError
 
 SHORT_SHARE, LONG_SHARE = 0.1, 10.0  # of the median length
-LONG_CLIPS = 2.0  # times the length that is used
-SILENT_DB = -80.0  # of full scale, of the channels mixed
-COMMON_RATE_SHARE = 0.8  # of recordings, to call their rate the usual one
+LONG_CLIPS = 2.0  # times the clip length that training uses
+SILENT_DB = -80.0  # dB relative to full scale, of the mono mix
+COMMON_RATE_SHARE = 0.8  # share of recordings with the same rate above which another rate is reported
 
 
 @dataclass(frozen=True)
 class Fact:
-    """What is kept of a recording that is whole: a few numbers, whatever its length."""
+    """What is kept of a recording that decodes without error: a few numbers, whatever its length."""
 
     format: str
     rate_hz: int
@@ -41,23 +41,23 @@ class Fact:
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found by decoding every clip."""
+    """The result of decoding every clip of a dataset."""
 
     survey: Survey
-    facts: Mapping[int, Fact]  # of the clips that are whole, by place in the manifest
-    findings: tuple[Finding, ...]  # the gravest kinds first
+    facts: Mapping[int, Fact]  # of the clips that decode without error, by index in the manifest
+    findings: tuple[Finding, ...]  # the most severe kinds first
     copies: Copies
     shortcuts: Shortcuts | None  # None where there are too few clips
 
     @property
     def by_kind(self) -> dict[FindingType, tuple[Finding, ...]]:
-        """The findings by kind, the gravest kinds first."""
+        """The findings by kind, the most severe kinds first."""
         kinds = itertools.groupby(self.findings, key=lambda finding: FINDING_TYPES[finding.kind])
         return {kind: tuple(findings) for kind, findings in kinds}
 
     @property
     def num_errors(self) -> int:
-        """How many findings must be mended."""
+        """How many findings are errors, which must be fixed."""
         return sum(FINDING_TYPES[finding.kind].severity == "error" for finding in self.findings)
 
     @property
@@ -72,43 +72,43 @@ class Audit:
 def audit(
     survey: Survey, *, on_progress: Callable[[int, int], None] | None = None, workers: int | None = None
 ) -> Audit:
-    """Decode every clip of a dataset, each in a process that may fail, and say what is wrong.
+    """Decode every clip of a dataset in worker processes and collect what is wrong; a crash of one does no harm.
 
-    `on_progress` is called with (clips examined, all clips) after each; without `workers`, each core that this process
-    may use has one.
+    `on_progress` is called with (clips examined, all clips) after each clip. `workers` is the number of processes;
+    default: one per CPU core available to this process.
     """
     clips = survey.manifest.clips
     facts: dict[int, Fact] = {}
     findings: list[Finding] = []
-    with FingerprintIndex() as index:
+    with FingerprintIndex() as fingerprints:
         answers = in_processes(examine, [clip.path for clip in clips], workers=workers)
-        for place, (clip, answer) in enumerate(zip(clips, answers, strict=True)):
+        for index, (clip, answer) in enumerate(zip(clips, answers, strict=True)):
             examined = refused(clip.path, answer) if isinstance(answer, RefusedError) else answer
             findings += [replace(problem, clips=(clip.name,)) for problem in examined.problems]
-            index.add(examined.fingerprint)
+            fingerprints.add(examined.fingerprint)
             if found := examined.measures:
-                facts[place] = Fact(
+                facts[index] = Fact(
                     examined.format, examined.rate_hz, found.num_samples / examined.rate_hz, round(found.level_db, 2),
                     round(found.bandwidth_hz), f"{examined.rate_hz} {found.content}", found.level_db < SILENT_DB,
                 )  # fmt: skip
             if on_progress:
-                on_progress(place + 1, len(clips))
-        contents = {place: fact.content for place, fact in facts.items() if not fact.silent}
-        copies = Copies.of(contents, index.pairs())
+                on_progress(index + 1, len(clips))
+        contents = {index: fact.content for index, fact in facts.items() if not fact.silent}
+        copies = Copies.of(contents, fingerprints.pairs())
     shortcuts = _shortcuts(clips, facts)
     findings += [
         *_relative_findings(survey, facts),
         *copy_findings(copies, clips, has_folds=survey.has_folds),
         *_dataset_findings(survey, facts, shortcuts),
     ]
-    order = {name: (SEVERITIES.index(kind.severity), place) for place, (name, kind) in enumerate(FINDING_TYPES.items())}
+    order = {name: (SEVERITIES.index(kind.severity), rank) for rank, (name, kind) in enumerate(FINDING_TYPES.items())}
     once = {(one.kind, one.clips, "" if one.clips else one.reason): one for one in reversed(findings)}
     ordered = sorted(once.values(), key=lambda finding: (order[finding.kind], finding.clips))
     return Audit(survey, facts, tuple(ordered), copies, shortcuts)
 
 
 def _relative_findings(survey: Survey, facts: Mapping[int, Fact]) -> Iterator[Finding]:
-    """Judge what stands out among the recordings of a dataset: rate and length."""
+    """Find recordings whose sample rate or length differs from the others'."""
     if not facts:
         return
     clips = survey.manifest.clips
@@ -116,34 +116,36 @@ def _relative_findings(survey: Survey, facts: Mapping[int, Fact]) -> Iterator[Fi
     usual_hz, num_usual = rates.most_common(1)[0]
     middle_s = statistics.median(fact.duration_s for fact in facts.values())
     used_s = survey.manifest.clip_s
-    for place, fact in facts.items():
-        name, long_s = (clips[place].name,), fact.duration_s
+    for index, fact in facts.items():
+        name, long_s = (clips[index].name,), fact.duration_s
         if fact.rate_hz != usual_hz and num_usual >= COMMON_RATE_SHARE * len(facts):
-            yield Finding("odd-rate", f"{fact.rate_hz:,} Hz, where most have {usual_hz:,}", name)
+            yield Finding("odd-rate", f"{fact.rate_hz:,} Hz; most recordings have {usual_hz:,} Hz", name)
         if long_s < SHORT_SHARE * middle_s:
-            yield Finding("too-short", f"{long_s:.2f} s, where half have {middle_s:.2f} or more", name)
+            yield Finding("too-short", f"{long_s:.2f} s; the median is {middle_s:.2f} s", name)
         elif long_s > LONG_SHARE * middle_s or (used_s and long_s > LONG_CLIPS * used_s):
-            limit = f"of which {used_s:g} are used" if used_s else f"where half have {middle_s:.2f} or less"
-            yield Finding("too-long", f"{long_s:.1f} s, {limit}", name)
+            limit = f"only the first {used_s:g} s are used" if used_s else f"the median is {middle_s:.2f} s"
+            yield Finding("too-long", f"{long_s:.1f} s; {limit}", name)
 
 
 def _dataset_findings(survey: Survey, facts: Mapping[int, Fact], shortcuts: Shortcuts | None) -> Iterator[Finding]:
-    """Judge names, classes, folds and groups, and what gives the classes away."""
+    """Check names, classes, folds and groups, and whether file properties alone predict the class."""
     clips = survey.manifest.clips
     for name, count in Counter(clip.name for clip in clips).items():
         if count > 1:
-            yield Finding("name-twice", f"{count} rows name it", (name,))
+            yield Finding("name-twice", f"listed in {count} rows", (name,))
     if survey.has_folds:
         for group, folds in split_groups(survey.manifest).items():
             members = tuple(clip.name for clip in clips if clip.group == group)
             where = f"{', '.join(map(str, folds[:-1]))} and {folds[-1]}"
-            yield Finding("split-group", f"source {group!r} stands in folds {where}", members)
+            yield Finding("split-group", f"source {group!r} has clips in folds {where}", members)
     if not survey.has_groups and (hint := pattern_in_names(survey.manifest)):
         yield Finding("grouped-names", str(hint))
     elif not survey.has_groups:
-        yield Finding("no-groups", "each file is its own source, so clips cut from one recording may be on both sides")
+        yield Finding(
+            "no-groups", "each file counts as its own source, so clips of one recording may be in training and test"
+        )
     used = Counter(dict.fromkeys(survey.manifest.categories, 0))
-    used.update(clips[place].category for place in facts)
+    used.update(clips[index].category for index in facts)
     yield from name_findings(Counter(clip.category for clip in clips))
     yield from size_findings(used, len({clip.fold for clip in clips}) if survey.has_folds else 0)
     folder = Path(survey.manifest.source).expanduser()
@@ -154,16 +156,16 @@ def _dataset_findings(survey: Survey, facts: Mapping[int, Fact], shortcuts: Shor
         easiest = max(shortcuts.by_class, key=shortcuts.by_class.__getitem__)
         yield Finding(
             "shortcut",
-            f"{', '.join(FEATURES[:-1])} and {FEATURES[-1]} alone get {100 * shortcuts.accuracy:.0f} % right where "
-            f"chance is {100 * shortcuts.chance:.0f} %; {best} alone {100 * shortcuts.by_feature[best]:.0f} %; "
-            f"of {easiest!r} {100 * shortcuts.by_class[easiest]:.0f} %",
+            f"{', '.join(FEATURES[:-1])} and {FEATURES[-1]} alone classify {100 * shortcuts.accuracy:.0f} % correctly "
+            f"(chance is {100 * shortcuts.chance:.0f} %); {best} alone: {100 * shortcuts.by_feature[best]:.0f} %; "
+            f"the class {easiest!r}: {100 * shortcuts.by_class[easiest]:.0f} %",
         )  # fmt: skip
 
 
 def _shortcuts(clips: Sequence[Clip], facts: Mapping[int, Fact]) -> Shortcuts | None:
-    loud = {place: fact for place, fact in facts.items() if not fact.silent}
+    loud = {index: fact for index, fact in facts.items() if not fact.silent}
     forms = sorted({fact.format for fact in loud.values()})
     rows = [(f.bandwidth_hz, f.level_db, f.duration_s, f.rate_hz, forms.index(f.format)) for f in loud.values()]
     table = np.array(rows, np.float64).reshape(-1, len(FEATURES))
-    members = [clips[place] for place in loud]
+    members = [clips[index] for index in loud]
     return find_shortcuts(table, [clip.category for clip in members], [clip.group for clip in members])

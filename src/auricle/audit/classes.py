@@ -1,4 +1,4 @@
-"""What is wrong with the classes of a dataset: their names, their sizes, their folders."""
+"""Check the classes of a dataset: their names, their sizes and their folders."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,27 +14,27 @@ from auricle.errors import count
 
 FEW_CLIPS = 10
 TYPO_MIN_LETTERS, TYPO_MAX_SHARE = 5, 1 / 3
-MAX_LOOKED_AT = 10_000  # entries of a hidden folder
-_MAX_CLASSES = 2_000  # of which the names are compared two by two
+MAX_ENTRIES = 10_000  # entries of a hidden folder
+_MAX_CLASSES = 2_000  # with more, names are not compared in pairs: their number grows with the square
 
 
 def name_findings(counts: Mapping[str, int]) -> Iterator[Finding]:
-    """Find classes that are one class spelt in several ways, or may be; `counts` are clips."""
+    """Find classes that are, or may be, one class spelt in several ways; `counts` are clips per class."""
     for first, *others in spellings(counts):
         written = " and ".join(f"{name!r} ({count(counts[name], 'clip')})" for name in (first, *others))
-        yield Finding("label-spelling", f"{written} are one class")
+        yield Finding("label-spelling", f"{written} are read as one class")
     if len(named := backgrounds_of(counts)) > 1:
         yield Finding("two-backgrounds", " and ".join(map(repr, named)))
     if len(counts) <= _MAX_CLASSES:
         for one, other in itertools.combinations(sorted(counts), 2):
             rare, common = sorted((one, other), key=lambda name: (counts[name], name))
-            if counts[rare] <= TYPO_MAX_SHARE * counts[common] and _a_slip(plain(rare), plain(common)):
-                words = f"{rare!r} ({count(counts[rare], 'clip')}) may be {common!r} ({counts[common]})"
-                yield Finding("label-typo", words)
+            if counts[rare] <= TYPO_MAX_SHARE * counts[common] and _may_be_typo(plain(rare), plain(common)):
+                reason = f"{rare!r} ({count(counts[rare], 'clip')}) may be a typo of {common!r} ({counts[common]})"
+                yield Finding("label-typo", reason)
 
 
-def _a_slip(one: str, other: str) -> bool:
-    """Whether two names differ by a letter, two in long ones, or two swapped; but not by a number."""
+def _may_be_typo(one: str, other: str) -> bool:
+    """Whether two names differ by one letter (two in long names) or by two swapped letters; digits never count."""
     if one == other or min(len(one), len(other)) < TYPO_MIN_LETTERS or abs(len(one) - len(other)) > 2:
         return False
     differing = [at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b]
@@ -49,31 +49,32 @@ def _a_slip(one: str, other: str) -> bool:
 def size_findings(counts: Mapping[str, int], num_folds: int) -> Iterator[Finding]:
     """Find classes that are too small to learn, or much smaller than others.
 
-    `counts` are usable clips; `num_folds` is 0 where auricle makes the folds.
+    `counts` are usable clips per class; `num_folds` is 0 where auricle makes the folds.
     """
     if len(counts) < 2:
-        yield Finding("few-classes", f"{count(len(counts), 'class', 'classes')}; a classifier tells two or more apart")
+        yield Finding("few-classes", f"{count(len(counts), 'class', 'classes')}; a classifier needs at least two")
         return
     needed = num_folds or NUM_FOLDS
     for category, num in counts.items():
         if num < needed:
-            yield Finding("tiny-class", f"{category!r} has {count(num, 'clip')} that can be used, for {needed} folds")
+            yield Finding("tiny-class", f"{category!r} has {count(num, 'usable clip')} for {needed} folds")
         elif num < FEW_CLIPS:
-            yield Finding("few-clips", f"{category!r} has {count(num, 'clip')}; a score of so few says little")
+            yield Finding("few-clips", f"{category!r} has {count(num, 'clip')}; a score on so few is unreliable")
     if unequal := imbalance(counts):
         yield Finding("imbalance", unequal)
 
 
 def folder_findings(root: Path, categories: Sequence[str]) -> Iterator[Finding]:
-    """Find folders beside the classes of a folder of class folders that hold no recordings, or hide some."""
+    """Find class folders without recordings, and hidden folders with some, where each class has a folder."""
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
         num_recordings = sum(
             path.suffix.lower() in SUFFIXES and not path.name.startswith("._")
-            for path in itertools.islice(folder.rglob("*"), MAX_LOOKED_AT)
+            for path in itertools.islice(folder.rglob("*"), MAX_ENTRIES)
         )
         if folder.name.startswith(".") or folder.name == "__MACOSX":
             if num_recordings:
-                yield Finding("hidden-folder", f"{folder.name!r} holds {num_recordings} recordings that are not read")
+                reason = f"{folder.name!r} contains {count(num_recordings, 'recording')} that auricle does not read"
+                yield Finding("hidden-folder", reason)
         elif folder.name not in categories:
-            others = "files that are no recordings" if any(folder.iterdir()) else "nothing"
-            yield Finding("empty-class", f"{folder.name!r} holds {others}")
+            content = "contains files, but no recordings" if any(folder.iterdir()) else "is empty"
+            yield Finding("empty-class", f"{folder.name!r} {content}")

@@ -1,10 +1,10 @@
-"""The same sound under several names: to the sample, or nearly, found among any number of fingerprints.
+"""Find the same sound under several names, exactly or nearly, by comparing fingerprints (32-bit words, one per frame).
 
-    add: words -> disk, and each telling word with its place -> one of 64 bins on disk, by a hash of the word
-    pairs: bin by bin, sorted by word: neighbours of one word are candidates -> compared word by word at that offset
+    add: all words -> one file; each reliable word with its clip and frame -> one of 64 bins on disk, by a hash
+    pairs: bin by bin, sorted by word: clips that share a word are candidates -> compared word by word at that offset
 
-A bin fits in memory, a word has a few neighbours only, however common it is, and of sounds already known to be the
-same none are compared: so time is linear and memory flat.
+Each bin fits in memory, each entry is compared with a few neighbours only, however common its word is, and clips that
+are already known to be copies are not compared again: time is linear in the number of clips, and memory constant.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from auricle.data.class_names import plain
 from auricle.data.manifest import Clip
 
 NUM_BINS = 64
-NUM_NEIGHBOURS = 4  # entries of one word that each is compared with
+NUM_NEIGHBOURS = 4  # entries with the same word that each entry is compared with
 MIN_WORDS, MANY_WORDS = 16, 64
-MAX_DISTANCE, MAX_DISTANCE_FEW = 0.25, 0.18  # of bits; two different sounds differ in about half, never in 0.3
-_PENDING = 2**18  # entries gathered before they are written
+MAX_DISTANCE, MAX_DISTANCE_FEW = 0.25, 0.18  # share of bits; different sounds differ in about half, never below 0.3
+_PENDING = 2**18  # entries collected before they are written
 _ENTRY = np.dtype([("word", "<u4"), ("clip", "<u4"), ("frame", "<u2")])
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two clips, the earlier first: over how many seconds they are alike, and in which share of bits they differ."""
+    """Two similar clips, the earlier one first: for how many seconds they match, and the share of differing bits."""
 
     one: int
     other: int
@@ -43,27 +43,27 @@ class Pair:
 
 
 class FingerprintIndex(ExitStack):
-    """Fingerprints on disk, under numbers from 0 in the order in which they are added. A context: it ends, they go."""
+    """Fingerprints on disk, numbered from 0 in the order they are added; leaving the context deletes them."""
 
     def __init__(self) -> None:
         super().__init__()
         folder = Path(self.enter_context(TemporaryDirectory(prefix="auricle-")))
         self._words = self.enter_context((folder / "words").open("w+b"))
-        self._bins = [folder / str(number) for number in range(NUM_BINS)]  # opened one at a time: systems count them
+        self._bins = [folder / str(number) for number in range(NUM_BINS)]  # opened one at a time: systems limit them
         self._starts = [0]
         self._pending: list[np.ndarray] = []
         self._num_pending = 0
 
     def add(self, clip: Fingerprint | None) -> None:
-        """Give a fingerprint the next number; None takes one and is like no other."""
+        """Store a fingerprint under the next number; None takes a number too and matches nothing."""
         num_words = 0
-        if clip is not None and clip.telling.sum() >= MIN_WORDS:
+        if clip is not None and clip.reliable.sum() >= MIN_WORDS:
             num_words = len(clip.words)
-            rows = np.stack([clip.words, clip.telling.astype(np.uint32)], axis=1)  # (F, 2)
+            rows = np.stack([clip.words, clip.reliable.astype(np.uint32)], axis=1)  # (F, 2)
             self._words.write(rows.astype("<u4").tobytes())
-            frames = np.flatnonzero(clip.telling)
+            frames = np.flatnonzero(clip.reliable)
             entries = np.empty((2, len(frames)), _ENTRY)
-            entries["word"] = clip.words[frames], clip.doubtful[frames]
+            entries["word"] = clip.words[frames], clip.alternatives[frames]
             entries["clip"], entries["frame"] = len(self._starts) - 1, frames
             self._pending.append(entries.ravel())
             self._num_pending += entries.size
@@ -72,20 +72,20 @@ class FingerprintIndex(ExitStack):
         self._starts.append(self._starts[-1] + num_words)
 
     def _write(self) -> None:
-        """Write what was gathered into its bins."""
+        """Write the pending entries into their bins."""
         if not self._pending:
             return
         entries = np.concatenate(self._pending)
-        places = (entries["word"].astype(np.uint64) * 2_654_435_761 >> 13) % NUM_BINS
-        entries = entries[np.argsort(places, kind="stable")]
-        counts = np.bincount(places.astype(np.int64), minlength=NUM_BINS)
+        bins = (entries["word"].astype(np.uint64) * 2_654_435_761 >> 13) % NUM_BINS
+        entries = entries[np.argsort(bins, kind="stable")]
+        counts = np.bincount(bins.astype(np.int64), minlength=NUM_BINS)
         for path, part in zip(self._bins, np.split(entries, np.cumsum(counts)[:-1]), strict=True):
             with path.open("ab") as file:
                 file.write(part.tobytes())
         self._pending, self._num_pending = [], 0
 
     def pairs(self) -> Iterator[Pair]:
-        """Yield pairs of clips that are nearly the same; of many alike, as many as connect them all."""
+        """Yield pairs of nearly identical clips: for a set of copies, just enough pairs to connect all of them."""
         self._write()
         self._words.flush()
         if not self._starts[-1]:
@@ -99,7 +99,7 @@ class FingerprintIndex(ExitStack):
                     yield pair
 
     def _compare(self, rows: np.ndarray, one: int, other: int, offset: int) -> Pair | None:
-        """Compare two clips where word n of one stands beside word n + offset of the other."""
+        """Compare two clips with word n of one aligned to word n + offset of the other; None: they differ."""
         words = [rows[self._starts[clip] : self._starts[clip + 1]] for clip in (one, other)]
         start, stop = max(0, -offset), min(len(words[0]), len(words[1]) - offset)
         here, there = words[0][start:stop], words[1][start + offset : stop + offset]  # (F, 2)
@@ -114,10 +114,10 @@ class FingerprintIndex(ExitStack):
 
 
 def _candidates(entries: np.ndarray) -> Iterator[tuple[int, int, int]]:
-    """Yield (clip, later clip, offset of frames) for neighbours of one word, each once."""
+    """Yield (clip, later clip, frame offset) for entries with the same word, each triple once."""
     entries = entries[np.argsort(entries["word"], kind="stable")]
     again = (entries["word"][1:] == entries["word"][:-1]) & (entries["clip"][1:] == entries["clip"][:-1])
-    entries = entries[np.append(True, ~again)[: len(entries)]]  # once a clip and word
+    entries = entries[np.append(True, ~again)[: len(entries)]]  # one entry for each clip and word
     found = []
     for step in range(1, NUM_NEIGHBOURS + 1):
         first, second = entries[:-step], entries[step:]
@@ -130,29 +130,29 @@ def _candidates(entries: np.ndarray) -> Iterator[tuple[int, int, int]]:
 
 @dataclass(frozen=True)
 class Copies:
-    """Clips that are the same sound, by place, each set in order."""
+    """Sets of clips that are the same sound, as sorted indices."""
 
-    exact: tuple[tuple[int, ...], ...]  # to the sample
-    near: tuple[tuple[tuple[int, ...], tuple[Pair, ...]], ...]  # exact copies among them, and the pairs that say so
+    exact: tuple[tuple[int, ...], ...]  # identical samples
+    near: tuple[tuple[tuple[int, ...], tuple[Pair, ...]], ...]  # each set, exact copies included, with its pairs
 
     @classmethod
     def of(cls, contents: Mapping[int, str], pairs: Iterable[Pair]) -> Copies:
-        """Join clips whose samples have the same hash, by place in `contents`, and `pairs` that are nearly the same."""
+        """Group clips whose samples have the same hash (`contents`: index to hash), and clips of similar `pairs`."""
         same: defaultdict[str, list[int]] = defaultdict(list)
-        for place, content in contents.items():
-            same[content].append(place)
-        exact = tuple(tuple(places) for places in same.values() if len(places) > 1)
+        for index, content in contents.items():
+            same[content].append(index)
+        exact = tuple(tuple(indices) for indices in same.values() if len(indices) > 1)
         links = [pair for pair in pairs if contents.get(pair.one) != contents.get(pair.other)]
         joined = connected([*exact, *((pair.one, pair.other) for pair in links)])
-        home = {place: number for number, places in enumerate(joined) for place in places}
+        set_of = {index: number for number, indices in enumerate(joined) for index in indices}
         by_set: defaultdict[int, list[Pair]] = defaultdict(list)
         for pair in links:
-            by_set[home[pair.one]].append(pair)
+            by_set[set_of[pair.one]].append(pair)
         return cls(exact, tuple((joined[number], tuple(found)) for number, found in sorted(by_set.items())))
 
 
 def connected(sets: Collection[Sequence[int]]) -> list[tuple[int, ...]]:
-    """Join sets that share a member.
+    """Merge sets that share a member.
 
     >>> connected([(1, 2), (4, 5), (2, 3)])
     [(1, 2, 3), (4, 5)]
@@ -165,24 +165,24 @@ def connected(sets: Collection[Sequence[int]]) -> list[tuple[int, ...]]:
 
 
 def copy_findings(copies: Copies, clips: Sequence[Clip], *, has_folds: bool) -> Iterator[Finding]:
-    """Say which copies are harmless, which leak between folds if these are given, and which have two labels."""
-    for places in copies.exact:
-        yield _finding(places, clips, has_folds, "", "the same samples")
-    for places, pairs in copies.near:
-        if len({clips[place].group for place in places}) == 1 and has_folds:
-            continue  # clips of one source may overlap: they stay together
+    """Sort copies by consequence: different labels, a leak between given folds, or a harmless duplicate."""
+    for indices in copies.exact:
+        yield _finding(indices, clips, has_folds, "", "identical samples")
+    for indices, pairs in copies.near:
+        if len({clips[index].group for index in indices}) == 1 and has_folds:
+            continue  # clips of one source may overlap, and a group is never split
         closest = min(pairs, key=lambda pair: pair.distance)
-        words = f"alike over {closest.alike_s:.1f} s, {100 * closest.distance:.0f} % of the fingerprint differs"
-        yield _finding(places, clips, has_folds, "near-", words)
+        reason = f"{closest.alike_s:.1f} s match; {100 * closest.distance:.0f} % of their fingerprint bits differ"
+        yield _finding(indices, clips, has_folds, "near-", reason)
 
 
-def _finding(places: Sequence[int], clips: Sequence[Clip], has_folds: bool, nearly: str, words: str) -> Finding:
-    members = [clips[place] for place in places]
+def _finding(indices: Sequence[int], clips: Sequence[Clip], has_folds: bool, nearly: str, reason: str) -> Finding:
+    members = [clips[index] for index in indices]
     names = tuple(clip.name for clip in members)
     folds = sorted({clip.fold for clip in members})
     if len({plain(clip.category) for clip in members}) > 1:
         labels = " and ".join(sorted({clip.category for clip in members}))
-        return Finding(f"{nearly}contradiction", f"{words}; labelled {labels}", names)
+        return Finding(f"{nearly}contradiction", f"{reason}; labelled {labels}", names)
     if has_folds and len(folds) > 1:
-        return Finding(f"{nearly}leak", f"{words}; in folds {', '.join(map(str, folds))}", names)
-    return Finding(f"{nearly}duplicate", words, names)
+        return Finding(f"{nearly}leak", f"{reason}; in folds {', '.join(map(str, folds))}", names)
+    return Finding(f"{nearly}duplicate", reason, names)

@@ -1,8 +1,8 @@
-"""What a sound keeps when it is coded again, made louder or trimmed: 32 bits every 16 ms.
+"""Audio fingerprint: 32 bits every 16 ms that survive re-encoding, a change of gain, and trimming.
 
-Each bit says whether the energy difference of two neighbouring bands grows from one frame to the next; gain cancels
-out, and frames of half a second that overlap by 97 % make up for a start that was moved. J. Haitsma and T. Kalker,
-"A Highly Robust Audio Fingerprinting System", ISMIR 2002, with wider bands: sounds of the environment are no music.
+Each bit says whether the energy difference of two neighbouring bands grows from one frame to the next. Gain cancels
+out, and half-second frames that overlap by 97 % tolerate a shifted start. J. Haitsma and T. Kalker, "A Highly Robust
+Audio Fingerprinting System", ISMIR 2002, with wider bands, as environmental sounds have less tonal detail than music.
 """
 
 from dataclasses import dataclass
@@ -15,24 +15,24 @@ FRAME_SAMPLES, HOP_SAMPLES = 4_096, 128
 NUM_BITS = 32
 LOW_HZ, HIGH_HZ = 200.0, 3_600.0
 MAX_S = 30.0  # of a recording, from its start
-QUIET = 1e-6  # of the loudest frame's energy: what is below says nothing
-STEADY = 1e-3  # a frame whose bands change by less, relative to their energy, says nothing either
+QUIET = 1e-6  # of the loudest frame's energy: bits of quieter frames are noise
+STEADY = 1e-3  # relative to the energy of the bands: bits of frames that change less are noise too
 _BLOCK_FRAMES = 256
 
 
 @dataclass(frozen=True, eq=False)
 class Fingerprint:
-    """A word of 32 bits for each frame that has one before it."""
+    """One 32-bit word for each frame but the first."""
 
     words: np.ndarray  # uint32 (F,)
-    doubtful: np.ndarray  # the same words with their least certain bit turned, uint32 (F,)
-    telling: np.ndarray  # which of them mean something, bool (F,)
+    alternatives: np.ndarray  # the same words with their least certain bit flipped, uint32 (F,)
+    reliable: np.ndarray  # which words are more than noise, bool (F,)
 
 
 def fingerprint(mono: np.ndarray, rate_hz: int) -> Fingerprint:
-    """Return the fingerprint of a recording's first 30 s, float32 (T,); padded to two frames if it is shorter.
+    """Return the fingerprint of a recording's first 30 s, float32 (T,); a shorter one is padded to two frames.
 
-    It has F = (T' - 4096) // 128 words for T' samples at 8 kHz.
+    For T' samples at 8 kHz it has F = (T' - 4096) // 128 words.
     """
     mono = mono[: round(MAX_S * rate_hz)]
     if rate_hz != RATE_HZ:
@@ -44,8 +44,8 @@ def fingerprint(mono: np.ndarray, rate_hz: int) -> Fingerprint:
     bands = np.maximum(energies[1:, :-1] + energies[1:, 1:], np.finfo(np.float32).tiny)
     weakest = (NUM_BITS - 1 - np.argmin(np.abs(slopes) / bands, axis=1)).astype(np.uint32)
     totals = np.minimum(energies[1:].sum(axis=1), energies[:-1].sum(axis=1))
-    telling = (totals > QUIET * totals.max()) & (np.abs(slopes).sum(axis=1) > STEADY * totals)
-    return Fingerprint(words, words ^ (np.uint32(1) << weakest), telling)
+    reliable = (totals > QUIET * totals.max()) & (np.abs(slopes).sum(axis=1) > STEADY * totals)
+    return Fingerprint(words, words ^ (np.uint32(1) << weakest), reliable)
 
 
 def _energies(mono: np.ndarray) -> np.ndarray:

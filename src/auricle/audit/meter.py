@@ -1,4 +1,4 @@
-"""What can be measured of a recording's samples while they pass by, block after block."""
+"""Measure a recording block by block: level, peak, clipping, silence, bandwidth and a hash, in constant memory."""
 
 import hashlib
 import math
@@ -7,32 +7,32 @@ from dataclasses import dataclass
 import numpy as np
 
 ZERO = 1e-5  # -100 dB of full scale; half a step of 16 bits is 1.5e-5
-PLATEAU = 1e-4  # of the peak: as near to it as samples of a flat top are
+PLATEAU = 1e-4  # relative distance to the peak within which samples belong to a flat top
 SPECTRUM_SAMPLES = 2_048
-SPECTRUM_FRAMES = 1_024  # of the first minute or less: a spectrum is known well enough then
-BANDWIDTH_DB = 70.0  # below the strongest
+SPECTRUM_FRAMES = 1_024  # the first minute or less, enough for a mean spectrum
+BANDWIDTH_DB = 70.0  # below the strongest frequency
 
 
 @dataclass(frozen=True)
 class Measures:
-    """What was measured of a recording."""
+    """The measurements of a recording."""
 
-    num_samples: int  # a channel
-    peak: float  # of all channels, 1 is full scale
-    level_db: float  # root mean square of the mean of the channels, full scale is 0; -200 where there is nothing
-    channel_levels: tuple[float, ...]  # root mean square of each
-    offset: float  # the mean of all samples
-    start_samples: int  # how many of the first are digital silence
-    end_samples: int  # likewise of the last
-    flat_share: float  # of samples at the peak that follow another one
-    plateau: float  # how many samples stand at the peak, for each within 2 % of it
-    full_share: float  # of samples at full scale or beyond
+    num_samples: int  # per channel
+    peak: float  # largest absolute sample of all channels; 1 is full scale
+    level_db: float  # root mean square of the mono mix, in dB relative to full scale; at least -200
+    channel_levels: tuple[float, ...]  # root mean square of each channel
+    offset: float  # mean of all samples
+    start_samples: int  # number of samples of digital silence at the start
+    end_samples: int  # the same at the end
+    flat_share: float  # share of samples that are at the peak and follow another one at the peak
+    plateau: float  # number of samples at the peak divided by the number within 2 % of it
+    full_share: float  # share of samples at full scale or beyond
     bandwidth_hz: float  # the highest frequency within 70 dB of the strongest
-    content: str  # a hash of the mean of the channels
+    content: str  # hash of the mono mix
 
 
 class Meter:
-    """Measures blocks of float32 samples as they come."""
+    """Measures a recording from its blocks of float32 samples."""
 
     def __init__(self, rate_hz: int) -> None:
         self.rate_hz = rate_hz
@@ -41,7 +41,7 @@ class Meter:
         self._sums: np.ndarray = np.zeros(0)
         self._squares: np.ndarray = np.zeros(0)
         self._mono_squares = 0.0
-        self._flat = (0, 0, 0)  # samples in flat tops, at the peak, near it
+        self._flat = (0, 0, 0)  # number of samples in flat tops, at the peak, near it
         self._first_sound: int | None = None
         self._end_of_sound = 0
         self._power = np.zeros(SPECTRUM_SAMPLES // 2 + 1)
@@ -49,7 +49,7 @@ class Meter:
         self._hash = hashlib.blake2b(digest_size=16)
 
     def add(self, frames: np.ndarray, mono: np.ndarray) -> None:
-        """Measure the next block: finite `frames`, (T, C) with T >= 1, and their mean over the channels, (T,)."""
+        """Add the next block: finite `frames`, (T, C) with T >= 1, and their mean over the channels, (T,)."""
         if not self.num_samples:
             self._sums, self._squares = np.zeros(frames.shape[1]), np.zeros(frames.shape[1])
         sizes = np.abs(frames).max(axis=1)  # (T,)
@@ -68,7 +68,7 @@ class Meter:
         self.num_samples += len(frames)
 
     def _find_tops(self, sizes: np.ndarray) -> None:
-        """Count the samples at the highest peak so far; blocks that do not reach it do not count."""
+        """Count the samples at the highest peak so far; blocks that do not reach it are skipped."""
         peak = float(sizes.max())
         if peak < self.peak * (1 - PLATEAU):
             return
@@ -94,7 +94,7 @@ class Meter:
         self._num_frames += len(frames)
 
     def measures(self) -> Measures:
-        """Return what was measured of all blocks."""
+        """Return the measurements over all blocks so far."""
         num = max(1, self.num_samples)
         first = self.num_samples if self._first_sound is None else self._first_sound
         flat, at_peak, near_peak = self._flat

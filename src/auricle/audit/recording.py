@@ -1,4 +1,4 @@
-"""One file: what is in it, and what is wrong with it."""
+"""Audit one file: decode it, measure it, and list its problems."""
 
 import re
 from dataclasses import dataclass, replace
@@ -8,17 +8,17 @@ import numpy as np
 
 from auricle.audit.finding_types import FINDING_TYPES, Finding
 from auricle.audit.fingerprint import MAX_S, Fingerprint, fingerprint
-from auricle.audit.formats import FORMAT_SUFFIXES, stranger
+from auricle.audit.formats import FORMAT_SUFFIXES, describe_other_file
 from auricle.audit.meter import Measures, Meter
 from auricle.data.audio import SILENT_PEAK, open_recording, refusal_reason, stream_channels
 from auricle.data.signatures import first_bytes, format_of
 from auricle.data.wav import read_wav, wav_contradiction
 from auricle.errors import RefusedError
 
-MIN_OFFSET, MIN_OFFSET_SHARE = 0.005, 0.1  # of full scale; of the level
+MIN_OFFSET, MIN_OFFSET_SHARE = 0.005, 0.1  # relative to full scale; relative to the level
 MIN_FLAT_SHARE, MIN_PLATEAU = 1e-4, 0.3
 MIN_FULL_SHARE = 1e-3
-OVER_SCALE = 1.5  # what lossy formats overshoot stays below
+OVER_SCALE = 1.5  # overshoots of lossy formats stay below this
 ONE_CHANNEL_RATIO = 100.0  # 40 dB
 CANCELLING_RATIO = 0.1
 MIN_PADDING_S, MIN_PADDING_SHARE = 0.1, 0.1
@@ -28,7 +28,7 @@ USUAL_RATES_HZ = (
     *(64_000, 88_200, 96_000, 176_400, 192_000, 250_000, 256_000, 384_000),
 )
 
-# What a refusal of data.audio says, and the kind of finding that it is.
+# A pattern in the error message of data.audio, and the kind of finding it stands for.
 _REFUSALS = (
     (r"no such file|no file can have this name", "missing"),
     (r"a folder, not a file|a pipe or a device|cannot be opened|cannot be read", "no-file"),
@@ -48,15 +48,15 @@ _REFUSALS = (
 class Examined:
     """What was found in a file."""
 
-    format: str  # of its bytes, "" where they are of none that is known
-    problems: tuple[Finding, ...]  # in the order in which they were found
-    rate_hz: int = 0  # where it cannot be decoded
-    measures: Measures | None = None  # where it is not whole
-    fingerprint: Fingerprint | None = None  # likewise, and where it is silent
+    format: str  # recognised from its bytes; "" where it is unknown
+    problems: tuple[Finding, ...]  # in the order they were found
+    rate_hz: int = 0  # 0 where the file cannot be decoded
+    measures: Measures | None = None  # None where it cannot be decoded without error
+    fingerprint: Fingerprint | None = None  # None in the same case, and where it is silent
 
 
 def examine(path: Path) -> Examined:
-    """Decode a file to its end and say what is in it; whatever is wrong becomes a problem, not an error."""
+    """Decode a file to its end and measure it; whatever is wrong becomes a finding, not an exception."""
     form, head = "", b""
     try:
         with open_recording(path) as file:
@@ -78,15 +78,15 @@ def examine(path: Path) -> Examined:
 
 
 def refused(path: Path, error: RefusedError, form: str = "", head: bytes = b"") -> Examined:
-    """Return what is known of a file that `data.audio`, or the process that decoded it, refused.
+    """Return what is known about a file that could not be decoded, or whose decoding crashed.
 
-    `form` is the format of its bytes, "" where it is not known; `head` its first bytes, if it could be opened.
+    `form` is the format of its bytes, "" where it is unknown; `head` its first bytes, if it could be opened.
     """
     reason = refusal_reason(path, error)
     kind = _kind_of(reason)
     if kind in ("damaged", "undecodable") and head and not form:
-        kind, reason = "not-audio", stranger(head)
-    elif kind == "undecodable" and form == "flac":  # a format without codecs that a decoder may lack
+        kind, reason = "not-audio", describe_other_file(head)
+    elif kind == "undecodable" and form == "flac":  # a decoder supports all of FLAC, so the file is at fault
         kind, reason = "damaged", f"damaged or cut off: {reason}"
     return Examined(form, (Finding(kind, reason),))
 
@@ -114,26 +114,26 @@ def _decoded(path: Path, form: str) -> Examined:
 
 
 def _problems(found: Measures, rate_hz: int) -> list[Finding]:
-    """Judge a recording by itself; what depends on the others is judged in `audit`."""
+    """Find the problems of a recording by itself; comparisons with other recordings are made in `audit`."""
     duration_s = found.num_samples / rate_hz
     problems = []
     if rate_hz not in USUAL_RATES_HZ:
-        problems.append(Finding("odd-rate", f"{rate_hz:,} Hz, which no device records"))
+        problems.append(Finding("odd-rate", f"{rate_hz:,} Hz, a rate that no recorder uses"))
     if duration_s < MIN_DURATION_S:
-        problems.append(Finding("too-short", f"{1000 * duration_s:.0f} ms"))
+        problems.append(Finding("too-short", f"only {1000 * duration_s:.0f} ms long"))
     if found.peak < SILENT_PEAK:
-        return [*problems, Finding("silent", f"its samples reach {_db(found.peak)}")]
+        return [*problems, Finding("silent", f"its peak is {_db(found.peak)}")]
     level = 10 ** (found.level_db / 20)
     loudest, quietest = max(found.channel_levels), min(found.channel_levels)
     if loudest > ONE_CHANNEL_RATIO * quietest:
-        problems.append(Finding("one-channel", f"the others lie {_ratio_db(quietest, loudest)} below it"))
+        problems.append(Finding("one-channel", f"another channel is {_ratio_db(quietest, loudest)} quieter"))
     elif len(found.channel_levels) > 1 and level < CANCELLING_RATIO * loudest:
-        problems.append(Finding("cancelling", f"mixed to mono it lies {_ratio_db(level, loudest)} lower"))
+        problems.append(Finding("cancelling", f"mixed to mono, it is {_ratio_db(level, loudest)} quieter"))
     if found.peak > OVER_SCALE:
-        problems.append(Finding("over-scale", f"its samples reach {found.peak:.3g} of full scale"))
+        problems.append(Finding("over-scale", f"its peak is {found.peak:.3g} times full scale"))
     elif found.full_share > MIN_FULL_SHARE or (found.flat_share > MIN_FLAT_SHARE and found.plateau > MIN_PLATEAU):
         share = max(found.full_share, found.flat_share)
-        problems.append(Finding("clipped", f"{100 * share:.2g} % of its samples stand at the peak, {_db(found.peak)}"))
+        problems.append(Finding("clipped", f"{100 * share:.2g} % of its samples are at the peak, {_db(found.peak)}"))
     if abs(found.offset) > max(MIN_OFFSET, MIN_OFFSET_SHARE * level):
         problems.append(Finding("dc-offset", f"its mean is {found.offset:+.3f} of full scale"))
     padding_s = (found.start_samples + found.end_samples) / rate_hz
@@ -144,8 +144,8 @@ def _problems(found: Measures, rate_hz: int) -> list[Finding]:
 
 
 def _db(size: float) -> str:
-    return f"{20 * np.log10(size):.0f} dB" if size > 0 else "nothing at all"
+    return f"{20 * np.log10(size):.0f} dB" if size > 0 else "zero"
 
 
 def _ratio_db(low: float, high: float) -> str:
-    return f"{20 * np.log10(high / low):.0f} dB" if low > 0 else "entirely"
+    return f"{20 * np.log10(high / low):.0f} dB" if low > 0 else "infinitely"

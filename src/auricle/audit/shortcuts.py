@@ -1,7 +1,7 @@
-"""How well classes can be told apart without listening: from how they were recorded.
+"""How well file properties alone (bandwidth, level, length, rate, format) predict the class.
 
-A class that is always louder, shorter or cut off at 8 kHz is learnt by that, and the network fails wherever
-recordings are made otherwise. ESC-50, for one, is gathered from uploads of every kind.
+Where one class is always louder, shorter or band-limited to 8 kHz, a network may learn that instead of the sound, and
+fails on recordings made another way. ESC-50, for example, was collected from uploads of every kind.
 """
 
 import warnings
@@ -16,32 +16,32 @@ FEATURES = ("bandwidth", "level", "length", "rate", "format")
 MAX_LEAVES = 32
 MIN_LEAF_SHARE = 0.01  # of all clips
 MIN_CLIPS = 50
-MIN_GAIN = 0.1  # over chance, with its interval: a warning below this would be noise
+MIN_GAIN = 0.1  # above chance; a smaller gain is too weak to warn about
 Z_95 = 1.96
 
 
 @dataclass(frozen=True)
 class Shortcuts:
-    """What a small tree gets right, which is shown the five facts of a clip's file and nothing of its sound."""
+    """Accuracy of a small decision tree that is given five properties of each file, and not its sound."""
 
-    accuracy: float  # mean over classes of the share that it gets right, cross-validated
-    low: float  # to high: 95 % interval of it, clips taken as independent
+    accuracy: float  # balanced accuracy (mean recall over classes), cross-validated
+    low: float  # to high: its 95 % interval, clips taken as independent
     high: float
     chance: float  # one over the number of classes
-    by_feature: dict[str, float]  # accuracy of a tree that sees one fact only
-    by_class: dict[str, float]  # share that it gets right of each
+    by_feature: dict[str, float]  # balanced accuracy of a tree that is given one property only
+    by_class: dict[str, float]  # recall of each class
 
     @property
     def striking(self) -> bool:
-        """Whether classes are told apart better than by luck, and by enough to matter."""
+        """Whether the accuracy is significantly above chance, and by enough to matter."""
         return self.low > self.chance and self.accuracy > self.chance + MIN_GAIN
 
 
 def find_shortcuts(facts: np.ndarray, categories: Sequence[str], groups: Sequence[str]) -> Shortcuts | None:
-    """Cross-validate a small tree on the five facts, folds by group; None of too few clips, classes or groups.
+    """Cross-validate a small tree on the five properties; None where there are too few clips, classes or groups.
 
-    The facts are bandwidth in Hz, level in dB, length in s, rate in Hz and number of the format, (N, 5). Clips of one
-    group are never on both sides.
+    `facts` are bandwidth in Hz, level in dB, length in s, rate in Hz and format (as a number), (N, 5). A group is never
+    split between training and test.
     """
     names, labels = np.unique(np.array(categories), return_inverse=True)
     counts = np.bincount(labels)
@@ -51,19 +51,21 @@ def find_shortcuts(facts: np.ndarray, categories: Sequence[str], groups: Sequenc
     by_class = _recalls(facts, labels, groups, folds)
     sd = float(np.sqrt((by_class * (1 - by_class) / counts).sum()) / len(names))
     accuracy = float(by_class.mean())
-    telling = [place for place in range(len(FEATURES)) if len(np.unique(facts[:, place])) > 1]
+    varying = [index for index in range(len(FEATURES)) if len(np.unique(facts[:, index])) > 1]
     return Shortcuts(
         accuracy=accuracy,
         low=accuracy - Z_95 * sd,
         high=min(1.0, accuracy + Z_95 * sd),
         chance=1 / len(names),
-        by_feature={FEATURES[at]: float(_recalls(facts[:, [at]], labels, groups, folds).mean()) for at in telling},
+        by_feature={
+            FEATURES[index]: float(_recalls(facts[:, [index]], labels, groups, folds).mean()) for index in varying
+        },
         by_class={str(name): float(share) for name, share in zip(names, by_class, strict=True)},
     )
 
 
 def _recalls(facts: np.ndarray, labels: np.ndarray, groups: Sequence[str], folds: int) -> np.ndarray:
-    """Return the share of each class that a tree gets right which was grown without its groups, (K,)."""
+    """Return the cross-validated recall of each class, (K,)."""
     from sklearn.model_selection import StratifiedGroupKFold
     from sklearn.tree import DecisionTreeClassifier
 

@@ -13,7 +13,7 @@ import yaml
 
 from auricle.bundle.description import Description
 from auricle.data.manifest import classes_of
-from auricle.scoring.calibration import KEPT
+from auricle.scoring.calibration import KEPT_SHARE
 
 # dataset to the licence of its recordings, in words and as the Hub calls it (cc: of Creative Commons, any version)
 LICENCES = {
@@ -43,7 +43,7 @@ def card(description: Description, sizes: Mapping[str, int], *, has_encoder: boo
     environment.filters["megabytes"] = lambda num_bytes: f"{num_bytes / 1e6:.2f} MB"
     template = resources.files("auricle.bundle").joinpath("templates", "card.md.j2").read_text(encoding="utf-8")
     text = environment.from_string(template).render(
-        about=description, sizes=sizes, has_encoder=has_encoder, kept=KEPT, warnings=warnings_of(description)
+        about=description, sizes=sizes, has_encoder=has_encoder, kept=KEPT_SHARE, warnings=warnings_of(description)
     )
     head = yaml.safe_dump(_front_matter(description), allow_unicode=True, sort_keys=False, width=10_000)
     return f"---\n{head}---\n{text}"

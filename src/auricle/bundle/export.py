@@ -43,7 +43,7 @@ from auricle.runs import Cell
 from auricle.runs.record import read_clips, read_description
 from auricle.runs.reopen import find_cell, scoring_cells, seeds_of, study_of
 from auricle.scoring.answers import Answers
-from auricle.scoring.calibration import fit, tempered
+from auricle.scoring.calibration import fit, temperature_scaled
 from auricle.scoring.metrics import score
 from auricle.scoring.predictions import Predictions, mean_of, read_predictions
 from auricle.training.start import load_network
@@ -175,7 +175,7 @@ def _scores(cells: Sequence[Cell]) -> Scores | None:
         predictions = _joint([read_predictions(cell.predictions) for cell in seeds], seeds[0].folder.parent)
         windows = predictions.of("test")
         if windows.clips:
-            clips = tempered(windows, fit(predictions).temperature).by_clip()
+            clips = temperature_scaled(windows, fit(predictions).temperature).by_clip()
             tables[cells[0].name.model, (fold, 0)] = clips
             found.append(score(clips.probabilities, clips.labels, clips.categories))
     if not found:

@@ -7,7 +7,15 @@ import numpy as np
 
 from auricle.findings.study import Study
 from auricle.scoring.answers import HOUR_S, Answers
-from auricle.scoring.calibration import Reliability, alarms, fit, losses, luck, reliability, tempered
+from auricle.scoring.calibration import (
+    Reliability,
+    count_detections,
+    fit,
+    ideal_error,
+    losses,
+    reliability,
+    temperature_scaled,
+)
 from auricle.scoring.difference import Difference, adjusted, difference
 from auricle.scoring.predictions import ClipPredictions, numbered
 from auricle.scoring.statistics import BOOTSTRAP_SEED, group_interval
@@ -20,14 +28,16 @@ class ModelCalibration:
     model: str
     temperatures: tuple[float, ...]  # of each cell
     error: float  # expected calibration error at temperature 1
-    tempered_error: float  # the same at the temperature of each cell
-    lucky_error: float  # what is expected of it if every tempered confidence were exactly the chance to be right
+    scaled_error: float  # the same at the temperature of each cell
+    ideal_error: (
+        float  # what is expected of it if every temperature_scaled confidence were exactly the chance to be right
+    )
     loss: float  # negative log-likelihood at temperature 1, nats
-    tempered_loss: float  # the same at the temperature
+    scaled_loss: float  # the same at the temperature
     gain: Difference | None  # of that loss by the temperature, adjusted for all models; None: nothing to fit it on
     surplus: Difference  # mean confidence less accuracy at temperature 1, -1..1, adjusted likewise; above 0: too sure
     bins: Reliability  # confidence and accuracy at temperature 1, the answers of all cells together
-    tempered_bins: Reliability  # the same at the temperature
+    scaled_bins: Reliability  # the same at the temperature
     thresholds: np.ndarray  # of each class, the mean over cells, (K,)
     hit_rates: np.ndarray  # share of the clips of each class in which it is named at least once, (K,); or NaN
     alarm_rates: np.ndarray  # false alarms of each class in an hour of clips of the other classes, (K,)
@@ -51,9 +61,13 @@ def calibrations(study: Study, protocol: str) -> tuple[ModelCalibration, ...]:
 def _calibration(study: Study, protocol: str, model: str) -> ModelCalibration:
     cells = study.of(model, protocol)
     fits = [fit(cell.windows) for cell in cells]
-    windows = [tempered(cell.windows.of("test"), one.temperature) for cell, one in zip(cells, fits, strict=True)]
+    windows = [
+        temperature_scaled(cell.windows.of("test"), one.temperature) for cell, one in zip(cells, fits, strict=True)
+    ]
     before, after = [cell.clips for cell in cells], [one.by_clip() for one in windows]
-    counts = [alarms(one, found.thresholds)[1] for one, found in zip(windows, fits, strict=True)]  # (N, K) each
+    counts = [
+        count_detections(one, found.thresholds)[1] for one, found in zip(windows, fits, strict=True)
+    ]  # (N, K) each
     losses_before, losses_after = ([losses(c.probabilities, c.labels) for c in clips] for clips in (before, after))
     answers = study.answers_to(study.dataset.categories, protocol)
     surplus = _mean_of(answers, before, [_confidence(clips) - _right(clips) for clips in before])
@@ -72,14 +86,14 @@ def _calibration(study: Study, protocol: str, model: str) -> ModelCalibration:
         model=model,
         temperatures=tuple(one.temperature for one in fits),
         error=float(np.mean([_reliability([clips]).error for clips in before])),
-        tempered_error=float(np.mean([_reliability([clips]).error for clips in after])),
-        lucky_error=float(np.mean([luck(_confidence(clips), generator) for clips in after])),
+        scaled_error=float(np.mean([_reliability([clips]).error for clips in after])),
+        ideal_error=float(np.mean([ideal_error(_confidence(clips), generator) for clips in after])),
         loss=float(np.mean([loss.mean() for loss in losses_before])),
-        tempered_loss=float(np.mean([loss.mean() for loss in losses_after])),
+        scaled_loss=float(np.mean([loss.mean() for loss in losses_after])),
         gain=gain,
         surplus=surplus,
         bins=_reliability(before),
-        tempered_bins=_reliability(after),
+        scaled_bins=_reliability(after),
         thresholds=np.mean([one.thresholds for one in fits], axis=0),
         hit_rates=hits,
         alarm_rates=by_class,
@@ -90,7 +104,7 @@ def _calibration(study: Study, protocol: str, model: str) -> ModelCalibration:
 
 def _mean_of(answers: Answers, clips: Sequence[ClipPredictions], values: Sequence[np.ndarray]) -> Difference | None:
     """Measure the mean of values of cells and their clips, which lie far to one side where an answer is wrong."""
-    table = answers.laid_out(zip([one.clips for one in clips], values, strict=True))
+    table = answers.aligned(zip([one.clips for one in clips], values, strict=True))
     return difference(table, answers.groups, mirrored=False)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from auricle.findings.study import CellEvidence
 from auricle.scoring.answers import Answers
-from auricle.scoring.difference import NOTHING, Difference, adjusted, difference
+from auricle.scoring.difference import ZERO_TOLERANCE, Difference, adjusted, difference
 
 MOST_ALL_PAIRS = 4  # models; of more, each is set against the best alone
 NUM_CONFUSED = 5
@@ -57,7 +57,7 @@ def class_differences(answers: Answers, ranked: Sequence[str]) -> list[ClassDiff
     for first, second in combinations(ranked, 2):
         if len(ranked) > MOST_ALL_PAIRS and first != ranked[0]:
             continue
-        values = answers.of_model(first) - answers.of_model(second)
+        values = answers.correct_of(first) - answers.correct_of(second)
         for label, category in enumerate(answers.categories):
             of_class = answers.labels == label
             one = difference(values[:, of_class], answers.groups[of_class], first, second)
@@ -72,8 +72,8 @@ def _won_and_lost(values: np.ndarray, clips: np.ndarray) -> tuple[tuple[str, ...
     sums, nums = np.nansum(values, axis=0), (~np.isnan(values)).sum(axis=0)
     means = [(str(clips[index]), sums[index] / nums[index]) for index in np.flatnonzero(nums)]
     means.sort(key=lambda clip: (-abs(clip[1]), clip[0]))
-    won = tuple(clip for clip, mean in means if mean > NOTHING)
-    return won, tuple(clip for clip, mean in means if mean < -NOTHING)
+    won = tuple(clip for clip, mean in means if mean > ZERO_TOLERANCE)
+    return won, tuple(clip for clip, mean in means if mean < -ZERO_TOLERANCE)
 
 
 class Lead(NamedTuple):

@@ -105,9 +105,13 @@ def compare(study: Study, protocol: str) -> Comparison:
     models = [row.model for row in sorted(rows, key=lambda row: -row.accuracy)]
     answers = study.answers[protocol]
     pairs = compare_models(answers, models)
-    ahead = answers.credit(models[0]) - answers.credit(models[min(1, len(models) - 1)])
+    ahead = answers.weighted_correct_of(models[0]) - answers.weighted_correct_of(models[min(1, len(models) - 1)])
     beside = [
-        (answers.credit(row.model) - answers.credit(baseline_key(best.model)), row.model, best.model)
+        (
+            answers.weighted_correct_of(row.model) - answers.weighted_correct_of(baseline_key(best.model)),
+            row.model,
+            best.model,
+        )
         for best in baselines[:1]
         for row in rows
     ]
@@ -144,7 +148,7 @@ def ties(ranking: Sequence[Rank], pairs: Sequence[Difference]) -> list[tuple[int
     one, which are told apart from each other.
     """
     index_of = {rank.row.model: index for index, rank in enumerate(ranking)}
-    apart = [sorted((index_of[pair.first], index_of[pair.second])) for pair in pairs if pair.shown]
+    apart = [sorted((index_of[pair.first], index_of[pair.second])) for pair in pairs if pair.significant]
     stretches = [(0, 0)]
     for first in range(len(ranking)):
         last = min((worse for better, worse in apart if better >= first), default=len(ranking)) - 1
@@ -157,7 +161,8 @@ def compare_models(answers: Answers, models: Sequence[str]) -> list[Difference]:
     """Compare every two models on the clips and trainings that both have; tests adjusted for the number of pairs."""
     known = [model for model in models if model in answers.models]
     return compare_all(
-        [(answers.credit(a) - answers.credit(b), a, b) for a, b in combinations(known, 2)], answers.groups
+        [(answers.weighted_correct_of(a) - answers.weighted_correct_of(b), a, b) for a, b in combinations(known, 2)],
+        answers.groups,
     )
 
 
@@ -179,7 +184,7 @@ class HeadCount:
     @property
     def widest(self) -> Difference | None:
         """Return, of the pairs that are not told apart, the one with the widest interval."""
-        open_ = [pair for pair in self.pairs if not pair.shown]
+        open_ = [pair for pair in self.pairs if not pair.significant]
         return max(open_, key=lambda pair: pair.high - pair.low, default=None)
 
     def heads_of(self, model: str) -> int:

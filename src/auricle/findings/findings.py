@@ -80,7 +80,7 @@ def to_json(value: Any) -> Any:
         return value.model_dump(mode="json")
     if is_dataclass(value):
         content = {item.name: to_json(getattr(value, item.name)) for item in fields(value)}
-        return content | ({"shown": value.shown} if isinstance(value, Difference) else {})
+        return content | ({"significant": value.significant} if isinstance(value, Difference) else {})
     if isinstance(value, Mapping):
         return {key if isinstance(key, str) else str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):

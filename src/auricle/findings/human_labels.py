@@ -43,10 +43,10 @@ class HumanLabels:
 
     def agreement(self, model: str) -> np.ndarray:
         """Return the chance that a person and a training give the same answer to each clip, (N,); NaN if none did."""
-        given = self.answers.counts(model)
-        num_given = given.sum(axis=1)
-        shared = (self.counts[:, :-1] * given).sum(axis=1) / self.counts.sum(axis=1)
-        return np.asarray(shared / np.where(num_given > 0, num_given, np.nan))
+        predicted = self.answers.counts(model)
+        num_predicted = predicted.sum(axis=1)
+        shared = (self.counts[:, :-1] * predicted).sum(axis=1) / self.counts.sum(axis=1)
+        return np.asarray(shared / np.where(num_predicted > 0, num_predicted, np.nan))
 
 
 @dataclass(frozen=True)
@@ -140,9 +140,9 @@ def read_human_labels(study: Study, answers: Answers) -> HumanLabels | None:
     if not clips:
         return None
     kept = [columns[clip] for clip in clips]
-    groups, given = numbered(answers.groups[kept].tolist()), answers.given[:, :, kept]
+    groups, predicted = numbered(answers.groups[kept].tolist()), answers.predicted[:, :, kept]
     tested = replace(
-        answers, clips=tuple(clips), labels=answers.labels[kept], groups=groups, given=given, balanced=False
+        answers, clips=tuple(clips), labels=answers.labels[kept], groups=groups, predicted=predicted, balanced=False
     )
     return HumanLabels(tested, table[kept])
 
@@ -173,7 +173,7 @@ def compare_with_people(labels: HumanLabels, models: Sequence[str], *, num_test_
 
 def differences_from_people(labels: HumanLabels, models: Sequence[str]) -> list[Difference]:
     """Measure how much more often people are right than each model; tests adjusted for the number of models."""
-    values = [(labels.right - labels.answers.of_model(model), PEOPLE, model) for model in models]
+    values = [(labels.right - labels.answers.correct_of(model), PEOPLE, model) for model in models]
     return compare_all(values, labels.answers.groups)
 
 
@@ -214,7 +214,7 @@ def _missed(labels: HumanLabels, models: Sequence[str]) -> dict[str, tuple[Misse
     """Return the clips of which less than half of the answers are right: of people, of the models, or of both."""
     answers, people = labels.answers, labels.right
     trained = mean_shares(answers, models)
-    given = np.sum([answers.counts(model) for model in models], axis=0)
+    predicted = np.sum([answers.counts(model) for model in models], axis=0)
 
     def missed_clip(row: int) -> MissedClip:
         label = int(answers.labels[row])
@@ -225,7 +225,7 @@ def _missed(labels: HumanLabels, models: Sequence[str]) -> dict[str, tuple[Misse
             right=float(people[row]),
             named_instead=most_but(labels.counts[row], label, (*answers.categories, ANOTHER)),
             models_right=float(trained[row]),
-            answered_instead=most_but(given[row], label, answers.categories),
+            answered_instead=most_but(predicted[row], label, answers.categories),
         )
 
     by_people, by_models = people < MISSED_BELOW, trained < MISSED_BELOW

@@ -111,7 +111,7 @@ def _measure(
     raw = {}
     for model, probes in probed.items():
         for name, of_cells in values(probes).items():
-            table = answers.laid_out(zip([probe.clips for probe in probes], of_cells, strict=True))
+            table = answers.aligned(zip([probe.clips for probe in probes], of_cells, strict=True))
             if (one := difference(table, answers.groups, model)) is not None:
                 raw[model, name] = one
     tested = adjusted(raw)

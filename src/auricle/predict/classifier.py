@@ -17,7 +17,7 @@ from auricle.errors import UsageError
 from auricle.model.frames import FrameMaker
 from auricle.model.windows import SLACK, mean_over_windows
 from auricle.predict.explain import Explanation, attention_over_time, occlusion_over_time
-from auricle.scoring.calibration import NONE, named
+from auricle.scoring.calibration import NO_CLASS, detected_classes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,7 +146,7 @@ class Classifier:
             self.model.windowing.starts_s(len(window_probabilities)),
             window_probabilities,
             weights,
-            bool(named(probabilities[None], self.thresholds, self.categories)[0] == NONE),
+            bool(detected_classes(probabilities[None], self.thresholds, self.categories)[0] == NO_CLASS),
             find_stretches,
         )
 

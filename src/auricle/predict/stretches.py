@@ -10,7 +10,7 @@ import numpy as np
 from auricle.model.windows import mean_over_windows
 from auricle.predict.classifier import NONE_OF_THESE, Classifier
 from auricle.predict.stream import WindowProbabilities
-from auricle.scoring.calibration import NONE, named
+from auricle.scoring.calibration import NO_CLASS, detected_classes
 
 SHORTEST_S = 1e-3  # a last step that is shorter belongs to the one before
 
@@ -43,7 +43,7 @@ class Pooling:
         """Return the stretches of a recording in order; where nothing is likely enough, they say so."""
         edges = self._edges(windows)
         steps = self._steps(windows, edges)  # (S, K)
-        labels = named(steps, self.thresholds, self.categories)
+        labels = detected_classes(steps, self.thresholds, self.categories)
         bounds = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]  # where the label changes
         spans = [(first, last, int(labels[first])) for first, last in pairwise(bounds)]
         stretches = [self._stretch(*span, edges, steps) for span in self._merged(spans, edges)]
@@ -72,7 +72,7 @@ class Pooling:
         """Join stretches of one class with at most `merge_s` of nothing between them."""
         merged: list[tuple[int, int, int]] = []
         for span in spans:
-            gap = len(merged) > 1 and merged[-1][2] == NONE and merged[-2][2] == span[2] != NONE
+            gap = len(merged) > 1 and merged[-1][2] == NO_CLASS and merged[-2][2] == span[2] != NO_CLASS
             if gap and edges[span[0]] - edges[merged[-2][1]] <= self.merge_s + 1e-9:
                 merged[-2:] = [(merged[-2][0], span[1], span[2])]
             else:
@@ -82,10 +82,10 @@ class Pooling:
     def _stretch(self, first: int, last: int, label: int, edges: np.ndarray, steps: np.ndarray) -> Stretch:
         means = steps[first:last].mean(axis=0)
         order = np.argsort(-means, kind="stable")
-        if label != NONE:  # its own label stands first, even where a merged gap outweighs it
+        if label != NO_CLASS:  # its own label stands first, even where a merged gap outweighs it
             order = np.concatenate([[label], order[order != label]])
         top = tuple((self.categories[index], float(means[index])) for index in order[: self.top])
-        name = NONE_OF_THESE if label == NONE else self.categories[label]
+        name = NONE_OF_THESE if label == NO_CLASS else self.categories[label]
         return Stretch(float(edges[first]), float(edges[last]), name, float(means[order[0]]), top)
 
 

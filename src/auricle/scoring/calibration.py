@@ -1,6 +1,6 @@
-"""Does a probability mean what it says? Reliability, and a temperature and a threshold a class from validation clips.
+"""Calibration: reliability, and a temperature and one threshold per class, fitted on validation clips.
 
-No more than NumPy is needed, as bundles are used where nothing else is installed.
+Only fitting needs SciPy, as bundles are used where just NumPy is installed.
 """
 
 import math
@@ -13,22 +13,22 @@ from auricle.data.manifest import background_of
 from auricle.scoring.predictions import ClipPredictions, Predictions, numbered
 
 CALIBRATION_BINS = 15
-LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.05, 20.0
-KEPT = 0.95  # of the right answers pass their threshold
-FEW = 5  # right answers of a class below which those of all classes speak for it
-UNKNOWN = 0.5  # the threshold where nothing was fitted, and the highest of all
-SMALLEST_PROBABILITY = 1e-15  # below it, the logarithm is taken of this
-LUCK_RESAMPLES = 400
-NONE = -1  # none of the classes
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
+KEPT_SHARE = 0.95  # share of the correct answers that reach their threshold
+MIN_ANSWERS = 5  # with fewer correct answers of a class, those of all classes are used
+DEFAULT_THRESHOLD = 0.5  # used where nothing was fitted; also the upper limit
+SMALLEST_PROBABILITY = 1e-15  # smaller ones are replaced by this before a logarithm
+IDEAL_RESAMPLES = 400
+NO_CLASS = -1  # none of the classes
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What validation clips say about the probabilities of a training."""
+    """Temperature and thresholds of a training, fitted on its validation clips."""
 
     temperature: float  # logits are divided by it; 1 where nothing was fitted
-    thresholds: tuple[float, ...]  # a class that wins with less is none of these, K of them in 0..0.5
-    num_clips: int  # validation clips; 0 where there are none
+    thresholds: tuple[float, ...]  # K of them in 0..0.5; below it, the predicted class becomes "none of these"
+    num_clips: int  # number of validation clips; 0 where there are none
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +36,12 @@ class Reliability:
     """Confidence (the highest probability) against accuracy, in 15 equal bins of confidence; shape (15,) each."""
 
     confidence: np.ndarray  # mean in the bin; NaN in an empty one
-    accuracy: np.ndarray  # share of right answers in the bin; NaN in an empty one
-    num: np.ndarray  # rows in the bin
+    accuracy: np.ndarray  # share of correct answers in the bin; NaN in an empty one
+    num: np.ndarray  # number of rows in the bin
 
     @property
     def error(self) -> float:
-        """Return the expected calibration error, 0..1: the mean distance of confidence and accuracy over rows."""
+        """Return the expected calibration error, 0..1: the mean gap between confidence and accuracy over rows."""
         filled = self.num > 0
         distance = np.abs(self.confidence - self.accuracy)[filled]
         return float((distance * self.num[filled]).sum() / self.num.sum())
@@ -58,17 +58,17 @@ def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-def reliability(confidence: np.ndarray, right: np.ndarray) -> Reliability:
-    """Sort answers into bins by their confidence, (N,) in 0..1; `right` says which are right, (N,)."""
+def reliability(confidence: np.ndarray, correct: np.ndarray) -> Reliability:
+    """Sort answers into bins by their confidence, (N,) in 0..1; `correct` says which are correct, (N,)."""
     bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(np.int64) - 1, 0, CALIBRATION_BINS - 1)
     num = np.bincount(bins, minlength=CALIBRATION_BINS)
-    sums = [np.bincount(bins, weights=values, minlength=CALIBRATION_BINS) for values in (confidence, right)]
+    sums = [np.bincount(bins, weights=values, minlength=CALIBRATION_BINS) for values in (confidence, correct)]
     with np.errstate(invalid="ignore"):
         return Reliability(sums[0] / num, sums[1] / num, num)
 
 
 def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Return how far confidence is from being right, 0..1: the expected calibration error, arXiv:1706.04599, eq. 3.
+    """Return the expected calibration error, 0..1, arXiv:1706.04599, eq. 3.
 
     >>> calibration_error(np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1]))
     0.4
@@ -76,18 +76,18 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels).error
 
 
-def luck(confidence: np.ndarray, generator: np.random.Generator) -> float:
-    """Return the calibration error that is to be expected if every confidence were exactly the chance to be right.
+def ideal_error(confidence: np.ndarray, generator: np.random.Generator) -> float:
+    """Return the calibration error to be expected of perfectly calibrated confidences on as many clips.
 
-    It is above zero, as bins hold few clips: an error near it says nothing against a model. Answers are drawn
-    anew 400 times (consistency resampling: Bröcker and Smith, Weather Forecast. 22 (2007) 651).
+    It is above zero, as each bin has only a few clips: an error near it is no evidence of miscalibration. Answers are
+    simulated 400 times (consistency resampling: Bröcker and Smith, Weather Forecast. 22 (2007) 651).
     """
-    draws = generator.random((LUCK_RESAMPLES, len(confidence))) < confidence
-    return float(np.mean([reliability(confidence, right).error for right in draws]))
+    draws = generator.random((IDEAL_RESAMPLES, len(confidence))) < confidence
+    return float(np.mean([reliability(confidence, correct).error for correct in draws]))
 
 
-def tempered(windows: Predictions, temperature: float) -> Predictions:
-    """Return windows with the probabilities softmax(logits / temperature)."""
+def temperature_scaled(windows: Predictions, temperature: float) -> Predictions:
+    """Return the windows with temperature-scaled probabilities, softmax(logits / temperature)."""
     return replace(windows, probabilities=softmax(np.log(np.maximum(windows.probabilities, 1e-30)), temperature))
 
 
@@ -98,16 +98,15 @@ def losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def fit_temperature(windows: Predictions) -> float:
-    """Return the temperature at which clips are told most probably, arXiv:1706.04599, section 4.2.
+    """Return the temperature that minimises the cross-entropy of the clips, arXiv:1706.04599, section 4.2.
 
-    The cross-entropy of the clips is minimised over the logarithm of the temperature. The target of the true class of N
-    clips is (N + 1) / (N + 2), not 1, as N right answers in N say no more than that of the next one (Laplace's rule;
-    Platt, Advances in Large Margin Classifiers (1999), sec. 2.2): or else a network without a mistake would be
-    declared certain of everything, of noise too.
+    The target of the true class is (N + 1) / (N + 2) for N clips, not 1: even after N correct answers in N, the next
+    may be wrong (Laplace's rule of succession; Platt, Advances in Large Margin Classifiers (1999), sec. 2.2). With a
+    target of 1, a network without a mistake on these clips would become certain of every answer, even for noise.
     """
 
     def loss(logarithm: float) -> float:
-        clips = tempered(windows, math.exp(logarithm)).by_clip()
+        clips = temperature_scaled(windows, math.exp(logarithm)).by_clip()
         surprise = -np.log(np.maximum(clips.probabilities, SMALLEST_PROBABILITY))
         num, num_classes = surprise.shape
         targets = np.full(surprise.shape, 1 / (num + 2) / max(1, num_classes - 1))
@@ -116,53 +115,59 @@ def fit_temperature(windows: Predictions) -> float:
 
     from scipy.optimize import minimize_scalar
 
-    bounds = (math.log(LEAST_TEMPERATURE), math.log(MOST_TEMPERATURE))
+    bounds = (math.log(MIN_TEMPERATURE), math.log(MAX_TEMPERATURE))
     return math.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-3}).x)
 
 
 def fit_thresholds(clips: ClipPredictions) -> tuple[float, ...]:
-    """Return for each class the probability that 95 % of its clips with a right answer reach, but one half at most.
+    """Return for each class the probability that 95 % of its correctly classified clips reach, at most one half.
 
-    A calibrated answer of more than one half is more likely right than wrong, whatever a few clips say.
+    The limit, because a calibrated answer above one half is more likely correct than wrong, whatever a few clips say.
     """
-    right = clips.answers == clips.labels
+    correct = clips.answers == clips.labels
     confidence = clips.probabilities.max(axis=1)
-    by_class = [confidence[right & (clips.labels == label)] for label in range(len(clips.categories))]
-    speaking = [own if len(own) >= FEW else confidence[right] for own in by_class]
-    return tuple(round(min(UNKNOWN, float(np.quantile(own, 1 - KEPT))) if len(own) else UNKNOWN, 6) for own in speaking)
+    by_class = [confidence[correct & (clips.labels == label)] for label in range(len(clips.categories))]
+    used = [own if len(own) >= MIN_ANSWERS else confidence[correct] for own in by_class]
+    return tuple(
+        round(min(DEFAULT_THRESHOLD, float(np.quantile(own, 1 - KEPT_SHARE))) if len(own) else DEFAULT_THRESHOLD, 6)
+        for own in used
+    )
 
 
 def fit(predictions: Predictions) -> Fit:
-    """Fit temperature and thresholds on the validation rows; where there are none, 1 and 0.5."""
+    """Fit temperature and thresholds on the validation rows; without any, they are 1 and 0.5."""
     windows = predictions.of("validation")
     if not windows.clips:
-        return Fit(1.0, (UNKNOWN,) * len(predictions.categories), num_clips=0)
+        return Fit(1.0, (DEFAULT_THRESHOLD,) * len(predictions.categories), num_clips=0)
     temperature = round(fit_temperature(windows), 6)
-    clips = tempered(windows, temperature).by_clip()
+    clips = temperature_scaled(windows, temperature).by_clip()
     return Fit(temperature, fit_thresholds(clips), len(clips.clips))
 
 
-def named(probabilities: np.ndarray, thresholds: tuple[float, ...], categories: Sequence[str]) -> np.ndarray:
-    """Return the class that wins each row, or -1 where it misses its threshold or is the background: (R, K) -> (R,)."""
+def detected_classes(probabilities: np.ndarray, thresholds: tuple[float, ...], categories: Sequence[str]) -> np.ndarray:
+    """Return the predicted class of each row, or -1 if it is below its threshold or background: (R, K) -> (R,)."""
     winners, background = probabilities.argmax(axis=1), background_of(categories)
     is_class = np.array([category != background for category in categories])
     is_sure = probabilities.max(axis=1) >= np.array(thresholds)[winners]
-    return np.where(is_sure & is_class[winners], winners, NONE)
+    return np.where(is_sure & is_class[winners], winners, NO_CLASS)
 
 
-def alarms(windows: Predictions, thresholds: tuple[float, ...]) -> tuple[tuple[str, ...], np.ndarray]:
-    """Count how often each class is named in each clip: windows in a row that name one class are one alarm.
+def count_detections(windows: Predictions, thresholds: tuple[float, ...]) -> tuple[tuple[str, ...], np.ndarray]:
+    """Count how often each class is detected in each clip; consecutive windows with the same class count once.
 
-    Windows have tempered probabilities, and stand in any order. A class that wins one with less than its threshold is
-    not named (`named`). Returns the N clips, and the alarms in each by class, int64, (N, K); those of other classes
-    than the clip's are false.
+    Windows have temperature-scaled probabilities and may be in any order. A class below its threshold is not detected
+    (`detected_classes`). Returns the N clips, and the detections in each by class, int64, (N, K); detections of any
+    class but the clip's own are false alarms.
     """
     clips, clip_of_row = tuple(dict.fromkeys(windows.clips)), numbered(windows.clips)
     order = np.lexsort((windows.starts_s, clip_of_row))
-    clip_of_row, classes = clip_of_row[order], named(windows.probabilities, thresholds, windows.categories)[order]
+    clip_of_row, classes = (
+        clip_of_row[order],
+        detected_classes(windows.probabilities, thresholds, windows.categories)[order],
+    )
     begins = np.ones(len(order), dtype=bool)
     begins[1:] = (clip_of_row[1:] != clip_of_row[:-1]) | (classes[1:] != classes[:-1])
-    begins &= classes != NONE
+    begins &= classes != NO_CLASS
     counts = np.zeros((len(clips), len(windows.categories)), dtype=np.int64)
     np.add.at(counts, (clip_of_row[begins], classes[begins]), 1)
     return clips, counts

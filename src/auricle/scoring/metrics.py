@@ -1,9 +1,9 @@
-"""Probabilities and labels to numbers, by scikit-learn.
+"""Compute scores from probabilities and labels, by scikit-learn.
 
-Macro means are plain means over the classes that occur, in the labels or in the answers. Where there is a class of
-background, accuracy and means are of the other classes (`data.manifest.scored_of`): a clip of theirs that is answered
-with background is wrong, a clip of background that is answered with one of them lowers its precision. The AUC is
-one-vs-rest: how often a clip of the class gets a higher probability of it than a clip of another class.
+Macro means are unweighted means over the classes that occur in the labels or the predictions. Where there is a
+background class, accuracy and macro means concern the other classes (`data.manifest.scored_of`): predicting background
+for a clip of theirs is an error, and predicting one of them for background lowers its precision. AUC is one-vs-rest:
+how often a clip of the class gets a higher probability for it than a clip of another class.
 """
 
 from collections.abc import Sequence
@@ -25,13 +25,13 @@ def score(
     """Compute every score of one set, ready for JSON.
 
     Probabilities are (N, K), finite, N >= 1, rows that sum to 1 within rounding; labels are indices of the true
-    classes, 0..K-1, (N,). Not `with_auc` leaves every AUC None; they take nearly all of the time.
+    classes, 0..K-1, (N,). Without `with_auc`, every AUC is None; computing them takes nearly all of the time.
 
     Returns:
         `num`, `accuracy`, `loss` (mean negative log-likelihood, nats), `macro_precision`, `macro_recall`,
-        `macro_f1`, `macro_auc` (None where no class has one), `calibration_error` (see there), `per_class`
-        (category to `precision`, `recall`, `f1`, `auc`, `support`; the AUC of a class that is absent, or
-        alone, is None), and `confusion` (rows true classes, columns answers). A ratio of 0 to 0 counts as 0.
+        `macro_f1`, `macro_auc` (None where no class has an AUC), `calibration_error` (see there), `per_class`
+        (category to `precision`, `recall`, `f1`, `auc`, `support`; the AUC is None where a class is absent, or the
+        only one), and `confusion` (rows: true classes, columns: predictions). A ratio of 0 to 0 counts as 0.
 
     Raises:
         ValueError: no rows, shapes that do not fit, or a probability that is not finite.
@@ -65,7 +65,7 @@ def score(
 def score_predictions(predictions: Predictions, set_name: str, *, with_auc: bool = True) -> dict[str, Any] | None:
     """Score one set: `{"clip": score(...), "window": {"accuracy", "loss", "num"}}`; None where it is empty.
 
-    A window that counts nothing in its clip has no part in the accuracy of windows.
+    Windows of weight 0 are left out of the window accuracy.
     """
     windows = predictions.of(set_name)
     if not windows.clips:
@@ -83,7 +83,7 @@ def score_predictions(predictions: Predictions, set_name: str, *, with_auc: bool
 
 
 def one_vs_rest(probabilities: np.ndarray, labels: np.ndarray) -> list[Curve | None]:
-    """Return each class's ROC curve; a class that is absent from the labels, or alone in them, has none."""
+    """Return each class's ROC curve; None for a class that is absent from the labels, or the only one."""
     curves: list[Curve | None] = []
     for index in range(probabilities.shape[1]):
         positive = labels == index
@@ -106,10 +106,10 @@ def mean_curve(curves: Sequence[Curve | None]) -> Curve | None:
 
 
 def roc(probabilities: np.ndarray, labels: np.ndarray, categories: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Compute one-vs-rest ROC curves from what `score` takes, and refuses, ready for JSON.
+    """Compute one-vs-rest ROC curves, ready for JSON; arguments and errors are those of `score`.
 
-    Category to `{"fpr": [...], "tpr": [...], "auc": float}`, and their mean under `macro`. A class without a curve
-    (absent from the labels, or alone in them) is left out.
+    Returns category to `{"fpr": [...], "tpr": [...], "auc": float}`, and their mean under `macro`. A class without a
+    curve (absent from the labels, or the only one) is left out.
     """
     probabilities, labels = _checked(probabilities, labels, categories)
     curves = one_vs_rest(probabilities, labels)
@@ -122,11 +122,11 @@ def roc(probabilities: np.ndarray, labels: np.ndarray, categories: Sequence[str]
 
 
 def _checked(probabilities: np.ndarray, labels: np.ndarray, categories: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return float64 probabilities and int64 labels, or refuse what cannot be scored."""
+    """Return float64 probabilities and int64 labels, or raise a ValueError."""
     probabilities, labels = np.asarray(probabilities, dtype=np.float64), np.asarray(labels, dtype=np.int64)
     if probabilities.shape != (len(labels), len(categories)) or not len(labels):
         raise ValueError(
-            f"{probabilities.shape} probabilities do not fit {len(labels)} labels, {len(categories)} classes"
+            f"probabilities of {probabilities.shape} do not fit {len(labels)} labels and {len(categories)} classes"
         )
     if not np.isfinite(probabilities).all():
         raise ValueError("a probability is not finite")
@@ -136,5 +136,5 @@ def _checked(probabilities: np.ndarray, labels: np.ndarray, categories: Sequence
 
 
 def _loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Return the mean negative log-likelihood; rows are scaled first, as rounding makes their sums miss 1."""
+    """Return the mean negative log-likelihood; rows are normalised first, as rounding makes their sums miss 1."""
     return float(losses(probabilities / probabilities.sum(axis=1, keepdims=True), labels).mean())

@@ -1,12 +1,12 @@
-"""The table of probabilities that a cell leaves behind: one row a window that was scored.
+"""The prediction table of a cell: one row per scored window.
 
-    clip,set,label,start_s,weight,<one column a category>
+    clip,set,label,start_s,weight,<one column per category>
     1-100032-A-0.wav,test,dog,0,1,0.9312,...
 
-A clip's probabilities are the mean of its windows', by weight (`model.windows`). Without such a column, as earlier
-versions wrote it, all count the same.
+A clip's probabilities are the mean over its windows, by weight (`model.windows`). Tables of earlier versions have no
+column of weights; then all windows count the same.
 
-Every score of a study comes from these tables and can be computed again from them.
+Every score of a study is computed from these tables, and can be recomputed from them.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from auricle.errors import RefusedError
 from auricle.files import write_bytes
 
 SUM_TOLERANCE = 1e-3
-MOST_WEIGHT = 1e6
+MAX_WEIGHT = 1e6
 LEADING_COLUMNS = ("clip", "set", "label", "start_s")
 WEIGHT = "weight"
 
 
 @dataclass(frozen=True, eq=False)
 class ClipPredictions:
-    """What a model says about N clips: one row a clip."""
+    """The predictions of a model for N clips, one row per clip."""
 
     clips: tuple[str, ...]  # names, each once
     labels: np.ndarray  # index of the true category, int64, shape (N,)
@@ -43,7 +43,7 @@ class ClipPredictions:
         return self.probabilities.argmax(axis=1)
 
     def of_classes(self, categories: Collection[str]) -> ClipPredictions:
-        """Return the clips of some classes, in their order; there may be none."""
+        """Return the clips of some classes, in the same order; possibly none."""
         rows = np.flatnonzero([self.categories[label] in categories for label in self.labels.tolist()])
         clips = tuple(self.clips[row] for row in rows)
         return ClipPredictions(clips, self.labels[rows], self.probabilities[rows], self.categories)
@@ -70,7 +70,7 @@ class Predictions:
             raise ValueError(f"{rows} clips and {len(self.categories)} categories do not fit columns of {shapes}")
 
     def of(self, set_name: str) -> Predictions:
-        """Return the rows of one set, in their order; there may be none."""
+        """Return the rows of one set, in the same order; possibly none."""
         rows = [row for row, name in enumerate(self.sets) if name == set_name]
         clips = tuple(self.clips[row] for row in rows)
         labels, starts_s, probabilities, weights = (
@@ -79,7 +79,7 @@ class Predictions:
         return Predictions(clips, (set_name,) * len(rows), labels, starts_s, probabilities, self.categories, weights)
 
     def by_clip(self) -> ClipPredictions:
-        """Average the window probabilities of each clip by weight; clips stand in the order of their first window.
+        """Average the window probabilities of each clip by weight; clips are in the order of their first window.
 
         >>> windows = Predictions(("a", "a"), ("test", "test"), np.array([1, 1]), np.array([0.0, 1.0]),
         ...                       np.array([[0.4, 0.6], [0.0, 1.0]]), ("cat", "dog"), np.array([1.0, 3.0]))
@@ -96,20 +96,20 @@ class Predictions:
 
 
 def mean_of(tables: Sequence[Predictions]) -> Predictions:
-    """Return the mean of the probabilities that several trainings give the same windows: what they say together.
+    """Return the mean probabilities of several trainings for the same windows, as of an ensemble.
 
     Raises:
-        ValueError: they speak of different windows.
+        ValueError: the tables have different windows.
     """
     first = tables[0]
     for table in tables[1:]:
         if (table.clips, table.sets, *table.starts_s) != (first.clips, first.sets, *first.starts_s):
-            raise ValueError("predictions of different windows")
+            raise ValueError("the tables have different windows")
     return replace(first, probabilities=np.mean([table.probabilities for table in tables], axis=0))
 
 
 def numbered(names: Sequence[Hashable]) -> np.ndarray:
-    """Number names from 0 in the order in which they first stand, int64, shape (N,).
+    """Number names from 0 in the order of their first occurrence, int64, shape (N,).
 
     >>> numbered(["b", "a", "b"])
     array([0, 1, 0])
@@ -119,31 +119,31 @@ def numbered(names: Sequence[Hashable]) -> np.ndarray:
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write a table of probabilities as CSV in UTF-8, with seven significant digits, whole or not at all.
+    """Write a prediction table as CSV in UTF-8, with seven significant digits; never a partial file.
 
     Raises:
-        MachineError: the disk refuses.
+        MachineError: the file cannot be written.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text)  # "\r\n" ends a line, so that a bare "\r" or "\n" in a name is quoted
     writer.writerow((*LEADING_COLUMNS, WEIGHT, *predictions.categories))
     names = [predictions.categories[label] for label in predictions.labels.tolist()]
     numbers = np.column_stack([predictions.starts_s, predictions.weights, predictions.probabilities]).tolist()
-    for *words, row in zip(predictions.clips, predictions.sets, names, numbers, strict=True):
-        writer.writerow((*words, *(f"{number:.7g}" for number in row)))
+    for *leading, row in zip(predictions.clips, predictions.sets, names, numbers, strict=True):
+        writer.writerow((*leading, *(f"{number:.7g}" for number in row)))
     write_bytes(path, text.getvalue().encode("utf-8", "surrogatepass"))  # file names need not be UTF-8
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read what `write_predictions` wrote.
+    """Read a table that `write_predictions` wrote.
 
     Raises:
-        RefusedError: the file is missing, or is not such a table; the line is named.
+        RefusedError: the file is missing or not such a table; the message gives the row.
     """
     try:
         text = path.read_bytes().decode("utf-8", "surrogatepass")
     except OSError as error:
-        raise RefusedError(f"{path}: {error.strerror}; run the study again to make it") from error
+        raise RefusedError(f"{path}: {error.strerror}; run the study again to recreate it") from error
     lines = csv.reader(io.StringIO(text, newline=""))
     header = next(lines, [])
     has_weights = header[len(LEADING_COLUMNS) :][:1] == [WEIGHT]
@@ -164,20 +164,20 @@ def read_predictions(path: Path) -> Predictions:
 
 
 def _rows(path: Path, lines: Iterator[list[str]], categories: tuple[str, ...], has_weights: bool) -> Iterator[tuple]:
-    """Yield clip, set, label, start, weight and probabilities of each line, or refuse the line."""
-    place = {category: index for index, category in enumerate(categories)}
+    """Yield clip, set, label, start, weight and probabilities of each line, or raise a RefusedError."""
+    index_of = {category: index for index, category in enumerate(categories)}
     for number, line in enumerate(lines, start=2):
         try:
             clip, set_name, label, start_s, *numbers = line
             weight, *probabilities = map(float, numbers if has_weights else ["1", *numbers])
-            if not 0 <= weight <= MOST_WEIGHT:
-                raise ValueError(f"a weight is between 0 and {MOST_WEIGHT:g}")
+            if not 0 <= weight <= MAX_WEIGHT:
+                raise ValueError(f"a weight must be between 0 and {MAX_WEIGHT:g}")
             if len(probabilities) != len(categories) or not np.isfinite(probabilities).all():
                 raise ValueError(f"{len(categories)} finite probabilities are needed")
             if min(probabilities) < 0 or abs(sum(probabilities) - 1) > SUM_TOLERANCE:
                 raise ValueError(f"its probabilities sum to {sum(probabilities):.6g}, not 1")
-            yield clip, set_name, place[label], float(start_s), weight, probabilities
+            yield clip, set_name, index_of[label], float(start_s), weight, probabilities
         except (ValueError, KeyError) as error:
             raise RefusedError(
-                f"{path}: row {number} is not clip, set, label, start and probabilities: {error}"
+                f"{path}: row {number} is not clip, set, label, start, weight and probabilities: {error}"
             ) from error

@@ -1,6 +1,7 @@
-"""How sure a number is: intervals, and tests of a mean that is measured on clips by trainings.
+"""Confidence intervals and significance tests for means over clips and trainings.
 
-Clips of one group (one source recording, one speaker) are alike, so whole groups are drawn and counted, never clips.
+Clips of one group (one source recording, one speaker) are similar, so the unit that is resampled and counted is the
+group, never the clip.
 """
 
 import warnings
@@ -34,12 +35,12 @@ def wilson_interval(share: float, num: int) -> tuple[float, float]:
 
 
 def group_interval(values: np.ndarray, groups: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, float]:
-    """Return the 95 % bootstrap interval of a mean of values, one a clip, drawing whole groups: (N,), (N,) of indices.
+    """Return the 95 % bootstrap interval of the mean of values, one per clip, (N,); whole groups are resampled.
 
-    `weights` of the clips in the mean, (N,); None: all count alike.
+    `groups` is the group index of each clip, (N,); `weights` are those of the clips in the mean, (N,), default: equal.
 
-    Bias-corrected and accelerated (B. Efron, J. Am. Stat. Assoc. 82 (1987) 171): the percentile interval of few skewed
-    groups is too narrow. Where no draw changes the mean, the interval is that mean.
+    Bias-corrected and accelerated (B. Efron, J. Am. Stat. Assoc. 82 (1987) 171), as the percentile interval is too
+    narrow for few, skewed groups. Where all groups have the same mean, both limits are that mean.
     """
     weights = np.ones(len(values)) if weights is None else weights
     sums, counts = np.bincount(groups, weights=values * weights), np.bincount(groups, weights=weights)
@@ -48,7 +49,7 @@ def group_interval(values: np.ndarray, groups: np.ndarray, weights: np.ndarray |
     if np.ptp(sums / counts) < 1e-12:
         return mean, mean
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a distribution with few values, whose interval is checked below
+        warnings.simplefilter("ignore")  # about a distribution with few values; the interval is checked below
         found = bootstrap(
             (sums, counts),
             lambda drawn_sums, drawn_counts, axis: drawn_sums.sum(axis=axis) / drawn_counts.sum(axis=axis),
@@ -61,17 +62,17 @@ def group_interval(values: np.ndarray, groups: np.ndarray, weights: np.ndarray |
             rng=np.random.default_rng(BOOTSTRAP_SEED),
         )
     low, high = found.confidence_interval
-    if not (np.isfinite(low) and np.isfinite(high)):  # nearly every draw on one side: as wide as the draws are
+    if not (np.isfinite(low) and np.isfinite(high)):  # nearly all resamples on one side: use their whole range
         low, high = found.bootstrap_distribution.min(), found.bootstrap_distribution.max()
     return min(float(low), mean), max(float(high), mean)
 
 
 def share_interval(shares: np.ndarray, groups: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, float]:
-    """Return the 95 % interval of an accuracy: of groups where clips share them, else Wilson's for single clips.
+    """Return the 95 % interval of an accuracy: a bootstrap over groups, or Wilson's where each clip is its own group.
 
-    Where every clip is right, or none, no draw of groups differs; then it is Wilson's, for as many trials as groups.
-    Shares are those of the trainings that get each clip right, (N,), 0..1; with weights, clips that are groups of their
-    own are drawn too.
+    `shares` is the share of trainings that classify each clip correctly, (N,), 0..1. Where all clips are correct, or
+    none, resampling changes nothing, so Wilson's interval is used, with one trial per group. With weights, the
+    bootstrap is used even where each clip is its own group.
     """
     mean, num_groups = float(shares.mean()), len(np.unique(groups))
     if mean in (0.0, 1.0) or (weights is None and num_groups == len(shares)):
@@ -97,8 +98,8 @@ def interval_over(values: Sequence[float]) -> tuple[float, float] | None:
 def sign_test(wins: int, losses: int) -> float:
     """Return the two-sided exact p-value that `wins` and `losses` come from a fair coin.
 
-    Where each clip is scored once by each model, this is McNemar's exact test: wins are the clips that only
-    the first model gets right, losses those that only the second does; the other clips say nothing.
+    Where each clip is scored once by each model, this is McNemar's exact test: wins are the clips that only the first
+    model classifies correctly, losses those that only the second does; the other clips do not count.
 
     >>> sign_test(8, 1)
     0.0390625
@@ -107,19 +108,20 @@ def sign_test(wins: int, losses: int) -> float:
 
 
 def mean_test(values: np.ndarray, groups: np.ndarray, trainings: np.ndarray) -> float:
-    """Return the two-sided p-value that the mean of values is zero, for other groups and for other trainings.
+    """Return the two-sided p-value for a mean of zero, valid for new groups and new trainings.
 
-    A score of a clip by a training is one draw of two things: of a recording, and of the luck of a training. k-fold
-    scores the same clips with each training, so neither clips nor trainings are independent rows. The mean's variance
-    is estimated once over groups, V_g, and once over trainings, V_t (clustered in two ways: Cameron, Gelbach and
-    Miller, J. Bus. Econ. Stat. 29 (2011) 238, but what both hold is counted twice, for safety). Each keeps its own
-    Student's t, as four trainings say little about a fifth (Cochran's approximation): p is the level at which
+    The score of a clip by a training depends on two random choices: of the recording, and of the training (its seed and
+    split). k-fold scores the same clips with each training, so neither clips nor trainings are independent rows. The
+    variance of the mean is estimated over groups, V_g, and over trainings, V_t (two-way clustering: Cameron, Gelbach
+    and Miller, J. Bus. Econ. Stat. 29 (2011) 238, without subtracting the part that both share, to be conservative).
+    Each keeps its own degrees of freedom (Cochran's approximation), as four trainings say little about a fifth: p is
+    the level at which
 
         mean^2 = t(p; groups - 1)^2 V_g + t(p; trainings - 1)^2 V_t
 
-    With one training this is Student's t-test over groups, and speaks of that training alone. It is never below what
-    the sign test says where all G groups agree, 2 / 2^G: the variance of few groups may be near zero by chance. Values
-    are one for each clip and training, (M,); for two models, the difference of their scores. Groups and trainings are
+    With one training this is Student's t-test over groups, valid for that training only. p is at least 2 / 2^G, that of
+    a sign test in which all G groups agree, as the variance of few groups may be near zero by chance. `values` has one
+    value for each clip and training, (M,): for two models, the difference of their scores. `groups` and `trainings` are
     indices, (M,).
     """
     mean = float(values.mean())
@@ -130,7 +132,7 @@ def mean_test(values: np.ndarray, groups: np.ndarray, trainings: np.ndarray) -> 
         return 1.0
 
     def surplus(logarithm: float) -> float:
-        """How far the mean lies outside the interval of a level; it falls as the level does."""
+        """How far the mean lies outside the interval of a level; it decreases with the level."""
         half = np.exp(logarithm) / 2
         reach = stdtrit(groups_df, half) ** 2 * groups_variance
         if trainings_df:
@@ -141,18 +143,18 @@ def mean_test(values: np.ndarray, groups: np.ndarray, trainings: np.ndarray) -> 
     return float(np.exp(lowest if surplus(lowest) >= 0 else brentq(surplus, lowest, 0.0, xtol=1e-6)))
 
 
-def training_reach(values: np.ndarray, trainings: np.ndarray) -> float:
-    """Return how far the luck of trainings reaches to each side of the mean of values: 95 %, by Student's t.
+def training_margin(values: np.ndarray, trainings: np.ndarray) -> float:
+    """Return the 95 % margin of error of the mean that is due to the spread of trainings, by Student's t.
 
-    That is what `mean_test` adds for trainings; 0 where there is one, as nothing is known of another then. Values are
-    one for each clip and training, (M,).
+    It is what `mean_test` adds for trainings; 0 with one training, whose spread is unknown. `values` has one value for
+    each clip and training, (M,).
     """
     variance, df = clustered_variance(values - values.mean(), trainings)
     return float(stdtrit(df, 0.5 + CONFIDENCE / 2) * np.sqrt(variance)) if df else 0.0
 
 
 def clustered_variance(residuals: np.ndarray, clusters: np.ndarray) -> tuple[float, int]:
-    """Return the variance of a mean whose values are alike within clusters, and its degrees of freedom."""
+    """Return the variance of a mean of values that are correlated within clusters, and its degrees of freedom."""
     counts = np.bincount(clusters)
     sums = np.bincount(clusters, weights=residuals)[counts > 0]
     df = len(sums) - 1
@@ -160,9 +162,10 @@ def clustered_variance(residuals: np.ndarray, clusters: np.ndarray) -> tuple[flo
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjust p-values for the number of comparisons: a false alarm among all stays as rare as in one.
+    """Adjust p-values for the number of comparisons, so that any false positive among them is as rare as in one test.
 
-    S. Holm, Scand. J. Stat. 6 (1979) 65. Ours, as that of statsmodels collects garbage at every call (0.1 s and more).
+    S. Holm, Scand. J. Stat. 6 (1979) 65. Not that of statsmodels, which runs the garbage collector at every call (0.1 s
+    and more).
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]

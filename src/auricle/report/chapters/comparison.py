@@ -91,7 +91,7 @@ def _pairs(report: Report, which: str, *, all_rows: bool = False) -> Table:
         report.title_of(protocol): [
             (pair.first, pair.second, pair.mean, Range(pair.low, pair.high), pair.wins, pair.losses,
              f"{pair.trainings_won} of {pair.trainings}", pair.p_groups, pair.p_trainings, pair.p_adjusted,
-             "yes" if pair.shown else "no")
+             "yes" if pair.significant else "no")
             for pair in getattr(comparison, which)
         ]
         for protocol, comparison in report.findings.comparisons.items()

@@ -239,20 +239,20 @@ def _alarmed(report: Report) -> ClipPredictions:
 
 def _model_row(one: ModelCalibration) -> Row:
     if one.gain is None:
-        return one.model, None, one.error, None, one.lucky_error, one.loss, None, None, "not fitted"
-    verdict = "no difference" if not one.gain.shown else "better" if one.gain.mean > 0 else "worse"
+        return one.model, None, one.error, None, one.ideal_error, one.loss, None, None, "not fitted"
+    verdict = "no difference" if not one.gain.significant else "better" if one.gain.mean > 0 else "worse"
     return (
-        one.model, float(np.mean(one.temperatures)), one.error, one.tempered_error, one.lucky_error, one.loss,
-        one.tempered_loss, one.gain.p_adjusted, verdict,
+        one.model, float(np.mean(one.temperatures)), one.error, one.scaled_error, one.ideal_error, one.loss,
+        one.scaled_loss, one.gain.p_adjusted, verdict,
     )  # fmt: skip
 
 
 def _diagrams(report: Report, models: Sequence[ModelCalibration]) -> Iterator[Panel]:
     for index, one in enumerate(models):
-        after = one.tempered_bins if one.is_fitted else None
+        after = one.scaled_bins if one.is_fitted else None
         title = drawable(one.model, index, 30)
         drawn = reliability_diagram(one.bins, after, len(one.temperatures), report.colours[one.model], title)
-        tempered = f", tempered {one.tempered_error:.3f}" if one.is_fitted else ""
+        tempered = f", tempered {one.scaled_error:.3f}" if one.is_fitted else ""
         alt = f"Reliability of {one.model}: calibration error {one.error:.3f}{tempered}"
         yield panel(drawn, f"reliability-{report.anchors[one.model]}", alt)
 

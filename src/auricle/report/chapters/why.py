@@ -205,7 +205,7 @@ def _costs(costs: Mapping[str, Mapping[str, Difference]]) -> Table:
     rows = {
         title(change): [
             (model, one.num_clips, one.mean, Range(one.low, one.high), one.p_adjusted,
-             "no difference" if not one.shown else "a loss" if one.mean > 0 else "a gain")
+             "no difference" if not one.significant else "a loss" if one.mean > 0 else "a gain")
             for model, one in row.items()
         ]
         for change, row in costs.items()

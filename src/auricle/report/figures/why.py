@@ -50,7 +50,7 @@ def costs(
                 continue
             y = row + (order - (len(models) - 1) / 2) * step
             axes.hlines(y, 100 * one.low, 100 * one.high, color=colours[model], lw=1.6, alpha=0.45)
-            fill = colours[model] if one.shown else "none"
+            fill = colours[model] if one.significant else "none"
             axes.plot(100 * one.mean, y, MARKS[order % len(MARKS)], ms=3.2, mew=0.9, mec=colours[model], mfc=fill)
         if row:
             axes.axhline(row - 0.5, color=GRID, lw=0.6)
