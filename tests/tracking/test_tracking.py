@@ -96,7 +96,7 @@ def test_a_mirror_that_hangs_is_ended(monkeypatch, tmp_path):
     monkeypatch.setattr(tracking, "sys", type("", (), {"executable": script(tmp_path, "exec sleep 60")}))
     mirror = Mirror(StudyFolder(tmp_path / "study"), "offline")
     mirror.start()
-    assert "given up" in mirror.finish(timeout_s=0.1)
+    assert "so it was stopped" in mirror.finish(timeout_s=0.1)
     assert mirror.process.returncode == -signal.SIGKILL
 
 

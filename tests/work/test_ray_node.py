@@ -106,7 +106,7 @@ def test_a_node_with_another_version_does_not_train(tmp_path, fakes) -> None:
     remote = remote_job(job, fakes.never_called)
     train_on_node(replace(remote, versions={**remote.versions, "torch": "1.0"}), None, mailbox)
     assert mailbox[-1][2] == "stopped"
-    assert "and the study" in mailbox[-1][3]
+    assert "but the study has" in mailbox[-1][3]
     assert mailbox[-1][3].endswith("torch 1.0; install the same")
 
 
