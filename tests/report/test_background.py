@@ -89,6 +89,6 @@ def test_the_terminal_says_false_alarms_an_hour(study):
     rows = comparative(study.folder)
     _, an_hour = counted(study, "cnn")
     line = false_alarms_line("test-split", rows)
-    assert line.startswith(f"test-split: false alarms an hour: cnn {an_hour:.1f} (")
+    assert line.startswith(f"test-split: false alarms per hour: cnn {an_hour:.1f} (95 % interval ")
     assert line.endswith("20 clips of background, 2.0 minutes.")
     assert "majority" not in line
