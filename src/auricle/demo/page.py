@@ -92,10 +92,10 @@ def pictures(waveform: np.ndarray, rate_hz: int, shown: Sequence[Shown]) -> Mark
     return render("sound", *sound, tracks.axis_track(len(waveform) / rate_hz))
 
 
-def looked(shown: Sequence[Shown], explanations: Sequence[Explanation], duration_s: float) -> Markup:
-    """Return where each model looked, on the axis of time of the recording."""
+def saliency(shown: Sequence[Shown], explanations: Sequence[Explanation], duration_s: float) -> Markup:
+    """Return the saliency of each model over the time of the recording."""
     explained = [
-        (model, tracks.looked_tracks(explanation, duration_s, model.colour))
+        (model, tracks.saliency_tracks(explanation, duration_s, model.colour))
         for model, explanation in zip(shown, explanations, strict=True)
     ]
-    return render("looked", explained, tracks.axis_track(duration_s))
+    return render("saliency", explained, tracks.axis_track(duration_s))

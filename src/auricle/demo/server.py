@@ -1,4 +1,4 @@
-"""The web page: record or upload a sound; see what each model answers, and where it looked. Gradio, without its reach.
+"""The web page: record or upload a sound, see the answer of each model and its saliency. Gradio, without network access.
 
 Gradio is kept at home: no analytics, no share link, system fonts, and a policy in every answer that lets a browser
 fetch from this server alone. Uploads lie in a folder of our own, are swept while it runs, and go with it at the end.
@@ -26,7 +26,7 @@ from auricle.demo import page
 from auricle.demo.guard import Guard, without_tracebacks
 from auricle.demo.page import Shown
 from auricle.demo.sources import Example
-from auricle.demo.verdict import heard_when, is_long, lengths_s, verdict_of
+from auricle.demo.verdict import detections_over_time, is_long, lengths_s, verdict_of
 from auricle.errors import MachineError, ModelRefusedError, RefusedError
 from auricle.report.pages import template
 from auricle.system import disable_telemetry
@@ -43,7 +43,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def answer(shown: Sequence[Shown], upload: str | None) -> Iterator[tuple[str, str, str]]:
-    """Answer an upload as HTML in three parts, all each time: the verdict, its details, where the models looked.
+    """Answer an upload as HTML in three parts, all each time: the verdict, its details, the saliency of the models.
 
     The last part of a clip comes a moment later; a sound that is longer than a clip has a time line in its place. One
     message where the file cannot be used; a placeholder where there is none any more.
@@ -55,7 +55,7 @@ def answer(shown: Sequence[Shown], upload: str | None) -> Iterator[tuple[str, st
         waveform, rate_hz = load_upload(Path(upload))
         duration_s = len(waveform) / rate_hz
         if is_long(shown, duration_s):
-            stretches, models = heard_when(shown, waveform, rate_hz)
+            stretches, models = detections_over_time(shown, waveform, rate_hz)
             details = page.timeline(stretches, duration_s, models) + page.pictures(waveform, rate_hz, shown)
             yield page.render("verdict_on_recording", lengths_s(stretches), duration_s), details, ""
             return
@@ -64,7 +64,7 @@ def answer(shown: Sequence[Shown], upload: str | None) -> Iterator[tuple[str, st
         details = page.cards(shown, predictions) + page.pictures(waveform, rate_hz, shown)
         yield verdict, details, ""
         explanations = [model.classifier.explain(waveform, rate_hz) for model in shown]
-        yield verdict, details, page.looked(shown, explanations, duration_s)
+        yield verdict, details, page.saliency(shown, explanations, duration_s)
     except ModelRefusedError as error:
         sys.stderr.write(f"auricle: {error}\n")  # names a folder of this computer, which is no business of a visitor
         yield page.render("message", "A model cannot answer this sound."), "", ""
@@ -79,7 +79,7 @@ def warm_up(shown: Sequence[Shown]) -> None:
     for model in shown:
         model.classifier.predict(noise, 44_100)
     page.pictures(noise, 44_100, shown)
-    page.looked(shown, [model.classifier.explain(noise, 44_100) for model in shown], duration_s=1.0)
+    page.saliency(shown, [model.classifier.explain(noise, 44_100) for model in shown], duration_s=1.0)
 
 
 def load_upload(path: Path) -> tuple[np.ndarray, int]:
@@ -126,7 +126,7 @@ def build_demo(shown: Sequence[Shown], examples: Sequence[Example], folder: Path
                         examples_per_page=len(files),
                     )  # fmt: skip
         verdict = gradio.HTML(page.render("placeholder"), elem_id="verdict")
-        parts = [verdict, gradio.HTML(elem_id="answer"), gradio.HTML(elem_id="looked")]
+        parts = [verdict, gradio.HTML(elem_id="answer"), gradio.HTML(elem_id="saliency")]
         sound.change(
             partial(answer, shown), sound, parts, api_name="answer", show_progress="hidden",
             concurrency_limit=AT_ONCE, trigger_mode="always_last",

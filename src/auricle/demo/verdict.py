@@ -55,7 +55,9 @@ def is_long(shown: Sequence[Shown], duration_s: float) -> bool:
     return duration_s > max(model.classifier.clip_s for model in shown)
 
 
-def heard_when(shown: Sequence[Shown], waveform: np.ndarray, rate_hz: int) -> tuple[list[Stretch], list[Shown]]:
+def detections_over_time(
+    shown: Sequence[Shown], waveform: np.ndarray, rate_hz: int
+) -> tuple[list[Stretch], list[Shown]]:
     """Return what is heard when, and the models that say so: all that have the windows and the classes of the first.
 
     Their probabilities and thresholds are averaged, window by window.

@@ -112,7 +112,7 @@ def mean_curves(cells: Sequence[CellEvidence], labels: Sequence[int]) -> list[Cu
 
 
 def background_last(data: Dataset) -> list[int]:
-    """Return the places of the categories, the background after the classes."""
+    """Return the indices of the categories, the background last."""
     return sorted(range(len(data.categories)), key=lambda place: data.categories[place] == data.background)
 
 
@@ -161,7 +161,7 @@ def _drawn_evenly(study: Study) -> bool:
 
 
 def _references(report: Report, best: ComparativeRow) -> dict[str, float]:
-    """Return what to measure the best accuracy against on the first page, by its name."""
+    """Return what to compare the best accuracy with on the first page, by its name."""
     published, baseline = published_best(report.study, best.protocol), report.findings.main.best_baseline
     marks = {} if published is None else {"best published": published}
     if baseline:
@@ -231,7 +231,7 @@ def calibration(report: Report) -> Chapter:
 
 
 def _alarmed(report: Report) -> ClipPredictions:
-    """Return the clips of a cell in which alarms are false: those of background, where it tests any."""
+    """Return the clips of a cell that count for false alarms: those of background, where it tests any."""
     clips = report.study.of(report.findings.main.ranked[0], report.findings.main_protocol)[0].clips
     background = clips.of_classes({*clips.categories} - {*report.study.dataset.classes})
     return background if background.clips else clips
@@ -240,7 +240,7 @@ def _alarmed(report: Report) -> ClipPredictions:
 def _model_row(one: ModelCalibration) -> Row:
     if one.gain is None:
         return one.model, None, one.error, None, one.ideal_error, one.loss, None, None, "not fitted"
-    verdict = "no difference" if not one.gain.significant else "better" if one.gain.mean > 0 else "worse"
+    verdict = "not significantly different" if not one.gain.significant else "lower" if one.gain.mean > 0 else "higher"
     return (
         one.model, float(np.mean(one.temperatures)), one.error, one.scaled_error, one.ideal_error, one.loss,
         one.scaled_loss, one.gain.p_adjusted, verdict,
@@ -252,8 +252,8 @@ def _diagrams(report: Report, models: Sequence[ModelCalibration]) -> Iterator[Pa
         after = one.scaled_bins if one.is_fitted else None
         title = drawable(one.model, index, 30)
         drawn = reliability_diagram(one.bins, after, len(one.temperatures), report.colours[one.model], title)
-        tempered = f", tempered {one.scaled_error:.3f}" if one.is_fitted else ""
-        alt = f"Reliability of {one.model}: calibration error {one.error:.3f}{tempered}"
+        scaled = f", after temperature scaling {one.scaled_error:.3f}" if one.is_fitted else ""
+        alt = f"Reliability of {one.model}: calibration error {one.error:.3f}{scaled}"
         yield panel(drawn, f"reliability-{report.anchors[one.model]}", alt)
 
 

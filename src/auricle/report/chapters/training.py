@@ -33,8 +33,8 @@ FEW_PARAMETERS = 5
 NUM_LISTED = 16  # trials in the table: all of a small grid
 NUM_LONG = 5  # where each has many values
 ENDINGS = {
-    "done": "finished", "pruned": "ended early or diverged", "failed": "failed", "running": "are in training",
-    "waiting": "wait",
+    "done": "finished", "pruned": "stopped early or diverged", "failed": "failed", "running": "are still running",
+    "waiting": "are waiting",
 }  # fmt: skip
 
 

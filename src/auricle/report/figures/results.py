@@ -105,7 +105,7 @@ def confusion(
     categories: Sequence[str],
     colour: str,
     title: str = "",
-    given: str = "answer",
+    given: str = "predicted class",
     *,
     apart: bool = False,
 ) -> Figure:

@@ -1,4 +1,4 @@
-"""Figures of a search: how it went, what decided, which values went together."""
+"""Figures of a search: its progress, the importance of parameters, and the combinations of values."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def progress(done: Sequence[Entry], pruned: Sequence[Entry], num_trials: int) ->
     ordered = sorted(done, key=lambda entry: entry["number"])
     numbers = np.array([entry["number"] for entry in ordered])
     losses = np.array([entry["loss"] for entry in ordered])
-    axes.plot(numbers, losses, "o", ms=3, mew=0, color=SERIES[0], alpha=0.6, label="a trial")
+    axes.plot(numbers, losses, "o", ms=3, mew=0, color=SERIES[0], alpha=0.6, label="trial")
     axes.step(numbers, np.minimum.accumulate(losses), where="post", color=SERIES[1], lw=1.4, label="best so far")
     if pruned:
         places = [entry["number"] for entry in pruned]
-        axes.plot(places, np.full(len(places), 0.015), "|", ms=5, mew=0.8, color=MUTED, label="ended early",
+        axes.plot(places, np.full(len(places), 0.015), "|", ms=5, mew=0.8, color=MUTED, label="stopped early",
                   transform=axes.get_xaxis_transform())  # fmt: skip
     log = bool(losses.max() > 4 * losses.min() > 0)
     ends = losses.min(), losses.max()
@@ -48,7 +48,7 @@ def progress(done: Sequence[Entry], pruned: Sequence[Entry], num_trials: int) ->
     # room for the legend above all
     axes.set_ylim(bottom, top * (top / bottom) ** 0.22 if log else top + 0.22 * (top - bottom))
     axes.set(xlabel="trial", ylabel="validation loss", xlim=(-0.5, max(num_trials, numbers.max() + 1) - 0.5))
-    axes.set_title("The search, trial by trial")
+    axes.set_title("Validation loss of each trial")
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
     axes.grid(axis="y")
     axes.legend(loc="upper right", ncols=3, columnspacing=1.0, handlelength=1.2, borderaxespad=0.1)
@@ -57,7 +57,7 @@ def progress(done: Sequence[Entry], pruned: Sequence[Entry], num_trials: int) ->
 
 @drawing
 def importance_bars(shares: Mapping[str, float]) -> Figure:
-    """Draw how much each parameter decides, the most important on top."""
+    """Draw the importance of each parameter, the most important on top."""
     figure, axes = canvas(HALF_IN, max(2.1, 0.6 + 0.17 * len(shares)))
     places = np.arange(len(shares))
     values = np.array(list(shares.values()))
@@ -65,7 +65,7 @@ def importance_bars(shares: Mapping[str, float]) -> Figure:
     for place, value in enumerate(values):
         axes.text(100 * value + 1.5, place, f"{100 * value:.0f}", va="center", fontsize=6.5)
     name_rows(axes, list(shares), grid=False)
-    axes.set(xlim=(0, 106 * values.max() + 6), xlabel="importance, %", title="What decided")
+    axes.set(xlim=(0, 106 * values.max() + 6), xlabel="importance, %", title="Importance of the parameters")
     return figure
 
 

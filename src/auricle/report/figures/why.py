@@ -1,4 +1,4 @@
-"""Figures of why: which clips are missed, what a change costs, what a blanked part costs, what `<cls>` reads."""
+"""Figures of the chapter "Why": misclassified clips, accuracy lost by changes, masked parts, attention of `<cls>`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def costs(
         axes.plot([], [], MARKS[order % len(MARKS)], ms=4, color=colours[model], label=drawable(model, order))
     axes.axvline(0, color=MUTED, lw=0.8)
     style.name_rows(axes, [titles[change] for change in costs_of])
-    axes.set_xlabel("points of test accuracy lost")
+    axes.set_xlabel("test accuracy lost, percentage points")
     axes.legend(**style.ABOVE, ncols=min(4, len(models)))
     return figure
 
@@ -81,7 +81,7 @@ def blanked(
                   label=drawable(model, order))  # fmt: skip
     axes.axhline(0, color=MUTED, lw=0.8)
     axes.set_xticks(x, list(part_names), fontsize=6.2)
-    axes.set(xlabel=axis_label, ylabel="probability lost", title=title)
+    axes.set(xlabel=axis_label, ylabel="drop in probability", title=title)
     axes.set_xlim(-0.3, len(part_names) - 0.7)
     axes.grid(axis="y")
     axes.legend(loc="upper right", fontsize=6.2, labelspacing=0.25)
