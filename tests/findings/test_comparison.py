@@ -184,7 +184,9 @@ def test_one_model_is_not_called_best(invent):
     assert "cnn reaches a test accuracy of 87.5 % (test-split, one cell, 80 test clips)." in told(study)
 
 
-@pytest.mark.parametrize(("num_right", "standing"), [(70, "which is below"), (50, "which is inside"), (20, "which is above")])
+@pytest.mark.parametrize(
+    ("num_right", "standing"), [(70, "which is below"), (50, "which is inside"), (20, "which is above")]
+)
 def test_the_published_result_is_placed_against_the_interval(invent, num_right: int, standing: str):
     study = invent({"cnn": [ones(num_right)]}, protocol="test-split")
     assert f"that the study cites for these clips reaches 60 %, {standing}" in told(study)

@@ -167,7 +167,7 @@ def test_blocks_may_have_heads_of_their_own_and_the_mean_of_all_tokens_may_go_on
 
 
 def test_heads_that_do_not_divide_the_width_are_refused() -> None:
-    with pytest.raises(ValueError, match="not divided by 3 heads"):
+    with pytest.raises(ValueError, match="not divisible by 3 heads"):
         MultiHeadAttention(16, 3)
 
 

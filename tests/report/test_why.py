@@ -31,7 +31,9 @@ def prose(sections) -> str:
 
 def test_each_change_is_said_with_its_cost_and_no_more_than_the_numbers_carry(prose):
     assert re.search(r"Clip reversed in time\. No significant loss: cnn 2\.5 points \(", prose)
-    assert re.search(r"Only below 4 kHz\. Significant loss: cnn 50\.0 points \(.*?and transformer-h2 50\.0 points \(", prose)
+    assert re.search(
+        r"Only below 4 kHz\. Significant loss: cnn 50\.0 points \(.*?and transformer-h2 50\.0 points \(", prose
+    )
     assert re.search(r"Positions shuffled\. No significant loss: transformer-h2 0\.0 points \(", prose)
     assert re.search(r"Uniform attention\. Significant loss: transformer-h2 37\.5 points \(", prose)
     assert re.search(r"Block 1 skipped\. No significant loss: transformer-h2 3\.8 points \(", prose)

@@ -34,7 +34,7 @@ INT, DOUBLE = TensorProto.INT64, TensorProto.DOUBLE
 
 
 class Graph:
-    """Operators in a row, with names made up on the way."""
+    """A sequence of operators, whose names are generated."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -58,7 +58,7 @@ class Graph:
 
 
 def standalone_model(network: onnx.ModelProto, description: Description) -> onnx.ModelProto:
-    """Return the model that hears a waveform, around a network that sees frames (B, bands, T)."""
+    """Return a model from waveforms to logits, built around a network on frames (B, bands, T)."""
     graph = Graph()
     _answer(graph, network, description, _frames(graph, description))
     return _model(graph, network, {"waveform": ["batch", "samples"]}, {"logits": ["batch", _classes(description)]})
@@ -93,7 +93,7 @@ def _frames(graph: Graph, description: Description) -> str:
 
 
 def _answer(graph: Graph, network: onnx.ModelProto, description: Description, frames: str) -> None:
-    """Add what turns frames into logits of the recording, (B, T, bands) -> (B, K)."""
+    """Add the operators from frames to logits of the recording, (B, T, bands) -> (B, K)."""
     rule = ClipWindows.of(description.audio, description.frontend)
     length = graph("Shape", frames, start=1, end=2)  # (1,)
     starts = _starts(graph, rule, length)
@@ -106,7 +106,7 @@ def _answer(graph: Graph, network: onnx.ModelProto, description: Description, fr
 
 
 def _model(graph: Graph, network: onnx.ModelProto, *values: Mapping[str, list[Any]]) -> onnx.ModelProto:
-    """Return a graph as a model, its input and its output named, with their shapes; its last operator makes the output.
+    """Return a graph as a model with named inputs and outputs; the last operator gives the output.
 
     Versions are those of `network`.
     """
@@ -159,7 +159,7 @@ def _mel(graph: Graph, maker: FrameMaker, samples: str) -> str:
 
 
 def _filters_by_bin(filters: np.ndarray, N: int, N1: int, N2: int) -> np.ndarray:
-    """Lay the rows of (bins, bands) out in the order (k1, k2) of the transform; a bin that comes twice counts once."""
+    """Lay the rows of (bins, bands) out in the order (k1, k2) of the transform; a bin that occurs twice counts once."""
     k = np.arange(N1 // 2 + 1)[:, None] + N1 * np.arange(N2)
     bins, first = np.unique(np.minimum(k, N - k), return_index=True)
     placed = np.zeros((k.size, filters.shape[1]), np.float32)
@@ -218,7 +218,7 @@ def _windows(graph: Graph, rule: ClipWindows, frames: str, starts: str, length: 
 
 
 def _weights(graph: Graph, rule: ClipWindows, frames: str, starts: str) -> str:
-    """What each window counts, (B, T, bands) and (W,) -> (B, W): as `ClipWindows.weights`."""
+    """Weights of the windows, (B, T, bands) and (W,) -> (B, W): as `ClipWindows.weights`."""
     num = rule.moment_frames
     powers = graph("Mul", frames, frames) if rule.is_raw else frames
     levels = graph("ReduceSum", powers, [2], keepdims=0)  # (B, T)
@@ -252,7 +252,7 @@ def _embedded(network: onnx.ModelProto, windows: str) -> tuple[list[onnx.NodePro
 
 
 def _pool(graph: Graph, num: str, num_classes: int, temperature: float, weights: str) -> None:
-    """Logits of a recording from those of its windows, (B W, K) and (B, W) -> (B, K); no weights: all alike."""
+    """Logits of a recording from those of its windows, (B W, K) and (B, W) -> (B, K); no weights: all equal."""
     shape = graph("Concat", [-1], num, [num_classes], axis=0)
     scaled = graph("Div", "window_logits", np.float32(temperature))
     by_clip = graph("Reshape", scaled, shape)

@@ -1,4 +1,4 @@
-"""Where in time a network looked: the attention of `<cls>`, rolled out; for a CNN, occlusion."""
+"""Saliency over time: for a transformer the attention of `<cls>` and its rollout, for a CNN occlusion."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ MOST_MOMENTS = 80
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Where in time a model looked; a transformer shows its attention, a CNN what it loses when it hears less."""
+    """Saliency of a prediction over time: attention for a transformer, drop in probability by occlusion for a CNN."""
 
-    times_s: np.ndarray  # centres of the moments, (T,)
-    # how much `<cls>` reads from each moment, (layers, heads, T), sums of 1; None for a CNN
+    times_s: np.ndarray  # centres of the intervals, (T,)
+    # attention of `<cls>` to each interval, (layers, heads, T), sums of 1; None for a CNN
     attention: np.ndarray | None = None
-    rolled_out: np.ndarray | None = None  # the same through all layers (arXiv:2005.00928), (T,), sum 1; None for a CNN
-    # by how much the label's probability falls when the moment is silenced, (T,), negative where it rises; None for a
+    rolled_out: np.ndarray | None = None  # its rollout over all layers (arXiv:2005.00928), (T,), sum 1; None for a CNN
+    # drop of the label's probability when the interval is silenced, (T,), negative where it rises; None for a
     # transformer
     occlusion: np.ndarray | None = None
 
@@ -44,7 +44,7 @@ def rollout(maps: np.ndarray) -> np.ndarray:
 def attention_over_time(
     maps: np.ndarray, weights: np.ndarray, layout: AttentionLayout, windowing: Windowing, duration_s: float
 ) -> Explanation:
-    """Lay the attention of the windows that count on one axis of time, and average what overlaps.
+    """Place the attention of the windows of weight above 0 on one time axis, and average where they overlap.
 
     `maps` (W, layers, heads, tokens, tokens) are of the windows that answer for a clip, `weights` (W,).
     """
@@ -72,7 +72,7 @@ def occlusion_over_time(
     silence: float,
     duration_s: float,
 ) -> Explanation:
-    """Silence one moment after the other and see how far the label's probability falls.
+    """Silence one interval after the other and return the drop of the label's probability.
 
     `frames` (T, bands) are of the whole recording, `silence` is what a silenced frame holds, and `probabilities_of`
     maps windows (W, bands, T) to (W, K).
