@@ -90,7 +90,7 @@ def test_a_full_disk_leaves_no_new_folder_and_an_old_bundle_whole(bundle, copy, 
         with monkeypatch.context() as patch:
             full_after(num_files, patch)
             with pytest.raises(OSError, match="No space"):
-                export.place(bundle, place)
+                export.move_bundle(bundle, place)
     assert not (tmp_path / "new").exists()
     assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
 
@@ -109,11 +109,11 @@ def test_an_export_that_is_killed_is_no_bundle_and_can_be_repeated(bundle, copy,
     with monkeypatch.context() as patch:
         patch.setattr(Path, step, killed)
         with pytest.raises(KeyboardInterrupt):
-            export.place(bundle, copy)
+            export.move_bundle(bundle, copy)
     with pytest.raises(RefusedError):
         load_bundle(copy)
     export.check_folder(copy)
-    export.place(bundle, copy)
+    export.move_bundle(bundle, copy)
     assert {path.name for path in copy.iterdir()} == {path.name for path in bundle.iterdir()}
     load_bundle(copy)
 

@@ -66,18 +66,17 @@ def export_cell(
 ) -> Bundle:
     """Make a bundle of a finished cell.
 
-    `folder` is of a cell, or of a study, whose first finished cell of `model` is taken (its plainest protocol). A
-    folder `to` that holds a bundle or an unfinished export is replaced whole, any other that holds something is left
-    alone. With `every_seed` the cells that differ from it in their seed alone answer with it, as one network. `int8`
-    quantises to eight bits; that needs the study's recordings (`source` and `root` are as for
-    `reopen_cells`), to see what it costs.
+    `folder` is that of a cell, or of a study, whose first finished cell of `model` is used (simplest protocol first). A
+    folder `to` with a bundle or an unfinished export is replaced; other folders must be empty. With `every_seed`, the
+    bundle is an ensemble of all cells that differ only in their seed. `int8` quantises to eight bits, which needs the
+    study's recordings (`source` and `root` are as for `reopen_cells`) to measure the accuracy lost.
 
     Raises:
         UsageError: the study has several models and none is named, or not the one named.
-        RefusedError: no finished cell, or PyTorch and ONNX Runtime part; the message says where.
-        MachineError: the disk refuses.
+        RefusedError: no finished cell, or PyTorch and ONNX Runtime differ; the message says where.
+        MachineError: the bundle cannot be written.
     """
-    say = on_progress or (lambda words: None)
+    say = on_progress or (lambda message: None)
     cell = find_cell(folder, model)
     if folder != cell.folder:
         say(f"taking {cell.name}, the model's first finished cell; --final trains one on all clips")
@@ -114,7 +113,7 @@ def export_cell(
             _write_files(beside, description, graph, preset, None)
         num_bytes = load_bundle(beside).num_bytes
         with files.machine_errors(to, need_bytes=num_bytes):
-            place(beside, to)
+            move_bundle(beside, to)
     return load_bundle(to)
 
 
@@ -266,10 +265,10 @@ def _write_files(
 
 def _with_metadata(model: onnx.ModelProto, description: Description) -> bytes:
     """Return the content of an ONNX file with metadata on its input and its classes."""
-    told = onnx.ModelProto()
-    told.CopyFrom(model)
-    onnx.helper.set_model_props(told, onnx_metadata(description))
-    return told.SerializeToString()
+    described = onnx.ModelProto()
+    described.CopyFrom(model)
+    onnx.helper.set_model_props(described, onnx_metadata(description))
+    return described.SerializeToString()
 
 
 def check_folder(to: Path) -> None:
@@ -279,7 +278,7 @@ def check_folder(to: Path) -> None:
         raise RefusedError(f"{to} contains files that are not a bundle; choose another folder with --to")
 
 
-def place(made: Path, to: Path) -> None:
+def move_bundle(made: Path, to: Path) -> None:
     """Copy a finished bundle to its folder, which `check_folder` has accepted.
 
     The files come beside those that stand there, which stay where the disk is full. Then they take their names; the

@@ -35,12 +35,12 @@ class Example:
 def load_models(paths: Sequence[Path], scratch: Path, say: Say, models: Collection[str] = ()) -> list[Shown]:
     """Load the models of bundles and studies, in the order given; each model of a study in its colour in the report.
 
-    Of a study one finished cell a model is exported if need be, into `scratch` where its folder cannot take that; `say`
-    is told what is done where it takes a while, and which model is refused, and why, while another is left. `models`:
-    only those of studies that have these names.
+    For a study, one finished cell per model is exported if needed, to `scratch` if the study's folder is not writable.
+    `say` is called with messages on progress, and on models that are left out, with the reason. `models`: only these
+    models of studies.
 
     Raises:
-        RefusedError: a folder is neither bundle nor study, or no model is left.
+        RefusedError: a folder is neither bundle nor study, or no model can be loaded.
         UsageError: no study has a model of that name.
     """
     loaded: dict[str, Classifier] = {}
@@ -106,7 +106,7 @@ def study_bundle(study: Path, cell: Cell, scratch: Path, say: Say) -> Path:
     from auricle.bundle.export import export_cell
 
     say(f"exporting the bundle of {cell.name} to {kept}")
-    export_cell(cell.folder, kept, on_progress=lambda words: say(f"  {words}"))
+    export_cell(cell.folder, kept, on_progress=lambda message: say(f"  {message}"))
     return kept
 
 

@@ -69,8 +69,8 @@ def detections_over_time(
         if (model.classifier.categories, model.classifier.model.windowing) == (first.categories, first.model.windowing)
     ]
     samples = first.resampled(waveform, rate_hz)
-    heard = [predict_windows(model.classifier, waveform_blocks(samples, model.classifier)) for model in alike]
-    together = replace(heard[0], probabilities=np.mean([one.probabilities for one in heard], axis=0))
+    predictions = [predict_windows(model.classifier, waveform_blocks(samples, model.classifier)) for model in alike]
+    together = replace(predictions[0], probabilities=np.mean([one.probabilities for one in predictions], axis=0))
     thresholds = np.mean([model.classifier.thresholds for model in alike], axis=0)
     pooling = Pooling(first.categories, tuple(thresholds.tolist()), first.window_s, first.model.windowing.hop_s)
     return pooling.stretches(together), alike

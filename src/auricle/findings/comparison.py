@@ -134,7 +134,7 @@ def compare(study: Study, protocol: str) -> Comparison:
 def ranks(rows: Sequence[ComparativeRow], pairs: Sequence[Difference]) -> list[Rank]:
     """Return the models of a protocol, the most accurate first, with their possible ranks.
 
-    Two models that were not compared (`pairs`) are not told apart.
+    Two models without a comparison in `pairs` count as not significantly different.
     """
     won, lost = [pair.better for pair in pairs], [pair.worse for pair in pairs]
     ordered = sorted(rows, key=lambda row: -row.accuracy)
@@ -144,8 +144,8 @@ def ranks(rows: Sequence[ComparativeRow], pairs: Sequence[Difference]) -> list[R
 def ties(ranking: Sequence[Rank], pairs: Sequence[Difference]) -> list[tuple[int, int]]:
     """Return the longest runs of a ranking in which no two models differ significantly: first and last index.
 
-    Each is of two models at least. They may overlap: a model may be told apart neither from a better nor from a worse
-    one, which are told apart from each other.
+    Each has at least two models. They may overlap: a model may differ significantly neither from a better nor from a
+    worse one, although these differ from each other.
     """
     index_of = {rank.row.model: index for index, rank in enumerate(ranking)}
     apart = [sorted((index_of[pair.first], index_of[pair.second])) for pair in pairs if pair.significant]

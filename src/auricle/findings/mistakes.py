@@ -81,7 +81,7 @@ def explain_mistakes(
 ) -> dict[tuple[str, str], Explanation]:
     """Return the saliency of each mistake by model and clip, where the weights of the model are available.
 
-    `on_progress` is told how many of the cells have been asked, and of how many.
+    `on_progress` is called with the number of cells done and their total number.
 
     Raises:
         RefusedError: weights that do not fit, or a recording that cannot be read.

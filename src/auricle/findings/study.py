@@ -150,11 +150,11 @@ def load_study(folder: Path) -> Study:
     Raises:
         RefusedError: the folder holds no study, or a damaged one.
     """
-    place = StudyFolder(Path(folder))
-    if not place.description.exists():
+    study_folder = StudyFolder(Path(folder))
+    if not study_folder.description.exists():
         raise RefusedError(f"{folder} is not a study: it has no study.yaml; give a folder that `auricle study` wrote")
     try:
-        return _read_study(place)
+        return _read_study(study_folder)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise RefusedError(f"{folder} is damaged ({reason}); run the study again") from error
@@ -162,22 +162,22 @@ def load_study(folder: Path) -> Study:
         raise RefusedError(f"{error}; run the study again to recreate it") from error
 
 
-def _read_study(place: StudyFolder) -> Study:
-    content = load_record(place.description)
+def _read_study(study_folder: StudyFolder) -> Study:
+    content = load_record(study_folder.description)
     config = StudyConfig.model_validate(content["study"])
     presets = {name: Preset.model_validate(preset) for name, preset in content["models"].items()}
-    dataset = read_dataset(content["dataset"], place.manifest)
-    described = {name: place.model(name) for name in presets if place.model(name).exists()}
-    planned = map(place.cell, cells_by_model(config, tuple(presets), dataset.folds))
+    dataset = read_dataset(content["dataset"], study_folder.manifest)
+    described = {name: study_folder.model(name) for name in presets if study_folder.model(name).exists()}
+    planned = map(study_folder.cell, cells_by_model(config, tuple(presets), dataset.folds))
     cells, missing = _read_cells(planned, dataset.categories)
-    baselines, unread = _read_cells(place.baselines(), dataset.categories)
+    baselines, unread = _read_cells(study_folder.baselines(), dataset.categories)
     return Study(
-        folder=place.folder,
+        folder=study_folder.folder,
         config=config,
         presets=presets,
         layers={name: read_sealed(path) for name, path in described.items()},
         dataset=dataset,
-        samples=read_samples(place.samples),
+        samples=read_samples(study_folder.samples),
         cells=cells,
         baselines=baselines,
         missing=(*missing, *(one for one in unread if one.reason.startswith(UNREADABLE))),

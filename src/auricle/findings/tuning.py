@@ -52,8 +52,8 @@ def searches_of(
 ) -> tuple[Tuning, ...]:
     """Return the searches of a study: the one in its folder, then those in the folders beside it.
 
-    A folder beside it counts where its search is over, tried models of this study only, and trained the best set on the
-    same recordings. `rows` are the study's own. What cannot be read beside the study is told, and left out.
+    A folder beside it counts if its search is finished, tried only this study's models, and trained the best set on the
+    same recordings. `rows` are the study's own. Searches that cannot be read are left out, with a message to `tell`.
 
     Raises:
         RefusedError: the record of the search in the study's own folder is damaged.

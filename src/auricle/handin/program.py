@@ -81,7 +81,7 @@ def run_models(study: Mapping[str, Any], read_clips: Callable[[Path], list[Clip]
 
 
 def read_presets(models: Mapping[str, Mapping[str, Any]], epochs: int | None = None) -> dict[str, Preset]:
-    """Return the presets by name, with other epochs if given; a model that `extends` another lists only the differences."""
+    """Return the presets by name, with other epochs if given; one that `extends` another lists only the differences."""
     if epochs is not None and epochs < 1:
         raise UsageError(f"--epochs must be at least 1, not {epochs}")
     spelt: dict[str, dict[str, Any]] = {}

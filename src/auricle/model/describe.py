@@ -53,10 +53,10 @@ def _kind(module: nn.Module) -> str:
     if isinstance(module, Convolution):
         convolution = module[0]
         assert isinstance(convolution, MapConv1d)
-        words = f"1D convolution along {convolution.axis}, kernel {convolution.kernel_size[0]}"
+        text = f"1D convolution along {convolution.axis}, kernel {convolution.kernel_size[0]}"
         if convolution.stride[0] > 1:
-            words += f", stride {convolution.stride[0]}"
-        return ", ".join([words, *(LAYER_KINDS[type(layer).__name__] for layer in list(module)[1:])])
+            text += f", stride {convolution.stride[0]}"
+        return ", ".join([text, *(LAYER_KINDS[type(layer).__name__] for layer in list(module)[1:])])
     if isinstance(module, MultiHeadAttention):
         return f"self-attention, {module.num_heads} head{'s' * (module.num_heads > 1)}"
     if isinstance(module, Pool):
@@ -89,7 +89,10 @@ def describe(preset: Preset, num_classes: int, clip_s: float) -> dict[str, Any]:
     Raises:
         UsageError: the preset does not build.
     """
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):  # shapes only: no weights are drawn, nothing is computed
+    with (
+        torch.random.fork_rng(devices=[]),
+        torch.device("meta"),
+    ):  # shapes only: no weights are drawn, nothing is computed
         model = build_model(preset, num_classes).to("meta")
     windows = ClipWindows.of(preset.audio, preset.frontend)
     bands = 1 if model.frontend.spectrum is None else preset.frontend.num_bands

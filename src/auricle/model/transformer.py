@@ -141,7 +141,7 @@ class Encoder(nn.Module):
     """The encoder: tokens of the map with `<cls>` in front, positions, blocks, norm; returns the output of `<cls>`.
 
     The map is (C, F, T) = (channels, rows, num_steps). Its tokens are "time": one per time step, the mean over frequency;
-    "map": one per cell, frequency slowest; or "channels": one per channel, its row over time, the mean over frequency.
+    "map": one per cell, frequency slowest; or "channels": one per channel, over time, the mean over frequency.
     All other options are those of `EncoderBlock`; `num_heads` is one number for all blocks, or one for each.
 
     Raises:
@@ -179,7 +179,9 @@ class Encoder(nn.Module):
         self.register_buffer("averages", pooling, persistent=False)
         own_width = self.num_steps if tokens == "channels" else channels
         if not projection and own_width != width:
-            raise ValueError(f"tokens are {own_width} wide; set encoder.width to that, not {width}, or project the tokens")
+            raise ValueError(
+                f"tokens are {own_width} wide; set encoder.width to that, not {width}, or project the tokens"
+            )
         self.projection = nn.Linear(own_width, width) if projection else nn.Identity()
         drawn = torch.randn(1, 1, width) * 0.02
         if cls == "trained":
@@ -220,7 +222,7 @@ class Encoder(nn.Module):
 
 
 def reads_by_cls(encoder: Encoder) -> bool:
-    """Return whether the output is that of `<cls>`, with the same number of heads in each block, as attention maps need."""
+    """Return whether the output is that of `<cls>`, with as many heads in each block, as attention maps need."""
     heads = {block.attention.num_heads for block in encoder.blocks if isinstance(block, EncoderBlock)}
     return encoder.output == "cls" and len(heads) <= 1
 
@@ -236,7 +238,7 @@ def attention_weights(encoder: Encoder, map: Tensor) -> list[Tensor]:
     tokens, weights = encoder.embed(map), []
     for block in encoder.blocks:
         assert isinstance(block, EncoderBlock)
-        heard = tokens if isinstance(block, PostNormBlock) else block.attention_norm(tokens)
-        weights.append(token_weights(block.attention, heard))
+        inputs = tokens if isinstance(block, PostNormBlock) else block.attention_norm(tokens)
+        weights.append(token_weights(block.attention, inputs))
         tokens = block(tokens)
     return weights

@@ -50,7 +50,7 @@ class ClipWindows:
         return max(1, math.ceil((num_frames - 1) / self.hop_frames - SLACK)) if beyond > 0 else 1
 
     def times(self, num_frames: int) -> np.ndarray:
-        """Return the frames of the windows of a clip, int64 (W, window_frames); if not cyclic, some may be beyond its end."""
+        """Return the frames of the windows of a clip, int64 (W, window_frames); some may be beyond its end."""
         starts = np.rint(np.arange(self.count_frames(num_frames)) * self.hop_frames).astype(np.int64)
         times = starts[:, None] + np.arange(self.window_frames)
         return times % num_frames if self.fullest else times

@@ -135,7 +135,7 @@ def predict_files(
 ) -> Iterator[LabelledRecording]:
     """Yield the result of each file, in order; `refused` has the reason where it cannot be read.
 
-    `on_progress` is called with the number of files done and the seconds heard in the present one.
+    `on_progress` is called with the number of files done and the seconds processed of the current one.
     """
     for num_done, path in enumerate(paths):
         on_seconds = partial(on_progress, num_done) if on_progress else None

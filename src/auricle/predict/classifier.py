@@ -45,7 +45,7 @@ class Prediction:
     def stretches(self) -> list[Stretch]:
         """Return the detections over time, as `auricle predict` does; one stretch for the length of a clip.
 
-        An array that is longer is heard a second time for it, from its start to its end.
+        A longer array is processed a second time for this, from start to end.
         """
         return self.find_stretches()
 
@@ -121,9 +121,9 @@ class Classifier:
         if isinstance(recording, Path | str):
             if rate_hz is not None:
                 raise UsageError("rate_hz is for a waveform; a file has its own rate")
-            heard = predict_windows(self, Path(recording), whole_s=self.clip_s)
-            weights = np.ones(len(heard.starts_s)) if heard.weights is None else heard.weights
-            return self._answer(heard.probabilities, weights, lambda: pooling.stretches(heard))
+            windows = predict_windows(self, Path(recording), whole_s=self.clip_s)
+            weights = np.ones(len(windows.starts_s)) if windows.weights is None else windows.weights
+            return self._answer(windows.probabilities, weights, lambda: pooling.stretches(windows))
         if rate_hz is None:
             raise UsageError("a waveform needs its rate: predict(waveform, rate_hz)")
         mono = self.resampled(recording, rate_hz)

@@ -57,9 +57,9 @@ def attention_over_time(
     total, count = np.zeros((L * H + 1, num)), np.zeros(num)
     for start_s, window, weight in zip(windowing.starts_s(W), both, weights, strict=True):
         steps = round(start_s / step_s) + np.arange(layout.num_steps)
-        heard = np.full(len(steps), weight) if windowing.clips.fullest else weight * (steps < num)
-        np.add.at(total.T, steps % num, (window * heard).T)
-        np.add.at(count, steps % num, heard)
+        counts = np.full(len(steps), weight) if windowing.clips.fullest else weight * (steps < num)
+        np.add.at(total.T, steps % num, (window * counts).T)
+        np.add.at(count, steps % num, counts)
     means = total / np.maximum(count, 1)
     means /= np.maximum(means.sum(axis=1, keepdims=True), 1e-12)
     return Explanation((np.arange(num) + 0.5) * step_s, means[:-1].reshape(L, H, num), means[-1])

@@ -62,11 +62,11 @@ def predict_windows(
 ) -> WindowProbabilities:
     """Run a model over a file of any rate and number of channels, or mono blocks; `hop_s` None: that of scoring.
 
-    A recording of at most `whole_s` gets one answer, from the windows that answer for a clip.
+    A recording of at most `whole_s` gets one answer, from the windows of a clip.
 
-    `on_progress` is told how many seconds have been heard. `on_cut_off` is told why the end of a recording is missing,
-    and what is there is heard; without it such a recording is refused. A `RefusedError` says why one cannot be read,
-    or is silent.
+    `on_progress` is called with the number of seconds processed. `on_cut_off` is called with the reason if the end of a
+    recording is missing, and the rest is processed; without it, such a recording is refused. A `RefusedError` gives the
+    reason if one cannot be read or is silent.
     """
     rate_hz, description = classifier.sample_rate_hz, classifier.model.bundle.description
     windowing = Windowing.of(description.audio, description.frontend, hop_s)

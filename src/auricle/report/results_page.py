@@ -95,6 +95,6 @@ def _bare(text: str) -> str:
     return _plain(text.replace(NO_BREAK, " "))
 
 
-def _plain(words: str) -> str:
-    """Return words that Markdown shows as they are."""
-    return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", visible(words))
+def _plain(text: str) -> str:
+    """Return text that Markdown shows as they are."""
+    return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", visible(text))

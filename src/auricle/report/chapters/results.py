@@ -25,7 +25,7 @@ from auricle.scoring.answers import FalseAlarms
 from auricle.scoring.metrics import Curve, mean_curve, one_vs_rest
 from auricle.scoring.predictions import ClipPredictions
 
-MOST_CURVES = 12  # models with ROC curves that a page holds
+MOST_CURVES = 12  # models with ROC curves on a page
 NUM_DRAWN = 6  # models with a diagram: the most accurate ones
 ALL_GOOD = 0.97  # the macro AUC of every model above which the curves are drawn in their corner
 MOST_ROWS = 36  # of the table of classes, which has as many models as fit, but one at least
@@ -98,7 +98,7 @@ def confusion_of(report: Report, model: str, protocol: str, title: str = "") -> 
     """Return the confusion matrix of a model: the clips of all its cells under a protocol, the background last."""
     data = report.study.dataset
     total, order = total_confusion(report.study.of(model, protocol)), background_last(data)
-    names = [data.categories[place] for place in order]
+    names = [data.categories[index] for index in order]
     apart = data.background is not None
     return confusion(total[np.ix_(order, order)], names, report.colours[model], title, apart=apart)
 
@@ -113,7 +113,7 @@ def mean_curves(cells: Sequence[CellEvidence], labels: Sequence[int]) -> list[Cu
 
 def background_last(data: Dataset) -> list[int]:
     """Return the indices of the categories, the background last."""
-    return sorted(range(len(data.categories)), key=lambda place: data.categories[place] == data.background)
+    return sorted(range(len(data.categories)), key=lambda index: data.categories[index] == data.background)
 
 
 def _class_scores(data: Dataset, cells: Sequence[CellEvidence], row: ComparativeRow) -> Table:
@@ -179,7 +179,7 @@ def _accuracies(report: Report) -> Iterator[Panel]:
 
 
 def accuracies_of(report: Report, protocol: str) -> Drawing:
-    """Return the test accuracy of each model under a protocol, beside what was published."""
+    """Return the test accuracy of each model under a protocol, with published results."""
     study, rows = report.study, report.findings.comparisons[protocol].rows
     cells = {row.model: [accuracy_of(cell.test, study) for cell in study.of(row.model, protocol)] for row in rows}
     published = published_best(study, protocol)

@@ -1,4 +1,4 @@
-"""Why: where the models differ, how their curves read, and what they use."""
+"""The chapter "Why": where the models differ, their learning curves, and what they use."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -72,7 +72,7 @@ def missed(report: Report) -> Chapter | None:
 
 
 def evidence(report: Report) -> Chapter | None:
-    """Return the numbers behind what the models use; None where that was not measured."""
+    """Return the numbers on what the models use; None if that was not measured."""
     if not (uses := report.findings.uses):
         return None
     first = next(iter(uses.values()))
@@ -224,7 +224,7 @@ def _heads(uses: Mapping[str, ModelUses]) -> Table:
 
 
 def title(change: str) -> str:
-    """Return what to call a change.
+    """Return the title of a change.
 
     >>> title("low-pass-4000"), title("block-2-skipped")
     ('Only below 4 kHz', 'Block 2 skipped')
@@ -261,7 +261,7 @@ def _best_of_each(report: Report) -> list[str]:
 
 
 def _blanked_by_class(report: Report, models: Sequence[str]) -> Iterator[Panel]:
-    """Draw, class by class, what bands and moments are worth to some models."""
+    """Draw the effect of masked bands and intervals by class for some models."""
     parts = [
         (model, kind, getattr(report.findings.uses[model], kind)) for model in models for kind in ("bands", "moments")
     ]
