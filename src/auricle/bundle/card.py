@@ -1,7 +1,7 @@
 """The parts of a bundle that people and other programs read: model card, config.json, metadata of the ONNX files.
 
-The front matter of the card is what https://huggingface.co/docs/hub/model-cards asks for, so that
-`hf upload USER/NAME FOLDER` gives a page with the licence, the task and the scores.
+The front matter of the card follows https://huggingface.co/docs/hub/model-cards, so that `hf upload USER/NAME FOLDER`
+gives a page with the licence, the task and the scores.
 """
 
 import json

@@ -1,18 +1,18 @@
 """A bundle: a folder with a trained model to distribute, described by bundle.json.
 
-    bundle.json        this schema: classes, sound, windows, calibration, where it comes from, how good it is
+    bundle.json        this schema: classes, audio format, windows, calibration, origin, scores
     network.onnx       frames (B, bands, T) -> logits (B, K), and for a transformer its attention
     model.onnx         waveform (B, samples) -> logits (B, K): everything inside, any length
     model.safetensors  the weights for PyTorch (not in an int8 bundle)
     config.yaml        the preset
-    config.json        the classes by their number, for programs that read what the Hugging Face Hub holds
+    config.json        the classes by index, for programs that read models of the Hugging Face Hub
     README.md          the model card
 
-The Hub takes the folder as it is. config.json, the metadata of both graphs and the head of the card repeat bundle.json
-for programs that do not read it; `card.py` makes them from it, and auricle reads none of them.
+The folder can be uploaded to the Hub unchanged. config.json, the metadata of both graphs and the head of the card repeat
+bundle.json for programs that do not read it; `card.py` generates them from it, and auricle does not read them.
 
-A bundle may come from a stranger: nothing in it is code, no path leads out of the folder, every file has a known
-name, an exact size and a hash, and its graph may hold arithmetic only (see `graph.py`).
+A bundle may come from an untrusted source: nothing in it is code, no path leads out of the folder, every file has a
+known name, an exact size and a hash, and its graph may contain only arithmetic (see `graph.py`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Export a finished cell as a bundle; only this module, `convert.py`, `parity.py` and `quantise.py` need PyTorch.
 
-Nothing is declared good unseen: PyTorch and ONNX Runtime must agree first (see `parity.py`).
+A bundle is only exported if PyTorch and ONNX Runtime agree (see `parity.py`).
 """
 
 import contextlib
@@ -72,7 +72,7 @@ def export_cell(
     study's recordings (`source` and `root` are as for `reopen_cells`) to measure the accuracy lost.
 
     Raises:
-        UsageError: the study has several models and none is named, or not the one named.
+        UsageError: the study has several models and none is given, or not the given one.
         RefusedError: no finished cell, or PyTorch and ONNX Runtime differ; the message says where.
         MachineError: the bundle cannot be written.
     """
@@ -281,9 +281,9 @@ def check_folder(to: Path) -> None:
 def move_bundle(made: Path, to: Path) -> None:
     """Copy a finished bundle to its folder, which `check_folder` has accepted.
 
-    The files come beside those that stand there, which stay where the disk is full. Then they take their names; the
-    description goes first and comes last, so that no half is whole. `UNFINISHED` stands there meanwhile: an export that
-    is killed can be repeated.
+    The new files are copied beside the old ones, which are kept if the disk is full, and then renamed. The description
+    is deleted first and renamed last, so that an incomplete bundle is never valid. Meanwhile the folder contains
+    `UNFINISHED`, so that a killed export can be repeated.
     """
     to.mkdir(parents=True, exist_ok=True)
     stored = [name for name in (*names.FILES, names.DESCRIPTION) if (made / name).is_file()]

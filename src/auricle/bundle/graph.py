@@ -1,8 +1,8 @@
 """Check that an ONNX file contains only arithmetic on its own constants.
 
-ONNX is Protocol Buffers. The few fields that matter are read here directly, in a millisecond and without the
-package `onnx` (docs/decisions/onnx-graph-check.md): operators, their domains, attributes with graphs inside, constants
-and where their bytes lie. A graph may not loop, branch, call functions, use custom operators, or read other files.
+ONNX is Protocol Buffers. The few fields that matter are read here directly, in a millisecond and without the package
+`onnx` (docs/decisions/onnx-graph-check.md): operators, their domains, attributes with graphs inside, constants and
+where their bytes are stored. A graph may not loop, branch, call functions, use custom operators, or read other files.
 """
 
 import math

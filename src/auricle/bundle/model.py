@@ -48,7 +48,7 @@ class BundleModel:
         (samples,) -> (W, bands, T) and (W,).
 
         Raises:
-            RefusedError: they would take more than `MOST_WINDOW_BYTES`.
+            RefusedError: they would need more than `MOST_WINDOW_BYTES`.
         """
         frames = self.maker.frames(waveform)
         self.check_room(self.windowing.clips.count_frames(len(frames)))

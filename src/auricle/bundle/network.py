@@ -1,7 +1,7 @@
 """Run a network in ONNX Runtime so that a malicious one is refused early and in bounded memory.
 
-Whatever a graph computes, its values lie in one arena of `MOST_MEMORY_BYTES` that the sessions of a process share, and
-every run has a limit on processor time: what a network costs may depend on the batch, and on what it hears.
+All values that a graph computes are in one arena of `MOST_MEMORY_BYTES` that the sessions of a process share, and every
+run has a limit on CPU time, as the cost of a network may depend on the batch and on the sound.
 """
 
 import contextlib
@@ -58,7 +58,8 @@ class Network:
     """Frames to logits, and for a transformer over time its attention.
 
     Raises:
-        ModelRefusedError: it cannot be opened, or does not answer one window of silence as the bundle promises.
+        ModelRefusedError: it cannot be opened, or its output for one window of silence does not have the described
+            shape.
     """
 
     def __init__(
@@ -145,8 +146,8 @@ def _open_unfolded(content: bytes, threads: int | None) -> Any:
 def _within(limit_s: float, work: Callable[[], T], stop: Callable[[], object] | None = None) -> T:
     """Return work(), or raise after so much CPU time: then `stop` asks it to end, and its end is awaited.
 
-    A thread that does not end dies with the process. Processor time counts, not time on the clock: a process that is
-    stopped, or gets no turn, does not refuse a model.
+    A thread that does not end dies with the process. CPU time counts, not wall-clock time, so that a model is not
+    refused because the process was stopped or had to wait.
     """
     future: Future[T] = Future()
 

@@ -26,7 +26,7 @@ KINDS = ("silence", "noise", "faint noise", "clipping", "tone", "click")
 def check_parity(network: TorchClassifier | Ensemble, bundle: Bundle) -> None:
     """Compare PyTorch with model.onnx, and with network.onnx as `BundleModel` (and so `Classifier.predict`) runs it.
 
-    A `RefusedError` names a sound on which a probability, or that of another winner, differs by more than `TOLERANCE`.
+    A `RefusedError` describes a sound for which a probability differs by more than `TOLERANCE`, or the answer changes.
     """
     standalone = open_session((bundle.folder / STANDALONE).read_bytes())
     model = BundleModel(bundle)
@@ -52,8 +52,8 @@ def check_parity(network: TorchClassifier | Ensemble, bundle: Bundle) -> None:
 def _apart(truth: np.ndarray, answer: np.ndarray) -> float:
     """Return the largest difference, (B, K) each; infinite where a value is not a number.
 
-    Another winner is a difference too: of two classes that both differ by less than half the tolerance, one can
-    win here and the other there only if they tie within the tolerance, which is no disagreement.
+    A different answer counts by how far it is behind in PyTorch: if both classes differ by less than half the
+    tolerance, the answers can only differ where the classes tie within the tolerance, which is accepted.
     """
     if not np.isfinite(answer).all():
         return float("inf")

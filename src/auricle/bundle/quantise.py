@@ -26,7 +26,7 @@ def quantise(
 ) -> tuple[onnx.ModelProto, Int8]:
     """Return a network with eight-bit weights and activations, and the accuracy lost on the test clips.
 
-    A `RefusedError` where the study's recordings are not found, or are others than those it was trained on.
+    Raises a `RefusedError` if the study's recordings are not found or have changed since training.
     """
     model = BundleModel(load_bundle(bundle))
     found = next(reopen_cells(study, [cell], source=source, root=root))

@@ -1,9 +1,9 @@
 """The self-contained ONNX model: a waveform of any length in, logits of the recording out.
 
     waveform (B, samples)
-      -> pieces (B, T, N1, N2)      a Fourier window each, by Gather
+      -> pieces (B, T, N1, N2)      one Fourier window each, by Gather
       -> mel power (B, T, bands)    the Fourier transform in two steps of matrix products
-      -> windows (B W, bands, T')   around the recording, or with zeros beyond its end
+      -> windows (B W, bands, T')   cyclic, or with zeros beyond its end
       -> the network                logits (B W, K)
       -> logits (B, K)              log of the mean over the fullest windows of softmax(logits / temperature)
 
@@ -14,7 +14,7 @@ The transform of N = N1 N2 samples (Cooley, Tukey 1965), n = N2 n1 + n2, k = k1 
     X[k] = sum_n2 W_N2^(n2 k2)  W_N^(n2 k1)  sum_n1 W_N1^(n1 k1) x[n1, n2]
 
 Both sums are products with small constant matrices: at N = 1024, 32 x 32, an eighth of the work and a hundredth of
-the constants of the plain transform. Of a real signal k1 = 0..N1/2 says all: X[N - k] = conj X[k].
+the constants of the plain transform. For a real signal k1 = 0..N1/2 is enough: X[N - k] = conj X[k].
 """
 
 import math
@@ -43,7 +43,7 @@ class Graph:
     def __call__(self, operator: str, *inputs: Any, outputs: int = 1, **attributes: Any) -> Any:
         """Add an operator and return the name of its output, or a list of them.
 
-        Inputs are names of outputs; everything else is a constant, whole numbers of 64 bits and arrays as they are.
+        Inputs are names of outputs; everything else is a constant: integers with 64 bits, arrays unchanged.
         """
         sources = [value if isinstance(value, str) else self.constant(value) for value in inputs]
         names = [f"front_{operator}_{len(self.nodes)}_{number}" for number in range(outputs)]
@@ -67,8 +67,8 @@ def standalone_model(network: onnx.ModelProto, description: Description) -> onnx
 def page_models(network: onnx.ModelProto, description: Description) -> tuple[onnx.ModelProto, onnx.ModelProto]:
     """Return `standalone_model` in two halves: a waveform to `frames` (B, T, bands), and those to logits (B, K).
 
-    A page in a browser makes the frames of a long recording piece by piece. The second half answers all frames of a
-    clip, or each of a batch of windows by itself, as frames that fill one window have one window.
+    A web page computes the frames of a long recording piece by piece. The second half takes all frames of a clip, or a
+    batch of single windows, as frames that fill one window have one window.
     """
     frames = ["batch", "frames", FrameMaker(description.audio, description.frontend).num_bands]
     first, second = Graph(), Graph()

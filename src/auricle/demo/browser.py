@@ -1,7 +1,7 @@
 """Export a bundle as a web page that runs the model in the browser: one page and licences, without a server.
 
-Model, ONNX Runtime (see `tools/vendor.py`), style and script stand in the page itself, as a page that is opened from a
-disk may read no other file, so a double click is enough. Its policy forbids it every connection.
+Model, ONNX Runtime (see `tools/vendor.py`), style and script are embedded in the page, as a page opened from disk may
+read no other file; so a double click opens it. Its content security policy forbids all connections.
 """
 
 import base64
@@ -41,8 +41,8 @@ def write_page(bundle: Bundle, to: Path) -> int:
     """Write the page of a bundle, and the licences of its libraries, into a folder; return their size in bytes.
 
     Raises:
-        RefusedError: the folder holds something else, or ONNX Runtime refuses the bundle.
-        MachineError: the disk refuses.
+        RefusedError: the folder contains other files, or ONNX Runtime refuses the bundle.
+        MachineError: the page cannot be written.
     """
     check_page_place(to)
     contents = {PAGE: page_text(bundle).encode(), LICENCES: _vendored("onnxruntime-licences.txt")}

@@ -1,8 +1,8 @@
 """A guard in front of Gradio: which clients may send requests, and which requests are allowed.
 
-A browser can be led to any server that its own machine reaches, under any name; and Gradio takes a URL in place of an
-uploaded file, and fetches it. So a request must name this server as its user does, must not come from another site's
-page, and may name only files that were uploaded here.
+A malicious page can make a browser send requests to any server that its machine reaches, under any name; and Gradio
+accepts a URL instead of an uploaded file, and fetches it. So a request must have an allowed host name, must not come
+from a page of another site, and may refer only to files that were uploaded here.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class Guard:
     """ASGI middleware around the page; its header `POLICY` prevents loading anything from elsewhere.
 
     Args:
-        app: what answers.
-        names: hosts that a request may name beside those of this machine: the one served, and what the user allows.
+        app: the application that answers allowed requests.
+        names: allowed host names besides those of this machine: the one served, and those that the user allows.
         is_local: only this machine is served, so that no other address is allowed.
-        folder: what a request may name as a file lies in it.
+        folder: contains all files that a request may refer to.
     """
 
     def __init__(self, app: Callable[..., Any], names: Sequence[str], is_local: bool, folder: Path) -> None:

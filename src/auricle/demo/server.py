@@ -1,7 +1,8 @@
 """The web page: record or upload a sound, see each model's answer and saliency. Gradio, without network access.
 
-Gradio is kept at home: no analytics, no share link, system fonts, and a policy in every answer that lets a browser
-fetch from this server alone. Uploads lie in a folder of our own, are swept while it runs, and go with it at the end.
+Gradio must not connect to other servers: no analytics, no share link, system fonts, and a policy in every response that
+allows the browser to load only from this server. Uploads are in a folder that is cleaned regularly and deleted at the
+end.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def warm_up(shown: Sequence[Shown]) -> None:
 def load_upload(path: Path) -> tuple[np.ndarray, int]:
     """Read an upload at its own rate: float32 mono of shape (T,), T >= 1, and Hz.
 
-    A `RefusedError` where it is not a sound, cut off, silent, or above the limits of size and duration.
+    Raises a `RefusedError` if it is not a sound, is cut off, silent, or above the limits of size and duration.
     """
     size_mb = path.stat().st_size / 1e6 if path.exists() else 0.0
     if size_mb > MAX_UPLOAD_MB:
@@ -164,10 +165,10 @@ def serving(
 
     Args:
         blocks: the page, from `build_demo`.
-        folder: as in `build_demo`; nothing outside it can be named by a request.
-        host: where to listen; `LOOPBACK` serves this machine alone.
-        port: where to listen; 0 takes any free one.
-        names: by which the page may be asked for, beside the host and the addresses of this machine.
+        folder: as in `build_demo`; requests can refer only to files in it.
+        host: where to listen; `LOOPBACK` serves only this machine.
+        port: where to listen; 0: any free one.
+        names: allowed host names, besides the host and the addresses of this machine.
 
     Raises:
         MachineError: the port is in use.

@@ -123,8 +123,8 @@ def _alarm_rates(
 ) -> tuple[np.ndarray, ...]:
     """Return the share of hits by class, (K,), and false alarms per hour by class, (K,), and by clip, (N,).
 
-    Alarms are counted in the clips of background, a class where `background` is true, (K,); where none is tested, in
-    those of the other classes. NaN: not counted.
+    False alarms are counted in the clips of background, the class where `background` is true, (K,); if none is tested,
+    in those of the other classes. NaN: not counted.
     """
     own = labels[:, None] == np.arange(counts.shape[1])
     silent = background[labels] if background[labels].any() else np.ones(len(labels), dtype=bool)

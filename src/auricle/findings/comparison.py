@@ -34,9 +34,9 @@ class Rank:
 class Comparison:
     """The comparison of the models of a study under one protocol.
 
-    Under k-fold each clip is validated by one training of a seed: more clips than the test set has, none of them
-    trained on. `detectable` is the smallest true difference of the two most accurate networks that the test clips would
-    show four times in five; None where even the largest would not, or one network stands alone.
+    Under k-fold each clip is in the validation set of one training per seed: more clips than in the test set, and none
+    used for that training. `detectable` is the smallest true difference of the two most accurate networks that would be
+    significant in four studies of five; None where no difference would be, or with only one network.
     """
 
     protocol: str

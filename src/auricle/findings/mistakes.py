@@ -46,7 +46,7 @@ class Mistake:
 def most_confident(study: Study, most: int = MOST) -> list[list[Mistake]]:
     """Return the mistakes to listen to, by clip: at most `MOST` of each model, the most confident first.
 
-    A clip stands where its most confident mistake does; its mistakes are in the order of the models.
+    Clips are sorted by their most confident mistake; the mistakes of a clip are in the order of the models.
     """
     by_clip: defaultdict[str, list[Mistake]] = defaultdict(list)
     for model in study.models:
@@ -102,7 +102,7 @@ def explanations(
 ) -> dict[str, Explanation]:
     """Return the saliency of a cell's network for each clip: attention, or the drop in probability by occlusion.
 
-    Without the weights of the cell nothing is known.
+    Empty without the weights of the cell.
 
     Raises:
         RefusedError: weights that do not fit, or a recording that cannot be read.

@@ -77,7 +77,7 @@ def chance(study: Study, protocol: str) -> float:
 def beside_references(study: Study) -> tuple[ReferenceRow, ...]:
     """Return every figure of the references for one of the study's models, with the measured result.
 
-    None of references to other data than the study's.
+    References to other data than the study's are left out.
     """
     return tuple(
         _reference_row(study, reference, figure)
@@ -111,8 +111,8 @@ def measure(
 ) -> Measured | None:
     """Return the measured result that corresponds to a figure; None without cells, or without such clips.
 
-    By window, each window is scored as if it were a clip; the interval is that of the windows' clips. Of several
-    trainings a clip counts once, by their mean.
+    If the figure is by window, each window is scored like a clip; the interval is that of the windows' clips. With
+    several trainings, each clip counts once, by their mean.
     """
     tables = [cell.windows.of(figure.of) for cell in cells]
     if not any(table.clips for table in tables):

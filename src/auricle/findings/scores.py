@@ -23,8 +23,8 @@ SPREAD = ("accuracy", "window_accuracy", "validation_accuracy", "macro_f1", "mac
 class ComparativeRow:
     """A model under a protocol: over its finished cells, with standard deviations where there are several.
 
-    Shares are 0..1. Scores are of test clips unless said otherwise; but for `accuracy` they are means over cells, each
-    weighted by the clips that it tests.
+    Shares are 0..1. Scores are of test clips unless stated otherwise; except `accuracy`, they are means over cells,
+    weighted by their number of test clips.
     """
 
     model: str
@@ -75,7 +75,7 @@ def comparative(study_folder: Path) -> list[ComparativeRow]:
     """Return one row per protocol and model with a finished cell, followed by one per baseline.
 
     Raises:
-        RefusedError: the folder holds no study.
+        RefusedError: the folder is not a study.
     """
     study = load_study(study_folder)
     return [

@@ -1,6 +1,6 @@
 """Read a study folder, once; all findings about a study are computed from this.
 
-Scores are computed again from each cell's predictions.csv; metrics.json gives only what a cell cost.
+Scores are recomputed from each cell's predictions.csv; only the costs of a cell are from metrics.json.
 """
 
 import shlex
@@ -107,7 +107,7 @@ class Study:
     def answers_to(self, categories: Collection[str], protocol: str) -> Answers:
         """Return the answers to the test clips of some classes: of networks, and of baselines under `baseline_key`.
 
-        A baseline has no seed; it stands once for each training of its fold.
+        A baseline has no seed; it is listed once for each training of its fold.
         """
         cells = [cell for cell in self.cells if cell.name.protocol == protocol]
         tables = {(cell.name.model, (cell.name.fold, cell.name.seed)): cell.clips for cell in cells}
@@ -148,7 +148,7 @@ def load_study(folder: Path) -> Study:
     """Read a study folder; cells that cannot be read are listed as missing, with the reason.
 
     Raises:
-        RefusedError: the folder holds no study, or a damaged one.
+        RefusedError: the folder is not a study, or damaged.
     """
     study_folder = StudyFolder(Path(folder))
     if not study_folder.description.exists():

@@ -1,7 +1,7 @@
 """Assemble one file from many modules: the definitions that a program needs, unchanged, in reading order.
 
-No name is changed: a test keeps the names of all rooms that can be copied unique (tests/test_names.py). Of the variants
-that a field of the configuration chooses from (`config.variants`), those that a study chooses are taken and no others.
+No name is changed: a test ensures that names are unique in all rooms that can be copied (tests/test_names.py). Of the
+variants of a field of the configuration (`config.variants`), only those that the study chooses are included.
 """
 
 import builtins
@@ -43,9 +43,9 @@ class Assembly:
     """The definitions that some modules need.
 
     Args:
-        roots: modules of which everything is needed, first to last; they may exist as text alone.
-        configuration: chooses from variants: the presets, and the study.
-        stand_ins: modules that exist as text alone, in place of those of the package that have their names.
+        roots: modules of which everything is needed, first to last; they may exist only as text.
+        configuration: chooses variants: the presets, and the study.
+        stand_ins: modules that exist only as text and replace those of the package with the same names.
 
     Raises:
         AuricleError: a name is not defined or has two meanings, or modules import each other in a circle.

@@ -32,7 +32,7 @@ def check_name(name: Path) -> tuple[Path, Path]:
 
     Raises:
         UsageError: there is no such name, or one of the files exists.
-        MachineError: the folder cannot be made, or not be written in.
+        MachineError: the folder cannot be created or written to.
     """
     if not name.name or name.is_dir():
         raise UsageError(f"--hand-in takes a name for two new files, such as answer, not {str(name)!r}")
@@ -52,7 +52,7 @@ def write_hand_in(study_folder: Path, report_pdf: Path, name: Path) -> dict[str,
     """Write NAME.pdf and NAME.py; return their paths under "hand_in_pdf" and "hand_in_py".
 
     Raises:
-        UsageError, MachineError: as `check_name`, and where the disk refuses.
+        UsageError, MachineError: as `check_name`, or if the files cannot be written.
         RefusedError: no study.
     """
     pdf, file = check_name(name)

@@ -36,9 +36,9 @@ class Definition:
     """A statement of a module that binds names, as it stands, with the comments above it.
 
     Attributes:
-        module: in which it stands.
-        names: that it binds; none for a statement that only does something.
-        text: of it.
+        module: that contains it.
+        names: that it binds; possibly none.
+        text: its source.
         first_line: of the text in its module, from 1.
         node: the statement.
     """

@@ -187,7 +187,7 @@ def models(presets: Mapping[str, Preset]) -> dict[str, dict[str, Any]]:
 def _spelt(section: Section, other: Section | None) -> dict[str, Any]:
     """Return the fields in which a section differs from another; names and descriptions left out.
 
-    Without another, all of them; of blocks, those that are not the default, which is that of `model.cnn.Block` too.
+    Without another section, all fields; of blocks, those that differ from the default, as in `model.cnn.Block`.
     """
     changes: dict[str, Any] = {}
     for field, now in section:

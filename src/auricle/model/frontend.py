@@ -1,7 +1,7 @@
 """Compute frames from a waveform, once; and features from frames, for every window.
 
 A *frame* is linear in power (mel) or in amplitude (raw), so that clips can be shifted, mixed and filtered as
-frames. A *feature* is what the network sees: the logarithm, normalised by the training clips.
+frames. A *feature* is the input of the network: the logarithm, normalised over the training clips.
 """
 
 import math

@@ -140,7 +140,7 @@ def pooling_matrix(num_steps: int, num_pooled: int) -> Tensor:
 class Encoder(nn.Module):
     """The encoder: tokens of the map with `<cls>` in front, positions, blocks, norm; returns the output of `<cls>`.
 
-    The map is (C, F, T) = (channels, rows, num_steps). Its tokens are "time": one per time step, the mean over frequency;
+    The map is (C, F, T) = (channels, rows, num_steps). Its tokens are "time": one per time step, mean over frequency;
     "map": one per cell, frequency slowest; or "channels": one per channel, over time, the mean over frequency.
     All other options are those of `EncoderBlock`; `num_heads` is one number for all blocks, or one for each.
 

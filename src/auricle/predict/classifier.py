@@ -52,8 +52,8 @@ class Prediction:
     def to_frame(self) -> pd.DataFrame:
         """Return one row per stretch: `start_s`, `end_s`, `label` and `probability`.
 
-        The label is "none of these" where nothing is likely enough; the probability is that of the most probable class,
-        the mean over the stretch.
+        The label is "none of these" if no class is probable enough; the probability is that of the most probable class,
+        as a mean over the stretch.
 
         Raises:
             MachineError: pandas is not installed.
@@ -101,18 +101,18 @@ class Classifier:
     def predict(self, recording: np.ndarray | Path | str, rate_hz: int | None = None) -> Prediction:
         """Classify a recording: a file of any length, or a waveform.
 
-        The windows that hold most sound answer for a whole waveform, and for a file that is no longer than a clip of
-        the training; its end is followed by its beginning, as in training. Of a longer file all windows answer, in
-        bounded memory; look at `Prediction.stretches` then.
+        A waveform, and a file no longer than a training clip, is classified by the windows with the most sound, which
+        are cyclic, as in training. A longer file is classified by all windows, in bounded memory; use
+        `Prediction.stretches` then.
 
         Args:
             recording: the path of a file; or (T,), (T, channels) or (channels, T), floats with full scale 1 or
-                integers, T >= 1. Of two sides, the channels are the one of 1, or else the only one of at most 32.
-            rate_hz: samples a second of a waveform; a file has its own.
+                integers, T >= 1. The channels are the dimension of size 1, or else the only one of at most 32.
+            rate_hz: sample rate of a waveform; a file has its own.
 
         Raises:
-            UsageError: not such an array, both sides can be the channels, or a waveform without a rate.
-            RefusedError: it holds samples that are not finite; or why the file cannot be read, or is silent.
+            UsageError: not such an array, both dimensions could be the channels, or a waveform without a rate.
+            RefusedError: samples are not finite, or the file cannot be read or is silent; the message says why.
         """
         from auricle.predict.stream import WindowProbabilities, predict_windows, waveform_blocks
         from auricle.predict.stretches import pooling_of

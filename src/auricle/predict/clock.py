@@ -1,7 +1,7 @@
 """When a recording began: from AudioMoth's comment in it, else from its name.
 
-Most recorders name a file by the local time of a clock that a person has set, so a time is local unless the file says
-where it belongs.
+Most recorders name files by the local time of a clock that was set by hand, so a time is local unless the file has an
+offset from UTC.
 """
 
 import contextlib

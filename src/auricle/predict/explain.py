@@ -29,9 +29,9 @@ class Explanation:
 def rollout(maps: np.ndarray) -> np.ndarray:
     """Follow attention from the last layer to the input, the residual path as half of each step.
 
-    S. Abnar, W. Zuidema, arXiv:2005.00928: A = (A_L + I)/2 ... (A_1 + I)/2, A_l the mean over heads. Of maps (W,
-    layers, heads, tokens, tokens), rows of sum 1: how much of each token but itself reaches `<cls>`, (W, tokens - 1),
-    sums of 1.
+    S. Abnar, W. Zuidema, arXiv:2005.00928: A = (A_L + I)/2 ... (A_1 + I)/2, A_l the mean over heads. From maps
+    (W, layers, heads, tokens, tokens) with row sums of 1, returns the share of each other token in `<cls>`,
+    (W, tokens - 1), with sums of 1.
     """
     identity = np.eye(maps.shape[-1])
     through = np.broadcast_to(identity, (len(maps), *identity.shape))
@@ -46,7 +46,7 @@ def attention_over_time(
 ) -> Explanation:
     """Place the attention of the windows of weight above 0 on one time axis, and average where they overlap.
 
-    `maps` (W, layers, heads, tokens, tokens) are of the windows that answer for a clip, `weights` (W,).
+    `maps` (W, layers, heads, tokens, tokens) belong to the windows of a clip, `weights` is (W,).
     """
     W, L, H = maps.shape[:3]
     heads = maps[:, :, :, 0, 1:].reshape(W, L, H, layout.num_rows, layout.num_steps).sum(axis=3)
@@ -74,8 +74,8 @@ def occlusion_over_time(
 ) -> Explanation:
     """Silence one interval after the other and return the drop of the label's probability.
 
-    `frames` (T, bands) are of the whole recording, `silence` is what a silenced frame holds, and `probabilities_of`
-    maps windows (W, bands, T) to (W, K).
+    `frames` (T, bands) are those of the whole recording, `silence` is the value of a silenced frame, and
+    `probabilities_of` maps windows (W, bands, T) to (W, K).
     """
     times, weights = windowing.clips.times(len(frames)), windowing.clips.weights(frames.T)
     times, weights = times[weights > 0], weights[weights > 0]

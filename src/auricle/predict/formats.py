@@ -111,8 +111,8 @@ def to_audacity(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str
 def to_raven(recordings: Sequence[LabelledRecording], *, top: int = 1, band_hz: tuple[float, float]) -> str:
     """Return a selection table; the recordings, refused ones too, count as one sequence in which begin times go on.
 
-    `band_hz` is what the model hears. Where nobody can know how long a recording before another is, the table says
-    where in its file each selection lies, and no time in the sequence.
+    `band_hz` is the frequency range of the model's input. If the duration of an earlier recording is unknown, the table
+    has only the times within each file, not in the sequence.
     """
     rows: list[tuple[str, ...]] = [RAVEN_COLUMNS]
     before_s = 0.0

@@ -17,7 +17,7 @@ def listen(
 ) -> Iterator[tuple[float, Prediction]]:
     """Yield the time since the start in seconds and the prediction for the last window, once per hop, without end.
 
-    A `MachineError` where there is no PortAudio, no such device, or it went away.
+    Raises a `MachineError` without PortAudio, without such a device, or if the device is disconnected.
     """
     try:
         import sounddevice

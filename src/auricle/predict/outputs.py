@@ -14,9 +14,9 @@ MAX_NAME_BYTES = 225  # of the 255 that file systems allow; while a file is writ
 def output_names(recordings: Sequence[Path], roots: Sequence[Path], suffix: str) -> dict[Path, Path]:
     """Return a relative path for the output of each recording: its path below its root, with another suffix.
 
-    Where two would meet, all keep their folders below the one that the roots have in common. What still meets, on a
-    file system that takes no notice of case too, or has too long a name, gets a digest of the recording's path.
-    `roots` are the files and folders that were asked for.
+    If two outputs would have the same path, all keep their folders below the common parent of the roots. Names that
+    still collide (also on a case-insensitive file system) or are too long get a digest of the recording's path. `roots`
+    are the given files and folders.
 
     >>> recordings = [Path("a/x.wav"), Path("b/x.wav")]
     >>> [str(name) for name in output_names(recordings, recordings, ".csv").values()]

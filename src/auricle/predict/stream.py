@@ -1,7 +1,7 @@
 """Compute the window probabilities of a recording of any length in bounded memory.
 
-Decoding and resampling are done a few blocks ahead in a thread of their own, while frames and the network's answers
-are made in this one: about half of the work each.
+Decoding and resampling run a few blocks ahead in a separate thread, while frames and the network's answers are computed
+in this one: about half of the work each.
 """
 
 from collections import deque

@@ -106,8 +106,8 @@ def pooling_of(
 ) -> Pooling:
     """Return the rules by which the windows of a model are combined.
 
-    `hop_s` None: windows as the model was scored, and one answer for a recording that is no longer than a clip; `whole`
-    gives every recording one answer. `threshold` is the least probability of every class; None: the bundle's.
+    `hop_s` None: windows as in scoring, and one answer for a recording no longer than a clip; `whole`: one answer for
+    every recording. `threshold` is the minimum probability of every class; None: those of the bundle.
     """
     categories = classifier.categories
     return Pooling(

@@ -52,7 +52,7 @@ def probe_cell(found: Reopened, *, device: torch.device) -> Probe:
     """Probe a finished cell with its test clips; of many, about 400 that its seed draws.
 
     Raises:
-        RefusedError: the weights are missing or damaged, or do not say what the cell's predictions say.
+        RefusedError: the weights are missing or damaged, or do not reproduce the cell's predictions.
         UsageError: the preset does not build.
     """
     manifest, preset = found.recordings.manifest, found.preset

@@ -42,9 +42,9 @@ def networks(model: Classifier, generator: torch.Generator) -> Iterator[tuple[st
     """Yield changed copies of a network with an encoder, each with its name; nothing for one without.
 
     - `positions-shuffled`: every token but `<cls>` gets the position of another, in one random order.
-    - `even-attention`: every query is zero, so that each token reads evenly from all.
+    - `even-attention`: every query is zero, so that each token attends equally to all.
     - `block-N-skipped`: the tokens pass block N (from 1) unchanged.
-    - `encoder-skipped`: they pass all blocks unchanged, so that `<cls>` has read nothing.
+    - `encoder-skipped`: they pass all blocks unchanged, so that `<cls>` has no information.
 
     The generator, which draws that order, is on the CPU.
     """

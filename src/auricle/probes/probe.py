@@ -18,7 +18,7 @@ MOST_CELLS = 5  # per model
 def cells_to_probe(study: StudyFolder, description: Description) -> list[Cell]:
     """Return the cells to probe: finished ones of the protocol that answers the question, at most five per model.
 
-    Those of the first seed come first, as they differ in their clips or in what they were trained on.
+    Those of the first seed come first, as they differ in their test or training clips.
     """
     protocols = description["study"]["protocols"]
     done = [cell for cell in study.cells() if cell.done and cell.weights.exists()]

@@ -44,11 +44,11 @@ def build_report(
 ) -> dict[str, Path]:
     """Write STUDY/report from the files of the study: report.html, report.pdf, findings.json, figures/ and tables/.
 
-    `front` gives author, title and link of the report; it is kept in the study's folder for the next time, and an empty
-    text takes one back. The same folder gives the same bytes. The paths are returned under "html" and "pdf".
+    `front` gives author, title and link of the report; it is stored in the study's folder for later reports, and an
+    empty text removes it. The same folder gives the same bytes. The paths are returned under "html" and "pdf".
 
     Raises:
-        RefusedError: the folder holds no study, or a damaged one.
+        RefusedError: the folder is not a study, or damaged.
         AuricleError: no cell is finished.
         MachineError: the disk refuses.
     """

@@ -5,9 +5,9 @@
     - an item of a list
     > **Title.** A highlighted box; titled Answer, it is the first page's, with a list of numbers.
     ![The caption of a figure or a table.](figure-ranking)      two in one paragraph are side by side
-    ```                                a command to type, a line each
+    ```                                commands to type, one per line
 
-Values are inserted after the Markdown is read, so a name from the data is never markup, whatever it holds.
+Values are inserted after the Markdown is read, so a name from the data is never markup, whatever it contains.
 """
 
 import re

@@ -153,11 +153,11 @@ def to_html(content: Mapping[str, Any], figures: Mapping[str, str]) -> str:
 def to_pdf(content: Mapping[str, Any], figures: Mapping[str, str]) -> bytes:
     """Return the report as PDF, set by Typst with the fonts that it brings along.
 
-    Fonts of the system are used only where the text has letters that those lack.
+    System fonts are used only for letters that the bundled ones lack.
 
     Raises:
         AuricleError: Typst fails.
-        MachineError: the disk for temporary files refuses.
+        MachineError: temporary files cannot be written.
     """
     import typst
 

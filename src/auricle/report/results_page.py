@@ -28,8 +28,8 @@ def write_results_section(study_folder: Path, results_md: Path) -> None:
     Raises:
         RefusedError: the folder is not a study.
         AuricleError: no cell is finished.
-        UsageError: the file holds one marker of the section without the other.
-        MachineError: the disk refuses.
+        UsageError: the file has one marker of the section without the other.
+        MachineError: the file cannot be written.
     """
     study = load_study(study_folder)
     if not study.cells:

@@ -119,7 +119,7 @@ def background_last(data: Dataset) -> list[int]:
 def _class_scores(data: Dataset, cells: Sequence[CellEvidence], row: ComparativeRow) -> Table:
     """Return the classification report: precision, recall, F1 and AUC of each class, means over cells.
 
-    The background stands apart, under the means that it has no part in.
+    The background is listed separately, below the means, which do not include it.
     """
     rows = [_class_row(category, cells) for category in data.classes]
     num_clips = sum(num for *_, num in rows)

@@ -82,7 +82,7 @@ def recipe(study: Study, model: str) -> dict[Field, str]:
 def _alike(recipes: Mapping[str, dict[Field, str]]) -> list[tuple[list[str], dict[Field, str]]]:
     """Put models together that have one recipe, or differ in one field, each with its own value: `1 / 2 / 4`.
 
-    The values stand in the order of the models.
+    The values are in the order of the models.
     """
     found: list[tuple[list[str], list[dict[Field, str]]]] = []
     alone = [own for own in recipes.values() if list(recipes.values()).count(own) == 1]

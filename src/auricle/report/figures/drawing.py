@@ -1,7 +1,7 @@
 """Turn drawings into SVG panels; a panel that exists already with the same content is not drawn again.
 
-A report is built again and again: after each part of a study, after probes, after a search. Drawing is the largest part
-of it, so figures/drawn.json keeps a hash of all that each panel is made of: what is drawn, by which code, and its SVG.
+A report is rebuilt often: after each part of a study, after probes, after a search. Drawing takes most of the time, so
+figures/drawn.json stores a hash of everything that a panel depends on (its arguments and code) and of its SVG.
 """
 
 from __future__ import annotations

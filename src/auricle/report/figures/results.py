@@ -46,7 +46,8 @@ def accuracies(
 ) -> Figure:
     """Draw each model's accuracy under one protocol: mean, cells, and the 95 % interval.
 
-    Rows are one a model, cells the accuracy of each; references are accuracies, by what to write at their lines.
+    `rows` has one row per model, `cells` the accuracy of each cell; `references` are accuracies by the label of their
+    line.
     """
     figure, axes = canvas(HALF_IN, 0.95 + 0.34 * len(rows))
     _intervals(axes, rows, colours)
@@ -109,9 +110,9 @@ def confusion(
     *,
     apart: bool = False,
 ) -> Figure:
-    """Draw a confusion matrix of counts, (K, K): true classes in rows, classes `given` in columns; the shade is the share.
+    """Draw a confusion matrix of counts, (K, K): true classes by classes `given`; the shade is the share.
 
-    `apart`: the last class is background, and lines divide it from the others.
+    `apart`: the last class is background, and lines separate it from the others.
     """
     num = len(categories)
     width, height = (HALF_IN, FLAT_IN) if num <= MANY else (MEDIUM_IN, 0.98 * MEDIUM_IN)
@@ -158,8 +159,8 @@ def roc(
 ) -> Figure:
     """Draw one-vs-rest ROC curves, a panel a model: a line a class, in a colour of its own where they are few.
 
-    The mean of the classes is black, and its area stands in the title. `corner` draws what lies near the upper left
-    alone, where all curves of a study do.
+    The mean of the classes is black, and its area is in the title. `corner` draws only the upper left corner, if all
+    curves of a study are there.
     """
     named = len(categories) <= MANY
     figure, panels = small_multiples(len(curves), 1.62, 0.5 if named else 0.25)

@@ -1,8 +1,8 @@
 """The style of all figures: colours, type, sizes; and export from matplotlib to a clean SVG.
 
 Text is drawn as paths, so a figure looks the same everywhere. Colours come from the fixed sets below; in the HTML
-report they become CSS variables, which is how a figure follows a dark page. Matplotlib is imported where it draws, so a
-report whose panels are all kept does without it.
+report they become CSS variables, so that figures adapt to dark mode. Matplotlib is imported where it draws, so a
+report whose panels are all up to date does not need it.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _blank(width_in: float, height_in: float) -> Any:
 def small_multiples(num: int, height_in: float, below_in: float, rows: int = 1) -> tuple[Figure, list[Axes]]:
     """Return a figure as wide as the page with a pair of axes for each of `num` things, four in a row, sharing scales.
 
-    Each thing has `rows` of them, one below the other, which follow in the list; `below_in` is room for a legend.
+    Each thing has `rows` axes, one below the other and adjacent in the list; `below_in` is room for a legend.
     """
     lines = -(-num // ABREAST)
     height = (height_in + 0.3) * lines * rows + below_in + 0.15
@@ -135,7 +135,7 @@ def squares(
 ) -> None:
     """Fill the axes with squares, the first row on top, each as deep in the colour of its column as its value.
 
-    Depths, (rows, columns), go from 0 for nothing to 1; texts are written into the squares of their (row, column).
+    Depths, (rows, columns), range from 0 (empty) to 1; texts are written into the squares at their (row, column).
     """
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Rectangle

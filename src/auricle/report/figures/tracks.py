@@ -3,7 +3,7 @@
       |~~~~ waveform ~~~~|
    Hz |## spectrogram ###|   every track is as wide as the recording is long, whatever the page's width,
       |..__ saliency _..__|   so everything below a point in time belongs to it
-L1 H1 |== strip a head ==|
+L1 H1 |= strip per head =|
       0 s              5 s
 """
 
@@ -43,7 +43,7 @@ def waveform_track(waveform: np.ndarray) -> Markup:
 def curve_track(times_s: np.ndarray, values: np.ndarray, duration_s: float) -> Markup:
     """Draw a filled curve from zero up to its own maximum; what is below zero is drawn as zero.
 
-    Times are rising, values are theirs, both (T,), T >= 1; the track ends at `duration_s`.
+    Times are increasing, with one value each, both (T,), T >= 1; the track ends at `duration_s`.
     """
     heights = -relative(values)
     inside = zip(np.clip(times_s / duration_s, 0, 1), heights, strict=True)

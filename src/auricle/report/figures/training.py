@@ -27,8 +27,7 @@ def curves(
 ) -> Figure:
     """Draw accuracy above loss by epoch, one column per model: thin lines are cells, thick lines their mean.
 
-    Training is dashed. The axis of losses ends at `top`; at the epochs of `marks`, trainings were found to have
-    collapsed.
+    Training is dashed. The loss axis ends at `top`; at the epochs in `marks`, trainings were found to have collapsed.
     """
     figure, panels = small_multiples(len(histories), 0.95, 0.3, rows=2)
     for index, (model, cells) in enumerate(histories.items()):

@@ -24,7 +24,7 @@ Described = Mapping[str, Any]  # of a parameter: {choices} or {low, high, log, w
 def progress(done: Sequence[Entry], pruned: Sequence[Entry], num_trials: int) -> Figure:
     """Draw the validation loss of every trial that came to its end, in the order of the search, and the best so far.
 
-    Those that ended early, `pruned`, are marks on the axis, which ends at `num_trials`.
+    Those stopped early, `pruned`, are marks on the axis, which ends at `num_trials`.
     """
     from matplotlib.ticker import MaxNLocator, NullLocator
 
@@ -73,7 +73,7 @@ def importance_bars(shares: Mapping[str, float]) -> Figure:
 def parallel(parameters: Mapping[str, Described], done: Sequence[Entry]) -> Figure:
     """Draw each trial as a line through its values to its validation loss; the better, the darker, the best in colour.
 
-    Of each parameter, what may be tried; the trials are those that came to their end, best first.
+    `parameters` has the possible values of each; the trials are the finished ones, best first.
     """
     figure, axes = canvas(WIDE_IN, 2.5)
     columns = [_Scale(each) for each in parameters.values()]

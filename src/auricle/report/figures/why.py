@@ -22,7 +22,7 @@ UNKNOWN = "·"
 def missed(shares: np.ndarray, row_names: Sequence[str], column_names: Sequence[str], colours: Sequence[str]) -> Figure:
     """Draw which clips are misclassified: one row per clip, one column per model or people, darker the more often.
 
-    Shares are those of the cells that miss the clip, (rows, columns); NaN, drawn as a dot, where that is not known.
+    Shares are those of the cells that misclassify the clip, (rows, columns); NaN (unknown) is drawn as a dot.
     """
     figure, axes = canvas(MEDIUM_IN, 0.75 + 0.165 * len(row_names))
     texts = {
@@ -100,7 +100,8 @@ def blanked_by_class(
 ) -> Figure:
     """Draw the drop of the probability of the true class by class and masked part.
 
-    Drops are (K, P), NaN where a class has no clips, below zero drawn as zero, and at full depth from `deepest` on.
+    Drops are (K, P), NaN where a class has no clips, negative values are drawn as zero, and values from `deepest` on in
+    full colour.
     """
     num, few = len(categories), len(categories) <= 2 * MANY
     figure, axes = canvas(HALF_IN, 0.85 + (0.17 if num <= MANY else 0.1) * num)
@@ -118,7 +119,7 @@ def blanked_by_class(
 def attention(moments: np.ndarray, categories: Sequence[str], window_s: float, colour: str, title: str) -> Figure:
     """Draw the attention of `<cls>`: for each block and head, classes over the time of a window.
 
-    Moments are its attention, (L, H, K, S), with sums of 1 over S.
+    `moments` is its attention over time, (L, H, K, S), with sums of 1 over S.
     """
     from matplotlib.figure import Figure
 
