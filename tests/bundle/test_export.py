@@ -90,7 +90,7 @@ def test_a_full_disk_leaves_no_new_folder_and_an_old_bundle_whole(bundle, copy, 
         with monkeypatch.context() as patch:
             full_after(num_files, patch)
             with pytest.raises(OSError, match="No space"):
-                export.place(bundle, place)
+                export.move_bundle(bundle, place)
     assert not (tmp_path / "new").exists()
     assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
 
@@ -109,11 +109,11 @@ def test_an_export_that_is_killed_is_no_bundle_and_can_be_repeated(bundle, copy,
     with monkeypatch.context() as patch:
         patch.setattr(Path, step, killed)
         with pytest.raises(KeyboardInterrupt):
-            export.place(bundle, copy)
+            export.move_bundle(bundle, copy)
     with pytest.raises(RefusedError):
         load_bundle(copy)
-    export.check_place(copy)
-    export.place(bundle, copy)
+    export.check_folder(copy)
+    export.move_bundle(bundle, copy)
     assert {path.name for path in copy.iterdir()} == {path.name for path in bundle.iterdir()}
     load_bundle(copy)
 
@@ -121,7 +121,7 @@ def test_an_export_that_is_killed_is_no_bundle_and_can_be_repeated(bundle, copy,
 def test_a_folder_with_some_names_of_a_bundle_is_nobody_elses_unfinished_export(tmp_path):
     (tmp_path / "README.md").write_text("my thesis")
     with pytest.raises(RefusedError, match="not a bundle"):
-        export.check_place(tmp_path)
+        export.check_folder(tmp_path)
 
 
 @pytest.mark.long
@@ -269,7 +269,7 @@ def test_a_model_that_is_no_better_than_none_is_exported_with_a_warning(cell, tm
     scores = description.scores
     poor = description.model_copy(update={"scores": scores.model_copy(update={"majority": scores.low + 0.01})})
     (warning,) = warnings_of(poor)
-    assert "not shown to be better than no model" in warning
+    assert "not significantly better than no model" in warning
     collapsed = description.model_copy(update={"origin": description.origin.model_copy(update={"collapsed": True})})
     assert "collapsed" in warnings_of(collapsed)[0]
 

@@ -76,25 +76,25 @@ def test_of_many_classes_the_likeliest_ten_are_shown_and_the_rest_added_up():
     many = Shown("many", "#0072b2", FakeClassifier(categories=categories))
     html = page.cards([many], [prediction([0.5, *[0.5 / 49] * 49], categories)])
     assert len(names(html)) == page.MOST_BARS
-    assert "40 others together 41 %" in html
+    assert "40 other classes: 41 % in total" in html
 
 
 @pytest.mark.parametrize(("num_heads", "num_layers"), [(1, 2), (4, 3)])
 def test_every_head_of_every_layer_has_a_strip_and_the_whole_a_curve(num_heads, num_layers):
     model = Shown("h", "#d55e00", FakeClassifier(num_heads=num_heads, num_layers=num_layers))
     waveform = tone(440)
-    html = page.looked([model], [model.classifier.explain(waveform, 16_000)], duration_s=1.0)
+    html = page.saliency([model], [model.classifier.explain(waveform, 16_000)], duration_s=1.0)
     strips = re.findall(r'au-label">(L\d H\d)</div><div class="au-track au-strip"', html)
     assert strips == [f"L{layer} H{head}" for layer in range(1, num_layers + 1) for head in range(1, num_heads + 1)]
-    assert html.count("au-track au-look") == 1
+    assert html.count("au-track au-saliency") == 1
 
 
 def test_models_with_and_without_attention_stand_below_each_other():
     waveform = tone(440)
     shown = [CNN, TRANSFORMER]
-    html = page.looked(shown, [model.classifier.explain(waveform, 16_000) for model in shown], duration_s=1.0)
-    assert html.count("au-track au-look") == 2
-    assert "when it is blanked out" in html
+    html = page.saliency(shown, [model.classifier.explain(waveform, 16_000) for model in shown], duration_s=1.0)
+    assert html.count("au-track au-saliency") == 2
+    assert "when it is masked (occlusion)" in html
     assert "followed back through 3 layers" in html
 
 

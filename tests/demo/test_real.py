@@ -41,5 +41,5 @@ def test_an_uploaded_clip_of_esc10_gets_its_right_class_in_a_browser(tmp_path) -
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(address)
         page.set_input_files("input[type=file]", clip.path)
-        page.wait_for_selector("#looked .au-look", state="attached")
+        page.wait_for_selector("#saliency .au-saliency", state="attached")
         assert "rooster" in page.inner_text(".au-verdict")

@@ -19,7 +19,7 @@ from auricle.demo import server
 from auricle.demo.guard import Guard
 from auricle.demo.page import Shown
 from auricle.demo.sources import Example
-from auricle.demo.verdict import heard_when
+from auricle.demo.verdict import detections_over_time
 from auricle.errors import MachineError, ModelRefusedError, RefusedError
 from auricle.predict.classifier import Classifier
 from auricle.predict.formats import short_time
@@ -69,7 +69,7 @@ def test_a_verdict_comes_at_once_and_where_the_models_looked_a_moment_later(tmp_
     assert "Both models agree." in verdict
     assert (details.count("<article"), looked) == (2, "")
     assert second[:2] == first[:2]
-    assert second[2].count("au-track au-look") == 2
+    assert second[2].count("au-track au-saliency") == 2
 
 
 def test_a_long_sound_gets_a_time_line_that_says_what_predict_says(bundle, transformer_bundle, tmp_path):
@@ -87,7 +87,7 @@ def test_a_long_sound_gets_a_time_line_that_says_what_predict_says(bundle, trans
     expected = pooling.stretches(predict_windows(classifier, path))
     rows = re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td><td>(?:<i [^>]*></i>)?(.*?)</td>", details)
     assert rows == [(short_time(each.start_s), short_time(each.end_s), each.label) for each in expected]
-    together, models = heard_when([one, two], sound, 4_000)
+    together, models = detections_over_time([one, two], sound, 4_000)
     assert models == [one, two]
     assert together[-1].end_s == 8.0
 
@@ -200,7 +200,7 @@ def test_twenty_people_at_once_each_get_their_own_answer(address):
         answers = list(people.map(visit, pitches_hz))
     for place, answer in enumerate(answers):
         assert f"{CATEGORIES[place % 3].replace('_', ' ')} <small>90 %" in answer
-        assert answer.count("au-track au-look") == 2
+        assert answer.count("au-track au-saliency") == 2
 
 
 @needs_gradio
@@ -364,15 +364,16 @@ class TestInABrowser:
 
     def test_an_uploaded_clip_gives_the_right_class_and_its_pictures(self, web_page, tmp_path):
         web_page.set_input_files("input[type=file]", wav(tmp_path / "high.wav", tone(4_000)))
-        web_page.wait_for_selector(".au-look", state="attached")
+        web_page.wait_for_selector(".au-saliency", state="attached")
         assert web_page.inner_text("#verdict .au-verdict") == "whistle 90 %"
         assert web_page.get_attribute("#verdict", "aria-live") == "polite"
-        assert [fold.is_visible() for fold in web_page.locator("article, .au-look").all()] == [False] * 4
+        assert [fold.is_visible() for fold in web_page.locator("article, .au-saliency").all()] == [False] * 4
         for fold in web_page.locator("summary").all():
             fold.click()
         assert web_page.locator("article .au-verdict").all_inner_texts() == ["whistle 90 %"] * 2
         left = {
-            kind: web_page.locator(f".au-{kind}").first.bounding_box() for kind in ("wave", "spectrum", "look", "strip")
+            kind: web_page.locator(f".au-{kind}").first.bounding_box()
+            for kind in ("wave", "spectrum", "saliency", "strip")
         }
         assert len({(box["x"], box["width"]) for box in left.values()}) == 1, "tracks share one axis of time"
         assert min(box["height"] for box in left.values()) > 5
@@ -386,7 +387,7 @@ class TestInABrowser:
         web_page.wait_for_selector("#verdict .au-message")
         assert BAD[kind][1] in web_page.inner_text("#verdict")
         web_page.get_by_text("flute", exact=True).first.click()
-        web_page.wait_for_selector(".au-look", state="attached")
+        web_page.wait_for_selector(".au-saliency", state="attached")
         assert "flute" in web_page.inner_text("#verdict")
 
     @needs_axe

@@ -184,7 +184,9 @@ def test_one_model_is_not_called_best(invent):
     assert "cnn reaches a test accuracy of 87.5 % (test-split, one cell, 80 test clips)." in told(study)
 
 
-@pytest.mark.parametrize(("num_right", "standing"), [(70, "below all"), (50, "inside"), (20, "above all")])
+@pytest.mark.parametrize(
+    ("num_right", "standing"), [(70, "which is below"), (50, "which is inside"), (20, "which is above")]
+)
 def test_the_published_result_is_placed_against_the_interval(invent, num_right: int, standing: str):
     study = invent({"cnn": [ones(num_right)]}, protocol="test-split")
     assert f"that the study cites for these clips reaches 60 %, {standing}" in told(study)
@@ -211,7 +213,7 @@ def test_where_nothing_is_shown_the_report_says_what_could_have_been(invent):
     found = compare(study, "test-split")
     assert found.detectable is not None
     assert 0.05 < found.detectable < 0.3
-    assert f"detects a true difference of about {100 * found.detectable:.1f} points with a power of 80 %" in told(study)
+    assert f"detects a true difference of {100 * found.detectable:.1f} points with a power of about 80 %" in told(study)
 
 
 def test_a_mean_over_unequal_folds_is_the_share_of_clips_right(make_study):

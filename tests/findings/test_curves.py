@@ -39,7 +39,7 @@ def test_a_network_that_misses_its_own_training_clips_underfits(cells):
     assert (reading.underfits, reading.has_gap, reading.past_best, reading.still_falls) == (True, False, False, True)
     assert (
         reads_as(reading).replace("\xa0", " ")
-        == "underfits: 60.0 % of its own training clips; its loss still falls at the end"
+        == "underfits: a training accuracy of 60.0 %; its loss is still falling at the end"
     )
 
 

@@ -39,7 +39,7 @@ def test_the_named_confusions_are_the_largest_numbers_off_the_diagonal(study: St
     true, answer = np.unravel_index(wrong.argmax(), wrong.shape)
     names = [category.replace("_", " ") for category in study.dataset.categories]
     told = seen["Confusions"]
-    assert f"most often: {names[true]} heard as {names[answer]} ({wrong.max()} of 128)" in told
+    assert f"most often: {names[true]} predicted as {names[answer]} ({wrong.max()} of 128)" in told
 
 
 def test_the_best_and_worst_classes_are_those_of_mean_f1(study: Study, seen: dict[str, str]):
@@ -49,7 +49,7 @@ def test_the_best_and_worst_classes_are_those_of_mean_f1(study: Study, seen: dic
     told = seen["Classes"]
     assert f"the best are {best.replace('_', ' ')} ({100 * means[best]:.1f} %)" in told
     assert f"the worst are {worst.replace('_', ' ')} ({100 * means[worst]:.1f} %)" in told
-    assert told.endswith("A class has as few as 8 test clips: an order to look into, not a result.")
+    assert told.endswith("As a class has as few as 8 test clips, this order is only a hint.")
 
 
 def test_the_overfitting_gap_is_that_of_the_last_epoch(study: Study, seen: dict[str, str]):
@@ -88,7 +88,7 @@ def test_nothing_is_said_of_validation_where_there_is_none(single: dict[str, str
 
 
 def test_no_wrong_answer_is_no_confusion(single: dict[str, str]):
-    assert single["Confusions"] == "No clip was given a wrong class."
+    assert single["Confusions"] == "All clips were classified correctly."
 
 
 def test_validation_clips_are_set_apart_from_test_clips_only_beyond_the_interval(seen: dict[str, str]):
@@ -102,7 +102,7 @@ def test_a_model_that_gives_one_class_is_said_to_have_collapsed(make_study: Call
     )  # fmt: skip
     told = observed(load_study(folder))["Collapse"]
     assert told.startswith("1 cell of 2 collapsed to one class")
-    assert "cnn under test-split (1 of 1: cat is the answer to 100 % of the test clips)" in told
+    assert "cnn under test-split (1 of 1: cat is predicted for 100 % of the test clips)" in told
     assert "transformer" not in told
 
 

@@ -88,7 +88,7 @@ def test_a_field_is_followed_through_sections_lists_and_what_is_not_there():
 @pytest.mark.parametrize(
     ("texts", "reason"),
     [
-        (["result = nowhere"], "'nowhere' leads nowhere"),
+        (["result = nowhere"], "'nowhere' is not defined"),
         (["def f():\n    from auricle.errors import AuricleError"], "inside a function"),
         (["import json as j\na = j", "from auricle.m0 import a\nimport csv as j\nb = (a, j)"], "j has two meanings"),
         (["x = 1", "from auricle.m0 import x\ny = x", "x = 2\nfrom auricle.m1 import y\nz = (x, y)"], "x has two"),

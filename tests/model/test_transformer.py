@@ -127,7 +127,7 @@ def test_a_fixed_cls_and_sinusoids_are_no_parameters_and_cls_is_kept() -> None:
 
 
 def test_tokens_of_another_width_need_a_projection() -> None:
-    with pytest.raises(ValueError, match=r"tokens are 8 wide: encoder\.width must be that, not 16"):
+    with pytest.raises(ValueError, match=r"tokens are 8 wide; set encoder\.width to that, not 16"):
         Encoder(8, 1, 6, num_heads=1, num_blocks=1, width=16, mlp_width=4, projection=False)
 
 
@@ -167,7 +167,7 @@ def test_blocks_may_have_heads_of_their_own_and_the_mean_of_all_tokens_may_go_on
 
 
 def test_heads_that_do_not_divide_the_width_are_refused() -> None:
-    with pytest.raises(ValueError, match="not divided by 3 heads"):
+    with pytest.raises(ValueError, match="not divisible by 3 heads"):
         MultiHeadAttention(16, 3)
 
 

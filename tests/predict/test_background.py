@@ -36,8 +36,8 @@ def test_the_card_has_false_alarms_an_hour_and_no_row_of_background(quiet_bundle
     assert (scores.false_alarms.num_clips, scores.false_alarms.hours) == (len(false), pytest.approx(len(false) / 1000))
     assert [*scores.recall] == ["click", "tone"]
     card = (quiet_bundle.folder / "README.md").read_text()
-    assert "It tells 2 classes apart, and from background: click, tone." in card
-    assert f"False alarms on background: {scores.false_alarms.an_hour:.1f} an hour (95 % interval " in card
+    assert "It recognises 2 classes, and background: click, tone." in card
+    assert f"False alarms on background: {scores.false_alarms.an_hour:.1f} per hour (95 % interval " in card
     assert "| background |" not in card
 
 

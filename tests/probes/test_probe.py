@@ -102,7 +102,7 @@ def test_weights_of_another_training_are_noted_and_not_believed(two_cells):
     save_file({name: value * 1.5 for name, value in load_file(cell.weights).items()}, cell.weights)
     notes = probe_study(study.folder)
     assert len(notes) == 1
-    assert "its weights do not say what its predictions say" in notes[0]
+    assert "its weights do not reproduce its predictions" in notes[0]
     assert not study.insight(cell.name).exists()
     assert study.insight(CellName("tiny", "k-fold", 3, 0)).exists()  # one cell does not stop the others
 

@@ -62,7 +62,7 @@ def test_the_report_says_false_alarms_and_does_not_rank_the_background(study):
     report = report_of(study)
     first = "\n".join(texts(sections(summary, report)))
     _, an_hour = counted(study, "cnn")
-    assert f"cnn has {an_hour:.1f} an hour (95 % interval " in first
+    assert f"cnn has {an_hour:.1f} per hour (95 % interval " in first
     assert "20 clips of background, 2.0 minutes" in first
     assert "training.balance" not in first  # classes and background are of one size
     assert "a clip of theirs that is answered with background is wrong" in first

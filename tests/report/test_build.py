@@ -100,8 +100,8 @@ def test_both_files_hold_every_chapter_figure_and_table(hostile_study: Path, hos
     for text in (html, hostile_pdf):
         for title in (
             "Dataset", "Method", "Architectures", "Training", "Learning curves", "Results", "Protocol k-fold",
-            HOSTILE_MODEL, "Every cell", "Which model is best", "Observations", "Assumptions",
-            "Resources and versions", "Reproducing this report", "What is missing",
+            HOSTILE_MODEL, "All cells", "Which model is best", "Observations", "Assumptions",
+            "Resources and versions", "Reproducing this report", "Missing results",
         ):  # fmt: skip
             assert title in text
     captions = [set(re.findall(r"((?:Figure|Table) \d+)\s?\. ", text)) for text in (html, hostile_pdf)]

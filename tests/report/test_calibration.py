@@ -34,7 +34,7 @@ def prose_of(study: Study) -> str:
 def test_what_is_shown_of_confidence_and_temperature_is_said(small: Study):
     sure = prose_of(sharpened(small, 6.0))
     assert "As trained. Overconfident: " in sure
-    assert "Tempered. The temperature lowers the loss of " in sure
+    assert "After temperature scaling. The temperature lowers the loss of " in sure
     assert "Underconfident: " in prose_of(sharpened(small, 0.3))
 
 
@@ -52,5 +52,5 @@ def test_one_clip_a_class_has_a_chapter_that_claims_nothing(make_study):
         clips_per_class_and_fold=1,
     )  # fmt: skip
     prose = prose_of(load_study(folder))
-    assert "Neither significantly: " in prose
+    assert "Neither overconfident nor underconfident by a significant amount: " in prose
     assert "confident:" not in prose

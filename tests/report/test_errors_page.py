@@ -158,7 +158,7 @@ def test_every_mistake_has_its_sound_pictures_answers_and_explanations(study, pa
     assert len(tags.named("audio")) == len(tags.named("article")) == len(chosen)
     assert all(audio["src"].startswith("data:audio/mpeg;base64,") for audio in tags.named("audio"))
     answers = [attrs for attrs in tags.named("section") if attrs.get("class") == "answer-of"]
-    lookings = [attrs for attrs in tags.named("div") if attrs.get("class") == "look-of"]
+    lookings = [attrs for attrs in tags.named("div") if attrs.get("class") == "saliency-of"]
     assert len(answers) == len(lookings) == sum(map(len, chosen))
     assert "attention of &lt;cls&gt;" in page
     assert len(page) < 8_000_000
@@ -197,7 +197,7 @@ def test_without_weights_the_page_has_sounds_and_no_explanations(study, tmp_path
     assert page is not None
     tags = Tags(page.read_text())
     assert tags.named("audio")
-    assert not [attrs for attrs in tags.named("div") if attrs.get("class") == "look-of"]
+    assert not [attrs for attrs in tags.named("div") if attrs.get("class") == "saliency-of"]
 
 
 def test_other_recordings_are_refused_and_an_old_page_goes(study, sounds, tmp_path):

@@ -52,8 +52,8 @@ def test_who_is_ahead_is_said_only_where_it_is_shown(pets):
                     model_confusions=confusions)  # fmt: skip
     told = words_of(sections(human_labels, Report(report.study, replace(report.findings, human_labels=found))))
     assert "People do not differ significantly from open (90.0 %; 3.0 points (−2.0 to 8.0))." in told
-    assert "People are ahead of tiny (50.0 %; 40.0 points (30.0 to 50.0))." in told
-    assert "People are behind cnn (100.0 %; −10.0 points (−20.0 to −5.0))." in told
+    assert "People are significantly better than tiny (50.0 %; 40.0 points (30.0 to 50.0))." in told
+    assert "People are significantly worse than cnn (100.0 %; −10.0 points (−20.0 to −5.0))." in told
 
 
 def test_a_clip_that_people_miss_and_the_model_classifies_is_named(pets):
@@ -82,7 +82,7 @@ def test_where_no_clip_is_missed_there_is_no_table_of_them(make_study):
 
 def test_of_many_missed_clips_some_are_listed_and_the_caption_says_so(pets):
     parts = sections(human_labels, report_of(write_labels(pets, [(clip, "horse", 2) for clip in clips_of(pets)])))
-    assert "at most 12 missed by the same" in words_of(parts)
+    assert "at most 12 for each group" in words_of(parts)
     assert max(map(len, tables(parts)["table-people-clips"].groups.values())) == 12
     assert "32 labels named another class." in words_of(parts)
 

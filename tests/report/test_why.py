@@ -31,9 +31,11 @@ def prose(sections) -> str:
 
 def test_each_change_is_said_with_its_cost_and_no_more_than_the_numbers_carry(prose):
     assert re.search(r"Clip reversed in time\. No significant loss: cnn 2\.5 points \(", prose)
-    assert re.search(r"Only below 4 kHz\. It costs: cnn 50\.0 points \(.*?and transformer-h2 50\.0 points \(", prose)
+    assert re.search(
+        r"Only below 4 kHz\. Significant loss: cnn 50\.0 points \(.*?and transformer-h2 50\.0 points \(", prose
+    )
     assert re.search(r"Positions shuffled\. No significant loss: transformer-h2 0\.0 points \(", prose)
-    assert re.search(r"Attention made uniform\. It costs: transformer-h2 37\.5 points \(", prose)
+    assert re.search(r"Uniform attention\. Significant loss: transformer-h2 37\.5 points \(", prose)
     assert re.search(r"Block 1 skipped\. No significant loss: transformer-h2 3\.8 points \(", prose)
     assert "Only below 2 kHz." not in prose  # the table has it
 
@@ -74,7 +76,7 @@ def test_no_class_is_claimed_where_few_clips_decide_and_people_stand_beside_the_
     assert read_human_labels(study, study.answers["k-fold"])
     prose = "\n".join(texts([*chapter_sections(study, why), *chapter_sections(study, missed)]))
     assert "In no class do two models differ significantly." in prose
-    assert "The last column: of the people who heard the clip; a dot where nobody was asked." in prose
+    assert "Last column: the share of people who were wrong; a dot where nobody was asked." in prose
 
 
 def test_where_no_clip_is_missed_there_is_nothing_to_set_apart(make_study):

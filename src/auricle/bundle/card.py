@@ -1,7 +1,7 @@
-"""What other programs and people read of a bundle, made from its description: card, config.json, metadata of ONNX.
+"""The parts of a bundle that people and other programs read: model card, config.json, metadata of the ONNX files.
 
-The front matter of the card is what https://huggingface.co/docs/hub/model-cards asks for, so that
-`hf upload USER/NAME FOLDER` gives a page with the licence, the task and the scores.
+The front matter of the card follows https://huggingface.co/docs/hub/model-cards, so that `hf upload USER/NAME FOLDER`
+gives a page with the licence, the task and the scores.
 """
 
 import json
@@ -18,7 +18,7 @@ from auricle.scoring.calibration import KEPT_SHARE
 # dataset to the licence of its recordings, in words and as the Hub calls it (cc: of Creative Commons, any version)
 LICENCES = {
     "esc10": (
-        "ESC-10 (K. J. Piczak, 2015), Creative Commons Attribution; each clip's author stands in the dataset",
+        "ESC-10 (K. J. Piczak, 2015), Creative Commons Attribution; the dataset lists the author of each clip",
         "cc",
     ),
     "esc50": ("ESC-50 (K. J. Piczak, 2015), Creative Commons Attribution-NonCommercial 3.0", "cc-by-nc-3.0"),
@@ -71,7 +71,7 @@ def _front_matter(description: Description) -> dict[str, Any]:
 
 
 def config_json(description: Description) -> str:
-    """Return config.json: `id2label` and `label2id` as in transformers, and what a waveform must be."""
+    """Return config.json: `id2label` and `label2id` as in transformers, and the required format of a waveform."""
     categories = description.categories
     content = {
         "model_type": "auricle",
@@ -96,15 +96,15 @@ def onnx_metadata(description: Description) -> dict[str, str]:
 
 
 def warnings_of(description: Description) -> list[str]:
-    """Return what whoever uses a model should know first: that it collapsed, or is no better than no model."""
+    """Return warnings for users of a model: that its training collapsed, or that it is no better than chance."""
     scores, found = description.scores, []
     if description.origin.collapsed:
-        found.append("its training collapsed; `auricle diagnose CELL` says why")
+        found.append("its training collapsed; `auricle diagnose CELL` looks for the cause")
     if scores and scores.low <= scores.majority:
-        always = f"always giving the commonest class has {100 * scores.majority:.1f} %"
+        always = f"always predicting the most frequent class reaches {100 * scores.majority:.1f} %"
         share = f"{100 * scores.accuracy:.1f} % ({100 * scores.low:.1f} to {100 * scores.high:.1f})"
         found.append(
-            f"it is not shown to be better than no model: {scores.measure} of {share} on {scores.num_clips} test "
+            f"it is not significantly better than no model: {scores.measure} of {share} on {scores.num_clips} test "
             f"clips, while {always}"
         )
     return found

@@ -1,4 +1,4 @@
-"""A network from PyTorch to ONNX."""
+"""Convert a network from PyTorch to ONNX."""
 
 import contextlib
 import logging
@@ -52,7 +52,7 @@ def network_graph(network: TorchClassifier | Ensemble, preset: Preset) -> onnx.M
         )
     assert program is not None
     graph = program.model_proto
-    for node in graph.graph.node:  # names of Python modules and source lines are nobody's business
+    for node in graph.graph.node:  # remove the names of Python modules and source lines
         del node.metadata_props[:]
         node.doc_string = ""
     del graph.graph.value_info[:]
@@ -63,7 +63,7 @@ def network_graph(network: TorchClassifier | Ensemble, preset: Preset) -> onnx.M
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Let a converter keep its remarks to itself."""
+    """Suppress the output of a converter."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

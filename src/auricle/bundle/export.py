@@ -1,6 +1,6 @@
-"""A finished cell to a bundle; this module, `convert.py`, `parity.py` and `quantise.py` alone in the room need PyTorch.
+"""Export a finished cell as a bundle; only this module, `convert.py`, `parity.py` and `quantise.py` need PyTorch.
 
-Nothing is declared good unseen: PyTorch and ONNX Runtime must agree first (see `parity.py`).
+A bundle is only exported if PyTorch and ONNX Runtime agree (see `parity.py`).
 """
 
 import contextlib
@@ -50,7 +50,7 @@ from auricle.training.start import load_network
 
 Say = Callable[[str], object]
 
-UNFINISHED = ".auricle-export"  # in a folder to which an export is being copied
+UNFINISHED = ".auricle-export"  # marks a folder to which an export is being copied
 
 
 def export_cell(
@@ -66,30 +66,29 @@ def export_cell(
 ) -> Bundle:
     """Make a bundle of a finished cell.
 
-    `folder` is of a cell, or of a study, whose first finished cell of `model` is taken (its plainest protocol). A
-    folder `to` that holds a bundle or an unfinished export is replaced whole, any other that holds something is left
-    alone. With `every_seed` the cells that differ from it in their seed alone answer with it, as one network. `int8`
-    quantises to eight bits; that needs the study's recordings (`source` and `root` are as for
-    `reopen_cells`), to see what it costs.
+    `folder` is that of a cell, or of a study, whose first finished cell of `model` is used (simplest protocol first). A
+    folder `to` with a bundle or an unfinished export is replaced; other folders must be empty. With `every_seed`, the
+    bundle is an ensemble of all cells that differ only in their seed. `int8` quantises to eight bits, which needs the
+    study's recordings (`source` and `root` are as for `reopen_cells`) to measure the accuracy lost.
 
     Raises:
-        UsageError: the study has several models and none is named, or not the one named.
-        RefusedError: no finished cell, or PyTorch and ONNX Runtime part; the message says where.
-        MachineError: the disk refuses.
+        UsageError: the study has several models and none is given, or not the given one.
+        RefusedError: no finished cell, or PyTorch and ONNX Runtime differ; the message says where.
+        MachineError: the bundle cannot be written.
     """
-    say = on_progress or (lambda words: None)
+    say = on_progress or (lambda message: None)
     cell = find_cell(folder, model)
     if folder != cell.folder:
         say(f"taking {cell.name}, the model's first finished cell; --final trains one on all clips")
-    check_place(to)
+    check_folder(to)
     members = seeds_of(cell) if every_seed else [cell]
     if every_seed and len(members) == 1:
-        raise RefusedError(f"{cell.name} is the only seed of its study that is finished; an ensemble needs two")
+        raise RefusedError(f"{cell.name} is the only finished seed of its study; an ensemble needs at least two")
     read = [read_cell(member) for member in members]
     preset, predictions = read[0][0], _joint([table for _, table in read], cell.folder.parent)
     if bad := [name for name in predictions.categories if not is_class_name(name)]:
         raise RefusedError(
-            f"no bundle has a class {bad[0]!r}: names are printable, 1 to 200 long; rename and train again"
+            f"class {bad[0]!r}: names must be printable, with 1 to 200 characters; rename it and train again"
         )
     networks = [load_network(member, preset, len(predictions.categories)) for member in members]
     network = Ensemble(networks).eval() if every_seed else networks[0]
@@ -114,12 +113,12 @@ def export_cell(
             _write_files(beside, description, graph, preset, None)
         num_bytes = load_bundle(beside).num_bytes
         with files.machine_errors(to, need_bytes=num_bytes):
-            place(beside, to)
+            move_bundle(beside, to)
     return load_bundle(to)
 
 
 def read_cell(cell: Cell) -> tuple[Preset, Predictions]:
-    """Return the preset and the predictions of a finished cell; a `RefusedError` names a file that is damaged."""
+    """Return the preset and the predictions of a finished cell; a `RefusedError` gives the file that is damaged."""
     runs.read_metrics(cell, cell.config, cell.predictions, cell.weights)
     try:
         text = cell.config.read_text(encoding="utf-8")
@@ -130,7 +129,7 @@ def read_cell(cell: Cell) -> tuple[Preset, Predictions]:
 
 
 def _joint(tables: Sequence[Predictions], where: Path) -> Predictions:
-    """Return what cells that differ in their seed say together; `where` begins a refusal."""
+    """Return the mean predictions of cells that differ only in their seed; `where` begins an error message."""
     try:
         return mean_of(tables)
     except ValueError as error:
@@ -163,9 +162,9 @@ def _describe(
 
 
 def _scores(cells: Sequence[Cell]) -> Scores | None:
-    """Return what test clips say of the cells that vouch for a model, each with its own temperature; None without.
+    """Return the scores on test clips of the cells that stand in for a model, each with its own temperature; or None.
 
-    The seeds of a fold answer together.
+    The seeds of a fold are averaged.
     """
     by_fold: defaultdict[int, list[Cell]] = defaultdict(list)
     for cell in cells:
@@ -182,7 +181,7 @@ def _scores(cells: Sequence[Cell]) -> Scores | None:
         return None
     model, categories = cells[0].name.model, clips.categories
     known: tuple[Clip, ...] = ()
-    with contextlib.suppress(OSError):  # a cell that was carried off without its study
+    with contextlib.suppress(OSError):  # a cell may have been copied without its study
         known = read_clips(study_of(cells[0].folder))
     classes = classes_of(categories)
     is_unequal = bool(known and imbalance(Counter(clip.category for clip in known)))
@@ -217,13 +216,13 @@ def _scores(cells: Sequence[Cell]) -> Scores | None:
 
 
 def _dataset_of(cell: Cell) -> Mapping[str, Any]:
-    """Return what a cell's study says of its recordings; nothing where the cell was carried off without it."""
+    """Return the description of the recordings in a cell's study; nothing if the cell was copied without it."""
     description = read_description(study_of(cell.folder))
     return description["dataset"] if description else {}
 
 
 def _origin(members: Sequence[Cell], vouching: Sequence[Cell]) -> Origin:
-    """Say what the members were trained on, as far as their study's folder tells."""
+    """Return what the members were trained on, as far as their study's folder has it."""
     cell, metrics = members[0], [runs.read_metrics(member) for member in members]
     dataset = _dataset_of(cell)
     source = str(dataset.get("source", "unknown"))
@@ -245,7 +244,7 @@ def _origin(members: Sequence[Cell], vouching: Sequence[Cell]) -> Origin:
 def _write_files(
     folder: Path, description: Description, graph: onnx.ModelProto, preset: Preset, weights: bytes | None
 ) -> Description:
-    """Write every file of a bundle; bundle.json last, as it holds the sizes and hashes of the others."""
+    """Write every file of a bundle; bundle.json last, as it contains the sizes and hashes of the others."""
     contents = {
         names.NETWORK: _with_metadata(graph, description),
         names.STANDALONE: _with_metadata(standalone_model(graph, description), description),
@@ -265,33 +264,33 @@ def _write_files(
 
 
 def _with_metadata(model: onnx.ModelProto, description: Description) -> bytes:
-    """Return the content of an ONNX file that says what it takes and which classes it knows."""
-    told = onnx.ModelProto()
-    told.CopyFrom(model)
-    onnx.helper.set_model_props(told, onnx_metadata(description))
-    return told.SerializeToString()
+    """Return the content of an ONNX file with metadata on its input and its classes."""
+    described = onnx.ModelProto()
+    described.CopyFrom(model)
+    onnx.helper.set_model_props(described, onnx_metadata(description))
+    return described.SerializeToString()
 
 
-def check_place(to: Path) -> None:
-    """Refuse a place for a bundle that is not empty, no bundle, and no export that was not finished."""
+def check_folder(to: Path) -> None:
+    """Refuse a folder that contains anything but a bundle or an unfinished export."""
     is_ours = to.is_dir() and ((to / names.DESCRIPTION).is_file() or (to / UNFINISHED).is_file())
     if not is_ours and to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise RefusedError(f"{to} contains files that are not a bundle; name another folder with --to")
+        raise RefusedError(f"{to} contains files that are not a bundle; choose another folder with --to")
 
 
-def place(made: Path, to: Path) -> None:
-    """Copy a finished bundle to its place, which `check_place` has found good.
+def move_bundle(made: Path, to: Path) -> None:
+    """Copy a finished bundle to its folder, which `check_folder` has accepted.
 
-    The files come beside those that stand there, which stay where the disk is full. Then they take their names; the
-    description goes first and comes last, so that no half is whole. `UNFINISHED` stands there meanwhile: an export that
-    is killed can be repeated.
+    The new files are copied beside the old ones, which are kept if the disk is full, and then renamed. The description
+    is deleted first and renamed last, so that an incomplete bundle is never valid. Meanwhile the folder contains
+    `UNFINISHED`, so that a killed export can be repeated.
     """
     to.mkdir(parents=True, exist_ok=True)
     stored = [name for name in (*names.FILES, names.DESCRIPTION) if (made / name).is_file()]
     parts = {name: to / f".{name}.part" for name in stored}
     try:
         (to / UNFINISHED).touch()
-        for name in names.FILES:  # of an export that was killed
+        for name in names.FILES:  # left by an export that was killed
             (to / f".{name}.part").unlink(missing_ok=True)
         for name, part in parts.items():
             shutil.copyfile(made / name, part)
@@ -299,7 +298,7 @@ def place(made: Path, to: Path) -> None:
         with contextlib.suppress(OSError):
             for path in (*parts.values(), to / UNFINISHED):
                 path.unlink(missing_ok=True)
-            to.rmdir()  # where nothing else is in it
+            to.rmdir()  # if it is empty now
         raise
     for name in (names.DESCRIPTION, *names.FILES):
         (to / name).unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""What an ONNX file may hold: arithmetic on its own constants, and nothing else.
+"""Check that an ONNX file contains only arithmetic on its own constants.
 
-ONNX is Protocol Buffers. The few fields that matter are read here directly, in a millisecond and without the
-package `onnx` (docs/decisions/onnx-graph-check.md): operators, their domains, attributes with graphs inside, constants
-and where their bytes lie. A graph may not loop, branch, call functions, use custom operators, or read other files.
+ONNX is Protocol Buffers. The few fields that matter are read here directly, in a millisecond and without the package
+`onnx` (docs/decisions/onnx-graph-check.md): operators, their domains, attributes with graphs inside, constants and
+where their bytes are stored. A graph may not loop, branch, call functions, use custom operators, or read other files.
 """
 
 import math
@@ -38,17 +38,17 @@ Fields = dict[int, list[Any]]  # of a message: the values of each field by its n
 
 
 def check_graph(content: bytes, path: Path) -> None:
-    """Refuse an ONNX model that could do anything but compute; the `RefusedError` names the file and what is wrong."""
+    """Refuse an ONNX model that could do anything but compute; the `RefusedError` gives the file and the reason."""
     try:
         reason = _model_reason(_fields(memoryview(content)))
     except (IndexError, ValueError, TypeError, OverflowError):
-        reason = "no ONNX model, or a damaged one"
+        reason = "not an ONNX model, or damaged"
     if reason:
         raise RefusedError(f"{path}: {reason}")
 
 
 def _model_reason(model: Fields) -> str | None:
-    """Say what is wrong with a ModelProto, or None."""
+    """Return what is wrong with a ModelProto, or None."""
     if model[25]:
         return "defines functions of its own; only plain operators are accepted"
     (content,) = model[7]
@@ -57,31 +57,33 @@ def _model_reason(model: Fields) -> str | None:
     if not 1 <= num_nodes <= MAX_NODES:
         return f"{num_nodes} operators; 1 to {MAX_NODES} are accepted"
     if graph[15]:
-        return "holds sparse constants; only plain ones are accepted"
+        return "contains sparse constants; only dense ones are accepted"
     return _first((_node_reason, graph[1]), (_tensor_reason, graph[5]))
 
 
 def _node_reason(node: Fields) -> str | None:
-    """Say what is wrong with a NodeProto, or None."""
-    operator, domain = (str(b"".join(node[field][-1:]), "utf-8") for field in (4, 7))  # the last of a field counts
+    """Return what is wrong with a NodeProto, or None."""
+    operator, domain = (
+        str(b"".join(node[field][-1:]), "utf-8") for field in (4, 7)
+    )  # the last value of a field counts
     if operator not in OPERATORS.get(domain, ()):
         return f"operator {domain + '::' if domain else ''}{operator} is not accepted"[:200]
     return _first((_attribute_reason, node[5]))
 
 
 def _attribute_reason(attribute: Fields) -> str | None:
-    """Say what is wrong with an AttributeProto, or None."""
+    """Return what is wrong with an AttributeProto, or None."""
     if attribute[6] or attribute[11]:
-        return "holds a graph inside an operator, which could loop without end"
+        return "contains a graph inside an operator, which could loop forever"
     if attribute[22] or attribute[23]:
-        return "holds sparse constants; only plain ones are accepted"
+        return "contains sparse constants; only dense ones are accepted"
     return _first((_tensor_reason, attribute[5] + attribute[10]))
 
 
 def _tensor_reason(tensor: Fields) -> str | None:
-    """Say what is wrong with a TensorProto, or None: bytes elsewhere, or fewer than its shape needs."""
+    """Return what is wrong with a TensorProto, or None: external data, or fewer bytes than its shape needs."""
     if tensor[13] or 1 in tensor[14]:
-        return "keeps constants in another file; only one that stands alone is accepted"
+        return "has constants in another file; only self-contained models are accepted"
     shape: list[int] = []
     for value in tensor[1]:  # a number, or several in one field
         shape += [value] if isinstance(value, int) else _numbers(value)

@@ -1,4 +1,4 @@
-"""How the attention of a network is laid out over time."""
+"""The layout of the attention of a network over time."""
 
 from auricle.bundle.description import AttentionLayout
 from auricle.config import Preset
@@ -8,7 +8,7 @@ from auricle.model.transformer import Encoder, reads_by_cls
 
 
 def encoder_of_time(network: TorchClassifier | Ensemble) -> Encoder | None:
-    """Return the encoder whose attention says where in time it looked; that of channels to channels does not."""
+    """Return the encoder whose attention is over time; None for a CNN, and where tokens are channels."""
     summary = network.summary
     if isinstance(summary, Encoder) and summary.tokens != "channels" and reads_by_cls(summary):
         return summary
@@ -16,7 +16,7 @@ def encoder_of_time(network: TorchClassifier | Ensemble) -> Encoder | None:
 
 
 def attention_layout(network: TorchClassifier | Ensemble, preset: Preset) -> AttentionLayout | None:
-    """Return how the attention over time is laid out; None where there is none."""
+    """Return the layout of the attention over time; None where there is none."""
     encoder, config = encoder_of_time(network), preset.encoder
     if encoder is None or config is None:
         return None

@@ -10,12 +10,12 @@ from auricle.errors import RefusedError
 from auricle.model.frames import FrameMaker
 from auricle.scoring.calibration import softmax
 
-MOST_BATCH_BYTES = 128 * 2**20  # of frames, for the network at once
+MOST_BATCH_BYTES = 128 * 2**20  # of frames in one batch
 MOST_WINDOW_BYTES = 2**30  # of all windows of a recording
 
 
 class BundleModel:
-    """Waveforms at the rate of a bundle to windows of frames, and those to calibrated probabilities."""
+    """Computes windows of frames from waveforms at the rate of a bundle, and calibrated probabilities from these."""
 
     def __init__(self, bundle: Bundle, *, threads: int | None = 1) -> None:
         description = bundle.description
@@ -28,7 +28,7 @@ class BundleModel:
         self.network = self.open_network(bundle.network, threads)
 
     def open_network(self, content: bytes, threads: int | None = 1) -> Network:
-        """Open a network that takes our windows and knows our categories.
+        """Open a network with the windows and categories of the description.
 
         Raises:
             RefusedError: it does not.
@@ -43,12 +43,12 @@ class BundleModel:
         )
 
     def windows(self, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the windows that answer for a whole recording at the bundle's rate, and what each counts.
+        """Return the windows of a whole recording at the bundle's rate, and the weight of each.
 
         (samples,) -> (W, bands, T) and (W,).
 
         Raises:
-            RefusedError: they would take more than `MOST_WINDOW_BYTES`.
+            RefusedError: they would need more than `MOST_WINDOW_BYTES`.
         """
         frames = self.maker.frames(waveform)
         self.check_room(self.windowing.clips.count_frames(len(frames)))
@@ -60,11 +60,11 @@ class BundleModel:
         if num_bytes > MOST_WINDOW_BYTES:
             raise RefusedError(
                 f"a recording of {num_windows} windows, {num_bytes / 2**30:.1f} GiB of frames; at most "
-                f"{MOST_WINDOW_BYTES / 2**30:g} GiB are taken at once: cut it, or use auricle predict"
+                f"{MOST_WINDOW_BYTES / 2**30:g} GiB are possible at once; cut it, or use auricle predict"
             )
 
     def window_probabilities(self, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return calibrated probabilities of these windows, and what each counts: (samples,) -> (W, K) and (W,)."""
+        """Return the calibrated probabilities and the weights of these windows: (samples,) -> (W, K) and (W,)."""
         frames = self.maker.frames(waveform)
         times = self.windowing.clips.times(len(frames))
         batches = range(0, len(times), self.windows_at_once)

@@ -1,7 +1,7 @@
-"""A network in ONNX Runtime, opened and used so that a hostile one is refused soon and in bounded memory.
+"""Run a network in ONNX Runtime so that a malicious one is refused early and in bounded memory.
 
-Whatever a graph computes, its values lie in one arena of `MOST_MEMORY_BYTES` that the sessions of a process share, and
-every run has a limit on processor time: what a network costs may depend on the batch, and on what it hears.
+All values that a graph computes are in one arena of `MOST_MEMORY_BYTES` that the sessions of a process share, and every
+run has a limit on CPU time, as the cost of a network may depend on the batch and on the sound.
 """
 
 import contextlib
@@ -21,18 +21,18 @@ from auricle.system import disable_telemetry, limited_data, num_cores
 
 T = TypeVar("T")
 
-TRIAL_LIMIT_S = 3.0  # processor time to open a network and give it one window; a real one takes a few hundredths
-WINDOW_LIMIT_S = 1.0  # processor time for each window of a batch
+TRIAL_LIMIT_S = 3.0  # CPU time to open a network and run one window; a genuine one takes a few hundredths
+WINDOW_LIMIT_S = 1.0  # CPU time for each window of a batch
 TRIAL_MEMORY_BYTES = 256 * 2**20  # that the process may grow by while a network is opened and tried
 MOST_MEMORY_BYTES = 2**30  # for all that the networks of a process compute at a time
-STOP_S = 10.0  # on the clock, for a run that has been told to stop
+STOP_S = 10.0  # wall-clock time for a run to stop
 WINDOWS_AT_ONCE = 32
 
 
 def open_session(content: bytes, *, threads: int | None = None, **options: Any) -> Any:
     """Return an `onnxruntime.InferenceSession` on the CPU; nothing else in auricle imports ONNX Runtime to run a model.
 
-    Without a number of threads there is one a core; the options are those of `InferenceSession`.
+    Without a number of threads there is one per core; the options are those of `InferenceSession`.
     """
     runtime = _runtime()
     settings = runtime.SessionOptions()
@@ -58,7 +58,8 @@ class Network:
     """Frames to logits, and for a transformer over time its attention.
 
     Raises:
-        ModelRefusedError: it cannot be opened, or does not answer one window of silence as the bundle promises.
+        ModelRefusedError: it cannot be opened, or its output for one window of silence does not have the described
+            shape.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class Network:
             self._session = _open_unfolded(content, threads)
 
     def logits(self, windows: np.ndarray) -> np.ndarray:
-        """(W, bands, T) float32 -> (W, K), finite; a `ModelRefusedError` where it breaks its promise or its limits."""
+        """(W, bands, T) float32 -> (W, K), finite; a `ModelRefusedError` if it breaks a limit."""
         return self._output("logits", windows)
 
     def attention(self, windows: np.ndarray) -> np.ndarray:
@@ -110,7 +111,7 @@ class Network:
             except Exception as error:
                 if len(batch) == 1 or isinstance(error, TimeoutError):
                     raise self._refused(error) from error
-                self._at_once = len(batch) // 2  # a large network has no room for so many windows
+                self._at_once = len(batch) // 2  # a large network has no memory for so many windows
                 continue
             self._check(name, output, len(batch))
             parts.append(output)
@@ -126,11 +127,11 @@ class Network:
         return _within(limit_s, partial(self._session.run, names, {"frames": batch}, options), stop)
 
     def _check(self, name: str, output: Any, num_windows: int) -> None:
-        """Refuse an output of another shape than is promised, or with values that are not finite."""
+        """Refuse an output of an unexpected shape, or with values that are not finite."""
         promised = (num_windows, *self._promised[name])
         if output.shape != promised or output.dtype != np.float32 or not np.isfinite(output).all():
             values = f"{output.dtype} {output.shape}" + (", not all finite" if output.shape == promised else "")
-            raise ModelRefusedError(f"{self._path}: {name} are {values} where finite float32 {promised} are promised")
+            raise ModelRefusedError(f"{self._path}: {name} are {values}; expected finite float32 {promised}")
 
     def _refused(self, error: Exception) -> ModelRefusedError:
         reason = " ".join(str(error).split())[:200]
@@ -143,10 +144,10 @@ def _open_unfolded(content: bytes, threads: int | None) -> Any:
 
 
 def _within(limit_s: float, work: Callable[[], T], stop: Callable[[], object] | None = None) -> T:
-    """Return work(), or raise if this process works so long on it: then `stop` asks it to end, which is waited for.
+    """Return work(), or raise after so much CPU time: then `stop` asks it to end, and its end is awaited.
 
-    A thread that does not end dies with the process. Processor time counts, not time on the clock: a process that is
-    stopped, or gets no turn, does not refuse a model.
+    A thread that does not end dies with the process. CPU time counts, not wall-clock time, so that a model is not
+    refused because the process was stopped or had to wait.
     """
     future: Future[T] = Future()
 
@@ -163,7 +164,7 @@ def _within(limit_s: float, work: Callable[[], T], stop: Callable[[], object] | 
             with contextlib.suppress(TimeoutError):
                 return future.result(max(left_s / num_cores(), 0.01))
     finally:
-        if stop is not None and not future.done():  # the end of the process would break it off with a crash
+        if stop is not None and not future.done():  # if the process ended first, it would crash
             stop()
             wait([future], STOP_S)
     raise TimeoutError(f"no answer within {limit_s:g} s of processor time")

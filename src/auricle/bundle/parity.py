@@ -1,4 +1,4 @@
-"""PyTorch against ONNX Runtime on 1,000 sounds, before a bundle is declared good."""
+"""Compare PyTorch and ONNX Runtime on 1,000 sounds before a bundle is accepted."""
 
 from collections.abc import Iterator
 
@@ -18,15 +18,15 @@ from auricle.scoring.calibration import softmax
 from auricle.training.evaluate import cut_windows
 
 NUM_SOUNDS = 1_000
-TOLERANCE = 1e-4  # in probability at a temperature of 1 or more; one below 1 magnifies what logits differ by
+TOLERANCE = 1e-4  # in probability at a temperature of 1 or more; one below 1 amplifies differences of logits
 BATCHES = (1, 2, 7)
 KINDS = ("silence", "noise", "faint noise", "clipping", "tone", "click")
 
 
 def check_parity(network: TorchClassifier | Ensemble, bundle: Bundle) -> None:
-    """Compare PyTorch with model.onnx, and with what `BundleModel` (and so `Classifier.predict`) makes of network.onnx.
+    """Compare PyTorch with model.onnx, and with network.onnx as `BundleModel` (and so `Classifier.predict`) runs it.
 
-    A `RefusedError` names a sound on which a probability, or that of another winner, differs by more than `TOLERANCE`.
+    A `RefusedError` describes a sound for which a probability differs by more than `TOLERANCE`, or the answer changes.
     """
     standalone = open_session((bundle.folder / STANDALONE).read_bytes())
     model = BundleModel(bundle)
@@ -50,15 +50,15 @@ def check_parity(network: TorchClassifier | Ensemble, bundle: Bundle) -> None:
 
 
 def _apart(truth: np.ndarray, answer: np.ndarray) -> float:
-    """Return the largest difference, (B, K) each; infinite where it is no number.
+    """Return the largest difference, (B, K) each; infinite where a value is not a number.
 
-    Another winner is a difference too: of two classes that both differ by less than half the tolerance, one can
-    win here and the other there only if they tie within the tolerance, which is no disagreement.
+    A different answer counts by how far it is behind in PyTorch: if both classes differ by less than half the
+    tolerance, the answers can only differ where the classes tie within the tolerance, which is accepted.
     """
     if not np.isfinite(answer).all():
         return float("inf")
     rows = np.arange(len(truth))
-    lost = truth.max(axis=1) - truth[rows, answer.argmax(axis=1)]  # by how much the other winner loses in PyTorch
+    lost = truth.max(axis=1) - truth[rows, answer.argmax(axis=1)]  # lead of PyTorch's class over the other answer
     return float(max(np.abs(truth - answer).max(), lost.max()))
 
 
@@ -79,10 +79,10 @@ def sounds(windowing: Windowing, num_sounds: int) -> Iterator[tuple[str, np.ndar
 
 
 def boundary_lengths(windowing: Windowing) -> list[int]:
-    """Return lengths in samples: one sample, and every length around where a window or a frame more begins."""
+    """Return lengths in samples: one sample, and all lengths around those with one window or frame more."""
     window, hop = windowing.window_samples, windowing.hop_samples
     frame = round(windowing.rate_hz / windowing.frames_per_s)
-    slack = windowing.slack_samples  # a window more begins beyond it
+    slack = windowing.slack_samples  # with more samples, there is another window
     edges = [window, window + slack, window + hop + slack, window + 2 * hop + slack, 2 * frame, window + frame]
     edges += [num * hop + slack + at * frame for num in range(window // hop, window // hop + 3) for at in (0, 1)]
     around = range(-10, 11)
@@ -108,7 +108,7 @@ def _waveform_of(kind: str, samples: int, generator: np.random.Generator) -> np.
 def torch_probabilities(
     network: TorchClassifier | Ensemble, windowing: Windowing, waveforms: np.ndarray, temperature: float
 ) -> np.ndarray:
-    """Return what PyTorch says, (B, samples) -> (B, K): training's own frames and windows, and the temperature."""
+    """Return the probabilities of PyTorch, (B, samples) -> (B, K), with the frames and windows of training."""
     frames = network.frontend.frames(torch.from_numpy(waveforms))
     windows = cut_windows(frames, windowing.clips)  # (B, W, F, T)
     logits = network(windows.flatten(0, 1)) / temperature

@@ -1,4 +1,4 @@
-"""Eight bits instead of thirty-two, and what that costs, measured on the study's own recordings."""
+"""Quantise a network to eight bits, and measure the accuracy lost on the study's own recordings."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,17 +16,17 @@ from auricle.runs import Cell, StudyFolder
 from auricle.runs.reopen import reopen_cells
 from auricle.system import disable_telemetry
 
-MOST_CLIPS = 200  # that the ranges of the activations are taken from
+MOST_CLIPS = 200  # clips for the ranges of the activations
 WINDOWS_AT_ONCE = 16
-METHOD = "static, a scale a channel; ranges from training clips"
+METHOD = "static, one scale per channel; ranges from training clips"
 
 
 def quantise(
     graph: onnx.ModelProto, bundle: Path, study: StudyFolder, cell: Cell, *, source: str | None, root: Path | None
 ) -> tuple[onnx.ModelProto, Int8]:
-    """Return a network with eight-bit weights and activations, and what it costs on the test clips.
+    """Return a network with eight-bit weights and activations, and the accuracy lost on the test clips.
 
-    A `RefusedError` where the study's recordings are not found, or are others than those it was trained on.
+    Raises a `RefusedError` if the study's recordings are not found or have changed since training.
     """
     model = BundleModel(load_bundle(bundle))
     found = next(reopen_cells(study, [cell], source=source, root=root))
@@ -55,7 +55,7 @@ def quantise(
 
 
 def _quantised(graph: onnx.ModelProto, bundle: Path, windows: np.ndarray, *, keep_attention: bool) -> onnx.ModelProto:
-    """Quantise convolutions and products; the logarithm in front and the last layer keep their precision."""
+    """Quantise convolutions and products; the logarithm of the frontend and the last layer keep their precision."""
     disable_telemetry()
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 

@@ -1,4 +1,4 @@
-"""Read a bundle that may come from a stranger: what is checked before one is believed."""
+"""Read a bundle that may come from an untrusted source, and check it."""
 
 import stat
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ MAX_DESCRIPTION_BYTES = 2**20
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle that has been checked: its folder, its description, and its network's bytes as they were checked."""
+    """A checked bundle: its folder, its description, and the bytes of its network that were checked."""
 
     folder: Path
     description: Description
@@ -31,7 +31,7 @@ class Bundle:
 def load_bundle(folder: Path) -> Bundle:
     """Read a bundle and check everything about it that can be checked without running it.
 
-    The `RefusedError` of none, a damaged or a dangerous one names the file and the reason.
+    The `RefusedError` of a missing, damaged or dangerous bundle gives the file and the reason.
     """
     folder = Path(folder)
     try:
@@ -40,7 +40,7 @@ def load_bundle(folder: Path) -> Bundle:
             raise RefusedError(f"{folder}: {what}; auricle export makes a bundle")
         text = _read_ordinary(folder / DESCRIPTION, MAX_DESCRIPTION_BYTES)
     except ValueError as error:  # a zero byte in the name
-        raise RefusedError(f"{str(folder)!r}: no folder can have this name: {error}") from error
+        raise RefusedError(f"{str(folder)!r}: not a valid folder name: {error}") from error
     try:
         description = Description.model_validate_json(text)
     except ValidationError as error:
@@ -67,9 +67,9 @@ def _read_ordinary(path: Path, max_bytes: int) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise RefusedError(f"{path}: not an ordinary file")
         if status.st_size > max_bytes:
-            raise RefusedError(f"{path}: {status.st_size} bytes; at most {max_bytes} belong here")
+            raise RefusedError(f"{path}: {status.st_size} bytes; at most {max_bytes} are allowed")
         return path.read_bytes()
     except FileNotFoundError:
-        raise RefusedError(f"{path}: missing, so that {path.parent} is no whole bundle; export it again") from None
+        raise RefusedError(f"{path}: missing, so {path.parent} is not a complete bundle; export it again") from None
     except OSError as error:
         raise RefusedError(f"{path}: cannot be read: {error.strerror}") from error

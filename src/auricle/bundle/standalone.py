@@ -1,9 +1,9 @@
 """The self-contained ONNX model: a waveform of any length in, logits of the recording out.
 
     waveform (B, samples)
-      -> pieces (B, T, N1, N2)      a Fourier window each, by Gather
+      -> pieces (B, T, N1, N2)      one Fourier window each, by Gather
       -> mel power (B, T, bands)    the Fourier transform in two steps of matrix products
-      -> windows (B W, bands, T')   around the recording, or with zeros beyond its end
+      -> windows (B W, bands, T')   cyclic, or with zeros beyond its end
       -> the network                logits (B W, K)
       -> logits (B, K)              log of the mean over the fullest windows of softmax(logits / temperature)
 
@@ -14,7 +14,7 @@ The transform of N = N1 N2 samples (Cooley, Tukey 1965), n = N2 n1 + n2, k = k1 
     X[k] = sum_n2 W_N2^(n2 k2)  W_N^(n2 k1)  sum_n1 W_N1^(n1 k1) x[n1, n2]
 
 Both sums are products with small constant matrices: at N = 1024, 32 x 32, an eighth of the work and a hundredth of
-the constants of the plain transform. Of a real signal k1 = 0..N1/2 says all: X[N - k] = conj X[k].
+the constants of the plain transform. For a real signal k1 = 0..N1/2 is enough: X[N - k] = conj X[k].
 """
 
 import math
@@ -34,7 +34,7 @@ INT, DOUBLE = TensorProto.INT64, TensorProto.DOUBLE
 
 
 class Graph:
-    """Operators in a row, with names made up on the way."""
+    """A sequence of operators, whose names are generated."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -43,7 +43,7 @@ class Graph:
     def __call__(self, operator: str, *inputs: Any, outputs: int = 1, **attributes: Any) -> Any:
         """Add an operator and return the name of its output, or a list of them.
 
-        Inputs are names of outputs; everything else is a constant, whole numbers of 64 bits and arrays as they are.
+        Inputs are names of outputs; everything else is a constant: integers with 64 bits, arrays unchanged.
         """
         sources = [value if isinstance(value, str) else self.constant(value) for value in inputs]
         names = [f"front_{operator}_{len(self.nodes)}_{number}" for number in range(outputs)]
@@ -58,7 +58,7 @@ class Graph:
 
 
 def standalone_model(network: onnx.ModelProto, description: Description) -> onnx.ModelProto:
-    """Return the model that hears a waveform, around a network that sees frames (B, bands, T)."""
+    """Return a model from waveforms to logits, built around a network on frames (B, bands, T)."""
     graph = Graph()
     _answer(graph, network, description, _frames(graph, description))
     return _model(graph, network, {"waveform": ["batch", "samples"]}, {"logits": ["batch", _classes(description)]})
@@ -67,8 +67,8 @@ def standalone_model(network: onnx.ModelProto, description: Description) -> onnx
 def page_models(network: onnx.ModelProto, description: Description) -> tuple[onnx.ModelProto, onnx.ModelProto]:
     """Return `standalone_model` in two halves: a waveform to `frames` (B, T, bands), and those to logits (B, K).
 
-    A page in a browser makes the frames of a long recording piece by piece. The second half answers all frames of a
-    clip, or each of a batch of windows by itself, as frames that fill one window have one window.
+    A web page computes the frames of a long recording piece by piece. The second half takes all frames of a clip, or a
+    batch of single windows, as frames that fill one window have one window.
     """
     frames = ["batch", "frames", FrameMaker(description.audio, description.frontend).num_bands]
     first, second = Graph(), Graph()
@@ -93,7 +93,7 @@ def _frames(graph: Graph, description: Description) -> str:
 
 
 def _answer(graph: Graph, network: onnx.ModelProto, description: Description, frames: str) -> None:
-    """Add what turns frames into logits of the recording, (B, T, bands) -> (B, K)."""
+    """Add the operators from frames to logits of the recording, (B, T, bands) -> (B, K)."""
     rule = ClipWindows.of(description.audio, description.frontend)
     length = graph("Shape", frames, start=1, end=2)  # (1,)
     starts = _starts(graph, rule, length)
@@ -106,7 +106,7 @@ def _answer(graph: Graph, network: onnx.ModelProto, description: Description, fr
 
 
 def _model(graph: Graph, network: onnx.ModelProto, *values: Mapping[str, list[Any]]) -> onnx.ModelProto:
-    """Return a graph as a model, its input and its output named, with their shapes; its last operator makes the output.
+    """Return a graph as a model with named inputs and outputs; the last operator gives the output.
 
     Versions are those of `network`.
     """
@@ -159,7 +159,7 @@ def _mel(graph: Graph, maker: FrameMaker, samples: str) -> str:
 
 
 def _filters_by_bin(filters: np.ndarray, N: int, N1: int, N2: int) -> np.ndarray:
-    """Lay the rows of (bins, bands) out in the order (k1, k2) of the transform; a bin that comes twice counts once."""
+    """Lay the rows of (bins, bands) out in the order (k1, k2) of the transform; a bin that occurs twice counts once."""
     k = np.arange(N1 // 2 + 1)[:, None] + N1 * np.arange(N2)
     bins, first = np.unique(np.minimum(k, N - k), return_index=True)
     placed = np.zeros((k.size, filters.shape[1]), np.float32)
@@ -218,7 +218,7 @@ def _windows(graph: Graph, rule: ClipWindows, frames: str, starts: str, length: 
 
 
 def _weights(graph: Graph, rule: ClipWindows, frames: str, starts: str) -> str:
-    """What each window counts, (B, T, bands) and (W,) -> (B, W): as `ClipWindows.weights`."""
+    """Weights of the windows, (B, T, bands) and (W,) -> (B, W): as `ClipWindows.weights`."""
     num = rule.moment_frames
     powers = graph("Mul", frames, frames) if rule.is_raw else frames
     levels = graph("ReduceSum", powers, [2], keepdims=0)  # (B, T)
@@ -252,7 +252,7 @@ def _embedded(network: onnx.ModelProto, windows: str) -> tuple[list[onnx.NodePro
 
 
 def _pool(graph: Graph, num: str, num_classes: int, temperature: float, weights: str) -> None:
-    """Logits of a recording from those of its windows, (B W, K) and (B, W) -> (B, K); no weights: all alike."""
+    """Logits of a recording from those of its windows, (B W, K) and (B, W) -> (B, K); no weights: all equal."""
     shape = graph("Concat", [-1], num, [num_classes], axis=0)
     scaled = graph("Div", "window_logits", np.float32(temperature))
     by_clip = graph("Reshape", scaled, shape)

@@ -1,4 +1,4 @@
-"""Where windows lie in a recording of any length, which has no end yet when the first of them is heard."""
+"""Positions of the windows in a recording of any length, whose end is not known at the first window."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from auricle.model.windows import SLACK, ClipWindows, hop_samples, window_starts
 
 @dataclass(frozen=True)
 class Windowing:
-    """Windows a hop apart; the last one may reach beyond the end, where there is silence."""
+    """Windows one hop apart; the last one may extend beyond the end and is padded with silence."""
 
     rate_hz: int
     window_s: float
     hop_s: float  # from one start to the next
     frames_per_s: float  # of the frames that a window is cut from
-    clips: ClipWindows  # of a recording that has one answer as a whole
+    clips: ClipWindows  # for a recording with one answer as a whole
 
     @classmethod
     def of(cls, audio: AudioConfig, frontend: FrontendConfig, hop_s: float | None = None) -> Windowing:
@@ -44,7 +44,7 @@ class Windowing:
 
     @property
     def slack_samples(self) -> int:
-        """How much may go unheard at the end."""
+        """Samples at the end that may be in no window."""
         return int(self.hop_samples * SLACK)
 
     def start_frame(self, index: int) -> int:
@@ -56,7 +56,7 @@ class Windowing:
         return window_starts_s(num, self.hop_s)
 
     def count(self, num_samples: int) -> int:
-        """Return how many windows hear a recording, but for `slack_samples` at its end.
+        """Return how many windows cover a recording, except for `slack_samples` at its end.
 
         >>> windowing = Windowing.of(AudioConfig(), FrontendConfig())
         >>> [windowing.count(seconds * 16_000) for seconds in (1, 3, 5)], windowing.count(82_000)
@@ -65,7 +65,7 @@ class Windowing:
         return 1 + max(0, -(-(num_samples - self.window_samples - self.slack_samples) // self.hop_samples))
 
     def cut(self, frames: np.ndarray, num: int, *, first: int = 0) -> np.ndarray:
-        """Cut windows from frames that begin with window `first`; what lies beyond them is zero.
+        """Cut windows from frames that begin with window `first`; frames beyond the end are zero.
 
         (T, bands) -> (num, bands, window_frames), contiguous.
         """
@@ -78,7 +78,7 @@ class Windowing:
         return windows
 
     def cut_clip(self, frames: np.ndarray) -> np.ndarray:
-        """Cut the windows that answer for a whole clip, (T, bands) -> (W, bands, window_frames), contiguous."""
+        """Cut the windows of a whole clip, (T, bands) -> (W, bands, window_frames), contiguous."""
         return self.cut_at(frames, self.clips.times(len(frames)))
 
     @staticmethod

@@ -1,7 +1,7 @@
-"""A bundle as a page that runs the model in a browser: a folder of one page and licences, with no server behind it.
+"""Export a bundle as a web page that runs the model in the browser: one page and licences, without a server.
 
-Model, ONNX Runtime (see `tools/vendor.py`), style and script stand in the page itself, as a page that is opened from a
-disk may read no other file, so a double click is enough. Its policy forbids it every connection.
+Model, ONNX Runtime (see `tools/vendor.py`), style and script are embedded in the page, as a page opened from disk may
+read no other file; so a double click opens it. Its content security policy forbids all connections.
 """
 
 import base64
@@ -27,22 +27,22 @@ from auricle.report.wording import spoken
 
 PAGE, LICENCES = "index.html", "licences.txt"
 GENERATOR = "auricle export --web"
-MOST_MINUTES = 30  # of a recording, which a browser decodes as a whole
+MOST_MINUTES = 30  # longest recording, as a browser decodes it as a whole
 SCRIPTS = ("sound.js", "model.js", "browser.js")
 
 
 def check_page_place(to: Path) -> None:
-    """Refuse a folder that holds something else than such a page; the `RefusedError` names it."""
+    """Refuse a folder that contains anything but such a page; the `RefusedError` gives its path."""
     if to.exists() and (not to.is_dir() or any(path.name not in (PAGE, LICENCES) for path in to.iterdir())):
-        raise RefusedError(f"{to} contains files that are not a web page of auricle; name another folder with --to")
+        raise RefusedError(f"{to} contains files that are not a web page of auricle; choose another folder with --to")
 
 
 def write_page(bundle: Bundle, to: Path) -> int:
-    """Write the page of a bundle, and the licences of what it brings along, into a folder; return their size in bytes.
+    """Write the page of a bundle, and the licences of its libraries, into a folder; return their size in bytes.
 
     Raises:
-        RefusedError: the folder holds something else, or ONNX Runtime refuses the bundle.
-        MachineError: the disk refuses.
+        RefusedError: the folder contains other files, or ONNX Runtime refuses the bundle.
+        MachineError: the page cannot be written.
     """
     check_page_place(to)
     contents = {PAGE: page_text(bundle).encode(), LICENCES: _vendored("onnxruntime-licences.txt")}
@@ -52,7 +52,7 @@ def write_page(bundle: Bundle, to: Path) -> int:
 
 
 def page_text(bundle: Bundle) -> str:
-    """Return the page, about 5 MB and four thirds of the network."""
+    """Return the page, about 5 MB plus four thirds of the network's size."""
     to_frames, to_logits = page_models(onnx.load_from_string(bundle.network), bundle.description)
     embedded = {
         "runtime": _vendored("ort.wasm.bundle.min.mjs"),
@@ -81,7 +81,7 @@ def page_text(bundle: Bundle) -> str:
 
 
 def _facts(classifier: Classifier) -> dict[str, Any]:
-    """Return what the scripts of the page must know of a model, in the names that they use."""
+    """Return what the scripts of the page need to know about a model, under the names that they use."""
     windowing, maker, categories = classifier.model.windowing, classifier.model.maker, classifier.categories
     background = background_of(categories)
     return {

@@ -1,8 +1,8 @@
-"""What stands before Gradio: who may ask, and what may be asked.
+"""A guard in front of Gradio: which clients may send requests, and which requests are allowed.
 
-A browser can be led to any server that its own machine reaches, under any name; and Gradio takes a URL in place of an
-uploaded file, and fetches it. So a request must name this server as its user does, must not come from another site's
-page, and may name only files that were uploaded here.
+A malicious page can make a browser send requests to any server that its machine reaches, under any name; and Gradio
+accepts a URL instead of an uploaded file, and fetches it. So a request must have an allowed host name, must not come
+from a page of another site, and may refer only to files that were uploaded here.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ POLICY = (
     "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
     "style-src 'self' 'unsafe-inline'; connect-src 'self' data: blob:; form-action 'none'; frame-ancestors 'self'"
 )
-MOST_BODY_BYTES = 2**20  # of a request that is no upload
-UPLOAD = "/gradio_api/upload"  # its body is files; Gradio bounds their size
+MOST_BODY_BYTES = 2**20  # of a request that is not an upload
+UPLOAD = "/gradio_api/upload"  # its body is files, whose size Gradio limits
 
 Message = dict[str, Any]
 
 
 class Refusal(Exception):  # noqa: N818
-    """A request that is not answered: the status of HTTP, and why."""
+    """A refused request: the HTTP status and the reason."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -39,13 +39,13 @@ class Refusal(Exception):  # noqa: N818
 
 
 class Guard:
-    """ASGI middleware around the page; every answer carries `POLICY`, so that no page of ours fetches from elsewhere.
+    """ASGI middleware around the page; its header `POLICY` prevents loading anything from elsewhere.
 
     Args:
-        app: what answers.
-        names: hosts that a request may name beside those of this machine: the one served, and what the user allows.
+        app: the application that answers allowed requests.
+        names: allowed host names besides those of this machine: the one served, and those that the user allows.
         is_local: only this machine is served, so that no other address is allowed.
-        folder: what a request may name as a file lies in it.
+        folder: contains all files that a request may refer to.
     """
 
     def __init__(self, app: Callable[..., Any], names: Sequence[str], is_local: bool, folder: Path) -> None:
@@ -53,7 +53,7 @@ class Guard:
         self.folder = folder.resolve()
 
     async def __call__(self, scope: Message, receive: Callable[..., Any], send: Callable[..., Any]) -> None:
-        """Answer a request, or refuse it in one line; whatever goes wrong inside is one line too."""
+        """Answer a request, or refuse it in one line; internal errors are one line, too."""
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
             return
@@ -88,14 +88,14 @@ class Guard:
         headers = [(name.lower(), value.decode("latin-1")) for name, value in scope["headers"]]
         hosts = [value for name, value in headers if name == b"host"]
         if len(hosts) != 1 or not self._is_ours(hosts[0]):
-            raise Refusal(403, "this host is not served here; auricle demo --allow-host NAME allows another name")
+            raise Refusal(403, "this host name is not allowed; auricle demo --allow-host NAME allows it")
         for origin in (value for name, value in headers if name == b"origin"):
             netloc = _netloc(origin)
             if netloc.lower() != hosts[0].lower() and _hostname(netloc) not in self.names:
-                raise Refusal(403, "a page of another site may not ask here")
+                raise Refusal(403, "requests from pages of other sites are not allowed")
 
     def _is_ours(self, netloc: str) -> bool:
-        """Say whether a Host header names this server; an address cannot be led here by somebody else's name."""
+        """Return whether a Host header is an allowed name or an address; prevents DNS rebinding."""
         host = _hostname(netloc)
         if host in self.names or host == "localhost":
             return True
@@ -105,7 +105,7 @@ class Guard:
             return False
 
     def _checked(self, body: bytes) -> bytes:
-        """Return a body of JSON that names no file but those in our folder, written anew as it was read."""
+        """Return a JSON body, serialised again, that refers only to files in the upload folder."""
         try:
             value = json.loads(body or b"null")
             paths = list(_paths(value))
@@ -124,7 +124,7 @@ class Guard:
 
 
 def _paths(value: Any) -> Iterator[Any]:
-    """Yield what stands as the path of a file anywhere in a JSON value."""
+    """Yield every file path anywhere in a JSON value."""
     if isinstance(value, dict):
         if "path" in value:
             yield value["path"]
@@ -140,13 +140,13 @@ async def _body(receive: Callable[..., Any]) -> bytes:
         part = await receive()
         body += part.get("body", b"")
         if len(body) > MOST_BODY_BYTES:
-            raise Refusal(413, f"a request of more than {MOST_BODY_BYTES} bytes")
+            raise Refusal(413, f"a request has more than {MOST_BODY_BYTES} bytes")
         if not part.get("more_body"):
             return body
 
 
 def _received(body: bytes, receive: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a receiver that gives a body that was read already, then what comes after it."""
+    """Return a receiver that replays a body that was read already, then continues."""
     parts = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def next_part() -> Message:
@@ -170,7 +170,7 @@ def _hostname(netloc: str) -> str:
 
 
 def _report(error: BaseException | None) -> None:
-    """Say in one line on standard error what a request led to; its text may be a stranger's."""
+    """Print the error of a request in one line on standard error; its text is untrusted."""
     if os.environ.get("AURICLE_DEBUG"):
         traceback.print_exception(error)
     text = ascii(" ".join(str(error).split())[:200])
@@ -178,7 +178,7 @@ def _report(error: BaseException | None) -> None:
 
 
 def without_tracebacks() -> None:
-    """Let Gradio report in one line what a client's request led to, where it prints a traceback."""
+    """Let Gradio report errors of requests in one line instead of a traceback."""
     disable_telemetry()
     from gradio import queueing, route_utils, routes
 

@@ -1,4 +1,4 @@
-"""The demo's page in pieces of HTML: templates/page.html.j2 with values in it, which escapes every name."""
+"""The pieces of HTML of the demo's page, from templates/page.html.j2, which escapes every name."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Shown:
     name: str
     colour: str
     classifier: Classifier
-    about: str = ""  # how good it is, in a few words
-    is_calibrated: bool = True  # its probabilities were fitted on clips that it had not learnt from
+    about: str = ""  # its accuracy, in a few words
+    is_calibrated: bool = True  # whether its probabilities were calibrated on clips not used for training
 
 
 def render(macro: str, *values: Any, **options: Any) -> Markup:
@@ -59,7 +59,7 @@ def style_or_template(name: str) -> str:
 
 
 def cards(shown: Sequence[Shown], predictions: Sequence[Prediction]) -> Markup:
-    """Return one card a model, the classes in the same order on all of them: the likeliest over all models first."""
+    """Return one card per model, with the classes in the same order on all: the most probable over all models first."""
     order = list(mean_probabilities(shown, predictions))
     answers = []
     for model, prediction in zip(shown, predictions, strict=True):
@@ -80,22 +80,22 @@ def cards(shown: Sequence[Shown], predictions: Sequence[Prediction]) -> Markup:
 
 
 def timeline(stretches: Sequence[Stretch], duration_s: float, models: Sequence[Shown]) -> Markup:
-    """Return what is heard when in a long sound: blocks on its axis of time, and the same as a table."""
+    """Return the detections in a long sound: blocks on its time axis, and the same as a table."""
     colours = palette([*dict.fromkeys(stretch.label for stretch in named_stretches(stretches))])
     return render("timeline", stretches, duration_s, models, colours)
 
 
 def pictures(waveform: np.ndarray, rate_hz: int, shown: Sequence[Shown]) -> Markup:
-    """Return the recording on one axis of time, as the first model hears it."""
+    """Return waveform and spectrogram of the recording, as in the input of the first model."""
     levels_db, _, centres_hz = shown[0].classifier.spectrogram(waveform, rate_hz)
     sound = tracks.waveform_track(waveform), tracks.spectrogram_track(levels_db, centres_hz)
     return render("sound", *sound, tracks.axis_track(len(waveform) / rate_hz))
 
 
-def looked(shown: Sequence[Shown], explanations: Sequence[Explanation], duration_s: float) -> Markup:
-    """Return where each model looked, on the axis of time of the recording."""
+def saliency(shown: Sequence[Shown], explanations: Sequence[Explanation], duration_s: float) -> Markup:
+    """Return the saliency of each model over the time of the recording."""
     explained = [
-        (model, tracks.looked_tracks(explanation, duration_s, model.colour))
+        (model, tracks.saliency_tracks(explanation, duration_s, model.colour))
         for model, explanation in zip(shown, explanations, strict=True)
     ]
-    return render("looked", explained, tracks.axis_track(duration_s))
+    return render("saliency", explained, tracks.axis_track(duration_s))

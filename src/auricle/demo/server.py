@@ -1,7 +1,8 @@
-"""The web page: record or upload a sound; see what each model answers, and where it looked. Gradio, without its reach.
+"""The web page: record or upload a sound, see each model's answer and saliency. Gradio, without network access.
 
-Gradio is kept at home: no analytics, no share link, system fonts, and a policy in every answer that lets a browser
-fetch from this server alone. Uploads lie in a folder of our own, are swept while it runs, and go with it at the end.
+Gradio must not connect to other servers: no analytics, no share link, system fonts, and a policy in every response that
+allows the browser to load only from this server. Uploads are in a folder that is cleaned regularly and deleted at the
+end.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from auricle.demo import page
 from auricle.demo.guard import Guard, without_tracebacks
 from auricle.demo.page import Shown
 from auricle.demo.sources import Example
-from auricle.demo.verdict import heard_when, is_long, lengths_s, verdict_of
+from auricle.demo.verdict import detections_over_time, is_long, lengths_s, verdict_of
 from auricle.errors import MachineError, ModelRefusedError, RefusedError
 from auricle.report.pages import template
 from auricle.system import disable_telemetry
@@ -36,17 +37,17 @@ if TYPE_CHECKING:
 
 MAX_UPLOAD_MB = 50
 MAX_UPLOAD_MINUTES = 5
-KEPT_S = 600  # an upload may be played again for so long
+KEPT_S = 600  # for which an upload may be played again
 AT_ONCE = 4
 ANNOUNCED = "() => document.getElementById('verdict').setAttribute('aria-live', 'polite')"  # by screen readers
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def answer(shown: Sequence[Shown], upload: str | None) -> Iterator[tuple[str, str, str]]:
-    """Answer an upload as HTML in three parts, all each time: the verdict, its details, where the models looked.
+    """Answer an upload as HTML in three parts, all each time: the verdict, its details, the saliency of the models.
 
-    The last part of a clip comes a moment later; a sound that is longer than a clip has a time line in its place. One
-    message where the file cannot be used; a placeholder where there is none any more.
+    The last part follows a moment later; sounds longer than a clip have a timeline instead. If the file cannot be used,
+    there is one message; if it was removed, a placeholder.
     """
     if upload is None:
         yield page.render("placeholder"), "", ""
@@ -55,7 +56,7 @@ def answer(shown: Sequence[Shown], upload: str | None) -> Iterator[tuple[str, st
         waveform, rate_hz = load_upload(Path(upload))
         duration_s = len(waveform) / rate_hz
         if is_long(shown, duration_s):
-            stretches, models = heard_when(shown, waveform, rate_hz)
+            stretches, models = detections_over_time(shown, waveform, rate_hz)
             details = page.timeline(stretches, duration_s, models) + page.pictures(waveform, rate_hz, shown)
             yield page.render("verdict_on_recording", lengths_s(stretches), duration_s), details, ""
             return
@@ -64,34 +65,34 @@ def answer(shown: Sequence[Shown], upload: str | None) -> Iterator[tuple[str, st
         details = page.cards(shown, predictions) + page.pictures(waveform, rate_hz, shown)
         yield verdict, details, ""
         explanations = [model.classifier.explain(waveform, rate_hz) for model in shown]
-        yield verdict, details, page.looked(shown, explanations, duration_s)
+        yield verdict, details, page.saliency(shown, explanations, duration_s)
     except ModelRefusedError as error:
-        sys.stderr.write(f"auricle: {error}\n")  # names a folder of this computer, which is no business of a visitor
-        yield page.render("message", "A model cannot answer this sound."), "", ""
+        sys.stderr.write(f"auricle: {error}\n")  # it may contain a path of this computer, which visitors must not see
+        yield page.render("message", "A model failed on this sound."), "", ""
     except RefusedError as error:
         reason = str(error).replace(str(upload), Path(upload).name)
         yield page.render("message", f"This file cannot be used. {reason}. Try another: WAV, FLAC, Ogg or MP3."), "", ""
 
 
 def warm_up(shown: Sequence[Shown]) -> None:
-    """Let the models and the pictures work once, so that the first visitor does not wait for what only loads once."""
+    """Run the models and draw the pictures once, so that the first visitor need not wait for loading."""
     noise = np.random.default_rng(0).uniform(-0.1, 0.1, 44_100).astype(np.float32)
     for model in shown:
         model.classifier.predict(noise, 44_100)
     page.pictures(noise, 44_100, shown)
-    page.looked(shown, [model.classifier.explain(noise, 44_100) for model in shown], duration_s=1.0)
+    page.saliency(shown, [model.classifier.explain(noise, 44_100) for model in shown], duration_s=1.0)
 
 
 def load_upload(path: Path) -> tuple[np.ndarray, int]:
     """Read an upload at its own rate: float32 mono of shape (T,), T >= 1, and Hz.
 
-    A `RefusedError` where it is not a sound, cut off, silent, or above the limits of size and duration.
+    Raises a `RefusedError` if it is not a sound, is cut off, silent, or above the limits of size and duration.
     """
     size_mb = path.stat().st_size / 1e6 if path.exists() else 0.0
     if size_mb > MAX_UPLOAD_MB:
-        raise RefusedError(f"{path}: {size_mb:.0f} MB; at most {MAX_UPLOAD_MB} MB are taken here")
+        raise RefusedError(f"{path}: {size_mb:.0f} MB; at most {MAX_UPLOAD_MB} MB are allowed here")
     if (duration_s := in_process(header_duration_s, path)) > 60 * MAX_UPLOAD_MINUTES:
-        raise RefusedError(f"{path}: {duration_s:.0f} s long; at most {MAX_UPLOAD_MINUTES} minutes are heard here")
+        raise RefusedError(f"{path}: {duration_s:.0f} s long; at most {MAX_UPLOAD_MINUTES} minutes are allowed here")
     waveform, rate_hz = in_process(partial(read_mono, limit_s=60 * MAX_UPLOAD_MINUTES), path)
     if float(np.abs(waveform).max()) < SILENT_PEAK:
         limit_db = 20 * np.log10(SILENT_PEAK)
@@ -100,7 +101,7 @@ def load_upload(path: Path) -> tuple[np.ndarray, int]:
 
 
 def build_demo(shown: Sequence[Shown], examples: Sequence[Example], folder: Path, *, is_local: bool = True) -> Any:
-    """Return the page as gradio.Blocks; `folder` takes the examples and the uploads, and the caller removes it."""
+    """Return the page as gradio.Blocks; `folder` is for examples and uploads, and the caller removes it."""
     os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")  # Gradio reads it while it builds and serves
     disable_telemetry()
     import gradio
@@ -126,7 +127,7 @@ def build_demo(shown: Sequence[Shown], examples: Sequence[Example], folder: Path
                         examples_per_page=len(files),
                     )  # fmt: skip
         verdict = gradio.HTML(page.render("placeholder"), elem_id="verdict")
-        parts = [verdict, gradio.HTML(elem_id="answer"), gradio.HTML(elem_id="looked")]
+        parts = [verdict, gradio.HTML(elem_id="answer"), gradio.HTML(elem_id="saliency")]
         sound.change(
             partial(answer, shown), sound, parts, api_name="answer", show_progress="hidden",
             concurrency_limit=AT_ONCE, trigger_mode="always_last",
@@ -143,7 +144,7 @@ def _write_example(example: Example, folder: Path) -> list[str]:
 
 
 def free_port(host: str, port: int) -> int:
-    """Return the port, or any free one for 0; a `MachineError` where it cannot be had."""
+    """Return the port, or any free one for 0; a `MachineError` if it is not available."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -160,14 +161,14 @@ def free_port(host: str, port: int) -> int:
 def serving(
     blocks: gradio.Blocks, folder: Path, *, host: str = "127.0.0.1", port: int = 0, names: Sequence[str] = ()
 ) -> Iterator[str]:
-    """Serve the page for as long as the block runs, and give its address.
+    """Serve the page while the block runs, and yield its address.
 
     Args:
         blocks: the page, from `build_demo`.
-        folder: as in `build_demo`; nothing outside it can be named by a request.
-        host: where to listen; `LOOPBACK` serves this machine alone.
-        port: where to listen; 0 takes any free one.
-        names: by which the page may be asked for, beside the host and the addresses of this machine.
+        folder: as in `build_demo`; requests can refer only to files in it.
+        host: where to listen; `LOOPBACK` serves only this machine.
+        port: where to listen; 0: any free one.
+        names: allowed host names, besides the host and the addresses of this machine.
 
     Raises:
         MachineError: the port is in use.

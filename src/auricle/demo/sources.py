@@ -1,4 +1,4 @@
-"""What the demo shows: the models of a study or of given bundles, and examples to click."""
+"""The models (of studies or bundles) and the example sounds of the demo."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Example:
 
 
 def load_models(paths: Sequence[Path], scratch: Path, say: Say, models: Collection[str] = ()) -> list[Shown]:
-    """Load the models of bundles and studies, in the order given; in a study each model in the colour of its report.
+    """Load the models of bundles and studies, in the order given; each model of a study in its colour in the report.
 
-    Of a study one finished cell a model is exported if need be, into `scratch` where its folder cannot take that; `say`
-    is told what is done where it takes a while, and which model is refused, and why, while another is left. `models`:
-    only those of studies that have these names.
+    For a study, one finished cell per model is exported if needed, to `scratch` if the study's folder is not writable.
+    `say` is called with messages on progress, and on models that are left out, with the reason. `models`: only these
+    models of studies.
 
     Raises:
-        RefusedError: a folder is neither bundle nor study, or no model is left.
+        RefusedError: a folder is neither bundle nor study, or no model can be loaded.
         UsageError: no study has a model of that name.
     """
     loaded: dict[str, Classifier] = {}
@@ -64,13 +64,13 @@ def load_models(paths: Sequence[Path], scratch: Path, say: Say, models: Collecti
         if scores := description.scores:
             about = f"{scores.measure} {100 * scores.accuracy:.1f} % on {scores.num_clips} test clips"
             if alarms := scores.false_alarms:
-                about += f", {alarms.an_hour:.1f} false alarms an hour"
+                about += f", {alarms.an_hour:.1f} false alarms per hour"
         shown.append(Shown(name, colours[name], classifier, about, description.calibration.num_clips > 0))
     return shown
 
 
 def _bundles_of(path: Path, models: Collection[str]) -> Iterator[tuple[str, Callable[[Path, Say], Path]]]:
-    """Yield a name and what gives the folder of the bundle: of the one that a path is, or of each model of a study."""
+    """Yield a name and a function that returns the bundle's folder, for a bundle or for each model of a study."""
     if (path / DESCRIPTION).is_file():
         yield path.resolve().name, lambda scratch, say: path
     elif StudyFolder(path).description.is_file():
@@ -85,7 +85,7 @@ def _bundles_of(path: Path, models: Collection[str]) -> Iterator[tuple[str, Call
 
 
 def unused(name: str, taken: Container[str]) -> str:
-    """Return a name, with a number where it is taken.
+    """Return a name, with a number appended if it is taken.
 
     >>> unused("cnn", ["h1"]), unused("cnn", ["cnn", "cnn (2)"])
     ('cnn', 'cnn (3)')
@@ -95,23 +95,23 @@ def unused(name: str, taken: Container[str]) -> str:
 
 
 def study_bundle(study: Path, cell: Cell, scratch: Path, say: Say) -> Path:
-    """Return the bundle of a cell from STUDY/bundles/MODEL, exported now unless one as new as the cell is there."""
+    """Return the bundle of a cell from STUDY/bundles/MODEL, exported now unless it is up to date."""
     kept = study / "bundles" / cell.name.model
     description = kept / DESCRIPTION
     if description.is_file() and description.stat().st_mtime >= cell.metrics.stat().st_mtime:
         return kept
     if not os.access(study, os.W_OK):
-        say(f"{study} cannot be written, so its bundles are made for this time only")
+        say(f"{study} is not writable, so its bundles are exported for this session only")
         kept = scratch / "bundles" / cell.name.model
     from auricle.bundle.export import export_cell
 
-    say(f"making the bundle of {cell.name} in {kept}")
-    export_cell(cell.folder, kept, on_progress=lambda words: say(f"  {words}"))
+    say(f"exporting the bundle of {cell.name} to {kept}")
+    export_cell(cell.folder, kept, on_progress=lambda message: say(f"  {message}"))
     return kept
 
 
 def load_examples(paths: Sequence[Path]) -> list[Example]:
-    """Return one clip a class from the first study among the paths (or above a bundle); made sounds where none is."""
+    """Return one clip per class from the first study among the paths (or above a bundle); else synthetic sounds."""
     for path in paths:
         for folder in (path, *path.resolve().parents[:2]):
             if (file := StudyFolder(folder).samples).is_file():

@@ -1,4 +1,4 @@
-"""What several models say together of one sound: a verdict on a clip, and of anything longer what is heard when."""
+"""The joint answer of several models: one class for a clip, detections over time for a longer sound."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 class Verdict:
     """The answer of all models to a clip."""
 
-    label: str  # the class of the highest mean probability
+    label: str  # the class with the highest mean probability
     probability: float  # the mean over the models that know the class
     none_of_these: bool  # at least half of the models say so
     num_agreeing: int  # models that give this answer
-    others: tuple[tuple[str, str], ...]  # models that do not, and what they answer
+    others: tuple[tuple[str, str], ...]  # the other models and their answers
 
 
 def mean_probabilities(shown: Sequence[Shown], predictions: Sequence[Prediction]) -> dict[str, float]:
@@ -40,7 +40,7 @@ def mean_probabilities(shown: Sequence[Shown], predictions: Sequence[Prediction]
 
 
 def verdict_of(shown: Sequence[Shown], predictions: Sequence[Prediction]) -> Verdict:
-    """Return what models say together of a clip, which each of them has answered."""
+    """Return the joint answer of models from their predictions for a clip."""
     means = mean_probabilities(shown, predictions)
     label = next(iter(means))
     answers = [NONE_OF_THESE if one.none_of_these else one.label for one in predictions]
@@ -51,12 +51,14 @@ def verdict_of(shown: Sequence[Shown], predictions: Sequence[Prediction]) -> Ver
 
 
 def is_long(shown: Sequence[Shown], duration_s: float) -> bool:
-    """Return whether a sound is longer than what every model answers as a whole."""
+    """Return whether a sound is longer than the clips of every model."""
     return duration_s > max(model.classifier.clip_s for model in shown)
 
 
-def heard_when(shown: Sequence[Shown], waveform: np.ndarray, rate_hz: int) -> tuple[list[Stretch], list[Shown]]:
-    """Return what is heard when, and the models that say so: all that have the windows and the classes of the first.
+def detections_over_time(
+    shown: Sequence[Shown], waveform: np.ndarray, rate_hz: int
+) -> tuple[list[Stretch], list[Shown]]:
+    """Return the detections over time, and the models used: those with the same windows and classes as the first.
 
     Their probabilities and thresholds are averaged, window by window.
     """
@@ -67,15 +69,15 @@ def heard_when(shown: Sequence[Shown], waveform: np.ndarray, rate_hz: int) -> tu
         if (model.classifier.categories, model.classifier.model.windowing) == (first.categories, first.model.windowing)
     ]
     samples = first.resampled(waveform, rate_hz)
-    heard = [predict_windows(model.classifier, waveform_blocks(samples, model.classifier)) for model in alike]
-    together = replace(heard[0], probabilities=np.mean([one.probabilities for one in heard], axis=0))
+    predictions = [predict_windows(model.classifier, waveform_blocks(samples, model.classifier)) for model in alike]
+    together = replace(predictions[0], probabilities=np.mean([one.probabilities for one in predictions], axis=0))
     thresholds = np.mean([model.classifier.thresholds for model in alike], axis=0)
     pooling = Pooling(first.categories, tuple(thresholds.tolist()), first.window_s, first.model.windowing.hop_s)
     return pooling.stretches(together), alike
 
 
 def lengths_s(stretches: Sequence[Stretch]) -> dict[str, float]:
-    """Return for how long each class is heard, the longest first."""
+    """Return the total duration of each class, the longest first."""
     totals: Counter[str] = Counter()
     for stretch in named_stretches(stretches):
         totals[stretch.label] += stretch.end_s - stretch.start_s  # type: ignore[assignment]

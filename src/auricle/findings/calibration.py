@@ -1,4 +1,4 @@
-"""Whether the probabilities of the models mean what they say, before and after what validation clips teach."""
+"""Calibration of the models' probabilities, before and after temperature scaling on validation clips."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,25 +23,23 @@ from auricle.scoring.statistics import BOOTSTRAP_SEED, group_interval
 
 @dataclass(frozen=True, eq=False)
 class ModelCalibration:
-    """A model under a protocol, means over its cells: scores of test clips, with what validation clips taught."""
+    """Calibration of a model under a protocol on test clips, as means over its cells; fitted on validation clips."""
 
     model: str
     temperatures: tuple[float, ...]  # of each cell
     error: float  # expected calibration error at temperature 1
     scaled_error: float  # the same at the temperature of each cell
-    ideal_error: (
-        float  # what is expected of it if every temperature_scaled confidence were exactly the chance to be right
-    )
+    ideal_error: float  # expected for a perfectly calibrated model with the same scaled confidences
     loss: float  # negative log-likelihood at temperature 1, nats
     scaled_loss: float  # the same at the temperature
-    gain: Difference | None  # of that loss by the temperature, adjusted for all models; None: nothing to fit it on
-    surplus: Difference  # mean confidence less accuracy at temperature 1, -1..1, adjusted likewise; above 0: too sure
+    gain: Difference | None  # of that loss by scaling, adjusted for all models; None: no validation clips
+    surplus: Difference  # mean confidence minus accuracy at temperature 1, adjusted too; above 0: overconfident
     bins: Reliability  # confidence and accuracy at temperature 1, the answers of all cells together
     scaled_bins: Reliability  # the same at the temperature
     thresholds: np.ndarray  # of each class, the mean over cells, (K,)
-    hit_rates: np.ndarray  # share of the clips of each class in which it is named at least once, (K,); or NaN
-    alarm_rates: np.ndarray  # false alarms of each class in an hour of clips of the other classes, (K,)
-    alarm_rate: float  # of all classes together, in an hour of clips
+    hit_rates: np.ndarray  # share of the clips of each class in which it is detected at least once, (K,); or NaN
+    alarm_rates: np.ndarray  # false alarms of each class per hour of clips of the other classes, (K,)
+    alarm_rate: float  # of all classes together, per hour of clips
     alarm_interval: tuple[float, float]  # its 95 % interval, bootstrap over groups
 
     @property
@@ -103,7 +101,7 @@ def _calibration(study: Study, protocol: str, model: str) -> ModelCalibration:
 
 
 def _mean_of(answers: Answers, clips: Sequence[ClipPredictions], values: Sequence[np.ndarray]) -> Difference | None:
-    """Measure the mean of values of cells and their clips, which lie far to one side where an answer is wrong."""
+    """Measure the mean of values of cells and clips; their distribution is skewed by large values for wrong answers."""
     table = answers.aligned(zip([one.clips for one in clips], values, strict=True))
     return difference(table, answers.groups, mirrored=False)
 
@@ -123,10 +121,10 @@ def _reliability(every: Sequence[ClipPredictions]) -> Reliability:
 def _alarm_rates(
     labels: np.ndarray, counts: np.ndarray, background: np.ndarray, clip_hours: float
 ) -> tuple[np.ndarray, ...]:
-    """Return the share of hits by class, (K,), and false alarms an hour by class, (K,), and by clip, (N,).
+    """Return the share of hits by class, (K,), and false alarms per hour by class, (K,), and by clip, (N,).
 
-    Alarms are counted in the clips of background, a class where `background` is true, (K,); where none is tested, in
-    those of the other classes. NaN: not counted.
+    False alarms are counted in the clips of background, the class where `background` is true, (K,); if none is tested,
+    in those of the other classes. NaN: not counted.
     """
     own = labels[:, None] == np.arange(counts.shape[1])
     silent = background[labels] if background[labels].any() else np.ones(len(labels), dtype=bool)

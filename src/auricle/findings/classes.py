@@ -1,4 +1,4 @@
-"""Classes and clips: which are hard, which are confused, and where one model is ahead of another."""
+"""Classes and clips: which are difficult, which are confused, and where one model is better than another."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from auricle.findings.study import CellEvidence
 from auricle.scoring.answers import Answers
 from auricle.scoring.difference import ZERO_TOLERANCE, Difference, adjusted, difference
 
-MOST_ALL_PAIRS = 4  # models; of more, each is set against the best alone
+MOST_ALL_PAIRS = 4  # models; if there are more, each is compared with the best only
 NUM_CONFUSED = 5
 
 
@@ -20,13 +20,13 @@ class ClassDifference:
     """Two models on the clips of one class."""
 
     category: str
-    difference: Difference  # share that its first model gets right, less that of the second
-    won: tuple[str, ...]  # clips that the first gets right more often, the clearest first
+    difference: Difference  # accuracy of its first model minus that of the second
+    won: tuple[str, ...]  # clips that the first classifies correctly more often, the largest difference first
     lost: tuple[str, ...]
 
 
 def class_f1(cells: Sequence[CellEvidence], category: str) -> list[float]:
-    """Return the F1 of a class in each cell whose test clips hold it."""
+    """Return the F1 of a class in each cell whose test clips include it."""
     scores = [cell.test["clip"]["per_class"][category] for cell in cells]
     return [score["f1"] for score in scores if score["support"]]
 
@@ -77,12 +77,12 @@ def _won_and_lost(values: np.ndarray, clips: np.ndarray) -> tuple[tuple[str, ...
 
 
 class Lead(NamedTuple):
-    """What one model is ahead of another in."""
+    """The classes and clips in which one model is better than another."""
 
     ahead: str
     behind: str
-    classes: tuple[tuple[str, float], ...]  # of which it gets more right, with the difference, the clearest first
-    clips: tuple[str, ...]  # those that it gets right more often, the clearest first
+    classes: tuple[tuple[str, float], ...]  # in which it is more accurate, with the difference, the largest first
+    clips: tuple[str, ...]  # those that it classifies correctly more often, the largest difference first
 
 
 def leads(found: Sequence[ClassDifference]) -> list[Lead]:
@@ -99,17 +99,17 @@ def leads(found: Sequence[ClassDifference]) -> list[Lead]:
 
 
 def hardest(answers: Answers, models: Sequence[str]) -> list[str]:
-    """Return the clips that any of some models misses in a cell, the most missed first."""
+    """Return the clips that at least one cell of some models misclassifies, the most often misclassified first."""
     means = zip(mean_shares(answers, models).tolist(), answers.clips, strict=True)
     return [clip for _, clip in sorted((mean, clip) for mean, clip in means if mean < 1)]
 
 
 def mean_shares(answers: Answers, models: Sequence[str]) -> np.ndarray:
-    """Return how often some models get each clip right, the mean over them, (N,)."""
+    """Return the share of correct answers of some models to each clip, the mean over models, (N,)."""
     return np.asarray(np.nanmean(answers.shares[[answers.models.index(model) for model in models]], axis=0))
 
 
 def num_missed_by_most(answers: Answers, models: Sequence[str]) -> int:
-    """Return how many clips most trainings of every one of some models get wrong."""
+    """Return how many clips are misclassified by most trainings of every one of some models."""
     shares = answers.shares[[answers.models.index(model) for model in models]]
     return int((np.where(np.isnan(shares), 1.0, shares) < 0.5).all(axis=0).sum())

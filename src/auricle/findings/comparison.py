@@ -1,4 +1,4 @@
-"""Models against each other and against what needs no network, on the same clips; how many heads are best."""
+"""Comparison of models with each other and with baselines on the same clips, and of numbers of attention heads."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from auricle.findings.study import Study, baseline_key
 from auricle.scoring.answers import Answers
 from auricle.scoring.difference import Difference, compare_all, detectable
 
-MOST_SHOWN = 8  # models with a column, a mark or a row for each other model: what a page holds
+MOST_SHOWN = 8  # models with a column, a mark or a row for each other model; more do not fit on a page
 
 
 @dataclass(frozen=True)
@@ -21,34 +21,34 @@ class Rank:
     """A model in the ranking of a protocol."""
 
     row: ComparativeRow
-    first: int  # the best rank that the data leave open to it: one more than the models shown to be better
-    last: int  # the worst: as many as there are models, less those shown to be worse
+    first: int  # its best possible rank: one more than the number of significantly better models
+    last: int  # its worst possible rank: the number of models minus the number of significantly worse models
 
     @property
     def is_sure(self) -> bool:
-        """Return whether the data leave open one rank alone."""
+        """Return whether only one rank is possible."""
         return self.first == self.last
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a protocol of a study shows of its models.
+    """The comparison of the models of a study under one protocol.
 
-    Under k-fold each clip is validated by one training of a seed: more clips than the test set has, none of them
-    trained on. `detectable` is the smallest true difference of the two most accurate networks that the test clips would
-    show four times in five; None where even the largest would not, or one network stands alone.
+    Under k-fold each clip is in the validation set of one training per seed: more clips than in the test set, and none
+    used for that training. `detectable` is the smallest true difference of the two most accurate networks that would be
+    significant in four studies of five; None where no difference would be, or with only one network.
     """
 
     protocol: str
     rows: tuple[ComparativeRow, ...]  # of the networks, in the order of the study
-    baselines: tuple[ComparativeRow, ...]  # of what needs no network, the most accurate first
+    baselines: tuple[ComparativeRow, ...]  # of the baselines without a network, the most accurate first
     pairs: tuple[Difference, ...]  # every two networks, the more accurate first; tests adjusted for their number
-    against_baseline: tuple[Difference, ...]  # every network against the best baseline; adjusted likewise
+    against_baseline: tuple[Difference, ...]  # every network against the best baseline; adjusted in the same way
     validation_pairs: tuple[Difference, ...]  # every two networks on the validation clips of all trainings
     validation_clips: int
     detectable: float | None
-    ranking: tuple[Rank, ...]  # the networks in order, with the ranks that the data leave open to each
-    ties: tuple[tuple[int, int], ...]  # first and last index in `ranking` of stretches that are not told apart
+    ranking: tuple[Rank, ...]  # the networks in order, with the possible ranks of each
+    ties: tuple[tuple[int, int], ...]  # first and last index in `ranking` of runs without a significant difference
 
     @property
     def leaders(self) -> list[ComparativeRow]:
@@ -73,13 +73,13 @@ class Comparison:
 
     @property
     def beaten(self) -> list[str]:
-        """Return the networks that every leader is shown to be better than, in the order of the study."""
+        """Return the networks that are significantly worse than every leader, in the order of the study."""
         shown = {(pair.better, pair.worse) for pair in self.pairs}
         return [row.model for row in self.rows if all((leader.model, row.model) in shown for leader in self.leaders)]
 
     @property
     def undecided(self) -> list[str]:
-        """Return the networks below the leaders that these are not all shown to be better than."""
+        """Return the networks below the leaders that are not significantly worse than all of them."""
         decided = {*self.beaten, *(leader.model for leader in self.leaders)}
         return [row.model for row in self.rows if row.model not in decided]
 
@@ -132,9 +132,9 @@ def compare(study: Study, protocol: str) -> Comparison:
 
 
 def ranks(rows: Sequence[ComparativeRow], pairs: Sequence[Difference]) -> list[Rank]:
-    """Return the models of a protocol, the most accurate first, with the ranks that the data leave open.
+    """Return the models of a protocol, the most accurate first, with their possible ranks.
 
-    Two models that were not compared (`pairs`) are not told apart.
+    Two models without a comparison in `pairs` count as not significantly different.
     """
     won, lost = [pair.better for pair in pairs], [pair.worse for pair in pairs]
     ordered = sorted(rows, key=lambda row: -row.accuracy)
@@ -142,10 +142,10 @@ def ranks(rows: Sequence[ComparativeRow], pairs: Sequence[Difference]) -> list[R
 
 
 def ties(ranking: Sequence[Rank], pairs: Sequence[Difference]) -> list[tuple[int, int]]:
-    """Return the longest stretches of a ranking in which no two models are told apart: index of the first and the last.
+    """Return the longest runs of a ranking in which no two models differ significantly: first and last index.
 
-    Each is of two models at least. They may overlap: a model may be told apart neither from a better nor from a worse
-    one, which are told apart from each other.
+    Each has at least two models. They may overlap: a model may differ significantly neither from a better nor from a
+    worse one, although these differ from each other.
     """
     index_of = {rank.row.model: index for index, rank in enumerate(ranking)}
     apart = [sorted((index_of[pair.first], index_of[pair.second])) for pair in pairs if pair.significant]
@@ -158,7 +158,7 @@ def ties(ranking: Sequence[Rank], pairs: Sequence[Difference]) -> list[tuple[int
 
 
 def compare_models(answers: Answers, models: Sequence[str]) -> list[Difference]:
-    """Compare every two models on the clips and trainings that both have; tests adjusted for the number of pairs."""
+    """Compare all pairs of models on the clips and trainings that both have; tests adjusted for the number of pairs."""
     known = [model for model in models if model in answers.models]
     return compare_all(
         [(answers.weighted_correct_of(a) - answers.weighted_correct_of(b), a, b) for a, b in combinations(known, 2)],
@@ -174,16 +174,16 @@ def main_protocol(study: Study) -> str:
 
 @dataclass(frozen=True)
 class HeadCount:
-    """What a protocol shows about the number of heads of one network."""
+    """The comparison of numbers of attention heads of one network under a protocol."""
 
     protocol: str
-    family: Mapping[int, str]  # number of heads to model, ascending: of all models that differ in that alone
-    rows: Mapping[int, ComparativeRow]  # number of heads to row, of those that the protocol trained; two at least
+    family: Mapping[int, str]  # number of heads to model, ascending: all models that differ only in that
+    rows: Mapping[int, ComparativeRow]  # number of heads to row, of those trained under the protocol; at least two
     pairs: tuple[Difference, ...]
 
     @property
     def widest(self) -> Difference | None:
-        """Return, of the pairs that are not told apart, the one with the widest interval."""
+        """Return, of the pairs without a significant difference, the one with the widest interval."""
         open_ = [pair for pair in self.pairs if not pair.significant]
         return max(open_, key=lambda pair: pair.high - pair.low, default=None)
 
@@ -193,7 +193,7 @@ class HeadCount:
 
 
 def head_families(study: Study) -> list[dict[int, str]]:
-    """Return the models that differ in the number of heads alone: for each family, heads to model, ascending."""
+    """Return the models that differ only in the number of heads: for each family, heads to model, ascending."""
     found: dict[str, dict[int, str]] = {}
     for model in study.models:
         encoder = study.presets[model].encoder
@@ -205,7 +205,7 @@ def head_families(study: Study) -> list[dict[int, str]]:
 
 
 def head_counts(study: Study, comparisons: Mapping[str, Comparison]) -> list[HeadCount]:
-    """Return what each protocol shows about each family of which it trained two numbers of heads."""
+    """Return the comparison under each protocol of each family with at least two numbers of heads."""
     found = []
     for family in head_families(study):
         for protocol, comparison in comparisons.items():

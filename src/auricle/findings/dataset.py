@@ -1,4 +1,4 @@
-"""What a study folder says of its recordings: classes, folds, groups, and one clip a class."""
+"""The recordings of a study, from its folder: classes, folds, groups, and one clip per class."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ from auricle.files import read_summed
 
 @dataclass(frozen=True)
 class Dataset:
-    """What study.yaml and the manifest say of the recordings."""
+    """The description of the recordings in study.yaml and the manifest."""
 
     source: str  # its name, or its path
     digest: str
@@ -27,23 +27,23 @@ class Dataset:
     groups: Mapping[str, str]
     notes: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
-    leaky_protocols: tuple[str, ...]  # those that put clips of one group on both sides
-    split_groups: int = 0  # how many groups stand in several folds
-    ungrouped: bool = False  # whether nothing says which clips belong together, so that each is its own group
+    leaky_protocols: tuple[str, ...]  # those with clips of one group in both training and test
+    split_groups: int = 0  # number of groups with clips in several folds
+    ungrouped: bool = False  # whether no groups are given, so that each clip is its own group
 
     @property
     def name(self) -> str:
-        """Return what to call it: its name, or the last part of its path."""
+        """Return its name, or the last part of its path."""
         return Path(self.source).name or self.source
 
     @property
     def background(self) -> str | None:
-        """Return the class whose sounds are none of the classes; None where there is none."""
+        """Return the background class, whose sounds belong to no other class; None where there is none."""
         return background_of(self.categories)
 
     @property
     def scored(self) -> tuple[str, ...]:
-        """Return the classes that accuracy is about (`data.manifest.scored_of`)."""
+        """Return the classes that count in accuracy (`data.manifest.scored_of`)."""
         return scored_of(self.categories)
 
     @property
@@ -53,18 +53,18 @@ class Dataset:
 
     @property
     def imbalance(self) -> str:
-        """Return which classes are how unequal in size; nothing where they are not (`data.manifest.imbalance`)."""
+        """Return a description of unequal class sizes (`data.manifest.imbalance`); empty where they are equal."""
         return imbalance({category: sum(by_fold.values()) for category, by_fold in self.counts.items()})
 
     @property
     def num_clips(self) -> int:
-        """Return how many clips there are."""
+        """Return the number of clips."""
         return sum(sum(by_fold.values()) for by_fold in self.counts.values())
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """One clip a category, for pictures: waveforms in [-1, 1], shape (K, T)."""
+    """One clip per category, for pictures: waveforms in [-1, 1], shape (K, T)."""
 
     waveforms: np.ndarray
     names: tuple[str, ...]
@@ -73,7 +73,7 @@ class Samples:
 
 
 def read_dataset(content: Mapping[str, Any], manifest: Path) -> Dataset:
-    """Join the part "dataset" of study.yaml with the counts and groups of the manifest.
+    """Combine the section "dataset" of study.yaml with the counts and groups of the manifest.
 
     Raises:
         OSError, ValueError, KeyError, RefusedError: a file is missing or damaged.

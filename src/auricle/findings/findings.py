@@ -1,4 +1,4 @@
-"""All that is found out about a study, as numbers: what the report says, and STUDY/report/findings.json has."""
+"""All findings about a study as numbers, for the report and for STUDY/report/findings.json."""
 
 import json
 import math
@@ -25,17 +25,17 @@ from auricle.scoring.difference import Difference
 
 @dataclass(frozen=True)
 class Findings:
-    """What is found out about a study."""
+    """The findings about a study."""
 
     main_protocol: str  # the one that answers the question
     comparisons: Mapping[str, Comparison]
     collapses: tuple[Collapse, ...]
-    calibrations: tuple[ModelCalibration, ...]  # of each model under the main protocol, of which is all that follows
+    calibrations: tuple[ModelCalibration, ...]  # of each model under the main protocol, as is everything below
     class_differences: tuple[ClassDifference, ...]
-    curves: Mapping[str, CurveReading]  # learning curves, read, of the models with validation clips
+    curves: Mapping[str, CurveReading]  # what the learning curves show, for the models with validation clips
     uses: Mapping[str, ModelUses]
     human_labels: HumanComparison | None  # people and the models on the test clips; None where nobody was asked
-    reference: tuple[ReferenceRow, ...]  # what others report of the models; none where the study cites none
+    reference: tuple[ReferenceRow, ...]  # published results of the models; none where the study cites none
     tuning: tuple[Tuning, ...]  # the searches that belong to the study
 
     @property
@@ -45,7 +45,7 @@ class Findings:
 
 
 def find(study: Study, on_progress: Callable[[str], None] = lambda message: None) -> Findings:
-    """Find out all that the folder of a study with a finished cell holds, saying what comes next."""
+    """Compute all findings of a study with a finished cell, reporting each step to `on_progress`."""
     on_progress("comparing the models")
     protocol = main_protocol(study)
     comparisons = {name: compare(study, name) for name in study.protocols}
@@ -66,7 +66,7 @@ def find(study: Study, on_progress: Callable[[str], None] = lambda message: None
 
 
 def write_findings(path: Path, findings: Findings) -> None:
-    """Write findings as JSON, whole or not at all; what is not known is null.
+    """Write findings as JSON, never a partial file; unknown values are null.
 
     Raises:
         MachineError: the disk refuses.
@@ -75,7 +75,7 @@ def write_findings(path: Path, findings: Findings) -> None:
 
 
 def to_json(value: Any) -> Any:
-    """Return a value as JSON has it: records and sections as objects, arrays as lists, numbers not finite as null."""
+    """Return a value for JSON: records and sections as objects, arrays as lists, non-finite numbers as null."""
     if isinstance(value, Section):
         return value.model_dump(mode="json")
     if is_dataclass(value):

@@ -1,4 +1,4 @@
-"""What people answered to the clips of a study, and how the models stand to them."""
+"""Answers of people to the clips of a study, compared with those of the models."""
 
 import csv
 import io
@@ -19,30 +19,30 @@ from auricle.scoring.statistics import group_interval
 
 PEOPLE = "people"
 ANOTHER = "another class"
-MISSED_BELOW = 0.5  # of the answers to a clip that are right
+MISSED_BELOW = 0.5  # share of correct answers below which a clip counts as misclassified
 
 
 @dataclass(frozen=True, eq=False)
 class HumanLabels:
-    """What people answered to N test clips."""
+    """Labels that people gave to N test clips."""
 
-    answers: Answers  # of the trainings to these clips, each labelled once at least
-    counts: np.ndarray  # labels by class, and last those for a class that the study has not, int64, shape (N, K + 1)
+    answers: Answers  # of the trainings to these clips, each labelled at least once
+    counts: np.ndarray  # labels by class, and last those of classes outside the study, int64, shape (N, K + 1)
 
     @property
     def right(self) -> np.ndarray:
-        """Return the share of labels that are right, by clip, (N,)."""
+        """Return the share of correct labels of each clip, (N,)."""
         return self.counts[np.arange(len(self.counts)), self.answers.labels] / self.counts.sum(axis=1)
 
     @property
     def agreement_of_people(self) -> np.ndarray:
-        """Return the chance that two people give the same answer to each clip, (N,); NaN where one alone was asked."""
+        """Return the probability that two people give a clip the same label, (N,); NaN where only one was asked."""
         num = self.counts.sum(axis=1)
         pairs = np.where(num > 1, num * (num - 1), np.nan)
         return np.asarray((self.counts * (self.counts - 1)).sum(axis=1) / pairs)
 
     def agreement(self, model: str) -> np.ndarray:
-        """Return the chance that a person and a training give the same answer to each clip, (N,); NaN if none did."""
+        """Return the probability that a person and a training agree on each clip, (N,); NaN if it was not tested."""
         predicted = self.answers.counts(model)
         num_predicted = predicted.sum(axis=1)
         shared = (self.counts[:, :-1] * predicted).sum(axis=1) / self.counts.sum(axis=1)
@@ -60,48 +60,48 @@ class Share:
 
 @dataclass(frozen=True)
 class LabelledClass:
-    """The clips of a class, or all of them: how often people and models are right, and agree; None where unknown."""
+    """The clips of a class, or all: how often people and models are correct, and agree; None where unknown."""
 
     category: str | None  # None for all clips
     num_clips: int
-    right: float | None  # share of the labels that are right
-    models_right: Mapping[str, float | None]  # model to the share of its trainings' answers that are
-    agreement: float | None  # how often two people give a clip the same answer
-    models_agreement: Mapping[str, float | None]  # model to how often a training gives the answer that a person gives
+    right: float | None  # share of correct labels
+    models_right: Mapping[str, float | None]  # model to the share of correct answers of its trainings
+    agreement: float | None  # how often two people agree on a clip
+    models_agreement: Mapping[str, float | None]  # model to how often a training agrees with a person
 
 
 @dataclass(frozen=True)
 class MissedClip:
-    """A clip that people or the trainings of all models mostly get wrong."""
+    """A clip that people, or the trainings of all models, mostly misclassify."""
 
     clip: str
     category: str
     num_labels: int
-    right: float  # share of these that are right
-    named_instead: str | None  # most often, but for the true class; `ANOTHER`: not of the study; None: all are right
-    models_right: float  # share of trainings that are right, the mean over models
-    answered_instead: str | None  # by trainings, likewise
+    right: float  # share of these that are correct
+    named_instead: str | None  # the most frequent wrong label; `ANOTHER`: not in the study; None: all are correct
+    models_right: float  # share of trainings that are correct, the mean over models
+    answered_instead: str | None  # the most frequent wrong answer of trainings; None: all are correct
 
 
 @dataclass(frozen=True, eq=False)
 class HumanComparison:
-    """People and the models of a protocol on the test clips that people labelled, every clip counted alike."""
+    """People and the models of a protocol on the test clips that people labelled; every clip has the same weight."""
 
     num_labels: int
     median_labels: int
     fewest_labels: int
     num_clips: int
     num_test_clips: int
-    people: Share  # share of labels that are right
-    models: Mapping[str, float]  # model to the share of its trainings' answers that are right
-    differences: tuple[Difference, ...]  # people less each model, tests adjusted for their number
-    agreement: Mapping[str, Share]  # how often a person and a training of a model give a clip the same answer
-    agreement_of_people: float | None  # how often two people do; None where no clip has two labels
+    people: Share  # share of correct labels
+    models: Mapping[str, float]  # model to the share of correct answers of its trainings
+    differences: tuple[Difference, ...]  # people minus each model, tests adjusted for their number
+    agreement: Mapping[str, Share]  # how often a person and a training of a model agree on a clip
+    agreement_of_people: float | None  # how often two people agree; None where no clip has two labels
     classes: tuple[LabelledClass, ...]  # those with a labelled clip, and last all clips
-    confusion: np.ndarray  # labels by true class and class named, the study's classes only, (K, K)
-    num_elsewhere: int  # labels that name another class
-    model_confusions: Mapping[str, np.ndarray]  # model to answers by true class and class answered, (K, K)
-    missed: Mapping[str, tuple[MissedClip, ...]]  # by whom ("both", "models" or "people") to the clips, the worst first
+    confusion: np.ndarray  # labels by true class and class given, the study's classes only, (K, K)
+    num_elsewhere: int  # labels of classes outside the study
+    model_confusions: Mapping[str, np.ndarray]  # model to answers by true and predicted class, (K, K)
+    missed: Mapping[str, tuple[MissedClip, ...]]  # "both", "models" or "people" to the clips they misclassify
 
 
 def against_people(study: Study, protocol: str) -> HumanComparison | None:
@@ -114,7 +114,7 @@ def against_people(study: Study, protocol: str) -> HumanComparison | None:
 
 
 def read_human_labels(study: Study, answers: Answers) -> HumanLabels | None:
-    """Read what people answered to the clips that are tested; None where nobody was asked.
+    """Read the labels that people gave to the test clips; None where nobody was asked.
 
     Raises:
         RefusedError: the file is damaged.
@@ -127,9 +127,9 @@ def read_human_labels(study: Study, answers: Answers) -> HumanLabels | None:
         listed = csv.DictReader(io.StringIO(text, newline=""))
         rows = [(row["clip"], row["heard_as"], int(row["count"])) for row in listed]
         if not rows:
-            raise ValueError("it lists nothing")
+            raise ValueError("it has no rows")
     except (OSError, ValueError, KeyError, TypeError, RefusedError) as error:
-        raise RefusedError(f"{path} is damaged; run the study again, which makes it anew, or delete it") from error
+        raise RefusedError(f"{path} is damaged; run the study again to recreate it, or delete it") from error
     columns = {clip: column for column, clip in enumerate(answers.clips)}
     index_of = {category: index for index, category in enumerate(answers.categories)}
     table = np.zeros((len(columns), len(index_of) + 1), np.int64)
@@ -172,7 +172,7 @@ def compare_with_people(labels: HumanLabels, models: Sequence[str], *, num_test_
 
 
 def differences_from_people(labels: HumanLabels, models: Sequence[str]) -> list[Difference]:
-    """Measure how much more often people are right than each model; tests adjusted for the number of models."""
+    """Measure how much more accurate people are than each model; tests adjusted for the number of models."""
     values = [(labels.right - labels.answers.correct_of(model), PEOPLE, model) for model in models]
     return compare_all(values, labels.answers.groups)
 
@@ -211,7 +211,7 @@ def _classes(labels: HumanLabels, agreement: Mapping[str, np.ndarray]) -> list[L
 
 
 def _missed(labels: HumanLabels, models: Sequence[str]) -> dict[str, tuple[MissedClip, ...]]:
-    """Return the clips of which less than half of the answers are right: of people, of the models, or of both."""
+    """Return the clips with less than half of the answers correct: of people, of the models, or of both."""
     answers, people = labels.answers, labels.right
     trained = mean_shares(answers, models)
     predicted = np.sum([answers.counts(model) for model in models], axis=0)
@@ -235,7 +235,7 @@ def _missed(labels: HumanLabels, models: Sequence[str]) -> dict[str, tuple[Misse
 
 
 def most_but(counts: np.ndarray, label: int, names: Sequence[str]) -> str | None:
-    """Return what was answered most often but for the true class, the first of several; None where nothing else was.
+    """Return the most frequent wrong answer, the first of several; None where there is none.
 
     >>> most_but(np.array([5, 3, 1]), 0, ["dog", "rain", "rooster"])
     'rain'

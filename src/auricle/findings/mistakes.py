@@ -1,6 +1,6 @@
-"""The mistakes worth listening to: clips that a model got wrong while it was most sure, and where it looked in them.
+"""The mistakes worth listening to: clips misclassified with the highest confidence, and the saliency of the model.
 
-torch is imported when there are weights to ask.
+torch is only imported where weights are available.
 """
 
 from collections import Counter, defaultdict
@@ -22,15 +22,15 @@ MOST = 20  # of a model
 
 @dataclass(frozen=True)
 class Mistake:
-    """A clip that a model answered wrongly, in the cell where it was surest of that."""
+    """A clip that a model misclassified, in the cell with the highest confidence in the wrong class."""
 
     clip: str
     cell: CellName
     truth: int
-    answer: int  # index of the category that it was taken for
+    answer: int  # index of the predicted category
     probabilities: tuple[float, ...]  # of every category in that cell, 0..1
-    num_wrong: int  # how many cells of the model answered wrongly
-    num_tested: int  # how many had the clip among their test clips
+    num_wrong: int  # number of cells of the model that misclassified it
+    num_tested: int  # number of cells that tested it
 
     @property
     def confidence(self) -> float:
@@ -39,14 +39,14 @@ class Mistake:
 
     @property
     def rank(self) -> tuple[float, str]:
-        """What sorts mistakes, the most confident first."""
+        """The sort key of mistakes, the most confident first."""
         return (-self.confidence, self.clip)
 
 
 def most_confident(study: Study, most: int = MOST) -> list[list[Mistake]]:
-    """Return the mistakes to listen to, by clip: at most so many of each model, the most confident first.
+    """Return the mistakes to listen to, by clip: at most `MOST` of each model, the most confident first.
 
-    A clip stands where its most confident mistake does; its mistakes are in the order of the models.
+    Clips are sorted by their most confident mistake; the mistakes of a clip are in the order of the models.
     """
     by_clip: defaultdict[str, list[Mistake]] = defaultdict(list)
     for model in study.models:
@@ -57,7 +57,7 @@ def most_confident(study: Study, most: int = MOST) -> list[list[Mistake]]:
 
 
 def _mistakes(cells: Sequence[CellEvidence]) -> list[Mistake]:
-    """Return one mistake a clip that at least one cell of a model answered wrongly."""
+    """Return one mistake for each clip that at least one cell of a model misclassified."""
     num_tested = Counter(clip for cell in cells for clip in cell.clips.clips)
     wrong: defaultdict[str, list[tuple[CellEvidence, int]]] = defaultdict(list)
     for cell in cells:
@@ -79,9 +79,9 @@ def explain_mistakes(
     duration_s: float,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[tuple[str, str], Explanation]:
-    """Return where each model looked while it was mistaken, by model and clip, as far as its weights are there.
+    """Return the saliency of each mistake by model and clip, where the weights of the model are available.
 
-    `on_progress` is told how many of the cells have been asked, and of how many.
+    `on_progress` is called with the number of cells done and their total number.
 
     Raises:
         RefusedError: weights that do not fit, or a recording that cannot be read.
@@ -92,17 +92,17 @@ def explain_mistakes(
         on_progress(number, len(names))
         clips = {mistake.clip: paths[mistake.clip] for mistake in mistakes if mistake.cell == name}
         cell, preset = StudyFolder(study.folder).cell(name), study.presets[name.model]
-        looked = explanations(cell, preset, len(study.dataset.categories), clips, duration_s)
-        found |= {(name.model, clip): explanation for clip, explanation in looked.items()}
+        saliency = explanations(cell, preset, len(study.dataset.categories), clips, duration_s)
+        found |= {(name.model, clip): explanation for clip, explanation in saliency.items()}
     return found
 
 
 def explanations(
     cell: Cell, preset: Preset, num_classes: int, clips: Mapping[str, Path], duration_s: float
 ) -> dict[str, Explanation]:
-    """Return where a cell's network looked in each clip: attention, or what it loses when a moment is silenced.
+    """Return the saliency of a cell's network for each clip: attention, or the drop in probability by occlusion.
 
-    Without the weights of the cell nothing is known.
+    Empty without the weights of the cell.
 
     Raises:
         RefusedError: weights that do not fit, or a recording that cannot be read.

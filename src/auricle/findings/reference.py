@@ -1,4 +1,4 @@
-"""What others report of the models of a study, beside what the study measured of them."""
+"""Published results of the models of a study, compared with those that the study measured."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ FAILED = {"diverged": "failed: diverged", "failed": "failed"}
 
 
 class Verdict(StrEnum):
-    """How measured stands to reported."""
+    """How a measured result compares with the reported one."""
 
     AGREE = "agree"
     HIGHER = "higher here"
@@ -30,9 +30,9 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Measured:
-    """What the cells of a model under a protocol give; shares are 0..1."""
+    """The result of the cells of a model under a protocol; shares are 0..1."""
 
-    cells: int  # of which the mean is taken, or the best
+    cells: int  # number of cells, of which the mean or the best is taken
     accuracy: float
     low: float  # end of its 95 % interval for other clips, as windows of a clip are alike
     high: float
@@ -45,15 +45,15 @@ class Measured:
 
 @dataclass(frozen=True)
 class ReferenceRow:
-    """A figure of a reference beside what was measured of the same."""
+    """A figure of a reference and the measured result of the same."""
 
     source: str
     by_window: bool
     figure: ReferenceFigure
-    parameters: int | None  # that the reference counts; None where it does not say
-    leaky: bool  # whether clips of one group stand on both sides under the protocol
+    parameters: int | None  # as given by the reference; None where it does not say
+    leaky: bool  # whether the protocol has clips of one group in both training and test
     measured: Measured | None  # None where no cell is finished
-    absence: str | None  # why there is nothing measured
+    absence: str | None  # why there is no measured result
     verdict: Verdict
 
 
@@ -70,14 +70,14 @@ def published_best(study: Study, protocol: str) -> float | None:
 
 
 def chance(study: Study, protocol: str) -> float:
-    """Return the accuracy of always giving the class that is commonest among a protocol's test clips."""
+    """Return the accuracy of always predicting the most frequent class of a protocol's test clips."""
     return study.answers[protocol].majority
 
 
 def beside_references(study: Study) -> tuple[ReferenceRow, ...]:
-    """Return every figure of the references that has one of the study's models, beside what was measured of it.
+    """Return every figure of the references for one of the study's models, with the measured result.
 
-    None of references to other data than the study's.
+    References to other data than the study's are left out.
     """
     return tuple(
         _reference_row(study, reference, figure)
@@ -109,10 +109,10 @@ def _reference_row(study: Study, reference: Reference, figure: ReferenceFigure) 
 def measure(
     study: Study, cells: Sequence[CellEvidence], figure: ReferenceFigure, *, by_window: bool
 ) -> Measured | None:
-    """Return what cells give of what a figure is of; None for no cell, or for cells without such clips.
+    """Return the measured result that corresponds to a figure; None without cells, or without such clips.
 
-    By window, each window is scored as if it were a clip; the interval is that of the windows' clips. Of several
-    trainings a clip counts once, by their mean.
+    If the figure is by window, each window is scored like a clip; the interval is that of the windows' clips. With
+    several trainings, each clip counts once, by their mean.
     """
     tables = [cell.windows.of(figure.of) for cell in cells]
     if not any(table.clips for table in tables):
@@ -143,7 +143,7 @@ def measure(
 
 
 def _absence(study: Study, figure: ReferenceFigure) -> str:
-    """Return why there is nothing to set beside a figure."""
+    """Return why there is no measured result for a figure."""
     cells = (figure.model, figure.protocol)
     reasons = [cell.reason for cell in study.missing if (cell.name.model, cell.name.protocol) == cells]
     failed = [word for word, start in FAILED.items() if any(reason.startswith(start) for reason in reasons)]
@@ -151,7 +151,7 @@ def _absence(study: Study, figure: ReferenceFigure) -> str:
 
 
 def verdict_on(figure: ReferenceFigure, found: Measured) -> Verdict:
-    """Return how measured stands to reported; they agree where the interval holds the reported accuracy."""
+    """Return how the measured result compares; they agree if the interval contains the reported accuracy."""
     reported = figure.accuracy / 100
     if found.low <= reported <= found.high:
         return Verdict.AGREE

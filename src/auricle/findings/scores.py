@@ -1,4 +1,4 @@
-"""The comparative table: one row a protocol and model, for the terminal, RESULTS.md and the report alike."""
+"""The comparative table, one row per protocol and model, for the terminal, RESULTS.md and the report."""
 
 import statistics
 from collections import Counter, defaultdict
@@ -15,7 +15,7 @@ from auricle.findings.trainings import collapses
 from auricle.scoring.answers import FalseAlarms
 
 SCORES = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "macro_auc", "loss", "calibration_error")
-FEW_GROUPS = 6  # of test clips, below which an interval over groups is a guess
+FEW_GROUPS = 6  # number of groups of test clips below which an interval over groups is unreliable
 SPREAD = ("accuracy", "window_accuracy", "validation_accuracy", "macro_f1", "macro_auc", "loss")
 
 
@@ -23,8 +23,8 @@ SPREAD = ("accuracy", "window_accuracy", "validation_accuracy", "macro_f1", "mac
 class ComparativeRow:
     """A model under a protocol: over its finished cells, with standard deviations where there are several.
 
-    Shares are 0..1. Scores are of test clips unless said otherwise; but for `accuracy` they are means over cells, each
-    weighted by the clips that it tests.
+    Shares are 0..1. Scores are of test clips unless stated otherwise; except `accuracy`, they are means over cells,
+    weighted by their number of test clips.
     """
 
     model: str
@@ -34,15 +34,15 @@ class ComparativeRow:
     cells_planned: int
     test_clips: int
     test_groups: int
-    accuracy: float  # share of test clips right; a clip that several trainings test counts once, by their mean
+    accuracy: float  # share of correct test clips; a clip that several trainings test counts once, by their mean
     accuracy_sd: float | None
     accuracy_min: float
     accuracy_max: float
-    accuracy_low: float  # 95 % interval for other clips (`scoring.statistics.share_interval`)
+    accuracy_low: float  # 95 % interval for new clips (`scoring.statistics.share_interval`)
     accuracy_high: float
     seed_sd: float | None  # over seeds, of the mean over folds
     fold_sd: float | None  # over folds, of the mean over seeds
-    ensemble_accuracy: float  # of the seeds together, answering with their mean probabilities
+    ensemble_accuracy: float  # of an ensemble that averages the probabilities of the seeds
     window_accuracy: float  # of test windows
     window_accuracy_sd: float | None
     validation_accuracy: float | None  # None where the protocol has no validation set
@@ -63,19 +63,19 @@ class ComparativeRow:
     cpu_seconds: float | None  # median of a cell
     collapsed: int = 0  # cells whose training collapsed
     train_loss: float | None = None  # of training clips after the last epoch, nats
-    step_s: float | None = None  # median of seconds a step
-    memory_gb: float | None = None  # the most that a process held
+    step_s: float | None = None  # median seconds per step
+    memory_gb: float | None = None  # peak memory of a process
     seeds: tuple[int, ...] = ()
-    baseline: bool = False  # what needs no network
-    false_alarms: FalseAlarms | None = None  # on clips of background; None without such a class
-    measure: str = "accuracy"  # what accuracy is: this, or "balanced accuracy" where classes are of unequal size
+    baseline: bool = False  # whether it is a baseline without a network
+    false_alarms: FalseAlarms | None = None  # on background clips; None without such a class
+    measure: str = "accuracy"  # or "balanced accuracy" where classes are of unequal size
 
 
 def comparative(study_folder: Path) -> list[ComparativeRow]:
-    """Return one row a protocol and model of a study that has a finished cell, and one a baseline after those.
+    """Return one row per protocol and model with a finished cell, followed by one per baseline.
 
     Raises:
-        RefusedError: the folder holds no study.
+        RefusedError: the folder is not a study.
     """
     study = load_study(study_folder)
     return [
@@ -84,14 +84,14 @@ def comparative(study_folder: Path) -> list[ComparativeRow]:
 
 
 def network_rows(study: Study, protocol: str) -> list[ComparativeRow]:
-    """Return one row a model with a finished cell under a protocol, in the order of the study."""
+    """Return one row per model with a finished cell under a protocol, in the order of the study."""
     return [
         comparative_row(study, model, protocol, cells) for model in study.models if (cells := study.of(model, protocol))
     ]
 
 
 def baseline_rows(study: Study, protocol: str) -> list[ComparativeRow]:
-    """Return one row a baseline of a protocol, on the folds that networks tested, the most accurate first."""
+    """Return one row per baseline of a protocol, on the folds that networks tested, the most accurate first."""
     rows = [
         comparative_row(study, name, protocol, cells, baseline=True)
         for name, cells in study.baselines_of(protocol).items()
@@ -102,7 +102,7 @@ def baseline_rows(study: Study, protocol: str) -> list[ComparativeRow]:
 def comparative_row(
     study: Study, model: str, protocol: str, cells: Sequence[CellEvidence], *, baseline: bool = False
 ) -> ComparativeRow:
-    """Return the row of one model or baseline; `cells` are its own under the protocol, one at least."""
+    """Return the row of one model or baseline; `cells` are its own under the protocol, at least one."""
     answers, key = study.answers[protocol], baseline_key(model) if baseline else model
     background = study.background_answers.get(protocol)
     tested, (low, high) = answers.tested_by(key), answers.interval(key)
@@ -155,13 +155,13 @@ def accuracy_of(scores: Mapping[str, Any], study: Study) -> float:
 
 
 def cell_weights(cells: Sequence[CellEvidence]) -> list[float]:
-    """Return how much each cell of a model counts in a mean: its test clips, each shared by the cells that test it."""
+    """Return the weight of each cell in a mean: its number of test clips, each divided among the cells that test it."""
     num_tests = Counter(clip for cell in cells for clip in cell.clips.clips)
     return [sum(1 / num_tests[clip] for clip in cell.clips.clips) for cell in cells]
 
 
 def weighted_mean(values: Sequence[float | None], weights: Sequence[float]) -> float | None:
-    """Return the weighted mean of the values that are known; None where none is.
+    """Return the weighted mean of the known values; None where there are none.
 
     >>> weighted_mean([0.5, 1.0, None], [2.0, 2.0, 9.0])
     0.75
@@ -171,7 +171,7 @@ def weighted_mean(values: Sequence[float | None], weights: Sequence[float]) -> f
 
 
 def deviation(values: Sequence[float | None]) -> float | None:
-    """Return the sample standard deviation of the values that are known; None for fewer than two."""
+    """Return the sample standard deviation of the known values; None for fewer than two."""
     known = [value for value in values if value is not None]
     return statistics.stdev(known) if len(known) > 1 else None
 
@@ -187,7 +187,7 @@ def _mean_by(
 
 
 def _ensemble_accuracy(cells: Sequence[CellEvidence], balanced: bool) -> float:
-    """Return the share of clips that the seeds of a fold get right together, over folds; a clip counts once."""
+    """Return the accuracy of the ensemble of the seeds of each fold, over folds; each clip counts once."""
     totals: defaultdict[tuple[int, str, int], Any] = defaultdict(float)  # by fold, clip and its true class
     for cell in cells:
         clips = cell.clips.of_classes(scored_of(cell.clips.categories))

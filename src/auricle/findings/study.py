@@ -1,6 +1,6 @@
-"""A study folder, read once: everything that is found out about a study comes from here.
+"""Read a study folder, once; all findings about a study are computed from this.
 
-Scores are computed again from each cell's predictions.csv; metrics.json gives only what a cell cost.
+Scores are recomputed from each cell's predictions.csv; only the costs of a cell are from metrics.json.
 """
 
 import shlex
@@ -35,7 +35,7 @@ class CellEvidence:
     """One finished cell."""
 
     name: CellName
-    windows: Predictions  # what it says of every window, of validation and test
+    windows: Predictions  # of every window of validation and test
     clips: ClipPredictions
     test: Mapping[str, Any]  # scores of the test set, as `scoring.metrics.score_predictions` gives them
     validation: Mapping[str, Any] | None  # of the validation set, without AUCs; None where there is none
@@ -45,7 +45,7 @@ class CellEvidence:
 
 @dataclass(frozen=True)
 class MissingCell:
-    """A cell of the plan without results, and why."""
+    """A planned cell without results, with the reason."""
 
     name: CellName
     reason: str
@@ -53,7 +53,7 @@ class MissingCell:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """A study as it stands on disk."""
+    """A study as it is on disk."""
 
     folder: Path
     config: StudyConfig
@@ -62,12 +62,12 @@ class Study:
     dataset: Dataset
     samples: Samples | None
     cells: tuple[CellEvidence, ...]  # the finished cells, by protocol and model in the order of the study
-    baselines: tuple[CellEvidence, ...]  # what needs no network, on the same folds; none in a study of an older auricle
+    baselines: tuple[CellEvidence, ...]  # without a network, on the same folds; none in studies of older versions
     missing: tuple[MissingCell, ...]
     versions: Mapping[str, str]
     machine: Mapping[str, Any]  # system, processor, cores, memory, device
     commit: str | None  # of auricle's source; None for an installed package
-    commands: tuple[str, ...]  # what was typed, the first one first; without what changes no number
+    commands: tuple[str, ...]  # the commands as typed, in order, without options that change no number
     started: str
 
     @property
@@ -95,19 +95,19 @@ class Study:
 
     @cached_property
     def answers(self) -> Mapping[str, Answers]:
-        """Answers to the test clips that accuracy is about, by protocol, as `answers_to` gives them."""
+        """Answers to the test clips that count in accuracy, by protocol, from `answers_to`."""
         return {protocol: self.answers_to(self.dataset.scored, protocol) for protocol in self.protocols}
 
     @cached_property
     def background_answers(self) -> Mapping[str, Answers]:
-        """Answers to the test clips of background, by protocol; none where no class is background."""
+        """Answers to the background test clips, by protocol; none without a background class."""
         background = [self.dataset.background] if self.dataset.background else []
         return {protocol: self.answers_to(background, protocol) for protocol in self.protocols if background}
 
     def answers_to(self, categories: Collection[str], protocol: str) -> Answers:
         """Return the answers to the test clips of some classes: of networks, and of baselines under `baseline_key`.
 
-        A baseline has no seed; it stands once for each training of its fold.
+        A baseline has no seed; it is listed once for each training of its fold.
         """
         cells = [cell for cell in self.cells if cell.name.protocol == protocol]
         tables = {(cell.name.model, (cell.name.fold, cell.name.seed)): cell.clips for cell in cells}
@@ -135,12 +135,12 @@ class Study:
         return Answers.of(tables, data.groups, data.categories, balanced=bool(data.imbalance))
 
     def is_leaky(self, protocol: str) -> bool:
-        """Return whether clips of one group stand on both sides of training and test."""
+        """Return whether clips of one group are in both training and test."""
         return protocol in self.dataset.leaky_protocols
 
 
 def baseline_key(name: str) -> str:
-    """Return the name of a baseline among answers; no model can have it."""
+    """Return the name of a baseline among answers, which no model can have."""
     return f"baseline/{name}"
 
 
@@ -148,36 +148,36 @@ def load_study(folder: Path) -> Study:
     """Read a study folder; cells that cannot be read are listed as missing, with the reason.
 
     Raises:
-        RefusedError: the folder holds no study, or a damaged one.
+        RefusedError: the folder is not a study, or damaged.
     """
-    place = StudyFolder(Path(folder))
-    if not place.description.exists():
-        raise RefusedError(f"{folder} is not a study: it has no study.yaml; name a folder that `auricle study` wrote")
+    study_folder = StudyFolder(Path(folder))
+    if not study_folder.description.exists():
+        raise RefusedError(f"{folder} is not a study: it has no study.yaml; give a folder that `auricle study` wrote")
     try:
-        return _read_study(place)
+        return _read_study(study_folder)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise RefusedError(f"{folder} is damaged ({reason}); run the study again") from error
     except RefusedError as error:
-        raise RefusedError(f"{error}; run the study again, which makes it anew") from error
+        raise RefusedError(f"{error}; run the study again to recreate it") from error
 
 
-def _read_study(place: StudyFolder) -> Study:
-    content = load_record(place.description)
+def _read_study(study_folder: StudyFolder) -> Study:
+    content = load_record(study_folder.description)
     config = StudyConfig.model_validate(content["study"])
     presets = {name: Preset.model_validate(preset) for name, preset in content["models"].items()}
-    dataset = read_dataset(content["dataset"], place.manifest)
-    described = {name: place.model(name) for name in presets if place.model(name).exists()}
-    planned = map(place.cell, cells_by_model(config, tuple(presets), dataset.folds))
+    dataset = read_dataset(content["dataset"], study_folder.manifest)
+    described = {name: study_folder.model(name) for name in presets if study_folder.model(name).exists()}
+    planned = map(study_folder.cell, cells_by_model(config, tuple(presets), dataset.folds))
     cells, missing = _read_cells(planned, dataset.categories)
-    baselines, unread = _read_cells(place.baselines(), dataset.categories)
+    baselines, unread = _read_cells(study_folder.baselines(), dataset.categories)
     return Study(
-        folder=place.folder,
+        folder=study_folder.folder,
         config=config,
         presets=presets,
         layers={name: read_sealed(path) for name, path in described.items()},
         dataset=dataset,
-        samples=read_samples(place.samples),
+        samples=read_samples(study_folder.samples),
         cells=cells,
         baselines=baselines,
         missing=(*missing, *(one for one in unread if one.reason.startswith(UNREADABLE))),
@@ -190,7 +190,7 @@ def _read_study(place: StudyFolder) -> Study:
 
 
 def _scientific(command: str) -> str:
-    """Leave out of a command what changes no number: where it writes, and what it shows.
+    """Remove the options of a command that change no number: where it writes, and what it prints.
 
     >>> _scientific("auricle study esc10 --out /somewhere/else --seeds 0,1 -v --no-report")
     'auricle study esc10 --seeds 0,1'
@@ -210,14 +210,14 @@ def _scientific(command: str) -> str:
 def _read_cells(
     cells: Iterable[Cell], categories: tuple[str, ...]
 ) -> tuple[tuple[CellEvidence, ...], tuple[MissingCell, ...]]:
-    """Read cells: the finished ones, and why the others are not."""
+    """Read the finished cells, and the reasons why the others are not finished."""
     found = [(cell.name, _read_cell(cell, categories)) for cell in cells]
     missing = tuple(MissingCell(name, reason) for name, reason in found if isinstance(reason, str))
     return tuple(cell for _, cell in found if isinstance(cell, CellEvidence)), missing
 
 
 def _read_cell(cell: Cell, categories: tuple[str, ...]) -> CellEvidence | str:
-    """Return a finished cell, or why it is none."""
+    """Return a finished cell, or the reason why it is not finished."""
     try:
         if not cell.done and cell.error.exists():
             failure = read_sealed(cell.error)
@@ -229,9 +229,9 @@ def _read_cell(cell: Cell, categories: tuple[str, ...]) -> CellEvidence | str:
             return f"its metrics.json lacks {', '.join(lacking)}"
         predictions = read_predictions(cell.predictions)
         if predictions.categories != categories:
-            return "its predictions are of other classes than the study's"
+            return "its predictions have other classes than the study"
         if (test := score_predictions(predictions, "test")) is None:
-            return "its predictions hold no test clips"
+            return "its predictions have no test clips"
         validation = score_predictions(predictions, "validation", with_auc=False)
         clips = predictions.of("test").by_clip()
         return CellEvidence(cell.name, predictions, clips, test, validation, tuple(read_history(cell)), costs)

@@ -1,4 +1,4 @@
-"""How trainings went: which collapsed, and why; what their learning curves show."""
+"""Trainings: which collapsed, and why; and what their learning curves show."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from auricle.findings.study import CellEvidence, Study
 from auricle.runs import CellName
 from auricle.scoring.statistics import interval_over
 
-COLLAPSE_SHARE = 0.95  # of the answers that are of one class
-SMOOTHED = 5  # epochs that are averaged before a lowest one is looked for
+COLLAPSE_SHARE = 0.95  # share of answers of one class from which on a training counts as collapsed
+SMOOTHED = 5  # number of epochs averaged before the minimum is taken
 FITS = 0.90  # training accuracy from which on a network fits its training clips
 GAP = 0.05
 PAST = 1.05  # of the lowest validation loss at the end: past its best
@@ -25,22 +25,22 @@ class Collapse:
 
     cell: CellName
     kind: str | None  # of `training.watch.MEANINGS`; None where only its answers to the test clips show it
-    epoch: int | None  # at which it was recognised while it was trained; None where it was not
-    cause: str | None  # the likely one, measured then; None where it was not
-    cure: tuple[str, ...]  # `section.field=value` words to try first
-    answer: str  # the category that it gives most often on its test clips
+    epoch: int | None  # at which it was recognised during training; None where it was not
+    cause: str | None  # the likely cause, measured then; None where it was not
+    cure: tuple[str, ...]  # settings `section.field=value` to try first
+    answer: str  # the category that it predicts most often on its test clips
     answer_share: float
 
 
 def commonest_answer(cell: CellEvidence) -> tuple[str, float]:
-    """Return the category that a cell gives most often on its test clips but those of background, how often, 0..1."""
+    """Return the category that a cell predicts most often on test clips except background, and its share, 0..1."""
     clips = cell.clips.of_classes(scored_of(cell.clips.categories))
     counts = np.bincount(clips.answers, minlength=len(clips.categories))
     return clips.categories[int(counts.argmax())], float(counts.max() / counts.sum())
 
 
 def collapse_of(cell: CellEvidence) -> Collapse | None:
-    """Return how a cell collapsed: as its training recorded it, else as its answers show it."""
+    """Return how a cell collapsed, from the record of its training, else from its answers; None if it did not."""
     commonest, labels = commonest_answer(cell), cell.clips.of_classes(scored_of(cell.clips.categories)).labels
     if recorded := cell.costs.get("collapse"):
         cures = recorded.get("cures") or [[]]
@@ -61,32 +61,32 @@ def diverged(study: Study) -> list[str]:
 
 @dataclass(frozen=True)
 class CurveReading:
-    """How the trainings of one model went, means over its cells with a validation set."""
+    """The learning curves of one model, as means over its cells with a validation set."""
 
     train: float  # training accuracy at the last epoch, 0..1
     validation: float
     gap: float
     interval: tuple[float, float] | None  # of the gap over cells, 95 %; None for one cell
     lowest: float  # epoch at which the smoothed validation loss is lowest
-    rise: float  # validation loss at the end over that lowest one, 1 and more
-    fall: float  # the same over the one a tenth of the epochs before
+    rise: float  # validation loss at the end divided by the lowest one, at least 1
+    fall: float  # validation loss at the end divided by that a tenth of the epochs before
     epochs: int
     cells: int
     collapsed: int
 
     @property
     def underfits(self) -> bool:
-        """Return whether the network misses many of its own training clips."""
+        """Return whether the network misclassifies many of its training clips."""
         return self.train < FITS
 
     @property
     def has_gap(self) -> bool:
-        """Return whether the gap is wide; where there are several cells, whatever cell is looked at."""
+        """Return whether the gap is wide; with several cells, significantly above zero."""
         return self.gap >= GAP and (self.interval is None or self.interval[0] > 0)
 
     @property
     def past_best(self) -> bool:
-        """Return whether the validation loss ends well above a lowest one that came early."""
+        """Return whether the validation loss ends well above a minimum that came early."""
         return self.rise >= PAST and self.lowest / self.epochs < EARLY
 
     @property

@@ -1,4 +1,4 @@
-"""What the searches that belong to a study say: what was tried, how the trials ended, and which set was best."""
+"""The searches that belong to a study: the values tried, how the trials ended, and the best set."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,22 +15,22 @@ from auricle.search.record import Entry, ranked, read_record
 
 @dataclass(frozen=True)
 class Tuning:
-    """A search of which a trial came to its end."""
+    """A search with at least one finished trial."""
 
     name: str
-    folder: str  # its folder's name; empty for the search in the study's own
-    overrides: Mapping[str, Any]  # fields that every set had, other than the models say
-    protocol: str  # whose validation folds judged
+    folder: str  # name of its folder; empty for the search in the study's own folder
+    overrides: Mapping[str, Any]  # fields changed in every set
+    protocol: str  # whose validation folds were used
     folds: tuple[int, ...]
     sampler: str
     pruner: str
     num_trials: int
-    num_clips: int  # that the trials were given
-    num_test_clips: int  # that were not loaded
-    parameters: Mapping[str, Mapping[str, Any]]  # name to what may be tried: {choices} or {low, high, log, whole}
-    importance: Mapping[str, float]  # share of a parameter in what made trials good; empty where it is not known
-    states: Mapping[str, int]  # of all trials, with their numbers
-    done: tuple[Entry, ...]  # the trials that came to their end, the lowest validation loss first
+    num_clips: int  # used by the trials
+    num_test_clips: int  # not loaded
+    parameters: Mapping[str, Mapping[str, Any]]  # name to its possible values: {choices} or {low, high, log, whole}
+    importance: Mapping[str, float]  # of each parameter for the validation loss, shares of 1; empty where unknown
+    states: Mapping[str, int]  # number of trials by state
+    done: tuple[Entry, ...]  # the finished trials, the lowest validation loss first
     pruned: tuple[Entry, ...]
     tested: tuple[ComparativeRow, ...]  # the best set as the study trained it, under each protocol
 
@@ -50,10 +50,10 @@ class Tuning:
 def searches_of(
     study: Study, rows: Sequence[ComparativeRow], tell: Callable[[str], None] = lambda message: None
 ) -> tuple[Tuning, ...]:
-    """Return what the searches of a study say: the one in its folder, then those in the folders beside it.
+    """Return the searches of a study: the one in its folder, then those in the folders beside it.
 
-    A folder beside it counts where its search is over, tried models of this study only, and trained the best set on the
-    same recordings. `rows` are the study's own. What cannot be read beside the study is told, and left out.
+    A folder beside it counts if its search is finished, tried only this study's models, and trained the best set on the
+    same recordings. `rows` are the study's own. Searches that cannot be read are left out, with a message to `tell`.
 
     Raises:
         RefusedError: the record of the search in the study's own folder is damaged.

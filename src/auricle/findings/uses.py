@@ -1,4 +1,4 @@
-"""What the models use: what changes cost, what blanked parts cost, what `<cls>` reads; from probes of their cells."""
+"""What the models use: accuracy lost by changes and by masked parts, and the attention of `<cls>`; from probes."""
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
@@ -19,25 +19,25 @@ Key = TypeVar("Key", str, int)
 
 @dataclass(frozen=True, eq=False)
 class PartsUse:
-    """By how much the probability of the true class falls when one of P parts of every clip is blanked."""
+    """Drop of the probability of the true class when one of P parts (bands or intervals) of every clip is masked."""
 
     edges: np.ndarray  # where the parts begin and end, in Hz or in seconds, (P + 1,)
-    drops: tuple[Difference, ...]  # P of them: of bands from the lowest, of moments from the loudest of their clip
+    drops: tuple[Difference, ...]  # P of them: of bands from the lowest, of intervals from the loudest of their clip
     by_class: np.ndarray  # in the order of the edges, means over the clips of each class, (K, P); NaN without clips
 
 
 @dataclass(frozen=True)
 class BlockReading:
-    """What the heads of `<cls>` read in one block, means over heads, windows and cells."""
+    """Attention of `<cls>` in one block, as means over heads, windows and cells."""
 
     heads: int
-    tokens: int  # that they can read from, with `<cls>`
-    read: float  # how many of them they read from, as if evenly: the exponential of the entropy
-    fewest: float  # the same of the head with fewest
-    most: float  # and with most
-    own: float  # share that `<cls>` reads from itself, 0..1
+    tokens: int  # number of tokens, including `<cls>`
+    read: float  # effective number of tokens attended to: the exponential of the entropy
+    fewest: float  # that of the head with the fewest
+    most: float  # that of the head with the most
+    own: float  # attention of `<cls>` to itself, 0..1
     overlap: float | None  # share of attention that two heads give to the same tokens, 0..1; None for one head
-    loudness: Difference | None  # correlation of attention with loudness; None where tokens are no moments
+    loudness: Difference | None  # correlation of attention with loudness; None where tokens are not points in time
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,15 +47,15 @@ class ModelUses:
     cells: tuple[CellName, ...]
     num_clips: int
     window_s: float
-    costs: Mapping[str, Difference]  # change of sound or network to the share of right answers that it costs
+    costs: Mapping[str, Difference]  # change of input or network to the accuracy that is lost
     bands: PartsUse
     moments: PartsUse
     blocks: tuple[BlockReading, ...]  # of the encoder; none without one
-    attention: np.ndarray | None  # of `<cls>` in the first cell, (L, H, K, S moments); None where tokens are no moments
+    attention: np.ndarray | None  # of `<cls>` in the first cell, (L, H, K, S steps); None where tokens are not in time
 
 
 def find_uses(study: Study, protocol: str) -> dict[str, ModelUses]:
-    """Return what the probed models use under a protocol, in the order of the study; a stale probe counts as none."""
+    """Return what the probed models use under a protocol, in the order of the study; outdated probes are ignored."""
     found = {model: _probes_of(study, study.of(model, protocol)) for model in study.models}
     probed = {model: tuple(of_cells.values()) for model, of_cells in found.items() if of_cells}
     answers, num_classes = study.answers[protocol], len(study.dataset.categories)
@@ -81,7 +81,7 @@ def find_uses(study: Study, protocol: str) -> dict[str, ModelUses]:
 def _probes_of(study: Study, cells: Sequence[CellEvidence]) -> dict[CellName, Probe]:
     folder, num_classes, found = StudyFolder(study.folder), len(study.dataset.categories), {}
     for cell in cells:
-        key = None  # where the weights are gone, whatever was measured is believed
+        key = None  # without the weights, a probe cannot be checked, and is used
         with contextlib.suppress(OSError):
             key = probe_key(folder.cell(cell.name), study.dataset.digest)
         probe = read_probe(folder.insight(cell.name), key)
@@ -91,7 +91,7 @@ def _probes_of(study: Study, cells: Sequence[CellEvidence]) -> dict[CellName, Pr
 
 
 def change_costs(probed: Probed, answers: Answers) -> dict[str, dict[str, Difference]]:
-    """Return by model and change what it costs in accuracy, tests adjusted for all; what a cell lacks is left out."""
+    """Return by model and change the accuracy lost, tests adjusted for all; changes that a cell lacks are left out."""
 
     def lost(probe: Probe, change: str) -> np.ndarray:
         right, still_right = (given.classes == probe.labels for given in (probe.plain, probe.changes[change]))
@@ -119,12 +119,12 @@ def _measure(
 
 
 def _drops(probe: Probe, blanked: Blanked) -> np.ndarray:
-    """Return what blanking each part of each clip takes from the probability of the true class, (P, N)."""
+    """Return the drop of the probability of the true class when each part of each clip is masked, (P, N)."""
     return np.asarray(probe.plain.truth - np.array([part.truth for part in blanked.parts]))
 
 
 def _drops_by_loudness(probe: Probe) -> np.ndarray:
-    """Return the same of moments, from the loudest of each clip to its quietest, (P, N)."""
+    """Return the same for intervals, from the loudest of each clip to its quietest, (P, N)."""
     order = np.argsort(-probe.loudness, axis=1, kind="stable").T  # (P, N)
     return np.take_along_axis(_drops(probe, probe.moments), order, axis=0)
 
@@ -147,13 +147,13 @@ def _parts_use(
 
 
 def _readings(probes: Sequence[Probe]) -> list[AttentionReading]:
-    """Return what `<cls>` reads in each cell; nothing where one has no encoder."""
+    """Return the attention of `<cls>` in each cell; nothing where one has no encoder."""
     readings = [probe.reading for probe in probes if probe.reading is not None]
     return readings if len(readings) == len(probes) else []
 
 
 def _loudness_followed(probes: Sequence[Probe]) -> dict[int, list[np.ndarray]]:
-    """Return block to how far attention follows loudness, mean over heads, by clip of each cell."""
+    """Return block to the correlation of attention with loudness, mean over heads, by clip of each cell."""
     followed = [reading.loudness for reading in _readings(probes) if reading.loudness is not None]
     if len(followed) < len(probes):
         return {}

@@ -1,7 +1,7 @@
-"""Many modules to one file: the definitions that a program needs, as they stand, in the order of reading.
+"""Assemble one file from many modules: the definitions that a program needs, unchanged, in reading order.
 
-No name is changed: a test keeps the names of all rooms that can be copied unique (tests/test_names.py). Of the variants
-that a field of the configuration chooses from (`config.variants`), those that a study chooses are taken and no others.
+No name is changed: a test ensures that names are unique in all rooms that can be copied (tests/test_names.py). Of the
+variants of a field of the configuration (`config.variants`), only those that the study chooses are included.
 """
 
 import builtins
@@ -14,14 +14,14 @@ from auricle.config import Section
 from auricle.errors import AuricleError
 from auricle.handin.source_text import Definition, Import, Module, is_module, read_module
 
-ROOMS = ("config", "errors", "text", "data", "model", "scoring", "training", "handin")  # in the order of reading
+ROOMS = ("config", "errors", "text", "data", "model", "scoring", "training", "handin")  # in reading order
 KNOWN = {*dir(builtins), "__name__", "__file__", "__doc__"}
-# What docstrings say to callers: what to catch, and by example what they get. Nobody calls a program that stands alone.
+# The parts of docstrings for callers (errors and examples), which a self-contained program does not need.
 FOR_CALLERS = re.compile(r'\n\n( +)(?:Raises:\n(?:\1    .*\n)+|>>> .*\n(?:\1\S.*\n)*)\1(?=""")')
 
 
 def chosen(configuration: Iterable[Section], field: str) -> set[object]:
-    """Return the values that sections choose for a field; where it is a section, the fields in it that are not off.
+    """Return the values of a field in the given sections; where it is a section, its fields that are not off.
 
     >>> from auricle.config import load_preset
     >>> presets = [load_preset("cnn"), load_preset("transformer-h2")]
@@ -43,12 +43,12 @@ class Assembly:
     """The definitions that some modules need.
 
     Args:
-        roots: modules of which everything is needed, first to last; they may exist as text alone.
-        configuration: chooses from variants: the presets, and the study.
-        stand_ins: modules that exist as text alone, in place of those of the package that have their names.
+        roots: modules of which everything is needed, first to last; they may exist only as text.
+        configuration: chooses variants: the presets, and the study.
+        stand_ins: modules that exist only as text and replace those of the package with the same names.
 
     Raises:
-        AuricleError: a name leads nowhere or has two meanings, or modules import each other in a circle.
+        AuricleError: a name is not defined or has two meanings, or modules import each other in a circle.
     """
 
     def __init__(
@@ -69,16 +69,16 @@ class Assembly:
         self.modules = [self._modules[name] for name in self._order()]
 
     def kept(self, module: Module) -> list[Definition]:
-        """Return what is needed of a module, in the order of its text."""
+        """Return the needed definitions of a module, in the order of its text."""
         return [definition for definition in module.definitions if definition in self._needed]
 
     @property
     def imports(self) -> list[Import]:
-        """Return what is imported from elsewhere."""
+        """Return the imports from other packages."""
         return [meaning for meaning in self.bound.values() if isinstance(meaning, Import)]
 
     def _needs(self, definition: Definition) -> list[Definition]:
-        """Note what a definition binds and imports, and return the definitions that it uses."""
+        """Record what a definition binds and imports, and return the definitions that it uses."""
         if definition.hidden_imports:
             raise AuricleError(
                 f"{definition.module} imports {definition.hidden_imports[0]} inside a function; move it up"
@@ -108,23 +108,23 @@ class Assembly:
             raise AuricleError(f"{name} has two meanings, in {both}; rename one")
 
     def _meaning(self, module: Module, name: str) -> Import | Definition | None:
-        """Return what a name in a module means: a definition, an import from elsewhere, or None for a builtin."""
+        """Return what a name in a module means: a definition, an import from another package, or None for a builtin."""
         if name in module.by_name:
             return module.by_name[name]
         if name not in module.imports:
             if name in KNOWN:
                 return None
-            raise AuricleError(f"{module.name}: {name!r} leads nowhere")
+            raise AuricleError(f"{module.name}: {name!r} is not defined")
         imported = module.imports[name]
         if not imported.is_ours:
             return imported
         if not imported.name or imported.bound != imported.name or is_module(f"{imported.module}.{imported.name}"):
-            raise AuricleError(f"{module.name}: {imported} gives another name to what it means; import the name itself")
+            raise AuricleError(f"{module.name}: {imported} renames what it imports; import it under its own name")
         source = self._modules.get(imported.module) or read_module(imported.module)
         return self._meaning(self._modules.setdefault(imported.module, source), imported.name)
 
     def _order(self) -> list[str]:
-        """Sort the modules as one reads them, each after those whose definitions it uses; the last root last."""
+        """Sort the modules in reading order, each after those whose definitions it uses; the last root last."""
         before = {name: {*self._used_by.get(name, ())} - {name} for name in {one.module for one in self._needed}}
         before[self._roots[-1]] = {*before} - {self._roots[-1]}
         sorter, order, ready = TopologicalSorter(before), list[str](), list[str]()
@@ -160,7 +160,7 @@ def program(assembly: Assembly, doc: str) -> str:
 
 
 def import_lines(imports: Iterable[Import]) -> str:
-    """Write imports: Python's own, then others'; one line a module."""
+    """Write imports: the standard library first, then other packages; one line per module."""
     by_module: dict[tuple[bool, str], list[Import]] = {}
     for one in sorted(imports, key=str):
         by_module.setdefault((one.name is not None, one.module), []).append(one)
@@ -173,7 +173,7 @@ def import_lines(imports: Iterable[Import]) -> str:
 
 
 def _body(definitions: Sequence[Definition]) -> str:
-    """Return definitions with the space between them that the house style asks for."""
+    """Return definitions with the blank lines between them that the style requires."""
     text, before = "", None
     for definition in definitions:
         if before is not None and (hasattr(before.node, "body") or hasattr(definition.node, "body")):

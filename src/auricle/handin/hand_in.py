@@ -1,4 +1,4 @@
-"""A finished study to hand in: its report as NAME.pdf, and the whole of it as one Python file, NAME.py."""
+"""Hand in a finished study: its report as NAME.pdf, and the whole study as one Python file, NAME.py."""
 
 import os
 from dataclasses import replace
@@ -28,14 +28,14 @@ NEEDS = "numpy, torch, soundfile, soxr, scikit-learn, matplotlib and pyyaml"
 
 
 def check_name(name: Path) -> tuple[Path, Path]:
-    """Return NAME.pdf and NAME.py, neither of which is there yet, having made their folder.
+    """Return the paths NAME.pdf and NAME.py, neither of which exists yet, and create their folder.
 
     Raises:
         UsageError: there is no such name, or one of the files exists.
-        MachineError: the folder cannot be made, or not be written in.
+        MachineError: the folder cannot be created or written to.
     """
     if not name.name or name.is_dir():
-        raise UsageError(f"--hand-in takes the name of two files to write, such as answer, not {str(name)!r}")
+        raise UsageError(f"--hand-in takes a name for two new files, such as answer, not {str(name)!r}")
     stem = name.with_suffix("") if name.suffix in (".pdf", ".py") else name
     paths = stem.with_name(f"{stem.name}.pdf"), stem.with_name(f"{stem.name}.py")
     for file in paths:
@@ -52,7 +52,7 @@ def write_hand_in(study_folder: Path, report_pdf: Path, name: Path) -> dict[str,
     """Write NAME.pdf and NAME.py; return their paths under "hand_in_pdf" and "hand_in_py".
 
     Raises:
-        UsageError, MachineError: as `check_name`, and where the disk refuses.
+        UsageError, MachineError: as `check_name`, or if the files cannot be written.
         RefusedError: no study.
     """
     pdf, file = check_name(name)
@@ -68,12 +68,14 @@ def program_text(study: Study, file_name: str) -> str:
     """Return a study as one Python file that needs no auricle."""
     if not study.cells:
         raise AuricleError(
-            f"no cell of {study.folder} is finished, so there is nothing to hand in; run the study again"
+            f"no cell of {study.folder} is finished, so there is nothing to hand in; run the study first"
         )
     if any(is_piece(clip.name) for clip in read_clips(StudyFolder(study.folder))):
         raise AuricleError(f"{study.folder}: its clips are cut from annotated recordings; a hand-in needs files")
     counts = study.dataset.counts
-    if not is_unequal(sum(by_fold.values()) for by_fold in counts.values()):  # nothing to balance, and no code for it
+    if not is_unequal(
+        sum(by_fold.values()) for by_fold in counts.values()
+    ):  # nothing to balance, so its code is not needed
         presets = {name: merge(preset.model_dump(), NOT_BALANCED) for name, preset in study.presets.items()}
         study = replace(study, presets={name: Preset.model_validate(preset) for name, preset in presets.items()})
     configuration = parse_module("auricle.config", configuration_text(study))
@@ -87,7 +89,7 @@ def program_text(study: Study, file_name: str) -> str:
 
 
 def _doc(study: Study, file_name: str) -> str:
-    """Return what the file says of itself."""
+    """Return the docstring of the file."""
     models = listing(study.presets)
     machine = study.machine.get("processor") or "an unknown processor"
     seconds = sum(cell.costs["seconds"] for cell in study.cells if "same_as" not in cell.costs)
@@ -105,8 +107,8 @@ def _doc(study: Study, file_name: str) -> str:
         f"An archive of a study made with auricle {__version__}{here}, from whose source it is assembled: hand it in",
         f"as that, and not as work of your own. The study took {seconds / 60:.0f} minutes",
         f"on {machine}; on the same kind of processor, with as many threads, it gives the same numbers.",
-        *([f"(The study ran{then}: what changed in auricle since then may change them.)"] if then != here else []),
-        "Mean test accuracy there:",
+        *([f"(The study ran{then}; later changes of auricle may give other numbers.)"] if then != here else []),
+        "Mean test accuracy of the study:",
         "",
         *_accuracies(study),
         *_best_set(study),
@@ -116,22 +118,27 @@ def _doc(study: Study, file_name: str) -> str:
 
 
 def _best_set(study: Study) -> list[str]:
-    """Name the values that a search chose, where one came before the study."""
+    """Return the values chosen by a search, if there was one before the study."""
     record = read_record(study.folder / "search")
     best = best_of(record["trials"]) if record else None
     if record is None or best is None:
         return []
     values = [f"    {visible(f'{name}={value}')}" for name, value in best["values"].items()]
-    return ["", f"Best of the {len(record['trials'])} sets of values that a search tried before:", "", *values]
+    return [
+        "",
+        f"Best of the {len(record['trials'])} sets of values that a search tried before the study:",
+        "",
+        *values,
+    ]
 
 
 def _to_convert(study: Study) -> list[str]:
-    """Say which recordings the program cannot decode, as it has no FFmpeg."""
+    """Return which recordings the program cannot decode, as it does not use FFmpeg."""
     names = [name for name in study.dataset.groups if Path(name).suffix.lower() in MEDIA_FORMATS]
     if not names:
         return []
     suffix, some = visible(Path(names[0]).suffix), count(len(names), "recording")
-    return ["", f"It reads no {suffix}: convert {some} to WAV under the same names, and move the old away."]
+    return ["", f"It cannot read {suffix}: convert {some} to WAV with the same names, and move the originals away."]
 
 
 def _accuracies(study: Study) -> list[str]:

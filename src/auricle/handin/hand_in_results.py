@@ -1,4 +1,4 @@
-"""What the trainings came to: scores by scikit-learn, files of each, a table and figures of all."""
+"""The results of the trainings: scores by scikit-learn, files of each, a table and figures of all."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ COLUMNS = ("protocol", "model", "cells", "parameters", "accuracy", "sd", "macro_
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What one training came to; probabilities (N, W, K) are of the windows of validation, then of test clips."""
+    """The result of one training; probabilities (N, W, K) are those of the windows of validation, then test clips."""
 
     preset: Preset
     manifest: Manifest
@@ -32,7 +32,7 @@ class TrainingResult:
     history: list[dict[str, Any]]
     probabilities: np.ndarray
     weights: np.ndarray  # of the windows in the mean of their clip, (N, W)
-    not_scored: str | None  # the class of background, of which accuracy is not
+    not_scored: str | None  # the background class, which does not count in accuracy
 
     @property
     def cell(self) -> str:
@@ -41,7 +41,7 @@ class TrainingResult:
 
     @cached_property
     def of_clips(self) -> np.ndarray:
-        """The probabilities of the clips, (N, K), from those of windows as they are written: to seven digits."""
+        """The probabilities of the clips, (N, K), from those of windows, rounded to seven digits as in the file."""
         return mean_over_windows(np.vectorize(lambda p: float(f"{p:.7g}"))(self.probabilities), self.weights)
 
     @cached_property
@@ -51,7 +51,7 @@ class TrainingResult:
 
     @property
     def scored(self) -> np.ndarray:
-        """The labels that accuracy and means are of."""
+        """The labels that count in accuracy and means."""
         return np.flatnonzero([category != self.not_scored for category in self.manifest.categories])
 
     @cached_property
@@ -61,7 +61,7 @@ class TrainingResult:
 
     @cached_property
     def validation_accuracy(self) -> float | None:
-        """The share of the validation clips that are right; None where the protocol has none."""
+        """The accuracy on the validation clips; None where the protocol has none."""
         probabilities = self.of_clips[: len(self.split.validation)]
         labels = self.manifest.labels[self.split.validation]
         right = (probabilities.argmax(1) == labels)[np.isin(labels, self.scored)]
@@ -102,7 +102,7 @@ def write_result(folder: Path, result: TrainingResult) -> None:
 
 
 def compare(results: Sequence[TrainingResult], out: Path) -> str:
-    """Write results.csv, one row a model under a protocol, and a figure of each; return both tables as lines."""
+    """Write results.csv, one row per model and protocol, and a figure of each; return both tables as lines."""
     (out / "figures").mkdir(parents=True, exist_ok=True)
     rows, confusions = [], []
     for protocol, model in dict.fromkeys((result.split.protocol, result.preset.name) for result in results):
@@ -115,7 +115,7 @@ def compare(results: Sequence[TrainingResult], out: Path) -> str:
         rows.append((protocol, model, len(own), own[0].num_parameters, float(np.mean(accuracies)), spread, *means))
         confusion = np.sum([result.test["confusion"] for result in own], axis=0)
         draw(own, confusion).savefig(out / "figures" / f"{model}-{protocol}.png", dpi=150)
-        confusions.append(f"\n{model}, {protocol}: rows are true classes, columns answers\n{confusion}")
+        confusions.append(f"\n{model}, {protocol}: rows are true classes, columns predictions\n{confusion}")
     with (out / "results.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([COLUMNS, *rows])
     return "\n".join([*map(_aligned, [COLUMNS, *rows]), *confusions])

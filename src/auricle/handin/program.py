@@ -1,7 +1,7 @@
-"""The study: every model under every protocol, trained, scored, drawn and compared."""
+"""Run the study: train, score and compare every model under every protocol."""
 
-# `auricle report STUDY --hand-in NAME` makes one file of this module and all that it needs; so this module imports
-# torch and prints, and no other imports it.
+# `auricle report STUDY --hand-in NAME` assembles one file from this module and all that it needs; so this module
+# imports torch and prints, and no other module imports it.
 
 import argparse
 import sys
@@ -42,9 +42,9 @@ def main(configuration: str, read_clips: Callable[[Path], list[Clip]], arguments
 def _options(study: Mapping[str, Any], arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=f"Train, score and compare the models of the study {study['name']}.")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the recordings")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where results and figures go")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for results and figures")
     parser.add_argument("--models", metavar="A,B", help=f"only some of {', '.join(study['models'])}")
-    parser.add_argument("--epochs", type=int, metavar="N", help="epochs of each training; other numbers than the study")
+    parser.add_argument("--epochs", type=int, metavar="N", help="epochs of each training, if not those of the study")
     parser.add_argument("--device", default=study["device"], help="auto, cpu, cuda or mps [%(default)s]")
     parser.add_argument("--threads", type=int, default=study["threads"], metavar="N", help="CPU threads [%(default)s]")
     parser.add_argument("--wandb", choices=("off", "offline", "online"), default="off", help="log there [%(default)s]")
@@ -59,7 +59,7 @@ def run_models(study: Mapping[str, Any], read_clips: Callable[[Path], list[Clip]
     if unknown := [model for model in names if model not in presets]:
         raise UsageError(f"no model {unknown[0]!r}; the study has {', '.join(presets)}")
     torch.set_num_threads(max(1, options.threads))
-    choose_device(options.device)  # is it there?
+    choose_device(options.device)  # raises if it is not available
     clips = tuple(clip for clip in read_clips(options.data) if clip.name not in study["skipped"])
     manifest = Manifest(str(options.data), clips, study["clip_s"])
     rates_hz = dict.fromkeys(presets[model].audio.sample_rate_hz for model in names)
@@ -81,9 +81,9 @@ def run_models(study: Mapping[str, Any], read_clips: Callable[[Path], list[Clip]
 
 
 def read_presets(models: Mapping[str, Mapping[str, Any]], epochs: int | None = None) -> dict[str, Preset]:
-    """Return the presets by name, with other epochs where given; a model that `extends` one says only what differs."""
+    """Return the presets by name, with other epochs if given; one that `extends` another lists only the differences."""
     if epochs is not None and epochs < 1:
-        raise UsageError(f"{epochs} epochs; train for 1 or more")
+        raise UsageError(f"--epochs must be at least 1, not {epochs}")
     spelt: dict[str, dict[str, Any]] = {}
     for name, content in models.items():
         own = {section: fields for section, fields in content.items() if section != "extends"}
@@ -108,7 +108,7 @@ def read_recordings(manifest: Manifest, sample_rate_hz: int) -> Recordings:
 def train(
     preset: Preset, recordings: Recordings, split: Split, seed: int, options: argparse.Namespace
 ) -> TrainingResult:
-    """Train a fresh network on a split from a seed; the test clips are scored once, after the last epoch."""
+    """Train a new network on a split from a seed; the test clips are scored once, after the last epoch."""
     trainer, sets = prepare_training(preset, recordings, split, seed, choose_device(options.device))
     clips, measured = training_clips(trainer, sets)
     with _wandb_run(preset, f"{split.protocol}-{split.fold}-{seed}", options) as run:
@@ -129,7 +129,7 @@ def train(
 
 
 def _wandb_run(preset: Preset, cell: str, options: argparse.Namespace) -> Any:
-    """Return a run of Weights & Biases, which ends with the block; None in it where nothing is logged."""
+    """Yield a run of Weights & Biases that ends with the block; None where nothing is logged."""
     if options.wandb == "off":
         return nullcontext()
     import wandb

@@ -1,4 +1,4 @@
-"""Modules as text: what each defines, with what names, and what it imports."""
+"""Parse modules as text: their definitions, names and imports."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Import:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is from this package."""
+        """Whether it is imported from this package."""
         return self.module.split(".")[0] == OURS
 
 
@@ -36,9 +36,9 @@ class Definition:
     """A statement of a module that binds names, as it stands, with the comments above it.
 
     Attributes:
-        module: in which it stands.
-        names: that it binds; none for a statement that only does something.
-        text: of it.
+        module: that contains it.
+        names: that it binds; possibly none.
+        text: its source.
         first_line: of the text in its module, from 1.
         node: the statement.
     """
@@ -51,7 +51,7 @@ class Definition:
 
     @cached_property
     def uses(self) -> tuple[str, ...]:
-        """The global names in it, its own too."""
+        """The global names in it, including its own."""
         tables = [symtable.symtable(self.text, self.module, "exec")]
         found: dict[str, None] = {}
         while tables:
@@ -88,7 +88,7 @@ class Definition:
 
 @dataclass(frozen=True, eq=False)
 class Module:
-    """A module, read and not run: its docstring, its definitions in the order of the text, its imports by name."""
+    """A parsed module: its docstring, its definitions in the order of the text, its imports by name."""
 
     name: str
     doc: str
@@ -112,14 +112,14 @@ def is_module(name: str) -> bool:
 
 
 def _files(name: str) -> tuple[Traversable, Traversable]:
-    """Return where a module may stand: a file, or a folder's."""
+    """Return the possible paths of a module: a file, or __init__.py of a folder."""
     *folders, last = name.split(".")[1:] or [""]
     folder = resources.files(OURS).joinpath(*folders)
     return folder.joinpath(f"{last}.py"), folder.joinpath(last, "__init__.py")
 
 
 def parse_module(name: str, text: str) -> Module:
-    """Take a module apart."""
+    """Parse a module."""
     tree, lines = ast.parse(text), text.split("\n")
     imports: dict[str, Import] = {}
     definitions = []
@@ -150,7 +150,7 @@ def _definition(module: str, node: ast.stmt, lines: list[str]) -> Definition:
 
 
 def bound_by(node: ast.stmt) -> Iterator[str]:
-    """Name what a statement of a module binds."""
+    """Return the names that a statement of a module binds."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield node.name
     elif isinstance(node, ast.Assign | ast.AnnAssign):

@@ -1,4 +1,4 @@
-"""What a hand-in says of its own study: the configuration as YAML, and how its recordings are found."""
+"""The parts of a hand-in that depend on the study: the configuration as YAML, and the reader of its recordings."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from auricle.data.datasets import SOURCES
 from auricle.findings.study import Study
 from auricle.runs import StudyFolder
 
-# A reader of its own: that of `data.tables` is a hundred lines more, most of them refusals.
+# A separate short reader: that of `data.tables` has a hundred lines more, mostly error messages.
 _ESC50 = '''"""The recordings: {about}."""
 import csv
 from pathlib import Path
@@ -36,7 +36,7 @@ def read_clips(folder: Path) -> list[Clip]:
 
 _ONLY_ESC10 = ' if row["esc10"] == "True"'
 
-_TOY = '''"""The recordings: ten classes of synthetic sound, made in the folder `--data` where they are not there."""
+_TOY = '''"""The recordings: ten classes of synthetic sound, written to the folder `--data` if it has none."""
 from pathlib import Path
 
 from auricle.data.manifest import Clip
@@ -45,7 +45,7 @@ from auricle.data.toy import write_toy
 
 
 def read_clips(folder: Path) -> list[Clip]:
-    """Read the table of clips, having made the sounds if the folder has none."""
+    """Read the table of clips; write the sounds first if the folder has none."""
     if not (folder / ESC50_TABLE).is_file():
         write_toy(folder)
     return esc50_clips(folder)
@@ -63,7 +63,7 @@ def read_clips(folder: Path) -> list[Clip]:
     return urbansound8k_clips(folder)
 '''
 
-_OWN = '''"""The recordings: the table of clips of this study, as it was divided into folds."""
+_OWN = '''"""The recordings: the table of clips of this study, with its folds."""
 import csv
 import io
 from pathlib import Path
@@ -76,7 +76,7 @@ CLIPS = """\\
 
 
 def read_clips(folder: Path) -> list[Clip]:
-    """Read the table above; the names of files are relative to the folder."""
+    """Read the table above; file names are relative to the folder."""
     rows = csv.DictReader(io.StringIO(CLIPS))
     return [
         Clip(_path_of(folder, row["clip"]), row["clip"], row["category"], int(row["fold"]), row["group"])
@@ -85,12 +85,12 @@ def read_clips(folder: Path) -> list[Clip]:
 
 
 def _path_of(folder: Path, name: str) -> Path:
-    """Return where a recording lies: in the folder, or in `audio` below it."""
+    """Return the path of a recording: in the folder, or in `audio` below it."""
     path = find_recording(folder, name)
     return path if path.exists() else find_recording(folder / "audio", name)
 '''
 
-_CONFIGURATION = '''"""The configuration: what was asked; a model that extends another says only what differs."""
+_CONFIGURATION = '''"""The configuration; a model that extends another lists only the differences."""
 from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -105,7 +105,7 @@ class Preset(SimpleNamespace):
 
     @classmethod
     def model_validate(cls, content: Any) -> Any:
-        """Return sections for mappings, however deep."""
+        """Return sections for mappings at any depth."""
         if isinstance(content, list):
             return [cls.model_validate(value) for value in content]
         if isinstance(content, Mapping):
@@ -153,7 +153,7 @@ def recordings_text(study: Study) -> str:
 
 
 def configuration(study: Study) -> dict[str, Any]:
-    """Return the study in the words that `program.main` reads."""
+    """Return the study as the mapping that `program.main` reads."""
     return {
         "name": study.config.name,
         "clip_s": study.dataset.clip_s,
@@ -187,7 +187,7 @@ def models(presets: Mapping[str, Preset]) -> dict[str, dict[str, Any]]:
 def _spelt(section: Section, other: Section | None) -> dict[str, Any]:
     """Return the fields in which a section differs from another; names and descriptions left out.
 
-    Without another, all of them; of blocks, those that are not the default, which is that of `model.cnn.Block` too.
+    Without another section, all fields; of blocks, those that differ from the default, as in `model.cnn.Block`.
     """
     changes: dict[str, Any] = {}
     for field, now in section:

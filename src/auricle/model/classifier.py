@@ -1,4 +1,4 @@
-"""From a configuration to a network: the only place that assembles."""
+"""Build networks from configurations; this is the only module that does."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -18,7 +18,7 @@ SUMMARIES = Variants("encoder.tokens")  # None: Architecture 1, which has no enc
 
 
 class Pool(nn.Module):
-    """The map to one vector: its mean or maximum over frequency and time, or all of it."""
+    """Pool the map to one vector: its mean or maximum over frequency and time, or all values."""
 
     def __init__(self, kind: str) -> None:
         super().__init__()
@@ -54,16 +54,16 @@ class Classifier(nn.Module):
 
 
 class Ensemble(nn.Module):
-    """Classifiers that differ in their seed alone and answer together, with the mean of their probabilities."""
+    """An ensemble of classifiers trained with different seeds, whose probabilities are averaged."""
 
     def __init__(self, members: Sequence[Classifier]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
-        self.summary = None  # no attention is that of all
+        self.summary = None  # the members have no common attention
 
     @property
     def frontend(self) -> Frontend:
-        """Of the first member; fitted to the same clips, those of all are alike."""
+        """That of the first member; all are equal, as they are fitted to the same clips."""
         return cast(Classifier, self.members[0]).frontend
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -98,14 +98,14 @@ def build_head(config: HeadConfig, width: int, num_classes: int) -> nn.Sequentia
 
 @SUMMARIES.of(None)
 def build_pool(preset: Preset, map_shape: tuple[int, int, int]) -> tuple[Pool, int]:
-    """Return what stands between base and head in Architecture 1, and the width of what it gives."""
+    """Return the pooling between base and head in Architecture 1, and the width of its output."""
     pool, (channels, rows, steps) = preset.head.pool, map_shape
     return Pool(pool), channels * rows * steps if pool == "flatten" else channels
 
 
 @SUMMARIES.of("time", "map", "channels")
 def build_encoder(preset: Preset, map_shape: tuple[int, int, int]) -> tuple[Encoder, int]:
-    """Return what stands between base and head in Architecture 2, and the width of what it gives."""
+    """Return the encoder between base and head in Architecture 2, and the width of its output."""
     assert preset.encoder is not None
     try:
         return Encoder(*map_shape, **dict(preset.encoder)), preset.encoder.width
@@ -114,7 +114,7 @@ def build_encoder(preset: Preset, map_shape: tuple[int, int, int]) -> tuple[Enco
 
 
 def build_model(preset: Preset, num_classes: int) -> Classifier:
-    """Assemble the network of a preset, with fresh weights from torch's global generator.
+    """Build the network of a preset, with new weights from torch's global generator.
 
     Raises:
         UsageError: the sections do not fit together; the message says which.

@@ -19,13 +19,13 @@ from auricle.config.variants import Variants
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "none": nn.Identity}
 POOLS: dict[str, type[nn.MaxPool2d | nn.AvgPool2d]] = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 DROPOUTS = Variants("base.blocks")
-LEVELS = 256  # of the byte that dropout draws for each value, eight bytes at a time
+LEVELS = 256  # of the random byte that dropout draws for each value, eight at a time
 
 
 class MapConv1d(nn.Conv1d):
     """A 1D convolution along one axis of a map, shared over the other, (B, C, F, T) -> (B, C', F', T').
 
-    The values are those of `nn.Conv1d` on every row, or column, alone: its weight (C', C, k) is used as a 2D kernel
+    The values equal those of `nn.Conv1d` on every single row, or column: its weight (C', C, k) is used as a 2D kernel
     that is 1 on the other axis, which saves the copies of reshaping.
     """
 
@@ -69,7 +69,7 @@ class Convolution(nn.Sequential):
 
 
 class Shortcut(nn.Sequential):
-    """What a residual block adds when its map changes: average pooling to the new size, 1x1 convolution, norm."""
+    """The shortcut of a residual block that changes its map: average pooling to the new size, 1x1 convolution, norm."""
 
     def __init__(self, in_channels: int, channels: int, *, stride: tuple[int, int]) -> None:
         pool = nn.AvgPool2d(stride, ceil_mode=True) if stride != (1, 1) else nn.Identity()
@@ -80,17 +80,17 @@ class Shortcut(nn.Sequential):
 class Dropout(nn.Module):
     """Set values to zero with a probability below 1 and scale up the others, arXiv:1207.0580, while training.
 
-    On a CPU, PyTorch's own draws one random number a value, which takes a third of a step of a network of four
-    convolutions along a waveform; a byte is enough, and takes a quarter of the time: so the
-    probability is rounded to a multiple of 1/256.
+    On a CPU, PyTorch's own draws one random number per value, which takes a third of a training step of a network of
+    four convolutions along a waveform. A random byte is enough and takes a quarter of the time, so the probability is
+    rounded to a multiple of 1/256.
     """
 
     def __init__(self, probability: float) -> None:
         super().__init__()
-        self.num_kept = max(1, round(LEVELS * (1 - probability)))  # of the levels of a byte
+        self.num_kept = max(1, round(LEVELS * (1 - probability)))  # number of levels that keep a value
 
     def extra_repr(self) -> str:
-        """Return what `print(network)` says of it."""
+        """Return the text for `print(network)`."""
         return f"{1 - self.num_kept / LEVELS:g}"
 
     def forward(self, values: Tensor) -> Tensor:
@@ -105,10 +105,10 @@ class Dropout(nn.Module):
 
 
 class Block(nn.Module):
-    """Convolutions along the axes named, in turn; a residual sum, pooling and dropout where asked.
+    """Convolutions along the given axes in turn, with optional residual sum, pooling and dropout.
 
-    With `residual`, the last activation stands after the sum (arXiv:1512.03385, figure 2). Options that are not named
-    here are those of `Convolution`.
+    With `residual`, the last activation is after the sum (arXiv:1512.03385, figure 2). All other options are those of
+    `Convolution`.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Block(nn.Module):
         strides: dict[Axis, int] = {}
         convolutions = []
         for index, axis in enumerate(axes):
-            step = stride if axis not in strides else 1  # a second convolution along an axis keeps its length
+            step = stride if axis not in strides else 1  # a second convolution along an axis has stride 1
             strides[axis] = stride
             options = {"axis": axis, "stride": step, **convolution}
             after = "none" if residual and index == len(axes) - 1 else activation
@@ -159,13 +159,13 @@ class Block(nn.Module):
 
 
 class Base(nn.Sequential):
-    """Blocks in a row over the features, (B, rows, T) -> (B, C, F, T)."""
+    """Blocks in sequence over the features, (B, rows, T) -> (B, C, F, T)."""
 
     def __init__(self, *blocks: Block, layout: Literal["bands-as-channels", "map"]) -> None:
         super().__init__(*blocks)
         self.layout = layout
 
     def forward(self, features: Tensor) -> Tensor:
-        """Lay the rows out as channels or as an axis of the map, then run the blocks."""
+        """Arrange the rows as channels or as an axis of the map, then run the blocks."""
         rows_axis = 1 if self.layout == "map" else 2
         return super().forward(features.unsqueeze(rows_axis).clone(memory_format=torch.channels_last))  # faster

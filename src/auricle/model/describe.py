@@ -1,4 +1,4 @@
-"""A network as a table: its layers, their output shapes, parameters and multiply-adds."""
+"""Describe a network as a table: layers, output shapes, parameters and multiply-adds."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ LAYER_KINDS = {
 
 
 def _own_multiply_adds(module: nn.Module, inputs: Tensor, output: Tensor) -> int:
-    """Return the multiply-adds of one call, without those of the modules inside."""
+    """Return the multiply-adds of one call, excluding its submodules."""
     if isinstance(module, MapConv1d):
         return output.numel() * module.in_channels * module.kernel_size[0]
     if isinstance(module, nn.Linear):
@@ -49,14 +49,14 @@ def _own_multiply_adds(module: nn.Module, inputs: Tensor, output: Tensor) -> int
 
 
 def _kind(module: nn.Module) -> str:
-    """Say in words what a layer is."""
+    """Describe a layer in words."""
     if isinstance(module, Convolution):
         convolution = module[0]
         assert isinstance(convolution, MapConv1d)
-        words = f"1D convolution along {convolution.axis}, kernel {convolution.kernel_size[0]}"
+        text = f"1D convolution along {convolution.axis}, kernel {convolution.kernel_size[0]}"
         if convolution.stride[0] > 1:
-            words += f", stride {convolution.stride[0]}"
-        return ", ".join([words, *(LAYER_KINDS[type(layer).__name__] for layer in list(module)[1:])])
+            text += f", stride {convolution.stride[0]}"
+        return ", ".join([text, *(LAYER_KINDS[type(layer).__name__] for layer in list(module)[1:])])
     if isinstance(module, MultiHeadAttention):
         return f"self-attention, {module.num_heads} head{'s' * (module.num_heads > 1)}"
     if isinstance(module, Pool):
@@ -65,7 +65,7 @@ def _kind(module: nn.Module) -> str:
 
 
 def _measure(model: Classifier, frames: Tensor) -> tuple[dict[nn.Module, int], dict[nn.Module, list[int]]]:
-    """Run one window and return multiply-adds and output shapes, a module each."""
+    """Run one window and return multiply-adds and output shapes of each module."""
     work: dict[nn.Module, int] = {}
     shapes: dict[nn.Module, list[int]] = {}
 
@@ -84,12 +84,15 @@ def describe(preset: Preset, num_classes: int, clip_s: float) -> dict[str, Any]:
     """Return the layers of a preset and their cost, as plain values for JSON.
 
     Multiply-adds are those of the network alone (the frontend's transform is not counted), for one window and for
-    all the windows that score a clip of `clip_s` seconds. Shapes leave the batch out.
+    all the windows that score a clip of `clip_s` seconds. Shapes are without the batch dimension.
 
     Raises:
         UsageError: the preset does not build.
     """
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):  # shapes alone: no weight is drawn, no sum computed
+    with (
+        torch.random.fork_rng(devices=[]),
+        torch.device("meta"),
+    ):  # shapes only: no weights are drawn, nothing is computed
         model = build_model(preset, num_classes).to("meta")
     windows = ClipWindows.of(preset.audio, preset.frontend)
     bands = 1 if model.frontend.spectrum is None else preset.frontend.num_bands

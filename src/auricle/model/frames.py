@@ -1,4 +1,4 @@
-"""Waveform to frames without PyTorch: the same numbers as `frontend.py`, by a real FFT.
+"""Compute frames from a waveform without PyTorch: the same numbers as `frontend.py`, by a real FFT.
 
 whole    mel_power(waveform)
 stream   MelStream: feed(block) -> the frames that are complete; finish() -> the rest
@@ -13,7 +13,7 @@ import numpy as np
 from auricle.config import AudioConfig, FrontendConfig
 from auricle.model.windows import hop_samples
 
-FRAMES_AT_ONCE = 128  # half a megabyte of samples at 1024 each: they stay in the processor's cache
+FRAMES_AT_ONCE = 128  # half a megabyte at 1024 samples each, which fits in the processor's cache
 
 
 def hz_to_mel(hz: float) -> float:
@@ -32,7 +32,7 @@ def band_edges_hz(*, num_bands: int, min_hz: float, max_hz: float) -> np.ndarray
 
 
 def band_options(audio: AudioConfig, frontend: FrontendConfig) -> dict[str, Any]:
-    """Return the mel bands that a configuration asks for: num_bands, min_hz, max_hz."""
+    """Return the mel bands of a configuration: num_bands, min_hz, max_hz."""
     max_hz = frontend.max_hz or audio.sample_rate_hz / 2
     return {"num_bands": frontend.num_bands, "min_hz": frontend.min_hz, "max_hz": max_hz}
 
@@ -52,12 +52,14 @@ def mel_filters(
     low, peak, high = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
     filters = np.maximum(np.minimum((bins_hz - low) / (peak - low), (high - bins_hz) / (high - peak)), 0)
     if num_empty := int((filters.sum(1) == 0).sum()):
-        raise ValueError(f"{num_empty} of {num_bands} mel bands hold no frequency; use fewer or a longer transform_ms")
+        raise ValueError(
+            f"{num_empty} of {num_bands} mel bands contain no frequency; use fewer or a longer transform_ms"
+        )
     return filters.astype(np.float32)
 
 
 class FrameMaker:
-    """Mel power of a waveform, whole or block by block; or the waveform itself, for the frontend `raw`."""
+    """Computes mel power of a waveform, whole or in blocks; for the frontend `raw`, the waveform itself."""
 
     def __init__(self, audio: AudioConfig, frontend: FrontendConfig) -> None:
         rate_hz = audio.sample_rate_hz
@@ -76,7 +78,7 @@ class FrameMaker:
 
     @property
     def margin_samples(self) -> int:
-        """Zeros that stand before and after a recording, so that frame t is centred on sample t x hop."""
+        """Number of zeros before and after a recording, so that frame t is centred on sample t x hop."""
         return self.transform_samples // 2
 
     def frames(self, waveform: np.ndarray) -> np.ndarray:
@@ -84,7 +86,7 @@ class FrameMaker:
         return self.transform(np.pad(np.asarray(waveform, np.float32), self.margin_samples))
 
     def transform(self, padded: np.ndarray) -> np.ndarray:
-        """Return every frame that lies wholly inside, (samples,) -> (T, bands)."""
+        """Return all frames that are completely inside, (samples,) -> (T, bands)."""
         if self.raw:
             return padded[:, None]
         num = max(0, 1 + (len(padded) - self.transform_samples) // self.hop_samples)
@@ -99,27 +101,27 @@ class FrameMaker:
         for start in range(0, num, most):
             part = pieces[start : start + most]
             np.multiply(part, self.window, out=windowed[: len(part)])
-            # (T, bins); its stubs know double precision only
+            # (T, bins); the type stubs only know double precision
             spectrum = np.fft.rfft(windowed[: len(part)], out=spectra[: len(part)])  # type: ignore[arg-type]
             power = spectrum.real**2 + spectrum.imag**2
             np.matmul(power, self.filters, out=frames[start : start + most])
         return frames
 
     def stream(self) -> FrameStream:
-        """Return a stream that makes the same frames from blocks of a waveform."""
+        """Return a stream that computes the same frames from blocks of a waveform."""
         return FrameStream(self)
 
 
 class FrameStream:
-    """The frames of a waveform that arrives in blocks; what is fed and then finished equals the whole."""
+    """Computes the frames of a waveform that arrives in blocks; together they equal those of the whole."""
 
     def __init__(self, maker: FrameMaker) -> None:
         self.maker = maker
         self._rest = np.zeros(maker.margin_samples, np.float32)
-        self._num_skipped = 0  # samples yet to come that no frame needs, where frames do not touch
+        self._num_skipped = 0  # coming samples that no frame needs, where frames do not touch
 
     def feed(self, block: np.ndarray) -> np.ndarray:
-        """Take samples, (n,), and return the frames that they complete, (T, bands), T >= 0."""
+        """Add samples, (n,), and return the frames that they complete, (T, bands), T >= 0."""
         samples = np.concatenate([self._rest, block[self._num_skipped :]])
         self._num_skipped = max(0, self._num_skipped - len(block))
         frames = self.maker.transform(samples)
@@ -129,5 +131,5 @@ class FrameStream:
         return frames
 
     def finish(self) -> np.ndarray:
-        """Return the last frames, which reach beyond the end."""
+        """Return the last frames, which extend beyond the end."""
         return self.feed(np.zeros(self.maker.margin_samples, np.float32))

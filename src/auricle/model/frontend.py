@@ -1,7 +1,7 @@
-"""Waveform to frames, once; frames to features, for every window.
+"""Compute frames from a waveform, once; and features from frames, for every window.
 
 A *frame* is linear in power (mel) or in amplitude (raw), so that clips can be shifted, mixed and filtered as
-frames. A *feature* is what the network sees: the logarithm, normalised by the training clips.
+frames. A *feature* is the input of the network: the logarithm, normalised over the training clips.
 """
 
 import math
@@ -29,7 +29,7 @@ def cosine_transform(num_coefficients: int, num_bands: int) -> Tensor:
 
 
 class MelSpectrum(nn.Module):
-    """Waveform to mel power; `bands` are the other options of `mel_filters`."""
+    """Computes mel power from a waveform; `bands` are the other options of `mel_filters`."""
 
     window: Tensor
     filters: Tensor
@@ -50,13 +50,13 @@ class MelSpectrum(nn.Module):
 
 
 class Frontend(nn.Module):
-    """Waveform to frames to features: `num_rows` are 1 for the raw waveform, else bands or coefficients.
+    """Computes frames and features: `num_rows` is 1 for the raw waveform, else the number of bands or coefficients.
 
-    Without a spectrum, the frames are the waveform. `floor` is the power added before the logarithm, `transform` that
-    of the rows of the (normalised) logarithm, (num_rows, bands) (MFCC); None: all bands as they are.
+    Without a spectrum, the frames are the waveform. `floor` is the power added before the logarithm; `transform`, a
+    matrix (num_rows, bands), is applied to the (normalised) logarithm (MFCC); None: the bands are the features.
     """
 
-    normalise = True  # features have mean 0 and spread 1 over the training clips
+    normalise = True  # features have mean 0 and standard deviation 1 over the training clips
     mean: Tensor
     std: Tensor
     transform: Tensor | None
@@ -75,7 +75,7 @@ class Frontend(nn.Module):
         self.num_rows = num_rows
         self.floor = floor
         self.spectrum = spectrum
-        self.stack: nn.Module = nn.Identity()  # what happens to the features last
+        self.stack: nn.Module = nn.Identity()  # applied last to the features
         self.register_buffer("transform", transform, persistent=False)
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("std", torch.ones(()))
@@ -88,14 +88,14 @@ class Frontend(nn.Module):
         return frames if self.spectrum is None else torch.log(frames + self.floor)
 
     def fit(self, frames: Tensor) -> None:
-        """Take mean and spread from the frames of the training clips."""
+        """Compute mean and standard deviation from the frames of the training clips."""
         std, mean = torch.std_mean(self._scale(frames))
         self.mean.copy_(mean)
         self.std.copy_(std.clamp(min=1e-8))
 
     @property
     def neutral(self) -> Tensor:
-        """The frame value that is the mean of the training clips: what a mask writes."""
+        """The frame value of the mean of the training clips, which masks write."""
         return self.mean if self.spectrum is None else (torch.exp(self.mean) - self.floor).clamp(min=0)
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -107,7 +107,7 @@ class Frontend(nn.Module):
 
 @STACKS.of("stack_s")
 class Stack(nn.Module):
-    """Overlapping stretches of features, stacked as rows, as many as lie inside."""
+    """Stacks overlapping stretches of features as rows; incomplete ones at the end are left out."""
 
     def __init__(self, config: FrontendConfig, frames_per_s: float) -> None:
         super().__init__()

@@ -13,16 +13,16 @@ from auricle.model.cnn import ACTIVATIONS
 BLOCKS = Variants("encoder.norm")
 POOLINGS = Variants("encoder")
 POSITIONS = Variants("encoder.positions")
-NUM_SCORES = 2**18  # of queries against keys at a time, 1 MB: what follows finds them in the processor's cache
+NUM_SCORES = 2**18  # scores computed at a time, 1 MB, so that they stay in the processor's cache
 
 
 class MultiHeadAttention(nn.Module):
-    """Self-attention: every token reads from all, once a head.
+    """Self-attention: in each head, every token attends to all tokens.
 
     A = softmax(Q K^T / sqrt(D / H)), output = W_o [A_1 V_1 ... A_H V_H] (arXiv:1706.03762, equation 1).
 
-    With `pad_heads`, where H does not divide D, queries, keys and values get zeros up to the next width that it
-    divides, and the zeros that the last head reads are cut off again: no parameter more, whatever H.
+    With `pad_heads`, if D is not divisible by H, queries, keys and values are zero-padded to the next width that is,
+    and the padding of the output is cut off again: the number of parameters does not depend on H.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class MultiHeadAttention(nn.Module):
     ) -> None:
         super().__init__()
         if width % num_heads and not pad_heads:
-            raise ValueError(f"attention width {width} is not divided by {num_heads} heads")
+            raise ValueError(f"attention width {width} is not divisible by {num_heads} heads")
         self.num_heads = num_heads
         self.padding = -width % num_heads
         self.query = nn.Linear(width, width, bias=qkv_bias)
@@ -51,12 +51,12 @@ class MultiHeadAttention(nn.Module):
         return tokens[..., : -self.padding] if self.padding else tokens
 
     def queries_and_keys(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what is asked, already divided by sqrt(D / H), and what answers: (B, T, D) -> (B, H, T, D/H) each."""
+        """Return queries, already divided by sqrt(D / H), keys and values: (B, T, D) -> (B, H, T, D/H) each."""
         q = self.split(self.query(tokens))
         return q / math.sqrt(q.shape[-1]), self.split(self.key(tokens))
 
     def read(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Return what each query reads, (..., T, D/H) each -> (..., T, D/H)."""
+        """Return the output of attention, (..., T, D/H) each -> (..., T, D/H)."""
         return self.dropout(torch.softmax(q @ k.transpose(-2, -1), dim=-1)) @ v
 
     def read_in_parts(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -68,17 +68,17 @@ class MultiHeadAttention(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
         (q, k), v = self.queries_and_keys(tokens), self.split(self.value(tokens))
-        in_parts = self.training and tokens.is_cpu  # an exported graph needs no parts, nor does a GPU
+        in_parts = self.training and tokens.is_cpu  # not for an exported graph, nor on a GPU
         read = self.read_in_parts(q, k, v) if in_parts else self.read(q, k, v)  # (B, H, T, D/H)
         return self.output(self.merge(read))
 
 
 @BLOCKS.of("pre", "none")
 class EncoderBlock(nn.Module):
-    """Attention, then a perceptron for each token; both add to the tokens.
+    """Attention, then an MLP for each token; the output of each is added to the tokens.
 
-    Each has a norm before it (arXiv:2002.04745), or none; without an `mlp_width` the perceptron is one Linear. Options
-    that are not named here are those of `MultiHeadAttention`.
+    Each has a norm before it (arXiv:2002.04745), or none; without an `mlp_width`, the MLP is one Linear. All other
+    options are those of `MultiHeadAttention`.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class EncoderBlock(nn.Module):
 
 @BLOCKS.of("post")
 class PostNormBlock(EncoderBlock):
-    """The same, each norm after its sum (arXiv:1706.03762, section 3.1)."""
+    """The same block with each norm after its sum (post-norm, arXiv:1706.03762, section 3.1)."""
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
@@ -117,7 +117,7 @@ class PostNormBlock(EncoderBlock):
 
 @POSITIONS.of("sinusoidal")
 def sinusoids(num_tokens: int, width: int) -> Tensor:
-    """Positions as sines and cosines in turn, (num_tokens, width). arXiv:1706.03762, section 3.5."""
+    """Sinusoidal positions, (num_tokens, width). arXiv:1706.03762, section 3.5."""
     token = torch.arange(num_tokens)[:, None]
     angles = token / 10_000 ** (torch.arange(0, width, 2) / width)  # (T, ceil(D / 2))
     return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)[:, :width]
@@ -138,17 +138,17 @@ def pooling_matrix(num_steps: int, num_pooled: int) -> Tensor:
 
 
 class Encoder(nn.Module):
-    """Tokens of the map, `<cls>` in front, positions, blocks, norm: the map of the base to what `<cls>` has read.
+    """The encoder: tokens of the map with `<cls>` in front, positions, blocks, norm; returns the output of `<cls>`.
 
-    The map is (C, F, T) = (channels, rows, num_steps). Its tokens are "time": one a time step, the mean over frequency;
-    "map": one a cell, frequency slowest; or "channels": one a channel, its row over time, the mean over frequency.
-    Options that are not named here are those of `EncoderBlock`; `num_heads` is of all, or of one after the other.
+    The map is (C, F, T) = (channels, rows, num_steps). Its tokens are "time": one per time step, mean over frequency;
+    "map": one per cell, frequency slowest; or "channels": one per channel, over time, the mean over frequency.
+    All other options are those of `EncoderBlock`; `num_heads` is one number for all blocks, or one for each.
 
     Raises:
         ValueError: no projection, and tokens of another width.
     """
 
-    base_alone = False  # the base learns: the mean of the tokens goes on in place of what <cls> reads
+    base_alone = False  # while only the base is trained: return the mean of the tokens, without the blocks
     averages: Tensor | None
     cls: Tensor
     positions: Tensor | None
@@ -179,7 +179,9 @@ class Encoder(nn.Module):
         self.register_buffer("averages", pooling, persistent=False)
         own_width = self.num_steps if tokens == "channels" else channels
         if not projection and own_width != width:
-            raise ValueError(f"tokens are {own_width} wide: encoder.width must be that, not {width}, or project them")
+            raise ValueError(
+                f"tokens are {own_width} wide; set encoder.width to that, not {width}, or project the tokens"
+            )
         self.projection = nn.Linear(own_width, width) if projection else nn.Identity()
         drawn = torch.randn(1, 1, width) * 0.02
         if cls == "trained":
@@ -191,7 +193,7 @@ class Encoder(nn.Module):
         else:
             fixed = None if positions == "none" else POSITIONS[positions](self.num_tokens + 1, width)[None]
             self.register_buffer("positions", fixed, persistent=False)
-        self.output = output  # "cls": what it has read goes on; "mean": the mean of all tokens
+        self.output = output  # "cls": its output is returned; "mean": the mean of all tokens
         heads = (num_heads,) * num_blocks if isinstance(num_heads, int) else num_heads
         self.blocks = nn.Sequential(*(BLOCKS[block.get("norm", "pre")](width, each, **block) for each in heads))
         self.norm = nn.LayerNorm(width) if final_norm else nn.Identity()
@@ -220,13 +222,13 @@ class Encoder(nn.Module):
 
 
 def reads_by_cls(encoder: Encoder) -> bool:
-    """Return whether the answer is what `<cls>` has read, by as many heads in each block: what attention maps show."""
+    """Return whether the output is that of `<cls>`, with as many heads in each block, as attention maps need."""
     heads = {block.attention.num_heads for block in encoder.blocks if isinstance(block, EncoderBlock)}
     return encoder.output == "cls" and len(heads) <= 1
 
 
 def token_weights(attention: MultiHeadAttention, tokens: Tensor) -> Tensor:
-    """Return how much each token (row) reads from each (column), (B, T, D) -> (B, H, T, T); rows sum to 1."""
+    """Return the attention of each token (row) to each (column), (B, T, D) -> (B, H, T, T); rows sum to 1."""
     q, k = attention.queries_and_keys(tokens)
     return torch.softmax(q @ k.transpose(-2, -1), dim=-1)
 
@@ -236,7 +238,7 @@ def attention_weights(encoder: Encoder, map: Tensor) -> list[Tensor]:
     tokens, weights = encoder.embed(map), []
     for block in encoder.blocks:
         assert isinstance(block, EncoderBlock)
-        heard = tokens if isinstance(block, PostNormBlock) else block.attention_norm(tokens)
-        weights.append(token_weights(block.attention, heard))
+        inputs = tokens if isinstance(block, PostNormBlock) else block.attention_norm(tokens)
+        weights.append(token_weights(block.attention, inputs))
         tokens = block(tokens)
     return weights

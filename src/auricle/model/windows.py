@@ -1,8 +1,8 @@
-"""Which windows answer for a whole clip, and what each counts: one rule for training, scoring and `predict`.
+"""The windows of a whole clip and their weights: one rule for training, scoring and `predict`.
 
-The sound of a clip need not fill it: of the windows of 3 s that start at 2 s in clips of ESC-10, one in eleven holds
-next to none of it. So a clip is a ring, as it is while training, and the windows around it that are fullest of sound
-answer for it.
+The sound of a clip need not fill it: of the 3 s windows that start at 2 s in the clips of ESC-10, one in eleven has
+almost no sound. So windows are cyclic (the clip continues at its start), as in training, and a clip is classified by
+the windows with the most sound.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ import numpy as np
 
 from auricle.config import AudioConfig, FrontendConfig
 
-ACTIVE_DB = 50.0  # a moment within so much of the clip's loudest is active
-FULL = 0.95  # of the active moments of the fullest window make a window as full
+ACTIVE_DB = 50.0  # an interval within this of the clip's loudest one is active
+FULL = 0.95  # with this share of the active intervals of the fullest window, a window counts as full
 MOMENT_S = 0.04
-SLACK = 0.1  # of a hop may go unheard at the end: no window that is silent for the rest is made for it
+SLACK = 0.1  # share of a hop at the end that needs no window of its own, which would be mostly padding
 
 
 def hop_samples(audio: AudioConfig, frontend: FrontendConfig) -> int:
-    """Return the samples from one frame to the next."""
+    """Return the number of samples from one frame to the next."""
     return 1 if frontend.kind == "raw" else round(audio.sample_rate_hz * frontend.hop_ms / 1000)
 
 
 @dataclass(frozen=True)
 class ClipWindows:
-    """The windows of whole clips: around a ring and only the fullest, or all inside the clip and all alike."""
+    """The windows of whole clips: cyclic and only the fullest, or all inside the clip with equal weights."""
 
     window_frames: int
     hop_frames: float  # from one start to the next
-    moment_frames: int  # of the stretches that are active or are not
+    moment_frames: int  # length of the intervals that are active or not
     is_raw: bool  # frames are samples, not power
     fullest: bool
 
@@ -43,25 +43,25 @@ class ClipWindows:
         return cls(round(audio.window_s * per_s), audio.window_hop_s * per_s, moment, is_raw, fullest)
 
     def count_frames(self, num_frames: int) -> int:
-        """Return how many windows answer for a clip of so many frames."""
+        """Return the number of windows of a clip with this many frames."""
         beyond = (num_frames - 1 - self.window_frames) / self.hop_frames - SLACK
         if not self.fullest:
             return 1 + max(0, math.ceil(beyond))
         return max(1, math.ceil((num_frames - 1) / self.hop_frames - SLACK)) if beyond > 0 else 1
 
     def times(self, num_frames: int) -> np.ndarray:
-        """Return the frames of the windows of a clip, int64 (W, window_frames); where no ring, some may lie beyond."""
+        """Return the frames of the windows of a clip, int64 (W, window_frames); some may be beyond its end."""
         starts = np.rint(np.arange(self.count_frames(num_frames)) * self.hop_frames).astype(np.int64)
         times = starts[:, None] + np.arange(self.window_frames)
         return times % num_frames if self.fullest else times
 
     def weights(self, frames: np.ndarray) -> np.ndarray:
-        """Return what the windows of a clip count, (F, T) -> float64 (W,): 1 for the fullest, 0 for others."""
+        """Return the weights of the windows of a clip, (F, T) -> float64 (W,): 1 for the fullest, 0 for others."""
         moment, times = self.moment_frames, self.times(frames.shape[1])
         if not self.fullest:
             return np.ones(len(times))
         levels = (np.square(frames) if self.is_raw else frames).sum(0)
-        powers = np.add.reduceat(levels, np.arange(0, len(levels), moment))  # of the M moments
+        powers = np.add.reduceat(levels, np.arange(0, len(levels), moment))  # of the M intervals
         active = powers >= powers.max() * np.float32(10 ** (-ACTIVE_DB / 10))
         moments = times[:, :1] // moment + np.arange(max(1, self.window_frames // moment))
         fullness = active[moments % len(powers)].sum(1)
@@ -69,7 +69,7 @@ class ClipWindows:
 
 
 def count_windows(audio: AudioConfig, frontend: FrontendConfig, clip_s: float) -> int:
-    """Return how many windows answer for a clip.
+    """Return the number of windows of a clip.
 
     >>> [count_windows(AudioConfig(), FrontendConfig(), seconds) for seconds in (1, 3, 5, 5.09)]
     [1, 1, 5, 5]
@@ -85,5 +85,5 @@ def window_starts_s(num: int, hop_s: float) -> np.ndarray:
 
 
 def mean_over_windows(probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return what the windows of clips say together, (..., W, K) and (..., W) -> (..., K)."""
+    """Return the weighted mean over the windows of clips, (..., W, K) and (..., W) -> (..., K)."""
     return np.asarray((probabilities * weights[..., None]).sum(-2) / weights.sum(-1)[..., None])

@@ -1,4 +1,4 @@
-"""Many recordings through one model: which files, what is done already, what was refused."""
+"""Classify many recordings with one model: which files, which are done already, and which were refused."""
 
 import contextlib
 import json
@@ -29,9 +29,9 @@ from auricle.predict.stretches import Pooling, Stretch
 
 
 class Journal:
-    """What is done already, one line a file, so that a stopped run goes on; a changed file or setting starts anew.
+    """A journal of finished files, one line each, so that a stopped run continues; a changed file is done again.
 
-    None as a path remembers nothing.
+    With None as the path, nothing is stored.
     """
 
     def __init__(self, path: Path | None, settings: dict[str, Any]) -> None:
@@ -47,12 +47,12 @@ class Journal:
             files.write_text(path, header + "\n")
             return
         for line in lines[1:]:
-            with contextlib.suppress(ValueError, KeyError):  # cut short by a kill
+            with contextlib.suppress(ValueError, KeyError):  # a line cut short when the process was killed
                 entry = json.loads(line)
                 self.entries[entry["file"]] = entry
 
     def recall(self, path: Path) -> LabelledRecording | None:
-        """Return what was heard in a file, if it is the same file still."""
+        """Return the stored result of a file, if the file has not changed."""
         entry = self.entries.get(str(path))
         if entry is None or entry["stamp"] != _size_and_time(path):
             return None
@@ -62,7 +62,7 @@ class Journal:
         )
 
     def add(self, recording: LabelledRecording) -> None:
-        """Remember a file."""
+        """Store the result of a file."""
         if self.path is None:
             return
         entry = {
@@ -72,12 +72,12 @@ class Journal:
             "cut_off": recording.cut_off,
             "stretches": [asdict(stretch) for stretch in recording.stretches],
         }
-        line = f"\n{json.dumps(entry)}\n"  # a line of its own, even after one that a kill cut short
+        line = f"\n{json.dumps(entry)}\n"  # on a new line, even after one that was cut short
         with files.machine_errors(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(line)
 
     def finish(self) -> None:
-        """Forget everything, once the result stands in its own file."""
+        """Delete the journal, once the results are written to their own file."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)
 
@@ -92,14 +92,14 @@ def _size_and_time(path: Path) -> list[int]:
 
 @dataclass
 class Listing:
-    """The recordings that files and folders name."""
+    """The recordings found in the given files and folders."""
 
     recordings: list[Path]  # each once, in order
-    refused: dict[Path, str]  # folders and links that lead to none, and why
+    refused: dict[Path, str]  # folders and links without recordings, with the reason
 
 
 def list_recordings(paths: Sequence[Path]) -> Listing:
-    """Find the recordings that paths name: files, and folders with all sounds below them, through links, none twice."""
+    """Find all recordings: files, and folders with everything below them, following links, each file once."""
     found: dict[Path, None] = {}
     refused: dict[Path, str] = {}
     walk = Walk()
@@ -121,8 +121,8 @@ def list_recordings(paths: Sequence[Path]) -> Listing:
             inside += recordings
         found |= dict.fromkeys(sorted(inside))
         if not inside and path not in refused and walk.ignored[READ_BEFORE] == num_read:
-            refused[path] = f"no recordings in this folder; known are {', '.join(SUFFIXES)}"
-    return Listing(list(found), refused | dict.fromkeys(walk.dangling, "a link that leads nowhere"))
+            refused[path] = f"no recordings in this folder; supported: {', '.join(SUFFIXES)}"
+    return Listing(list(found), refused | dict.fromkeys(walk.dangling, "a broken link"))
 
 
 def predict_files(
@@ -133,9 +133,9 @@ def predict_files(
     journal: Journal,
     on_progress: Callable[[int, float], object] | None = None,
 ) -> Iterator[LabelledRecording]:
-    """Yield what is heard in each file, in order; one that cannot be read says why, in `refused`.
+    """Yield the result of each file, in order; `refused` has the reason where it cannot be read.
 
-    `on_progress` is called with the number of files done and the seconds heard in the present one.
+    `on_progress` is called with the number of files done and the seconds processed of the current one.
     """
     for num_done, path in enumerate(paths):
         on_seconds = partial(on_progress, num_done) if on_progress else None
@@ -153,7 +153,7 @@ def predict_files(
                     on_progress=on_seconds,
                     on_cut_off=reasons.append,
                 )
-            except ModelRefusedError:  # any other recording would fare no better
+            except ModelRefusedError:  # it would fail for every other recording, too
                 raise
             except RefusedError as error:
                 duration_s = error.duration_s if isinstance(error, SilentError) else None
@@ -168,7 +168,7 @@ def predict_files(
 
 
 def playable_s(path: Path) -> float | None:
-    """Return how long a player takes a refused recording to be: 0 where none plays it, None where nobody can know."""
+    """Return the duration that a player gives a refused recording: 0 if it cannot be played, None if unknown."""
     with contextlib.suppress(RefusedError):
         return header_duration_s(path)
     import soundfile

@@ -25,35 +25,35 @@ if TYPE_CHECKING:
     from auricle.predict.stretches import Stretch
 
 LOWEST_DB = -100.0
-NONE_OF_THESE = "none of these"  # what a person reads where no class reaches its threshold
+NONE_OF_THESE = "none of these"  # the answer where no class reaches its threshold
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a model hears in one recording."""
+    """The prediction of a model for one recording."""
 
     # calibrated, the mean over the windows by weight, float64 (K,), in the order of `Classifier.categories`
     probabilities: np.ndarray
     label: str  # the most probable category
     starts_s: np.ndarray  # where the windows start, (W,)
     window_probabilities: np.ndarray  # calibrated, (W, K)
-    weights: np.ndarray  # what each window counts, (W,): 1 where it is full of sound, else 0
-    none_of_these: bool  # the label is background, or less probable than its threshold: most likely something else
+    weights: np.ndarray  # weight of each window, (W,): 1 where it is full of sound, else 0
+    none_of_these: bool  # whether the label is background, or below its threshold: probably something else
     find_stretches: Callable[[], list[Stretch]] = field(repr=False)
 
     @cached_property
     def stretches(self) -> list[Stretch]:
-        """Return what is heard when, as `auricle predict` says it; one stretch where the recording is a clip's length.
+        """Return the detections over time, as `auricle predict` does; one stretch for the length of a clip.
 
-        An array that is longer is heard a second time for it, from its start to its end.
+        A longer array is processed a second time for this, from start to end.
         """
         return self.find_stretches()
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row a stretch: `start_s`, `end_s`, `label` and `probability`.
+        """Return one row per stretch: `start_s`, `end_s`, `label` and `probability`.
 
-        The label is "none of these" where nothing is likely enough; the probability is that of the most probable class,
-        the mean over the stretch.
+        The label is "none of these" if no class is probable enough; the probability is that of the most probable class,
+        as a mean over the stretch.
 
         Raises:
             MachineError: pandas is not installed.
@@ -65,7 +65,7 @@ class Prediction:
 
 
 class Classifier:
-    """A bundle, ready to hear.
+    """A bundle, ready to classify sounds.
 
     Example::
 
@@ -74,43 +74,45 @@ class Classifier:
         classifier = au.Classifier.load("bird-box")
         prediction = classifier.predict("dog.wav")       # or an array and its rate: predict(waveform, 44_100)
         print(prediction.label, prediction.probabilities.max(), prediction.none_of_these)
-        classifier.predict("night.wav").to_frame()       # what is heard when
+        classifier.predict("night.wav").to_frame()       # detections over time
     """
 
     def __init__(self, bundle: Bundle, *, threads: int | None = 1) -> None:
         description = bundle.description
         self.model = BundleModel(bundle, threads=threads)
         self.categories = description.categories  # the K names
-        self.thresholds = description.calibration.thresholds  # a category that wins with less is none of these, (K,)
-        self.sample_rate_hz = description.audio.sample_rate_hz  # at which it hears; other rates are resampled
+        self.thresholds = (
+            description.calibration.thresholds
+        )  # below it, the most probable category becomes "none of these", (K,)
+        self.sample_rate_hz = description.audio.sample_rate_hz  # of its input; other rates are resampled
         low_hz, high_hz = description.frontend.min_hz, description.frontend.max_hz
         raw = description.frontend.kind == "raw"
-        # the edges of what it hears
+        # the lowest and the highest frequency of its input
         self.band_hz = (0.0 if raw else low_hz, self.sample_rate_hz / 2 if raw or high_hz is None else high_hz)
-        self.window_s = description.audio.window_s  # how much it hears at once
-        # what is no longer is heard as a clip of a study, which is cut to its length
+        self.window_s = description.audio.window_s  # duration of its input
+        # recordings of at most this length are classified as a clip of a study, cut to its length
         self.clip_s = max(self.window_s, description.origin.clip_s) + SLACK * description.audio.window_hop_s
 
     @classmethod
     def load(cls, path: Path | str, *, threads: int | None = 1) -> Classifier:
-        """Open the folder that `auricle export` made; errors as in `load_bundle`. `threads` None: one a core."""
+        """Open the folder that `auricle export` made; errors as in `load_bundle`. `threads` None: one per core."""
         return cls(load_bundle(Path(path)), threads=threads)
 
     def predict(self, recording: np.ndarray | Path | str, rate_hz: int | None = None) -> Prediction:
         """Classify a recording: a file of any length, or a waveform.
 
-        The windows that hold most sound answer for a whole waveform, and for a file that is no longer than a clip of
-        the training; its end is followed by its beginning, as in training. Of a longer file all windows answer, in
-        bounded memory; look at `Prediction.stretches` then.
+        A waveform, and a file no longer than a training clip, is classified by the windows with the most sound, which
+        are cyclic, as in training. A longer file is classified by all windows, in bounded memory; use
+        `Prediction.stretches` then.
 
         Args:
             recording: the path of a file; or (T,), (T, channels) or (channels, T), floats with full scale 1 or
-                integers, T >= 1. Of two sides, the channels are the one of 1, or else the only one of at most 32.
-            rate_hz: samples a second of a waveform; a file has its own.
+                integers, T >= 1. The channels are the dimension of size 1, or else the only one of at most 32.
+            rate_hz: sample rate of a waveform; a file has its own.
 
         Raises:
-            UsageError: not such an array, both sides can be the channels, or a waveform without a rate.
-            RefusedError: it holds samples that are not finite; or why the file cannot be read, or is silent.
+            UsageError: not such an array, both dimensions could be the channels, or a waveform without a rate.
+            RefusedError: samples are not finite, or the file cannot be read or is silent; the message says why.
         """
         from auricle.predict.stream import WindowProbabilities, predict_windows, waveform_blocks
         from auricle.predict.stretches import pooling_of
@@ -118,10 +120,10 @@ class Classifier:
         pooling = pooling_of(self)
         if isinstance(recording, Path | str):
             if rate_hz is not None:
-                raise UsageError("rate_hz is of a waveform; a file says its own rate")
-            heard = predict_windows(self, Path(recording), whole_s=self.clip_s)
-            weights = np.ones(len(heard.starts_s)) if heard.weights is None else heard.weights
-            return self._answer(heard.probabilities, weights, lambda: pooling.stretches(heard))
+                raise UsageError("rate_hz is for a waveform; a file has its own rate")
+            windows = predict_windows(self, Path(recording), whole_s=self.clip_s)
+            weights = np.ones(len(windows.starts_s)) if windows.weights is None else windows.weights
+            return self._answer(windows.probabilities, weights, lambda: pooling.stretches(windows))
         if rate_hz is None:
             raise UsageError("a waveform needs its rate: predict(waveform, rate_hz)")
         mono = self.resampled(recording, rate_hz)
@@ -151,7 +153,7 @@ class Classifier:
         )
 
     def explain(self, waveform: np.ndarray, rate_hz: int) -> Explanation:
-        """Say where in time it looked; arguments and errors as in `predict`."""
+        """Return the saliency over time of its prediction; arguments and errors as in `predict`."""
         model, description = self.model, self.model.bundle.description
         mono = self.resampled(waveform, rate_hz)
         duration_s = len(mono) / self.sample_rate_hz
@@ -159,7 +161,7 @@ class Classifier:
             windows, weights = model.windows(mono)
             maps = model.network.attention(windows)
             return attention_over_time(maps, weights, description.attention, model.windowing, duration_s)
-        silence = description.mean  # of a frame that says nothing: its feature is zero
+        silence = description.mean  # a masked frame: its normalised feature is zero
         if description.frontend.kind != "raw":
             silence = max(0.0, float(np.exp(description.mean)) - description.frontend.floor)
         frames = model.maker.frames(mono)
@@ -167,7 +169,7 @@ class Classifier:
         return occlusion_over_time(frames, model.windowing, model.probabilities, silence, duration_s)
 
     def spectrogram(self, waveform: np.ndarray, rate_hz: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return what the network hears as a picture; for a network that hears the raw waveform, 64 mel bands.
+        """Return the input of the network as a picture; for a network on the raw waveform, 64 mel bands.
 
         Levels in dB, (bands, T), highest 0, lowest -100; times of frames in s, (T,); centres of bands in Hz, (bands,).
         """
@@ -182,10 +184,10 @@ class Classifier:
         return levels_db, np.arange(power.shape[1]) / maker.frames_per_s, maker.centres_hz
 
     def resampled(self, waveform: np.ndarray, rate_hz: int) -> np.ndarray:
-        """Return a waveform as the network takes it: mono, float32, at its rate; errors as in `predict`."""
+        """Return a waveform as the network needs it: mono, float32, at its rate; errors as in `predict`."""
         mono = mono_waveform(np.asarray(waveform))
         if not rate_hz > 0:
-            raise UsageError(f"rate_hz is samples a second, above 0, not {rate_hz}")
+            raise UsageError(f"rate_hz must be above 0 (samples per second), not {rate_hz}")
         if rate_hz != self.sample_rate_hz:
             from auricle.data.audio import at_rate
 

@@ -1,7 +1,7 @@
 """When a recording began: from AudioMoth's comment in it, else from its name.
 
-Most recorders name a file by the local time of a clock that a person has set, so a time is local unless the file says
-where it belongs.
+Most recorders name files by the local time of a clock that was set by hand, so a time is local unless the file has an
+offset from UTC.
 """
 
 import contextlib
@@ -29,9 +29,9 @@ _NAME = re.compile(
 
 
 def clock_of(path: Path) -> datetime | None:
-    """Return when a recording began: with an offset from UTC if the file tells one, else local; None if unknown.
+    """Return when a recording began: with an offset from UTC if the file has one, else local; None if unknown.
 
-    What AudioMoth wrote into the file counts more than its name; a file that is not there is known by its name alone.
+    AudioMoth's comment in the file takes precedence over the file's name; a missing file has only its name.
 
     >>> clock_of(Path("SITE_20240131_235930.WAV")).isoformat()
     '2024-01-31T23:59:30'
@@ -46,7 +46,7 @@ def clock_of(path: Path) -> datetime | None:
 
 
 def clock_text(began: datetime | None, seconds: float) -> str:
-    """Write the time of day at which something is heard, ISO 8601; empty where it is not known.
+    """Write the time of day of a detection, ISO 8601; empty if it is unknown.
 
     >>> clock_text(datetime(2024, 1, 31, 23, 59, 30), 45), clock_text(datetime(2024, 1, 31, tzinfo=UTC), 0.5)
     ('2024-02-01T00:00:15.000', '2024-01-31T00:00:00.500Z')
@@ -67,7 +67,7 @@ def _clocks(path: Path) -> Iterator[datetime]:
 
 
 def _time_of(parts: dict[str, str | None]) -> datetime | None:
-    """Return the time that a comment or a name tells, if there is such a time."""
+    """Return the time in a comment or a name, if it is a valid one."""
     year, month, day, hour, minute, second = (
         int(parts[unit] or 0) for unit in ("year", "month", "day", "hour", "minute", "second")
     )
@@ -89,7 +89,7 @@ def _zone(text: str) -> timezone:
 
 
 def _comment(path: Path) -> str:
-    """Return the comment that a recorder wrote into a file, as libsndfile finds it; empty without one."""
+    """Return the comment that a recorder wrote into a file, as read by libsndfile; empty without one."""
     if path.suffix.lower() not in _COMMENT_SUFFIXES:
         return ""
     import soundfile

@@ -1,4 +1,4 @@
-"""Where in time a network looked: the attention of `<cls>`, rolled out; for a CNN, occlusion."""
+"""Saliency over time: for a transformer the attention of `<cls>` and its rollout, for a CNN occlusion."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ MOST_MOMENTS = 80
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Where in time a model looked; a transformer shows its attention, a CNN what it loses when it hears less."""
+    """Saliency of a prediction over time: attention for a transformer, drop in probability by occlusion for a CNN."""
 
-    times_s: np.ndarray  # centres of the moments, (T,)
-    # how much `<cls>` reads from each moment, (layers, heads, T), sums of 1; None for a CNN
+    times_s: np.ndarray  # centres of the intervals, (T,)
+    # attention of `<cls>` to each interval, (layers, heads, T), sums of 1; None for a CNN
     attention: np.ndarray | None = None
-    rolled_out: np.ndarray | None = None  # the same through all layers (arXiv:2005.00928), (T,), sum 1; None for a CNN
-    # by how much the label's probability falls when the moment is silenced, (T,), negative where it rises; None for a
+    rolled_out: np.ndarray | None = None  # its rollout over all layers (arXiv:2005.00928), (T,), sum 1; None for a CNN
+    # drop of the label's probability when the interval is silenced, (T,), negative where it rises; None for a
     # transformer
     occlusion: np.ndarray | None = None
 
@@ -29,9 +29,9 @@ class Explanation:
 def rollout(maps: np.ndarray) -> np.ndarray:
     """Follow attention from the last layer to the input, the residual path as half of each step.
 
-    S. Abnar, W. Zuidema, arXiv:2005.00928: A = (A_L + I)/2 ... (A_1 + I)/2, A_l the mean over heads. Of maps (W,
-    layers, heads, tokens, tokens), rows of sum 1: how much of each token but itself reaches `<cls>`, (W, tokens - 1),
-    sums of 1.
+    S. Abnar, W. Zuidema, arXiv:2005.00928: A = (A_L + I)/2 ... (A_1 + I)/2, A_l the mean over heads. From maps
+    (W, layers, heads, tokens, tokens) with row sums of 1, returns the share of each other token in `<cls>`,
+    (W, tokens - 1), with sums of 1.
     """
     identity = np.eye(maps.shape[-1])
     through = np.broadcast_to(identity, (len(maps), *identity.shape))
@@ -44,9 +44,9 @@ def rollout(maps: np.ndarray) -> np.ndarray:
 def attention_over_time(
     maps: np.ndarray, weights: np.ndarray, layout: AttentionLayout, windowing: Windowing, duration_s: float
 ) -> Explanation:
-    """Lay the attention of the windows that count on one axis of time, and average what overlaps.
+    """Place the attention of the windows of weight above 0 on one time axis, and average where they overlap.
 
-    `maps` (W, layers, heads, tokens, tokens) are of the windows that answer for a clip, `weights` (W,).
+    `maps` (W, layers, heads, tokens, tokens) belong to the windows of a clip, `weights` is (W,).
     """
     W, L, H = maps.shape[:3]
     heads = maps[:, :, :, 0, 1:].reshape(W, L, H, layout.num_rows, layout.num_steps).sum(axis=3)
@@ -57,9 +57,9 @@ def attention_over_time(
     total, count = np.zeros((L * H + 1, num)), np.zeros(num)
     for start_s, window, weight in zip(windowing.starts_s(W), both, weights, strict=True):
         steps = round(start_s / step_s) + np.arange(layout.num_steps)
-        heard = np.full(len(steps), weight) if windowing.clips.fullest else weight * (steps < num)
-        np.add.at(total.T, steps % num, (window * heard).T)
-        np.add.at(count, steps % num, heard)
+        counts = np.full(len(steps), weight) if windowing.clips.fullest else weight * (steps < num)
+        np.add.at(total.T, steps % num, (window * counts).T)
+        np.add.at(count, steps % num, counts)
     means = total / np.maximum(count, 1)
     means /= np.maximum(means.sum(axis=1, keepdims=True), 1e-12)
     return Explanation((np.arange(num) + 0.5) * step_s, means[:-1].reshape(L, H, num), means[-1])
@@ -72,10 +72,10 @@ def occlusion_over_time(
     silence: float,
     duration_s: float,
 ) -> Explanation:
-    """Silence one moment after the other and see how far the label's probability falls.
+    """Silence one interval after the other and return the drop of the label's probability.
 
-    `frames` (T, bands) are of the whole recording, `silence` is what a silenced frame holds, and `probabilities_of`
-    maps windows (W, bands, T) to (W, K).
+    `frames` (T, bands) are those of the whole recording, `silence` is the value of a silenced frame, and
+    `probabilities_of` maps windows (W, bands, T) to (W, K).
     """
     times, weights = windowing.clips.times(len(frames)), windowing.clips.weights(frames.T)
     times, weights = times[weights > 0], weights[weights > 0]

@@ -1,4 +1,4 @@
-"""Stretches as text: a table to read, CSV, JSON lines, Audacity labels, Raven selection tables."""
+"""Write stretches as text: a readable table, CSV, JSON lines, Audacity labels, Raven selection tables."""
 
 import math
 import os
@@ -23,14 +23,14 @@ IN_SEQUENCE = ("Begin Time (s)", "End Time (s)")
 
 @dataclass(frozen=True)
 class LabelledRecording:
-    """What was heard in one file."""
+    """The detections in one file."""
 
-    path: Path  # the file, as it was named
-    duration_s: float | None  # None: nobody can know
+    path: Path  # the file, as given
+    duration_s: float | None  # None: unknown
     stretches: tuple[Stretch, ...]
-    began: datetime | None = None  # local if it has no time zone; None: not known
-    refused: str = ""  # why it could not be heard
-    cut_off: str = ""  # why its end is missing, where what is there was heard
+    began: datetime | None = None  # local if it has no time zone; None: unknown
+    refused: str = ""  # why it could not be classified
+    cut_off: str = ""  # why its end is missing, if only the start could be classified
 
 
 def to_table(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str:
@@ -68,7 +68,7 @@ def short_time(seconds: float) -> str:
 
 
 def to_csv(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str:
-    """Return one row a stretch, without formulas; with `top` > 1 the next classes in columns of their own."""
+    """Return one row per stretch, safe from formulas; with `top` > 1 the next classes in columns of their own."""
     more = [f"{column}_{rank}" for rank in range(2, top + 1) for column in ("label", "probability")]
     rows = [("file", "start_s", "end_s", "start_time", "label", "probability", *more)]
     for recording in recordings:
@@ -81,7 +81,7 @@ def to_csv(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str:
 
 
 def to_json_lines(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str:
-    """Return one object a stretch."""
+    """Return one object per stretch."""
     lines = []
     for recording in recordings:
         for stretch in recording.stretches:
@@ -111,8 +111,8 @@ def to_audacity(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str
 def to_raven(recordings: Sequence[LabelledRecording], *, top: int = 1, band_hz: tuple[float, float]) -> str:
     """Return a selection table; the recordings, refused ones too, count as one sequence in which begin times go on.
 
-    `band_hz` is what the model hears. Where nobody can know how long a recording before another is, the table says
-    where in its file each selection lies, and no time in the sequence.
+    `band_hz` is the frequency range of the model's input. If the duration of an earlier recording is unknown, the table
+    has only the times within each file, not in the sequence.
     """
     rows: list[tuple[str, ...]] = [RAVEN_COLUMNS]
     before_s = 0.0
@@ -132,7 +132,7 @@ def to_raven(recordings: Sequence[LabelledRecording], *, top: int = 1, band_hz: 
 
 
 def is_sequence(recordings: Sequence[LabelledRecording]) -> bool:
-    """Say whether it can be known where in the sequence of all recordings each begins that has a named stretch."""
+    """Return whether the position in the sequence is known for every recording with a detection."""
     unknown = [recording.duration_s is None for recording in recordings]
     named = [bool(named_stretches(recording.stretches)) for recording in recordings]
     return True not in unknown or not any(named[unknown.index(True) + 1 :])
@@ -149,5 +149,5 @@ def as_text(recordings: Sequence[LabelledRecording], format: str, *, top: int = 
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all; names that are not UTF-8 keep their bytes."""
+    """Write a file, never a partial one; names that are not UTF-8 keep their bytes."""
     write_bytes(path, text.encode("utf-8", "surrogateescape"))

@@ -1,4 +1,4 @@
-"""The microphone through a model, window by window."""
+"""Classify the sound of the microphone, window by window."""
 
 import queue
 from collections.abc import Iterator
@@ -9,15 +9,15 @@ import numpy as np
 from auricle.errors import MachineError
 from auricle.predict.classifier import Classifier, Prediction
 
-TIMEOUT_S = 10.0  # without a sound from the device
+TIMEOUT_S = 10.0  # without samples from the device
 
 
 def listen(
     classifier: Classifier, *, device: str | None = None, hop_s: float | None = None
 ) -> Iterator[tuple[float, Prediction]]:
-    """Yield the time since the start in seconds and what was heard in the last window, once a hop, without end.
+    """Yield the time since the start in seconds and the prediction for the last window, once per hop, without end.
 
-    A `MachineError` where there is no PortAudio, no such device, or it went away.
+    Raises a `MachineError` without PortAudio, without such a device, or if the device is disconnected.
     """
     try:
         import sounddevice
@@ -44,7 +44,7 @@ def listen(
     except (sounddevice.PortAudioError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise MachineError(
-            f"the microphone cannot be heard: {reason}; python -m sounddevice lists the devices"
+            f"the microphone cannot be opened: {reason}; python -m sounddevice lists the devices"
         ) from error
     except queue.Empty:
         raise MachineError(f"the microphone has sent nothing for {TIMEOUT_S:g} s; is it still plugged in?") from None

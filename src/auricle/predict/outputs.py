@@ -1,4 +1,4 @@
-"""What the outputs of many recordings are called, one file each, so that none takes the place of another."""
+"""Name the output files of many recordings, one each, so that none overwrites another."""
 
 import os
 import unicodedata
@@ -8,15 +8,15 @@ from pathlib import Path
 
 from auricle.files import digest
 
-MAX_NAME_BYTES = 225  # of the 255 that file systems take; while a file is written, more stands around its name
+MAX_NAME_BYTES = 225  # of the 255 that file systems allow; while a file is written, its name is longer
 
 
 def output_names(recordings: Sequence[Path], roots: Sequence[Path], suffix: str) -> dict[Path, Path]:
-    """Return a relative path for the output of each recording: as the recording lies below its root, and a suffix.
+    """Return a relative path for the output of each recording: its path below its root, with another suffix.
 
-    Where two would meet, all keep their folders below the one that the roots have in common. What still meets, on a
-    file system that takes no notice of case too, or has too long a name, gets a digest of the recording's path.
-    `roots` are the files and folders that were asked for.
+    If two outputs would have the same path, all keep their folders below the common parent of the roots. Names that
+    still collide (also on a case-insensitive file system) or are too long get a digest of the recording's path. `roots`
+    are the given files and folders.
 
     >>> recordings = [Path("a/x.wav"), Path("b/x.wav")]
     >>> [str(name) for name in output_names(recordings, recordings, ".csv").values()]
@@ -51,7 +51,7 @@ def _meeting(names: Mapping[Path, Path]) -> set[Path]:
 
 
 def _folded(name: str) -> str:
-    """Return a name as a file system may compare it: without case, in one Unicode form."""
+    """Return a name as a file system may compare it: case-folded, in one Unicode form."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 

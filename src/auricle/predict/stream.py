@@ -1,7 +1,7 @@
-"""A recording of any length to window probabilities, in bounded memory.
+"""Compute the window probabilities of a recording of any length in bounded memory.
 
-Decoding and resampling are done a few blocks ahead in a thread of their own, while frames and the network's answers
-are made in this one: about half of the work each.
+Decoding and resampling run a few blocks ahead in a separate thread, while frames and the network's answers are computed
+in this one: about half of the work each.
 """
 
 from collections import deque
@@ -25,7 +25,7 @@ BLOCKS_AHEAD = 3
 
 
 class SilentError(RefusedError):
-    """A recording was read to its end, and nothing is to be heard in it."""
+    """A recording was read to its end and is silent."""
 
     def __init__(self, message: str, duration_s: float) -> None:
         super().__init__(message)
@@ -34,19 +34,19 @@ class SilentError(RefusedError):
 
 @dataclass(frozen=True, eq=False)
 class WindowProbabilities:
-    """What a model hears in each window of a recording."""
+    """The predictions of a model for each window of a recording."""
 
     duration_s: float
     starts_s: np.ndarray  # where the windows start, (W,)
     probabilities: np.ndarray  # calibrated, (W, K)
-    weights: np.ndarray | None = None  # what each counts in one answer for the whole, (W,); None: it has a time line
+    weights: np.ndarray | None = None  # weight of each in one answer for the whole, (W,); None: it has a timeline
 
 
 Blocks = Iterator[tuple[int, np.ndarray]]  # the rate in Hz, and the next samples, (T,)
 
 
 def waveform_blocks(mono: np.ndarray, classifier: Classifier) -> Blocks:
-    """Yield a waveform at the rate of a model in the blocks in which a file is decoded."""
+    """Yield a waveform at the rate of a model in blocks, as a file is decoded."""
     for start in range(0, len(mono), STREAM_SAMPLES):
         yield classifier.sample_rate_hz, mono[start : start + STREAM_SAMPLES]
 
@@ -60,13 +60,13 @@ def predict_windows(
     on_progress: Callable[[float], object] | None = None,
     on_cut_off: Callable[[str], object] | None = None,
 ) -> WindowProbabilities:
-    """Run a model over a file of any rate and number of channels, or mono blocks; `hop_s` None: as it was scored.
+    """Run a model over a file of any rate and number of channels, or mono blocks; `hop_s` None: that of scoring.
 
-    A recording of at most `whole_s` gets one answer, from the windows that answer for a clip.
+    A recording of at most `whole_s` gets one answer, from the windows of a clip.
 
-    `on_progress` is told how many seconds have been heard. `on_cut_off` is told why the end of a recording is missing,
-    and what is there is heard; without it such a recording is refused. A `RefusedError` says why one cannot be read,
-    or is silent.
+    `on_progress` is called with the number of seconds processed. `on_cut_off` is called with the reason if the end of a
+    recording is missing, and the rest is processed; without it, such a recording is refused. A `RefusedError` gives the
+    reason if one cannot be read or is silent.
     """
     rate_hz, description = classifier.sample_rate_hz, classifier.model.bundle.description
     windowing = Windowing.of(description.audio, description.frontend, hop_s)
@@ -110,14 +110,14 @@ def _resampled_blocks(rate_hz: int, blocks: Blocks) -> Iterator[np.ndarray]:
 
 
 class _WindowBatcher:
-    """Frames in, in pieces; probabilities of the windows out, a batch at a time."""
+    """Takes frames in pieces and gives the probabilities of the windows, one batch at a time."""
 
     def __init__(self, classifier: Classifier, windowing: Windowing, whole_s: float) -> None:
         self.model = classifier.model
         self.windowing = windowing
         self.whole_s = whole_s
         self.pending: list[np.ndarray] = []  # frames from that of the next window on
-        self.num_to_skip = 0  # frames yet to come that no window needs (where windows do not touch)
+        self.num_to_skip = 0  # coming frames that no window needs (where windows do not touch)
         self.num_pending = 0
         self.num_done = 0
         self.first = np.zeros((0, self.model.maker.num_bands), np.float32)  # frames of the first window
@@ -126,7 +126,7 @@ class _WindowBatcher:
         self.results: list[np.ndarray] = []
 
     def feed(self, frames: np.ndarray) -> None:
-        """Take frames, and run the windows that are whole if they fill a batch."""
+        """Add frames, and run the complete windows if they fill a batch."""
         if (num_missing := self.windowing.window_frames - len(self.first)) > 0:
             self.first = np.concatenate([self.first, frames[:num_missing]])
         self.num_fed += len(frames)
@@ -143,14 +143,14 @@ class _WindowBatcher:
             self._predict_batch(self.model.windows_at_once)
 
     def go_around(self) -> np.ndarray:
-        """Let the beginning follow the end, where windows are around a clip; return what they count, (W,)."""
+        """Append the start to the end, where windows are cyclic; return the weights of the windows, (W,)."""
         levels = np.concatenate(self.levels)
         if self.windowing.clips.fullest:
             self._add(self.first[np.arange(self.windowing.window_frames) % len(self.first)])
         return self.windowing.clips.weights(levels[None])
 
     def finish(self, num: int) -> np.ndarray:
-        """Run what is left of `num` windows; what lies beyond the end is zero."""
+        """Run the rest of `num` windows; beyond the end, frames are zero."""
         while self.num_done < num:
             self._predict_batch(min(self.model.windows_at_once, num - self.num_done))
         return np.concatenate(self.results)
@@ -172,7 +172,7 @@ class _WindowBatcher:
 
 
 def _made_ahead(items: Iterator[T], num_ahead: int) -> Iterator[T]:
-    """Yield items that a thread makes a few ahead; its failure is raised here, and it stops when nobody asks."""
+    """Yield items that a thread produces a few ahead; its exceptions are raised here, and it stops with the caller."""
     end = object()
     executor = ThreadPoolExecutor(1)
     try:

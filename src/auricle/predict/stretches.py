@@ -1,4 +1,4 @@
-"""Overlapping windows pooled into stretches of time with one label each."""
+"""Combine overlapping windows into stretches of time with one label each."""
 
 import math
 from collections.abc import Sequence
@@ -12,35 +12,35 @@ from auricle.predict.classifier import NONE_OF_THESE, Classifier
 from auricle.predict.stream import WindowProbabilities
 from auricle.scoring.calibration import NO_CLASS, detected_classes
 
-SHORTEST_S = 1e-3  # a last step that is shorter belongs to the one before
+SHORTEST_S = 1e-3  # a shorter last step is merged with the one before
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """A stretch of a recording in which one class wins."""
+    """A stretch of a recording with one most probable class."""
 
     start_s: float
     end_s: float
-    label: str  # the class; `none of these` where nothing is likely enough
+    label: str  # the class; `none of these` where no class is probable enough
     probability: float  # of the most probable class, the mean over the stretch
     top: tuple[tuple[str, float], ...]  # the most probable classes and their means, highest first
 
 
 @dataclass(frozen=True)
 class Pooling:
-    """How windows become stretches."""
+    """The rules by which windows are combined into stretches."""
 
     categories: tuple[str, ...]
-    thresholds: tuple[float, ...]  # a class that wins with less is none of these, (K,)
+    thresholds: tuple[float, ...]  # below it, the most probable class becomes "none of these", (K,)
     window_s: float
     hop_s: float  # distance of two windows
-    merge_s: float = 0.0  # stretches of one class that are no further apart become one
+    merge_s: float = 0.0  # stretches of one class with a gap of at most this are merged
     min_duration_s: float = 0.0  # shorter stretches are left out
-    top: int = 1  # classes named for each stretch
-    whole_s: float = 0.0  # a recording no longer is answered as a whole
+    top: int = 1  # number of classes given for each stretch
+    whole_s: float = 0.0  # recordings of at most this length get one answer as a whole
 
     def stretches(self, windows: WindowProbabilities) -> list[Stretch]:
-        """Return the stretches of a recording in order; where nothing is likely enough, they say so."""
+        """Return the stretches of a recording in order, including those labelled `none of these`."""
         edges = self._edges(windows)
         steps = self._steps(windows, edges)  # (S, K)
         labels = detected_classes(steps, self.thresholds, self.categories)
@@ -69,7 +69,7 @@ class Pooling:
         return (sums[last] - sums[first]) / (last - first)[:, None]
 
     def _merged(self, spans: list[tuple[int, int, int]], edges: np.ndarray) -> list[tuple[int, int, int]]:
-        """Join stretches of one class with at most `merge_s` of nothing between them."""
+        """Merge stretches of one class with at most `merge_s` of `none of these` between them."""
         merged: list[tuple[int, int, int]] = []
         for span in spans:
             gap = len(merged) > 1 and merged[-1][2] == NO_CLASS and merged[-2][2] == span[2] != NO_CLASS
@@ -82,7 +82,7 @@ class Pooling:
     def _stretch(self, first: int, last: int, label: int, edges: np.ndarray, steps: np.ndarray) -> Stretch:
         means = steps[first:last].mean(axis=0)
         order = np.argsort(-means, kind="stable")
-        if label != NO_CLASS:  # its own label stands first, even where a merged gap outweighs it
+        if label != NO_CLASS:  # its own label comes first, even where a merged gap outweighs it
             order = np.concatenate([[label], order[order != label]])
         top = tuple((self.categories[index], float(means[index])) for index in order[: self.top])
         name = NONE_OF_THESE if label == NO_CLASS else self.categories[label]
@@ -90,7 +90,7 @@ class Pooling:
 
 
 def named_stretches(stretches: Sequence[Stretch]) -> list[Stretch]:
-    """Return the stretches in which a class is named."""
+    """Return the stretches in which a class is detected."""
     return [stretch for stretch in stretches if stretch.label != NONE_OF_THESE]
 
 
@@ -104,10 +104,10 @@ def pooling_of(
     top: int = 1,
     whole: bool = False,
 ) -> Pooling:
-    """Return how the windows of a model become stretches.
+    """Return the rules by which the windows of a model are combined.
 
-    `hop_s` None: windows as the model was scored, and one answer for a recording that is no longer than a clip; `whole`
-    gives every recording one answer. `threshold` is the least probability of every class; None: the bundle's.
+    `hop_s` None: windows as in scoring, and one answer for a recording no longer than a clip; `whole`: one answer for
+    every recording. `threshold` is the minimum probability of every class; None: those of the bundle.
     """
     categories = classifier.categories
     return Pooling(

@@ -1,4 +1,4 @@
-"""One finished cell, probed with its test clips: as they are, changed, with parts blanked; and what `<cls>` reads."""
+"""Probe a finished cell on its test clips: unchanged, changed, with parts masked; and the attention of `<cls>`."""
 
 from dataclasses import dataclass
 
@@ -19,8 +19,8 @@ from auricle.training.evaluate import cut_windows, window_probabilities
 from auricle.training.start import load_network
 
 MOST_CLIPS = 400
-BATCH = 128  # windows whose attention is asked at once
-LARGEST_DIFFERENCE = 0.02  # of a probability, where another processor rounds differently
+BATCH = 128  # windows in a batch when attention is computed
+LARGEST_DIFFERENCE = 0.02  # in probability, to allow for rounding on another processor
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +31,10 @@ class Subject:
     waveforms: Tensor  # (N, samples), on its device
     labels: np.ndarray
     rule: ClipWindows
-    weights: np.ndarray  # of the windows of each clip as it is, (N, W): also where the sound is changed
+    weights: np.ndarray  # of the windows of each unchanged clip, (N, W): also used where the sound is changed
 
     def windows(self, frames: Tensor) -> Tensor:
-        """Cut the windows that answer for a clip, (N, F, T) -> (N W, F, window_frames)."""
+        """Cut the windows of each clip, (N, F, T) -> (N W, F, window_frames)."""
         return cut_windows(frames, self.rule).flatten(0, 1)
 
     def probabilities(self, frames: Tensor, model: Classifier | None = None) -> np.ndarray:
@@ -43,7 +43,7 @@ class Subject:
         return mean_over_windows(probabilities.reshape(*self.weights.shape, -1), self.weights)
 
     def answers(self, frames: Tensor, model: Classifier | None = None) -> ProbeAnswers:
-        """Return what the network, or a changed one, says of frames (N, F, T)."""
+        """Return the answers of the network, or of a changed one, to frames (N, F, T)."""
         probabilities = self.probabilities(frames, model)
         return ProbeAnswers(probabilities.argmax(1), probabilities[np.arange(len(self.labels)), self.labels])
 
@@ -52,7 +52,7 @@ def probe_cell(found: Reopened, *, device: torch.device) -> Probe:
     """Probe a finished cell with its test clips; of many, about 400 that its seed draws.
 
     Raises:
-        RefusedError: the weights are missing or damaged, or do not say what the cell's predictions say.
+        RefusedError: the weights are missing or damaged, or do not reproduce the cell's predictions.
         UsageError: the preset does not build.
     """
     manifest, preset = found.recordings.manifest, found.preset
@@ -72,17 +72,17 @@ def probe_cell(found: Reopened, *, device: torch.device) -> Probe:
 
 
 def _check(found: Reopened, names: tuple[str, ...], subject: Subject) -> None:
-    """Refuse weights that do not say what the cell's predictions say."""
+    """Refuse weights that do not reproduce the predictions of the cell."""
     recorded = read_predictions(found.cell.predictions).of("test").by_clip()
     row_of = {clip: row for row, clip in enumerate(recorded.clips)}
     if any(name not in row_of for name in names):
-        raise RefusedError(f"{found.cell.folder}: its predictions are of other test clips; run the study again")
+        raise RefusedError(f"{found.cell.folder}: its predictions are for other test clips; run the study again")
     then = recorded.probabilities[[row_of[name] for name in names]]
     now = subject.probabilities(subject.model.frontend.frames(subject.waveforms))
     if then.shape != now.shape or np.abs(then - now).max() > LARGEST_DIFFERENCE:
         raise RefusedError(
-            f"{found.cell.folder}: its weights do not say what its predictions say: they are of another training, or "
-            "of another version of auricle; run the study again"
+            f"{found.cell.folder}: its weights do not reproduce its predictions: they are from another training, or "
+            "from another version of auricle; run the study again"
         )
 
 
@@ -113,7 +113,7 @@ def _probe(found: Reopened, names: tuple[str, ...], subject: Subject) -> Probe:
 
 
 def _loudness(waveforms: Tensor, num: int) -> np.ndarray:
-    """Return the share of each clip's energy in each of its moments, (N, num); even for silence."""
+    """Return the share of each clip's energy in each interval, (N, num); uniform for silence."""
     energy = torch.stack([part.square().sum(1) for part in waveforms.double().tensor_split(num, dim=1)], dim=1)
     energy = energy + 1e-12
     return (energy / energy.sum(1, keepdim=True)).cpu().numpy()
@@ -121,7 +121,7 @@ def _loudness(waveforms: Tensor, num: int) -> np.ndarray:
 
 @torch.inference_mode()
 def cls_attention(model: Classifier, windows: Tensor) -> Tensor:
-    """Return what `<cls>` reads from each token, frames (M, bands, T) -> (M, L, H, 1 + num_tokens); rows sum to 1."""
+    """Return the attention of `<cls>` to tokens, frames (M, bands, T) -> (M, L, H, 1 + num_tokens); rows sum to 1."""
     encoder = model.summary
     assert isinstance(encoder, Encoder)
     rows = []
@@ -132,7 +132,7 @@ def cls_attention(model: Classifier, windows: Tensor) -> Tensor:
 
 
 def read_attention(model: Classifier, windows: Tensor, labels: np.ndarray, num_classes: int) -> AttentionReading | None:
-    """Sum up the attention of `<cls>` in windows (N W, bands, T) of clips with labels (N,); None without it."""
+    """Summarise the attention of `<cls>` in windows (N W, bands, T) of clips with labels (N,); None without it."""
     encoder = model.summary
     if not isinstance(encoder, Encoder) or not reads_by_cls(encoder):
         return None
@@ -157,7 +157,7 @@ def read_attention(model: Classifier, windows: Tensor, labels: np.ndarray, num_c
 
 
 def _over_moments(attention: Tensor, encoder: Encoder) -> Tensor | None:
-    """Return the attention to each moment, (M, L, H, S), sums of 1 without what `<cls>` reads from itself."""
+    """Return the attention to each time step, (M, L, H, S), with sums of 1, excluding that of `<cls>` to itself."""
     if encoder.tokens == "channels":
         return None
     of_moments = attention[..., 1:].unflatten(-1, (-1, encoder.num_steps)).sum(-2)  # frequency is the slower axis
@@ -165,7 +165,7 @@ def _over_moments(attention: Tensor, encoder: Encoder) -> Tensor | None:
 
 
 def _by_class(moments: Tensor, labels: np.ndarray, num_classes: int) -> Tensor:
-    """Return the mean over the windows of each class, (L, H, K, S); a class without clips has even attention."""
+    """Return the mean over the windows of each class, (L, H, K, S); a class without clips has uniform attention."""
     of_window = torch.from_numpy(labels).repeat_interleave(len(moments) // len(labels))
     even = torch.full(moments.shape[1:], 1 / moments.shape[-1], dtype=moments.dtype)
     of_class = [
@@ -175,14 +175,14 @@ def _by_class(moments: Tensor, labels: np.ndarray, num_classes: int) -> Tensor:
 
 
 def _levels(model: Classifier, windows: Tensor, num_moments: int) -> Tensor:
-    """Return how loud each moment of each window is, (M, S): the logarithm of its power."""
+    """Return the loudness of each time step of each window, (M, S): the logarithm of its power."""
     exponent = 2 if model.frontend.spectrum is None else 1
     power = windows.double().cpu().abs().pow(exponent).mean(1, keepdim=True)  # (M, 1, T)
     return F.adaptive_avg_pool1d(power, num_moments)[:, 0].clamp(min=1e-10).log()
 
 
 def _correlation(one: Tensor, other: Tensor) -> Tensor:
-    """Return Pearson's correlation over the last axis; 0 where one does not change."""
+    """Return Pearson's correlation over the last axis; 0 where one of them is constant."""
     one, other = one - one.mean(-1, keepdim=True), other - other.mean(-1, keepdim=True)
     scale = (one.square().sum(-1) * other.square().sum(-1)).sqrt()
     return torch.where(scale > 1e-9, (one * other).sum(-1) / scale.clamp(min=1e-9), 0.0)

@@ -1,4 +1,4 @@
-"""Changes of the sound and of the network, to see what an answer rests on."""
+"""Changes of the sound and of the network, to measure what an answer depends on."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -16,13 +16,13 @@ from auricle.model.transformer import Encoder, EncoderBlock
 LOW_PASS_HZ = (4000, 2000, 1000, 500)
 NUM_BANDS = 8
 NUM_MOMENTS = 10
-MOST_BLOCKS = 6  # that are skipped one by one
+MOST_BLOCKS = 6  # number of blocks that are skipped one by one
 
 Sound = Callable[[Tensor], Tensor]
 
 
 def without_band(waveforms: Tensor, sample_rate_hz: int, low_hz: float, high_hz: float) -> Tensor:
-    """Remove what lies in [low_hz, high_hz) from waveforms, (N, samples), by their Fourier transform."""
+    """Remove the frequencies in [low_hz, high_hz) from waveforms, (N, samples), by their Fourier transform."""
     spectrum = torch.fft.rfft(waveforms)
     hz = torch.fft.rfftfreq(waveforms.shape[-1], 1 / sample_rate_hz, device=waveforms.device)
     return torch.fft.irfft(spectrum * ((hz < low_hz) | (hz >= high_hz)), n=waveforms.shape[-1])
@@ -42,9 +42,9 @@ def networks(model: Classifier, generator: torch.Generator) -> Iterator[tuple[st
     """Yield changed copies of a network with an encoder, each with its name; nothing for one without.
 
     - `positions-shuffled`: every token but `<cls>` gets the position of another, in one random order.
-    - `even-attention`: every query is zero, so that each token reads evenly from all.
+    - `even-attention`: every query is zero, so that each token attends equally to all.
     - `block-N-skipped`: the tokens pass block N (from 1) unchanged.
-    - `encoder-skipped`: they pass all blocks unchanged, so that `<cls>` has read nothing.
+    - `encoder-skipped`: they pass all blocks unchanged, so that `<cls>` has no information.
 
     The generator, which draws that order, is on the CPU.
     """
@@ -78,13 +78,13 @@ def _without_blocks(model: Classifier, indices: range) -> Classifier:
 
 
 def part_edges(length: int, most: int = NUM_MOMENTS) -> list[int]:
-    """Divide a length, such as that of a clip in frames, into equal parts, `most` at most; return their edges."""
+    """Divide a length, such as that of a clip in frames, into equal parts, at most `most`; return their edges."""
     num = min(most, length)
     return [index * length // num for index in range(num + 1)]
 
 
 def blanked_moments(frames: Tensor, neutral: Tensor) -> Iterator[Tensor]:
-    """Yield frames (N, F, T) with one moment after the other blanked."""
+    """Yield frames (N, F, T) with one interval after the other masked."""
     for first, last in pairwise(part_edges(frames.shape[2])):
         blanked = frames.clone()
         blanked[:, :, first:last] = neutral
@@ -92,9 +92,9 @@ def blanked_moments(frames: Tensor, neutral: Tensor) -> Iterator[Tensor]:
 
 
 def band_edges_hz(config: FrontendConfig, sample_rate_hz: int) -> list[float]:
-    """Divide the spectrum into bands of equal width in mel; return where they begin and end.
+    """Divide the spectrum into bands of equal width in mel; return their edges.
 
-    Bands of a mel spectrum are counted as they stand, a few to a part; a raw waveform is divided from 0 Hz.
+    For a mel spectrum, each part consists of a few mel bands; the range of a raw waveform starts at 0 Hz.
     """
     top_hz = config.max_hz or sample_rate_hz / 2
     if config.kind == "raw":
@@ -107,10 +107,10 @@ def band_edges_hz(config: FrontendConfig, sample_rate_hz: int) -> list[float]:
 def blanked_bands(
     waveforms: Tensor, frontend: Frontend, config: FrontendConfig, sample_rate_hz: int
 ) -> Iterator[Tensor]:
-    """Yield the frames of waveforms (N, samples) with one part of the spectrum after the other blanked.
+    """Yield the frames of waveforms (N, samples) with one part of the spectrum after the other masked.
 
-    Of a mel spectrum the bands are set to the mean of the training clips, as masks are in training; out of a waveform
-    they are filtered.
+    In a mel spectrum, the bands are set to the mean of the training clips, as by masks in training; in a waveform, they
+    are filtered out.
     """
     if frontend.spectrum is None:
         edges_hz = [*band_edges_hz(config, sample_rate_hz)[:-1], float("inf")]

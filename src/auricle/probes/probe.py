@@ -1,4 +1,4 @@
-"""Probe a study: which cells, which are done, the rest. torch is imported only where something is left to do."""
+"""Probe the cells of a study that are not probed yet. torch is imported only if there are any."""
 
 import contextlib
 from collections import Counter
@@ -12,13 +12,13 @@ from auricle.probes.record import probe_key, read_probe, write_probe
 from auricle.runs import Cell, StudyFolder
 from auricle.runs.record import Description, read_description
 
-MOST_CELLS = 5  # of a model
+MOST_CELLS = 5  # per model
 
 
 def cells_to_probe(study: StudyFolder, description: Description) -> list[Cell]:
-    """Return the cells to probe: finished ones of the protocol that answers the question, five a model at most.
+    """Return the cells to probe: finished ones of the protocol that answers the question, at most five per model.
 
-    Those of the first seed come first, as they differ in their clips or in what they were trained on.
+    Those of the first seed come first, as they differ in their test or training clips.
     """
     protocols = description["study"]["protocols"]
     done = [cell for cell in study.cells() if cell.done and cell.weights.exists()]
@@ -41,10 +41,10 @@ def probe_study(
     root: Path | None = None,
     on_progress: Callable[..., None] | None = None,
 ) -> list[str]:
-    """Measure what the models of a study use, and keep it under STUDY/insight; what is known is not measured again.
+    """Measure what the models of a study use, and store it under STUDY/insight; existing results are kept.
 
-    Recordings are looked for as `runs.reopen.find_recordings` says. The lines that are returned say what could not be
-    measured, and why. `on_progress` is told what is done, how much of it, and of how much.
+    Recordings are searched for by `runs.reopen.find_recordings`. The returned lines say what could not be measured, and
+    why. `on_progress` is called with the current step, its number, and the number of steps.
 
     Raises:
         RefusedError: study.yaml is damaged.
@@ -58,7 +58,7 @@ def probe_study(
     left = {}
     for cell in cells_to_probe(study, description):
         key = probe_key(cell, digest)
-        with contextlib.suppress(RefusedError):  # damaged: it is measured anew
+        with contextlib.suppress(RefusedError):  # damaged: it is measured again
             if read_probe(study.insight(cell.name), key) is not None:
                 continue
         left[cell] = key
@@ -86,7 +86,7 @@ def _probe_cells(
 
 @contextlib.contextmanager
 def _noted(notes: list[str], what: str) -> Iterator[None]:
-    """Note down why something could not be done, and go on; the machine's own failures are not ours to hide."""
+    """Note why something could not be done, and continue; errors of the machine are raised."""
     try:
         yield
     except MachineError:

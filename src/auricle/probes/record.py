@@ -1,4 +1,4 @@
-"""What a finished cell uses, as a file: written by this room, read by the report. No torch."""
+"""The file with the probe of a finished cell, written here and read by the report, without torch."""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ from auricle import files
 from auricle.errors import RefusedError
 from auricle.runs import Cell
 
-FORMAT = 1  # of the file and of how it is measured; raise it when either changes
+FORMAT = 1  # of the file and of the measurement; increase it when either changes
 
 
 @dataclass(frozen=True, eq=False)
 class ProbeAnswers:
-    """What a network says of N clips."""
+    """The answers of a network to N clips."""
 
     classes: np.ndarray  # index of the most probable class, int64, shape (N,)
     truth: np.ndarray  # probability of the true class, shape (N,)
@@ -25,7 +25,7 @@ class ProbeAnswers:
 
 @dataclass(frozen=True, eq=False)
 class Blanked:
-    """What a network says when parts of every clip are blanked, one part at a time."""
+    """The answers of a network when parts of every clip are masked, one part at a time."""
 
     edges: np.ndarray  # where the P parts begin and end, in Hz or in seconds, shape (P + 1,)
     parts: tuple[ProbeAnswers, ...]
@@ -33,31 +33,31 @@ class Blanked:
 
 @dataclass(frozen=True, eq=False)
 class AttentionReading:
-    """What `<cls>` reads: its row of the attention of L layers and H heads, means over windows unless said otherwise.
+    """Attention of `<cls>`: its row of the attention of L layers and H heads, means over windows unless stated.
 
-    `moments` and `loudness` are None where tokens are no moments.
+    `moments` and `loudness` are None where tokens are not points in time.
     """
 
-    num_tokens: int  # all, with `<cls>`
-    own: np.ndarray  # share that `<cls>` reads from itself, (L, H)
-    spread: np.ndarray  # exponential of the entropy: how many tokens it reads from, as if evenly, 1..num_tokens, (L, H)
-    overlap: np.ndarray  # share of attention that two heads of a layer give to the same tokens, (L, H, H); 1: alike
-    moments: np.ndarray | None  # attention to S moments of the window by class, sums of 1 over S, (L, H, K, S)
+    num_tokens: int  # including `<cls>`
+    own: np.ndarray  # attention of `<cls>` to itself, (L, H)
+    spread: np.ndarray  # effective number of tokens: exponential of the entropy, 1..num_tokens, (L, H)
+    overlap: np.ndarray  # share of attention that two heads of a layer give to the same tokens, (L, H, H); 1: identical
+    moments: np.ndarray | None  # attention to S time steps of the window by class, sums of 1 over S, (L, H, K, S)
     loudness: np.ndarray | None  # correlation with loudness, mean over the windows of a clip, (N, L, H)
 
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """What a finished cell uses, on N of its test clips."""
+    """What a finished cell uses, measured on N of its test clips."""
 
     clips: tuple[str, ...]
     labels: np.ndarray  # index of the true class, int64, shape (N,)
     window_s: float
-    plain: ProbeAnswers  # the clips and the network as they are
-    changes: Mapping[str, ProbeAnswers]  # name of a change of sound or network to what the network says then
+    plain: ProbeAnswers  # with unchanged clips and network
+    changes: Mapping[str, ProbeAnswers]  # name of a change of sound or network to the answers
     bands: Blanked
     moments: Blanked
-    loudness: np.ndarray  # share of a clip's energy in each of those moments, (N, P)
+    loudness: np.ndarray  # share of a clip's energy in each interval, (N, P)
     reading: AttentionReading | None  # None where there is no encoder
 
 
@@ -72,7 +72,7 @@ def probe_key(cell: Cell, digest: str) -> str:
 
 
 def write_probe(path: Path, probe: Probe, key: str) -> None:
-    """Write a probe, whole or not at all.
+    """Write a probe; never a partial file.
 
     Raises:
         MachineError: the disk refuses.
@@ -93,7 +93,7 @@ def read_probe(path: Path, key: str | None = None) -> Probe | None:
         return _probe(content) if key in (None, content["key"]) else None
     except (RefusedError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         reason = str(error) if isinstance(error, RefusedError) else f"{path} is damaged"
-        raise RefusedError(f"{reason}; run the study again, which measures it anew, or delete it") from error
+        raise RefusedError(f"{reason}; run the study again to measure it again, or delete it") from error
 
 
 def _plain(fields: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from auricle.report.table import write_csv
 from auricle.report.wording import count, listing
 from auricle.runs import StudyFolder
 
-# In the order of the report; each is named as its template, and one without anything to say is left out.
+# In the order of the report; each has the name of its template, and is left out if it has no content.
 CHAPTERS: tuple[Callable[[Report], Chapter | None], ...] = (
     summary, dataset, methods, architectures, training, tuning, results, comparison, why, reported, assumptions,
     resources, references,
@@ -42,17 +42,17 @@ APPENDIX: tuple[Callable[[Report], Chapter | None], ...] = (
 def build_report(
     study_folder: Path, front: Mapping[str, str] | None = None, *, on_progress: Callable[[str], None] | None = None
 ) -> dict[str, Path]:
-    """Write STUDY/report from what is on disk: report.html, report.pdf, findings.json, figures/ and tables/.
+    """Write STUDY/report from the files of the study: report.html, report.pdf, findings.json, figures/ and tables/.
 
-    `front` gives author, title and link of the report; it is kept in the study's folder for the next time, and an empty
-    text takes one back. The same folder gives the same bytes. The paths are returned under "html" and "pdf".
+    `front` gives author, title and link of the report; it is stored in the study's folder for later reports, and an
+    empty text removes it. The same folder gives the same bytes. The paths are returned under "html" and "pdf".
 
     Raises:
-        RefusedError: the folder holds no study, or a damaged one.
+        RefusedError: the folder is not a study, or damaged.
         AuricleError: no cell is finished.
         MachineError: the disk refuses.
     """
-    tell = on_progress or (lambda words: None)
+    tell = on_progress or (lambda message: None)
     tell("reading the study")
     study = load_study(study_folder)
     if not study.cells:
@@ -84,7 +84,7 @@ def build_report(
 
 
 def _write_pdf(folder: Path, content: Mapping[str, Any], figures: Mapping[str, str]) -> None:
-    """Write report.pdf, unless one stands there, unharmed, that was set of the same; its hash is beside the figures."""
+    """Write report.pdf, unless an intact one with the same content exists; its hash is stored beside the figures."""
     source = json.dumps([content, figures, template("report.typ"), version("typst")], ensure_ascii=False)
     path, kept = folder / "report.pdf", folder / "figures" / "set.json"
     if not needs_system_fonts(source):  # those can change
@@ -124,7 +124,7 @@ def compose(report: Report, front: Mapping[str, str] = MappingProxyType({})) -> 
 
 
 def title_of(study: Study) -> str:
-    """Return what the report asks; recordings of a person's own are called by what they are."""
+    """Return the question that the report answers; the user's own recordings are named by their classes."""
     data = study.dataset
     if data.name == data.source:
         only, several, what = "classify", "classifies", data.name
@@ -136,7 +136,7 @@ def title_of(study: Study) -> str:
 
 
 def subtitle(study: Study) -> str:
-    """Return what was trained for how long, and on what."""
+    """Return the subtitle: the cells, epochs and protocols, and the clips."""
     classes = count(len(study.dataset.classes), "class", "classes")
     if study.dataset.background:
         classes += " and background"
@@ -160,7 +160,7 @@ def _length(study: Study) -> str:
 
 
 def _keep_only(folder: Path, names: Iterable[str]) -> None:
-    """Remove what an earlier report left behind."""
+    """Remove files of an earlier report."""
     kept = set(names)
     for path in folder.glob("*"):
         if path.name not in kept and path.suffix in (".svg", ".csv"):

@@ -1,4 +1,4 @@
-"""What `auricle check` found, as one page that stands alone: tables, what to do, and what the clips look like."""
+"""The findings of `auricle check` as one self-contained page: tables, what to do, and pictures of the clips."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -23,18 +23,18 @@ from auricle.report.render import numbered, to_html
 from auricle.report.table import Row, Table, columns
 from auricle.report.wording import count, decimal, shortened, spoken, visible
 
-MAX_ROWS = 50  # of a table; the JSON has them all
-MAX_PICTURES = 6  # of a kind of finding
-MAX_CLASSES = 50  # of which a clip is drawn
+MAX_ROWS = 50  # in a table; the JSON has all
+MAX_PICTURES = 6  # per kind of finding
+MAX_CLASSES = 50  # for which a clip is drawn
 PICTURE_S = 10.0  # of a recording, from its start
-TITLES = {"error": "What must be mended", "warning": "What should be looked at", "note": "What is good to know"}
+TITLES = {"error": "Errors: must be fixed", "warning": "Warnings: should be checked", "note": "Notes: for information"}
 
 
 def write_check_page(path: Path, audit: Audit) -> None:
-    """Write the page whole or not at all.
+    """Write the page; never a partial file.
 
     Raises:
-        MachineError: the disk refuses.
+        MachineError: the file cannot be written.
     """
     with style():
         document = compose_check(audit)

@@ -31,14 +31,14 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Bullets:
-    """A list; each item may start with a few strong words."""
+    """A list; each item may start with strong text."""
 
     items: tuple[Text, ...]
 
 
 @dataclass(frozen=True)
 class Callout:
-    """A box that must not be overlooked."""
+    """A highlighted box."""
 
     title: str
     text: Text
@@ -46,7 +46,7 @@ class Callout:
 
 @dataclass(frozen=True)
 class KeyNumber:
-    """A number in large type, and what it is."""
+    """A number in large type, and its description."""
 
     number: str
     text: str
@@ -81,7 +81,7 @@ def parts(
 
 
 def part(number: int) -> str:
-    """Return the end of the name of a part of what one page, or one section, does not hold."""
+    """Return the suffix of the name of one part of a figure or table that needs several pages."""
     return f"-{number}" if number > 1 else ""
 
 
@@ -106,7 +106,7 @@ Block = Paragraph | Bullets | Callout | Answer | Figure | Table | Pair | Command
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands under it."""
+    """A heading and the content below it."""
 
     name: str
     title: str
@@ -116,7 +116,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """The whole report; the first section stands before the contents and has no number, the appendix has letters."""
+    """The whole report; the first section comes before the contents and has no number, the appendix has letters."""
 
     title: str
     subtitle: str
@@ -142,7 +142,7 @@ class Document:
 
 
 def blocks_of(sections: Sequence[Section]) -> Iterator[Block]:
-    """Yield the blocks of sections in reading order, both parts of a pair in the place of the pair."""
+    """Yield the blocks of sections in reading order, both parts of a pair in its position."""
     for section in sections:
         for block in section.blocks:
             yield from (block.left, block.right) if isinstance(block, Pair) else (block,)
@@ -153,8 +153,10 @@ def blocks_of(sections: Sequence[Section]) -> Iterator[Block]:
 class Chapter:
     """What a chapter's template works with."""
 
-    values: Mapping[str, Any] = field(default_factory=dict)  # what it may insert or ask for
-    exhibits: Mapping[str, Exhibit] = field(default_factory=dict)  # figures and tables that it may place, by name
+    values: Mapping[str, Any] = field(default_factory=dict)  # available in the template
+    exhibits: Mapping[str, Exhibit] = field(
+        default_factory=dict
+    )  # figures and tables available in the template, by name
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +182,7 @@ class Report:
 
     @cached_property
     def phrases(self) -> dict[str, Any]:
-        """Return what the phrases of several chapters need."""
+        """Return the values that the shared phrases need."""
         study, findings, num = self.study, self.findings, len(self.findings.main.ranking)
         published = ((protocol, published_best(study, protocol)) for protocol in study.protocols)
         collapsed: dict[tuple[str, str], list[Collapse]] = {}

@@ -1,4 +1,4 @@
-"""STUDY/report/errors.html: the most confident mistakes, to be heard; sounds, pictures and style are in the one file.
+"""STUDY/report/errors.html plays the most confident mistakes; sounds, pictures and style are in this one file.
 
 The template escapes every name; only what `figures.tracks` draws passes as markup.
 """
@@ -26,15 +26,15 @@ from auricle.predict.explain import Explanation
 from auricle.report.chapters.closing import ERRORS_PAGE
 from auricle.report.figures.dataset import mel_levels
 from auricle.report.figures.style import palette
-from auricle.report.figures.tracks import Looked, axis_track, looked_tracks, spectrogram_track, waveform_track
+from auricle.report.figures.tracks import Saliency, axis_track, saliency_tracks, spectrogram_track, waveform_track
 from auricle.report.pages import page, template
 from auricle.runs import StudyFolder
 from auricle.runs.reopen import find_recordings
 
-VERSION = 1  # of the pictures and sounds; raise it when they change
+VERSION = 2  # of the pictures and sounds; increase it when they change
 MAX_BYTES = 7_500_000  # of the page
 MOST_S = 20.0  # of a clip
-NUM_BARS = 3  # likeliest categories of an answer, besides the true one
+NUM_BARS = 3  # most probable categories of an answer, besides the true one
 PLAYED_HZ = 16_000
 Explained = Mapping[tuple[str, str], Explanation]  # by model and clip
 COMPRESSION = 0.5  # of MP3, 0 to 1: about 40 kbit/s for a mono sound
@@ -47,13 +47,13 @@ class Card:
     sound: str
     pictures: Mapping[str, Markup]
     mistakes: Sequence[Mistake]
-    looked: Mapping[str, Looked]  # model to where it looked, as far as that is known
+    saliency: Mapping[str, Saliency]  # by model, where its weights are available
 
     @property
     def num_bytes(self) -> int:
-        """Return how much of the page it takes, but for a few words."""
-        looked = sum(looked.num_bytes for looked in self.looked.values())
-        return len(self.sound) + sum(map(len, self.pictures.values())) + looked
+        """Return its size on the page, apart from a little text."""
+        saliency = sum(each.num_bytes for each in self.saliency.values())
+        return len(self.sound) + sum(map(len, self.pictures.values())) + saliency
 
 
 def build_errors_page(
@@ -63,13 +63,13 @@ def build_errors_page(
     root: Path | None = None,
     on_progress: Callable[..., None] = lambda *message: None,
 ) -> Path | None:
-    """Write STUDY/report/errors.html, or leave one that is still true.
+    """Write STUDY/report/errors.html, or keep one that is up to date; return None where no cell is finished.
 
-    Recordings are looked for as `runs.reopen.find_recordings` says. None is returned where no cell is finished.
+    Recordings are searched for by `runs.reopen.find_recordings`.
 
     Raises:
-        UsageError, RefusedError: no study, or its recordings are not found; a page that is no longer true is gone.
-        MachineError: the disk refuses.
+        UsageError, RefusedError: no study, or its recordings are not found; an outdated page is deleted.
+        MachineError: the page cannot be written.
     """
     study = load_study(study_folder)
     if not study.cells:
@@ -88,7 +88,7 @@ def build_errors_page(
     duration_s = min(study.dataset.clip_s, MOST_S)
     every = [mistake for mistakes in by_clip for mistake in mistakes]
     explained = explain_mistakes(
-        study, every, paths, duration_s, partial(on_progress, "asking the models where they looked")
+        study, every, paths, duration_s, partial(on_progress, "computing the saliency of the models")
     )
     on_progress("drawing the mistakes")
     cards = [_card(study, mistakes, paths[mistakes[0].clip], explained, duration_s) for mistakes in by_clip]
@@ -99,7 +99,7 @@ def build_errors_page(
 
 
 def _made_of(study: Study, by_clip: Sequence[Sequence[Mistake]]) -> str:
-    """Hash all that the page is made of: the mistakes, the weights that were asked, and how it looks."""
+    """Hash everything that the page depends on: the mistakes, the weights, and its style."""
     cells = sorted({mistake.cell for mistakes in by_clip for mistake in mistakes})
     weights = [StudyFolder(study.folder).cell(name).weights for name in cells]
     hashes = [files.digest(path.read_bytes()) if path.exists() else "" for path in weights]
@@ -110,7 +110,7 @@ def _made_of(study: Study, by_clip: Sequence[Sequence[Mistake]]) -> str:
 
 
 def _card(study: Study, mistakes: Sequence[Mistake], path: Path, explained: Explained, duration_s: float) -> Card:
-    """Return the card of one clip; a recording that cannot be read is refused."""
+    """Return the card of one clip; raise a RefusedError if its recording cannot be read."""
     waveform = load_waveform(path, sample_rate_hz=PLAYED_HZ, duration_s=duration_s)
     pictures = {
         "wave": waveform_track(waveform),
@@ -119,12 +119,12 @@ def _card(study: Study, mistakes: Sequence[Mistake], path: Path, explained: Expl
     }
     explanations = {mistake.cell.model: explained.get((mistake.cell.model, mistake.clip)) for mistake in mistakes}
     colours = palette(tuple(study.presets))
-    looked = {model: looked_tracks(one, duration_s, colours[model]) for model, one in explanations.items() if one}
-    return Card(playable(waveform), pictures, mistakes, looked)
+    saliency = {model: saliency_tracks(one, duration_s, colours[model]) for model, one in explanations.items() if one}
+    return Card(playable(waveform), pictures, mistakes, saliency)
 
 
 def _bars(mistake: Mistake) -> list[int]:
-    """Return the categories that a wrong answer is shown with: the likeliest and the true one."""
+    """Return the categories to show for a wrong answer: the most probable ones and the true one."""
     likeliest: list[int] = np.argsort(mistake.probabilities)[::-1][:NUM_BARS].tolist()
     return likeliest if mistake.truth in likeliest else [*likeliest, mistake.truth]
 
@@ -151,16 +151,16 @@ def _style() -> str:
 
 
 def playable(waveform: np.ndarray) -> str:
-    """Return a waveform at `PLAYED_HZ`, shape (T,), as the address of an MP3 that stands in the page itself.
+    """Return a waveform at `PLAYED_HZ`, shape (T,), as a data URL with an MP3.
 
     Raises:
-        RefusedError: this libsndfile writes no MP3; the one that soundfile brings along does.
+        RefusedError: this libsndfile cannot write MP3; the one that comes with soundfile can.
     """
     file = io.BytesIO()
     try:
         soundfile.write(file, waveform, PLAYED_HZ, format="MP3", compression_level=COMPRESSION)
     except (soundfile.LibsndfileError, ValueError) as error:
         raise RefusedError(
-            f"libsndfile {soundfile.__libsndfile_version__} writes no MP3; it takes 1.1 or later"
+            f"libsndfile {soundfile.__libsndfile_version__} cannot write MP3; install 1.1 or later"
         ) from error
     return f"data:audio/mpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

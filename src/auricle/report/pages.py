@@ -22,7 +22,7 @@ class _InMemory(BytecodeCache):
             bucket.bytecode_from_string(code)
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        """Keep what a template was compiled to."""
+        """Store the compiled code of a template."""
         self.codes[bucket.key] = bucket.bytecode_to_string()
 
 
@@ -30,12 +30,12 @@ _COMPILED = _InMemory()
 
 
 def page(name: str, values: Mapping[str, Any]) -> str:
-    """Return an HTML page of report/templates; every value is escaped but what is markup already."""
+    """Return an HTML page of report/templates; every value is escaped unless it is markup already."""
     return page_environment().get_template(name).render(values)
 
 
 def page_environment(folder: str = "templates", **options: Any) -> Environment:
-    """Return what templates of a folder of this room are filled in with; every name is escaped."""
+    """Return the environment for the templates of a folder; every value is escaped."""
     environment = Environment(
         loader=PackageLoader("auricle.report", folder),
         autoescape=True,

@@ -1,13 +1,13 @@
 """A chapter's template to sections and blocks: Markdown with values in it.
 
     # Title {#name}                    a section; ## and ### below it
-    A paragraph with **strong** words, `code`, a link to [](#table-pairs) or to a file [errors.html](errors.html).
+    A paragraph with **strong** text, `code`, a link to [](#table-pairs) or to a file [errors.html](errors.html).
     - an item of a list
-    > **Title.** A box that must not be overlooked; titled Answer, it is the first page's, with a list of numbers.
-    ![The caption of a figure or a table.](figure-ranking)      two in one paragraph stand side by side
-    ```                                a command to type, a line each
+    > **Title.** A highlighted box; titled Answer, it is the first page's, with a list of numbers.
+    ![The caption of a figure or a table.](figure-ranking)      two in one paragraph are side by side
+    ```                                commands to type, one per line
 
-Values are inserted after the Markdown is read, so a name from the data is never markup, whatever it holds.
+Values are inserted after the Markdown is read, so a name from the data is never markup, whatever it contains.
 """
 
 import re
@@ -28,7 +28,7 @@ from auricle.report.wording import Beside, Code, Piece, Ref, Strong, Text
 
 
 def between(loop: Any, mark: str = "") -> str:
-    """Return what stands before an item of a loop: nothing, then a mark; without one, a comma or `and` as `listing`."""
+    """Return the separator before an item of a loop: nothing, then a mark, or as in `listing` a comma or `and`."""
     return "" if loop.first else mark or (" and " if loop.last else ", ")
 
 
@@ -151,7 +151,7 @@ def _plain(*pieces: Piece) -> str:
 
 
 def _merged(pieces: Sequence[Piece]) -> Text:
-    """Join plain strings that stand side by side, and strip both ends."""
+    """Join adjacent plain strings, and strip both ends."""
     merged: list[Piece] = []
     for plain, run in groupby(pieces, key=lambda piece: isinstance(piece, str)):
         alike = list(run)

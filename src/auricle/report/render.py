@@ -27,7 +27,7 @@ def numbered(document: Document) -> Json:
     """Number sections, figures and tables, resolve the links, and return plain values for the templates.
 
     Raises:
-        ValueError: two blocks share a name, or a link leads nowhere.
+        ValueError: two blocks have the same name, or a link has no target.
     """
     write = _Writer(_labels(document))
     return {
@@ -46,7 +46,7 @@ def _labels(document: Document) -> dict[str, str]:
     labels += _section_labels("Appendix", document.appendix, string.ascii_uppercase)
     for kind in (Figure, Table):
         blocks = (block for block in blocks_of(document.every) if isinstance(block, kind))
-        labels += ((block.name, f"{kind.__name__} {place}") for place, block in enumerate(blocks, 1))
+        labels += ((block.name, f"{kind.__name__} {index}") for index, block in enumerate(blocks, 1))
     name, num = Counter(name for name, _ in labels).most_common(1)[0]
     if num > 1:
         raise ValueError(f"two parts of the report are called {name!r}")
@@ -56,7 +56,7 @@ def _labels(document: Document) -> dict[str, str]:
 def _section_labels(kind: str, sections: Sequence[Section], numbers: Iterable[object]) -> Iterator[tuple[str, str]]:
     for number, section in zip(numbers, sections, strict=False):
         yield section.name, f"{kind} {number}" if number else ""
-        inner = (f"{number}.{place}" for place, _ in enumerate(section.sections, 1))
+        inner = (f"{number}.{index}" for index, _ in enumerate(section.sections, 1))
         yield from _section_labels(kind, section.sections, inner)
 
 
@@ -107,9 +107,9 @@ class _Writer:
                 "left": column.kind in ("text", "code"),
                 "code": column.kind == "code",
                 "grows": column.grows,
-                "spread": any(show_sd(row[place], column.kind) for row in rows),
+                "spread": any(show_sd(row[index], column.kind) for row in rows),
             }
-            for place, column in enumerate(table.columns)
+            for index, column in enumerate(table.columns)
         ]
         groups = [
             {"title": visible(title), "rows": _cells(table, group)[: table.shown.get(title)]}
@@ -125,7 +125,7 @@ class _Writer:
 
 
 def _cells(table: Table, rows: Sequence[Sequence[Value]]) -> list[list[Json]]:
-    """Return the cells of the rows under one heading; the best of a column are those that read the same as it."""
+    """Return the cells of the rows under one heading; all that are displayed like the best count as best."""
     columns = list(zip(*rows, strict=True)) or [()] * len(table.columns)
     written = []
     for column, values in zip(table.columns, columns, strict=True):
@@ -153,11 +153,11 @@ def to_html(content: Mapping[str, Any], figures: Mapping[str, str]) -> str:
 def to_pdf(content: Mapping[str, Any], figures: Mapping[str, str]) -> bytes:
     """Return the report as PDF, set by Typst with the fonts that it brings along.
 
-    Fonts of the system are used only where the text has letters that those lack.
+    System fonts are used only for letters that the bundled ones lack.
 
     Raises:
         AuricleError: Typst fails.
-        MachineError: the disk for temporary files refuses.
+        MachineError: temporary files cannot be written.
     """
     import typst
 

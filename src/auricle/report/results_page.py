@@ -23,34 +23,34 @@ from auricle.report.wording import NO_BREAK, anchors, count, visible
 
 
 def write_results_section(study_folder: Path, results_md: Path) -> None:
-    """Write the section of a study into RESULTS.md, in the place of the one that is there, else at the end.
+    """Write the section of a study into RESULTS.md, replacing an existing one, else at the end.
 
     Raises:
-        RefusedError: the folder holds no study.
+        RefusedError: the folder is not a study.
         AuricleError: no cell is finished.
-        UsageError: the file holds one marker of the section without the other.
-        MachineError: the disk refuses.
+        UsageError: the file has one marker of the section without the other.
+        MachineError: the file cannot be written.
     """
     study = load_study(study_folder)
     if not study.cells:
-        raise AuricleError(f"no cell of {study_folder} is finished, so there is no result to write")
+        raise AuricleError(f"no cell of {study_folder} is finished, so there are no results; run the study first")
     name = anchors([study.config.name])[study.config.name]
     write_section(results_md, name, _section(study))
 
 
 def write_section(results_md: Path, name: str, text: str) -> None:
-    """Write a named section of a Markdown page, in the place of the one that is there, else at the end.
+    """Write a named section of a Markdown page, replacing an existing one, else at the end.
 
     Raises:
-        UsageError: the file holds one marker of the section without the other.
-        MachineError: the disk refuses.
+        UsageError: the file has one marker of the section without the other.
+        MachineError: the file cannot be written.
     """
     start, end = f"<!-- auricle:{name} -->", f"<!-- /auricle:{name} -->"
     section = f"{start}\n{text}\n{end}"
     with files.machine_errors(results_md, "read"):
         page = results_md.read_text(encoding="utf-8") if results_md.exists() else "# Results\n"
     if (page.count(start), page.count(end)) not in ((0, 0), (1, 1)) or page.find(end) < page.find(start):
-        raise UsageError(f"{results_md} needs {start} once, and then {end} once; mend or remove them")
+        raise UsageError(f"{results_md} needs {start} once, and then {end} once; fix or remove them")
     if start in page:
         page = page[: page.index(start)] + section + page[page.index(end) + len(end) :]
     else:
@@ -95,6 +95,6 @@ def _bare(text: str) -> str:
     return _plain(text.replace(NO_BREAK, " "))
 
 
-def _plain(words: str) -> str:
-    """Return words that Markdown shows as they are."""
-    return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", visible(words))
+def _plain(text: str) -> str:
+    """Return text that Markdown shows as they are."""
+    return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", visible(text))

@@ -1,4 +1,4 @@
-"""Tables: values with a way to show them, the same for HTML, PDF and CSV."""
+"""Tables of values and their format, the same for HTML, PDF and CSV."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
@@ -33,21 +33,21 @@ class Range:
 
 @dataclass(frozen=True)
 class Marked:
-    """A name with a mark after it, and what the mark means."""
+    """A name followed by a mark, and the meaning of the mark."""
 
     text: str
     mark: str
     meaning: str
 
 
-COLLAPSED, BASELINE = ("†", "collapsed"), ("‡", "free baseline")  # marks, and what they mean
+COLLAPSED, BASELINE = ("†", "collapsed"), ("‡", "free baseline")  # marks and their meaning
 Value = str | int | float | Spread | Range | Marked | None
 Row = Sequence[Value]
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its key in CSV, its title, how values are shown, which is best, whether it takes the room left."""
+    """A column: its key in CSV, its title, how values are shown, which is best, whether it takes the rest."""
 
     key: str
     title: str
@@ -70,7 +70,7 @@ def _known_columns() -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Table:
-    """A numbered table; where it is placed, it gets its caption and its name, which is also that of its CSV file."""
+    """A numbered table; the template gives its caption and its name, which is also that of its CSV file."""
 
     columns: tuple[Column, ...]
     groups: Mapping[str, Sequence[Row]]  # rows under a heading; one group with an empty heading is a plain table
@@ -81,7 +81,7 @@ class Table:
 
 
 def show(value: Value, kind: Kind) -> str:
-    """Write a value as people read it.
+    """Format a value for people.
 
     >>> show(0.8444, "percent"), show(98730, "count"), show(None, "ratio")
     ('84.4', '98,730', '–')
@@ -109,7 +109,7 @@ def _signed(value: float, kind: Kind) -> str:
 
 
 def show_sd(value: Value, kind: Kind) -> str:
-    """Write the standard deviation of a value as people read it; nothing where it has none."""
+    """Format the standard deviation of a value for people; empty where it has none."""
     return show(value.sd, kind) if isinstance(value, Spread) and value.sd is not None else ""
 
 
@@ -121,14 +121,14 @@ def write_csv(path: Path, table: Table) -> None:
     """
     titles = [title for title, rows in table.groups.items() for _ in rows]
     parts: list[tuple[Any, ...]] = [("group", *titles)] if any(titles) else []
-    for place, column in enumerate(table.columns):
-        parts += _csv_parts(column.key, [row[place] for rows in table.groups.values() for row in rows])
+    for index, column in enumerate(table.columns):
+        parts += _csv_parts(column.key, [row[index] for rows in table.groups.values() for row in rows])
     lines = zip(*parts, strict=True)
     files.write_text(path, csv_text([tuple(map(_harmless, line)) for line in lines]))
 
 
 def _csv_parts(key: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Return what a column of a table becomes in CSV: one column or two, each headed by its key."""
+    """Return a column of a table for CSV: one column or two, each with its key as header."""
     kind = next((kind for kind in (Marked, Range, Spread) if any(isinstance(value, kind) for value in values)), None)
     if kind is None:
         return [(key, *values)]

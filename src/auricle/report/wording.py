@@ -1,4 +1,4 @@
-"""Text of the report: pieces of a sentence, and numbers and names in words.
+"""Text of the report: pieces of sentences, and formatted numbers and names.
 
 A text is a tuple of pieces. Names from the data are always plain strings in it, never markup: the templates
 escape them, for HTML and for Typst.
@@ -11,28 +11,28 @@ from dataclasses import dataclass
 from auricle.errors import count as count
 from auricle.text import visible as visible
 
-MOST_NAMED, FIRST_NAMED = 10, 6  # things named in a sentence: all up to the most, else the first
+MOST_NAMED, FIRST_NAMED = 10, 6  # items listed in a sentence: all if there are at most 10, else the first 6
 MINUS = "\N{MINUS SIGN}"
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True)
 class Strong:
-    """Text that stands out."""
+    """Bold text."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Code:
-    """Text as it is typed."""
+    """Text to be typed, such as a command."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Ref:
-    """A link to the figure, table or section of this name; shown as "Figure 3"."""
+    """A link to the figure, table or section of this name; displayed as "Figure 3"."""
 
     target: str
 
@@ -93,7 +93,7 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def confidence(share: float) -> str:
-    """Write a probability so that what is neither sure nor impossible does not look so.
+    """Write a probability; values near 0 and 1 are never rounded to 0 % or 100 %.
 
     >>> confidence(0.973), confidence(0.004), confidence(0.9991)
     ('97 %', '<1 %', '>99 %')
@@ -141,31 +141,31 @@ def span(first: int, last: int) -> str:
     return f"{first}" if first == last else f"{first}–{last}"
 
 
-def listing(words: Iterable[object], last: str = "and") -> str:
-    """Join words as in a sentence; of very many the first few, and how many more.
+def listing(items: Iterable[object], last: str = "and") -> str:
+    """Join items as in a sentence; if there are very many, the first few, and how many more.
 
     >>> listing(["a", "b", "c"])
     'a, b and c'
     >>> listing("abcdefghijk")
     'a, b, c, d, e, f and 5 more'
     """
-    items = [str(word) for word in words]
-    if len(items) > MOST_NAMED:
-        items[FIRST_NAMED:] = [f"{len(items) - FIRST_NAMED} more"]
-    return f" {last} ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+    texts = [str(item) for item in items]
+    if len(texts) > MOST_NAMED:
+        texts[FIRST_NAMED:] = [f"{len(texts) - FIRST_NAMED} more"]
+    return f" {last} ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
 def anchors(names: Iterable[str]) -> dict[str, str]:
-    """Give each name one of letters, digits and hyphens, for files and links; no two the same.
+    """Give each name a unique one of letters, digits and hyphens, for files and links.
 
     >>> anchors(["cnn", "my net", "my-net"])
     {'cnn': 'cnn', 'my net': 'my-net', 'my-net': 'my-net-3'}
     """
-    given: dict[str, str] = {}
-    for place, name in enumerate(names, 1):
-        anchor = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40] or f"{place}"
-        given[name] = f"{anchor}-{place}" if anchor in given.values() else anchor
-    return given
+    anchor_of: dict[str, str] = {}
+    for number, name in enumerate(names, 1):
+        anchor = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40] or f"{number}"
+        anchor_of[name] = f"{anchor}-{number}" if anchor in anchor_of.values() else anchor
+    return anchor_of
 
 
 def protocol_title(protocol: str, *, leaky: bool) -> str:

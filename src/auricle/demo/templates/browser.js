@@ -22,7 +22,7 @@ function complain(text) {
   $("message").hidden = !text;
 }
 
-// The verdict in words; a screen reader says the class when it changes, not every probability.
+// The verdict as text; a screen reader says the class when it changes, not every probability.
 function showVerdict(row) {
   const label = namedIn(row), winner = winnerOf(row), share = percent(row[winner]);
   if (label !== NONE) return tell(MODEL.names[label], share);
@@ -52,7 +52,7 @@ function track(kind, label, drawn) {
   return row;
 }
 
-// The sound, and below it a lane for each class that is likeliest somewhere, on one axis of time.
+// The sound, and below it a lane for each class that is the most probable one somewhere, on one time axis.
 function showPictures(frames, steps, startS, durationS) {
   const { bands } = MODEL, columns = frames.length / bands, peaks = MODEL.names.map((_, k) => Math.max(...steps.map(row => row[k])));
   const lanes = peaks.map((_, k) => k).sort((a, b) => peaks[b] - peaks[a]).slice(0, MOST_LANES);
@@ -124,7 +124,7 @@ function showStretches({ clip, stretches }) {
   }));
 }
 
-// A long recording is summed up by what takes most of its time.
+// The verdict on a long recording: the classes that take most of its time.
 function showSummary(stretches) {
   const lengths = new Map();
   for (const { label, startS, endS } of stretches) if (label !== NONE) lengths.set(label, (lengths.get(label) || 0) + endS - startS);
@@ -133,7 +133,7 @@ function showSummary(stretches) {
   $("bars").replaceChildren();
 }
 
-async function hearFile(file) {
+async function analyseFile(file) {
   stopListening();
   complain("");
   if (file.size > MOST_BYTES) return complain(`This file is too large: ${Math.round(file.size / 1e6)} MB; at most ${MOST_BYTES / 1e6} MB can be opened.`);
@@ -147,9 +147,9 @@ async function hearFile(file) {
   }
   if (samples.length > 60 * MODEL.mostMinutes * MODEL.rateHz) {
     say("");
-    return complain(`This recording is too long: at most ${MODEL.mostMinutes} minutes can be heard here; auricle predict hears days.`);
+    return complain(`This recording is too long: at most ${MODEL.mostMinutes} minutes are possible here; auricle predict has no limit.`);
   }
-  const answer = await answerTo(samples, async share => { say(`Listening to ${file.name}: ${Math.round(100 * share)} %`); await pause(); });
+  const answer = await answerTo(samples, async share => { say(`Analysing ${file.name}: ${Math.round(100 * share)} %`); await pause(); });
   $("answer").hidden = false;
   if (answer.clip) { showVerdict(answer.clip); showBars(answer.clip); } else showSummary(answer.stretches);
   showStretches(answer);
@@ -167,7 +167,7 @@ async function startListening() {
   complain("");
   const sound = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1 };
   try {
-    if (!navigator.mediaDevices) throw new Error("This page was not opened from this device or by https, so browsers give it no microphone.");
+    if (!navigator.mediaDevices) throw new Error("Browsers allow the microphone only for pages opened from this device or by https.");
     const stream = await navigator.mediaDevices.getUserMedia({ audio: sound }), context = new AudioContext();
     await context.audioWorklet.addModule(`data:text/javascript,${encodeURIComponent(PROCESSOR)}`);  // no blob: from a disk
     const node = new AudioWorkletNode(context, "samples"), blocks = [];
@@ -175,7 +175,7 @@ async function startListening() {
     listener = { stream, context, blocks, numSamples: 0, steps: [], frames: [] };
     node.port.onmessage = ({ data }) => { blocks.push(data); if (listener) listener.numSamples += data.length; };
   } catch (error) {
-    return complain(error.name === "NotAllowedError" ? "The microphone was not allowed. Allow it in the settings of the browser for this page." : `The microphone cannot be heard. ${error.message}`);
+    return complain(error.name === "NotAllowedError" ? "The microphone was not allowed. Allow it in the settings of the browser for this page." : `The microphone cannot be used. ${error.message}`);
   }
   $("microphone").setAttribute("aria-pressed", "true");
   $("microphone").textContent = "Stop listening";
@@ -223,7 +223,7 @@ function stopListening() {
 }
 
 function take(file) {
-  if (file) work = work.then(() => hearFile(file)).catch(error => { say(""); complain(`This sound cannot be heard: ${error.message}`); });
+  if (file) work = work.then(() => analyseFile(file)).catch(error => { say(""); complain(`This sound cannot be analysed: ${error.message}`); });
 }
 
 $("file").addEventListener("change", event => { take(event.target.files[0]); event.target.value = ""; });

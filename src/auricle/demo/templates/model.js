@@ -1,5 +1,5 @@
 "use strict";
-// A waveform to what auricle predict says of it. MODEL describes the bundle; the arithmetic is in its two graphs.
+// From a waveform to the answer that auricle predict gives. MODEL describes the bundle; the arithmetic is in its two graphs.
 const PIECE_S = 20, WINDOWS_AT_ONCE = 8, SHORTEST_S = 1e-3, NONE = -1;
 let runtime, toFrames, toLogits;
 
@@ -81,13 +81,13 @@ function halfToEven(x) {
 
 const winnerOf = row => row.indexOf(Math.max(...row));
 
-// The class that wins, or NONE where it misses its threshold or is the background.
+// The most probable class, or NONE if it is below its threshold or the background.
 function namedIn(row) {
   const winner = winnerOf(row);
   return row[winner] >= MODEL.thresholds[winner] && winner !== MODEL.background ? winner : NONE;
 }
 
-// What is heard when: mean probabilities of the windows that cover each hop, and stretches in which one class wins.
+// Detections over time: mean probabilities of the windows that cover each hop, and stretches in which one class wins.
 function timelineOf(rows, durationS) {
   const { hopS, windowS } = MODEL, num = Math.max(1, Math.ceil((durationS - SHORTEST_S) / hopS)), steps = [];
   for (let step = 0; step < num; step++) {
@@ -111,7 +111,7 @@ function timelineOf(rows, durationS) {
 const startOf = index => Math.round(index * MODEL.hopS * 1e6) / 1e6;
 const meanOf = rows => rows[0].map((_, k) => rows.reduce((sum, row) => sum + row[k], 0) / rows.length);
 
-// What auricle predict says of a waveform at MODEL.rateHz: one answer to a clip, a time line of anything longer.
+// The answer of auricle predict to a waveform at MODEL.rateHz: one class for a clip, a timeline for anything longer.
 async function answerTo(samples, onProgress) {
   const durationS = samples.length / MODEL.rateHz, isClip = durationS <= MODEL.clipS;
   const frames = await framesOf(samples, onProgress && (share => onProgress(share / 4)));

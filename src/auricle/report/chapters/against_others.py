@@ -1,4 +1,4 @@
-"""The models against what others say: people about the same clips, other reports about the same models."""
+"""Models compared with others: with people on the same clips, and with published results of the same models."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from auricle.report.table import COLLAPSED, Column, Marked, Row, Table, columns
 from auricle.report.wording import clip_name, decimal, protocol_title, spoken
 from auricle.scoring.difference import by_verdict
 
-MOST_CLIPS = 12  # that are missed by the same
+MOST_CLIPS = 12  # listed in a group of misclassified clips
 MISSED_BY = {"both": "people and models", "models": "the models only", "people": "people only"}
 
 
@@ -38,9 +38,9 @@ def human_labels(report: Report) -> Chapter | None:
 
 
 def _confusions(report: Report, found: HumanComparison, best: str) -> Figure:
-    """Draw what people and the best model take for what, side by side."""
+    """Draw the confusion matrices of people and of the best model side by side."""
     categories = report.study.dataset.categories
-    of_people = confusion(found.confusion, categories, MUTED, "people", "named")
+    of_people = confusion(found.confusion, categories, MUTED, "people", "class given by people")
     of_best = confusion(found.model_confusions[best], categories, report.colours[best], best)
     return Figure((
         panel(of_people, "confusion-people", "Confusion matrix of people"),
@@ -49,8 +49,8 @@ def _confusions(report: Report, found: HumanComparison, best: str) -> Figure:
 
 
 def _by_class(found: HumanComparison, models: list[str]) -> Table:
-    """List how often people and models are right and agree, class by class."""
-    titles = {"Right answers, %": "right", "Same answer as a person, %": "agreement"}
+    """List how often people and models are correct and agree, by class."""
+    titles = {"Correct answers, %": "right", "Same answer as a person, %": "agreement"}
     groups = {
         title: [
             ("all clips" if one.category is None else spoken(one.category), one.num_clips, getattr(one, what),
@@ -64,7 +64,7 @@ def _by_class(found: HumanComparison, models: list[str]) -> Table:
 
 
 def _missed(found: HumanComparison) -> Table:
-    """List the clips that people, the models or both miss."""
+    """List the clips that people, the models or both misclassify."""
     groups = {
         f"Missed by {MISSED_BY[whom]} ({len(clips)})": [
             (clip_name(one.clip), spoken(one.category), one.right, one.num_labels,

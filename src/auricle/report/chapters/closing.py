@@ -1,4 +1,4 @@
-"""Where the mistakes can be heard, assumptions, resources, how to reproduce the report, and what is missing."""
+"""The closing chapters: listening to mistakes, assumptions, resources, reproduction, and missing results."""
 
 from auricle.findings.study import Study
 from auricle.report.document import Chapter, Report
@@ -12,7 +12,7 @@ ERRORS_PAGE = "errors.html"  # beside the report, where the recordings were ther
 
 
 def listening(report: Report) -> Chapter | None:
-    """Return where to hear what the models got wrong, or how to get that; None where all is right."""
+    """Return where to listen to the mistakes, or how to get that page; None where there are none."""
     study = report.study
     if all((cell.clips.answers == cell.clips.labels).all() for cell in study.cells):
         return None
@@ -21,14 +21,14 @@ def listening(report: Report) -> Chapter | None:
 
 
 def assumptions(report: Report) -> Chapter:
-    """Return what the numbers take for granted."""
+    """Return the assumptions behind the numbers."""
     study = report.study
     leaky, chosen_here = any(map(study.is_leaky, study.protocols)), study.dataset.source in OF_ESC
     return Chapter({"study": study, "leaky": leaky, "chosen_here": chosen_here})
 
 
 def resources(report: Report) -> Chapter:
-    """Return what it took: machine, minutes, memory; and what it was made with."""
+    """Return the resources used (machine, time, memory) and the software versions."""
     versions = [(name, str(version)) for name, version in report.study.versions.items()]
     return Chapter({"versions": versions}, {
         "table-resources": Table(columns("resources"), {"": list(_resources(report.study).items())}),
@@ -44,17 +44,17 @@ def _resources(study: Study) -> dict[str, str]:
         "Cores": str(machine.get("cores") or "unknown"),
         "Memory": f"{machine['memory_gb']:g} GB" if machine.get("memory_gb") else "unknown",
         "System": str(machine.get("system") or "unknown"),
-        "Device of training": str(machine.get("device") or "unknown"),
+        "Training device": str(machine.get("device") or "unknown"),
     }
     if machine.get("cluster"):
-        found["Cluster"] = f"{machine['cluster']}, of which this machine is one"
+        found["Cluster"] = f"{machine['cluster']}, including this machine"
     found |= {"Cells": f"{len(study.cells):,}", "Trainings": f"{len(trained):,}"}
     minutes = sum(cell.costs["seconds"] for cell in trained) / 60
-    found["Time of all trainings"] = f"{decimal(minutes, 1)} minutes, added up"
+    found["Total training time"] = f"{decimal(minutes, 1)} minutes"
     if processor_s := sum(cell.costs.get("cpu_seconds") or 0 for cell in trained):
-        found["Processor time"] = f"{decimal(processor_s / 60, 1)} minutes"
+        found["CPU time"] = f"{decimal(processor_s / 60, 1)} minutes"
     if peak_mb := max(cell.costs.get("peak_memory_mb") or 0 for cell in study.cells):
-        found["Most memory of one process"] = f"{decimal(peak_mb / 1000, 2)} GB"
+        found["Peak memory of a process"] = f"{decimal(peak_mb / 1000, 2)} GB"
     return found
 
 

@@ -1,4 +1,4 @@
-"""Models against each other: the order and its ties, paired tests, baselines, heads, and what else the numbers say."""
+"""Comparison of models: ranking with ties, paired tests, baselines, numbers of heads, and observations."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -52,7 +52,7 @@ def validated(report: Report) -> Comparison | None:
 
 
 def family_name(family: Mapping[int, str]) -> str:
-    """Return what the names of a family have in common, `…` for the rest; all of them where that is little.
+    """Return the common part of the names of a family, with `…` for the rest; all names if it is too short.
 
     >>> family_name({1: "small-h1-slow", 4: "small-h4-slow"}), family_name({1: "one", 4: "four"})
     ('small-h…-slow', 'one and four')
@@ -116,7 +116,7 @@ def _f1_by_model(report: Report) -> Figure:
 
 
 def _observed(report: Report) -> dict[str, Any]:
-    """Return what the observations say: spreads, classes, confusions, overfitting, validation and windows."""
+    """Return the values of the observations: spreads, classes, confusions, overfitting, validation and windows."""
     study, main = report.study, report.findings.main
     cells = [cell for cell in study.cells if cell.name.protocol == main.protocol]
     several = [row for row in main.rows if row.cells > 1]

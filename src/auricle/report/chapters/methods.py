@@ -1,4 +1,4 @@
-"""The recordings, who trains, validates and tests, what becomes of a clip, and the networks, layer by layer."""
+"""The recordings; training, validation and test sets; preprocessing; and the networks, layer by layer."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from auricle.report.figures.style import drawable
 from auricle.report.table import Column, Table, Value, columns
 from auricle.report.wording import count, listing, shortened, spoken
 
-ESC10 = "esc10"  # what `about` of a preset gives accuracies of
+ESC10 = "esc10"  # the dataset of the accuracies in `about` of presets
 Layers = Mapping[str, Any]
 SAMPLES_A_FIGURE = 10
 MOST_SAMPLES = 50
@@ -25,7 +25,7 @@ MOST_FOLDS_BESIDE = 5  # folds of which the table leaves room for the figure
 def methods(report: Report) -> Chapter:
     """Return the chapter on protocols and preprocessing."""
     study = report.study
-    alike: dict[tuple[Any, ...], list[str]] = {}  # what is the same for several models is said once
+    alike: dict[tuple[Any, ...], list[str]] = {}  # models with the same preprocessing are described together
     for model in study.models:
         preset = study.presets[model]
         test = next(cell.test for cell in study.cells if cell.name.model == model)
@@ -35,7 +35,7 @@ def methods(report: Report) -> Chapter:
 
 
 def architectures(report: Report) -> Chapter:
-    """Return the chapter on the networks: a table of their totals, and one a shape of network."""
+    """Return the chapter on the networks: a table of their totals, and one for each shape of network."""
     study = report.study
     known = {model: study.layers[model] for model in study.models if model in study.layers}
     totals = columns("parameters")
@@ -77,7 +77,7 @@ def architectures(report: Report) -> Chapter:
 
 
 def network_steps(preset: Preset, layers: Sequence[Layers]) -> tuple[list[Step], int]:
-    """Return what a signal passes, from the features to the classes, and how many of these steps are the base."""
+    """Return the steps from the features to the classes, and how many of them are the base."""
     shapes = {layer["name"]: _shape(layer["output_shape"]) for layer in layers}
     frontend, head, encoder = preset.frontend, preset.head, preset.encoder
     rows = {"raw": "waveform", "mfcc": f"{frontend.num_coefficients} coefficients"}
@@ -117,7 +117,7 @@ def _shape(sizes: Sequence[int]) -> str:
 
 
 def _about(text: str | None, source: str) -> str:
-    """Return what a network is; what it reached on ESC-10 only where the study is of that.
+    """Return the description of a network; its accuracy on ESC-10 only if the study uses that dataset.
 
     >>> _about("1D convolutions. 95.6 % of ESC-10 (five folds).", "birds/")
     '1D convolutions.'
@@ -127,7 +127,7 @@ def _about(text: str | None, source: str) -> str:
 
 
 def _layer_table(layers: Sequence[Layers], *, base_known: bool) -> Table:
-    """Return the layers in the order of the signal; a base that stands in a table before is one row."""
+    """Return the layers from input to output; a base that an earlier table lists is one row."""
     of_base = [layer for layer in layers if layer["name"].startswith("base.")] if base_known else []
     rows = [
         (layer["name"], layer["kind"], _shape(layer["output_shape"]), layer["parameters"], layer["multiply_adds"])
@@ -143,7 +143,7 @@ def _layer_table(layers: Sequence[Layers], *, base_known: bool) -> Table:
 
 
 def _differences(networks: Sequence[Sequence[Layers]]) -> dict[tuple[str, ...], str]:
-    """Return how the kinds of layers differ between networks of one shape, each way once, with the first such layer."""
+    """Return how the layers of networks of one shape differ, each difference once, with its first layer."""
     found: dict[tuple[str, ...], str] = {}
     for layers in zip(*networks, strict=True):
         found.setdefault(tuple(layer["kind"] for layer in layers), layers[0]["name"])

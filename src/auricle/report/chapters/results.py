@@ -25,7 +25,7 @@ from auricle.scoring.answers import FalseAlarms
 from auricle.scoring.metrics import Curve, mean_curve, one_vs_rest
 from auricle.scoring.predictions import ClipPredictions
 
-MOST_CURVES = 12  # models with ROC curves that a page holds
+MOST_CURVES = 12  # models with ROC curves on a page
 NUM_DRAWN = 6  # models with a diagram: the most accurate ones
 ALL_GOOD = 0.97  # the macro AUC of every model above which the curves are drawn in their corner
 MOST_ROWS = 36  # of the table of classes, which has as many models as fit, but one at least
@@ -98,7 +98,7 @@ def confusion_of(report: Report, model: str, protocol: str, title: str = "") -> 
     """Return the confusion matrix of a model: the clips of all its cells under a protocol, the background last."""
     data = report.study.dataset
     total, order = total_confusion(report.study.of(model, protocol)), background_last(data)
-    names = [data.categories[place] for place in order]
+    names = [data.categories[index] for index in order]
     apart = data.background is not None
     return confusion(total[np.ix_(order, order)], names, report.colours[model], title, apart=apart)
 
@@ -112,14 +112,14 @@ def mean_curves(cells: Sequence[CellEvidence], labels: Sequence[int]) -> list[Cu
 
 
 def background_last(data: Dataset) -> list[int]:
-    """Return the places of the categories, the background after the classes."""
-    return sorted(range(len(data.categories)), key=lambda place: data.categories[place] == data.background)
+    """Return the indices of the categories, the background last."""
+    return sorted(range(len(data.categories)), key=lambda index: data.categories[index] == data.background)
 
 
 def _class_scores(data: Dataset, cells: Sequence[CellEvidence], row: ComparativeRow) -> Table:
     """Return the classification report: precision, recall, F1 and AUC of each class, means over cells.
 
-    The background stands apart, under the means that it has no part in.
+    The background is listed separately, below the means, which do not include it.
     """
     rows = [_class_row(category, cells) for category in data.classes]
     num_clips = sum(num for *_, num in rows)
@@ -161,7 +161,7 @@ def _drawn_evenly(study: Study) -> bool:
 
 
 def _references(report: Report, best: ComparativeRow) -> dict[str, float]:
-    """Return what to measure the best accuracy against on the first page, by its name."""
+    """Return what to compare the best accuracy with on the first page, by its name."""
     published, baseline = published_best(report.study, best.protocol), report.findings.main.best_baseline
     marks = {} if published is None else {"best published": published}
     if baseline:
@@ -179,7 +179,7 @@ def _accuracies(report: Report) -> Iterator[Panel]:
 
 
 def accuracies_of(report: Report, protocol: str) -> Drawing:
-    """Return the test accuracy of each model under a protocol, beside what was published."""
+    """Return the test accuracy of each model under a protocol, with published results."""
     study, rows = report.study, report.findings.comparisons[protocol].rows
     cells = {row.model: [accuracy_of(cell.test, study) for cell in study.of(row.model, protocol)] for row in rows}
     published = published_best(study, protocol)
@@ -231,7 +231,7 @@ def calibration(report: Report) -> Chapter:
 
 
 def _alarmed(report: Report) -> ClipPredictions:
-    """Return the clips of a cell in which alarms are false: those of background, where it tests any."""
+    """Return the clips of a cell that count for false alarms: those of background, where it tests any."""
     clips = report.study.of(report.findings.main.ranked[0], report.findings.main_protocol)[0].clips
     background = clips.of_classes({*clips.categories} - {*report.study.dataset.classes})
     return background if background.clips else clips
@@ -240,7 +240,7 @@ def _alarmed(report: Report) -> ClipPredictions:
 def _model_row(one: ModelCalibration) -> Row:
     if one.gain is None:
         return one.model, None, one.error, None, one.ideal_error, one.loss, None, None, "not fitted"
-    verdict = "no difference" if not one.gain.significant else "better" if one.gain.mean > 0 else "worse"
+    verdict = "not significantly different" if not one.gain.significant else "lower" if one.gain.mean > 0 else "higher"
     return (
         one.model, float(np.mean(one.temperatures)), one.error, one.scaled_error, one.ideal_error, one.loss,
         one.scaled_loss, one.gain.p_adjusted, verdict,
@@ -252,8 +252,8 @@ def _diagrams(report: Report, models: Sequence[ModelCalibration]) -> Iterator[Pa
         after = one.scaled_bins if one.is_fitted else None
         title = drawable(one.model, index, 30)
         drawn = reliability_diagram(one.bins, after, len(one.temperatures), report.colours[one.model], title)
-        tempered = f", tempered {one.scaled_error:.3f}" if one.is_fitted else ""
-        alt = f"Reliability of {one.model}: calibration error {one.error:.3f}{tempered}"
+        scaled = f", after temperature scaling {one.scaled_error:.3f}" if one.is_fitted else ""
+        alt = f"Reliability of {one.model}: calibration error {one.error:.3f}{scaled}"
         yield panel(drawn, f"reliability-{report.anchors[one.model]}", alt)
 
 

@@ -19,9 +19,9 @@ from auricle.search.space import MODEL
 from auricle.tracking.tracking import TITLES
 
 TRACKERS = TITLES | {"wandb": "Weights & Biases"}  # by the names of their folders
-MOST_CURVES = 8  # models with learning curves that a page holds
-MOST_RECIPES = 6  # columns that a page holds
-MOST_BESIDE = 2  # columns that half a page holds
+MOST_CURVES = 8  # models with learning curves on a page
+MOST_RECIPES = 6  # columns on a page
+MOST_BESIDE = 2  # columns on half a page
 TABLES = {
     "recipe": ("training", "augmentation"),
     "networks": tuple(name for name in Preset.model_fields if name not in ("training", "augmentation")),
@@ -33,8 +33,8 @@ FEW_PARAMETERS = 5
 NUM_LISTED = 16  # trials in the table: all of a small grid
 NUM_LONG = 5  # where each has many values
 ENDINGS = {
-    "done": "finished", "pruned": "ended early or diverged", "failed": "failed", "running": "are in training",
-    "waiting": "wait",
+    "done": "finished", "pruned": "stopped early or diverged", "failed": "failed", "running": "are still running",
+    "waiting": "are waiting",
 }  # fmt: skip
 
 
@@ -70,7 +70,7 @@ def training(report: Report) -> Chapter:
 
 
 def recipe(study: Study, model: str) -> dict[Field, str]:
-    """Return every setting that takes part in a model, with what `auto` precision came to."""
+    """Return every setting that a model uses, with the precision that `auto` chose."""
     found = {(one.section, one.label): one.value for one in settings(study.presets[model]) if one.applies}
     used = {cell.costs["precision"] for cell in study.cells if cell.name.model == model and "precision" in cell.costs}
     precision = ("training", "Precision")
@@ -82,7 +82,7 @@ def recipe(study: Study, model: str) -> dict[Field, str]:
 def _alike(recipes: Mapping[str, dict[Field, str]]) -> list[tuple[list[str], dict[Field, str]]]:
     """Put models together that have one recipe, or differ in one field, each with its own value: `1 / 2 / 4`.
 
-    The values stand in the order of the models.
+    The values are in the order of the models.
     """
     found: list[tuple[list[str], list[dict[Field, str]]]] = []
     alone = [own for own in recipes.values() if list(recipes.values()).count(own) == 1]
@@ -120,7 +120,7 @@ def _recipes(recipes: Sequence[tuple[str, Mapping[Field, str]]], start: int, sec
 
 
 def _curves(report: Report, protocol: str) -> dict[str, Figure]:
-    """Draw the curves of all models, as many models in a figure as a page holds."""
+    """Draw the curves of all models, as many models in a figure as fit on a page."""
     study = report.study
     models = [model for model in study.models if any(cell.history for cell in study.of(model, protocol))]
     alt = f"Accuracy and loss by epoch under {protocol}, training and validation, of"
@@ -156,7 +156,7 @@ def _search(found: Tuning, part: str) -> Chapter:
         "part": part,
         "found": found,
         "overrides": [f"{name}={setting(value)}" for name, value in found.overrides.items()],
-        "endings": [f"{found.states[state]} {words}" for state, words in ENDINGS.items() if found.states.get(state)],
+        "endings": [f"{found.states[state]} {text}" for state, text in ENDINGS.items() if found.states.get(state)],
         "num_listed": num_listed,
         "num_shown": len(listed),
     }
@@ -187,7 +187,7 @@ def setting(value: Any) -> str:
 
 
 def tried(described: Mapping[str, Any]) -> str:
-    """Write what may be tried of a parameter.
+    """Describe the possible values of a parameter.
 
     >>> tried({"choices": [32, 64]}), tried({"low": 0.001, "high": 0.1, "log": True, "whole": False})
     ('32, 64', '0.001 to 0.1, evenly over its logarithm')

@@ -1,4 +1,4 @@
-"""Why: where the models differ, how their curves read, and what they use."""
+"""The chapter "Why": where the models differ, their learning curves, and what they use."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -25,14 +25,14 @@ MOST_DRAWN = 4  # models whose attention is drawn
 TITLES = {
     "reversed": "Clip reversed in time",
     "positions-shuffled": "Positions shuffled",
-    "even-attention": "Attention made uniform",
+    "even-attention": "Uniform attention",
     "encoder-skipped": "Encoder skipped",
 }
 ATTENTION = ("positions-shuffled", "even-attention", "block-2-skipped")
 
 
 def why(report: Report) -> Chapter:
-    """Return the chapter that says what the ranking rests on."""
+    """Return the chapter on possible reasons for the ranking."""
     uses = _uses(report)
     best, *others = report.findings.main.ranking
     curves, costs = report.findings.curves.values(), uses.values.get("costs", {})
@@ -72,7 +72,7 @@ def missed(report: Report) -> Chapter | None:
 
 
 def evidence(report: Report) -> Chapter | None:
-    """Return the numbers behind what the models use; None where that was not measured."""
+    """Return the numbers on what the models use; None if that was not measured."""
     if not (uses := report.findings.uses):
         return None
     first = next(iter(uses.values()))
@@ -134,7 +134,7 @@ def _named(names: Iterable[str]) -> str:
 
 
 def _missed(report: Report, clips: Sequence[str]) -> Figure:
-    """Draw who misses some clips: the models, and people where they were asked."""
+    """Draw who misclassifies some clips: the models, and people where they were asked."""
     answers = report.study.answers[report.findings.main_protocol]
     columns = [answers.clips.index(clip) for clip in clips]
     missed = {
@@ -148,11 +148,11 @@ def _missed(report: Report, clips: Sequence[str]) -> Figure:
     names = [f"{spoken(categories[clip])}  {drawable(clip_name(clip), row, 30)}" for row, clip in enumerate(clips)]
     shares, colours = zip(*missed.values(), strict=True)
     drawn = draw.missed(np.array(shares).T, names, list(missed), colours)
-    return Figure((panel(drawn, "missed", "Clips that are missed, by model"),))
+    return Figure((panel(drawn, "missed", "Misclassified clips by model"),))
 
 
 def _readings(report: Report) -> Table:
-    """Return the learning curves, read."""
+    """Return what the learning curves show, by model."""
     found = report.findings.curves
     has_intervals = any(one.interval for one in found.values())
     shown = tuple(column for column in columns("readings") if has_intervals or column.key != "interval")
@@ -165,16 +165,16 @@ def _readings(report: Report) -> Table:
 
 
 def reads_as(one: CurveReading) -> str:
-    """Return what a model's curves come to, in a cell of a table."""
+    """Return the interpretation of a model's curves, for a cell of a table."""
     found = [f"{one.collapsed} of {one.cells} collapsed"] if one.collapsed else []
     if one.underfits:
-        found.append(f"underfits: {percent(one.train)} of its own training clips")
+        found.append(f"underfits: a training accuracy of {percent(one.train)}")
     if one.has_gap:
         found.append("overfits" if one.interval else f"a gap of {points(one.gap)}, from one cell")
     if one.past_best:
         found.append(f"past its best: the loss has risen by {decimal(100 * (one.rise - 1), 0)} %")
     else:
-        found.append("its loss still falls at the end" if one.still_falls else "its loss has plateaued")
+        found.append("its loss is still falling at the end" if one.still_falls else "its loss has plateaued")
     return "; ".join(found)
 
 
@@ -205,7 +205,7 @@ def _costs(costs: Mapping[str, Mapping[str, Difference]]) -> Table:
     rows = {
         title(change): [
             (model, one.num_clips, one.mean, Range(one.low, one.high), one.p_adjusted,
-             "no difference" if not one.significant else "a loss" if one.mean > 0 else "a gain")
+             "no" if not one.significant else "a loss" if one.mean > 0 else "a gain")
             for model, one in row.items()
         ]
         for change, row in costs.items()
@@ -224,7 +224,7 @@ def _heads(uses: Mapping[str, ModelUses]) -> Table:
 
 
 def title(change: str) -> str:
-    """Return what to call a change.
+    """Return the title of a change.
 
     >>> title("low-pass-4000"), title("block-2-skipped")
     ('Only below 4 kHz', 'Block 2 skipped')
@@ -235,16 +235,17 @@ def title(change: str) -> str:
 
 
 def _blanked(alike: Mapping[str, ModelUses], colours: Mapping[str, str]) -> Iterator[Panel]:
-    """Draw what blanking a band, or the n-th loudest moment, costs."""
+    """Draw the drop in probability when a band, or the n-th loudest interval, is masked."""
     first = next(iter(alike.values()))
     ranks = [str(rank) for rank in range(1, len(first.moments.drops) + 1)]
     for kind, names, axis_label in (
-        ("band", _part_names(first.bands, 1000), "band blanked, from kHz"),
-        ("moment", ranks, "moment blanked, by loudness (1: the loudest)"),
+        ("band", _part_names(first.bands, 1000), "lower edge of the masked band, kHz"),
+        ("moment", ranks, "loudness rank of the masked interval (1: loudest)"),
     ):
         drops = {model: getattr(one, f"{kind}s").drops for model, one in alike.items()}
-        drawn = draw.blanked(drops, names, colours, f"A {kind} blanked", axis_label)
-        alt = f"Probability of the true class lost when a {kind} is blanked, by model"
+        what = {"band": "frequency band", "moment": "time interval"}[kind]
+        drawn = draw.blanked(drops, names, colours, f"One {what} masked", axis_label)
+        alt = f"Drop of the probability of the true class when one {what} is masked, by model"
         yield panel(drawn, f"blanked-{kind}s", alt)
 
 
@@ -260,18 +261,18 @@ def _best_of_each(report: Report) -> list[str]:
 
 
 def _blanked_by_class(report: Report, models: Sequence[str]) -> Iterator[Panel]:
-    """Draw, class by class, what bands and moments are worth to some models."""
+    """Draw the effect of masked bands and intervals by class for some models."""
     parts = [
         (model, kind, getattr(report.findings.uses[model], kind)) for model in models for kind in ("bands", "moments")
     ]
     deepest = max(0.3, max(float(np.nanmax(of.by_class)) for _, _, of in parts))
     for model, kind, of in parts:
-        unit, axis_label = {"bands": (1000, "band blanked, from kHz"), "moments": (1, "moment blanked, from s")}[kind]
+        unit, axis_label = {"bands": (1000, "masked band, from kHz"), "moments": (1, "masked interval, from s")}[kind]
         drawn = draw.blanked_by_class(
             of.by_class, report.study.dataset.categories, _part_names(of, unit), report.colours[model], deepest,
             drawable(model, 0, 30), axis_label,
         )  # fmt: skip
-        alt = f"Probability of the true class lost by class when one of the {kind} is blanked, {model}"
+        alt = f"Drop of the probability of the true class by class when one of the {kind} is masked, {model}"
         yield panel(drawn, f"blanked-{kind}-{report.anchors[model]}", alt)
 
 

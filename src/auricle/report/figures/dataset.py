@@ -1,4 +1,4 @@
-"""Figures of recordings: how many, and what they look like."""
+"""Figures of recordings: numbers of clips, waveforms and spectrograms."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from auricle.report.figures.style import HALF_IN, INK, MUTED, SERIES
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SAMPLE_IN = 1.3  # wide; five stand abreast on a page
+SAMPLE_IN = 1.3  # width; five fit side by side on a page
 RANGE_DB = 70.0
 LOWEST_HZ = 50.0
 SMALLEST_POWER = 1e-20
@@ -25,12 +25,12 @@ ENVELOPE_COLUMNS = 300
 
 @drawing
 def class_counts(counts: Mapping[str, Mapping[int, int]], folds: Sequence[int]) -> Figure:
-    """Draw the clips of each class, one shade a fold."""
+    """Draw the number of clips of each class, with one shade per fold."""
     figure, axes = style.canvas(HALF_IN, 0.85 + style.class_row_in(len(counts)) * len(counts))
     left = np.zeros(len(counts))
-    for place, fold in enumerate(folds):
+    for index, fold in enumerate(folds):
         widths = np.array([by_fold[fold] for by_fold in counts.values()])
-        shade = 0.95 - 0.75 * place / max(1, len(folds) - 1)
+        shade = 0.95 - 0.75 * index / max(1, len(folds) - 1)
         bars = axes.barh(range(len(counts)), widths, 0.72, left, color=SERIES[0], alpha=shade, label=f"{fold}")
         if len(folds) * len(counts) <= 150:
             inks = "#ffffff" if shade > 0.6 else INK
@@ -98,6 +98,6 @@ def _mel_weights(bins_hz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     low, centre, high = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
     weights = np.clip(np.minimum((bins_hz - low) / (centre - low), (high - bins_hz) / (high - centre)), 0, None)
     rows, nearest = np.arange(NUM_BANDS), np.abs(bins_hz - centre).argmin(axis=1)
-    # a triangle narrower than a bin takes the nearest
+    # a triangle narrower than a bin uses the nearest bin
     weights[rows, nearest] = np.maximum(weights[rows, nearest], 1e-3)
     return weights / weights.sum(axis=1, keepdims=True), edges_hz[1:-1]

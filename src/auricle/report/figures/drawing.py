@@ -1,7 +1,7 @@
-"""From a drawing to the SVG of a panel; one that a folder holds already, made of the same, is not drawn again.
+"""Turn drawings into SVG panels; a panel that exists already with the same content is not drawn again.
 
-A report is built again and again: after each part of a study, after probes, after a search. Drawing is the largest part
-of it, so figures/drawn.json keeps a hash of all that each panel is made of: what is drawn, by which code, and its SVG.
+A report is rebuilt often: after each part of a study, after probes, after a search. Drawing takes most of the time, so
+figures/drawn.json stores a hash of everything that a panel depends on (its arguments and code) and of its SVG.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _kept: ContextVar[tuple[Path, Mapping[str, Any], Style] | None] = ContextVar("ke
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """A figure that is not drawn yet: the function that draws it, and of what."""
+    """A figure that is not drawn yet: the function that draws it, and its arguments."""
 
     function: Callable[..., Figure]
     args: tuple[Any, ...]
@@ -46,13 +46,13 @@ class Drawing:
 
     @property
     def made_of(self) -> str:
-        """Return a hash of what would be drawn, and of the code that would draw it."""
+        """Return a hash of the arguments and of the code that draws."""
         what = (_code(), self.function.__module__, self.function.__qualname__, self.args, self.named)
         return files.digest(json.dumps(what, default=_plain).encode())
 
 
 def drawing(function: Callable[P, Figure]) -> Callable[P, Drawing]:
-    """Let a function that draws a figure put it off until a panel needs it."""
+    """Decorate a function that draws a figure, so that it is called only when a panel needs it."""
 
     @functools.wraps(function)
     def put_off(*args: P.args, **named: P.kwargs) -> Drawing:
@@ -69,7 +69,7 @@ def _code() -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON cannot write as what it can: arrays as a hash of their bytes, records as their fields."""
+    """Return a value that JSON can write: arrays as a hash of their bytes, records as their fields."""
     if isinstance(value, np.ndarray):
         return [str(value.dtype), value.shape, files.digest(value.tobytes())]
     if is_dataclass(value):
@@ -79,7 +79,7 @@ def _plain(value: Any) -> Any:
 
 @contextlib.contextmanager
 def drawn_in(folder: Path, style: Style) -> Iterator[None]:
-    """Draw in a style, for as long as the block runs, only those panels that a folder does not hold already."""
+    """Within the block, draw in a style, and only the panels that a folder does not have yet."""
     known: Mapping[str, Any] = {}
     with contextlib.suppress(OSError, ValueError):
         known = json.loads((folder / KEPT_FILE).read_text(encoding="utf-8"))
@@ -91,7 +91,7 @@ def drawn_in(folder: Path, style: Style) -> Iterator[None]:
 
 
 def keep(folder: Path, panels: Sequence[Panel]) -> None:
-    """Write the panels, each as NAME.svg, and what they are made of.
+    """Write the panels, each as NAME.svg, and the hashes of their content.
 
     Raises:
         MachineError: the disk refuses.
@@ -104,7 +104,7 @@ def keep(folder: Path, panels: Sequence[Panel]) -> None:
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture of a figure: its name, its SVG, its width, its content in words, and a hash of what it is made of."""
+    """One picture of a figure: its name, its SVG, its width, its content in words, and a hash of its content."""
 
     name: str
     svg: str
@@ -131,13 +131,13 @@ def panel(picture: Drawing, name: str, alt: str) -> Panel:
 
 
 def fit(figure: Figure | SubFigure) -> None:
-    """Give the axes all the room that their labels leave; one measurement, where matplotlib's own layout takes four."""
+    """Give the axes all the space that their labels leave, with one measurement; matplotlib's layout needs four."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.transforms import Bbox
 
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
         if not axis.get_label_text():
-            axis.set_label_coords(0, 0)  # else all tick labels are measured four times, to place nothing beside them
+            axis.set_label_coords(0, 0)  # else matplotlib measures all tick labels four times for an empty label
     renderer = FigureCanvasAgg(figure.axes[0].get_figure(root=True)).get_renderer()
     axes = [part.get_window_extent() for part in figure.axes]
     inner, outer = Bbox.union(axes), Bbox.union([part.get_tightbbox(renderer) or part.bbox for part in figure.axes])

@@ -1,4 +1,4 @@
-"""Figures inside an HTML page: colours as CSS variables, one set of glyphs for all, ids of their own."""
+"""Figures inside an HTML page: colours as CSS variables, shared glyphs, unique ids."""
 
 import re
 from collections.abc import Mapping
@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from auricle.report.figures.style import GRID, INK, MUTED, SERIES
 
 _VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid"} | {
-    colour: f"series-{place}" for place, colour in enumerate(SERIES, 1)
+    colour: f"series-{index}" for index, colour in enumerate(SERIES, 1)
 }
 _GLYPH = re.compile(r'<path id="(DejaVu[^"]+)"[^>]*/>\n?')
 
 
 def inlined(figures: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """Prepare figures (name to SVG) for one page: an SVG that holds the glyphs, and the figures without them."""
+    """Prepare figures (name to SVG) for one page: an SVG with the glyphs, and the figures without them."""
     glyphs: dict[str, str] = {}
     pages = {}
-    for place, (name, svg) in enumerate(figures.items()):
+    for index, (name, svg) in enumerate(figures.items()):
         glyphs |= {glyph[1]: glyph[0] for glyph in _GLYPH.finditer(svg)}
         svg = _GLYPH.sub("", svg).replace("<defs>\n</defs>\n", "")
-        svg = re.sub(r'(\bid="|href="#|url\(#)(?!DejaVu)', rf"\g<1>f{place}-", svg)  # ids of its own, but for glyphs
+        svg = re.sub(r'(\bid="|href="#|url\(#)(?!DejaVu)', rf"\g<1>f{index}-", svg)  # unique ids, except for glyphs
         pages[name] = re.sub("|".join(_VARIABLES), lambda colour: f"var(--{_VARIABLES[colour[0]]},{colour[0]})", svg)
     hidden = '<svg width="0" height="0" style="position: absolute" aria-hidden="true">'
     shared = f"{hidden}<defs>{''.join(glyphs.values())}</defs></svg>"

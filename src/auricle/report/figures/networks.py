@@ -1,4 +1,4 @@
-"""Figures of the networks, drawn from their configuration: the layers in a row, an encoder block, what 1D means."""
+"""Figures of the networks, drawn from their configuration: the layers, an encoder block, and 1D convolutions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-Step = tuple[str, str, str]  # what a box of a network is called, what it does, the shape that leaves it
+Step = tuple[str, str, str]  # the name of a box, what it does, the shape of its output
 STEP_IN, WIDTH_IN = 1.62, 6.6
 FREQUENCY, TIME, PLAIN = SERIES[0], SERIES[1], MUTED
 
@@ -25,13 +25,13 @@ def network(steps: Sequence[Step], in_base: int) -> Figure:
     across = int(WIDTH_IN / STEP_IN)
     num_rows = -(-len(steps) // across)
     figure, axes = canvas(WIDTH_IN, 0.98 * num_rows)
-    for place, (name, detail, shape) in enumerate(steps):
-        row, column = divmod(place, across)
+    for index, (name, detail, shape) in enumerate(steps):
+        row, column = divmod(index, across)
         x, y = column * STEP_IN, -0.98 * row
-        colour = FREQUENCY if 0 < place <= in_base else TIME if place > in_base else PLAIN
+        colour = FREQUENCY if 0 < index <= in_base else TIME if index > in_base else PLAIN
         _box(axes, x, y, 1.36, 0.5, f"{name}\n{detail}".strip(), colour)
         axes.text(x + 0.68, y - 0.36, shape, ha="center", va="center", fontsize=6, color=MUTED)
-        if place + 1 < len(steps):
+        if index + 1 < len(steps):
             if column + 1 < across:
                 _arrow(axes, (x + 1.36, y), (x + STEP_IN, y))
             else:
@@ -87,7 +87,7 @@ def encoder_block(config: EncoderConfig) -> Figure:
 
 @drawing
 def one_dimension(kernel: int) -> Figure:
-    """Draw what a convolution along frequency, and one along time, sees of a map for one of its values."""
+    """Draw the inputs of one output value of a convolution along frequency, and of one along time."""
     figure, axes = canvas(MEDIUM_IN, 1.75)
     for left, name, is_time in ((0.0, "along frequency", False), (2.6, "along time", True)):
         for row in range(7):
@@ -120,12 +120,12 @@ def _box(axes: Axes, x: float, y: float, width: float, height: float, text: str,
 
 
 def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], *, bend: bool = False) -> None:
-    looks = {"arrowstyle": "-|>", "color": MUTED, "lw": 0.8, "mutation_scale": 6, "shrinkA": 0, "shrinkB": 0}
+    arrow_style = {"arrowstyle": "-|>", "color": MUTED, "lw": 0.8, "mutation_scale": 6, "shrinkA": 0, "shrinkB": 0}
     if bend:
         middle = (start[1] + end[1]) / 2
         axes.plot([start[0], start[0], end[0], end[0]], [start[1], middle, middle, middle], color=MUTED, lw=0.8)
         start = (end[0], middle)
-    axes.annotate("", xy=end, xytext=start, arrowprops=looks)
+    axes.annotate("", xy=end, xytext=start, arrowprops=arrow_style)
 
 
 def _frame(axes: Axes, horizontal: tuple[float, float], vertical: tuple[float, float]) -> None:

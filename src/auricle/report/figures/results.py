@@ -44,19 +44,20 @@ def accuracies(
     references: Mapping[str, float],
     title: str,
 ) -> Figure:
-    """Draw each model's accuracy under one protocol: mean, cells, and what the number of clips leaves open.
+    """Draw each model's accuracy under one protocol: mean, cells, and the 95 % interval.
 
-    Rows are one a model, cells the accuracy of each; references are accuracies, by what to write at their lines.
+    `rows` has one row per model, `cells` the accuracy of each cell; `references` are accuracies by the label of their
+    line.
     """
     figure, axes = canvas(HALF_IN, 0.95 + 0.34 * len(rows))
     _intervals(axes, rows, colours)
-    for place, row in enumerate(rows):
+    for index, row in enumerate(rows):
         each = 100 * np.array(cells[row.model])
-        axes.plot(each, np.full(row.cells, place), "|", ms=11, color=colours[row.model], mew=0.9)
-        axes.text(103, place, f"{100 * row.accuracy:.1f}", va="center", ha="left", weight="bold")
-    for words, accuracy in references.items():
+        axes.plot(each, np.full(row.cells, index), "|", ms=11, color=colours[row.model], mew=0.9)
+        axes.text(103, index, f"{100 * row.accuracy:.1f}", va="center", ha="left", weight="bold")
+    for name, accuracy in references.items():
         axes.axvline(100 * accuracy, color=MUTED, lw=0.8, ls=(0, (3, 2)), zorder=1)
-        axes.text(100 * accuracy, -0.62, words, ha="center", va="bottom", fontsize=6.3, color=MUTED)
+        axes.text(100 * accuracy, -0.62, name, ha="center", va="bottom", fontsize=6.3, color=MUTED)
     axes.set_xlim(0, 100)
     axes.set_title(title, pad=14 if references else 6)
     return figure
@@ -66,7 +67,7 @@ def accuracies(
 def ranking_bars(
     ranking: Sequence[Rank], ties: Sequence[tuple[int, int]], colours: Mapping[str, str], title: str
 ) -> Figure:
-    """Draw models, best first, the ranks that are open to each, and a bar beside those that cannot be told apart.
+    """Draw models, best first, the possible ranks of each, and a bar beside those that do not differ significantly.
 
     Those are the ties of `findings.comparison.ties`.
     """
@@ -77,8 +78,8 @@ def ranking_bars(
     beside = right + 0.06 * (right - left)
     step = BAR_STEP * (right - left)
     end = beside + step * (len(ties) + 1)
-    for place, item in enumerate(ranking):
-        axes.text(end, place, span(item.first, item.last), va="center", ha="left", weight="bold")
+    for index, item in enumerate(ranking):
+        axes.text(end, index, span(item.first, item.last), va="center", ha="left", weight="bold")
     for number, (first, last) in enumerate(ties):
         axes.vlines(beside + step * number, first - 0.25, last + 0.25, color=INK, lw=2)
     axes.text(end, -0.62, "rank", ha="left", va="bottom", fontsize=6.3, color=MUTED)
@@ -91,11 +92,11 @@ def ranking_bars(
 
 def _intervals(axes: Axes, rows: Sequence[ComparativeRow], colours: Mapping[str, str]) -> None:
     """Draw the test accuracy of each model and its interval, the first on top."""
-    for place, row in enumerate(rows):
+    for index, row in enumerate(rows):
         colour = colours[row.model]
-        axes.hlines(place, 100 * row.accuracy_low, 100 * row.accuracy_high, color=colour, lw=5, alpha=0.25)
-        axes.plot(100 * row.accuracy, place, "D", ms=4.5, color=colour, mew=0, zorder=2.1)  # above the cells
-    style.name_rows(axes, [drawable(row.model, place, 24) for place, row in enumerate(rows)])
+        axes.hlines(index, 100 * row.accuracy_low, 100 * row.accuracy_high, color=colour, lw=5, alpha=0.25)
+        axes.plot(100 * row.accuracy, index, "D", ms=4.5, color=colour, mew=0, zorder=2.1)  # above the cells
+    style.name_rows(axes, [drawable(row.model, index, 24) for index, row in enumerate(rows)])
     axes.set_xlabel(f"test {rows[0].measure}, %")
 
 
@@ -105,13 +106,13 @@ def confusion(
     categories: Sequence[str],
     colour: str,
     title: str = "",
-    given: str = "answer",
+    given: str = "predicted class",
     *,
     apart: bool = False,
 ) -> Figure:
-    """Draw a confusion matrix of counts, (K, K): rows are true classes, columns what is `given`; depth is the share.
+    """Draw a confusion matrix of counts, (K, K): true classes by classes `given`; the shade is the share.
 
-    `apart`: the last class is background, and lines divide it from the others.
+    `apart`: the last class is background, and lines separate it from the others.
     """
     num = len(categories)
     width, height = (HALF_IN, FLAT_IN) if num <= MANY else (MEDIUM_IN, 0.98 * MEDIUM_IN)
@@ -119,13 +120,13 @@ def confusion(
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     depths = np.where(matrix > 0, 0.12 + 0.88 * shares, 0.0)
     texts = {(row, column): str(matrix[row, column]) for row, column in np.argwhere(matrix > 0)}
-    fontsize = min(7.0, 46 * width / num)  # points: what one row leaves
+    fontsize = min(7.0, 46 * width / num)  # points that fit in a row
     fits = min(1.0, 2.3 / max(map(len, texts.values()), default=1))  # three digits fill a square
     style.squares(axes, depths, [colour] * num, texts if num <= 2 * MANY else {}, fontsize=fits * fontsize, grid=False)
     if apart:
         axes.axhline(num - 1.5, color=INK, lw=0.8)
         axes.axvline(num - 1.5, color=INK, lw=0.8)
-    names = [drawable(name, place, 16) for place, name in enumerate(categories)]
+    names = [drawable(name, index, 16) for index, name in enumerate(categories)]
     axes.set_xticks(range(num), names, rotation=90, fontsize=fontsize)
     axes.set_yticks(range(num), names, fontsize=fontsize)
     axes.set(xlabel=given, ylabel="true class", aspect="equal", title=title)
@@ -138,12 +139,12 @@ def f1_by_model(means: Mapping[str, Sequence[float]], categories: Sequence[str],
     figure, axes = canvas(MEDIUM_IN, 0.8 + style.class_row_in(len(categories)) * len(categories))
     matrix = 100 * np.array(list(means.values()))
     axes.hlines(np.arange(len(categories)), matrix.min(axis=0), matrix.max(axis=0), color=MUTED, lw=1, alpha=0.6)
-    for place, (model, values) in enumerate(zip(means, matrix, strict=True)):
-        axes.plot(values, np.arange(len(categories)), MARKS[place % len(MARKS)], ms=4.5, color=colours[model],
-                  mew=0, alpha=0.9, label=drawable(model, place))  # fmt: skip
+    for index, (model, values) in enumerate(zip(means, matrix, strict=True)):
+        axes.plot(values, np.arange(len(categories)), MARKS[index % len(MARKS)], ms=4.5, color=colours[model],
+                  mew=0, alpha=0.9, label=drawable(model, index))  # fmt: skip
     style.name_classes(axes, categories)
     axes.set(xlim=(0, 102), xlabel="F1, mean over cells, %")
-    columns = 4 if max(map(len, means)) <= 16 else 3  # what the width of the figure holds of such names
+    columns = 4 if max(map(len, means)) <= 16 else 3  # as many names as fit in the width of the figure
     axes.legend(**style.ABOVE, ncols=min(columns, len(means)))
     return figure
 
@@ -158,21 +159,21 @@ def roc(
 ) -> Figure:
     """Draw one-vs-rest ROC curves, a panel a model: a line a class, in a colour of its own where they are few.
 
-    The mean of the classes is black, and its area stands in the title. `corner` draws what lies near the upper left
-    alone, where all curves of a study do.
+    The mean of the classes is black, and its area is in the title. `corner` draws only the upper left corner, if all
+    curves of a study are there.
     """
     named = len(categories) <= MANY
     figure, panels = small_multiples(len(curves), 1.62, 0.5 if named else 0.25)
     right, bottom = (CORNER, 1 - CORNER) if corner else (1, 0)
-    for place, (axes, (model, of_classes)) in enumerate(zip(panels, curves.items(), strict=True)):
+    for index, (axes, (model, of_classes)) in enumerate(zip(panels, curves.items(), strict=True)):
         axes.plot([0, 1], [0, 1], color=GRID, lw=1)
         for order, (category, curve) in enumerate(zip(categories, of_classes, strict=True)):
-            looks: dict[str, Any] = {"color": MUTED, "lw": 0.5, "alpha": 0.35}
+            line_style: dict[str, Any] = {"color": MUTED, "lw": 0.5, "alpha": 0.35}
             if named:
-                looks = {"color": SERIES[order % len(SERIES)], "lw": 1, "ls": style.DASHES[order // len(SERIES)]}
+                line_style = {"color": SERIES[order % len(SERIES)], "lw": 1, "ls": style.DASHES[order // len(SERIES)]}
             false_positive, true_positive = curve[:2] if curve else (np.empty(0), np.empty(0))
-            axes.plot(false_positive, true_positive, **looks, label=drawable(category, order, 18))
-        title = drawable(model, place, 20)
+            axes.plot(false_positive, true_positive, **line_style, label=drawable(category, order, 18))
+        title = drawable(model, index, 20)
         if mean := means[model]:
             axes.plot(mean[0], mean[1], color=INK, lw=1.8, label="mean of all")
             title += f"  {mean[2]:.3f}"

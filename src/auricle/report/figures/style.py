@@ -1,8 +1,8 @@
-"""How every figure looks: colours, type, sizes; and from matplotlib to a clean SVG.
+"""The style of all figures: colours, type, sizes; and export from matplotlib to a clean SVG.
 
 Text is drawn as paths, so a figure looks the same everywhere. Colours come from the fixed sets below; in the HTML
-report they become CSS variables, which is how a figure follows a dark page. Matplotlib is imported where it draws, so a
-report whose panels are all kept does without it.
+report they become CSS variables, so that figures adapt to dark mode. Matplotlib is imported where it draws, so a
+report whose panels are all up to date does not need it.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 HALF_IN, MEDIUM_IN, PAGE_IN = 3.25, 4.9, 6.6
-ABREAST = 4  # small panels on the width of a page
+ABREAST = 4  # small panels side by side on a page
 INK, MUTED, GRID = "#1f2328", "#667080", "#dfe3e8"
 # Okabe and Ito's set for all kinds of colour vision, without its yellow, which white paper swallows.
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8f98")
 DASHES = ("solid", (0, (4, 1.6)), (0, (1, 1.4)), (0, (6, 1.5, 1, 1.5)))
 MARKS = "oDs^vPX"
-MANY = 12  # classes; above it, rows are narrower, and figures name only what stands out
+MANY = 12  # classes; above it, rows are narrower, and figures label only notable values
 ABOVE: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.45, 1.0), "columnspacing": 1.2}  # of a legend
 
-_part: ContextVar[Any] = ContextVar("part", default=None)  # of a figure, on which the next drawing stands
+_part: ContextVar[Any] = ContextVar("part", default=None)  # the part of a figure for the next drawing
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans", "font.size": 7.5, "text.color": INK, "text.parse_math": False,
     "axes.edgecolor": MUTED, "axes.labelcolor": INK, "axes.linewidth": 0.6, "axes.titlesize": 8.5,
@@ -47,12 +47,12 @@ _STYLE: dict[Any, Any] = {
 
 
 def palette(names: Sequence[str]) -> dict[str, str]:
-    """Give each name its colour, by its place: the same for every figure of a study.
+    """Assign each name a colour by its position: the same in every figure of a study.
 
     >>> palette(["cnn", "transformer-h1"])
     {'cnn': '#0072b2', 'transformer-h1': '#d55e00'}
     """
-    return {name: SERIES[place % len(SERIES)] for place, name in enumerate(names)}
+    return {name: SERIES[index % len(SERIES)] for index, name in enumerate(names)}
 
 
 @contextlib.contextmanager
@@ -66,7 +66,7 @@ def style() -> Iterator[None]:
 
 
 def canvas(width_in: float, height_in: float) -> tuple[Figure, Axes]:
-    """Return a figure with one pair of axes that fill it; inside `drawn_on`, the part of a figure that stands there."""
+    """Return a figure with one pair of axes that fill it; inside `drawn_on`, the given part of a figure."""
     figure = _blank(width_in, height_in)
     return figure, figure.subplots()
 
@@ -78,16 +78,16 @@ def _blank(width_in: float, height_in: float) -> Any:
 
 
 def small_multiples(num: int, height_in: float, below_in: float, rows: int = 1) -> tuple[Figure, list[Axes]]:
-    """Return a figure as wide as the page with a pair of axes for each of `num` things, four abreast, sharing scales.
+    """Return a figure as wide as the page with a pair of axes for each of `num` things, four in a row, sharing scales.
 
-    Each thing has `rows` of them, one below the other, which follow in the list; `below_in` is room for a legend.
+    Each thing has `rows` axes, one below the other and adjacent in the list; `below_in` is room for a legend.
     """
     lines = -(-num // ABREAST)
     height = (height_in + 0.3) * lines * rows + below_in + 0.15
     figure = _blank(PAGE_IN, height)
     grid = figure.subplots(lines * rows, ABREAST, sharex=True, sharey="row" if rows > 1 else True, squeeze=False)
     figure.subplots_adjust(wspace=0.12, hspace=0.42 / height_in)
-    found = [grid[rows * (place // ABREAST) + row, place % ABREAST] for place in range(num) for row in range(rows)]
+    found = [grid[rows * (index // ABREAST) + row, index % ABREAST] for index in range(num) for row in range(rows)]
     for axes in grid.flat:
         if axes not in found:
             axes.remove()
@@ -96,7 +96,7 @@ def small_multiples(num: int, height_in: float, below_in: float, rows: int = 1) 
 
 @contextlib.contextmanager
 def drawn_on(part: SubFigure) -> Iterator[None]:
-    """Let what is drawn in the block stand on a part of a figure."""
+    """Draw everything in the block on a part of a figure."""
     token = _part.set(part)
     try:
         yield
@@ -115,7 +115,7 @@ def name_rows(axes: Axes, names: Sequence[str], *, grid: bool = True, fontsize: 
 
 def name_classes(axes: Axes, categories: Sequence[str], *, grid: bool = True) -> None:
     """Name the rows by classes; they are `class_row_in` high."""
-    names = [drawable(name, place) for place, name in enumerate(categories)]
+    names = [drawable(name, index) for index, name in enumerate(categories)]
     name_rows(axes, names, grid=grid, fontsize=7 if len(names) <= MANY else 5.8)
 
 
@@ -135,18 +135,18 @@ def squares(
 ) -> None:
     """Fill the axes with squares, the first row on top, each as deep in the colour of its column as its value.
 
-    Depths, (rows, columns), go from 0 for nothing to 1; texts are written into the squares of their (row, column).
+    Depths, (rows, columns), range from 0 (empty) to 1; texts are written into the squares at their (row, column).
     """
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Rectangle
 
-    places = np.argwhere(depths > 0)
-    if len(places):
+    indices = np.argwhere(depths > 0)
+    if len(indices):
         axes.add_collection(
             PatchCollection(
-                [Rectangle((column - 0.5, row - 0.5), 1, 1) for row, column in places],
-                facecolor=[colours[column] for _, column in places],
-                alpha=[min(1.0, float(depths[row, column])) for row, column in places],
+                [Rectangle((column - 0.5, row - 0.5), 1, 1) for row, column in indices],
+                facecolor=[colours[column] for _, column in indices],
+                alpha=[min(1.0, float(depths[row, column])) for row, column in indices],
                 edgecolor="none",
             )
         )
@@ -163,7 +163,7 @@ def squares(
     axes.tick_params(length=0)
 
 
-def drawable(name: str, place: int, length: int = 22) -> str:
+def drawable(name: str, index: int, length: int = 22) -> str:
     """Return a category's name for a figure: short, and its number in the list of classes where no glyph exists.
 
     >>> drawable("crying_baby", 3)
@@ -171,12 +171,12 @@ def drawable(name: str, place: int, length: int = 22) -> str:
     >>> drawable("狗", 4)
     '#5'
     """
-    words = visible(name).replace("_", " ")
-    if not words.isascii():  # of which every letter has a glyph
+    label = visible(name).replace("_", " ")
+    if not label.isascii():  # of which every letter has a glyph
         from matplotlib.font_manager import findfont, get_font
 
         font = get_font(findfont("DejaVu Sans"))
-        known = "".join(mark for mark in words if font.get_char_index(ord(mark)))
-        if len(known) < len(words):
-            words = f"#{place + 1} {known.strip()}".strip()
-    return shortened(words, length)
+        known = "".join(mark for mark in label if font.get_char_index(ord(mark)))
+        if len(known) < len(label):
+            label = f"#{index + 1} {known.strip()}".strip()
+    return shortened(label, length)

@@ -1,9 +1,9 @@
-"""Pictures of a sound, as HTML: waveform, spectrogram and where a model looked, below each other on one axis of time.
+"""Pictures of a sound, as HTML: waveform, spectrogram and saliency of a model, below each other on one time axis.
 
       |~~~~ waveform ~~~~|
    Hz |## spectrogram ###|   every track is as wide as the recording is long, whatever the page's width,
-      |..__ looked __..__|   so what stands below a sound belongs to it
-L1 H1 |== strip a head ==|
+      |..__ saliency _..__|   so everything below a point in time belongs to it
+L1 H1 |= strip per head =|
       0 s              5 s
 """
 
@@ -43,7 +43,7 @@ def waveform_track(waveform: np.ndarray) -> Markup:
 def curve_track(times_s: np.ndarray, values: np.ndarray, duration_s: float) -> Markup:
     """Draw a filled curve from zero up to its own maximum; what is below zero is drawn as zero.
 
-    Times are rising, values are theirs, both (T,), T >= 1; the track ends at `duration_s`.
+    Times are increasing, with one value each, both (T,), T >= 1; the track ends at `duration_s`.
     """
     heights = -relative(values)
     inside = zip(np.clip(times_s / duration_s, 0, 1), heights, strict=True)
@@ -101,8 +101,8 @@ def axis_track(duration_s: float) -> Markup:
 
 
 @dataclass(frozen=True)
-class Looked:
-    """Where a model looked: a curve, and for a transformer a strip a head under its label; L layers of attention."""
+class Saliency:
+    """The saliency of a model: a curve, and for a transformer one strip per head with its label."""
 
     curve: Markup
     strips: tuple[tuple[str, Markup], ...]
@@ -114,8 +114,8 @@ class Looked:
         return len(self.curve) + sum(len(strip) for _, strip in self.strips)
 
 
-def looked_tracks(explanation: Explanation, duration_s: float, colour: str) -> Looked:
-    """Draw where a model looked, in its colour ("#rrggbb")."""
+def saliency_tracks(explanation: Explanation, duration_s: float, colour: str) -> Saliency:
+    """Draw the saliency of a model in its colour ("#rrggbb")."""
     times_s, attention = explanation.times_s, explanation.attention
     strips = [
         (f"L{layer} H{head}", strip_track(times_s, values, duration_s, colour))
@@ -125,7 +125,7 @@ def looked_tracks(explanation: Explanation, duration_s: float, colour: str) -> L
     values = explanation.occlusion if explanation.rolled_out is None else explanation.rolled_out
     assert values is not None
     num_layers = 0 if attention is None else len(attention)
-    return Looked(curve_track(times_s, values, duration_s), tuple(strips), num_layers)
+    return Saliency(curve_track(times_s, values, duration_s), tuple(strips), num_layers)
 
 
 def relative(values: np.ndarray) -> np.ndarray:

@@ -25,30 +25,29 @@ def curves(
     top: float,
     marks: Mapping[str, Sequence[int]],
 ) -> Figure:
-    """Draw accuracy above loss by epoch, a column a model: thin lines are cells, thick ones their mean.
+    """Draw accuracy above loss by epoch, one column per model: thin lines are cells, thick lines their mean.
 
-    Training is dashed. The axis of losses ends at `top`; at the epochs of `marks`, trainings were found to have
-    collapsed.
+    Training is dashed. The loss axis ends at `top`; at the epochs in `marks`, trainings were found to have collapsed.
     """
     figure, panels = small_multiples(len(histories), 0.95, 0.3, rows=2)
-    for place, (model, cells) in enumerate(histories.items()):
-        above, below = panels[2 * place : 2 * place + 2]
+    for index, (model, cells) in enumerate(histories.items()):
+        above, below = panels[2 * index : 2 * index + 2]
         for axes, quantity, end in ((above, "accuracy", 1.0), (below, "loss", top)):
             _lines(axes, cells, quantity, colours[model])
             for epoch in sorted(set(marks.get(model, ()))):
                 axes.axvline(epoch, color=INK, lw=0.8, ls=(0, (1, 1.4)))
             axes.set_ylim(0, end)
             axes.grid()
-            if place % ABREAST == 0:
+            if index % ABREAST == 0:
                 axes.set_ylabel(quantity)
-        above.set_title(drawable(model, place, 22))
+        above.set_title(drawable(model, index, 22))
         above.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
         below.set_xlabel("epoch")
     last = max((len(history) for cells in histories.values() for history in cells), default=1)
-    panels[0].set_xlim(0, max(last, 2))  # a point of a single epoch stands in the middle
+    panels[0].set_xlim(0, max(last, 2))  # so that the point of a single epoch is in the middle
     panels[0].locator_params(axis="x", integer=True, steps=[1, 2, 5, 10])
-    looks: tuple[dict[str, Any], ...] = ({"color": MUTED, "ls": DASHED}, {"color": INK})
-    figure.legend([panels[0].plot([], [], lw=1.6, **each)[0] for each in looks], ["training", "validation"],
+    styles: tuple[dict[str, Any], ...] = ({"color": MUTED, "ls": DASHED}, {"color": INK})
+    figure.legend([panels[0].plot([], [], lw=1.6, **each)[0] for each in styles], ["training", "validation"],
                   loc="lower center", ncols=2, borderaxespad=0)  # fmt: skip
     return figure
 
@@ -67,7 +66,7 @@ def _lines(axes: Axes, cells: Sequence[History], quantity: str, colour: str) -> 
 
 
 def largest_loss(histories: Sequence[History]) -> float:
-    """Return where the axis of losses ends: a little above all but the highest hundredth of them."""
+    """Return the upper limit of the loss axis: slightly above the 99 % quantile."""
     keys = ("train_loss", "validation_loss")
     losses = [epoch[key] for history in histories for epoch in history for key in keys if key in epoch]
     return 1.05 * float(np.quantile(losses, 0.99)) if losses else 1.0

@@ -1,4 +1,4 @@
-"""Figures of a search: how it went, what decided, which values went together."""
+"""Figures of a search: its progress, the importance of parameters, and the combinations of values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Described = Mapping[str, Any]  # of a parameter: {choices} or {low, high, log, w
 def progress(done: Sequence[Entry], pruned: Sequence[Entry], num_trials: int) -> Figure:
     """Draw the validation loss of every trial that came to its end, in the order of the search, and the best so far.
 
-    Those that ended early, `pruned`, are marks on the axis, which ends at `num_trials`.
+    Those stopped early, `pruned`, are marks on the axis, which ends at `num_trials`.
     """
     from matplotlib.ticker import MaxNLocator, NullLocator
 
@@ -32,11 +32,11 @@ def progress(done: Sequence[Entry], pruned: Sequence[Entry], num_trials: int) ->
     ordered = sorted(done, key=lambda entry: entry["number"])
     numbers = np.array([entry["number"] for entry in ordered])
     losses = np.array([entry["loss"] for entry in ordered])
-    axes.plot(numbers, losses, "o", ms=3, mew=0, color=SERIES[0], alpha=0.6, label="a trial")
+    axes.plot(numbers, losses, "o", ms=3, mew=0, color=SERIES[0], alpha=0.6, label="trial")
     axes.step(numbers, np.minimum.accumulate(losses), where="post", color=SERIES[1], lw=1.4, label="best so far")
     if pruned:
-        places = [entry["number"] for entry in pruned]
-        axes.plot(places, np.full(len(places), 0.015), "|", ms=5, mew=0.8, color=MUTED, label="ended early",
+        positions = [entry["number"] for entry in pruned]
+        axes.plot(positions, np.full(len(positions), 0.015), "|", ms=5, mew=0.8, color=MUTED, label="stopped early",
                   transform=axes.get_xaxis_transform())  # fmt: skip
     log = bool(losses.max() > 4 * losses.min() > 0)
     ends = losses.min(), losses.max()
@@ -48,7 +48,7 @@ def progress(done: Sequence[Entry], pruned: Sequence[Entry], num_trials: int) ->
     # room for the legend above all
     axes.set_ylim(bottom, top * (top / bottom) ** 0.22 if log else top + 0.22 * (top - bottom))
     axes.set(xlabel="trial", ylabel="validation loss", xlim=(-0.5, max(num_trials, numbers.max() + 1) - 0.5))
-    axes.set_title("The search, trial by trial")
+    axes.set_title("Validation loss of each trial")
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
     axes.grid(axis="y")
     axes.legend(loc="upper right", ncols=3, columnspacing=1.0, handlelength=1.2, borderaxespad=0.1)
@@ -57,15 +57,15 @@ def progress(done: Sequence[Entry], pruned: Sequence[Entry], num_trials: int) ->
 
 @drawing
 def importance_bars(shares: Mapping[str, float]) -> Figure:
-    """Draw how much each parameter decides, the most important on top."""
+    """Draw the importance of each parameter, the most important on top."""
     figure, axes = canvas(HALF_IN, max(2.1, 0.6 + 0.17 * len(shares)))
-    places = np.arange(len(shares))
+    positions = np.arange(len(shares))
     values = np.array(list(shares.values()))
-    axes.barh(places, 100 * values, color=SERIES[0], alpha=0.75, height=0.66)
-    for place, value in enumerate(values):
-        axes.text(100 * value + 1.5, place, f"{100 * value:.0f}", va="center", fontsize=6.5)
+    axes.barh(positions, 100 * values, color=SERIES[0], alpha=0.75, height=0.66)
+    for row, value in enumerate(values):
+        axes.text(100 * value + 1.5, row, f"{100 * value:.0f}", va="center", fontsize=6.5)
     name_rows(axes, list(shares), grid=False)
-    axes.set(xlim=(0, 106 * values.max() + 6), xlabel="importance, %", title="What decided")
+    axes.set(xlim=(0, 106 * values.max() + 6), xlabel="importance, %", title="Importance of the parameters")
     return figure
 
 
@@ -73,26 +73,26 @@ def importance_bars(shares: Mapping[str, float]) -> Figure:
 def parallel(parameters: Mapping[str, Described], done: Sequence[Entry]) -> Figure:
     """Draw each trial as a line through its values to its validation loss; the better, the darker, the best in colour.
 
-    Of each parameter, what may be tried; the trials are those that came to their end, best first.
+    `parameters` has the possible values of each; the trials are the finished ones, best first.
     """
     figure, axes = canvas(WIDE_IN, 2.5)
     columns = [_Scale(each) for each in parameters.values()]
     losses = [entry["loss"] for entry in done]
     columns.append(_Scale({"low": min(losses), "high": max(losses), "log": False}))
-    for place, entry in reversed(list(enumerate(done))):
+    for rank, entry in reversed(list(enumerate(done))):
         values = [entry["values"].get(name, _Scale) for name in parameters] + [entry["loss"]]
         points = [
-            (x, scale.height(value, place, len(done)))
+            (x, scale.height(value, rank, len(done)))
             for x, (scale, value) in enumerate(zip(columns, values, strict=True))
             if value is not _Scale
         ]
-        rank = 1 - place / max(1, len(done) - 1)
-        colour, width, alpha = (SERIES[1], 2.0, 1.0) if place == 0 else (SERIES[0], 0.8, 0.12 + 0.5 * rank**2)
+        quality = 1 - rank / max(1, len(done) - 1)
+        colour, width, alpha = (SERIES[1], 2.0, 1.0) if rank == 0 else (SERIES[0], 0.8, 0.12 + 0.5 * quality**2)
         axes.plot(*zip(*points, strict=True), color=colour, lw=width, alpha=alpha)
     for x, scale in enumerate(columns):
         axes.axvline(x, color=MUTED, lw=0.6, zorder=1)
-        for height, words in scale.ticks():
-            axes.text(x + 0.03, height + 0.015, words, fontsize=6.2, va="bottom", ha="left", color=INK)
+        for height, text in scale.ticks():
+            axes.text(x + 0.03, height + 0.015, text, fontsize=6.2, va="bottom", ha="left", color=INK)
     names = [name.replace(" ", "\n") for name in (*short_names(parameters), "validation loss")]
     axes.set_xticks(range(len(columns)), names, fontsize=6.2 if len(names) > 8 else 7)
     axes.set_yticks([])
@@ -117,23 +117,23 @@ def short_names(names: Iterable[str]) -> list[str]:
 
 
 class _Scale:
-    """Where a value stands on its axis, from 0 at the bottom to 1."""
+    """The position of values on an axis, from 0 at the bottom to 1."""
 
     def __init__(self, described: Described) -> None:
         self.choices = list(described.get("choices", ()))
         self.low, self.high = described.get("low", 0.0), described.get("high", 1.0)
         self.log = bool(described.get("log"))
 
-    def height(self, value: Any, place: int, num: int) -> float:
+    def height(self, value: Any, rank: int, num: int) -> float:
         """Return the height of a value; lines through one choice are spread a little, so that all can be seen."""
         if self.choices:
-            spread = 0.05 * (place / max(1, num - 1) - 0.5)
+            spread = 0.05 * (rank / max(1, num - 1) - 0.5)
             return self.choices.index(value) / max(1, len(self.choices) - 1) * 0.94 + 0.03 + spread
         low, high, value = (math.log(each) if self.log else each for each in (self.low, self.high, value))
         return (value - low) / (high - low) if high > low else 0.5
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Return what is written at which heights."""
+        """Return the tick labels and their heights."""
         if self.choices:
             return [(self.height(choice, 1, 3), _short(choice)) for choice in self.choices]
         return [(0.0, _short(self.low)), (1.0, _short(self.high))]

@@ -1,4 +1,4 @@
-"""Figures of why: which clips are missed, what a change costs, what a blanked part costs, what `<cls>` reads."""
+"""Figures of the chapter "Why": misclassified clips, accuracy lost by changes, masked parts, attention of `<cls>`."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ UNKNOWN = "·"
 
 @drawing
 def missed(shares: np.ndarray, row_names: Sequence[str], column_names: Sequence[str], colours: Sequence[str]) -> Figure:
-    """Draw which clips are missed: a row a clip, a column a model or people, deeper the more of its cells miss it.
+    """Draw which clips are misclassified: one row per clip, one column per model or people, darker the more often.
 
-    Shares are those of the cells that miss the clip, (rows, columns); NaN, drawn as a dot, where that is not known.
+    Shares are those of the cells that misclassify the clip, (rows, columns); NaN (unknown) is drawn as a dot.
     """
     figure, axes = canvas(MEDIUM_IN, 0.75 + 0.165 * len(row_names))
     texts = {
-        place: UNKNOWN if np.isnan(share) else f"{100 * share:.0f}" for place, share in np.ndenumerate(shares) if share
+        index: UNKNOWN if np.isnan(share) else f"{100 * share:.0f}" for index, share in np.ndenumerate(shares) if share
     }
     squares(axes, np.nan_to_num(shares), colours, texts)
     axes.set_yticks(range(len(row_names)), list(row_names), fontsize=6.3)
@@ -40,7 +40,7 @@ def missed(shares: np.ndarray, row_names: Sequence[str], column_names: Sequence[
 def costs(
     costs_of: Mapping[str, Mapping[str, Difference]], titles: Mapping[str, str], colours: Mapping[str, str]
 ) -> Figure:
-    """Draw what changes cost in accuracy: a row a change, a mark and its 95 % interval for each model."""
+    """Draw the accuracy lost by changes: one row per change, a mark with its 95 % interval for each model."""
     models = [model for model in colours if any(model in row for row in costs_of.values())]
     step = 0.72 / max(1, len(models))
     figure, axes = canvas(MEDIUM_IN, 0.75 + (0.1 + 0.06 * len(models)) * len(costs_of))
@@ -58,7 +58,7 @@ def costs(
         axes.plot([], [], MARKS[order % len(MARKS)], ms=4, color=colours[model], label=drawable(model, order))
     axes.axvline(0, color=MUTED, lw=0.8)
     style.name_rows(axes, [titles[change] for change in costs_of])
-    axes.set_xlabel("points of test accuracy lost")
+    axes.set_xlabel("test accuracy lost, percentage points")
     axes.legend(**style.ABOVE, ncols=min(4, len(models)))
     return figure
 
@@ -71,7 +71,7 @@ def blanked(
     title: str,
     axis_label: str,
 ) -> Figure:
-    """Draw by how much the probability of the true class falls when a part is blanked: a line a model."""
+    """Draw the drop of the probability of the true class when a part is masked: one line per model."""
     figure, axes = canvas(HALF_IN, 2.0)
     x = np.arange(len(part_names))
     for order, (model, of_parts) in enumerate(drops.items()):
@@ -81,7 +81,7 @@ def blanked(
                   label=drawable(model, order))  # fmt: skip
     axes.axhline(0, color=MUTED, lw=0.8)
     axes.set_xticks(x, list(part_names), fontsize=6.2)
-    axes.set(xlabel=axis_label, ylabel="probability lost", title=title)
+    axes.set(xlabel=axis_label, ylabel="drop in probability", title=title)
     axes.set_xlim(-0.3, len(part_names) - 0.7)
     axes.grid(axis="y")
     axes.legend(loc="upper right", fontsize=6.2, labelspacing=0.25)
@@ -98,13 +98,14 @@ def blanked_by_class(
     title: str,
     axis_label: str,
 ) -> Figure:
-    """Draw by how much the probability of the true class falls, by class and blanked part.
+    """Draw the drop of the probability of the true class by class and masked part.
 
-    Drops are (K, P), NaN where a class has no clips, below zero drawn as zero, and at full depth from `deepest` on.
+    Drops are (K, P), NaN where a class has no clips, negative values are drawn as zero, and values from `deepest` on in
+    full colour.
     """
     num, few = len(categories), len(categories) <= 2 * MANY
     figure, axes = canvas(HALF_IN, 0.85 + (0.17 if num <= MANY else 0.1) * num)
-    texts = {place: f"{drop:.1f}".removeprefix("0") for place, drop in np.ndenumerate(drops) if few and drop >= 0.1}
+    texts = {index: f"{drop:.1f}".removeprefix("0") for index, drop in np.ndenumerate(drops) if few and drop >= 0.1}
     depths = np.clip(np.nan_to_num(drops) / max(deepest, 1e-9), 0, 1)
     squares(axes, depths, [colour] * len(part_names), texts)
     names = [drawable(name, index, 16) for index, name in enumerate(categories)]
@@ -116,9 +117,9 @@ def blanked_by_class(
 
 @drawing
 def attention(moments: np.ndarray, categories: Sequence[str], window_s: float, colour: str, title: str) -> Figure:
-    """Draw what `<cls>` reads: for each block and head, classes over the moments of a window.
+    """Draw the attention of `<cls>`: for each block and head, classes over the time of a window.
 
-    Moments are its attention, (L, H, K, S), with sums of 1 over S.
+    `moments` is its attention over time, (L, H, K, S), with sums of 1 over S.
     """
     from matplotlib.figure import Figure
 

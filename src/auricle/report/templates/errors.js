@@ -19,8 +19,8 @@ function filter() {
       const fits = (!model || part.dataset.model === model)
         && (!category || clip.dataset.truth === category || part.dataset.answer === category);
       part.hidden = !fits;
-      const look = clip.querySelector(`.look-of[data-model="${part.dataset.model}"]`);
-      if (look) look.hidden = !fits;
+      const saliency = clip.querySelector(`.saliency-of[data-model="${part.dataset.model}"]`);
+      if (saliency) saliency.hidden = !fits;
       any = any || fits;
     }
     clip.hidden = !any;
