@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ from auricle.training.augment import CHANGES, Augmenter
 
 DRAWN_FROM = Variants("training.windows")
 BALANCED = Variants("training.balance")
+AT_ONCE = 128  # clips that are read at once, and windows that the network is asked at once
 
 
 @dataclass(frozen=True)
@@ -59,23 +61,36 @@ class Clips:
 
 @dataclass(frozen=True)
 class Sets:
-    """The clips of a split, on the device; the test clips are touched once, after the last epoch."""
+    """The clips of a split, each set read when it is needed: the test clips once, after the last epoch."""
 
-    frames: Tensor
+    frames: Callable[[np.ndarray], Tensor]  # of clips, by their index in the manifest: (n, F, T), on the device
     targets: Tensor
     split: Split
     rule: ClipWindows
-    weights: np.ndarray  # of the windows that answer for each clip, (N, W)
+
+    def targets_of(self, indices: np.ndarray) -> Tensor:
+        """Return the one-hot labels of some clips, (n, K)."""
+        return self.targets[torch.from_numpy(indices).to(self.targets.device)]
 
     def clips(self, indices: np.ndarray) -> Clips:
         """Return some clips, by their index in the manifest."""
-        chosen = torch.from_numpy(indices).to(self.frames.device)
-        return Clips(self.frames[chosen], self.targets[chosen])
+        return Clips(self.frames(indices), self.targets_of(indices))
+
+    def windows(self, indices: np.ndarray) -> Iterator[tuple[Tensor, np.ndarray]]:
+        """Yield the windows that answer for clips, (n, W, F, window_frames), and their weights, (n, W), 128 at a time."""
+        for start in range(0, len(indices), AT_ONCE):
+            frames = self.frames(indices[start : start + AT_ONCE])[:]
+            yield cut_windows(frames, self.rule), np.array([self.rule.weights(each) for each in frames.cpu().numpy()])
 
     def fullest(self, indices: np.ndarray) -> Clips:
         """Return the window of each of these clips, one or more, that counts; the first of several."""
-        windows = [cut_windows(self.frames[i : i + 1], self.rule)[0, self.weights[i].argmax()] for i in indices]
-        return replace(self.clips(indices), frames=torch.stack(windows))
+        found = [windows[range(len(windows)), weights.argmax(1)] for windows, weights in self.windows(indices)]
+        return Clips(torch.cat(found), self.targets_of(indices))
+
+    def grid(self, indices: np.ndarray) -> Clips:
+        """Return every window that answers for these clips, with the label of its clip."""
+        windows = torch.cat([windows for windows, _ in self.windows(indices)])  # (N, W, F, T)
+        return Clips(windows.flatten(0, 1), self.targets_of(indices).repeat_interleave(windows.shape[1], dim=0))
 
 
 @DRAWN_FROM.of("random")
@@ -85,9 +100,7 @@ def _whole_clips(sets: Sets) -> Clips:
 
 @DRAWN_FROM.of("grid")
 def _grid_windows(sets: Sets) -> Clips:
-    clips = sets.clips(sets.split.train)
-    windows = cut_windows(clips.frames, sets.rule)  # (N, W, F, T)
-    return Clips(windows.flatten(0, 1), clips.targets.repeat_interleave(windows.shape[1], dim=0))
+    return sets.grid(sets.split.train)
 
 
 @BALANCED.of("none")
@@ -133,7 +146,7 @@ def window_logits(model: Classifier, windows: Tensor, precision: Precision | Non
     was_training = model.training
     model.eval()
     with precision.autocast() if precision else nullcontext():
-        logits = [model(part).float() for part in windows.split(128)]
+        logits = [model(part).float() for part in windows.split(AT_ONCE)]
     model.train(was_training)
     return torch.cat(logits)
 
@@ -167,7 +180,10 @@ def curve_point(model: Classifier, clips: Clips, precision: Precision) -> dict[s
 
 def scored_probabilities(model: Classifier, sets: Sets, augmenter: Augmenter) -> tuple[np.ndarray, np.ndarray]:
     """Score every window of the validation and the test clips, in this order: float64 (N, W, K), and weights (N, W)."""
-    windows = cut_windows(sets.clips(sets.split.scored).frames, sets.rule)  # (N, W, F, T)
+    probabilities, weights = [], []
     with CHANGES["mask_when_scored"](augmenter, model) if augmenter.config.mask_when_scored else nullcontext():
-        logits = window_logits(model, windows.flatten(0, 1)).unflatten(0, windows.shape[:2])
-    return logits.softmax(2).double().cpu().numpy(), sets.weights[sets.split.scored]
+        for windows, each in sets.windows(sets.split.scored):
+            logits = window_logits(model, windows.flatten(0, 1)).unflatten(0, windows.shape[:2])
+            probabilities.append(logits.softmax(2).double().cpu().numpy())
+            weights.append(each)
+    return np.concatenate(probabilities), np.concatenate(weights)

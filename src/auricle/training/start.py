@@ -1,15 +1,19 @@
 """Where a training begins: network, optimiser, randomness and clips on the device; and the network it left."""
 
+from functools import partial
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
+from torch import Tensor
 
 from auricle.config import Preset
 from auricle.data.cache import Recordings
 from auricle.data.folds import Split
 from auricle.errors import MachineError, RefusedError
 from auricle.model.classifier import Classifier, build_model
+from auricle.model.frontend import Frontend
 from auricle.model.windows import ClipWindows
 from auricle.runs import Cell
 from auricle.training.augment import Augmenter
@@ -58,24 +62,34 @@ def fresh_trainer(preset: Preset, model: Classifier, seed: int, device: torch.de
 def prepare_training(
     preset: Preset, recordings: Recordings, split: Split, seed: int, device: torch.device
 ) -> tuple[Trainer, Sets]:
-    """Build the model and the optimiser afresh from the seed and put the clips on the device.
+    """Build the model and the optimiser afresh from the seed, and fit the frontend to the training clips.
 
     Raises:
         UsageError: the preset does not build.
     """
-    categories = recordings.manifest.categories
-    model = fresh_model(preset, len(categories), seed, device)
-    with torch.no_grad():
-        parts = [
-            model.frontend.frames(torch.from_numpy(np.array(part)).to(device))
-            for part in np.array_split(recordings.waveforms, -(-len(recordings.waveforms) // 64))
-        ]
-        frames = torch.cat(parts)  # (N, F, T)
-        model.frontend.fit(frames[torch.from_numpy(split.train).to(device)])
-    targets = F.one_hot(torch.from_numpy(recordings.manifest.labels), len(categories)).float().to(device)
+    model = fresh_model(preset, len(recordings.manifest.categories), seed, device)
+    frames = partial(frames_of, model.frontend, recordings.waveforms, device)
+    model.frontend.fit(frames(split.train))
     rule = ClipWindows.of(preset.audio, preset.frontend)
-    weights = np.array([rule.weights(each) for each in frames.cpu().numpy()])
-    return fresh_trainer(preset, model, seed, device), Sets(frames, targets, split, rule, weights)
+    return fresh_trainer(preset, model, seed, device), Sets(frames, targets_of(recordings, device), split, rule)
+
+
+@torch.no_grad()
+def frames_of(frontend: Frontend, waveforms: np.ndarray, device: torch.device, indices: np.ndarray) -> Tensor:
+    """Return the frames of some clips, (N, samples) -> (n, F, T), in one tensor."""
+    frames = torch.empty(0)
+    for row, index in enumerate(indices):  # one by one: as fast as many at once, and nothing else is held
+        part = frontend.frames(torch.from_numpy(np.array(waveforms[index : index + 1])).to(device))
+        if not row:
+            frames = part.new_empty(len(indices), *part.shape[1:])
+        frames[row] = part[0]
+    return frames
+
+
+def targets_of(recordings: Recordings, device: torch.device) -> Tensor:
+    """Return the one-hot labels of all clips, (N, K)."""
+    manifest = recordings.manifest
+    return F.one_hot(torch.from_numpy(manifest.labels), len(manifest.categories)).float().to(device)
 
 
 def training_clips(trainer: Trainer, sets: Sets) -> tuple[Clips, dict[str, Clips]]:
