@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,7 +52,7 @@ class Precision:
 class Clips:
     """Clips on the device: frames (N, F, T) and one-hot labels (N, K)."""
 
-    frames: Tensor
+    frames: Any  # a tensor, or what is indexed like one
     targets: Tensor
     chances: Tensor | None = None  # of each to be drawn, on the CPU, (N,); None: all are drawn in turn
 
@@ -63,7 +64,7 @@ class Clips:
 class Sets:
     """The clips of a split, each set read when it is needed: the test clips once, after the last epoch."""
 
-    frames: Callable[[np.ndarray], Tensor]  # of clips, by their index in the manifest: (n, F, T), on the device
+    frames: Callable[[np.ndarray], Any]  # of clips, by their index in the manifest: (n, F, T), on the device
     targets: Tensor
     split: Split
     rule: ClipWindows
@@ -77,7 +78,7 @@ class Sets:
         return Clips(self.frames(indices), self.targets_of(indices))
 
     def windows(self, indices: np.ndarray) -> Iterator[tuple[Tensor, np.ndarray]]:
-        """Yield the windows that answer for clips, (n, W, F, window_frames), and their weights, (n, W), 128 at a time."""
+        """Yield the windows that answer for clips, (n, W, F, window_frames), and their weights (n, W), part by part."""
         for start in range(0, len(indices), AT_ONCE):
             frames = self.frames(indices[start : start + AT_ONCE])[:]
             yield cut_windows(frames, self.rule), np.array([self.rule.weights(each) for each in frames.cpu().numpy()])

@@ -25,7 +25,8 @@ from auricle.training.evaluate import Clips, scored_probabilities
 from auricle.training.loop import EpochRecord, Trainer, run_training
 from auricle.training.measure import measure
 from auricle.training.share import Share
-from auricle.training.start import choose_device, prepare_training, training_clips
+from auricle.training.start import choose_device, training_clips
+from auricle.training.stored import prepare_sets
 from auricle.training.watch import Watch, standing
 
 COUNTS = ("parameters", "trainable_parameters", "non_trainable_parameters", "multiply_adds")  # of `describe`
@@ -126,7 +127,7 @@ def fit_cell(
     keep_freed_memory()
     write_text(cell.config, to_yaml(preset))
     with torch.random.fork_rng():
-        trainer, sets = prepare_training(preset, recordings, split, cell.name.seed, choose_device(device))
+        trainer, sets = prepare_sets(preset, recordings, split, cell.name.seed, choose_device(device))
         if share:
             share.join(trainer.model)
             trainer = replace(trainer, share=share)

@@ -1,6 +1,6 @@
 """Where cells are trained on this machine: in this process, or in a few workers that take one cell after another.
 
-A worker is a fresh interpreter that opens the recordings' memory map itself; no array travels. It does not answer
+A worker is a fresh interpreter that reads the recordings from the cache itself; no array travels. It does not answer
 Ctrl-C or SIGTERM, which reach a whole group of processes: only its parent does, and kills it, which loses
 nothing, as all that it writes is whole or not there. And it ends with its parent, however that ends.
 
@@ -17,7 +17,6 @@ import multiprocessing
 import os
 import threading
 from dataclasses import replace
-from functools import partial
 from multiprocessing import connection as channels
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -28,6 +27,7 @@ from typing_extensions import override
 
 from auricle.data.cache import Recordings
 from auricle.data.processes import without_main
+from auricle.data.rows import Rows, StoredRows
 from auricle.errors import MachineError
 from auricle.system import (
     be_killed_with_parent,
@@ -56,7 +56,7 @@ class Worker:
     def give(self, job: Job, fit: Fit) -> None:
         """Let it train a cell."""
         with contextlib.suppress(OSError):  # it has died, which reading the channel will show
-            self.channel.send((fit, replace(job, recordings=without_waveforms(job.recordings))))
+            self.channel.send((fit, replace(job, recordings=unmapped(job.recordings))))
 
     def receive(self) -> tuple[Kind, Any]:
         """Return what it reports: an epoch, or that its job has ended, or how it died.
@@ -84,25 +84,16 @@ class Worker:
         return f"the worker {how}; see {self.log}"
 
 
-def without_waveforms(recordings: Recordings) -> Recordings:
-    """Return the recordings with the file of their memory map instead of it, to be sent in a few bytes."""
+def unmapped(recordings: Recordings) -> Recordings:
+    """Return recordings that are read from the file of their memory map, to be sent in a few bytes."""
     waveforms = recordings.waveforms
-    assert isinstance(waveforms, np.memmap), "workers share a memory map"
+    if isinstance(waveforms, Rows):
+        return recordings
+    assert isinstance(waveforms, np.memmap), "workers share a file"
     assert waveforms.filename is not None
-    mapped = {"offset": waveforms.offset, "dtype": waveforms.dtype.str, "shape": waveforms.shape}
-    open_map: Any = partial(np.memmap, Path(waveforms.filename), mode="r", **mapped)
-    return replace(recordings, waveforms=open_map)
-
-
-def with_waveforms(recordings: Recordings) -> Recordings:
-    """Return the recordings that `without_waveforms` described.
-
-    Raises:
-        OSError: this machine does not see the map.
-        ValueError: the map is shorter than it should be.
-    """
-    open_map: Any = recordings.waveforms
-    return replace(recordings, waveforms=open_map())
+    num_rows, num_samples = waveforms.shape
+    rows = StoredRows((Path(waveforms.filename),), (num_rows,), (num_samples,), waveforms.dtype.str)
+    return replace(recordings, waveforms=rows)
 
 
 def _train_what_comes(channel: channels.Connection, log: Path) -> None:
@@ -115,7 +106,6 @@ def _train_what_comes(channel: channels.Connection, log: Path) -> None:
     with contextlib.suppress(EOFError):
         while True:
             fit, job = channel.recv()
-            job = replace(job, recordings=with_waveforms(job.recordings))
             try:
                 cause = train_job(job, fit, lambda record: channel.send(("epoch", record)))
             except MachineError as error:

@@ -4,7 +4,7 @@ A node needs auricle, and nothing of the study's folder.
 
 study                           node
   (remote, waveforms)     ----->
-  ("unseen", None)        <-----   it does not see the memory map: send the waveforms too
+  ("unseen", None)        <-----   it does not see the cache: send the waveforms too
   ("started", node)       <-----
   ("epoch", record+files) <-----   after every epoch
   ("ended", cause+files)  <-----   cause None: done
@@ -25,11 +25,11 @@ import numpy as np
 
 from auricle import files
 from auricle.data.cache import Recordings
+from auricle.data.rows import StoredRows
 from auricle.errors import AuricleError, MachineError
 from auricle.runs import Cell, CellName
 from auricle.runs.provenance import versions
 from auricle.work.jobs import Fit, Job, train_job
-from auricle.work.workers import with_waveforms
 
 Send = Callable[[str, Any], object]
 
@@ -44,7 +44,7 @@ class RemoteJob:
     """One attempt at a cell."""
 
     number: int
-    job: Job  # its folder is the study's, and its recordings say where their memory map is
+    job: Job  # its folder is the study's, and its recordings say where they are in the cache
     fit: Fit
     files: Mapping[str, bytes]  # of the cell, that the attempt goes on from
     versions: Mapping[str, str] = field(default_factory=same_versions)  # where the study is
@@ -53,8 +53,8 @@ class RemoteJob:
 def train_on_node(remote: RemoteJob, waveforms: np.ndarray | None, mailbox: Any) -> None:
     """Train a cell as a task of Ray.
 
-    The waveforms of the recordings are (N, T), or None: their memory map is to be found. The mailbox is a Ray queue of
-    (cell, attempt, kind, content).
+    The waveforms of the recordings are (N, T), or None: they are in the cache. The mailbox is a Ray queue of (cell,
+    attempt, kind, content).
     """
     send = partial(post, mailbox, remote)
     recordings = find_recordings_here(remote.job.recordings, waveforms)
@@ -72,16 +72,19 @@ def post(mailbox: Any, remote: RemoteJob, kind: str, content: Any) -> None:
 
 
 def find_recordings_here(recordings: Recordings, waveforms: np.ndarray | None) -> Recordings | None:
-    """Return recordings with their waveforms, sent along or mapped; None where this machine does not see the map.
+    """Return recordings with their waveforms, sent along or in the cache; None where this machine does not see it.
 
-    The name of the map is a hash of what is in it, so what has that name and size is it.
+    The name of a file of the cache is a hash of what is in it, so what has that name and size is it.
     """
     if waveforms is not None:
         return replace(recordings, waveforms=waveforms)
     try:
-        return with_waveforms(recordings)
+        for rows in (recordings.waveforms, *recordings.frames.values()):
+            if isinstance(rows, StoredRows):
+                rows.check()
     except (OSError, ValueError):
         return None
+    return recordings
 
 
 def train_remotely(remote: RemoteJob, recordings: Recordings, send: Send) -> str | None:

@@ -17,11 +17,12 @@ from auricle.runs import CellName
 from auricle.work.jobs import Fit, Job, OnEvent, Pool, Task, clear_cell, record_failure
 from auricle.work.ray.cluster import Cluster
 from auricle.work.ray.node import Attempts, RemoteJob, train_on_node
-from auricle.work.workers import without_waveforms
+from auricle.work.workers import unmapped
 
 TICK_S = 0.2  # between two looks at which tasks have ended
 MOST_LOSSES = 3  # of a cell, without an epoch in between
 HEAD_S, HEAD_GONE_S = 5.0, 20.0  # between two looks at whether the head is there; until it is given up
+UNSEEN = "nodes do not see the cache of recordings"
 LAST_SECONDS_S = 4.0  # for tasks to end by themselves when we are stopped
 
 
@@ -64,7 +65,7 @@ class RayPool(Pool):
     def give(self, job: Job, fit: Fit) -> None:
         self._given[job.cell.name] = job, fit
         number, files = self._attempts.begin(job.cell)
-        remote = RemoteJob(number, replace(job, recordings=without_waveforms(job.recordings)), fit, files)
+        remote = RemoteJob(number, replace(job, recordings=unmapped(job.recordings)), fit, files)
         needs = self.cluster.needs(job.device, job.threads or 1)
         waveforms = self._waveforms.get(job.recordings.digest)
         if self.cluster.asked.together > 1:
@@ -110,10 +111,11 @@ class RayPool(Pool):
             return
         job, fit = self._given[name]
         if kind == "unseen":
+            if job.recordings.frames:
+                raise MachineError(f"{UNSEEN}; so many recordings are not sent: let AURICLE_CACHE name a shared folder")
             self._attempts.give_up(name)
             if job.recordings.digest not in self._waveforms:  # from now on sent along: each node gets them once
-                text = "nodes do not see the cache of recordings: sending them through Ray's object store"
-                on_event("note", job, text)
+                on_event("note", job, f"{UNSEEN}: sending them through Ray's object store")
                 self._waveforms[job.recordings.digest] = ray.put(job.recordings.waveforms)
             self.give(job, fit)
         elif kind == "started":
