@@ -16,7 +16,7 @@ from auricle.model.half_frames import HalfFrames, prepare_for
 from auricle.runs import Cell, CellName
 from auricle.training import stored
 from auricle.training.fit import fit_cell
-from auricle.training.start import prepare_training, training_clips
+from auricle.training.start import prepare_training
 from auricle.training.stored import evenly, prepare_sets
 
 NAME = CellName("tiny", "test-split", 2, 0)
@@ -68,7 +68,7 @@ def test_a_training_learns_from_the_cache_as_from_memory(kept, recordings, split
 
 
 def test_a_training_from_the_cache_goes_on_bit_for_bit(kept, split, tiny, tmp_path) -> None:
-    preset, stopped = tiny(epochs=3, windows="grid"), tmp_path / "stopped"
+    preset, stopped = tiny(epochs=3), tmp_path / "stopped"
     found = kept(preset)
     whole = train(tmp_path / "whole", preset, found, split)
 
@@ -81,15 +81,9 @@ def test_a_training_from_the_cache_goes_on_bit_for_bit(kept, split, tiny, tmp_pa
     assert train(stopped, preset, found, split) == whole
 
 
-def test_a_grid_from_the_cache_holds_the_windows_of_that_in_memory(kept, recordings, split, tiny) -> None:
-    preset = tiny(windows="grid")
-    both = []
-    for found in (kept(preset), recordings):
-        seen, _ = training_clips(*prepare_sets(preset, found, split, 0, torch.device("cpu")))
-        chosen = torch.arange(len(seen)).flip(0)
-        both.append((seen.frames[chosen], seen.targets[chosen]))
-    np.testing.assert_allclose(both[0][0], both[1][0], rtol=2e-3, atol=1e-9)
-    assert torch.equal(both[0][1], both[1][1])
+def test_a_grid_of_so_many_windows_is_refused_before_anything_is_decoded(kept, tiny) -> None:
+    with pytest.raises(UsageError, match=r"training\.windows=grid.*--models"):
+        kept(tiny(windows="grid"))
 
 
 def test_the_test_clips_are_read_after_the_last_epoch(kept, split, tiny, tmp_path, monkeypatch) -> None:

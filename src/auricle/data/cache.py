@@ -11,7 +11,7 @@ cache: they live in the manifest.
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from math import prod
@@ -54,15 +54,21 @@ class Recordings:
     """A dataset ready to train on.
 
     `manifest` holds the clips that could be read, and the others in `skipped`. `waveforms` is float32 (N, T), a
-    read-only memory map, one row a clip of it; or `FileWaveforms` where `frames` are kept in their place, float16
-    (N, F, T). `digest` names content, labels, folds, groups, rate and length.
+    read-only memory map, one row a clip of it. `digest` names content, labels, folds, groups, rate and length.
     """
 
     manifest: Manifest
     waveforms: Any
     sample_rate_hz: int
     digest: str
-    frames: Mapping[Any, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LargeRecordings(Recordings):
+    """A dataset of which `frames` are kept, float16 (N, F, T) a form; `waveforms` are decoded when they are needed."""
+
+    waveforms: FileWaveforms
+    frames: Mapping[Any, StoredRows]
 
 
 class RowForm(Protocol):
@@ -117,7 +123,7 @@ def prepare(
             frames[form], refused = _store(keys, manifest.clips, form.row_shape(num_samples), decode)
         kept = _without(manifest, refused, skip_bad)
         waveforms = FileWaveforms(kept.clips, num_samples, load)
-        return Recordings(kept, waveforms, sample_rate_hz, _digest(manifest, content), frames)
+        return LargeRecordings(kept, waveforms, sample_rate_hz, _digest(manifest, content), frames)
     key = _hash([content, *versions])
     entry = find_entry(key)
     if entry is None or _may_be_read(entry, manifest.clips, load):

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from auricle.config import AudioConfig, FrontendConfig, Preset
-from auricle.data.cache import Recordings, prepare
+from auricle.data.cache import Recordings, is_large, prepare
 from auricle.data.manifest import Manifest
+from auricle.errors import UsageError
 from auricle.model.frames import FrameMaker
 
 VERSION = 1  # of the rows; raise it when frames are computed otherwise
@@ -68,7 +69,14 @@ def _maker(form: HalfFrames) -> FrameMaker:
 
 
 def prepare_for(presets: Iterable[Preset], manifest: Manifest, sample_rate_hz: int, **options: Any) -> Recordings:
-    """Prepare recordings (`data.cache.prepare`) for the models, among these, that hear them at a rate."""
+    """Prepare recordings (`data.cache.prepare`) for the models, among these, that hear them at a rate.
+
+    Raises:
+        UsageError: a model asks for what only fewer recordings allow.
+    """
     own = [preset for preset in presets if preset.audio.sample_rate_hz == sample_rate_hz]
+    if is_large(manifest, sample_rate_hz) and (of_grid := [p.name for p in own if p.training.windows == "grid"]):
+        reason = f"{len(manifest.clips):,} clips are too many for training.windows=grid, which holds every window"
+        raise UsageError(f"preset {of_grid[0]}: {reason}; choose random, or leave the model out with --models")
     forms = dict.fromkeys(map(HalfFrames.of, own))
     return prepare(manifest, sample_rate_hz=sample_rate_hz, forms=forms, **options)

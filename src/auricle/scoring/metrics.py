@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import auc, confusion_matrix, precision_recall_fscore_support, roc_curve
 
 from auricle.data.manifest import scored_of
 from auricle.scoring.calibration import calibration_error, losses
@@ -35,8 +36,6 @@ def score(
     Raises:
         ValueError: no rows, shapes that do not fit, or a probability that is not finite.
     """
-    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support  # 100 MB, while nothing is scored
-
     probabilities, labels = _checked(probabilities, labels, categories)
     answers = probabilities.argmax(axis=1)
     every, scored = np.arange(len(categories)), np.isin(categories, scored_of(categories))
@@ -85,8 +84,6 @@ def score_predictions(predictions: Predictions, set_name: str, *, with_auc: bool
 
 def one_vs_rest(probabilities: np.ndarray, labels: np.ndarray) -> list[Curve | None]:
     """Return each class's ROC curve; a class that is absent from the labels, or alone in them, has none."""
-    from sklearn.metrics import auc, roc_curve
-
     curves: list[Curve | None] = []
     for index in range(probabilities.shape[1]):
         positive = labels == index

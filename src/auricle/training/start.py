@@ -28,12 +28,11 @@ def choose_device(name: str) -> torch.device:
     Raises:
         MachineError: this machine has no such device.
     """
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        name = next(kind for kind, there in available.items() if there)
-    if not available.get(name.partition(":")[0]):
-        here = ", ".join(kind for kind, there in available.items() if there)
-        raise MachineError(f"no device {name!r} on this machine; it has: {here}")
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    here = [kind for kind, is_there in there.items() if is_there]
+    name = here[0] if name == "auto" else name
+    if name.partition(":")[0] not in here:
+        raise MachineError(f"no device {name!r} on this machine; it has: {', '.join(here)}")
     return torch.device(name)
 
 
@@ -67,11 +66,12 @@ def prepare_training(
     Raises:
         UsageError: the preset does not build.
     """
-    model = fresh_model(preset, len(recordings.manifest.categories), seed, device)
+    manifest, rule = recordings.manifest, ClipWindows.of(preset.audio, preset.frontend)
+    model = fresh_model(preset, len(manifest.categories), seed, device)
     frames = partial(frames_of, model.frontend, recordings.waveforms, device)
     model.frontend.fit(frames(split.train))
-    rule = ClipWindows.of(preset.audio, preset.frontend)
-    return fresh_trainer(preset, model, seed, device), Sets(frames, targets_of(recordings, device), split, rule)
+    targets = F.one_hot(torch.from_numpy(manifest.labels), len(manifest.categories)).float().to(device)
+    return fresh_trainer(preset, model, seed, device), Sets(frames, targets, split, rule)
 
 
 @torch.no_grad()
@@ -79,24 +79,14 @@ def frames_of(frontend: Frontend, waveforms: np.ndarray, device: torch.device, i
     """Return the frames of some clips, (N, samples) -> (n, F, T), in one tensor."""
     frames = torch.empty(0)
     for row, index in enumerate(indices):  # one by one: as fast as many at once, and nothing else is held
-        part = frontend.frames(torch.from_numpy(np.array(waveforms[index : index + 1])).to(device))
-        if not row:
-            frames = part.new_empty(len(indices), *part.shape[1:])
-        frames[row] = part[0]
+        (part,) = frontend.frames(torch.from_numpy(np.array(waveforms[index]))[None].to(device))
+        frames = frames if row else part.new_empty(len(indices), *part.shape)
+        frames[row] = part
     return frames
 
 
-def targets_of(recordings: Recordings, device: torch.device) -> Tensor:
-    """Return the one-hot labels of all clips, (N, K)."""
-    manifest = recordings.manifest
-    return F.one_hot(torch.from_numpy(manifest.labels), len(manifest.categories)).float().to(device)
-
-
 def training_clips(trainer: Trainer, sets: Sets) -> tuple[Clips, dict[str, Clips]]:
-    """Return what windows are drawn from (the training clips, or a grid of windows), and the sets that have curves.
-
-    Where classes are balanced, all of them count the same in the curves.
-    """
+    """Return what windows are drawn from, and the sets that have curves, where balanced classes count the same."""
     config, split = trainer.preset.training, sets.split
     balanced = BALANCED[config.balance]
     drawn_from = balanced(DRAWN_FROM[config.windows](sets), drawn=True)

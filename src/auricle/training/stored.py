@@ -11,19 +11,20 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from typing_extensions import override
 
 from auricle.config import Preset
-from auricle.data.cache import Recordings
+from auricle.data.cache import LargeRecordings, Recordings
 from auricle.data.folds import Split
 from auricle.data.rows import StoredRows
 from auricle.errors import UsageError
 from auricle.model.half_frames import HalfFrames
 from auricle.model.windows import ClipWindows
-from auricle.training.evaluate import Clips, Sets, cut_windows
+from auricle.training.evaluate import Clips, Sets
 from auricle.training.loop import Trainer
-from auricle.training.start import fresh_model, fresh_trainer, prepare_training, targets_of
+from auricle.training.start import fresh_model, fresh_trainer, prepare_training
 
 MOST_MEASURED = 2048  # clips of a set that its learning curve is measured on
 MOST_FITTED = 512  # training clips that the frontend is fitted to
@@ -40,29 +41,23 @@ def evenly(indices: np.ndarray, most: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class StoredFrames:
-    """The frames of some clips, (n, F, T), or every window that answers for them, read when they are indexed."""
+    """The frames of some clips, (n, F, T), read when they are indexed."""
 
     rows: StoredRows
     num_squares: int  # how often the rows are squared
     device: torch.device
     indices: np.ndarray  # of the clips, among the rows
-    rule: ClipWindows | None = None  # its windows, clip by clip; None: whole clips
-
-    @property
-    def _num_windows(self) -> int:
-        return self.rule.count_frames(self.rows.row_shape[1]) if self.rule else 1
 
     def __len__(self) -> int:
-        return len(self.indices) * self._num_windows
+        return len(self.indices)
 
     def __getitem__(self, chosen: Any) -> Tensor:
         """Read some, (m, F, T), as float32."""
-        places = np.arange(len(self))[chosen] if isinstance(chosen, slice) else chosen.cpu().numpy()
-        clips, windows = np.divmod(places, self._num_windows)
-        frames = torch.from_numpy(self.rows[self.indices[clips]]).to(self.device).float()
+        indices = self.indices[chosen if isinstance(chosen, slice) else chosen.cpu().numpy()]
+        frames = torch.from_numpy(self.rows[indices]).to(self.device).float()
         for _ in range(self.num_squares):
             frames.square_()
-        return cut_windows(frames, self.rule)[range(len(places)), windows] if self.rule else frames
+        return frames
 
 
 @dataclass(frozen=True)
@@ -72,13 +67,6 @@ class StoredSets(Sets):
     @override
     def fullest(self, indices: np.ndarray) -> Clips:
         return super().fullest(evenly(indices, MOST_MEASURED))
-
-    @override
-    def grid(self, indices: np.ndarray) -> Clips:
-        frames = self.frames(indices)
-        windows = StoredFrames(frames.rows, frames.num_squares, frames.device, indices, self.rule)
-        num = len(windows) // len(indices)
-        return Clips(windows, self.targets_of(indices).repeat_interleave(num, dim=0))
 
 
 def prepare_sets(
@@ -90,20 +78,19 @@ def prepare_sets(
         UsageError: the preset does not build, or asks for other frames than are kept.
         MachineError: the cache is gone or damaged.
     """
-    if not recordings.frames:
+    if not isinstance(recordings, LargeRecordings):
         return prepare_training(preset, recordings, split, seed, device)
     form = HalfFrames.of(preset)
     if form not in recordings.frames:
         advice = "of so many recordings they are made once: leave the fields of frontend as the preset has them"
         raise UsageError(f"preset {preset.name}: no frames of this frontend are kept; {advice}")
-    rows: StoredRows = recordings.frames[form]
+    rows = recordings.frames[form]
 
     def frames(indices: np.ndarray) -> StoredFrames:
         return StoredFrames(rows, form.num_roots, device, indices)
 
-    model = fresh_model(preset, len(recordings.manifest.categories), seed, device)
-    with torch.no_grad():
-        model.frontend.fit(frames(evenly(split.train, MOST_FITTED))[:])
-    rule = ClipWindows.of(preset.audio, preset.frontend)
-    sets = StoredSets(frames, targets_of(recordings, device), split, rule)
-    return fresh_trainer(preset, model, seed, device), sets
+    manifest, rule = recordings.manifest, ClipWindows.of(preset.audio, preset.frontend)
+    model = fresh_model(preset, len(manifest.categories), seed, device)
+    model.frontend.fit(frames(evenly(split.train, MOST_FITTED))[:])
+    targets = F.one_hot(torch.from_numpy(manifest.labels), len(manifest.categories)).float().to(device)
+    return fresh_trainer(preset, model, seed, device), StoredSets(frames, targets, split, rule)

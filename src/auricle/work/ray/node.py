@@ -24,8 +24,7 @@ from typing import Any
 import numpy as np
 
 from auricle import files
-from auricle.data.cache import Recordings
-from auricle.data.rows import StoredRows
+from auricle.data.cache import LargeRecordings, Recordings
 from auricle.errors import AuricleError, MachineError
 from auricle.runs import Cell, CellName
 from auricle.runs.provenance import versions
@@ -79,9 +78,9 @@ def find_recordings_here(recordings: Recordings, waveforms: np.ndarray | None) -
     if waveforms is not None:
         return replace(recordings, waveforms=waveforms)
     try:
-        for rows in (recordings.waveforms, *recordings.frames.values()):
-            if isinstance(rows, StoredRows):
-                rows.check()
+        large = recordings if isinstance(recordings, LargeRecordings) else None
+        for rows in large.frames.values() if large else [recordings.waveforms]:
+            rows.check()
     except (OSError, ValueError):
         return None
     return recordings

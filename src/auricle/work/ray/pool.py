@@ -12,6 +12,7 @@ from ray.util.queue import Empty, Queue
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from typing_extensions import override
 
+from auricle.data.cache import LargeRecordings
 from auricle.errors import MachineError
 from auricle.runs import CellName
 from auricle.work.jobs import Fit, Job, OnEvent, Pool, Task, clear_cell, record_failure
@@ -111,7 +112,7 @@ class RayPool(Pool):
             return
         job, fit = self._given[name]
         if kind == "unseen":
-            if job.recordings.frames:
+            if isinstance(job.recordings, LargeRecordings):
                 raise MachineError(f"{UNSEEN}; so many recordings are not sent: let AURICLE_CACHE name a shared folder")
             self._attempts.give_up(name)
             if job.recordings.digest not in self._waveforms:  # from now on sent along: each node gets them once
