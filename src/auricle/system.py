@@ -86,6 +86,12 @@ def keep_freed_memory() -> None:
         library.mallopt(M_MMAP_MAX, 0)
 
 
+def give_back_memory() -> None:
+    """Give the memory that this process has freed back to the system, where the C library is glibc."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def free_bytes() -> float:
     """Return the free memory in bytes; inside a container, at most what is left of its limit."""
     import psutil

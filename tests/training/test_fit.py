@@ -156,14 +156,14 @@ def test_a_training_ends_after_its_steps_and_goes_on_to_them(tmp_path, recording
 
 def test_model_and_optimiser_are_fresh_in_every_cell(tmp_path, recordings, split, monkeypatch, tiny) -> None:
     starts = []
-    prepare = fit.prepare_training
+    prepare = fit.prepare_sets
 
     def watch(*args):
         trainer, sets = prepare(*args)
         starts.append((trainer.model.state_dict()["head.1.weight"].clone(), len(trainer.optimizer.state)))
         return trainer, sets
 
-    monkeypatch.setattr(fit, "prepare_training", watch)
+    monkeypatch.setattr(fit, "prepare_sets", watch)
     for folder in ("1", "2"):
         fit_cell(cell_in(tmp_path / folder), tiny(epochs=1), recordings, split, device="cpu", threads=1)
     assert torch.equal(starts[0][0], starts[1][0])

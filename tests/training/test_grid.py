@@ -16,11 +16,11 @@ def started(recordings, split, preset):
 
 def test_a_grid_holds_the_windows_that_score_a_clip_with_its_label(recordings, split, tiny) -> None:
     _, sets, seen = started(recordings, split, tiny(windows="grid"))
-    times = sets.rule.times(sets.frames.shape[2])
+    (clip,) = sets.frames(split.train[4:5])
+    times = sets.rule.times(clip.shape[1])
     num = len(times)
     assert num > 1
     assert len(seen) == num * len(split.train)
-    clip = sets.frames[split.train[4]]
     for place, window in enumerate(times):
         assert torch.equal(seen.frames[num * 4 + place], clip[:, window])
         assert int(seen.targets[num * 4 + place].argmax()) == recordings.manifest.labels[split.train[4]]

@@ -54,7 +54,7 @@ def test_a_worker_opens_the_memory_map_that_its_parent_has(recorder, fakes, tmp_
     jobs = make_jobs(tmp_path, "cnn")
     in_processes(jobs, recorder, fakes.writes_what_it_hears, tmp_path)
     heard = json.loads((jobs[0].cell.folder / "heard.json").read_text())
-    assert heard == {"kind": "memmap", "writeable": False, "sum": sum(range(48))}
+    assert heard == {"kind": "StoredRows", "sum": sum(range(48))}
 
 
 def test_a_worker_that_is_killed_fails_its_cell_only_and_is_replaced(recorder, fakes, tmp_path):

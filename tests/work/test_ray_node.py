@@ -13,7 +13,7 @@ from auricle.errors import MachineError, UsageError
 from auricle.work.ray import node
 from auricle.work.ray.cluster import Cluster, RayOptions, connected
 from auricle.work.ray.node import Attempts, RemoteJob, find_recordings_here, train_on_node
-from auricle.work.workers import without_waveforms
+from auricle.work.workers import unmapped
 from made_jobs import make_jobs
 
 
@@ -30,7 +30,7 @@ class Mailbox(list):
 
 def remote_job(job, fit) -> RemoteJob:
     number, files = Attempts().begin(job.cell)
-    return RemoteJob(number, replace(job, recordings=without_waveforms(job.recordings)), fit, files)
+    return RemoteJob(number, replace(job, recordings=unmapped(job.recordings)), fit, files)
 
 
 def test_a_node_sends_epochs_and_the_end_and_touches_no_folder_of_the_study(tmp_path, fakes) -> None:
@@ -76,7 +76,7 @@ def test_a_node_that_does_not_see_the_recordings_says_so_and_trains_on_what_is_s
 
 def test_a_map_that_was_cut_short_is_not_seen(tmp_path) -> None:
     (job,) = make_jobs(tmp_path, "cnn")
-    reference: Recordings = without_waveforms(job.recordings)
+    reference: Recordings = unmapped(job.recordings)
     (tmp_path / "clips.f32").write_bytes(b"short")
     assert find_recordings_here(reference, None) is None
 

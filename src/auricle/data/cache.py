@@ -1,4 +1,7 @@
-"""The recordings of a dataset, decoded once, as one memory-mapped array.
+"""The recordings of a dataset, decoded once, as one memory-mapped array; of many, the frames that models ask for.
+
+    waveforms up to 2.5 GB   float32, one entry of the cache
+    more than that           frames alone, float16, in blocks of 1,024 clips: what was stopped goes on at its block
 
 An array is found by a hash of every byte of every file, in order, and of all else that shapes its rows; so a file
 that was edited, added or removed is never served stale. Names, labels, folds and groups are never taken from the
@@ -7,10 +10,13 @@ cache: they live in the manifest.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
+from math import prod
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import soundfile
@@ -20,7 +26,16 @@ from auricle.data.audio import load_waveform, open_recording, refusal_reason
 from auricle.data.decoders import MEDIA_FORMATS, media_version
 from auricle.data.manifest import Clip, Manifest, require_enough
 from auricle.data.processes import in_processes, in_threads
-from auricle.data.store import LIMIT_BYTES, find_entry, prune_entries, write_entry
+from auricle.data.rows import FileWaveforms, StoredRows
+from auricle.data.store import (
+    LIMIT_BYTES,
+    CacheEntry,
+    find_entry,
+    prune_entries,
+    require_room,
+    rows_path,
+    write_entry,
+)
 from auricle.data.store import cache_folder as cache_folder
 from auricle.errors import RefusedError
 from auricle.text import visible
@@ -28,6 +43,8 @@ from auricle.text import visible
 DECODING_VERSION = 2  # of what is heard of odd files; of those that were always heard whole the rows stay the same
 FORMAT_VERSION = 1  # of the rows; raise it when decoding, mixing down or resampling changes
 NUM_NAMED = 5  # refused files that a message spells out
+LARGE_BYTES = 2.5e9  # of waveforms; of more than that only frames are kept
+BLOCK_CLIPS = 1024
 
 Progress = Callable[[int, int], None]  # called with what is done, and all there is to do
 
@@ -41,9 +58,31 @@ class Recordings:
     """
 
     manifest: Manifest
-    waveforms: np.ndarray
+    waveforms: Any
     sample_rate_hz: int
     digest: str
+
+
+@dataclass(frozen=True)
+class LargeRecordings(Recordings):
+    """A dataset of which `frames` are kept, float16 (N, F, T) a form; `waveforms` are decoded when they are needed."""
+
+    waveforms: FileWaveforms
+    frames: Mapping[Any, StoredRows]
+
+
+class RowForm(Protocol):
+    """Turns a waveform into what is kept of it, float16; processes get it as a pickle."""
+
+    @property
+    def key(self) -> str:
+        """All that shapes a row."""
+
+    def row_shape(self, num_samples: int) -> tuple[int, ...]:
+        """Return the shape of what is kept of so many samples."""
+
+    def __call__(self, waveform: np.ndarray) -> np.ndarray:
+        """Return what is kept of a waveform, (T,)."""
 
 
 def prepare(
@@ -53,6 +92,7 @@ def prepare(
     skip_bad: bool = False,
     on_progress: Progress | None = None,
     workers: int | None = None,
+    forms: Collection[RowForm] = (),
 ) -> Recordings:
     """Decode, mix down, resample and fix the length of every clip, or find that done before.
 
@@ -61,39 +101,84 @@ def prepare(
 
     `skip_bad` leaves refused files out and lists them, instead of refusing all. `on_progress` is called with (clips
     decoded, all clips) after each, not at all where the cache has them. `workers`: None takes every core that this
-    process may use.
+    process may use. `forms`: what is kept in place of waveforms, each in turn, where these are more than `LARGE_BYTES`.
 
     Raises:
         RefusedError: a file is refused and `skip_bad` is off, or too little is left.
         MachineError: the cache cannot be written.
     """
     num_samples = round(manifest.clip_s * sample_rate_hz)
-    content = _content(manifest, sample_rate_hz, workers)
+    hashes = list(in_threads(_content_hash, manifest.clips, workers))
+    content = _content(manifest, sample_rate_hz, hashes)
     versions = [str(DECODING_VERSION), soundfile.__libsndfile_version__, soxr.__version__]
     if any(clip.path.suffix.lower() in MEDIA_FORMATS for clip in manifest.clips):
         versions.append(media_version())
-    key = _hash([content, *versions])
-
     load = partial(_load, sample_rate_hz, manifest.clip_s, manifest.untrusted, workers)
+    if forms and is_large(manifest, sample_rate_hz):
+        starts, frames = range(0, len(hashes), BLOCK_CLIPS), {}
+        contents = [_content(manifest, sample_rate_hz, hashes[start : start + BLOCK_CLIPS]) for start in starts]
+        for form in forms:
+            keys = [_hash([each, *versions, form.key]) for each in contents]
+            decode = partial(load, form=form, on_progress=on_progress)
+            frames[form], refused = _store(keys, manifest.clips, form.row_shape(num_samples), decode)
+        kept = _without(manifest, refused, skip_bad)
+        waveforms = FileWaveforms(kept.clips, num_samples, load)
+        return LargeRecordings(kept, waveforms, sample_rate_hz, _digest(manifest, content), frames)
+    key = _hash([content, *versions])
     entry = find_entry(key)
-    if entry is None or any(
-        not isinstance(row, str) for row in load([manifest.clips[place] for place in entry.refused])
-    ):
-        rows = load(manifest.clips, on_progress)
+    if entry is None or _may_be_read(entry, manifest.clips, load):
+        rows = load(manifest.clips, on_progress=on_progress)
         entry = write_entry(key, rows, num_samples, most_rows=len(manifest.clips))
         prune_entries(LIMIT_BYTES)
     kept = _without(manifest, entry.refused, skip_bad)
     return Recordings(kept, entry.waveforms, sample_rate_hz, _digest(manifest, content))
 
 
+def is_large(manifest: Manifest, sample_rate_hz: int) -> bool:
+    """Return whether clips are too many for their waveforms to be kept."""
+    return 4.0 * len(manifest.clips) * round(manifest.clip_s * sample_rate_hz) > LARGE_BYTES
+
+
+def _may_be_read(entry: CacheEntry, clips: Sequence[Clip], load: Callable[..., Iterator[np.ndarray | str]]) -> bool:
+    """Return whether a clip that was refused when an entry was made is not refused now."""
+    return any(not isinstance(row, str) for row in load([clips[place] for place in entry.refused]))
+
+
+def _store(
+    keys: Sequence[str], clips: Sequence[Clip], row_shape: tuple[int, ...], load: Callable[..., Iterator[Any]]
+) -> tuple[StoredRows, dict[int, str]]:
+    """Decode the blocks of clips that the cache does not have; return the rows of all, and what was refused."""
+    blocks = [clips[start : start + BLOCK_CLIPS] for start in range(0, len(clips), BLOCK_CLIPS)]
+    found: list[tuple[int, dict[int, str]] | None] = []  # rows and refusals of each; no map of it is held
+    for key, block in zip(keys, blocks, strict=True):
+        entry = find_entry(key, "f2")
+        is_there = entry is not None and not _may_be_read(entry, block, partial(load, on_progress=None))
+        found.append((len(entry.waveforms), entry.refused) if entry and is_there else None)
+    left = [number for number, known in enumerate(found) if known is None]
+    missing = [clip for number in left for clip in blocks[number]]
+    require_room(2 * len(missing) * prod(row_shape))
+    rows = load(missing)
+    for number in left:
+        own = islice(rows, len(blocks[number]))
+        entry = write_entry(keys[number], own, prod(row_shape), dtype="f2", most_rows=len(blocks[number]))
+        found[number] = len(entry.waveforms), entry.refused
+    known = [each for each in found if each is not None]
+    if left:
+        prune_entries(LIMIT_BYTES)
+    ends = np.cumsum([num for num, _ in known]).tolist()
+    paths = tuple(rows_path(key, "f2") for key in keys)
+    refused = {n * BLOCK_CLIPS + place: why for n, (_, own) in enumerate(known) for place, why in own.items()}
+    return StoredRows(paths, tuple(ends), row_shape, "<f2"), refused
+
+
 def digest_of(manifest: Manifest, *, sample_rate_hz: int, workers: int | None = None) -> str:
     """Return the digest that `prepare` gives these recordings, without decoding them."""
-    return _digest(manifest, _content(manifest, sample_rate_hz, workers))
-
-
-def _content(manifest: Manifest, sample_rate_hz: int, workers: int | None) -> str:
-    """Hash what shapes the rows."""
     hashes = list(in_threads(_content_hash, manifest.clips, workers))
+    return _digest(manifest, _content(manifest, sample_rate_hz, hashes))
+
+
+def _content(manifest: Manifest, sample_rate_hz: int, hashes: Sequence[str]) -> str:
+    """Hash what shapes the rows of files with these hashes."""
     return _hash([FORMAT_VERSION, sample_rate_hz, round(manifest.clip_s * sample_rate_hz), hashes])
 
 
@@ -133,10 +218,12 @@ def _load(
     isolated: bool,
     workers: int | None,
     clips: Sequence[Clip],
+    *,
+    form: RowForm | None = None,
     on_progress: Progress | None = None,
 ) -> Iterator[np.ndarray | str]:
     """Yield the row of each clip, or why it is refused."""
-    decode = partial(load_waveform, sample_rate_hz=sample_rate_hz, duration_s=duration_s)
+    decode = partial(_row, form, sample_rate_hz=sample_rate_hz, duration_s=duration_s)
     paths = [clip.path for clip in clips]
     rows = (
         in_processes(decode, paths, workers=workers)
@@ -144,9 +231,15 @@ def _load(
         else in_threads(partial(_or_refusal, decode), paths, workers)
     )
     for done, (clip, row) in enumerate(zip(clips, rows, strict=True), start=1):
-        yield refusal_reason(clip.path, row) if isinstance(row, RefusedError) else row
         if on_progress:
             on_progress(done, len(clips))
+        yield refusal_reason(clip.path, row) if isinstance(row, RefusedError) else row
+
+
+def _row(form: RowForm | None, path: Path, **wanted: Any) -> np.ndarray:
+    """Return what is kept of a recording: its waveform, or a form of it."""
+    waveform = load_waveform(path, **wanted)
+    return form(waveform) if form else waveform
 
 
 def _or_refusal(decode: Callable[[Path], np.ndarray], path: Path) -> np.ndarray | RefusedError:

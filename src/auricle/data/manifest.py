@@ -22,11 +22,7 @@ _SETS = {
 
 @dataclass(frozen=True)
 class Clip:
-    """One labelled recording.
-
-    `name` is unique in its manifest and what people see; `group` is what must never be split between train and
-    test: the source recording, the site, the speaker.
-    """
+    """One labelled recording; people see its unique `name`; a `group` (source, site, speaker) is never split."""
 
     path: Path
     name: str

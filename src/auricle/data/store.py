@@ -1,6 +1,6 @@
 """Where decoded recordings are kept: one array and its description an entry.
 
-    CACHE/recordings/KEY.f32   float32, little-endian, one row a clip that could be read
+    CACHE/recordings/KEY.f32   float32, little-endian, one row a clip that could be read; KEY.f16: float16
     CACHE/recordings/KEY.json  how many rows of how many samples, their checksums, what was refused; written last
     CACHE/cut/HASH/            pieces of an annotated recording
 
@@ -27,7 +27,7 @@ LIMIT_BYTES = 20 * 10**9
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """What stands under a key: rows, float32 (N, T), read-only; and what was refused, place to reason."""
+    """What stands under a key: rows, (N, T), read-only; and what was refused, place to reason."""
 
     waveforms: np.ndarray
     refused: dict[int, str]
@@ -47,7 +47,7 @@ def cut_folder() -> Path:
     return cache_folder() / "cut"
 
 
-def find_entry(key: str) -> CacheEntry | None:
+def find_entry(key: str, dtype: str = "f4") -> CacheEntry | None:
     """Map an entry whose rows fit their checksums, and note that it was used; None where there is none.
 
     What killed processes left of theirs is deleted first.
@@ -58,10 +58,10 @@ def find_entry(key: str) -> CacheEntry | None:
     try:
         content = read_sealed(description)
         shape = (content["num_rows"], content["num_samples"])
-        rows = description.with_suffix(".f32")
-        if rows.stat().st_size != 4 * shape[0] * shape[1]:
+        rows, kind = rows_path(key, dtype), np.dtype(f"<{dtype}")
+        if rows.stat().st_size != kind.itemsize * shape[0] * shape[1]:
             return None
-        waveforms = np.memmap(rows, "<f4", "r", shape=shape) if shape[0] else np.empty(shape, "<f4")
+        waveforms = np.memmap(rows, kind, "r", shape=shape) if shape[0] else np.empty(shape, kind)
         refused = {int(place): str(reason) for place, reason in content["refused"].items()}
         if content["checksums"] != [zlib.crc32(row.data) for row in waveforms]:
             return None
@@ -72,8 +72,23 @@ def find_entry(key: str) -> CacheEntry | None:
     return CacheEntry(waveforms, refused)
 
 
+def rows_path(key: str, dtype: str) -> Path:
+    """Return where the rows of an entry are, float32 ("f4") or float16 ("f2")."""
+    return _entries_folder() / f"{key}.f{8 * int(dtype[1:])}"
+
+
+def require_room(need_bytes: int) -> None:
+    """Raise a `MachineError` where the cache's disk has less room than that, before anything is decoded for it."""
+    folder = next(path for path in (_entries_folder(), *_entries_folder().parents) if path.exists())
+    if need_bytes > (free := shutil.disk_usage(folder).free):
+        raise MachineError(
+            f"the recordings need {need_bytes / 1e9:.1f} GB of {cache_folder()}, and {free / 1e9:.1f} GB are free; "
+            "free some space, let AURICLE_CACHE name a folder on another disk, or shorten the clips with --clip-s"
+        )
+
+
 def write_entry(
-    key: str, rows: Iterable[np.ndarray | str], num_samples: int, *, most_rows: int | None = None
+    key: str, rows: Iterable[np.ndarray | str], num_samples: int, *, dtype: str = "f4", most_rows: int | None = None
 ) -> CacheEntry:
     """Write rows of (T,) as they come; a row that is a text is a refusal. Two processes may write at once.
 
@@ -88,16 +103,17 @@ def write_entry(
             if isinstance(row, str):
                 refused[place] = row
             else:
-                content = np.ascontiguousarray(row, "<f4")
+                content = np.ascontiguousarray(row, f"<{dtype}").ravel()
                 checksums.append(zlib.crc32(content.data))
                 file.write(content.data)
 
-    need_bytes = None if most_rows is None else 4 * most_rows * num_samples
-    write_atomically(description.with_suffix(".f32"), write_rows, need_bytes)
+    need_bytes = None if most_rows is None else int(dtype[1:]) * most_rows * num_samples
+    require_room(need_bytes or 0)
+    write_atomically(rows_path(key, dtype), write_rows, need_bytes)
     shape = {"num_rows": len(checksums), "num_samples": num_samples}
     refusals = {str(place): reason for place, reason in refused.items()}
     write_sealed(description, {**shape, "checksums": checksums, "refused": refusals})
-    entry = find_entry(key)
+    entry = find_entry(key, dtype)
     if entry is None:
         raise MachineError(f"{description.parent}: what was just written cannot be read back; check the disk")
     return entry
@@ -120,13 +136,14 @@ def prune_entries(limit_bytes: int) -> None:
     folder = _entries_folder()
     with contextlib.suppress(OSError):
         entries = sorted((path.stat().st_mtime, path) for path in folder.glob("*.json"))
-        excess = sum(path.stat().st_size for path in folder.glob("*.f32")) - limit_bytes
+        excess = sum(path.stat().st_size for path in folder.glob("*.f??")) - limit_bytes
         for used, description in entries:
             if excess > 0 and used < oldest_allowed:
-                rows = description.with_suffix(".f32")
-                excess -= rows.stat().st_size
+                rows = [*folder.glob(f"{description.stem}.f??")]
+                excess -= sum(path.stat().st_size for path in rows)
                 description.unlink(missing_ok=True)  # first: without it the rows are no entry
-                rows.unlink(missing_ok=True)
+                for path in rows:
+                    path.unlink(missing_ok=True)
 
 
 def _entries_folder() -> Path:

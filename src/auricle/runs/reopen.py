@@ -7,11 +7,12 @@ from pathlib import Path
 
 from auricle.config import Preset, StudyConfig, preset_from_yaml
 from auricle.config.reading import load_record
-from auricle.data.cache import Recordings, digest_of, prepare
+from auricle.data.cache import Recordings, digest_of
 from auricle.data.datasets import asked_manifest
 from auricle.data.folds import PROTOCOLS, Split, answering, make_splits
 from auricle.data.manifest import Manifest
 from auricle.errors import RefusedError, UsageError, choices
+from auricle.model.half_frames import prepare_for
 from auricle.runs.folder import Cell, CellName, StudyFolder, read_metrics
 from auricle.runs.record import Description, read_description
 
@@ -68,12 +69,12 @@ def reopen_cells(
     """
     description, config = _description_and_config(study)
     found: dict[int, Recordings] = {}
-    for cell in cells:
-        preset = _preset_of(cell)
+    presets = [_preset_of(cell) for cell in cells]
+    for cell, preset in zip(cells, presets, strict=True):
         rate_hz = preset.audio.sample_rate_hz
         if rate_hz not in found:
             manifest = asked_manifest(config, source=source, root=root)
-            found[rate_hz] = prepare(manifest, sample_rate_hz=rate_hz, skip_bad=True)
+            found[rate_hz] = prepare_for(presets, manifest, rate_hz, skip_bad=True)
             _require_own_recordings(study, description, manifest, found[rate_hz].digest)
         manifest = found[rate_hz].manifest
         splits = make_splits(manifest, cell.name.protocol, allow_split_groups=config.allow_split_groups)

@@ -14,7 +14,6 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,10 @@ import yaml
 from auricle import files, runs
 from auricle.config import StudyConfig
 from auricle.config.reading import load_record
-from auricle.data.cache import Recordings, prepare
+from auricle.data.cache import Recordings
 from auricle.data.datasets import asked_manifest
 from auricle.errors import AuricleError, RefusedError, UsageError
+from auricle.model.half_frames import prepare_for
 from auricle.runs import CellName, StudyFolder
 from auricle.search.record import FILE, Entry, best_of, describe_parameters
 from auricle.search.source import SearchClips, TrialSource, validation_splits, without_test
@@ -81,9 +81,10 @@ def run_search(
     check_folder(out)
     folder = out / "search"
     with runs.lock(folder):
-        prepared = partial(prepare, clips.manifest, skip_bad=options.skip_bad, on_progress=listener.decoding)
-        rates_hz = {preset.audio.sample_rate_hz for preset in space.presets.values()}
-        recordings = {rate_hz: prepared(sample_rate_hz=rate_hz) for rate_hz in rates_hz}
+        asked: dict[str, Any] = {"skip_bad": options.skip_bad, "on_progress": listener.decoding}
+        presets = space.presets.values()
+        rates_hz = {preset.audio.sample_rate_hz for preset in presets}
+        recordings = {rate_hz: prepare_for(presets, clips.manifest, rate_hz, **asked) for rate_hz in rates_hz}
         name = _unique_name(space, recordings)
         _write_description(folder, space, name, clips, options.command)
         kept_in = TrialStorage(storage or str(folder / "journal.log"), name)

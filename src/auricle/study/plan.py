@@ -5,13 +5,15 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from auricle.config import Preset, StudyConfig, load_preset
-from auricle.data.cache import Recordings, prepare
+from auricle.data.cache import Recordings
 from auricle.data.folds import Split
 from auricle.data.manifest import Manifest, split_groups
 from auricle.errors import UsageError
 from auricle.files import is_whole, read_sealed, read_summed, write_sealed
+from auricle.model.half_frames import prepare_for
 from auricle.runs import CellName, StudyFolder, commands_of
 from auricle.runs import record as records
 from auricle.runs.plan import planned_splits, with_splits
@@ -92,10 +94,8 @@ def make_plan(
         UsageError: a fold that no protocol of the study has, or protocols that none of its models is trained under.
     """
     rates_hz = dict.fromkeys(preset.audio.sample_rate_hz for preset in presets.values())
-    recordings = {
-        rate_hz: prepare(manifest, sample_rate_hz=rate_hz, skip_bad=skip_bad, on_progress=listener.decoding)
-        for rate_hz in rates_hz
-    }
+    options: dict[str, Any] = {"skip_bad": skip_bad, "on_progress": listener.decoding}
+    recordings = {rate_hz: prepare_for(presets.values(), manifest, rate_hz, **options) for rate_hz in rates_hz}
     readable = next(iter(recordings.values())).manifest
     splits = planned_splits(config, readable)
     known = {split.fold for split in splits}

@@ -15,7 +15,8 @@ from auricle.training.causes import Case, Cure, likely_cause
 from auricle.training.evaluate import Sets, curve_point
 from auricle.training.loop import Trainer, run_training
 from auricle.training.measure import measure
-from auricle.training.start import choose_device, prepare_training, training_clips
+from auricle.training.start import choose_device, training_clips
+from auricle.training.stored import prepare_sets
 from auricle.training.watch import Watch
 
 MOST_EPOCHS = 10
@@ -99,7 +100,7 @@ def diagnose(
     def begin(change: Cure) -> tuple[Trainer, Sets]:
         if on_trial:
             on_trial(change)
-        return prepare_training(changed(preset, change), recordings, split, seed, choose_device(device))
+        return prepare_sets(changed(preset, change), recordings, split, seed, choose_device(device))
 
     num = epochs or num_trial_epochs(preset.training)
     with torch.random.fork_rng():
@@ -128,6 +129,6 @@ def _trial(change: Cure, trainer: Trainer, sets: Sets, epochs: int) -> Trial:
     except DivergedError:
         return Trial(change, epochs, None, None, learns=False)
     point = curve_point(trainer.model, measured["train"], trainer.precision)
-    watch = Watch.over(sets.clips(sets.split.train).targets.argmax(1).cpu().numpy(), trainer.preset.training)
+    watch = Watch.over(sets.targets[sets.split.train].argmax(1).cpu().numpy(), trainer.preset.training)
     signs = watch.signs({f"train_{name}": value for name, value in point.items() if name != "commonest"})
     return Trial(change, epochs, point["loss"], point["accuracy"], learns=not signs)

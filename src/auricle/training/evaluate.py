@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +21,7 @@ from auricle.training.augment import CHANGES, Augmenter
 
 DRAWN_FROM = Variants("training.windows")
 BALANCED = Variants("training.balance")
+AT_ONCE = 128  # clips that are read, and windows that the network is asked at once: a quarter in float32
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,9 @@ class Precision:
     def choose(cls, name: str, device: torch.device) -> Precision:
         """Return what a preset asks for; "auto" is bfloat16 where the processor computes in it, else float32."""
         if name == "auto":
-            if device.type == "cuda":
-                fast = torch.cuda.is_bf16_supported()
-            else:
-                processor = torch.cpu.get_capabilities()
-                fast = device.type == "cpu" and any(processor.get(f"{unit}_bf16") for unit in ("avx512", "amx"))
+            processor = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+            fast = any(processor.get(f"{unit}_bf16") for unit in ("avx512", "amx"))
+            fast = fast or (device.type == "cuda" and torch.cuda.is_bf16_supported())
             name = "bfloat16" if fast else "float32"
         return cls(device, getattr(torch, name))
 
@@ -49,7 +50,7 @@ class Precision:
 class Clips:
     """Clips on the device: frames (N, F, T) and one-hot labels (N, K)."""
 
-    frames: Tensor
+    frames: Any  # a tensor, or what is indexed like one
     targets: Tensor
     chances: Tensor | None = None  # of each to be drawn, on the CPU, (N,); None: all are drawn in turn
 
@@ -59,23 +60,27 @@ class Clips:
 
 @dataclass(frozen=True)
 class Sets:
-    """The clips of a split, on the device; the test clips are touched once, after the last epoch."""
+    """The clips of a split, read when they are needed: the test clips once, after the last epoch."""
 
-    frames: Tensor
+    frames: Callable[[np.ndarray], Any]  # of clips, by their index in the manifest: (n, F, T), on the device
     targets: Tensor
     split: Split
     rule: ClipWindows
-    weights: np.ndarray  # of the windows that answer for each clip, (N, W)
 
     def clips(self, indices: np.ndarray) -> Clips:
         """Return some clips, by their index in the manifest."""
-        chosen = torch.from_numpy(indices).to(self.frames.device)
-        return Clips(self.frames[chosen], self.targets[chosen])
+        return Clips(self.frames(indices), self.targets[indices])
+
+    def windows(self, indices: np.ndarray) -> Iterator[tuple[Tensor, np.ndarray]]:
+        """Yield the windows that answer for clips, (n, W, F, window_frames), and their weights (n, W), part by part."""
+        for start in range(0, len(indices), AT_ONCE):
+            frames = self.frames(indices[start : start + AT_ONCE])[:]
+            yield cut_windows(frames, self.rule), np.array([self.rule.weights(each) for each in frames.cpu().numpy()])
 
     def fullest(self, indices: np.ndarray) -> Clips:
         """Return the window of each of these clips, one or more, that counts; the first of several."""
-        windows = [cut_windows(self.frames[i : i + 1], self.rule)[0, self.weights[i].argmax()] for i in indices]
-        return replace(self.clips(indices), frames=torch.stack(windows))
+        found = [windows[range(len(windows)), weights.argmax(1)] for windows, weights in self.windows(indices)]
+        return Clips(torch.cat(found), self.targets[indices])
 
 
 @DRAWN_FROM.of("random")
@@ -133,7 +138,7 @@ def window_logits(model: Classifier, windows: Tensor, precision: Precision | Non
     was_training = model.training
     model.eval()
     with precision.autocast() if precision else nullcontext():
-        logits = [model(part).float() for part in windows.split(128)]
+        logits = [model(part).float() for part in windows.split(AT_ONCE if precision else AT_ONCE // 4)]
     model.train(was_training)
     return torch.cat(logits)
 
@@ -149,9 +154,8 @@ def curve_point(model: Classifier, clips: Clips, precision: Precision) -> dict[s
     A clip counts what its targets sum up to: 1, unless a training balances classes.
 
     Returns:
-        `loss` (mean cross-entropy, nats), `accuracy` (share of right answers), `commonest` (share of the answer that is
-        given most often) and `spread` (standard deviation over clips of a logit above the mean of the clip's logits,
-        averaged over classes).
+        `loss` (mean cross-entropy, nats), `accuracy`, `commonest` (share of the most frequent answer) and `spread`
+        (standard deviation over clips of a logit above the mean of the clip's logits, averaged over classes).
     """
     logits = window_logits(model, clips.frames, precision)
     probabilities, labels, counts = logits.softmax(1), clips.targets.argmax(1), clips.targets.sum(1)
@@ -167,7 +171,9 @@ def curve_point(model: Classifier, clips: Clips, precision: Precision) -> dict[s
 
 def scored_probabilities(model: Classifier, sets: Sets, augmenter: Augmenter) -> tuple[np.ndarray, np.ndarray]:
     """Score every window of the validation and the test clips, in this order: float64 (N, W, K), and weights (N, W)."""
-    windows = cut_windows(sets.clips(sets.split.scored).frames, sets.rule)  # (N, W, F, T)
+    parts = []
     with CHANGES["mask_when_scored"](augmenter, model) if augmenter.config.mask_when_scored else nullcontext():
-        logits = window_logits(model, windows.flatten(0, 1)).unflatten(0, windows.shape[:2])
-    return logits.softmax(2).double().cpu().numpy(), sets.weights[sets.split.scored]
+        for windows, weights in sets.windows(sets.split.scored):
+            logits = window_logits(model, windows.flatten(0, 1)).unflatten(0, windows.shape[:2])
+            parts.append((logits.softmax(2).double().cpu().numpy(), weights))
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])

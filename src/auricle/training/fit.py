@@ -16,16 +16,16 @@ from auricle.files import machine_errors, write_bytes, write_text
 from auricle.model.describe import describe
 from auricle.model.windows import window_starts_s
 from auricle.runs import Cell, json_line, write_metrics
-from auricle.scoring.metrics import score_predictions
 from auricle.scoring.predictions import Predictions, read_predictions, write_predictions
-from auricle.system import keep_freed_memory, peak_memory_mb
+from auricle.system import give_back_memory, keep_freed_memory, peak_memory_mb
 from auricle.training.causes import Case, collapse
 from auricle.training.checkpoint import resume, save_checkpoint
 from auricle.training.evaluate import Clips, scored_probabilities
 from auricle.training.loop import EpochRecord, Trainer, run_training
 from auricle.training.measure import measure
 from auricle.training.share import Share
-from auricle.training.start import choose_device, prepare_training, training_clips
+from auricle.training.start import choose_device, training_clips
+from auricle.training.stored import prepare_sets
 from auricle.training.watch import Watch, standing
 
 COUNTS = ("parameters", "trainable_parameters", "non_trainable_parameters", "multiply_adds")  # of `describe`
@@ -126,7 +126,7 @@ def fit_cell(
     keep_freed_memory()
     write_text(cell.config, to_yaml(preset))
     with torch.random.fork_rng():
-        trainer, sets = prepare_training(preset, recordings, split, cell.name.seed, choose_device(device))
+        trainer, sets = prepare_sets(preset, recordings, split, cell.name.seed, choose_device(device))
         if share:
             share.join(trainer.model)
             trainer = replace(trainer, share=share)
@@ -141,6 +141,9 @@ def fit_cell(
             write_predictions(
                 cell.predictions, predictions_of(recordings.manifest, split, preset.audio.window_hop_s, *scored)
             )
+    from auricle.scoring.metrics import score_predictions  # brings scikit-learn: 140 MB that no step needs
+
+    give_back_memory()
     predictions = read_predictions(cell.predictions)  # what stands in the file is what is scored
     weights = {name: value.contiguous() for name, value in model.state_dict().items()}
     write_bytes(cell.weights, to_safetensors(weights, {"preset": preset.name}))

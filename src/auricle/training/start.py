@@ -1,15 +1,19 @@
 """Where a training begins: network, optimiser, randomness and clips on the device; and the network it left."""
 
+from functools import partial
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
+from torch import Tensor
 
 from auricle.config import Preset
 from auricle.data.cache import Recordings
 from auricle.data.folds import Split
 from auricle.errors import MachineError, RefusedError
 from auricle.model.classifier import Classifier, build_model
+from auricle.model.frontend import Frontend
 from auricle.model.windows import ClipWindows
 from auricle.runs import Cell
 from auricle.training.augment import Augmenter
@@ -24,12 +28,11 @@ def choose_device(name: str) -> torch.device:
     Raises:
         MachineError: this machine has no such device.
     """
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        name = next(kind for kind, there in available.items() if there)
-    if not available.get(name.partition(":")[0]):
-        here = ", ".join(kind for kind, there in available.items() if there)
-        raise MachineError(f"no device {name!r} on this machine; it has: {here}")
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    here = [kind for kind, is_there in there.items() if is_there]
+    name = here[0] if name == "auto" else name
+    if name.partition(":")[0] not in here:
+        raise MachineError(f"no device {name!r} on this machine; it has: {', '.join(here)}")
     return torch.device(name)
 
 
@@ -58,31 +61,32 @@ def fresh_trainer(preset: Preset, model: Classifier, seed: int, device: torch.de
 def prepare_training(
     preset: Preset, recordings: Recordings, split: Split, seed: int, device: torch.device
 ) -> tuple[Trainer, Sets]:
-    """Build the model and the optimiser afresh from the seed and put the clips on the device.
+    """Build the model and the optimiser afresh from the seed, and fit the frontend to the training clips.
 
     Raises:
         UsageError: the preset does not build.
     """
-    categories = recordings.manifest.categories
-    model = fresh_model(preset, len(categories), seed, device)
-    with torch.no_grad():
-        parts = [
-            model.frontend.frames(torch.from_numpy(np.array(part)).to(device))
-            for part in np.array_split(recordings.waveforms, -(-len(recordings.waveforms) // 64))
-        ]
-        frames = torch.cat(parts)  # (N, F, T)
-        model.frontend.fit(frames[torch.from_numpy(split.train).to(device)])
-    targets = F.one_hot(torch.from_numpy(recordings.manifest.labels), len(categories)).float().to(device)
-    rule = ClipWindows.of(preset.audio, preset.frontend)
-    weights = np.array([rule.weights(each) for each in frames.cpu().numpy()])
-    return fresh_trainer(preset, model, seed, device), Sets(frames, targets, split, rule, weights)
+    manifest, rule = recordings.manifest, ClipWindows.of(preset.audio, preset.frontend)
+    model = fresh_model(preset, len(manifest.categories), seed, device)
+    frames = partial(frames_of, model.frontend, recordings.waveforms, device)
+    model.frontend.fit(frames(split.train))
+    targets = F.one_hot(torch.from_numpy(manifest.labels), len(manifest.categories)).float().to(device)
+    return fresh_trainer(preset, model, seed, device), Sets(frames, targets, split, rule)
+
+
+@torch.no_grad()
+def frames_of(frontend: Frontend, waveforms: np.ndarray, device: torch.device, indices: np.ndarray) -> Tensor:
+    """Return the frames of some clips, (N, samples) -> (n, F, T), in one tensor."""
+    frames = torch.empty(0)
+    for row, index in enumerate(indices):  # one by one: as fast as many at once, and nothing else is held
+        (part,) = frontend.frames(torch.from_numpy(np.array(waveforms[index]))[None].to(device))
+        frames = frames if row else part.new_empty(len(indices), *part.shape)
+        frames[row] = part
+    return frames
 
 
 def training_clips(trainer: Trainer, sets: Sets) -> tuple[Clips, dict[str, Clips]]:
-    """Return what windows are drawn from (the training clips, or a grid of windows), and the sets that have curves.
-
-    Where classes are balanced, all of them count the same in the curves.
-    """
+    """Return what windows are drawn from, and the sets that have curves, where balanced classes count the same."""
     config, split = trainer.preset.training, sets.split
     balanced = BALANCED[config.balance]
     drawn_from = balanced(DRAWN_FROM[config.windows](sets), drawn=True)

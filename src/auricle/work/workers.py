@@ -1,7 +1,7 @@
 """Train cells on this machine: in this process, or in worker processes that take one cell after another.
 
-A worker is a new interpreter that opens the recordings' memory map itself, so no arrays are sent. It ignores Ctrl-C and
-SIGTERM, which reach a whole group of processes: only the parent reacts, and kills the worker, which loses nothing
+A worker is a new interpreter that reads the recordings from the cache itself, so no arrays are sent. It ignores Ctrl-C
+and SIGTERM, which reach a whole group of processes: only the parent reacts, and kills the worker, which loses nothing
 because all files are written atomically. A worker also ends when its parent ends for any reason.
 
     parent                        worker
@@ -17,7 +17,6 @@ import multiprocessing
 import os
 import threading
 from dataclasses import replace
-from functools import partial
 from multiprocessing import connection as channels
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -28,6 +27,7 @@ from typing_extensions import override
 
 from auricle.data.cache import Recordings
 from auricle.data.processes import without_main
+from auricle.data.rows import Rows, StoredRows
 from auricle.errors import MachineError
 from auricle.system import (
     be_killed_with_parent,
@@ -59,7 +59,7 @@ class Worker:
     def give(self, job: Job, fit: Fit) -> None:
         """Send it a cell to train."""
         with contextlib.suppress(OSError):  # it has died, which reading the channel will show
-            self.channel.send((fit, replace(job, recordings=without_waveforms(job.recordings))))
+            self.channel.send((fit, replace(job, recordings=unmapped(job.recordings))))
 
     def receive(self) -> tuple[Kind, Any]:
         """Return its next report: an epoch, the end of its job, or how it died.
@@ -87,25 +87,16 @@ class Worker:
         return f"the worker {how}; see {self.log}"
 
 
-def without_waveforms(recordings: Recordings) -> Recordings:
+def unmapped(recordings: Recordings) -> Recordings:
     """Return the recordings with the path of their memory map instead of the array, which is small to send."""
     waveforms = recordings.waveforms
-    assert isinstance(waveforms, np.memmap), "workers share a memory map"
+    if isinstance(waveforms, Rows):
+        return recordings
+    assert isinstance(waveforms, np.memmap), "workers share a file"
     assert waveforms.filename is not None
-    mapped = {"offset": waveforms.offset, "dtype": waveforms.dtype.str, "shape": waveforms.shape}
-    open_map: Any = partial(np.memmap, Path(waveforms.filename), mode="r", **mapped)
-    return replace(recordings, waveforms=open_map)
-
-
-def with_waveforms(recordings: Recordings) -> Recordings:
-    """Reverse `without_waveforms` by opening the memory map.
-
-    Raises:
-        OSError: the map is not on this machine.
-        ValueError: the map is too short.
-    """
-    open_map: Any = recordings.waveforms
-    return replace(recordings, waveforms=open_map())
+    num_rows, num_samples = waveforms.shape
+    rows = StoredRows((Path(waveforms.filename),), (num_rows,), (num_samples,), waveforms.dtype.str)
+    return replace(recordings, waveforms=rows)
 
 
 def _train_jobs(channel: channels.Connection, log: Path) -> None:
@@ -118,7 +109,6 @@ def _train_jobs(channel: channels.Connection, log: Path) -> None:
     with contextlib.suppress(EOFError):
         while True:
             fit, job = channel.recv()
-            job = replace(job, recordings=with_waveforms(job.recordings))
             try:
                 cause = train_job(job, fit, lambda record: channel.send(("epoch", record)))
             except MachineError as error:

@@ -4,7 +4,7 @@ A node needs auricle installed, but no access to the study's folder.
 
 study                           node
   (remote, waveforms)     ----->
-  ("unseen", None)        <-----   it has no access to the memory map: send the waveforms
+  ("unseen", None)        <-----   it has no access to the cache: send the waveforms
   ("started", node)       <-----
   ("epoch", record+files) <-----   after every epoch
   ("ended", cause+files)  <-----   cause None: done
@@ -24,12 +24,11 @@ from typing import Any
 import numpy as np
 
 from auricle import files
-from auricle.data.cache import Recordings
+from auricle.data.cache import LargeRecordings, Recordings
 from auricle.errors import AuricleError, MachineError
 from auricle.runs import Cell, CellName
 from auricle.runs.provenance import versions
 from auricle.work.jobs import Fit, Job, train_job
-from auricle.work.workers import with_waveforms
 
 Send = Callable[[str, Any], object]
 
@@ -44,7 +43,7 @@ class RemoteJob:
     """One attempt at a cell."""
 
     number: int
-    job: Job  # with the study's folder, and the path of the memory map instead of waveforms
+    job: Job  # with the study's folder, and recordings that are read from the cache
     fit: Fit
     files: Mapping[str, bytes]  # of the cell, from which the attempt resumes
     versions: Mapping[str, str] = field(default_factory=same_versions)  # on the machine of the study
@@ -53,7 +52,7 @@ class RemoteJob:
 def train_on_node(remote: RemoteJob, waveforms: np.ndarray | None, mailbox: Any) -> None:
     """Train a cell as a Ray task.
 
-    The waveforms of the recordings are (N, T); None: open their memory map. The mailbox is a Ray queue of
+    The waveforms of the recordings are (N, T); None: they are in the cache. The mailbox is a Ray queue of
     (cell, attempt, kind, content).
     """
     send = partial(post, mailbox, remote)
@@ -72,16 +71,19 @@ def post(mailbox: Any, remote: RemoteJob, kind: str, content: Any) -> None:
 
 
 def find_recordings_here(recordings: Recordings, waveforms: np.ndarray | None) -> Recordings | None:
-    """Return recordings with their waveforms, sent along or mapped; None if the map is not on this machine.
+    """Return recordings with their waveforms, sent along or in the cache; None if the cache is not on this machine.
 
-    The map is named by a hash of its content, so a file of that name and size is the right one.
+    A file of the cache is named by a hash of its content, so one of that name and size is the right one.
     """
     if waveforms is not None:
         return replace(recordings, waveforms=waveforms)
     try:
-        return with_waveforms(recordings)
+        large = recordings if isinstance(recordings, LargeRecordings) else None
+        for rows in large.frames.values() if large else [recordings.waveforms]:
+            rows.check()
     except (OSError, ValueError):
         return None
+    return recordings
 
 
 def train_remotely(remote: RemoteJob, recordings: Recordings, send: Send) -> str | None:

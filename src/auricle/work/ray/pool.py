@@ -12,16 +12,18 @@ from ray.util.queue import Empty, Queue
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from typing_extensions import override
 
+from auricle.data.cache import LargeRecordings
 from auricle.errors import MachineError
 from auricle.runs import CellName
 from auricle.work.jobs import Fit, Job, OnEvent, Pool, Task, clear_cell, record_failure
 from auricle.work.ray.cluster import Cluster
 from auricle.work.ray.node import Attempts, RemoteJob, train_on_node
-from auricle.work.workers import without_waveforms
+from auricle.work.workers import unmapped
 
 TICK_S = 0.2  # between two checks for tasks that have ended
 MOST_LOSSES = 3  # of a cell, without an epoch in between
 HEAD_S, HEAD_GONE_S = 5.0, 20.0  # between two checks of the head; after which it counts as gone
+UNSEEN = "a node has no access to the cache of recordings"
 CANCEL_S = 4.0  # for tasks to end by themselves when the study is stopped
 
 
@@ -64,7 +66,7 @@ class RayPool(Pool):
     def give(self, job: Job, fit: Fit) -> None:
         self._given[job.cell.name] = job, fit
         number, files = self._attempts.begin(job.cell)
-        remote = RemoteJob(number, replace(job, recordings=without_waveforms(job.recordings)), fit, files)
+        remote = RemoteJob(number, replace(job, recordings=unmapped(job.recordings)), fit, files)
         needs = self.cluster.needs(job.device, job.threads or 1)
         waveforms = self._waveforms.get(job.recordings.digest)
         if self.cluster.asked.together > 1:
@@ -110,10 +112,11 @@ class RayPool(Pool):
             return
         job, fit = self._given[name]
         if kind == "unseen":
+            if isinstance(job.recordings, LargeRecordings):
+                raise MachineError(f"{UNSEEN}, and too many to send: set AURICLE_CACHE to a shared folder")
             self._attempts.give_up(name)
             if job.recordings.digest not in self._waveforms:  # from now on they are sent, once per node
-                text = "a node has no access to the cache of recordings; sending them through Ray's object store"
-                on_event("note", job, text)
+                on_event("note", job, f"{UNSEEN}; sending them through Ray's object store")
                 self._waveforms[job.recordings.digest] = ray.put(job.recordings.waveforms)
             self.give(job, fit)
         elif kind == "started":

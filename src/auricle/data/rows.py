@@ -1,0 +1,128 @@
+"""Rows of recordings that are fetched when they are asked for: from the cache, or from the files themselves.
+
+They are read, not mapped: what is mapped counts as memory of the process that has read it once.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from auricle.data.manifest import Clip
+from auricle.errors import MachineError, RefusedError
+
+NUM_OPEN = 256  # files at once; systems count them
+AGAIN = "run the same command again, which makes it anew"
+
+
+class Rows:
+    """N arrays of one shape, as an array of them: `rows[index]`, `rows[indices]`, `rows[start:stop]`."""
+
+    num_rows: int
+    row_shape: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return self.num_rows
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of all rows together."""
+        return self.num_rows, *self.row_shape
+
+    def __getitem__(self, chosen: Any) -> np.ndarray:
+        if isinstance(chosen, slice):
+            chosen = range(*chosen.indices(self.num_rows))
+        rows = self.fetch([int(index) for index in np.atleast_1d(chosen)])
+        return rows if np.ndim(chosen) else rows[0]
+
+    def fetch(self, indices: Sequence[int]) -> np.ndarray:
+        """Return some rows, (n, *row_shape)."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class StoredRows(Rows):
+    """Rows of entries of the cache (`store.py`), those of each file after those of the file before."""
+
+    paths: tuple[Path, ...]
+    ends: tuple[int, ...]  # how many rows there are up to the end of each file
+    row_shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def num_rows(self) -> int:  # type: ignore[override]
+        """Of all files."""
+        return self.ends[-1] if self.ends else 0
+
+    def fetch(self, indices: Sequence[int]) -> np.ndarray:
+        """Read some rows.
+
+        Raises:
+            MachineError: a file is gone or damaged.
+        """
+        rows = np.empty((len(indices), *self.row_shape), self.dtype)
+        for row, index in zip(rows, indices, strict=True):
+            number = bisect_right(self.ends, index)
+            before = self.ends[number - 1] if number else 0
+            self._read(self.paths[number], index - before, row)
+        return rows
+
+    def _read(self, path: Path, place: int, row: np.ndarray) -> None:
+        try:
+            file = _opened(path)
+            file.seek(place * row.nbytes)
+            num_bytes = file.readinto(row.data.cast("B"))  # type: ignore[attr-defined]
+        except OSError as error:
+            raise MachineError(f"cannot read {path}: {error.strerror}; {AGAIN}") from error
+        if num_bytes != row.nbytes:
+            raise MachineError(f"{path} is shorter than it was; {AGAIN}")
+
+    def check(self) -> None:
+        """Raise an OSError where this machine does not see a file, a ValueError where one is shorter than it was."""
+        starts = (0, *self.ends)
+        for path, start, end in zip(self.paths, starts, self.ends, strict=False):
+            if path.stat().st_size != (end - start) * prod(self.row_shape) * np.dtype(self.dtype).itemsize:
+                raise ValueError(f"{path} is shorter than it was")
+
+
+@lru_cache(NUM_OPEN)
+def _opened(path: Path) -> IO[bytes]:
+    return path.open("rb", buffering=0)
+
+
+@dataclass(frozen=True, eq=False)
+class FileWaveforms(Rows):
+    """Waveforms, float32 (T,), decoded anew whenever they are asked for: of data too large to be kept as such."""
+
+    clips: tuple[Clip, ...]
+    num_samples: int
+    load: Callable[[Sequence[Clip]], Iterator[np.ndarray | str]]  # a row of each clip, or why it is refused
+
+    @property
+    def num_rows(self) -> int:  # type: ignore[override]
+        """One a clip."""
+        return len(self.clips)
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        """How many samples each has."""
+        return (self.num_samples,)
+
+    def fetch(self, indices: Sequence[int]) -> np.ndarray:
+        """Decode some clips.
+
+        Raises:
+            RefusedError: one cannot be decoded any more.
+        """
+        rows = np.empty((len(indices), self.num_samples), np.float32)
+        clips = [self.clips[index] for index in indices]
+        for row, clip, found in zip(rows, clips, self.load(clips), strict=True):
+            if isinstance(found, str):
+                raise RefusedError(f"{clip.path}: {found}")
+            row[:] = found
+        return rows

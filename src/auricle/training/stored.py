@@ -1,0 +1,96 @@
+"""The sets of a training whose clips are too many for memory: read from the cache batch by batch.
+
+It is the training of `start.py` in all else; only the frames are of half precision, the frontend is fitted to some of
+the training clips, and the learning curves are measured on some of each set. Every clip is trained on and scored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from typing_extensions import override
+
+from auricle.config import Preset
+from auricle.data.cache import LargeRecordings, Recordings
+from auricle.data.folds import Split
+from auricle.data.rows import StoredRows
+from auricle.errors import UsageError
+from auricle.model.half_frames import HalfFrames
+from auricle.model.windows import ClipWindows
+from auricle.training.evaluate import Clips, Sets
+from auricle.training.loop import Trainer
+from auricle.training.start import fresh_model, fresh_trainer, prepare_training
+
+MOST_MEASURED = 2048  # clips of a set that its learning curve is measured on
+MOST_FITTED = 512  # training clips that the frontend is fitted to
+
+
+def evenly(indices: np.ndarray, most: int) -> np.ndarray:
+    """Return at most so many of some indices, at even distances.
+
+    >>> evenly(np.arange(10), 4)
+    array([0, 2, 5, 7])
+    """
+    return indices if len(indices) <= most else indices[np.arange(most) * len(indices) // most]
+
+
+@dataclass(frozen=True, eq=False)
+class StoredFrames:
+    """The frames of some clips, (n, F, T), read when they are indexed."""
+
+    rows: StoredRows
+    num_squares: int  # how often the rows are squared
+    device: torch.device
+    indices: np.ndarray  # of the clips, among the rows
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, chosen: Any) -> Tensor:
+        """Read some, (m, F, T), as float32."""
+        indices = self.indices[chosen if isinstance(chosen, slice) else chosen.cpu().numpy()]
+        frames = torch.from_numpy(self.rows[indices]).to(self.device).float()
+        for _ in range(self.num_squares):
+            frames.square_()
+        return frames
+
+
+@dataclass(frozen=True)
+class StoredSets(Sets):
+    """The clips of a split in the cache: none is held, but for the windows of the learning curves."""
+
+    @override
+    def fullest(self, indices: np.ndarray) -> Clips:
+        return super().fullest(evenly(indices, MOST_MEASURED))
+
+
+def prepare_sets(
+    preset: Preset, recordings: Recordings, split: Split, seed: int, device: torch.device
+) -> tuple[Trainer, Sets]:
+    """Do what `prepare_training` does, for recordings of which frames are kept too.
+
+    Raises:
+        UsageError: the preset does not build, or asks for other frames than are kept.
+        MachineError: the cache is gone or damaged.
+    """
+    if not isinstance(recordings, LargeRecordings):
+        return prepare_training(preset, recordings, split, seed, device)
+    form = HalfFrames.of(preset)
+    if form not in recordings.frames:
+        advice = "of so many recordings they are made once: leave the fields of frontend as the preset has them"
+        raise UsageError(f"preset {preset.name}: no frames of this frontend are kept; {advice}")
+    rows = recordings.frames[form]
+
+    def frames(indices: np.ndarray) -> StoredFrames:
+        return StoredFrames(rows, form.num_roots, device, indices)
+
+    manifest, rule = recordings.manifest, ClipWindows.of(preset.audio, preset.frontend)
+    model = fresh_model(preset, len(manifest.categories), seed, device)
+    model.frontend.fit(frames(evenly(split.train, MOST_FITTED))[:])
+    targets = F.one_hot(torch.from_numpy(manifest.labels), len(manifest.categories)).float().to(device)
+    return fresh_trainer(preset, model, seed, device), StoredSets(frames, targets, split, rule)
