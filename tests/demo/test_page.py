@@ -95,7 +95,7 @@ def test_models_with_and_without_attention_stand_below_each_other():
     html = page.saliency(shown, [model.classifier.explain(waveform, 16_000) for model in shown], duration_s=1.0)
     assert html.count("au-track au-saliency") == 2
     assert "when it is masked (occlusion)" in html
-    assert "followed back through 3 layers" in html
+    assert "combined over 3 layers (attention rollout)" in html
 
 
 @given(st.text(min_size=1, max_size=30))
@@ -119,7 +119,7 @@ def test_no_name_becomes_markup(name):
 
 def test_the_introduction_says_the_limits_and_who_hears():
     html = page.render("introduction", [CNN], max_mb=50, max_minutes=5, is_local=True)
-    assert "3 kinds of sound: bass drum, flute, whistle." in html
+    assert "3 classes of sound: bass drum, flute, whistle." in html
     assert "up to 5 minutes and 50 MB" in html
     assert "on this computer" in html
     assert "on the computer that serves" in page.render("introduction", [CNN], max_mb=50, max_minutes=5, is_local=False)
