@@ -64,11 +64,11 @@ def test_the_verdict_is_the_mean_of_the_models_and_says_who_disagrees():
     answers = [prediction(values, categories) for values in ([0.8, 0.1, 0.1], [0.7, 0.2, 0.1], [0.2, 0.7, 0.1])]
     html = page.render("verdict_on_clip", verdict_of(shown, answers))
     assert "bass drum <small>57 %" in html
-    assert "2 of 3 models say so; c: flute." in html
+    assert "2 of 3 models give this answer; c: flute." in html
     doubtful = [prediction([0.4, 0.3, 0.3], categories, none_of_these=True)] * 2
     html = page.render("verdict_on_clip", verdict_of(shown, [*doubtful, answers[0]]))
     assert "none of these <small>nearest: bass drum, 53 %" in html
-    assert "2 of 3 models say so; c: bass drum." in html
+    assert "2 of 3 models give this answer; c: bass drum." in html
 
 
 def test_of_many_classes_the_likeliest_ten_are_shown_and_the_rest_added_up():
