@@ -114,7 +114,7 @@ def test_a_model_is_exported_and_hears_files_as_it_hears_their_samples(study, tm
     assert of_file.stretches[-1].end_s == pytest.approx(len(long) / 4_000)
     with pytest.raises(au.UsageError, match="a waveform needs its rate"):
         classifier.predict(waveform)
-    with pytest.raises(au.UsageError, match="a file says its own rate"):
+    with pytest.raises(au.UsageError, match="a file has its own rate"):
         classifier.predict(clip, rate_hz)
     with pytest.raises(au.RefusedError, match=r"no\.wav: no such file"):
         classifier.predict("no.wav")

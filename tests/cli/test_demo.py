@@ -97,7 +97,7 @@ def test_a_study_that_cannot_be_written_is_exported_for_this_time_only(tmp_path,
     said = []
     bundle = sources.study_bundle(study, cell, tmp_path / "scratch", said.append)
     assert bundle == tmp_path / "scratch" / "bundles" / "cnn"
-    assert "for this time only" in said[0]
+    assert "for this session only" in said[0]
 
 
 def test_examples_are_the_clips_of_the_study_else_made_sounds(tmp_path):

@@ -64,11 +64,11 @@ def test_the_verdict_is_the_mean_of_the_models_and_says_who_disagrees():
     answers = [prediction(values, categories) for values in ([0.8, 0.1, 0.1], [0.7, 0.2, 0.1], [0.2, 0.7, 0.1])]
     html = page.render("verdict_on_clip", verdict_of(shown, answers))
     assert "bass drum <small>57 %" in html
-    assert "2 of 3 models say so; c: flute." in html
+    assert "2 of 3 models give this answer; c: flute." in html
     doubtful = [prediction([0.4, 0.3, 0.3], categories, none_of_these=True)] * 2
     html = page.render("verdict_on_clip", verdict_of(shown, [*doubtful, answers[0]]))
     assert "none of these <small>nearest: bass drum, 53 %" in html
-    assert "2 of 3 models say so; c: bass drum." in html
+    assert "2 of 3 models give this answer; c: bass drum." in html
 
 
 def test_of_many_classes_the_likeliest_ten_are_shown_and_the_rest_added_up():
@@ -95,7 +95,7 @@ def test_models_with_and_without_attention_stand_below_each_other():
     html = page.saliency(shown, [model.classifier.explain(waveform, 16_000) for model in shown], duration_s=1.0)
     assert html.count("au-track au-saliency") == 2
     assert "when it is masked (occlusion)" in html
-    assert "followed back through 3 layers" in html
+    assert "combined over 3 layers (attention rollout)" in html
 
 
 @given(st.text(min_size=1, max_size=30))
@@ -119,7 +119,7 @@ def test_no_name_becomes_markup(name):
 
 def test_the_introduction_says_the_limits_and_who_hears():
     html = page.render("introduction", [CNN], max_mb=50, max_minutes=5, is_local=True)
-    assert "3 kinds of sound: bass drum, flute, whistle." in html
+    assert "3 classes of sound: bass drum, flute, whistle." in html
     assert "up to 5 minutes and 50 MB" in html
     assert "on this computer" in html
     assert "on the computer that serves" in page.render("introduction", [CNN], max_mb=50, max_minutes=5, is_local=False)

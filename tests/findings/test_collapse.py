@@ -53,7 +53,7 @@ def test_cause_and_cure_are_one_sentence_each(document: Document):
     ]
     assert boxes[0] == (
         "2 of 2 cells did not learn: at epoch 3 every clip is given the same logits. Likely cause: learning "
-        "rate 0.05 is too high. To try first: --set training.learning_rate=0.0005."
+        "rate 0.05 is too high. Try this first: --set training.learning_rate=0.0005."
     )
     assert len(boxes) == 2
 

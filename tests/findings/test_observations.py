@@ -80,7 +80,7 @@ def single(make_study: Callable[..., Path]) -> dict[str, str]:
 
 
 def test_one_cell_each_says_that_it_says_nothing_about_another(single: dict[str, str]):
-    assert "nothing here says how much another fold or seed would change" in single["One cell each"]
+    assert "the spread over folds and seeds is unknown" in single["One cell each"]
 
 
 def test_nothing_is_said_of_validation_where_there_is_none(single: dict[str, str]):

@@ -92,8 +92,8 @@ def test_a_field_is_followed_through_sections_lists_and_what_is_not_there():
         (["def f():\n    from auricle.errors import AuricleError"], "inside a function"),
         (["import json as j\na = j", "from auricle.m0 import a\nimport csv as j\nb = (a, j)"], "j has two meanings"),
         (["x = 1", "from auricle.m0 import x\ny = x", "x = 2\nfrom auricle.m1 import y\nz = (x, y)"], "x has two"),
-        (["from auricle import files\nx = files.mark"], "import the name itself"),
-        (["from auricle.errors import AuricleError as Oops\nx = Oops"], "import the name itself"),
+        (["from auricle import files\nx = files.mark"], "import it under its own name"),
+        (["from auricle.errors import AuricleError as Oops\nx = Oops"], "import it under its own name"),
     ],
 )
 def test_what_cannot_be_assembled_is_refused(texts, reason):

@@ -237,7 +237,7 @@ def test_a_name_that_exists_is_refused_and_nothing_is_written(study, tmp_path):
         with pytest.raises(UsageError, match=r"answer\.py exists already; delete it or choose another name"):
             write_hand_in(study, study / "none.pdf", tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["answer.py"]
-    with pytest.raises(UsageError, match="takes the name of two files"):
+    with pytest.raises(UsageError, match="takes a name for two new files"):
         check_name(tmp_path)
 
 

@@ -65,7 +65,7 @@ def test_the_report_says_false_alarms_and_does_not_rank_the_background(study):
     assert f"cnn has {an_hour:.1f} per hour (95 % interval " in first
     assert "20 clips of background, 2.0 minutes" in first
     assert "training.balance" not in first  # classes and background are of one size
-    assert "a clip of theirs that is answered with background is wrong" in first
+    assert "predicting background for one of their clips is an error" in first
     tables = {block.name: block for block in blocks_of(sections(results, report)) if isinstance(block, Table)}
     of_classes = next(table for name, table in tables.items() if name.startswith("table-classes-"))
     assert {title: [row[0] for row in rows] for title, rows in of_classes.groups.items()} == {

@@ -280,7 +280,7 @@ def test_a_study_without_samples_layers_or_histories_is_reported_without_them(ma
         cell.history.unlink()
     StudyFolder(folder).model("cnn").unlink()
     text = Page(build_report(folder)["html"].read_text()).text
-    assert "holds no description of its networks" in text
+    assert "contains no description of its networks" in text
     assert "What the classes look like" not in text
 
 

@@ -41,7 +41,7 @@ def test_what_is_shown_of_confidence_and_temperature_is_said(small: Study):
 def test_without_validation_clips_the_chapter_says_that_nothing_is_fitted(make_study):
     folder = make_study(categories=("cat", "dog"), models=("cnn",), protocols=("official",), epochs=1, clip_s=0.1)
     sections = chapter_sections(load_study(folder), calibration)
-    assert "There are no validation clips, so nothing can be fitted" in "\n".join(texts(sections))
+    assert "There are no validation clips, so no temperature can be fitted" in "\n".join(texts(sections))
     (row,) = next(block for block in blocks_of(sections) if isinstance(block, Table)).groups[""]
     assert (row[1], row[3], row[-1]) == (None, None, "not fitted")
 

@@ -208,7 +208,7 @@ def test_other_recordings_are_refused_and_an_old_page_goes(study, sounds, tmp_pa
     page = tmp_path / "study" / "report" / "errors.html"
     page.parent.mkdir(exist_ok=True)
     page.write_text("an older study's")
-    with pytest.raises(RefusedError, match="differs from the recordings of"):
+    with pytest.raises(RefusedError, match="other recordings than those of"):
         build_errors_page(tmp_path / "study", source=str(other))
     assert not page.exists()
 

@@ -96,7 +96,7 @@ def test_hostile_names_of_models_and_classes_stay_as_they_are(make_study):
     parts = sections(human_labels, report_of(write_labels(folder, [(clip, "dog", 3) for clip in clips_of(folder)])))
     assert f"{name} in " in words_of(parts)
     assert name in [column.title for column in tables(parts)["table-people-classes"].columns]
-    assert tables(parts)["table-people-classes"].groups["Right answers, %"][0][0] == category
+    assert tables(parts)["table-people-classes"].groups["Correct answers, %"][0][0] == category
 
 
 def test_hostile_words_of_people_do_nothing(pets, tmp_path: Path):

@@ -45,7 +45,7 @@ def test_writing_again_replaces_the_section_and_leaves_the_rest(small: Path, tmp
 def test_torn_markers_are_refused_and_the_page_unharmed(small: Path, tmp_path: Path, page_text: str):
     page = tmp_path / "RESULTS.md"
     page.write_text(page_text)
-    with pytest.raises(UsageError, match="mend or remove them"):
+    with pytest.raises(UsageError, match="fix or remove them"):
         write_results_section(small, page)
     assert page.read_text() == page_text
 
@@ -66,7 +66,7 @@ def test_no_finished_training_is_no_result(make_study: Callable[..., Path], tmp_
     folder = make_study(
         categories=("cat", "dog"), models=("cnn",), protocols=("test-split",), failed=["cnn/test-split-2-0"], clip_s=0.1
     )
-    with pytest.raises(AuricleError, match="no result to write"):
+    with pytest.raises(AuricleError, match="so there are no results"):
         write_results_section(folder, tmp_path / "RESULTS.md")
     assert not (tmp_path / "RESULTS.md").exists()
 
@@ -87,7 +87,7 @@ def test_several_seeds_are_told_from_several_folds(make_study: Callable[..., Pat
     assert pair.mean == pytest.approx(cnn.accuracy - transformer.accuracy)
     assert f"| {100 * cnn.accuracy_low:.1f} to {100 * cnn.accuracy_high:.1f} |" in text
     assert cnn.accuracy_low < cnn.accuracy < cnn.accuracy_high
-    assert "95 % interval for other clips, a BCa bootstrap over groups" in text
+    assert "95 % interval for new clips (a BCa bootstrap over groups" in text
 
 
 def test_seeds_as_an_ensemble_answer_with_their_mean_probabilities(make_study: Callable[..., Path], tmp_path: Path):

@@ -65,7 +65,7 @@ def test_what_was_not_measured_is_said_with_how_to(make_study):
     folder = make_study(models=("cnn",), protocols=("k-fold",), num_folds=3, epochs=2)
     prose = "\n".join(texts(chapter_sections(load_study(folder), why)))
     assert re.search("This was not measured.*auricle report STUDY --data DIR", prose)
-    assert "How the curves read" not in prose
+    assert "Interpretation of the learning curves" not in prose
 
 
 def test_no_class_is_claimed_where_few_clips_decide_and_people_stand_beside_the_models(make_study):
@@ -83,8 +83,8 @@ def test_where_no_clip_is_missed_there_is_nothing_to_set_apart(make_study):
     folder = make_study(categories=("cat", "dog"), models=("cnn",), protocols=("test-split",), skill={"cnn": 60.0},
                         epochs=1)  # fmt: skip
     (section,) = chapter_sections(load_study(folder), why)
-    assert section.sections[0].title == "Clips that are missed"
-    assert list(texts(section.sections[:1])) == ["No cell misses a clip."]
+    assert section.sections[0].title == "Misclassified clips"
+    assert list(texts(section.sections[:1])) == ["No cell misclassifies a clip."]
 
 
 def test_a_hostile_name_of_a_class_is_a_name(make_study, tmp_path: Path):

@@ -8,8 +8,8 @@
     config.json        the classes by index, for programs that read models of the Hugging Face Hub
     README.md          the model card
 
-The folder can be uploaded to the Hub unchanged. config.json, the metadata of both graphs and the head of the card
-repeat bundle.json for programs that do not read it; `card.py` generates them from it, and auricle does not read them.
+The folder can be uploaded to the Hub unchanged. config.json, the metadata of both graphs and the card repeat
+bundle.json for programs that do not read it; `card.py` generates them from it, and auricle does not read them.
 
 A bundle may come from an untrusted source: nothing in it is code, no path leads out of the folder, every file has a
 known name, an exact size and a hash, and its graph may contain only arithmetic (see `graph.py`).
