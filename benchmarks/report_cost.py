@@ -29,7 +29,8 @@ def cpu_seconds(study: Path, source: Path, *, first: bool) -> float:
     environment = {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     program = (
-        "import sys, pathlib; from auricle.report.build import build_report; build_report(pathlib.Path(sys.argv[1]))"
+        "import sys, pathlib; from auricle.findings.study import load_study; "
+        "from auricle.report.build import build_report; build_report(load_study(pathlib.Path(sys.argv[1])))"
     )
     subprocess.run([sys.executable, "-c", program, str(study)], env=environment, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -30,6 +30,7 @@ from auricle.data.cache import prepare
 from auricle.data.datasets import load_manifest
 from auricle.data.store import cache_folder, find_entry
 from auricle.files import digest
+from auricle.findings.study import load_study
 from auricle.report.build import build_report
 from auricle.runs import StudyFolder
 from auricle.search.search import run_search
@@ -91,7 +92,7 @@ def _bundle(folder: Path) -> object:
 def _report(folder: Path) -> None:
     if not (folder / "small").exists():
         shutil.copytree(os.environ["AURICLE_BENCH_STUDY"], folder / "small")
-    build_report(folder / "small")
+    build_report(load_study(folder / "small"))
 
 
 def _reported(folder: Path) -> object:

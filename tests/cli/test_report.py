@@ -20,6 +20,7 @@ def calls(monkeypatch, tmp_path) -> list[tuple]:
         return {"html": folder / "report.html"}
 
     monkeypatch.setattr("auricle.api.reporting.probe_study", probe_study)
+    monkeypatch.setattr("auricle.api.reporting.load_study", lambda folder: folder)
     monkeypatch.setattr("auricle.api.reporting.build_errors_page", lambda folder, **_: seen.append(("hear", folder)))
     monkeypatch.setattr("auricle.api.reporting.build_report", build_report)
     (tmp_path / "mine").mkdir()
@@ -32,7 +33,7 @@ def test_a_report_probes_the_models_first_and_says_what_it_could_not(auricle, ca
     assert calls == [("probe", Path("mine")), ("hear", Path("mine")), ("build", Path("mine"))]
     assert answer.out == "mine/report.html\n"
     assert answer.err.splitlines() == [
-        "probing cnn/k-fold-2-0 (1 of 1)", "auricle: what cnn uses is not measured: no recordings",
+        "probing cnn/k-fold-2-0 (1 of 1)", "reading the study", "auricle: what cnn uses is not measured: no recordings",
     ]  # fmt: skip
 
 

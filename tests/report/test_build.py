@@ -62,7 +62,7 @@ def pdf_text(path: Path) -> str:
 
 @pytest.fixture(scope="module")
 def esc10_report(esc10_study: Path) -> dict[str, Path]:
-    return build_report(esc10_study)
+    return build_report(load_study(esc10_study))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def hostile_study(make_study: Callable[..., Path]) -> Path:
         skipped=[("a<b>.wav", "it is <i>empty</i>"), ("=1+1.wav", "cannot be decoded"), ("# f.wav", "**r** {{ 1 }}")],
         failed=["cnn/k-fold-3-0"], unstarted=[f"{HOSTILE_MODEL}/k-fold-4-0"], skill={"cnn": None, HOSTILE_MODEL: 4.0},
     )  # fmt: skip
-    build_report(folder)
+    build_report(load_study(folder))
     return folder
 
 
@@ -142,7 +142,7 @@ def test_a_rebuild_gives_the_same_bytes_and_clears_what_is_stale(hostile_study: 
     before = {path: path.read_bytes() for path in report.rglob("*") if path.is_file()}
     (report / "figures" / "old.svg").write_text("<svg/>")
     (report / "tables" / "old.csv").write_text("a,b")
-    build_report(hostile_study)
+    build_report(load_study(hostile_study))
     assert {path: path.read_bytes() for path in report.rglob("*") if path.is_file()} == before
 
 
@@ -155,27 +155,28 @@ def test_the_pdf_is_set_again_only_where_it_or_what_it_says_has_changed(
     )  # fmt: skip
     made = []
     monkeypatch.setattr(build, "to_pdf", lambda *_: made.append(1) or f"PDF {len(made)}".encode())
-    pdf = build_report(folder)["pdf"]
-    build_report(folder)
+    pdf = build_report(load_study(folder))["pdf"]
+    build_report(load_study(folder))
     assert len(made) == 1
     for change in (lambda: pdf.write_bytes(b"%PDF by hand"), pdf.unlink, StudyFolder(folder).samples.unlink):
         change()
-        build_report(folder)
+        build_report(load_study(folder))
         assert pdf.read_bytes() == f"PDF {len(made)}".encode()
     assert len(made) == 4
     (pdf.parent / "figures" / "set.json").write_text("{")
-    build_report(folder)
+    build_report(load_study(folder))
     assert len(made) == 5
     monkeypatch.setattr(build, "subtitle", lambda study: "狗")  # is set with fonts of the system, which can change
-    build_report(folder)
-    build_report(folder)
+    build_report(load_study(folder))
+    build_report(load_study(folder))
     assert len(made) == 7
 
 
 def test_a_rebuild_of_what_has_not_changed_needs_no_matplotlib(esc10_report: dict[str, Path]):
     code = (
-        "import sys; from pathlib import Path; from auricle.report.build import build_report; "
-        "build_report(Path(sys.argv[1])); sys.exit('matplotlib' in sys.modules)"
+        "import sys; from pathlib import Path; from auricle.findings.study import load_study; "
+        "from auricle.report.build import build_report; build_report(load_study(Path(sys.argv[1]))); "
+        "sys.exit('matplotlib' in sys.modules)"
     )
     study = esc10_report["html"].parents[1]
     assert subprocess.run([sys.executable, "-c", code, str(study)], check=False).returncode == 0
@@ -217,7 +218,7 @@ def test_one_model_two_classes_and_no_validation_make_a_report(make_study: Calla
         source="/data/pets", categories=("cat", "dog"), models=("cnn",), protocols=("official",), num_folds=3,
         clips_per_class_and_fold=4, epochs=2, clip_s=0.5,
     )  # fmt: skip
-    text = Page(build_report(folder)["html"].read_text()).text
+    text = Page(build_report(load_study(folder))["html"].read_text()).text
     assert "How well does cnn tell 2 classes of sound apart?" in text
     assert "no validation set: training only" in text
     assert "published" not in text
@@ -227,7 +228,7 @@ def test_one_model_two_classes_and_no_validation_make_a_report(make_study: Calla
 def test_a_study_in_which_one_model_has_got_further_than_the_other_is_reported(make_study: Callable[..., Path]):
     models = ("cnn", "transformer-h1")
     left = [f"transformer-h1/k-fold-{fold}-0" for fold in (3, 4, 5)]
-    written = build_report(make_study(models=models, protocols=("k-fold",), clip_s=0.1, unstarted=left))
+    written = build_report(load_study(make_study(models=models, protocols=("k-fold",), clip_s=0.1, unstarted=left)))
     assert written["pdf"].exists()
     rows = (written["html"].parent / "tables" / "table-cells.csv").read_text().splitlines()
     assert len(rows) == 1 + 4 + 1
@@ -254,7 +255,7 @@ def test_a_leaky_protocol_is_stamped_wherever_it_stands(make_study: Callable[...
         source="/data/pets", categories=("cat", "dog"), models=("cnn", "transformer-h1"), protocols=("random",),
         leaky_protocols=("random",), clips_per_class_and_fold=4, epochs=2, clip_s=0.5,
     )  # fmt: skip
-    page = Page(build_report(folder)["html"].read_text())
+    page = Page(build_report(load_study(folder))["html"].read_text())
     assert "Leaky protocol" in page.text
     assert page.text.count("random (leaky)") >= 6
     tables = StudyFolder(folder).report / "tables"
@@ -266,7 +267,7 @@ def test_a_study_without_a_finished_training_has_no_report(make_study: Callable[
         categories=("cat", "dog"), models=("cnn",), protocols=("test-split",), failed=["cnn/test-split-2-0"], clip_s=0.1
     )
     with pytest.raises(AuricleError, match=r"no cell of .* is finished"):
-        build_report(folder)
+        build_report(load_study(folder))
     assert not StudyFolder(folder).report.exists()
 
 
@@ -279,7 +280,7 @@ def test_a_study_without_samples_layers_or_histories_is_reported_without_them(ma
     for cell in StudyFolder(folder).cells():
         cell.history.unlink()
     StudyFolder(folder).model("cnn").unlink()
-    text = Page(build_report(folder)["html"].read_text()).text
+    text = Page(build_report(load_study(folder))["html"].read_text()).text
     assert "contains no description of its networks" in text
     assert "What the classes look like" not in text
 
@@ -290,8 +291,8 @@ def test_progress_is_told_step_by_step(make_study: Callable[..., Path]):
         clips_per_class_and_fold=2,
     )  # fmt: skip
     told: list[str] = []
-    build_report(folder, on_progress=told.append)
-    assert told[0] == "reading the study"
+    build_report(load_study(folder), on_progress=told.append)
+    assert told[0] == "comparing the models"
     assert told[-3:] == ["drawing the figures", "writing report.html", "writing report.pdf"]
 
 

@@ -114,7 +114,7 @@ class Tags(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(study) -> str:
-    path = build_errors_page(study.folder)
+    path = build_errors_page(load_study(study.folder))
     assert path is not None
     return path.read_text()
 
@@ -182,10 +182,10 @@ def test_hostile_names_stay_words_and_nothing_is_fetched(page):
 def test_a_page_that_is_still_true_is_left_and_another_is_made_anew(study, page, monkeypatch):
     path = StudyFolder(study.folder).report / "errors.html"
     before = path.stat().st_mtime_ns
-    assert build_errors_page(study.folder) == path
+    assert build_errors_page(load_study(study.folder)) == path
     assert path.stat().st_mtime_ns == before
-    monkeypatch.setattr(errors_page, "VERSION", 2)
-    build_errors_page(study.folder)
+    monkeypatch.setattr(errors_page, "VERSION", errors_page.VERSION + 1)
+    build_errors_page(load_study(study.folder))
     assert path.stat().st_mtime_ns > before
 
 
@@ -193,7 +193,7 @@ def test_without_weights_the_page_has_sounds_and_no_explanations(study, tmp_path
     shutil.copytree(study.folder, tmp_path / "study")
     for path in (tmp_path / "study").rglob("model.safetensors"):
         path.unlink()
-    page = build_errors_page(tmp_path / "study")
+    page = build_errors_page(load_study(tmp_path / "study"))
     assert page is not None
     tags = Tags(page.read_text())
     assert tags.named("audio")
@@ -208,8 +208,8 @@ def test_other_recordings_are_refused_and_an_old_page_goes(study, sounds, tmp_pa
     page = tmp_path / "study" / "report" / "errors.html"
     page.parent.mkdir(exist_ok=True)
     page.write_text("an older study's")
-    with pytest.raises(RefusedError, match="other recordings than those of"):
-        build_errors_page(tmp_path / "study", source=str(other))
+    with pytest.raises(RefusedError, match="differs from the recordings of"):
+        build_errors_page(load_study(tmp_path / "study"), source=str(other))
     assert not page.exists()
 
 
@@ -217,7 +217,7 @@ def test_a_page_holds_as_many_clips_as_it_may(study, monkeypatch, tmp_path):
     without_page = shutil.ignore_patterns("report")  # of another test, which would be left as it is
     shutil.copytree(study.folder, tmp_path / "study", ignore=without_page)
     monkeypatch.setattr(errors_page, "MAX_BYTES", 100_000)
-    page = build_errors_page(tmp_path / "study")
+    page = build_errors_page(load_study(tmp_path / "study"))
     assert page is not None
     assert 1 <= len(Tags(page.read_text()).named("article")) < len(most_confident(study))
     assert page.stat().st_size < 100_000 + 40_000  # style and words
@@ -254,7 +254,7 @@ def test_the_report_links_to_the_page_or_says_how_to_get_it(study, page, tmp_pat
 @pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_report_and_page_of_mistakes_are_accessible(study, page, scheme):
-    build_report(study.folder)
+    build_report(load_study(study.folder))
     with chromium() as browser:
         for name in ("report.html", "errors.html"):
             tab = browser.new_page(color_scheme=scheme)

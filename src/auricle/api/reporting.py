@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from auricle.errors import RefusedError, UsageError
+from auricle.findings.study import load_study
 from auricle.probes.probe import probe_study
 from auricle.report.build import build_report
 from auricle.report.errors_page import build_errors_page
@@ -48,9 +49,11 @@ def write_report(
     if probes:
         human = keep_human_labels(folder, source=source, root=root)
         notes = [*([human] if human else []), *probe_study(study, source=source, root=root, on_progress=on_progress)]
+    on_progress("reading the study")
+    evidence = load_study(study)
     try:
-        page = build_errors_page(study, source=source, root=root, on_progress=on_progress)
+        page = build_errors_page(evidence, source=source, root=root, on_progress=on_progress)
     except (RefusedError, UsageError) as error:
         notes.append(f"the page of mistakes was not written: {error}")
-    files = build_report(study, front, on_progress=on_progress) | ({"errors": page} if page else {})
+    files = build_report(evidence, front, on_progress=on_progress) | ({"errors": page} if page else {})
     return files, notes

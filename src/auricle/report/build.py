@@ -11,7 +11,7 @@ from typing import Any
 from auricle import files
 from auricle.errors import AuricleError
 from auricle.findings.findings import find, write_findings
-from auricle.findings.study import Study, load_study
+from auricle.findings.study import Study
 from auricle.report.chapters.against_others import human_labels, reported
 from auricle.report.chapters.closing import assumptions, listening, missing, references, reproduce, resources
 from auricle.report.chapters.comparison import comparison, details
@@ -40,7 +40,7 @@ APPENDIX: tuple[Callable[[Report], Chapter | None], ...] = (
 
 
 def build_report(
-    study_folder: Path, front: Mapping[str, str] | None = None, *, on_progress: Callable[[str], None] | None = None
+    study: Study, front: Mapping[str, str] | None = None, *, on_progress: Callable[[str], None] | None = None
 ) -> dict[str, Path]:
     """Write STUDY/report from the files of the study: report.html, report.pdf, findings.json, figures/ and tables/.
 
@@ -48,16 +48,14 @@ def build_report(
     empty text removes it. The same folder gives the same bytes. The paths are returned under "html" and "pdf".
 
     Raises:
-        RefusedError: the folder is not a study, or damaged.
+        RefusedError: the record of its search is damaged.
         AuricleError: no cell is finished.
         MachineError: the disk refuses.
     """
     tell = on_progress or (lambda message: None)
-    tell("reading the study")
-    study = load_study(study_folder)
     if not study.cells:
         raise AuricleError(
-            f"no cell of {study_folder} is finished, so there is nothing to report; run the study again to go on"
+            f"no cell of {study.folder} is finished, so there is nothing to report; run the study again to go on"
         )
     report = Report(study, find(study, tell))
     stored = StudyFolder(study.folder).front

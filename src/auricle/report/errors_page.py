@@ -21,7 +21,7 @@ from auricle import files
 from auricle.data.audio import load_waveform
 from auricle.errors import RefusedError
 from auricle.findings.mistakes import MOST, Mistake, explain_mistakes, most_confident
-from auricle.findings.study import Study, load_study
+from auricle.findings.study import Study
 from auricle.predict.explain import Explanation
 from auricle.report.chapters.closing import ERRORS_PAGE
 from auricle.report.figures.dataset import mel_levels
@@ -57,7 +57,7 @@ class Card:
 
 
 def build_errors_page(
-    study_folder: Path,
+    study: Study,
     *,
     source: str | None = None,
     root: Path | None = None,
@@ -68,10 +68,9 @@ def build_errors_page(
     Recordings are searched for by `runs.reopen.find_recordings`.
 
     Raises:
-        UsageError, RefusedError: no study, or its recordings are not found; an outdated page is deleted.
+        UsageError, RefusedError: the recordings are not found; an outdated page is deleted.
         MachineError: the page cannot be written.
     """
-    study = load_study(study_folder)
     if not study.cells:
         return None
     by_clip = most_confident(study)
