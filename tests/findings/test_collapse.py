@@ -41,7 +41,7 @@ def test_every_model_that_collapsed_is_named_with_what_it_looked_like(document: 
     text = next(text for text in texts(document.sections[:1]) if "collapsed to one class" in text)
     assert text.startswith("4 cells of 6 collapsed to one class and did not learn: ")
     assert "transformer-h1 under test-split (2 of 2: at epoch 3 every clip is given the same logits)" in text
-    assert "raw-cnn under test-split (2 of 2: cat is the answer to 100 % of the test clips)" in text
+    assert "raw-cnn under test-split (2 of 2: cat is predicted for 100 % of the test clips)" in text
     assert "cnn under test-split (" not in text.replace("raw-cnn", "")
 
 
