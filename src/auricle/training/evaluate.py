@@ -32,11 +32,9 @@ class Precision:
     def choose(cls, name: str, device: torch.device) -> Precision:
         """Return what a preset asks for; "auto" is bfloat16 where the processor computes in it, else float32."""
         if name == "auto":
-            if device.type == "cuda":
-                fast = torch.cuda.is_bf16_supported()
-            else:
-                processor = torch.cpu.get_capabilities()
-                fast = device.type == "cpu" and any(processor.get(f"{unit}_bf16") for unit in ("avx512", "amx"))
+            processor = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+            fast = any(processor.get(f"{unit}_bf16") for unit in ("avx512", "amx"))
+            fast = fast or (device.type == "cuda" and torch.cuda.is_bf16_supported())
             name = "bfloat16" if fast else "float32"
         return cls(device, getattr(torch, name))
 
@@ -149,9 +147,8 @@ def curve_point(model: Classifier, clips: Clips, precision: Precision) -> dict[s
     A clip counts what its targets sum up to: 1, unless a training balances classes.
 
     Returns:
-        `loss` (mean cross-entropy, nats), `accuracy` (share of right answers), `commonest` (share of the answer that is
-        given most often) and `spread` (standard deviation over clips of a logit above the mean of the clip's logits,
-        averaged over classes).
+        `loss` (mean cross-entropy, nats), `accuracy`, `commonest` (share of the answer that is given most often) and
+        `spread` (standard deviation over clips of a logit above the mean of the clip's, averaged over classes).
     """
     logits = window_logits(model, clips.frames, precision)
     probabilities, labels, counts = logits.softmax(1), clips.targets.argmax(1), clips.targets.sum(1)
