@@ -108,7 +108,7 @@ def test_a_frontend_that_cannot_be_is_refused(changes: dict) -> None:
 
 
 def test_silence_gives_finite_features() -> None:
-    frontend = Frontend(frames_per_s=25, num_rows=64, spectrum=spectrum())
+    frontend = Frontend(25, 64, spectrum(), 1e-5, None)
     assert bool(torch.isfinite(frontend(frontend.frames(torch.zeros(1, 16_000)))).all())
 
 

@@ -37,7 +37,7 @@ def test_matrices_of_one_shape_move_as_they_would_alone() -> None:
     groups = [[*together], *([weight] for weight in alone)]
     for weights in groups:
         optimizer = Muon(
-            [{"params": weights, "lr": 0.1, "weight_decay": 0.1, "orthogonal": True, "dtype": torch.float32}],
+            [{"params": weights, "lr": 0.1, "weight_decay": 0.1, "shape": (-1, 6, 6), "dtype": torch.float32}],
             momentum=0.9,
         )
         for weight, gradient in zip(weights, gradients if len(weights) == 3 else [gradients.pop(0)], strict=True):
@@ -50,7 +50,7 @@ def test_matrices_of_one_shape_move_as_they_would_alone() -> None:
 def test_without_orthogonal_groups_it_is_adamw() -> None:
     ours, theirs = nn.Linear(4, 3), nn.Linear(4, 3)
     theirs.load_state_dict(ours.state_dict())
-    muon = Muon([{"params": ours.parameters(), "lr": 0.01, "weight_decay": 0.1, "orthogonal": False}], momentum=0.9)
+    muon = Muon([{"params": ours.parameters(), "lr": 0.01, "weight_decay": 0.1, "shape": None}], momentum=0.9)
     adamw = torch.optim.AdamW(theirs.parameters(), lr=0.01, weight_decay=0.1, fused=True)
     x = torch.randn(8, 4)
     for model, optimizer in ((ours, muon), (theirs, adamw)):
@@ -67,7 +67,7 @@ def test_muon_moves_what_lies_between_the_first_and_the_last_layer() -> None:
     optimizer = build_optimizer(model, config, torch.float32)
     names = {id(p): name for name, p in model.named_parameters()}
     moved = {
-        name: group["orthogonal"]
+        name: group["shape"] is not None
         for group in optimizer.param_groups
         for name in map(names.get, map(id, group["params"]))
     }
@@ -79,7 +79,7 @@ def test_muon_moves_what_lies_between_the_first_and_the_last_layer() -> None:
     assert moved["summary.projection.weight"]
     assert moved["summary.blocks.0.attention.query.weight"]
     assert all(moved[name] is False for name in moved if name.endswith("bias") or "norm" in name)
-    assert [group["scale"] for group in optimizer.param_groups] == [1, 1, 5]
+    assert {bool(group["shape"]): group["scale"] for group in optimizer.param_groups} == {False: 1, True: 5}
 
 
 def test_a_state_that_was_saved_goes_on_the_same() -> None:

@@ -62,13 +62,7 @@ class Frontend(nn.Module):
     transform: Tensor | None
 
     def __init__(
-        self,
-        frames_per_s: float,
-        num_rows: int,
-        spectrum: MelSpectrum | None = None,
-        *,
-        floor: float = 1e-5,
-        transform: Tensor | None = None,
+        self, frames_per_s: float, num_rows: int, spectrum: MelSpectrum | None, floor: float, transform: Tensor | None
     ) -> None:
         super().__init__()
         self.frames_per_s = frames_per_s
@@ -123,7 +117,7 @@ class Stack(nn.Module):
 @FRONTENDS.of("raw")
 def build_raw(audio: AudioConfig, frontend: FrontendConfig) -> Frontend:
     """Return a frontend whose frames are the waveform."""
-    return Frontend(audio.sample_rate_hz, 1)
+    return Frontend(audio.sample_rate_hz, 1, None, frontend.floor, None)
 
 
 @FRONTENDS.of("log-mel")
@@ -134,7 +128,7 @@ def build_log_mel(audio: AudioConfig, frontend: FrontendConfig, transform: Tenso
     bands = band_options(audio, frontend)
     spectrum = MelSpectrum(transform_samples=length, hop_samples=hop, sample_rate_hz=rate_hz, **bands)
     num_rows = frontend.num_bands if transform is None else len(transform)
-    return Frontend(rate_hz / hop, num_rows, spectrum, floor=frontend.floor, transform=transform)
+    return Frontend(rate_hz / hop, num_rows, spectrum, frontend.floor, transform)
 
 
 @FRONTENDS.of("mfcc")

@@ -86,7 +86,7 @@ class Augmenter:
         windows = self.source(clips, window_frames)
         if config.mix:
             partners = torch.randperm(len(clips), generator=self.generator, device=clips.device)
-            others = self.source(clips[partners], window_frames)
+            others = self.source(clips.index_select(0, partners), window_frames)
             windows, targets = CHANGES["mix"](self, windows, others, targets, targets[partners])
         if config.time_mask_s:
             windows = self.mask(windows, 2, round(config.time_mask_s * self.frames_per_s), self.neutral)
@@ -170,9 +170,10 @@ def mix(
 @CHANGES.of("band_shift")
 def shift_bands(augmenter: Augmenter, windows: Tensor) -> Tensor:
     """Move a window up or down by whole mel bands, the edge band repeated."""
-    most, num = augmenter.config.band_shift, windows.shape[1]
-    bands = torch.arange(num, device=windows.device) + augmenter.integers(-most, most, len(windows), 1)
-    return windows.gather(1, bands.clamp(0, num - 1)[:, :, None].expand(-1, -1, windows.shape[2]))
+    most, (B, num, _) = augmenter.config.band_shift, windows.shape
+    bands = torch.arange(num, device=windows.device) + augmenter.integers(-most, most, B, 1)
+    rows = bands.clamp(0, num - 1) + num * torch.arange(B, device=windows.device)[:, None]
+    return windows.flatten(0, 1).index_select(0, rows.flatten()).view_as(windows)  # `gather` takes 8 times as long
 
 
 @FILTERS.of("log-mel", "mfcc")

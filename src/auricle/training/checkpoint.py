@@ -10,7 +10,7 @@ from auricle.files import machine_errors, mark, read_marked, write_bytes, write_
 from auricle.runs import Cell, json_line
 from auricle.training.loop import EpochRecord, Trainer
 
-FORMAT = 3  # of what an optimiser remembers, which PyTorch takes as it comes
+FORMAT = 4  # of what an optimiser remembers, which PyTorch takes as it comes
 
 
 def _state(trainer: Trainer) -> dict[str, Any]:

@@ -102,12 +102,14 @@ class Trainer:
             DivergedError: loss or gradient is not finite, and the weights are left as they were: on the CPU, where a
                 look costs nothing. An accelerator is not waited for; `epoch_means` looks at the end.
         """
-        self.optimizer.zero_grad()
+        weights = list(self.model.parameters())
+        for weight in weights:
+            weight.grad = None
         loss.backward()
-        gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
         self.share.add_up([loss.detach(), *gradients])
         if clip := self.preset.training.gradient_clip:
-            norm = nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+            norm = nn.utils.clip_grad_norm_(weights, clip)
         else:
             norm = nn.utils.get_total_norm(gradients).clamp(max=1e30)  # gradients may be finite, the sum of squares not
         if norm.device.type == "cpu":
@@ -151,7 +153,7 @@ def train_epoch(trainer: Trainer, clips: Clips, epoch: int) -> Iterator[Step]:
         rate = learning_rate_at(step, config, steps_per_epoch=len(batches))
         for group in trainer.optimizer.param_groups:
             group["lr"] = rate * group["scale"]
-        loss = trainer.loss(clips.frames[batch], clips.targets[batch])
+        loss = trainer.loss(clips.frames.index_select(0, batch), clips.targets[batch])  # faster than frames[batch]
         try:
             norm = trainer.step(loss)
         except DivergedError as error:

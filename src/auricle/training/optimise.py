@@ -15,6 +15,7 @@ from auricle.model.classifier import Classifier
 OPTIMIZERS = Variants("training.optimizer")
 QUINTIC = (3.4445, -4.7750, 2.0315)
 NUM_ITERATIONS = 5
+NUM_SMALL = 2**15  # values in all matrices of a shape
 TOKENS = {"summary.cls", "summary.positions"}  # parameters of the shape of a matrix that are none
 
 
@@ -104,18 +105,24 @@ def build_sgd(groups: list[dict[str, Any]], config: TrainingConfig) -> torch.opt
 def build_muon(groups: list[dict[str, Any]], config: TrainingConfig) -> torch.optim.Optimizer:
     """Return Muon for the matrices and kernels between the first and the last, with AdamW for the rest."""
     first, *inner, last = groups[0]["params"]
-    scale = config.matrix_learning_rate / config.learning_rate
-    outer = [{**groups[0], "params": [first, last], "orthogonal": False}, {**groups[1], "orthogonal": False}]
-    return Muon([*outer, {**groups[0], "params": inner, "scale": scale, "orthogonal": True}], momentum=config.momentum)
+    alike: dict[tuple[int, ...], list[nn.Parameter]] = {}
+    for weight in inner:
+        alike.setdefault((-1, len(weight), weight[0].numel()), []).append(weight)
+    outer = [{**groups[0], "params": [first, last], "shape": None}, {**groups[1], "shape": None}]
+    ours = {**groups[0], "scale": config.matrix_learning_rate / config.learning_rate}
+    stacks = [{**ours, "params": weights, "shape": shape} for shape, weights in alike.items()]
+    return Muon([*outer, *stacks], momentum=config.momentum)
 
 
 def orthogonalised(matrices: Tensor, dtype: torch.dtype) -> Tensor:
     """Return matrices with the same singular vectors and singular values near 1, (N, rows, columns) -> the same.
 
     Five Newton-Schulz steps X <- a X + b (X X^T) X + c (X X^T)^2 X in `dtype`, with fixed points between 0.7 and 1.2
-    (K. Jordan and others, "Muon: an optimizer for hidden layers in neural networks", 2024; arXiv:2502.16982).
+    (K. Jordan and others, "Muon: an optimizer for hidden layers in neural networks", 2024; arXiv:2502.16982). A few
+    small matrices keep their type: preparing a product in bfloat16 takes longer than the product.
     """
     a, b, c = QUINTIC
+    dtype = dtype if matrices.numel() > NUM_SMALL else matrices.dtype
     tall = matrices.shape[1] > matrices.shape[2]
     X = matrices.mT if tall else matrices
     X = (X / (X.norm(dim=(1, 2), keepdim=True) + 1e-7)).to(dtype)
@@ -126,7 +133,7 @@ def orthogonalised(matrices: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 class Muon(torch.optim.AdamW):
-    """Muon for the groups with `orthogonal`, AdamW for the others.
+    """Muon for the groups with a `shape`, (-1, rows, columns) of their matrices, and AdamW for the others.
 
     A kernel (out, in, ...) counts as the matrix (out, in x ...). Matrices of one shape are orthogonalised together:
     `torch.optim.Muon` takes them one by one, and no kernels. The momentum is Nesterov's.
@@ -139,25 +146,23 @@ class Muon(torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Move the weights; the gradients of the orthogonal groups are used up."""
+        """Move the weights; the gradients of matrices are used up."""
         for group in self.param_groups:
-            if group["orthogonal"]:
-                self._move(group)
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            if group["shape"] and weights:
+                self._move(weights, group)
         super().step(closure)  # passes over what has no gradient any more
 
-    def _move(self, group: dict[str, Any]) -> None:
-        by_shape: dict[tuple[int, int], list[Tensor]] = {}
-        for weight in group["params"]:
-            if weight.grad is not None:
-                by_shape.setdefault((len(weight), weight[0].numel()), []).append(weight)
-        for shape, weights in by_shape.items():
-            gradients = torch.stack([weight.grad.reshape(shape) for weight in weights if weight.grad is not None])
-            state = self.state[weights[0]]  # of all weights of one shape
-            state.setdefault("step", torch.zeros(()))  # AdamW asks for it when a state is loaded
-            momenta = state.setdefault("momentum", torch.zeros_like(gradients)).lerp_(gradients, 1 - group["momentum"])
-            steps = orthogonalised(gradients.lerp(momenta, group["momentum"]), group["dtype"])
-            moves = [step.view_as(weight) for weight, step in zip(weights, steps.unbind(), strict=True)]
-            torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
-            torch._foreach_add_(weights, moves, alpha=-group["lr"] * max(1, shape[0] / shape[1]) ** 0.5)
-            for weight in weights:
-                weight.grad = None
+    def _move(self, weights: list[Tensor], group: dict[str, Any]) -> None:
+        shape, momentum, state = group["shape"], group["momentum"], self.state[weights[0]]  # of all of one shape
+        gradients = torch.cat([weight.grad.flatten() for weight in weights if weight.grad is not None]).view(shape)
+        if not state:
+            state.update(
+                step=torch.zeros(()), momentum=torch.zeros_like(gradients)
+            )  # AdamW asks a saved one for `step`
+        moves = gradients.lerp(state["momentum"].lerp_(gradients, 1 - momentum), momentum)
+        moves = orthogonalised(moves, group["dtype"]) * -(group["lr"] * max(1, shape[1] / shape[2]) ** 0.5)
+        torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_add_(weights, [move.view_as(weight) for move, weight in zip(moves, weights, strict=True)])
+        for weight in weights:
+            weight.grad = None
