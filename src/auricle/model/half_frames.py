@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from auricle.config import AudioConfig, FrontendConfig, Preset
-from auricle.data.cache import Recordings, is_large, prepare
+from auricle.data.cache import Recordings, keeps_frames, prepare
 from auricle.data.manifest import Manifest
 from auricle.errors import UsageError
 from auricle.model.frames import FrameMaker
 
 VERSION = 1  # of the rows; raise it when frames are computed otherwise
 OF_FRAMES = ("num_bands", "transform_ms", "hop_ms", "min_hz", "max_hz")  # fields that shape the frames of a spectrum
+MOST_MEASURED = 2048  # clips of a set of many that its learning curve is measured on
 LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -75,7 +76,8 @@ def prepare_for(presets: Iterable[Preset], manifest: Manifest, sample_rate_hz: i
         UsageError: a model asks for what only fewer recordings allow.
     """
     own = [preset for preset in presets if preset.audio.sample_rate_hz == sample_rate_hz]
-    if is_large(manifest, sample_rate_hz) and (of_grid := [p.name for p in own if p.training.windows == "grid"]):
+    is_large = keeps_frames(len(manifest.clips), manifest.clip_s, sample_rate_hz)
+    if is_large and (of_grid := [preset.name for preset in own if preset.training.windows == "grid"]):
         reason = f"{len(manifest.clips):,} clips are too many for training.windows=grid, which holds every window"
         raise UsageError(f"preset {of_grid[0]}: {reason}; choose random, or leave the model out with --models")
     forms = dict.fromkeys(map(HalfFrames.of, own))

@@ -75,11 +75,16 @@ class Cell:
 
     config = _PathInside("config.yaml")  # the resolved preset, YAML
     history = _PathInside("history.jsonl")  # one JSON object an epoch, a line each
-    predictions = _PathInside("predictions.csv")  # one row a window that was scored
     weights = _PathInside("model.safetensors")  # the scored weights, safetensors
     checkpoint = _PathInside("checkpoint.pt")  # where an unfinished training goes on from
     metrics = _PathInside("metrics.json")  # scores and costs; written last
     error = _PathInside("error.json")  # why the cell failed, if it did
+
+    @property
+    def predictions(self) -> Path:
+        """One row a window that was scored: CSV, or of very many arrays of NumPy (`scoring.predictions`)."""
+        text, arrays = (self.folder / f"predictions.{kind}" for kind in ("csv", "npz"))
+        return arrays if arrays.exists() else text
 
     @property
     def done(self) -> bool:
