@@ -7,7 +7,7 @@ STUDY ?= runs/esc10
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help run report docs test test-long check format golden lock licences vendor bench bench-data bench-report bench-robust bench-scaling bench-serving clean
+.PHONY: help run report docs test test-long check format golden lock licences vendor bench bench-data bench-large bench-report bench-robust bench-scaling bench-serving clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
@@ -69,6 +69,9 @@ bench: .venv/installed-dev $(if $(BUNDLE),bench-serving)  ## how fast we train, 
 
 bench-data: .venv/installed-dev  ## what the check of a dataset finds, and what it costs, into RESULTS.md
 	@$(BIN)/python benchmarks/check.py --results RESULTS.md
+
+bench-large: .venv/installed-dev  ## what thousands of clips cost, made and deleted again, into RESULTS.md: CLIPS="5000 10000"
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/large.py $(if $(CLIPS),--clips $(CLIPS)) --results RESULTS.md
 
 bench-serving: .venv/installed-dev  ## how fast a bundle is, into RESULTS.md: make bench-serving BUNDLE=DIR CELL=DIR
 	@$(BIN)/python benchmarks/serving.py $(BUNDLE) $(if $(CELL),--cell $(CELL)) --results RESULTS.md

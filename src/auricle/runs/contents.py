@@ -11,7 +11,7 @@ CELL_FILES: Mapping[str, str] = MappingProxyType({
     "config.yaml": "the resolved preset of the training",
     "history.jsonl": "one JSON object a line for each epoch: losses, accuracies, learning rate, seconds",
     "predictions.csv": "one row a scored window: clip, set, label, start, weight, then the probability of every class",
-    "predictions.npz": "the same as arrays, in place of it where there are more than five million probabilities",
+    "predictions.npz": "the same as arrays, where there are more than five million probabilities",
     "model.safetensors": "the weights that were scored",
     "checkpoint.pt": "where a training that was stopped goes on from; only while it is unfinished",
     "metrics.json": "scores and costs, with a hash of each file beside it; written last: the training is done",
