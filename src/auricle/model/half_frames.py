@@ -17,7 +17,7 @@ from auricle.data.store import cache_folder
 from auricle.errors import UsageError
 from auricle.model.frames import FrameMaker
 
-VERSION = 1  # of the rows; raise it when frames are computed otherwise
+FRAMES_VERSION = 1  # of the rows; raise it when frames are computed otherwise
 OF_FRAMES = ("num_bands", "transform_ms", "hop_ms", "min_hz", "max_hz")  # fields that shape the frames of a spectrum
 MOST_MEASURED = 2048  # clips of a set of many that its learning curve is measured on
 LARGEST = float(np.finfo(np.float16).max)
@@ -46,7 +46,7 @@ class HalfFrames:
     @property
     def key(self) -> str:
         """All that shapes the rows."""
-        return f"{VERSION} {self.audio.model_dump_json()} {self.frontend.model_dump_json()}"
+        return f"{FRAMES_VERSION} {self.audio.model_dump_json()} {self.frontend.model_dump_json()}"
 
     @property
     def num_roots(self) -> int:
