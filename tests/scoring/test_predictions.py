@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auricle.errors import RefusedError
+from auricle.runs import Cell, CellName
+from auricle.scoring import predictions
 from auricle.scoring.predictions import Predictions, read_predictions, write_predictions
 
 WINDOWS = Predictions(
@@ -125,3 +128,30 @@ def test_a_file_that_is_no_such_table_is_refused_with_the_place(tmp_path: Path, 
 def test_no_rows_are_a_table_too(tmp_path: Path):
     write_predictions(tmp_path / "predictions.csv", WINDOWS.of("train"))
     assert read_predictions(tmp_path / "predictions.csv").probabilities.shape == (0, 2)
+
+
+def test_very_many_rows_are_arrays_which_the_same_reader_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = Cell(CellName("cnn", "k-fold", 1, 0), tmp_path)
+    table = replace(WINDOWS, clips=("b\udcff.wav", "b\udcff.wav", "a.wav", "a.wav"), weights=np.array([1.0, 0, 1, 1]))
+    write_predictions(cell.predictions, table)
+    as_text = read_predictions(cell.predictions)
+    monkeypatch.setattr(predictions, "MOST_AS_TEXT", 7)
+    write_predictions(cell.predictions, table)
+    assert [path.name for path in tmp_path.iterdir()] == ["predictions.npz"]
+    found = read_predictions(cell.predictions)
+    for name in ("clips", "sets", "categories"):
+        assert getattr(found, name) == getattr(as_text, name), name
+    for name in ("labels", "starts_s", "weights", "probabilities"):
+        np.testing.assert_allclose(getattr(found, name), getattr(as_text, name), atol=1e-7)
+    monkeypatch.undo()
+    write_predictions(cell.predictions, table)
+    assert [path.name for path in tmp_path.iterdir()] == ["predictions.csv"]
+
+
+@pytest.mark.parametrize("content", [b"", b"no arrays", None])
+def test_arrays_that_are_damaged_are_refused(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "predictions.npz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(RefusedError, match="run the study again"):
+        read_predictions(path)

@@ -1,6 +1,7 @@
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from auricle.data.datasets import load_manifest
 from auricle.data.folds import make_splits
 from auricle.findings.scores import comparative
 from auricle.findings.study import load_study
-from auricle.runs import CellName, StudyFolder
+from auricle.runs import CellName, StudyFolder, read_metrics
 from auricle.scoring.predictions import read_predictions
 from auricle.study import baselines
 from auricle.study.baselines import BASELINES, mfcc_statistics, run_baselines
@@ -74,9 +75,10 @@ def test_the_majority_is_of_the_classes_and_never_background(sounds: Path, tmp_p
 
 
 def test_the_statistics_of_a_louder_clip_differ_in_the_level_alone(recordings: Recordings) -> None:
-    quiet = mfcc_statistics(recordings)
+    every = np.arange(len(recordings.manifest.clips))
+    quiet = mfcc_statistics(recordings, every)
     louder = mfcc_statistics(
-        Recordings(recordings.manifest, 2 * np.asarray(recordings.waveforms), recordings.sample_rate_hz, "")
+        Recordings(recordings.manifest, 2 * np.asarray(recordings.waveforms), recordings.sample_rate_hz, ""), every
     )
     assert quiet.shape == (10, 60)
     level = (louder - quiet)[:, 0] / np.sqrt(40)  # the first coefficient: the sum over the bands, over the root of 40
@@ -156,3 +158,24 @@ def make_bare(monkeypatch: pytest.MonkeyPatch, fakes) -> Callable[..., Path]:
         return run_study(config, out, RunOptions(workers=1, device="cpu"), fit=fakes.quick).folder
 
     return make
+
+
+def test_of_many_clips_a_sample_of_every_class_and_fold_stands_for_them(
+    study: StudyFolder, recordings: Recordings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(baselines, "MOST_CLIPS", 4)
+    clips = [replace(clip, name=f"{clip.name} {take}") for take in range(3) for clip in recordings.manifest.clips]
+    manifest = replace(recordings.manifest, clips=tuple(clips))
+    recordings = replace(recordings, manifest=manifest, waveforms=np.tile(recordings.waveforms, (3, 1)))
+    sample = baselines.sample_of(manifest)
+    assert len(sample) < len(clips)
+    assert {*zip(manifest.labels[sample], manifest.folds[sample], strict=True)} == {
+        *zip(manifest.labels, manifest.folds, strict=True)
+    }
+    folder = StudyFolder(tmp_path / "sampled")
+    notes = run_baselines(folder, recordings, make_splits(manifest, "test-split"))
+    assert notes == [f"the free baselines learn and are scored on {len(sample)} of the {len(manifest.clips)} clips"]
+    (cell,) = (cell for cell in folder.baselines() if cell.name.model == "majority")
+    assert read_metrics(cell)["sampled"] is True
+    names = {manifest.clips[index].name for index in sample}
+    assert set(read_predictions(cell.predictions).clips) <= names

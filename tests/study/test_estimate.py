@@ -92,7 +92,7 @@ def test_steps_say_how_many_epochs_a_training_goes_through(name, max_steps, epoc
 
 def test_memory_is_that_of_the_steps_the_data_and_a_checkpoint(steps: list[str]) -> None:
     (found,), _ = ask(work("report-d-transformer-h1"))
-    adam, recordings = 3 * 4 * 48_467_594, 3 * 400 * 80_000 * 4
+    adam, recordings = 3 * 4 * 48_467_594, 2 * 400 * 80_000 * 4
     assert found.memory_gb == pytest.approx((3e9 + adam + recordings) / 1e9)
 
 

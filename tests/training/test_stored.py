@@ -153,10 +153,12 @@ def test_a_cache_that_is_gone_is_an_error_of_the_machine(kept, tiny, tmp_path) -
 
 def test_a_disk_without_room_is_told_before_anything_is_decoded(kept, tiny, monkeypatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 100})())
-    called: list[int] = []
+    decoded: list[int] = []
+    notes: list[str] = []
     with pytest.raises(MachineError, match=r"GB are free; free some space.*AURICLE_CACHE"):
-        kept(tiny(), on_progress=lambda *numbers: called.append(1))
-    assert called == []
+        kept(tiny(), on_progress=lambda *numbers: decoded.append(1), on_note=notes.append)
+    assert decoded == []
+    assert [note[:33] for note in notes] == ["of 36 clips frames are kept, 0.0 "]
 
 
 def test_power_of_recordings_that_are_not_scaled_stays_finite() -> None:

@@ -2,7 +2,7 @@
 
 import itertools
 import statistics
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -134,10 +134,12 @@ def _dataset_findings(survey: Survey, facts: Mapping[int, Fact], shortcuts: Shor
         if count > 1:
             yield Finding("name-twice", f"listed in {count} rows", (name,))
     if survey.has_folds:
+        members = defaultdict[str, list[str]](list)
+        for clip in clips:
+            members[clip.group].append(clip.name)
         for group, folds in split_groups(survey.manifest).items():
-            members = tuple(clip.name for clip in clips if clip.group == group)
             where = f"{', '.join(map(str, folds[:-1]))} and {folds[-1]}"
-            yield Finding("split-group", f"source {group!r} has clips in folds {where}", members)
+            yield Finding("split-group", f"source {group!r} has clips in folds {where}", tuple(members[group]))
     if not survey.has_groups and (hint := pattern_in_names(survey.manifest)):
         yield Finding("grouped-names", str(hint))
     elif not survey.has_groups:

@@ -114,7 +114,7 @@ def prepare(
     if any(clip.path.suffix.lower() in MEDIA_FORMATS for clip in manifest.clips):
         versions.append(media_version())
     load = partial(_load, sample_rate_hz, manifest.clip_s, manifest.untrusted, workers)
-    if forms and is_large(manifest, sample_rate_hz):
+    if forms and keeps_frames(len(hashes), manifest.clip_s, sample_rate_hz):
         starts, frames = range(0, len(hashes), BLOCK_CLIPS), {}
         contents = [_content(manifest, sample_rate_hz, hashes[start : start + BLOCK_CLIPS]) for start in starts]
         for form in forms:
@@ -134,9 +134,9 @@ def prepare(
     return Recordings(kept, entry.waveforms, sample_rate_hz, _digest(manifest, content))
 
 
-def is_large(manifest: Manifest, sample_rate_hz: int) -> bool:
-    """Return whether clips are too many for their waveforms to be kept."""
-    return 4.0 * len(manifest.clips) * round(manifest.clip_s * sample_rate_hz) > LARGE_BYTES
+def keeps_frames(num_clips: int, clip_s: float, sample_rate_hz: int) -> bool:
+    """Return whether clips are too many for their waveforms to be kept, so that frames are."""
+    return 4.0 * num_clips * round(clip_s * sample_rate_hz) > LARGE_BYTES
 
 
 def _may_be_read(entry: CacheEntry, clips: Sequence[Clip], load: Callable[..., Iterator[np.ndarray | str]]) -> bool:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from auricle.config import AudioConfig, FrontendConfig, Preset
-from auricle.data.cache import Recordings, is_large, prepare
+from auricle.data.cache import Recordings, keeps_frames, prepare
 from auricle.data.manifest import Manifest
+from auricle.data.store import cache_folder
 from auricle.errors import UsageError
 from auricle.model.frames import FrameMaker
 
-VERSION = 1  # of the rows; raise it when frames are computed otherwise
+FRAMES_VERSION = 1  # of the rows; raise it when frames are computed otherwise
 OF_FRAMES = ("num_bands", "transform_ms", "hop_ms", "min_hz", "max_hz")  # fields that shape the frames of a spectrum
+MOST_MEASURED = 2048  # clips of a set of many that its learning curve is measured on
 LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -43,7 +46,7 @@ class HalfFrames:
     @property
     def key(self) -> str:
         """All that shapes the rows."""
-        return f"{VERSION} {self.audio.model_dump_json()} {self.frontend.model_dump_json()}"
+        return f"{FRAMES_VERSION} {self.audio.model_dump_json()} {self.frontend.model_dump_json()}"
 
     @property
     def num_roots(self) -> int:
@@ -68,15 +71,30 @@ def _maker(form: HalfFrames) -> FrameMaker:
     return FrameMaker(form.audio, form.frontend)
 
 
-def prepare_for(presets: Iterable[Preset], manifest: Manifest, sample_rate_hz: int, **options: Any) -> Recordings:
+def prepare_for(
+    presets: Iterable[Preset],
+    manifest: Manifest,
+    sample_rate_hz: int,
+    *,
+    on_note: Callable[[str], object] | None = None,
+    **options: Any,
+) -> Recordings:
     """Prepare recordings (`data.cache.prepare`) for the models, among these, that hear them at a rate.
+
+    `on_note` is told, before anything is decoded, where frames are kept and how much disk they take.
 
     Raises:
         UsageError: a model asks for what only fewer recordings allow.
     """
     own = [preset for preset in presets if preset.audio.sample_rate_hz == sample_rate_hz]
-    if is_large(manifest, sample_rate_hz) and (of_grid := [p.name for p in own if p.training.windows == "grid"]):
+    forms = dict.fromkeys(map(HalfFrames.of, own))
+    is_large = keeps_frames(len(manifest.clips), manifest.clip_s, sample_rate_hz)
+    if is_large and (of_grid := [preset.name for preset in own if preset.training.windows == "grid"]):
         reason = f"{len(manifest.clips):,} clips are too many for training.windows=grid, which holds every window"
         raise UsageError(f"preset {of_grid[0]}: {reason}; choose random, or leave the model out with --models")
-    forms = dict.fromkeys(map(HalfFrames.of, own))
+    if is_large and on_note:
+        num, num_samples = len(manifest.clips), round(manifest.clip_s * sample_rate_hz)
+        kept_gb = sum(2e-9 * num * prod(form.row_shape(num_samples)) for form in forms)
+        instead = f"in place of {4e-9 * num * num_samples:.1f} GB of waveforms"
+        on_note(f"of {num:,} clips frames are kept, {kept_gb:.1f} GB in {cache_folder()}, {instead}")
     return prepare(manifest, sample_rate_hz=sample_rate_hz, forms=forms, **options)

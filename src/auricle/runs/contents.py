@@ -11,6 +11,7 @@ CELL_FILES: Mapping[str, str] = MappingProxyType({
     "config.yaml": "the resolved preset of the training",
     "history.jsonl": "one line of JSON per epoch: losses, accuracies, learning rate, seconds",
     "predictions.csv": "one row per scored window: clip, set, label, start, weight, and the probability of every class",
+    "predictions.npz": "the same as arrays, instead of the CSV, if there are more than five million probabilities",
     "model.safetensors": "the weights that were scored",
     "checkpoint.pt": "the state from which a stopped training resumes; deleted when it is finished",
     "metrics.json": "scores and costs, with hashes of the other files; written last, so it marks a finished cell",

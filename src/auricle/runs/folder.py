@@ -76,11 +76,16 @@ class Cell:
 
     config = _PathInside("config.yaml")  # the resolved preset, YAML
     history = _PathInside("history.jsonl")  # one line of JSON per epoch
-    predictions = _PathInside("predictions.csv")  # one row per scored window
     weights = _PathInside("model.safetensors")  # the scored weights, safetensors
     checkpoint = _PathInside("checkpoint.pt")  # from which an unfinished training resumes
     metrics = _PathInside("metrics.json")  # scores and costs; written last
     error = _PathInside("error.json")  # why the cell failed, if it did
+
+    @property
+    def predictions(self) -> Path:
+        """One row per scored window: CSV, or NumPy arrays for very many (`scoring.predictions`)."""
+        text, arrays = (self.folder / f"predictions.{kind}" for kind in ("csv", "npz"))
+        return arrays if arrays.exists() else text
 
     @property
     def done(self) -> bool:

@@ -136,8 +136,9 @@ def read_clips(folder: StudyFolder) -> tuple[Clip, ...]:
 def write_samples(folder: StudyFolder, recordings: Recordings) -> None:
     """Write one clip of each category for the report: the first by name, of the second fold if there is one."""
     manifest = recordings.manifest
-    chosen = [_sample_of(manifest, category) for category in manifest.categories]
-    waveforms = np.clip(np.stack([recordings.waveforms[index] for index in chosen]), -1.0, 1.0)
+    by_category = _samples_of(manifest)
+    chosen = [by_category[category] for category in manifest.categories]
+    waveforms = np.clip(recordings.waveforms[chosen], -1.0, 1.0)
     arrays = {
         "waveforms": np.round(waveforms * 32767).astype(np.int16),  # (K, T)
         "names": np.array([manifest.clips[index].name for index in chosen]),
@@ -149,11 +150,14 @@ def write_samples(folder: StudyFolder, recordings: Recordings) -> None:
     write_summed(folder.samples, content.getvalue())
 
 
-def _sample_of(manifest: Manifest, category: str) -> int:
-    folds = sorted({clip.fold for clip in manifest.clips})
+def _samples_of(manifest: Manifest) -> dict[str, int]:
+    """Return the index of a clip of each category."""
+    clips, folds = manifest.clips, sorted({clip.fold for clip in manifest.clips})
     preferred = folds[min(1, len(folds) - 1)]  # the first fold is the test set, which nobody should look at
-    of_category = [index for index, clip in enumerate(manifest.clips) if clip.category == category]
-    return min(of_category, key=lambda i: (manifest.clips[i].fold != preferred, manifest.clips[i].name))
+    found: dict[str, int] = {}
+    for index in sorted(range(len(clips)), key=lambda index: (clips[index].fold != preferred, clips[index].name)):
+        found.setdefault(clips[index].category, index)
+    return found
 
 
 def write_results(folder: StudyFolder) -> None:

@@ -3,6 +3,8 @@
     clip,set,label,start_s,weight,<one column per category>
     1-100032-A-0.wav,test,dog,0,1,0.9312,...
 
+Tables of more than five million probabilities are NumPy arrays (predictions.npz, float32) instead of CSV.
+
 A clip's probabilities are the mean over its windows, by weight (`model.windows`). Tables of earlier versions have no
 column of weights; then all windows count the same.
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,12 +23,14 @@ from pathlib import Path
 import numpy as np
 
 from auricle.errors import RefusedError
-from auricle.files import write_bytes
+from auricle.files import write_atomically, write_bytes
 
 SUM_TOLERANCE = 1e-3
 MAX_WEIGHT = 1e6
 LEADING_COLUMNS = ("clip", "set", "label", "start_s")
 WEIGHT = "weight"
+MOST_AS_TEXT = 5_000_000  # probabilities; text of more takes gigabytes to write and to read
+BINARY = ".npz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,9 +126,16 @@ def numbered(names: Sequence[Hashable]) -> np.ndarray:
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write a prediction table as CSV in UTF-8, with seven significant digits; never a partial file.
 
+    A table of more than `MOST_AS_TEXT` is written beside that path, as `.npz`: `Cell.predictions` finds either.
+
     Raises:
         MachineError: the file cannot be written.
     """
+    text_path, arrays_path = path.with_suffix(".csv"), path.with_suffix(BINARY)
+    if predictions.probabilities.size > MOST_AS_TEXT:
+        _write_arrays(arrays_path, predictions)
+        text_path.unlink(missing_ok=True)
+        return
     text = io.StringIO(newline="")
     writer = csv.writer(text)  # "\r\n" ends a line, so that a bare "\r" or "\n" in a name is quoted
     writer.writerow((*LEADING_COLUMNS, WEIGHT, *predictions.categories))
@@ -131,7 +143,8 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     numbers = np.column_stack([predictions.starts_s, predictions.weights, predictions.probabilities]).tolist()
     for *leading, row in zip(predictions.clips, predictions.sets, names, numbers, strict=True):
         writer.writerow((*leading, *(f"{number:.7g}" for number in row)))
-    write_bytes(path, text.getvalue().encode("utf-8", "surrogatepass"))  # file names need not be UTF-8
+    write_bytes(text_path, text.getvalue().encode("utf-8", "surrogatepass"))  # file names need not be UTF-8
+    arrays_path.unlink(missing_ok=True)
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -140,6 +153,8 @@ def read_predictions(path: Path) -> Predictions:
     Raises:
         RefusedError: the file is missing or not such a table; the message gives the row.
     """
+    if path.suffix == BINARY:
+        return _read_arrays(path)
     try:
         text = path.read_bytes().decode("utf-8", "surrogatepass")
     except OSError as error:
@@ -181,3 +196,43 @@ def _rows(path: Path, lines: Iterator[list[str]], categories: tuple[str, ...], h
             raise RefusedError(
                 f"{path}: row {number} is not clip, set, label, start, weight and probabilities: {error}"
             ) from error
+
+
+def _write_arrays(path: Path, predictions: Predictions) -> None:
+    names, clips = tuple(dict.fromkeys(predictions.clips)), numbered(predictions.clips)
+    arrays = {
+        **{name: _as_bytes(texts) for name, texts in (("names", names), ("categories", predictions.categories))},
+        "clips": clips.astype(np.int32),
+        "tests": np.array([name == "test" for name in predictions.sets]),
+        "labels": predictions.labels.astype(np.int32),
+        "starts_s": predictions.starts_s,
+        "weights": predictions.weights.astype(np.float32),
+        "probabilities": predictions.probabilities.astype(np.float32),
+    }
+    write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+
+
+def _as_bytes(texts: Sequence[str]) -> np.ndarray:
+    """Return texts as the UTF-8 of a JSON list; names of files need not be UTF-8."""
+    return np.frombuffer(json.dumps(texts).encode(), np.uint8)
+
+
+def _read_arrays(path: Path) -> Predictions:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = {name: file[name] for name in file.files}
+        names, categories = (json.loads(found[name].tobytes()) for name in ("names", "categories"))
+        probabilities = found["probabilities"].astype(np.float64)
+        if not (np.abs(probabilities.sum(1) - 1) <= SUM_TOLERANCE).all() or probabilities.min() < 0:
+            raise ValueError("probabilities do not sum to 1")
+        return Predictions(
+            tuple(names[clip] for clip in found["clips"].tolist()),
+            tuple("test" if test else "validation" for test in found["tests"].tolist()),
+            found["labels"].astype(np.int64),
+            found["starts_s"],
+            probabilities,
+            tuple(categories),
+            found["weights"].astype(np.float64),
+        )
+    except Exception as error:  # NumPy raises many kinds
+        raise RefusedError(f"{path} is damaged or missing ({error}); run the study again to make it") from error

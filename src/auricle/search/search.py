@@ -81,7 +81,11 @@ def run_search(
     check_folder(out)
     folder = out / "search"
     with runs.lock(folder):
-        asked: dict[str, Any] = {"skip_bad": options.skip_bad, "on_progress": listener.decoding}
+        asked: dict[str, Any] = {
+            "skip_bad": options.skip_bad,
+            "on_progress": listener.decoding,
+            "on_note": listener.note,
+        }
         presets = space.presets.values()
         rates_hz = {preset.audio.sample_rate_hz for preset in presets}
         recordings = {rate_hz: prepare_for(presets, clips.manifest, rate_hz, **asked) for rate_hz in rates_hz}

@@ -4,11 +4,15 @@
     mfcc-logistic  statistics of MFCCs, logistic regression
     mfcc-forest    the same statistics, a random forest
 
+With many clips they are trained and scored on a sample; their metrics.json and a note of the study say so.
+
 Each is computed once and stored in STUDY/baselines/NAME/PROTOCOL-FOLD-0 as predictions.csv and metrics.json.
 """
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,8 +20,8 @@ import numpy as np
 from auricle.config import AudioConfig, FrontendConfig
 from auricle.data.cache import Recordings
 from auricle.data.folds import Split
-from auricle.data.manifest import scored_of
-from auricle.data.processes import in_threads
+from auricle.data.manifest import Manifest, scored_of
+from auricle.data.processes import NUM_AHEAD, in_threads
 from auricle.errors import MachineError
 from auricle.model.frames import FrameMaker
 from auricle.runs import Cell, CellName, StudyFolder, is_intact, write_metrics
@@ -28,6 +32,7 @@ BASELINES = ("majority", "mfcc-logistic", "mfcc-forest")
 SEED = 0
 NUM_COEFFICIENTS = 20
 NUM_TREES = 300
+MOST_CLIPS = 10_000  # beyond which a sample stands for them: a forest of all takes longer than a small network
 MOST_ROUNDS = 2000  # of the logistic regression's solver
 FRONTEND = FrontendConfig(kind="mfcc", num_bands=40, num_coefficients=NUM_COEFFICIENTS, transform_ms=32, hop_ms=16)
 
@@ -50,10 +55,16 @@ def run_baselines(study: StudyFolder, recordings: Recordings, splits: Sequence[S
     if not open_:
         return []
     notes = []
-    features = mfcc_statistics(recordings)
+    sample, num_clips = sample_of(recordings.manifest), len(recordings.manifest.clips)
+    if len(sample) < num_clips:
+        notes.append(f"the free baselines learn and are scored on {len(sample):,} of the {num_clips:,} clips")
+    features = np.empty((num_clips, 3 * NUM_COEFFICIENTS), np.float32)
+    features[sample] = mfcc_statistics(recordings, sample)
     for cell, split in open_:
+        train, validation, test = (np.intersect1d(own, sample) for own in (split.train, split.validation, split.test))
+        used = replace(split, train=train, validation=validation, test=test)
         try:
-            _score_baseline(cell, split, recordings, features)
+            _score_baseline(cell, used, recordings, features)
         except MachineError:
             raise
         except Exception as error:  # a failed baseline is no reason to stop a study
@@ -62,11 +73,21 @@ def run_baselines(study: StudyFolder, recordings: Recordings, splits: Sequence[S
     return notes
 
 
-def mfcc_statistics(recordings: Recordings) -> np.ndarray:
-    """Return mean and standard deviation of each coefficient, and the latter of its changes: (N, 3 x coefficients)."""
+def sample_of(manifest: Manifest) -> np.ndarray:
+    """Return the indices of the clips that baselines use: all, or an equal share of each class and fold."""
+    labels, folds, num = manifest.labels, manifest.folds, len(manifest.clips)
+    if num <= MOST_CLIPS:
+        return np.arange(num)
+    order = np.lexsort((folds, labels))
+    _, firsts = np.unique(np.stack([labels, folds])[:, order], axis=1, return_index=True)
+    return np.sort(order[np.union1d(firsts, np.arange(MOST_CLIPS) * num // MOST_CLIPS)])
+
+
+def mfcc_statistics(recordings: Recordings, clips: np.ndarray) -> np.ndarray:
+    """Return mean and standard deviation of each coefficient, and the latter of its changes: (n, 3 x coefficients)."""
     maker = FrameMaker(AudioConfig(sample_rate_hz=recordings.sample_rate_hz), FRONTEND)
-    clips = range(len(recordings.waveforms))
-    return np.stack(list(in_threads(lambda index: _statistics(maker, recordings.waveforms[index]), clips)))
+    parts = (recordings.waveforms[clips[start : start + NUM_AHEAD]] for start in range(0, len(clips), NUM_AHEAD))
+    return np.stack([row for part in parts for row in in_threads(partial(_statistics, maker), part)])
 
 
 def _statistics(maker: FrameMaker, waveform: np.ndarray) -> np.ndarray:
@@ -122,6 +143,7 @@ def _score_baseline(cell: Cell, split: Split, recordings: Recordings, features: 
         "multiply_adds": None,
         "seconds": seconds,
         "leaky": split.leaky,
+        "sampled": len(sample_of(manifest)) < len(manifest.clips),
         "num_train": len(split.train),
         "num_validation": len(split.validation),
         "num_test": len(split.test),

@@ -15,8 +15,10 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from auricle.config import Preset
+from auricle.data.cache import keeps_frames
 from auricle.data.processes import without_main
 from auricle.errors import MachineError
+from auricle.model.half_frames import MOST_MEASURED
 from auricle.runs.plan import num_epochs, windows_per_epoch
 from auricle.system import free_bytes, keep_freed_memory, peak_memory_mb, stop_signals_blocked
 from auricle.work.workers import end_with_parent
@@ -63,10 +65,12 @@ class ModelWork:
 
     @property
     def data_bytes(self) -> float:
-        """Bytes of the recordings as frames: all clips, the training clips, and their windows."""
-        bands = 1 if self.preset.frontend.kind == "raw" else self.preset.frontend.num_bands
+        """Bytes of training clips as frames and of all windows; of a large dataset only those of learning curves."""
+        rate_hz, bands = self.preset.audio.sample_rate_hz, self.preset.frontend.num_bands
+        bands = 1 if self.preset.frontend.kind == "raw" else bands
         frames = self.clip_s * self.facts["frames_per_window"] / self.preset.audio.window_s
-        return 3 * 4.0 * self.num_clips * bands * frames
+        is_large = keeps_frames(self.num_clips, self.clip_s, rate_hz)
+        return 4.0 * bands * frames * (2 * MOST_MEASURED if is_large else 2 * self.num_clips)
 
     @property
     def computed_bytes(self) -> float:

@@ -94,7 +94,7 @@ def make_plan(
         UsageError: a fold that no protocol of the study has, or protocols that none of its models is trained under.
     """
     rates_hz = dict.fromkeys(preset.audio.sample_rate_hz for preset in presets.values())
-    options: dict[str, Any] = {"skip_bad": skip_bad, "on_progress": listener.decoding}
+    options: dict[str, Any] = {"skip_bad": skip_bad, "on_progress": listener.decoding, "on_note": listener.note}
     recordings = {rate_hz: prepare_for(presets.values(), manifest, rate_hz, **options) for rate_hz in rates_hz}
     readable = next(iter(recordings.values())).manifest
     splits = planned_splits(config, readable)

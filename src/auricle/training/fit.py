@@ -138,9 +138,8 @@ def fit_cell(
         model = trainer.scored_model
         if len(split.scored):
             scored = scored_probabilities(model, sets, trainer.augmenter)
-            write_predictions(
-                cell.predictions, predictions_of(recordings.manifest, split, preset.audio.window_hop_s, *scored)
-            )
+            table = predictions_of(recordings.manifest, split, preset.audio.window_hop_s, *scored)
+            write_predictions(cell.predictions, table)
     from auricle.scoring.metrics import score_predictions  # brings scikit-learn: 140 MB that no step needs
 
     give_back_memory()

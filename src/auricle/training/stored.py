@@ -20,13 +20,12 @@ from auricle.data.cache import LargeRecordings, Recordings
 from auricle.data.folds import Split
 from auricle.data.rows import StoredRows
 from auricle.errors import UsageError
-from auricle.model.half_frames import HalfFrames
+from auricle.model.half_frames import MOST_MEASURED, HalfFrames
 from auricle.model.windows import ClipWindows
 from auricle.training.evaluate import Clips, Sets
 from auricle.training.loop import Trainer
 from auricle.training.start import fresh_model, fresh_trainer, prepare_training
 
-MOST_MEASURED = 2048  # clips of a set that its learning curve is measured on
 MOST_FITTED = 512  # training clips that the frontend is fitted to
 
 

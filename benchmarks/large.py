@@ -1,0 +1,148 @@
+"""What a dataset larger than memory costs: `python benchmarks/large.py [--clips N ...] [--results RESULTS.md]`.
+
+It makes clips of 10 s, of 50 classes, mixed of a few sounds (8 kHz, FLAC of 8 bits, so that 100,000 take about 2 GB of
+disk), and measures each step in a process of its own: the check of the dataset, keeping its frames, one epoch of `tiny`
+on its first official fold with the scores after it. Everything it makes goes again. The epoch stands beside one of
+ESC-10, whose clips fit in memory, by the CPU time of a window.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from auricle.config import load_preset
+from auricle.data.datasets import load_manifest
+from auricle.data.folds import make_splits
+from auricle.model.half_frames import prepare_for
+from measure import publish, table
+
+NUM_CLASSES, NUM_FOLDS, RATE_HZ, CLIP_S = 50, 5, 8_000, 10
+SHORT = {"training.epochs": 1}
+
+
+def make_sounds(folder: Path, num: int) -> None:
+    """Write clips in the layout of class folders: each class has a sound of its own, mixed with one of a few others."""
+    rng = np.random.default_rng(0)
+    time_s = np.arange(3 * RATE_HZ) / RATE_HZ
+    sounds = []
+    for number in range(NUM_CLASSES):
+        tone = np.sin(2 * np.pi * (150 + 60 * number) * time_s) * (np.sin(2 * np.pi * (1 + number % 7) * time_s) > 0)
+        sounds.append(0.4 * tone + 0.1 * rng.standard_normal(len(time_s)) * (time_s * 5 % 1 < 0.3))
+    for number in range(num):
+        label = number % NUM_CLASSES
+        clip = np.zeros(CLIP_S * RATE_HZ, np.float32)
+        for sound, loudness in ((label, 1.0), (int(rng.integers(NUM_CLASSES)), 0.2)):
+            start = int(rng.integers(len(clip) - len(time_s)))
+            clip[start : start + len(time_s)] += loudness * rng.uniform(0.3, 1) * sounds[sound]
+        path = folder / f"class {label:02}" / f"{number}.flac"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, clip, RATE_HZ, subtype="PCM_S8")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process and those that it began took."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float  # of the largest of them
+    output: str
+
+
+def run(*words: str) -> Cost:
+    """Run a command to its end; a check that finds something to mend ends with 3, which is no failure."""
+    start = time.perf_counter()
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen([sys.executable, *words], stdout=output)
+        _, status, used = os.wait4(process.pid, 0)
+        output.seek(0)
+        text = output.read()
+    if os.waitstatus_to_exitcode(status) not in (0, 3):
+        raise SystemExit(f"{' '.join(words)} failed")
+    return Cost(time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, text)
+
+
+def keep(source: str) -> None:
+    """Keep what `tiny` trains on."""
+    preset = load_preset("tiny")
+    prepare_for([preset], load_manifest(source), preset.audio.sample_rate_hz)
+
+
+def train(source: str, views: int) -> None:
+    """Train `tiny` for one epoch, and print CPU milliseconds of a window in it."""
+    from auricle.runs import Cell, CellName
+    from auricle.training.fit import fit_cell
+
+    preset = load_preset("tiny", {**SHORT, "training.views": views})
+    manifest = load_manifest(source)
+    recordings = prepare_for([preset], manifest, preset.audio.sample_rate_hz)
+    split = make_splits(recordings.manifest, "official")[0]
+    with tempfile.TemporaryDirectory() as folder:
+        cell = Cell(CellName("tiny", "official", 1, 0), Path(folder))
+        fit_cell(cell, preset, recordings, split, device="cpu", threads=1)
+        (record,) = map(json.loads, cell.history.read_text().splitlines())
+    num_windows = record["steps"] * preset.training.batch_size
+    print(json.dumps({"window_ms": 1000 * record["cpu_seconds"] / num_windows, "windows": num_windows}))
+
+
+def measure(num: int) -> list[tuple[str, ...]]:
+    """Return a row a step, for so many clips."""
+    with tempfile.TemporaryDirectory(prefix="auricle-large-") as folder:
+        os.environ["AURICLE_CACHE"] = str(Path(folder) / "cache")
+        sounds = Path(folder) / "sounds"
+        make_sounds(sounds, num)
+        steps = {
+            "check": run("-m", "auricle", "check", str(sounds), "--json"),
+            "keep frames": run(__file__, "--keep", str(sounds)),
+            "epoch of `tiny`, and scores": run(__file__, "--train", str(sounds), "--views", "1"),
+        }
+        window_ms = json.loads(steps["epoch of `tiny`, and scores"].output)["window_ms"]
+    rows = []
+    for name, cost in steps.items():
+        last = f"{window_ms:.2f}" if "epoch" in name else ""
+        thousand = (f"{1000 * spent / num:.1f}" for spent in (cost.seconds, cost.cpu_seconds))
+        rows.append((f"{num:,} clips: {name}", *thousand, f"{cost.peak_mb:.0f}", last))
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=int, nargs="+", default=[5_000, 10_000, 20_000])
+    parser.add_argument("--results", type=Path)
+    parser.add_argument("--keep", help=argparse.SUPPRESS)
+    parser.add_argument("--train", help=argparse.SUPPRESS)
+    parser.add_argument("--views", type=int, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.keep or asked.train:
+        keep(asked.keep) if asked.keep else train(asked.train, asked.views)
+        return
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["AURICLE_CACHE"] = cache
+        small = run(__file__, "--train", "esc10", "--views", "8")
+    own = ("ESC-10: epoch of `tiny`, and scores", "", "", f"{small.peak_mb:.0f}")
+    rows = [(*own, f"{json.loads(small.output)['window_ms']:.2f}")]
+    for num in asked.clips:
+        rows += measure(num)
+    about = (
+        f"Made clips of {CLIP_S} s, {NUM_CLASSES} classes. Seconds of a thousand clips, peak memory of the largest "
+        "process, CPU milliseconds of a window in training with its learning curves. Beyond 3,900 clips frames are "
+        "kept in place of waveforms and read batch by batch; ESC-10 lies in memory. Times on a machine that others "
+        "use too: compare CPU."
+    )
+    header = ("step", "s a thousand", "CPU s a thousand", "peak MB", "CPU ms a window")
+    publish("Large data", about, table(header, rows), asked.results)
+
+
+if __name__ == "__main__":
+    main()
