@@ -84,6 +84,7 @@ def prepare_sets(
         advice = "of so many recordings they are made once: leave the fields of frontend as the preset has them"
         raise UsageError(f"preset {preset.name}: no frames of this frontend are kept; {advice}")
     rows = recordings.frames[form]
+    rows.keep()
 
     def frames(indices: np.ndarray) -> StoredFrames:
         return StoredFrames(rows, form.num_roots, device, indices)
