@@ -58,6 +58,11 @@ class StoredFrames:
             frames.square_()
         return frames
 
+    def index_select(self, dim: int, index: Tensor) -> Tensor:
+        """Read some, (m, F, T), as a tensor is asked for a batch."""
+        assert dim == 0, "frames are read clip by clip"
+        return self[index]
+
 
 @dataclass(frozen=True)
 class StoredSets(Sets):
