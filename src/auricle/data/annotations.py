@@ -92,7 +92,7 @@ def _selections(
     text: Path, recording: Path, columns: Sequence[str], rows: Sequence[Sequence[str]], label_column: str | None
 ) -> Iterator[tuple[Path, str, Span]]:
     """Yield the selections of Raven's table; one of several files names the file of each, and the place in it."""
-    known = {column.strip().casefold(): place for place, column in enumerate(columns)}
+    known = {column.strip().casefold(): index for index, column in enumerate(columns)}
     asked = (label_column.casefold(),) if label_column else LABEL_COLUMNS
     label = next((known[name] for name in asked if name in known), None)
     if label is None:
@@ -103,7 +103,7 @@ def _selections(
         where = f"{text}: line {number}"
         if len(row) < len(columns) or not row[label].strip():
             raise RefusedError(f"{where} has no {columns[label].strip()}; fill it in or delete the line")
-        values = {name: row[place].strip() for name, place in known.items()}
+        values = {name: row[index].strip() for name, index in known.items()}
         start_s, end_s = span(where, values[RAVEN[0]], values[RAVEN[1]])
         path = recording
         if other := values.get("begin file"):
@@ -138,14 +138,14 @@ def cut_clips(clips: Sequence[Clip], spans: Sequence[Span], piece_s: float) -> t
     """
     pieces: defaultdict[Path, list[tuple[Span, Clip]]] = defaultdict(list)
     left_out = []
-    for path, places in _by_recording(clips).items():
-        starts, ends = np.array([spans[place] for place in places]).T
-        categories = np.array([clips[place].category for place in places])
-        for place in places:
-            (start, end), clip = spans[place], clips[place]
+    for path, indices in _by_recording(clips).items():
+        starts, ends = np.array([spans[index] for index in indices]).T
+        categories = np.array([clips[index].category for index in indices])
+        for index in indices:
+            (start, end), clip = spans[index], clips[index]
             others = categories != clip.category
             if (others & (starts < end - MIN_OVERLAP_S) & (ends > start + MIN_OVERLAP_S)).any():
-                left_out.append((_name(clip, spans[place]), f"overlaps a stretch of another class; {ONE_CLASS}"))
+                left_out.append((_name(clip, spans[index]), f"overlaps a stretch of another class; {ONE_CLASS}"))
                 continue
             free_from = ends[others & (ends <= start + MIN_OVERLAP_S)].max(initial=0.0)
             free_to = starts[others & (starts >= end - MIN_OVERLAP_S)].min(initial=np.inf)
@@ -183,10 +183,10 @@ def is_piece(name: str) -> bool:
 
 
 def _by_recording(clips: Sequence[Clip]) -> Mapping[Path, list[int]]:
-    places: defaultdict[Path, list[int]] = defaultdict(list)
-    for place, clip in enumerate(clips):
-        places[clip.path].append(place)
-    return places
+    indices: defaultdict[Path, list[int]] = defaultdict(list)
+    for index, clip in enumerate(clips):
+        indices[clip.path].append(index)
+    return indices
 
 
 def _pieces(start: float, end: float, piece_s: float, free_from: float, free_to: float) -> list[Span]:

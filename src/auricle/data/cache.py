@@ -141,7 +141,7 @@ def keeps_frames(num_clips: int, clip_s: float, sample_rate_hz: int) -> bool:
 
 def _may_be_read(entry: CacheEntry, clips: Sequence[Clip], load: Callable[..., Iterator[np.ndarray | str]]) -> bool:
     """Return whether a clip that was refused when an entry was made is not refused now."""
-    return any(not isinstance(row, str) for row in load([clips[place] for place in entry.refused]))
+    return any(not isinstance(row, str) for row in load([clips[index] for index in entry.refused]))
 
 
 def _store(
@@ -167,7 +167,7 @@ def _store(
         prune_entries(LIMIT_BYTES)
     ends = np.cumsum([num for num, _ in known]).tolist()
     paths = tuple(rows_path(key, "f2") for key in keys)
-    refused = {n * BLOCK_CLIPS + place: why for n, (_, own) in enumerate(known) for place, why in own.items()}
+    refused = {n * BLOCK_CLIPS + index: why for n, (_, own) in enumerate(known) for index, why in own.items()}
     return StoredRows(paths, tuple(ends), row_shape, "<f2"), refused
 
 
@@ -191,8 +191,8 @@ def _without(manifest: Manifest, refused: dict[int, str], skip_bad: bool) -> Man
     """Leave out what was refused, or refuse it all."""
     if not refused:
         return manifest
-    bad = tuple((manifest.clips[place].name, reason) for place, reason in sorted(refused.items()))
-    clips = tuple(clip for place, clip in enumerate(manifest.clips) if place not in refused)
+    bad = tuple((manifest.clips[index].name, reason) for index, reason in sorted(refused.items()))
+    clips = tuple(clip for index, clip in enumerate(manifest.clips) if index not in refused)
     if not skip_bad or not clips:
         named = "; ".join(f"{visible(name)} ({reason})" for name, reason in bad[:NUM_NAMED])
         more = f"; and {len(bad) - NUM_NAMED} more" if len(bad) > NUM_NAMED else ""

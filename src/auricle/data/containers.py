@@ -24,39 +24,39 @@ def ogg_damage(file: BufferedReader, start: int = 0) -> Damage | None:
 
     Every page must be whole and have its own checksum, none may be missing, and the last one must say so.
     """
-    place, expected, serial, ended = file.seek(start), 0, b"", False
+    offset, expected, serial, ended = file.seek(start), 0, b"", False
     while not ended:
         head = file.read(_OGG_HEADER_BYTES)
         if not head:
             return Damage("cut off: the Ogg stream has no end", True)
         if not head.startswith(b"OggS"[: len(head)]):
-            return Damage(f"damaged: no Ogg page where one must begin, at byte {place}")
+            return Damage(f"damaged: no Ogg page where one must begin, at byte {offset}")
         segments = file.read(head[26]) if len(head) == _OGG_HEADER_BYTES else b""
         body = file.read(sum(segments))
         if len(head) < _OGG_HEADER_BYTES or len(segments) < head[26] or len(body) < sum(segments):
-            return Damage(f"cut off: the Ogg page at byte {place} is not whole", True)
+            return Damage(f"cut off: the Ogg page at byte {offset} is not whole", True)
         if _ogg_checksum(head[:22] + bytes(4) + head[26:] + segments + body) != head[22:26]:
-            return Damage(f"damaged: the Ogg page at byte {place} does not match its checksum")
+            return Damage(f"damaged: the Ogg page at byte {offset} does not match its checksum")
         if serial and head[14:18] != serial and head[5] & _FIRST:
             return Damage("holds several streams at once, as videos do; export its sound alone")
         if int.from_bytes(head[18:22], "little") != expected or (serial and head[14:18] != serial):
-            return Damage(f"damaged: an Ogg page is missing before byte {place}")
+            return Damage(f"damaged: an Ogg page is missing before byte {offset}")
         serial, expected, ended = head[14:18], expected + 1, bool(head[5] & _LAST)
-        place += len(head) + len(segments) + len(body)
-    if (other := _next_page(file, place)) is not None:
+        offset += len(head) + len(segments) + len(body)
+    if (other := _next_page(file, offset)) is not None:
         return Damage(f"holds another Ogg stream from byte {other} on, which would not be heard; split the file")
     return None
 
 
-def _next_page(file: BufferedReader, place: int) -> int | None:
+def _next_page(file: BufferedReader, offset: int) -> int | None:
     """Return where the next page begins behind the end of a stream, whatever stands between; None where none does."""
     content = b""
-    file.seek(place)
+    file.seek(offset)
     while more := file.read(2**16):
         content += more
         if (at := content.find(b"OggS\0")) >= 0:
-            return place + at
-        place += len(content) - 4
+            return offset + at
+        offset += len(content) - 4
         content = content[-4:]
     return None
 

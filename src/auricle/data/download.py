@@ -108,12 +108,12 @@ def get(
     archive = archive_of(source)
     if found := find_dataset(source, to):
         return found
-    place = to or cache_folder() / "datasets"
-    final = place / DOWNLOADABLE[source]
-    work = place / f".{final.name}.download"
+    parent = to or cache_folder() / "datasets"
+    final = parent / DOWNLOADABLE[source]
+    work = parent / f".{final.name}.download"
     report = on_progress or (lambda doing, done, total: None)
     with lock(work):
-        if found := find_dataset(source, place):  # another process was faster
+        if found := find_dataset(source, parent):  # another process was faster
             return found
         if final.exists():
             raise MachineError(f"{final} is in the way and holds no {final.name}; move it away, then run this again")

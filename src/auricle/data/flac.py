@@ -40,8 +40,8 @@ class Flac:
         if declared is not None and num_read > declared:
             return Damage(f"damaged: holds more than the {declared} frames that it declares")
         if declared == num_read:  # what follows, and made the decoder fail, is no frame
-            if failure and (place := self._next_stream(file)) is not None:
-                return Damage(f"holds another FLAC from byte {place} on, which would not be heard; split the file")
+            if failure and (offset := self._next_stream(file)) is not None:
+                return Damage(f"holds another FLAC from byte {offset} on, which would not be heard; split the file")
             wrong = self.checksum and not self.checksum.agrees()
             return Damage("damaged: its samples do not match their checksum") if wrong else None
         last = self._last_frame(file)
@@ -57,14 +57,14 @@ class Flac:
 
     def _next_stream(self, file: BufferedReader) -> int | None:
         """Return where another stream begins behind this one; None where none does."""
-        place, content = self.start + 4, b""
-        file.seek(place)
+        offset, content = self.start + 4, b""
+        file.seek(offset)
         while more := file.read(2**20):
             content += more
             ats = [at for last in (b"\0", b"\x80") if (at := content.find(b"fLaC" + last + b"\0\0\x22")) >= 0]
             if ats:
-                return place + min(ats)
-            place += len(content[:-7])
+                return offset + min(ats)
+            offset += len(content[:-7])
             content = content[-7:]
         return None
 
@@ -72,13 +72,13 @@ class Flac:
         """Return the number in the header of the frame that ends where the file does; None where none does."""
         start = max(0, self.end - min(self.frame_bytes or _MOST_FRAME_BYTES, _MOST_FRAME_BYTES) - 16)
         content = read_at(file, start, self.end - start)
-        place = content.rfind(b"\xff")
-        while place >= 0:
-            if (number := _frame_number(content[place : place + 16])) is not None and _crc(
-                content[place:], 16, 0x8005
+        offset = content.rfind(b"\xff")
+        while offset >= 0:
+            if (number := _frame_number(content[offset : offset + 16])) is not None and _crc(
+                content[offset:], 16, 0x8005
             ) == 0:
                 return number
-            place = content.rfind(b"\xff", 0, place)
+            offset = content.rfind(b"\xff", 0, offset)
         return None
 
 
@@ -161,14 +161,14 @@ def _num_more(head: bytes) -> int:
 
 def _first_frame_head(file: BufferedReader, start: int) -> bytes:
     """Return the first bytes of the first frame, behind all blocks of metadata; nothing where there is none."""
-    place = start + 4
+    offset = start + 4
     for _ in range(_MOST_BLOCKS):
-        head = read_at(file, place, 4)
+        head = read_at(file, offset, 4)
         if len(head) < 4:
             break
-        place += 4 + int.from_bytes(head[1:], "big")
+        offset += 4 + int.from_bytes(head[1:], "big")
         if head[0] & 0x80:  # the last block
-            frame = read_at(file, place, 16)
+            frame = read_at(file, offset, 16)
             return frame if _frame_number(frame) is not None else b""
     return b""
 
@@ -180,8 +180,8 @@ def _frame_rate_hz(head: bytes) -> int:
         return _FRAME_RATES_HZ[code]
     if code == 15:
         return 0
-    place = 5 + _num_more(head) + {6: 1, 7: 2}.get(head[2] >> 4, 0)
-    number = int.from_bytes(head[place : place + (1 if code == 12 else 2)], "big")
+    offset = 5 + _num_more(head) + {6: 1, 7: 2}.get(head[2] >> 4, 0)
+    number = int.from_bytes(head[offset : offset + (1 if code == 12 else 2)], "big")
     return number * {12: 1_000, 13: 1, 14: 10}[code]
 
 

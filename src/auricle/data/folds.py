@@ -166,7 +166,7 @@ def _divide_at_random(manifest: Manifest, protocol: str, seed: int) -> list[Spli
 
 def _split(manifest: Manifest, protocol: str, fold: int, tests: np.ndarray, validates: np.ndarray) -> Split:
     train, validation, test = (np.flatnonzero(who) for who in (~(tests | validates), validates, tests))
-    groups = [{manifest.clips[place].group for place in part} for part in (train, validation, test)]
+    groups = [{manifest.clips[index].group for index in part} for part in (train, validation, test)]
     leaky = sum(map(len, groups)) > len(set.union(*groups))
     return Split(protocol, fold, train, validation, test, leaky)
 
@@ -206,7 +206,7 @@ def with_training_folds(manifest: Manifest) -> Manifest:
     first = max(TEST_FOLD, int(folds.max())) + 1
     folds[train] = first
     with contextlib.suppress(RefusedError):  # who trains on it says what is missing
-        groups = [manifest.clips[place].group for place in train]
+        groups = [manifest.clips[index].group for index in train]
         folds[train] = first - 1 + assign_folds(manifest.labels[train], groups, max(2, NUM_FOLDS - first + 1), seed=0)
     clips = tuple(replace(clip, fold=int(fold)) for clip, fold in zip(manifest.clips, folds, strict=True))
     names = [f"the test set is fold {TEST_FOLD}" if TEST_FOLD in folds else ""]

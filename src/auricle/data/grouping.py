@@ -75,8 +75,8 @@ class NamePattern:
         if not name.startswith(self.start):
             return None
         taken, rest = {}, name[len(self.start) :]
-        for place, (field, after) in enumerate(self.fields):
-            if place < len(self.fields) - 1:
+        for index, (field, after) in enumerate(self.fields):
+            if index < len(self.fields) - 1:
                 fits = after in rest
                 piece, _, rest = rest.partition(after)
             else:
@@ -127,18 +127,18 @@ def pattern_in_names(manifest: Manifest) -> Hint | None:
     if found is None:
         return None
     separators, followed = found
-    rows = [(manifest.clips[place], parts) for place, parts in followed.items()]
+    rows = [(manifest.clips[index], parts) for index, parts in followed.items()]
     columns = list(zip(*followed.values(), strict=True))
     categories = [clip.category for clip, _ in rows]
     by_class = [len(set(zip(categories, column, strict=True))) == len(set(categories)) for column in columns]
-    kept = [place for place, column in enumerate(columns) if len(set(column)) > 1 and not by_class[place]]
+    kept = [index for index, column in enumerate(columns) if len(set(column)) > 1 and not by_class[index]]
     if kept and all(_CUT.fullmatch(piece) for piece in columns[kept[-1]]):
         kept.pop()
-    sources = {tuple(row[place] for place in kept) for _, row in rows}
+    sources = {tuple(row[index] for index in kept) for _, row in rows}
     if not kept or not 1 < len(sources) <= FOLLOWED * len(rows):
         return None
     names = iter(["source"] if len(kept) == 1 else [f"source{number}" for number in range(1, len(kept) + 1)])
-    fields = [f"{{{next(names)}}}" if place in kept else "*" for place in range(max(kept) + 1)]
+    fields = [f"{{{next(names)}}}" if index in kept else "*" for index in range(max(kept) + 1)]
     pattern = "".join(part for field, after in zip(fields, (*separators, ""), strict=False) for part in (field, after))
     pattern += "*" if max(kept) < len(columns) - 1 else ""
     return Hint(pattern, len(sources), manifest.clips[0].name)
@@ -148,7 +148,7 @@ def _name_parts(names: Sequence[str]) -> tuple[tuple[str, ...], dict[int, list[s
     """Return what divides most names, and the parts of those that it divides, by place; None where few are alike."""
     pieces = [_SPLIT.split(PurePosixPath(name).stem) for name in names]
     separators = Counter(tuple(piece[1::2]) for piece in pieces).most_common(1)[0][0] if pieces else ()
-    parts = {place: piece[::2] for place, piece in enumerate(pieces) if tuple(piece[1::2]) == separators}
+    parts = {index: piece[::2] for index, piece in enumerate(pieces) if tuple(piece[1::2]) == separators}
     return (separators, parts) if separators and len(parts) >= FOLLOWED * len(pieces) else None
 
 
@@ -165,12 +165,12 @@ def parts_of_names(names: Sequence[str]) -> str:
     columns = [list(dict.fromkeys(column)) for column in zip(*followed.values(), strict=True)]
     shown = [f"{len(values)} ({', '.join(values[:2])}{', ...' * (len(values) > 2)})" for values in columns]
     parts = ", ".join([f"{len(columns[0])} values{shown[0].removeprefix(str(len(columns[0])))}", *shown[1:]])
-    few = [place for place, values in enumerate(columns) if 1 < len(values) <= len(followed) / 2]
+    few = [index for index, values in enumerate(columns) if 1 < len(values) <= len(followed) / 2]
     fields = dict(zip(few, ("{class}", "{source}"), strict=False))
     pattern = "".join(
-        fields.get(place, "*") + after
-        for place, after in enumerate([*separators, ""])
-        if place <= max(fields, default=0) + 1
+        fields.get(index, "*") + after
+        for index, after in enumerate([*separators, ""])
+        if index <= max(fields, default=0) + 1
     )
     return f"names such as {names[0]!r} have parts of {parts}: --label '{pattern}'"
 

@@ -79,61 +79,61 @@ def read_mp3(file: BufferedReader, start: int, end: int | None = None) -> Mp3:
     """
     found = Mp3()
     size = end or file.seek(0, 2)
-    place = _first_frame(file, start)
-    if place is None:
+    offset = _first_frame(file, start)
+    if offset is None:
         return found
-    first = read_at(file, place, 4)
+    first = read_at(file, offset, 4)
     found.frame_samples = {1: 384, 2: 1_152, 3: 1_152 if first[1] >> 3 & 3 == 3 else 576}[_layer(first)]
-    while place < size and not found.damage:
-        head = read_at(file, place, _HEAD_BYTES)
+    while offset < size and not found.damage:
+        head = read_at(file, offset, _HEAD_BYTES)
         length = _frame_bytes(head)
         if not length or _frame_kind(head) != _frame_kind(first):
-            place = _after_other(file, place, head, size, found)
-        elif place + length > size:
-            found.damage = Damage(f"cut off: the MP3 frame at byte {place} has {size - place} of {length} bytes", True)
+            offset = _after_other(file, offset, head, size, found)
+        elif offset + length > size:
+            found.damage = Damage(f"cut off: the MP3 frame at byte {offset} has {size - offset} of {length} bytes", True)
         else:
-            found.add(place, place + length, head)
-            place += length
+            found.add(offset, offset + length, head)
+            offset += length
     if found.num_missing > 1 and not found.damage:
         count = found.num_frames
         found.damage = Damage(f"cut off: {count} of {count + found.num_missing} MP3 frames are there", True)
     return found
 
 
-def _after_other(file: BufferedReader, place: int, head: bytes, size: int, found: Mp3) -> int:
+def _after_other(file: BufferedReader, offset: int, head: bytes, size: int, found: Mp3) -> int:
     """Pass over what is no frame of a stream: a tag, or zeros at its end; anything else is damage."""
-    after = _after_tag(file, place, head)
-    if after > place:
+    after = _after_tag(file, offset, head)
+    if after > offset:
         return after
-    follows = read_at(file, place + _frame_bytes(head), 4)
+    follows = read_at(file, offset + _frame_bytes(head), 4)
     if _frame_bytes(head) and _frame_bytes(follows) and _frame_kind(follows) == _frame_kind(head):
         found.damage = Damage(
-            f"holds an MP3 of another sample rate or number of channels from byte {place} on, "
+            f"holds an MP3 of another sample rate or number of channels from byte {offset} on, "
             "which would not be heard; split the file"
         )
-    elif _after_zeros(file, place, size) < size:
-        found.damage = Damage(f"damaged: no MP3 frame where one must begin, at byte {place} of {size}")
+    elif _after_zeros(file, offset, size) < size:
+        found.damage = Damage(f"damaged: no MP3 frame where one must begin, at byte {offset} of {size}")
     return size
 
 
-def _after_tag(file: BufferedReader, place: int, head: bytes) -> int:
+def _after_tag(file: BufferedReader, offset: int, head: bytes) -> int:
     """Return where a tag ends that begins at a place; the place itself where none does."""
     if head.startswith(b"TAG"):
-        return place + 128
+        return offset + 128
     if head.startswith(b"APETAGEX"):  # its size counts what follows the header
-        return place + 32 + (int.from_bytes(head[12:16], "little") if head[23] & 0x20 else 0)
+        return offset + 32 + (int.from_bytes(head[12:16], "little") if head[23] & 0x20 else 0)
     if head.startswith(b"3DI"):
-        return place + 10
+        return offset + 10
     if head.startswith(b"LYRICSBEGIN"):
-        content = read_at(file, place, _SEARCH_BYTES)
+        content = read_at(file, offset, _SEARCH_BYTES)
         ends = [content.find(mark) for mark in (b"LYRICS200", b"LYRICSEND")]
-        return place + max(ends) + 9 if max(ends) > 0 else place
-    return after_id3(file, place)
+        return offset + max(ends) + 9 if max(ends) > 0 else offset
+    return after_id3(file, offset)
 
 
-def _after_zeros(file: BufferedReader, place: int, size: int) -> int:
+def _after_zeros(file: BufferedReader, offset: int, size: int) -> int:
     """Return where the zeros end that begin at a place."""
-    file.seek(place)
+    file.seek(offset)
     while content := file.read(_SEARCH_BYTES):
         if left := len(content.lstrip(b"\0")):
             return file.tell() - left
@@ -144,16 +144,16 @@ def _first_frame(file: BufferedReader, start: int) -> int | None:
     """Return where the first frame begins that another one of its kind follows, or the end of the file."""
     start = after_id3(file, start)
     content = read_at(file, start, _SEARCH_BYTES)
-    place = content.find(b"\xff")
-    while place >= 0:
-        head = content[place : place + 4]
+    offset = content.find(b"\xff")
+    while offset >= 0:
+        head = content[offset : offset + 4]
         if length := _frame_bytes(head):
-            follows = read_at(file, start + place + length, 4)
-            if not follows and place == 0:  # a single one
+            follows = read_at(file, start + offset + length, 4)
+            if not follows and offset == 0:  # a single one
                 return start
             if _frame_bytes(follows) and _frame_kind(follows) == _frame_kind(head):
-                return start + place
-        place = content.find(b"\xff", place + 1)
+                return start + offset
+        offset = content.find(b"\xff", offset + 1)
     return None
 
 
@@ -188,7 +188,7 @@ def has_own_bitrate(head: bytes) -> bool:
     return len(head) > 2 and head[2] >> 4 == 0 and _frame_bytes(bytes([*head[:2], head[2] | 0x10, 0])) > 0
 
 
-def _mark_place(head: bytes) -> int:
+def _mark_offset(head: bytes) -> int:
     """Return where the mark of a table stands in a frame of layer III: behind its side information."""
     mono, first = head[3] >> 6 == 3, head[1] >> 3 & 3 == 3
     return 4 + ((17 if mono else 32) if first else (9 if mono else 17))
@@ -196,9 +196,9 @@ def _mark_place(head: bytes) -> int:
 
 def _table_frames(head: bytes) -> int | None:
     """Return how many frames a table of lengths declares, 0 where it does not say; None where the frame is none."""
-    place = _mark_place(head)
-    if head[place : place + 4] in (b"Xing", b"Info"):
-        return int.from_bytes(head[place + 8 : place + 12], "big") if head[place + 7] & 1 else 0
+    offset = _mark_offset(head)
+    if head[offset : offset + 4] in (b"Xing", b"Info"):
+        return int.from_bytes(head[offset + 8 : offset + 12], "big") if head[offset + 7] & 1 else 0
     if head[36:40] == b"VBRI":
         return int.from_bytes(head[50:54], "big")
     return None
@@ -206,15 +206,15 @@ def _table_frames(head: bytes) -> int | None:
 
 def _true_table(frame: bytes, num_frames: int, num_bytes: int, declared: int) -> bytes:
     """Return a table with the lengths that were counted; what else an encoder wrote in it stays where they agree."""
-    place = _mark_place(frame)
-    if not declared or frame[place : place + 4] not in (b"Xing", b"Info"):
+    offset = _mark_offset(frame)
+    if not declared or frame[offset : offset + 4] not in (b"Xing", b"Info"):
         return _new_table(frame, num_frames)
-    table = bytearray(frame[:4] + bytes(place - 4) + frame[place:])
-    table[place + 8 : place + 12] = num_frames.to_bytes(4, "big")
-    flags = frame[place + 7]
+    table = bytearray(frame[:4] + bytes(offset - 4) + frame[offset:])
+    table[offset + 8 : offset + 12] = num_frames.to_bytes(4, "big")
+    flags = frame[offset + 7]
     if flags & 2:
-        table[place + 12 : place + 16] = (num_bytes + len(frame)).to_bytes(4, "big")
-    encoder = place + 8 + sum(size for bit, size in ((1, 4), (2, 4), (4, 100), (8, 4)) if flags & bit)
+        table[offset + 12 : offset + 16] = (num_bytes + len(frame)).to_bytes(4, "big")
+    encoder = offset + 8 + sum(size for bit, size in ((1, 4), (2, 4), (4, 100), (8, 4)) if flags & bit)
     gaps = encoder + 21  # what the encoder put before and after the sound, in 12 bits each
     if len(table) >= gaps + 3:
         if table[encoder : encoder + 4] not in _TELL_GAPS:
@@ -227,5 +227,5 @@ def _true_table(frame: bytes, num_frames: int, num_bytes: int, declared: int) ->
 def _new_table(head: bytes, num_frames: int) -> bytes:
     """Return a frame like those with a header, with the table that says how many there are, as Xing defined it."""
     kind = bytes([0xFF, head[1] | 1, head[2] & 0x0C | 0x90, head[3]])  # no checksum, 80 to 128 kbit/s
-    content = kind.ljust(_mark_place(kind), b"\0") + b"Xing" + (1).to_bytes(4, "big") + num_frames.to_bytes(4, "big")
+    content = kind.ljust(_mark_offset(kind), b"\0") + b"Xing" + (1).to_bytes(4, "big") + num_frames.to_bytes(4, "big")
     return content.ljust(_frame_bytes(kind), b"\0")

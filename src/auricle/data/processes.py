@@ -98,12 +98,12 @@ class _Process:
             raise MachineError(f"no process can be started to decode in: {error}; close other programs") from error
         far_end.close()
 
-    def give(self, place: int, path: Path) -> None:
+    def give(self, index: int, path: Path) -> None:
         if not self.given:
             self.since_s = time.monotonic()
-        self.given.append(place)
+        self.given.append(index)
         with contextlib.suppress(OSError):  # it has died, which reading the channel will show
-            self.channel.send((place, path))
+            self.channel.send((index, path))
 
     def end(self) -> int:
         """Kill it, and return how it ended if it had ended by itself."""
@@ -140,21 +140,21 @@ class _Pool(Generic[Result]):
         self.found: dict[int, Result | RefusedError] = {}
 
     def results(self, num_processes: int) -> Iterator[Result | RefusedError]:
-        for place in range(len(self.paths)):
-            while place not in self.found:
+        for index in range(len(self.paths)):
+            while index not in self.found:
                 while len(self.processes) < num_processes:
                     self.processes.append(_Process(self.function, self.memory_limit_bytes))
-                self._give(place + NUM_AHEAD)
+                self._give(index + NUM_AHEAD)
                 self._take_answers()
-            yield self.found.pop(place)
+            yield self.found.pop(index)
 
     def _give(self, limit: int) -> None:
         """Give files that lie before a limit to the processes, evenly."""
         for _ in range(_NUM_GIVEN):
             for process in self.processes:
                 if len(process.given) < _NUM_GIVEN and self.waiting and self.waiting[0] < limit:
-                    place = self.waiting.popleft()
-                    process.give(place, self.paths[place])
+                    index = self.waiting.popleft()
+                    process.give(index, self.paths[index])
 
     def _take_answers(self) -> None:
         """Take the answers that are there, and see to processes that have died or take too long."""
@@ -162,13 +162,13 @@ class _Pool(Generic[Result]):
         for process in list(self.processes):
             if process.channel in ready:
                 try:
-                    place, result = process.channel.recv()
+                    index, result = process.channel.recv()
                 except (EOFError, OSError):
                     self._refuse_culprit(process, _how_it_ended(process.end()))
                 else:
-                    process.given.remove(place)
+                    process.given.remove(index)
                     process.since_s = time.monotonic()
-                    self.found[place] = result
+                    self.found[index] = result
             elif process.given and time.monotonic() - process.since_s > self.time_limit_s:
                 process.end()
                 self._refuse_culprit(process, f"decoding it takes longer than {self.time_limit_s:g} s")
@@ -197,8 +197,8 @@ def _work(channel: channels.Connection, function: Callable[[Path], Any], memory_
     limit_memory(memory_limit_bytes)
     with contextlib.suppress(EOFError, OSError):
         while True:
-            place, path = channel.recv()
-            channel.send((place, _attempt(function, path, memory_limit_bytes)))
+            index, path = channel.recv()
+            channel.send((index, _attempt(function, path, memory_limit_bytes)))
 
 
 def _attempt(function: Callable[[Path], Result], path: Path, memory_limit_bytes: int) -> Result | RefusedError:

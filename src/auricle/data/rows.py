@@ -72,10 +72,10 @@ class StoredRows(Rows):
             self._read(self.paths[number], index - before, row)
         return rows
 
-    def _read(self, path: Path, place: int, row: np.ndarray) -> None:
+    def _read(self, path: Path, index: int, row: np.ndarray) -> None:
         try:
             file = _opened(path)
-            file.seek(place * row.nbytes)
+            file.seek(index * row.nbytes)
             num_bytes = file.readinto(row.data.cast("B"))  # type: ignore[attr-defined]
         except OSError as error:
             raise MachineError(f"cannot read {path}: {error.strerror}; {AGAIN}") from error

@@ -50,14 +50,14 @@ def first_bytes(file: BufferedReader) -> tuple[int, bytes]:
     return (start, head) if format_of(head) else (0, whole)
 
 
-def after_id3(file: BufferedReader, place: int) -> int:
+def after_id3(file: BufferedReader, offset: int) -> int:
     """Return where an ID3v2 tag ends that begins at a place; the place itself where none does."""
-    tag = read_at(file, place, 10)
+    tag = read_at(file, offset, 10)
     if len(tag) < 10 or not tag.startswith(b"ID3"):
-        return place
+        return offset
     footer = 10 * bool(tag[5] & 0x10)
     size = sum((byte & 0x7F) << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=True))
-    return place + 10 + footer + size
+    return offset + 10 + footer + size
 
 
 def before_tags(file: BufferedReader) -> int:
@@ -74,7 +74,7 @@ def before_tags(file: BufferedReader) -> int:
     return max(0, end)
 
 
-def read_at(file: BufferedReader, place: int, num_bytes: int) -> bytes:
+def read_at(file: BufferedReader, offset: int, num_bytes: int) -> bytes:
     """Return so many bytes at a place; fewer at the end of a file."""
-    file.seek(place)
+    file.seek(offset)
     return file.read(num_bytes)

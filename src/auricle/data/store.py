@@ -35,8 +35,8 @@ class CacheEntry:
 
 def cache_folder() -> Path:
     """Return `$AURICLE_CACHE`, or the folder of auricle in the user's cache."""
-    if place := os.environ.get("AURICLE_CACHE"):
-        return Path(place).expanduser()
+    if index := os.environ.get("AURICLE_CACHE"):
+        return Path(index).expanduser()
     import pooch
 
     return Path(pooch.os_cache("auricle"))
@@ -62,7 +62,7 @@ def find_entry(key: str, dtype: str = "f4") -> CacheEntry | None:
         if rows.stat().st_size != kind.itemsize * shape[0] * shape[1]:
             return None
         waveforms = np.memmap(rows, kind, "r", shape=shape) if shape[0] else np.empty(shape, kind)
-        refused = {int(place): str(reason) for place, reason in content["refused"].items()}
+        refused = {int(index): str(reason) for index, reason in content["refused"].items()}
         if content["checksums"] != [zlib.crc32(row.data) for row in waveforms]:
             return None
     except (RefusedError, OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -99,9 +99,9 @@ def write_entry(
     checksums: list[int] = []
 
     def write_rows(file: IO[bytes]) -> None:
-        for place, row in enumerate(rows):
+        for index, row in enumerate(rows):
             if isinstance(row, str):
-                refused[place] = row
+                refused[index] = row
             else:
                 content = np.ascontiguousarray(row, f"<{dtype}").ravel()
                 checksums.append(zlib.crc32(content.data))
@@ -111,7 +111,7 @@ def write_entry(
     require_room(need_bytes or 0)
     write_atomically(rows_path(key, dtype), write_rows, need_bytes)
     shape = {"num_rows": len(checksums), "num_samples": num_samples}
-    refusals = {str(place): reason for place, reason in refused.items()}
+    refusals = {str(index): reason for index, reason in refused.items()}
     write_sealed(description, {**shape, "checksums": checksums, "refused": refusals})
     entry = find_entry(key, dtype)
     if entry is None:

@@ -57,38 +57,38 @@ def _cycle(times_s: np.ndarray, per_s: float) -> np.ndarray:
     return (times_s * per_s) % 1.0
 
 
-def _swell(place: np.ndarray) -> np.ndarray:
+def _swell(phase: np.ndarray) -> np.ndarray:
     """A note within each cycle, soft at both ends."""
-    return np.sqrt(np.sin(np.pi * np.clip(place, 0, 1)))
+    return np.sqrt(np.sin(np.pi * np.clip(phase, 0, 1)))
 
 
 def _rising(t: np.ndarray, pitch_hz: float, speed: float, generator: np.random.Generator) -> np.ndarray:
     """Glides up by an octave, again and again."""
-    place = _cycle(t, 1.2 + 1.3 * speed)
-    return _sine(t, pitch_hz * 2 ** (place - 0.5), 3) * _swell(place)
+    phase = _cycle(t, 1.2 + 1.3 * speed)
+    return _sine(t, pitch_hz * 2 ** (phase - 0.5), 3) * _swell(phase)
 
 
 def _cuckoo(t: np.ndarray, pitch_hz: float, speed: float, generator: np.random.Generator) -> np.ndarray:
     """Calls of two notes, first the high one, then a pause."""
-    place = _cycle(t, 1.1 + 0.6 * speed)
-    second = place >= 0.3
-    return _sine(t, pitch_hz * np.where(second, 0.84, 1.19), 3) * _swell((place - 0.3 * second) / 0.26)
+    phase = _cycle(t, 1.1 + 0.6 * speed)
+    second = phase >= 0.3
+    return _sine(t, pitch_hz * np.where(second, 0.84, 1.19), 3) * _swell((phase - 0.3 * second) / 0.26)
 
 
 def _opening(t: np.ndarray, pitch_hz: float, speed: float, generator: np.random.Generator) -> np.ndarray:
     """A buzz through a mouth that opens ("wah"), again and again: its loudest harmonics climb, its pitch stays."""
-    place = _cycle(t, 1.2 + 1.3 * speed)
-    loudest = 6 * 4 ** (place - 0.5)
+    phase = _cycle(t, 1.2 + 1.3 * speed)
+    loudest = 6 * 4 ** (phase - 0.5)
     harmonics = (_sine(t, n * pitch_hz, 1) * np.exp(-((np.log2(n / loudest) / 0.5) ** 2)) for n in range(1, 20))
-    return 0.5 * sum(harmonics, np.zeros(len(t))) * _swell(place)
+    return 0.5 * sum(harmonics, np.zeros(len(t))) * _swell(phase)
 
 
 def _two_knocks(
     t: np.ndarray, pitch_hz: float, second: float, per_s: float, generator: np.random.Generator
 ) -> np.ndarray:
     """Two bursts of noise in a cycle, the second at a place in it."""
-    place = _cycle(t, per_s)
-    since_s = (place - np.where(place >= second, second, 0)) / per_s
+    phase = _cycle(t, per_s)
+    since_s = (phase - np.where(phase >= second, second, 0)) / per_s
     return 2 * _band_noise(len(t), pitch_hz, 4 * pitch_hz, generator) * np.exp(-since_s / 0.02)
 
 
@@ -105,8 +105,8 @@ def _knocks(t: np.ndarray, pitch_hz: float, speed: float, generator: np.random.G
 
 def _inhale(t: np.ndarray, pitch_hz: float, speed: float, generator: np.random.Generator) -> np.ndarray:
     """Breaths of noise, each higher at its end."""
-    place = _cycle(t, 1.2 + 1.3 * speed)
-    breath = _sine(t, pitch_hz * 2 ** (place - 0.5), 1) * _swell(place)
+    phase = _cycle(t, 1.2 + 1.3 * speed)
+    breath = _sine(t, pitch_hz * 2 ** (phase - 0.5), 1) * _swell(phase)
     return 2 * breath * _band_noise(len(t), 0, 0.15 * pitch_hz, generator)
 
 
@@ -138,11 +138,11 @@ def make_clip(category: str, source: int, take: int) -> np.ndarray:
     >>> make_clip("cuckoo", 3, 1).shape
     (32000,)
     """
-    place = list(CLASSES).index(category)
-    of_source = np.random.default_rng((VERSION, place, source))
+    phase = list(CLASSES).index(category)
+    of_source = np.random.default_rng((VERSION, phase, source))
     make, middle_hz = CLASSES[category]
     pitch_hz, speed = middle_hz * 2 ** of_source.uniform(-0.5, 0.5), of_source.random()
-    of_take = np.random.default_rng((VERSION, place, source, take))
+    of_take = np.random.default_rng((VERSION, phase, source, take))
     num_samples = round(CLIP_S * SAMPLE_RATE_HZ)
     length_s = of_take.uniform(1.2, CLIP_S)
     start = int(of_take.uniform(0, CLIP_S - length_s) * SAMPLE_RATE_HZ)

@@ -49,21 +49,21 @@ def read_wav(file: BufferedReader, start: int = 0) -> Wav | None:
     size = file.seek(0, 2)
     head = read_at(file, start, 12)
     order = "big" if head.startswith(b"RIFX") else "little"
-    place, wide, fmt = start + 12, 0, b""
+    offset, wide, fmt = start + 12, 0, b""
     for _ in range(_MOST_CHUNKS):
-        name, declared = _chunk(file, place, order)
+        name, declared = _chunk(file, offset, order)
         if name == b"data":
             break
         if name == b"ds64":
-            wide = int.from_bytes(read_at(file, place + 16, 8), "little")
+            wide = int.from_bytes(read_at(file, offset + 16, 8), "little")
         if name == b"fmt ":
-            fmt = read_at(file, place + 8, min(declared, 40))
-        place += 8 + declared + declared % 2
-        if len(name) < 4 or place >= size:
+            fmt = read_at(file, offset + 8, min(declared, 40))
+        offset += 8 + declared + declared % 2
+        if len(name) < 4 or offset >= size:
             return None
     else:
         return None
-    sound = place + 8
+    sound = offset + 8
     if declared == _WRAP - 1 and head.startswith(b"RF64"):
         declared = wide if wide < _NEVER else 0
     if declared > size - sound:
@@ -85,8 +85,8 @@ def read_wav(file: BufferedReader, start: int = 0) -> Wav | None:
     return Wav(fmt, sound, end, None, (_with_size(header, end - sound, order), (sound, end)))
 
 
-def _chunk(file: BufferedReader, place: int, order: str) -> tuple[bytes, int]:
-    head = read_at(file, place, 8)
+def _chunk(file: BufferedReader, offset: int, order: str) -> tuple[bytes, int]:
+    head = read_at(file, offset, 8)
     return head[:4], int.from_bytes(head[4:], "big" if order == "big" else "little")
 
 
@@ -106,24 +106,24 @@ def _bytes_a_second(fmt: bytes, order: str) -> int:
 
 def _recording_after(file: BufferedReader, end: int, size: int, order: str) -> Damage | None:
     """Say that chunks lead from the end of the sound to more sound, which decoders pass over."""
-    place = end
+    offset = end
     for _ in range(_MOST_CHUNKS):
-        place = after_id3(file, place)
-        place += place % 2 if read_at(file, place, 4) not in (*_SEVERAL, *_USUAL_CHUNKS) else 0
-        name, declared = _chunk(file, place, order)
-        if name in _SEVERAL and (name == b"data" or read_at(file, place + 8, 4) == b"WAVE"):
-            return Damage(f"holds another recording from byte {place} on, which would not be heard; split the file")
-        place += 8 + declared
-        if not _is_name(name) or place >= size:
+        offset = after_id3(file, offset)
+        offset += offset % 2 if read_at(file, offset, 4) not in (*_SEVERAL, *_USUAL_CHUNKS) else 0
+        name, declared = _chunk(file, offset, order)
+        if name in _SEVERAL and (name == b"data" or read_at(file, offset + 8, 4) == b"WAVE"):
+            return Damage(f"holds another recording from byte {offset} on, which would not be heard; split the file")
+        offset += 8 + declared
+        if not _is_name(name) or offset >= size:
             break
     return None
 
 
-def _are_chunks(file: BufferedReader, place: int, size: int, order: str) -> bool:
+def _are_chunks(file: BufferedReader, offset: int, size: int, order: str) -> bool:
     """Whether chunks or tags lead from a place to the end of a file, or a chunk that is known begins there."""
-    if read_at(file, place, 8).startswith(_TAG_STARTS):
+    if read_at(file, offset, 8).startswith(_TAG_STARTS):
         return True
-    for first in (place, place + 1):  # a chunk of odd size has a byte more, which some forget
+    for first in (offset, offset + 1):  # a chunk of odd size has a byte more, which some forget
         at, name, known = first, b"", False
         for _ in range(_MOST_CHUNKS):
             name, declared = _chunk(file, at, order)
