@@ -52,7 +52,7 @@ class Augmenter:
         """Cut one window from each clip at a random position, (B, F, T) -> (B, F, window_frames).
 
         With `shift` the window wraps around the end of the clip; without, it stays inside and a short clip is padded
-        with zeros. With `stretch` it wraps too, at another speed: pitch changes with it in a waveform, not in mel bands.
+        with zeros. With `stretch` it wraps too, at another speed, which shifts pitch in waveforms, not in mel bands.
         """
         if self.config.stretch:
             return CHANGES["stretch"](self, clips, window_frames)
