@@ -17,13 +17,7 @@ from auricle.handin.source_text import OURS, Module, bound_by, is_module, parse_
 SOURCE = Path(auricle.__file__).parent
 ROOMS = ("errors", "text", "files", "system", "config", "data", "model", "scoring", "runs", "training")
 COPIED = [path for room in ROOMS for path in (SOURCE / f"{room}.py", *(SOURCE / room).rglob("*.py")) if path.exists()]
-PLAIN_ROOMS = (
-    "__init__", "api", "cli", "config", "display", "errors", "extras", "files", "locks", "runs", "search", "study",
-    "system", "tabular", "text", "tracking", "work",
-)  # fmt: skip
-PLAIN = [
-    path for room in PLAIN_ROOMS for path in (SOURCE / f"{room}.py", *(SOURCE / room).rglob("*.py")) if path.exists()
-]
+PLAIN = sorted(SOURCE.rglob("*.py"))
 # Metaphors and words in another language's order, each with what to write in its place
 REFUSED_WORDS = {
     r"heard|hears|hear": "detected, processed",
@@ -35,9 +29,9 @@ REFUSED_WORDS = {
     r"goes on|go on|going on": "resumes, continues",
     r"lies in|lie in|stands in|stand in": "is in",
     r"holds(?! the lock| it\b)": "contains",
-    r"guessing": "chance",
+    r"guessing(?!  )": "chance",  # but for the kind of collapse, in a table
     r"for want of|in place of|in the place of": "without, instead of",
-    r"(one|row|line|file|folder|run|seconds|minutes) an? (cell|clip|core|fold|model|recording|window|step)": "per",
+    r"(one|row|line|file|folder|run(?! a model)|seconds|minutes) an? (cell|clip|core|fold|model|recording|window|step)": "per",
 }
 REFUSED_NAMES = {
     "told",
@@ -52,6 +46,7 @@ REFUSED_NAMES = {
     "outcomes",
     "last_word",
 }
+TERMS = {("audit", "words")}  # by room: a fingerprint is of 32-bit words
 WITH_ALIASES = [path for path in COPIED if path.name != "__init__.py"]
 
 
@@ -116,7 +111,9 @@ def refused_words(text: str) -> list[str]:
 def test_text_and_names_are_terms_of_the_field(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     assert [(line, found) for line, text in texts_of(tree) for found in refused_words(text)] == []
-    assert [(line, name) for line, name in names_of(tree) if name.strip("_") in REFUSED_NAMES] == []
+    room = path.relative_to(SOURCE).parts[0]
+    refused = [(line, name) for line, name in names_of(tree) if name.strip("_") in REFUSED_NAMES]
+    assert [(line, name) for line, name in refused if (room, name) not in TERMS] == []
 
 
 def test_a_refused_word_is_seen_and_a_part_of_a_word_is_not():

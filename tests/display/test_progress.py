@@ -116,10 +116,10 @@ def test_a_collapse_is_told_at_its_epoch_once_a_cell_and_kind_and_a_recovery_too
     lines.epoch(cell(), {**record(25), "collapse": COLLAPSE})
     lines.epoch(cell(), {**record(26), "collapse": {**COLLAPSE, "kind": "constant"}})
     assert said[1:] == [
-        "cnn/k-fold-2-0  epoch 10: every clip is given one answer; learning rate 0.05 is too high; try --set "
+        "cnn/k-fold-2-0  epoch 10: every clip gets the same prediction; learning rate 0.05 is too high; try --set "
         "training.learning_rate=0.0005",
         "cnn/k-fold-2-0  epoch 20: recovered, better than chance again",
-        "cnn/k-fold-2-0  epoch 26: every clip is given the same logits; learning rate 0.05 is too high; try --set "
+        "cnn/k-fold-2-0  epoch 26: every clip gets the same logits; learning rate 0.05 is too high; try --set "
         "training.learning_rate=0.0005",
     ]
 
@@ -129,7 +129,7 @@ def test_the_display_warns_of_a_collapse_above_the_bar():
     display.planned({cell(): 30}, 0, 1)
     display.started(cell())
     display.epoch(cell(), {**record(10), "collapse": COLLAPSE})
-    assert "! cnn/k-fold-2-0  epoch 10: every clip is given one answer" in file.getvalue()
+    assert "! cnn/k-fold-2-0  epoch 10: every clip gets the same prediction" in file.getvalue()
 
 
 def drawn(width: int = 80, **options) -> tuple[Display, io.StringIO, Console]:

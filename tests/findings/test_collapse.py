@@ -40,7 +40,7 @@ def test_a_collapse_is_what_training_recorded_or_what_the_answers_show(study: St
 def test_every_model_that_collapsed_is_named_with_what_it_looked_like(document: Document):
     text = next(text for text in texts(document.sections[:1]) if "collapsed to one class" in text)
     assert text.startswith("4 cells of 6 collapsed to one class and did not learn: ")
-    assert "transformer-h1 under test-split (2 of 2: at epoch 3 every clip is given the same logits)" in text
+    assert "transformer-h1 under test-split (2 of 2: at epoch 3 every clip gets the same logits)" in text
     assert "raw-cnn under test-split (2 of 2: cat is predicted for 100 % of the test clips)" in text
     assert "cnn under test-split (" not in text.replace("raw-cnn", "")
 
@@ -52,7 +52,7 @@ def test_cause_and_cure_are_one_sentence_each(document: Document):
         if getattr(block, "title", "").endswith(" collapsed")
     ]
     assert boxes[0] == (
-        "2 of 2 cells did not learn: at epoch 3 every clip is given the same logits. Likely cause: learning "
+        "2 of 2 cells did not learn: at epoch 3 every clip gets the same logits. Likely cause: learning "
         "rate 0.05 is too high. Try this first: --set training.learning_rate=0.0005."
     )
     assert len(boxes) == 2

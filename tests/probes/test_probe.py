@@ -112,7 +112,7 @@ def test_damaged_weights_are_noted(two_cells):
     study.cell(CellName("tiny", "k-fold", 2, 0)).weights.write_bytes(b"no weights")
     notes = probe_study(study.folder)
     assert len(notes) == 1
-    assert "does not fit config.yaml" in notes[0]
+    assert "does not match config.yaml" in notes[0]
 
 
 def test_recordings_that_are_gone_are_noted(study):

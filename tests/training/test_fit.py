@@ -237,7 +237,7 @@ def test_a_step_that_is_not_finite_stops_the_cell_and_keeps_the_last_finite_epoc
 
 
 def test_a_device_that_is_not_there_is_named_with_those_that_are(tmp_path, recordings, split, tiny) -> None:
-    with pytest.raises(MachineError, match=r"no device 'abacus' on this machine; it has: .*cpu"):
+    with pytest.raises(MachineError, match=r"no device 'abacus' on this machine; available: .*cpu"):
         fit_cell(cell_in(tmp_path), tiny(), recordings, split, device="abacus")
 
 

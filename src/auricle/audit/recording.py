@@ -30,16 +30,16 @@ USUAL_RATES_HZ = (
 
 # A pattern in the error message of data.audio, and the kind of finding it stands for.
 _REFUSALS = (
-    (r"no such file|no file can have this name", "missing"),
+    (r"no such file|invalid file name", "missing"),
     (r"a folder, not a file|a pipe or a device|cannot be opened|cannot be read", "no-file"),
     (r"empty \(0 bytes\)", "empty"),
-    (r"holds no sound|shorter than one sample", "no-sound"),
+    (r"contains no sound|shorter than one sample", "no-sound"),
     (r"are not finite", "not-finite"),
     (r"cut off", "truncated"),
     (r"split the file$", "joined"),
     (r"^damaged|crashed on it", "damaged"),
-    (r"sample rate of|channels; at most|header (?:declares|says)", "forged-header"),
-    (r"bytes; at most|samples reach|takes longer|of memory|SIGKILL|more sound than", "over-limits"),
+    (r"sample rate \d|channels; the limit|header (?:declares|says)", "forged-header"),
+    (r"bytes; the limit|samples reach|takes longer|of memory|SIGKILL|more sound than", "over-limits"),
     (r"the file is damaged|[Ii]nternal", "damaged"),
 )
 

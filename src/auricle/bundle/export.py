@@ -162,7 +162,7 @@ def _describe(
 
 
 def _scores(cells: Sequence[Cell]) -> Scores | None:
-    """Return the scores on test clips of the cells that stand in for a model, each with its own temperature; or None.
+    """Return the scores on test clips of the cells that represent a model, each with its own temperature; or None.
 
     The seeds of a fold are averaged.
     """

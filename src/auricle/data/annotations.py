@@ -1,11 +1,11 @@
-"""Annotations of long recordings to clips: read beside the recordings, cut once, kept in the cache.
+"""Cut annotated long recordings into clips: annotations are read beside the recordings, clips kept in the cache.
 
     garden.wav, garden.txt | garden.selections.txt | garden.Table.1.selections.txt    Audacity labels, Raven selections
       -> stretches with a label -> pieces of one length
-      -> CACHE/cut/HASH/12.500-15.500.wav                                             one file a piece, float32, mono
+      -> CACHE/cut/HASH/12.500-15.500.wav                                             one file per piece, float32, mono
 
-A piece takes in the sound around a short stretch, as a model will hear it, but none of a stretch of another class; a
-long stretch becomes several pieces. Pieces of a recording stay in one group.
+A piece includes the sound around a short stretch, up to the input length of a model, but none of a stretch of another
+class; a long stretch becomes several pieces. Pieces of a recording stay in one group.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from auricle.errors import RefusedError
 from auricle.files import part_of, write_atomically
 from auricle.text import one_line, path_cell, unquoted
 
-RAVEN = ("begin time (s)", "end time (s)")  # columns of a selection table, small letters
+RAVEN = ("begin time (s)", "end time (s)")  # columns of a selection table, in lower case
 LABEL_COLUMNS = ("annotation", *CLASS_COLUMNS, "common name", "species code")
-CUT_LIMIT_S = 3600.0  # to decode a recording, which may last for days
+CUT_LIMIT_S = 3600.0  # time to decode a recording, which may be days long
 MIN_OVERLAP_S = 1e-3
-LITTLE_MORE = 1.1  # times the length of a piece: a stretch that is no longer stays one piece
+LITTLE_MORE = 1.1  # a stretch up to this many times the length of a piece becomes one piece
 
 
 def annotations_beside(
     recordings: Sequence[Path], root: Path, *, label_column: str | None = None
 ) -> tuple[list[Clip], list[Span]]:
-    """Read the label files that lie beside recordings: a clip of the whole recording for each stretch, and the stretch.
+    """Read the label files beside recordings: for each stretch, a clip of the whole recording, and the stretch.
 
-    Nothing where no recording has one. A `RefusedError` names the line that cannot be understood.
+    Both are empty if no recording has a label file. A `RefusedError` names a line that cannot be parsed.
     """
     clips, spans = [], []
     for text, recording in _label_files(recordings):
@@ -56,7 +56,7 @@ def annotations_beside(
 
 
 def _label_files(recordings: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    """Yield the text files that are named as a recording in their folder, each with that recording."""
+    """Yield the text files named like a recording in their folder, each with that recording."""
     by_folder: defaultdict[Path, dict[str, Path]] = defaultdict(dict)
     for path in recordings:
         by_folder[path.parent] |= {path.stem: path, path.name: path}
@@ -70,7 +70,7 @@ def _label_files(recordings: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
 
 
 def _stretches(text: Path, recording: Path, label_column: str | None) -> Iterator[tuple[Path, str, Span]]:
-    """Yield file, label and stretch of each line of a selection table or a label track; nothing of another text."""
+    """Yield file, label and stretch of each line of a selection table or a label track; nothing for other texts."""
     with open_recording(text, max_bytes=MAX_TABLE_BYTES) as file:
         lines = file.read().decode("utf-8-sig", "replace").splitlines()
     rows = list(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
@@ -83,7 +83,7 @@ def _stretches(text: Path, recording: Path, label_column: str | None) -> Iterato
                 where = f"{text}: line {number}"
                 if not (label := "\t".join(row[2:]).strip()):
                     raise RefusedError(
-                        f"{where}: a label track has start, end and label, divided by tabs; write the label"
+                        f"{where}: a line of a label track is start, end and label, separated by tabs; add the label"
                     )
                 yield recording, label, span(where, row[0].strip(), row[1].strip())
 
@@ -91,19 +91,19 @@ def _stretches(text: Path, recording: Path, label_column: str | None) -> Iterato
 def _selections(
     text: Path, recording: Path, columns: Sequence[str], rows: Sequence[Sequence[str]], label_column: str | None
 ) -> Iterator[tuple[Path, str, Span]]:
-    """Yield the selections of Raven's table; one of several files names the file of each, and the place in it."""
-    known = {column.strip().casefold(): place for place, column in enumerate(columns)}
+    """Yield the selections of a Raven table; a table of several files gives the file of each, and the offset in it."""
+    known = {column.strip().casefold(): index for index, column in enumerate(columns)}
     asked = (label_column.casefold(),) if label_column else LABEL_COLUMNS
     label = next((known[name] for name in asked if name in known), None)
     if label is None:
         raise RefusedError(
-            f"{text}: no column {' or '.join(asked)}; its columns are {named_columns(columns)}; --label names one"
+            f"{text}: no column {' or '.join(asked)}; its columns are {named_columns(columns)}; choose one with --label"
         )
     for number, row in enumerate(rows, start=2):
         where = f"{text}: line {number}"
         if len(row) < len(columns) or not row[label].strip():
             raise RefusedError(f"{where} has no {columns[label].strip()}; fill it in or delete the line")
-        values = {name: row[place].strip() for name, place in known.items()}
+        values = {name: row[index].strip() for name, index in known.items()}
         start_s, end_s = span(where, values[RAVEN[0]], values[RAVEN[1]])
         path = recording
         if other := values.get("begin file"):
@@ -114,7 +114,7 @@ def _selections(
 
 
 def _listed(recording: Path) -> str:
-    """Return a name as `predict` writes it into a table of Raven's, and as that is read here."""
+    """Return the name of a recording as `predict` writes it into a Raven table."""
     return one_line(path_cell(os.fsencode(recording.name).decode("utf-8", "replace"))).strip()
 
 
@@ -126,26 +126,26 @@ def _is_number(text: str) -> bool:
 
 
 def cut_clips(clips: Sequence[Clip], spans: Sequence[Span], piece_s: float) -> tuple[list[Clip], list[tuple[str, str]]]:
-    """Cut stretches of recordings into pieces of at most one length; also the names of what is left out, with reasons.
+    """Cut stretches of recordings into pieces; also return the names of the stretches left out, with reasons.
 
-    Left out is a stretch that overlaps one of another class, or begins after its recording ends. A recording that
-    cannot be decoded becomes one clip of each class, which is refused when it is prepared, as any other.
+    A stretch is left out if it overlaps one of another class, or begins after the end of its recording. A recording
+    that cannot be decoded becomes one clip per class, which is refused when it is prepared, like any other.
 
     Args:
-        clips: one for each stretch: its recording, and its class.
-        spans: of each.
-        piece_s: the length of a piece in seconds.
+        clips: for each stretch, its recording and class.
+        spans: the stretches.
+        piece_s: the maximum length of a piece in seconds.
     """
     pieces: defaultdict[Path, list[tuple[Span, Clip]]] = defaultdict(list)
     left_out = []
-    for path, places in _by_recording(clips).items():
-        starts, ends = np.array([spans[place] for place in places]).T
-        categories = np.array([clips[place].category for place in places])
-        for place in places:
-            (start, end), clip = spans[place], clips[place]
+    for path, indices in _by_recording(clips).items():
+        starts, ends = np.array([spans[index] for index in indices]).T
+        categories = np.array([clips[index].category for index in indices])
+        for index in indices:
+            (start, end), clip = spans[index], clips[index]
             others = categories != clip.category
             if (others & (starts < end - MIN_OVERLAP_S) & (ends > start + MIN_OVERLAP_S)).any():
-                left_out.append((_name(clip, spans[place]), f"overlaps a stretch of another class; {ONE_CLASS}"))
+                left_out.append((_name(clip, spans[index]), f"overlaps a stretch of another class; {ONE_CLASS}"))
                 continue
             free_from = ends[others & (ends <= start + MIN_OVERLAP_S)].max(initial=0.0)
             free_to = starts[others & (starts >= end - MIN_OVERLAP_S)].min(initial=np.inf)
@@ -169,7 +169,7 @@ def cut_clips(clips: Sequence[Clip], spans: Sequence[Span], piece_s: float) -> t
             elif file.exists():
                 made[name] = replace(clip, path=file, name=name)
             else:
-                left_out.append((name, "begins after its recording ends"))
+                left_out.append((name, "begins after the end of its recording"))
     return list(made.values()), left_out
 
 
@@ -183,14 +183,14 @@ def is_piece(name: str) -> bool:
 
 
 def _by_recording(clips: Sequence[Clip]) -> Mapping[Path, list[int]]:
-    places: defaultdict[Path, list[int]] = defaultdict(list)
-    for place, clip in enumerate(clips):
-        places[clip.path].append(place)
-    return places
+    indices: defaultdict[Path, list[int]] = defaultdict(list)
+    for index, clip in enumerate(clips):
+        indices[clip.path].append(index)
+    return indices
 
 
 def _pieces(start: float, end: float, piece_s: float, free_from: float, free_to: float) -> list[Span]:
-    """Return pieces of at most one length that cover a stretch, within what is free of other classes.
+    """Return pieces that cover a stretch, within the sound that is free of other classes.
 
     >>> _pieces(10.0, 11.0, 3.0, 0.0, 60.0), _pieces(10.0, 11.0, 3.0, 9.5, 60.0), _pieces(10.0, 15.0, 3.0, 0.0, 60.0)
     ([(9.0, 12.0)], [(9.5, 12.5)], [(10.0, 13.0), (12.0, 15.0)])
@@ -206,7 +206,7 @@ def _pieces(start: float, end: float, piece_s: float, free_from: float, free_to:
 
 
 def _folder_of(recording: Path) -> Path:
-    """Return where the pieces of a recording are kept, whatever its name; a file that is not there has no pieces."""
+    """Return the folder of the pieces of a recording, by its content; a missing file has no pieces."""
     try:
         with open_recording(recording, max_bytes=MAX_STREAM_BYTES) as file:
             return cut_folder() / hashlib.file_digest(file, "sha256").hexdigest()[:32]
@@ -223,14 +223,14 @@ def _name(clip: Clip, piece: Span) -> str:
 
 
 def _cut_recording(wanted: Mapping[Path, Mapping[Span, Path]], recording: Path) -> None:
-    """Write the pieces of a recording in one pass; the last one may be shorter than asked.
+    """Write the pieces of a recording in one pass; the last one may be shorter than requested.
 
-    They take their names when the recording has been read to its end, so that one that turns out to be damaged there
-    leaves no pieces that the next call would take for whole.
+    The files are renamed when the recording has been read to its end, so that a recording damaged at the end leaves no
+    pieces that the next call would use.
     """
-    pieces = deque(wanted[recording].items())  # in order of their ends
+    pieces = deque(wanted[recording].items())  # sorted by end
     longest_s = max(end - start for start, end in wanted[recording])
-    kept, first = np.zeros(0, np.float32), 0  # the samples that a piece may still need, from this one on
+    kept, first = np.zeros(0, np.float32), 0  # the samples that a piece may still need, and the index of their first
     parts: dict[Path, Path] = {}
 
     def write(piece: Span, file: Path) -> None:

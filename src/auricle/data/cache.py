@@ -1,11 +1,11 @@
-"""The recordings of a dataset, decoded once, as one memory-mapped array; of many, the frames that models ask for.
+"""The recordings of a dataset, decoded once into a memory-mapped array; for large datasets, the frames of the models.
 
     waveforms up to 2.5 GB   float32, one entry of the cache
-    more than that           frames alone, float16, in blocks of 1,024 clips: what was stopped goes on at its block
+    more than that           only frames, float16, in blocks of 1,024 clips: an interrupted run resumes at its block
 
-An array is found by a hash of every byte of every file, in order, and of all else that shapes its rows; so a file
-that was edited, added or removed is never served stale. Names, labels, folds and groups are never taken from the
-cache: they live in the manifest.
+The key of an array is a hash of every byte of every file, in order, and of everything else that determines its rows;
+so an edited, added or removed file never leads to stale data. Names, labels, folds and groups are not in the cache but
+in the manifest.
 """
 
 import hashlib
@@ -40,21 +40,21 @@ from auricle.data.store import cache_folder as cache_folder
 from auricle.errors import RefusedError
 from auricle.text import visible
 
-DECODING_VERSION = 2  # of what is heard of odd files; of those that were always heard whole the rows stay the same
-FORMAT_VERSION = 1  # of the rows; raise it when decoding, mixing down or resampling changes
-NUM_NAMED = 5  # refused files that a message spells out
-LARGE_BYTES = 2.5e9  # of waveforms; of more than that only frames are kept
+DECODING_VERSION = 2  # of decoding unusual files; the rows of ordinary files stay the same
+FORMAT_VERSION = 1  # of the rows; raise it when decoding, downmixing or resampling changes
+NUM_NAMED = 5  # refused files named in a message
+LARGE_BYTES = 2.5e9  # of waveforms; above this, only frames are stored
 BLOCK_CLIPS = 1024
 
-Progress = Callable[[int, int], None]  # called with what is done, and all there is to do
+Progress = Callable[[int, int], None]  # called with the numbers of clips done and of all clips
 
 
 @dataclass(frozen=True)
 class Recordings:
     """A dataset ready to train on.
 
-    `manifest` holds the clips that could be read, and the others in `skipped`. `waveforms` is float32 (N, T), a
-    read-only memory map, one row a clip of it. `digest` names content, labels, folds, groups, rate and length.
+    `manifest` contains the readable clips, and the others in `skipped`. `waveforms` is float32 (N, T), a read-only
+    memory map with one row per clip. `digest` is a hash of content, labels, folds, groups, sample rate and length.
     """
 
     manifest: Manifest
@@ -65,24 +65,24 @@ class Recordings:
 
 @dataclass(frozen=True)
 class LargeRecordings(Recordings):
-    """A dataset of which `frames` are kept, float16 (N, F, T) a form; `waveforms` are decoded when they are needed."""
+    """A dataset with stored `frames`, float16 (N, F, T) for each form; `waveforms` are decoded when needed."""
 
     waveforms: FileWaveforms
     frames: Mapping[Any, StoredRows]
 
 
 class RowForm(Protocol):
-    """Turns a waveform into what is kept of it, float16; processes get it as a pickle."""
+    """Converts a waveform to what is stored, float16; must be picklable for other processes."""
 
     @property
     def key(self) -> str:
-        """All that shapes a row."""
+        """Everything that determines a row."""
 
     def row_shape(self, num_samples: int) -> tuple[int, ...]:
-        """Return the shape of what is kept of so many samples."""
+        """Return the shape of a row for this number of samples."""
 
     def __call__(self, waveform: np.ndarray) -> np.ndarray:
-        """Return what is kept of a waveform, (T,)."""
+        """Return the row of a waveform, (T,)."""
 
 
 def prepare(
@@ -94,14 +94,14 @@ def prepare(
     workers: int | None = None,
     forms: Collection[RowForm] = (),
 ) -> Recordings:
-    """Decode, mix down, resample and fix the length of every clip, or find that done before.
+    """Decode, downmix, resample and set the length of every clip, or load the result from the cache.
 
-    Recordings of unknown origin are decoded in processes of their own, so that one that crashes the decoder, hangs it
-    or eats memory is one that is refused.
+    Recordings of unknown origin are decoded in separate processes, so that a file that crashes or hangs the decoder or
+    exhausts memory is refused, and the others are decoded.
 
     `skip_bad` leaves refused files out and lists them, instead of refusing all. `on_progress` is called with (clips
-    decoded, all clips) after each, not at all where the cache has them. `workers`: None takes every core that this
-    process may use. `forms`: what is kept in place of waveforms, each in turn, where these are more than `LARGE_BYTES`.
+    decoded, all clips) after each, but not if the cache has them. `workers`: None: all cores that this process may
+    use. `forms`: what to store instead of waveforms, one after the other, if these take more than `LARGE_BYTES`.
 
     Raises:
         RefusedError: a file is refused and `skip_bad` is off, or too little is left.
@@ -135,21 +135,21 @@ def prepare(
 
 
 def keeps_frames(num_clips: int, clip_s: float, sample_rate_hz: int) -> bool:
-    """Return whether clips are too many for their waveforms to be kept, so that frames are."""
+    """Return whether there are too many clips to store their waveforms, so that frames are stored."""
     return 4.0 * num_clips * round(clip_s * sample_rate_hz) > LARGE_BYTES
 
 
 def _may_be_read(entry: CacheEntry, clips: Sequence[Clip], load: Callable[..., Iterator[np.ndarray | str]]) -> bool:
-    """Return whether a clip that was refused when an entry was made is not refused now."""
-    return any(not isinstance(row, str) for row in load([clips[place] for place in entry.refused]))
+    """Return whether a clip that was refused when an entry was written is readable now."""
+    return any(not isinstance(row, str) for row in load([clips[index] for index in entry.refused]))
 
 
 def _store(
     keys: Sequence[str], clips: Sequence[Clip], row_shape: tuple[int, ...], load: Callable[..., Iterator[Any]]
 ) -> tuple[StoredRows, dict[int, str]]:
-    """Decode the blocks of clips that the cache does not have; return the rows of all, and what was refused."""
+    """Decode the blocks of clips that are not in the cache; return the rows of all blocks, and the refusals."""
     blocks = [clips[start : start + BLOCK_CLIPS] for start in range(0, len(clips), BLOCK_CLIPS)]
-    found: list[tuple[int, dict[int, str]] | None] = []  # rows and refusals of each; no map of it is held
+    found: list[tuple[int, dict[int, str]] | None] = []  # rows and refusals of each, without its memory map
     for key, block in zip(keys, blocks, strict=True):
         entry = find_entry(key, "f2")
         is_there = entry is not None and not _may_be_read(entry, block, partial(load, on_progress=None))
@@ -167,18 +167,18 @@ def _store(
         prune_entries(LIMIT_BYTES)
     ends = np.cumsum([num for num, _ in known]).tolist()
     paths = tuple(rows_path(key, "f2") for key in keys)
-    refused = {n * BLOCK_CLIPS + place: why for n, (_, own) in enumerate(known) for place, why in own.items()}
+    refused = {n * BLOCK_CLIPS + index: why for n, (_, own) in enumerate(known) for index, why in own.items()}
     return StoredRows(paths, tuple(ends), row_shape, "<f2"), refused
 
 
 def digest_of(manifest: Manifest, *, sample_rate_hz: int, workers: int | None = None) -> str:
-    """Return the digest that `prepare` gives these recordings, without decoding them."""
+    """Return the digest of these recordings in `prepare`, without decoding them."""
     hashes = list(in_threads(_content_hash, manifest.clips, workers))
     return _digest(manifest, _content(manifest, sample_rate_hz, hashes))
 
 
 def _content(manifest: Manifest, sample_rate_hz: int, hashes: Sequence[str]) -> str:
-    """Hash what shapes the rows of files with these hashes."""
+    """Hash everything that determines the rows of files with these hashes."""
     return _hash([FORMAT_VERSION, sample_rate_hz, round(manifest.clip_s * sample_rate_hz), hashes])
 
 
@@ -188,16 +188,16 @@ def _digest(manifest: Manifest, content: str) -> str:
 
 
 def _without(manifest: Manifest, refused: dict[int, str], skip_bad: bool) -> Manifest:
-    """Leave out what was refused, or refuse it all."""
+    """Leave refused clips out, or refuse the dataset."""
     if not refused:
         return manifest
-    bad = tuple((manifest.clips[place].name, reason) for place, reason in sorted(refused.items()))
-    clips = tuple(clip for place, clip in enumerate(manifest.clips) if place not in refused)
+    bad = tuple((manifest.clips[index].name, reason) for index, reason in sorted(refused.items()))
+    clips = tuple(clip for index, clip in enumerate(manifest.clips) if index not in refused)
     if not skip_bad or not clips:
         named = "; ".join(f"{visible(name)} ({reason})" for name, reason in bad[:NUM_NAMED])
         more = f"; and {len(bad) - NUM_NAMED} more" if len(bad) > NUM_NAMED else ""
-        remedy = "repair or delete them" + (", or --skip-bad leaves them out" if clips else "")
-        raise RefusedError(f"{len(bad)} of {len(manifest.clips)} recordings are refused: {named}{more}; {remedy}")
+        remedy = "repair or delete them" + (", or leave them out with --skip-bad" if clips else "")
+        raise RefusedError(f"{len(bad)} of {len(manifest.clips)} recordings cannot be used: {named}{more}; {remedy}")
     kept = replace(manifest, clips=clips, skipped=(*manifest.skipped, *bad))
     try:
         require_enough(kept, len(set(manifest.folds.tolist())))
@@ -208,7 +208,7 @@ def _without(manifest: Manifest, refused: dict[int, str], skip_bad: bool) -> Man
         ("fold", set(manifest.folds.tolist()), set(kept.folds.tolist())),
     ):
         if lost := before - after:
-            raise RefusedError(f"with {len(bad)} recordings left out, nothing of {what} {min(lost)} is left")
+            raise RefusedError(f"with {len(bad)} recordings left out, {what} {min(lost)} has no clips")
     return kept
 
 
@@ -222,7 +222,7 @@ def _load(
     form: RowForm | None = None,
     on_progress: Progress | None = None,
 ) -> Iterator[np.ndarray | str]:
-    """Yield the row of each clip, or why it is refused."""
+    """Yield the row of each clip, or the reason of its refusal."""
     decode = partial(_row, form, sample_rate_hz=sample_rate_hz, duration_s=duration_s)
     paths = [clip.path for clip in clips]
     rows = (
@@ -237,7 +237,7 @@ def _load(
 
 
 def _row(form: RowForm | None, path: Path, **wanted: Any) -> np.ndarray:
-    """Return what is kept of a recording: its waveform, or a form of it."""
+    """Return the row of a recording: its waveform, or a form of it."""
     waveform = load_waveform(path, **wanted)
     return form(waveform) if form else waveform
 
@@ -250,7 +250,7 @@ def _or_refusal(decode: Callable[[Path], np.ndarray], path: Path) -> np.ndarray 
 
 
 def _content_hash(clip: Clip) -> str:
-    """Hash a file, every byte; the suffix counts, because libsndfile knows an MP3 by it."""
+    """Hash every byte of a file, and its suffix, by which libsndfile recognises an MP3."""
     try:
         with open_recording(clip.path) as file:
             return clip.path.suffix.lower() + hashlib.file_digest(file, "sha256").hexdigest()

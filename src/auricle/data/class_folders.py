@@ -10,17 +10,16 @@ from auricle.errors import RefusedError
 
 
 def class_folder_clips(root: Path, *, classes_in_names: bool = False) -> tuple[list[Clip], list[str]]:
-    """Find the recordings under each class folder, sorted by name (the path below the root); count what is ignored.
+    """Find the recordings under each class folder, sorted by name (the path below the root); count ignored files.
 
-    Ignored are hidden files, files that are no audio and recordings outside a class folder; the sentence that counts
-    them is absent if nothing was. A linked folder is followed, but no folder is read twice. Every clip is its own
-    group, of fold 0, or of that of a set (train, validation, test) whose folder holds the class folders. With
-    `classes_in_names`, recordings are found wherever they lie below the root, and their classes are those of folders
-    until the names are read.
+    Hidden files, files that are not audio and recordings outside a class folder are ignored; a note counts them. Linked
+    folders are followed, but no folder is read twice. Every clip is its own group; its fold is 0, or that of a set
+    (train, validation, test) whose folder contains the class folders. With `classes_in_names`, recordings are found
+    anywhere below the root, and their classes are those of folders until the names are read.
 
     Raises:
         RefusedError: no recordings, a folder that cannot be listed, a name that is not UTF-8, or folders named like
-            sets beside others.
+            sets beside class folders.
     """
     walk = Walk()
     ignored = walk.ignored
@@ -38,20 +37,20 @@ def class_folder_clips(root: Path, *, classes_in_names: bool = False) -> tuple[l
     notes = [sentence] if ignored.total() else []
     if not clips:
         names = [path.name for path in beside]
-        advice = f"{parts_of_names(names)}, or name a CSV (filename,category)." if beside else "add some."
+        advice = f"{parts_of_names(names)}, or use a CSV file (filename,category)." if beside else "add some."
         raise RefusedError(
-            " ".join((f"{root} holds no recordings in class folders ({root}/CLASS/NAME.wav); {advice}", *notes))
+            " ".join((f"{root} contains no recordings in class folders ({root}/CLASS/NAME.wav); {advice}", *notes))
         )
     return sorted(clips, key=lambda clip: clip.name), notes
 
 
 def recordings_below(root: Path) -> list[Path]:
-    """Return the recordings in a folder, however deep, as `class_folder_clips` finds them; errors are the same."""
+    """Return the recordings in a folder and below, as `class_folder_clips` finds them; same errors."""
     return Walk().recordings(root)
 
 
 def set_folders(root: Path) -> dict[Path, int]:
-    """Return the folders of sets in a folder, with the fold of each; the folder itself with 0 where it has none."""
+    """Return the folders of sets in a folder, with their folds; the folder itself with 0 if it has none."""
     return _sets(root, Walk().enter(root)[0])
 
 
@@ -61,8 +60,8 @@ def _sets(root: Path, folders: Sequence[Path]) -> dict[Path, int]:
         return {root: 0}
     if others := [folder.name for folder in folders if folder not in sets and recordings_below(folder)]:
         raise RefusedError(
-            f"{root}: {', '.join(folder.name for folder in sets)} look like sets, and {others[0]} like a class; put "
-            "class folders into the sets, or the recordings of one class into one folder"
+            f"{root}: {', '.join(folder.name for folder in sets)} look like sets, but {others[0]} like a class; "
+            "put class folders into the sets, or the recordings of each class into one folder"
         )
     return sets
 

@@ -1,4 +1,4 @@
-"""Names of classes that are one but for how they are spelt."""
+"""Class names that differ only in spelling."""
 
 import unicodedata
 from collections import defaultdict
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 
 def plain(category: str) -> str:
-    """Return a class name without case, accents and what stands between its words.
+    """Return a class name without case, accents and separators.
 
     >>> plain("Crying Bébé") == plain("crying_bebe")
     True
@@ -16,7 +16,7 @@ def plain(category: str) -> str:
 
 
 def spellings(counts: Mapping[str, int]) -> list[tuple[str, ...]]:
-    """Return the names that are spelt alike but for case, accents and blanks, the most frequent of `counts` first."""
+    """Return the names that differ only in case, accents and separators, the most frequent first."""
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for category in counts:
         alike[plain(category)].append(category)
@@ -25,7 +25,7 @@ def spellings(counts: Mapping[str, int]) -> list[tuple[str, ...]]:
 
 
 def named_spellings(names: Sequence[str]) -> str:
-    r"""Return spellings for a message; letter by letter where they look alike.
+    r"""Return spellings for a message; with escapes if they look alike.
 
     >>> print(named_spellings(["Dog", "dog"]), named_spellings(["caf\u00e9", "cafe\u0301"]))
     'Dog' and 'dog' 'caf\xe9' and 'cafe\u0301'

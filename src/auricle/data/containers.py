@@ -1,6 +1,6 @@
-"""Whether an Ogg file is whole, every page of it; WAV, FLAC and MP3 have modules of their own.
+"""Check that every page of an Ogg file is intact; WAV, FLAC and MP3 have their own modules.
 
-The decoders that we use pass over a damaged page or frame without a word, and end where the bytes end.
+The decoders skip a damaged page or frame without an error, and stop at the end of the bytes.
 """
 
 import zlib
@@ -13,55 +13,55 @@ _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 class Damage(NamedTuple):
-    """Why a recording is not whole, and whether only its end is missing."""
+    """Why a recording is not intact, and whether only its end is missing."""
 
     reason: str
     is_cut: bool = False
 
 
 def ogg_damage(file: BufferedReader, start: int = 0) -> Damage | None:
-    """Say what is wrong with the pages of an Ogg file (RFC 3533), or None; what follows the last page is ignored.
+    """Return the damage of the pages of an Ogg file (RFC 3533), or None; bytes after the last page are ignored.
 
-    Every page must be whole and have its own checksum, none may be missing, and the last one must say so.
+    Every page must be complete and match its checksum, none may be missing, and the last one must have its flag.
     """
-    place, expected, serial, ended = file.seek(start), 0, b"", False
+    offset, expected, serial, ended = file.seek(start), 0, b"", False
     while not ended:
         head = file.read(_OGG_HEADER_BYTES)
         if not head:
             return Damage("cut off: the Ogg stream has no end", True)
         if not head.startswith(b"OggS"[: len(head)]):
-            return Damage(f"damaged: no Ogg page where one must begin, at byte {place}")
+            return Damage(f"damaged: no Ogg page at byte {offset}, where one must begin")
         segments = file.read(head[26]) if len(head) == _OGG_HEADER_BYTES else b""
         body = file.read(sum(segments))
         if len(head) < _OGG_HEADER_BYTES or len(segments) < head[26] or len(body) < sum(segments):
-            return Damage(f"cut off: the Ogg page at byte {place} is not whole", True)
+            return Damage(f"cut off: the Ogg page at byte {offset} is incomplete", True)
         if _ogg_checksum(head[:22] + bytes(4) + head[26:] + segments + body) != head[22:26]:
-            return Damage(f"damaged: the Ogg page at byte {place} does not match its checksum")
+            return Damage(f"damaged: the Ogg page at byte {offset} does not match its checksum")
         if serial and head[14:18] != serial and head[5] & _FIRST:
-            return Damage("holds several streams at once, as videos do; export its sound alone")
+            return Damage("contains several streams, like a video; export only its sound")
         if int.from_bytes(head[18:22], "little") != expected or (serial and head[14:18] != serial):
-            return Damage(f"damaged: an Ogg page is missing before byte {place}")
+            return Damage(f"damaged: an Ogg page is missing before byte {offset}")
         serial, expected, ended = head[14:18], expected + 1, bool(head[5] & _LAST)
-        place += len(head) + len(segments) + len(body)
-    if (other := _next_page(file, place)) is not None:
-        return Damage(f"holds another Ogg stream from byte {other} on, which would not be heard; split the file")
+        offset += len(head) + len(segments) + len(body)
+    if (other := _next_page(file, offset)) is not None:
+        return Damage(f"contains another Ogg stream at byte {other}, which decoders ignore; split the file")
     return None
 
 
-def _next_page(file: BufferedReader, place: int) -> int | None:
-    """Return where the next page begins behind the end of a stream, whatever stands between; None where none does."""
+def _next_page(file: BufferedReader, offset: int) -> int | None:
+    """Return the offset of the next page after the end of a stream, with any bytes between; None if there is none."""
     content = b""
-    file.seek(place)
+    file.seek(offset)
     while more := file.read(2**16):
         content += more
         if (at := content.find(b"OggS\0")) >= 0:
-            return place + at
-        place += len(content) - 4
+            return offset + at
+        offset += len(content) - 4
         content = content[-4:]
     return None
 
 
 def _ogg_checksum(page: bytes) -> bytes:
-    """Return the CRC-32 of a page: zlib's polynomial with the bits in the other order and nothing inverted."""
+    """Return the CRC-32 of a page: zlib's polynomial with reversed bit order and no inversion."""
     register = zlib.crc32(page.translate(_REVERSED), 0xFFFF_FFFF) ^ 0xFFFF_FFFF
     return int(f"{register:032b}"[::-1], 2).to_bytes(4, "little")

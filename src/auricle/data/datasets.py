@@ -1,4 +1,4 @@
-"""A source to a manifest: a named dataset, a folder or a CSV file."""
+"""Read a source as a manifest: a named dataset, a folder or a CSV file."""
 
 import contextlib
 import os
@@ -38,17 +38,16 @@ SOURCES = {
     "esc10": "400 environmental sounds, 10 classes, 5 s (the esc10 subset of ESC-50; CC BY 3.0)",
     "esc50": "2,000 environmental sounds, 50 classes, 5 s (CC BY-NC 3.0)",
     "urbansound8k": "8,732 sounds of a city, 10 classes, up to 4 s (CC BY-NC 3.0)",
-    "toy": "200 synthetic sounds, 10 classes, 2 s, made on the spot",
+    "toy": "200 synthetic sounds, 10 classes, 2 s, generated locally",
 }
-MAX_MEASURED_S = 10.0  # clips of unlike lengths are cut to this, unless the person says otherwise
-BALANCED_MEASURE = "Accuracy means balanced accuracy here: the mean over classes of the share that is right."
-NOT_LONGER = 0.95  # of the recordings
+MAX_MEASURED_S = 10.0  # clips of different lengths are cut to this, unless the user sets another length
+BALANCED_MEASURE = "Accuracy here means balanced accuracy: the mean over classes of the share of correct predictions."
+NOT_LONGER = 0.95  # share of the recordings
 AUDIO_FOLDER_TABLE = "metadata.csv"  # of Hugging Face's AudioFolder
-RECORDING = "the recordings that the annotations are of"
+RECORDING = "the annotated recordings"
 
 _NO_GROUPS = (
-    "No groups are given, so each file is its own group: clips cut from one recording may stand on both sides "
-    "of a split."
+    "No groups are given, so each file is its own group: clips of one recording may be in both training and test set."
 )
 NUM_CLIPS = {"esc50": 2_000, "urbansound8k": 8_732, "esc10": 400}
 LAYOUTS = {"esc10": ESC50, "esc50": ESC50, "urbansound8k": URBANSOUND8K}
@@ -69,17 +68,17 @@ def load_manifest(
     group_by: str | None = None,
     label: str | None = None,
 ) -> Manifest:
-    """Describe a dataset: which clips, of which class, in which fold, from which source.
+    """Describe a dataset: its clips, with class, fold and group of each.
 
     Args:
-        source: a name in `SOURCES`; a folder of class folders (those of sets around them or not), in the layout of
+        source: a name in `SOURCES`; a folder of class folders (possibly within folders of sets), in the layout of
             ESC-50, UrbanSound8K or Hugging Face's AudioFolder (metadata.csv), or of recordings with annotations beside
             them; or a table of clips (`own_tables.py`).
-        root: where named datasets lie, or the folder of the one named. None: `$AURICLE_DATA`, then the user's cache.
-        num_folds: how many folds to make where the source has none.
-        seed: of the folds that are made.
-        clip_s: the length of every clip in seconds. None: that of the dataset; for a person's own recordings one that
-            95 % of them do not exceed, at most `MAX_MEASURED_S`.
+        root: the folder of named datasets, or of this one. None: `$AURICLE_DATA`, then the user's cache.
+        num_folds: the number of folds to make if the source has none.
+        seed: for making folds.
+        clip_s: the length of every clip in seconds. None: that of the dataset; for the user's own recordings a length
+            that 95 % of them do not exceed, at most `MAX_MEASURED_S`.
         group_by: a column of the source's table, or a pattern over names (`grouping.py`), that says which clips belong
             together. None: that of the dataset; for a CSV the column group, if there is one.
         label: a column of the source's table, or a pattern over names, that says which class a clip is of; the other
@@ -87,14 +86,14 @@ def load_manifest(
 
     Raises:
         UsageError: no such source, a length out of range, or no such pattern.
-        RefusedError: the dataset is not there, not whole, or too small to train and test on.
+        RefusedError: the dataset is missing, incomplete, or too small to train and test on.
     """
     if clip_s is not None and not 0.05 <= clip_s <= MAX_DURATION_S:
         raise UsageError(f"a clip length of {clip_s} s; it must be between 0.05 and {MAX_DURATION_S}")
     manifest, has_folds = _described(source, root, clip_s, group_by, label)
     if len(manifest.categories) == 1 and label is None:
         parts = parts_of_names([clip.name for clip in manifest.clips])
-        raise RefusedError(f"{source} holds one class only, {manifest.categories[0]!r}; {parts}")
+        raise RefusedError(f"{source} contains only one class, {manifest.categories[0]!r}; {parts}")
     notes = [*manifest.notes]
     if manifest.grouping is None:
         notes.append(_NO_GROUPS)
@@ -103,10 +102,10 @@ def load_manifest(
     elif group_by or label:
         notes.append(f"Groups are taken from {manifest.grouping}: {count(len(set(manifest.groups)), 'group')}.")
         if len(set(manifest.groups)) == len(manifest.clips):
-            notes.append("Each group has one clip: nothing is kept together.")
+            notes.append("Each group has one clip, so grouping has no effect.")
     counts = Counter(clip.category for clip in manifest.clips)
     notes += [
-        f"{named_spellings(names)} are taken as different classes; auricle check --fix joins them."
+        f"{named_spellings(names)} are used as different classes; auricle check --fix merges them."
         for names in spellings(counts)
     ]
     if unequal := imbalance(counts):
@@ -119,7 +118,7 @@ def load_manifest(
 
 
 class Asked(Protocol):
-    """What a study and a search say of their data."""
+    """What the configurations of a study and of a search say about their data."""
 
     @property
     def data(self) -> str:
@@ -139,9 +138,9 @@ class Asked(Protocol):
 
 
 def asked_manifest(asked: Asked, *, source: str | None = None, root: Path | None = None) -> Manifest:
-    """Describe the dataset of a study or a search; `source`: where a person's own recordings lie now.
+    """Describe the dataset of a study or a search; `source`: where the user's own recordings are now.
 
-    The rest, and the errors, are those of `load_manifest`.
+    Everything else, and the errors, are as in `load_manifest`.
     """
     return load_manifest(
         source or asked.data, root=root, clip_s=asked.clip_s, group_by=asked.group_by, label=asked.label
@@ -150,7 +149,7 @@ def asked_manifest(asked: Asked, *, source: str | None = None, root: Path | None
 
 @dataclass(frozen=True)
 class Survey:
-    """What a source names: `clip_s` of the manifest is 0 where the source does not say, every fold 0 without folds."""
+    """A source described for a check: `clip_s` is 0 if the source gives none, and folds are 0 without `has_folds`."""
 
     manifest: Manifest
     has_folds: bool
@@ -169,17 +168,17 @@ def survey(
     label: str | None = None,
     cuts: bool = True,
 ) -> Survey:
-    """Describe a dataset to look at it, whether or not it can be trained on: files may be missing, classes too small.
+    """Describe a dataset for a check, whether or not it can be trained on: files may be missing, classes too small.
 
-    Without `cuts` no recording is opened: a clip that is to be cut out of one stands as the whole of it. The other
-    arguments and the errors are those of `load_manifest`.
+    Without `cuts` no recording is opened: each annotation is represented by its whole recording. The other arguments
+    and the errors are those of `load_manifest`.
     """
     return Survey(*_described(source, root, 0.0, group_by, label, may_miss=True, cuts=cuts))
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """Where classes and groups come from, each a column or a pattern; None: as the source says."""
+    """The source of classes and of groups, each a column or a pattern; None: the default of the dataset."""
 
     label_column: str | None
     label_pattern: NamePattern | None
@@ -194,12 +193,12 @@ class _Asked:
 
     @property
     def patterns(self) -> list[NamePattern]:
-        """Those to apply, in this order: what is asked for groups outdoes the groups of the classes' pattern."""
+        """The patterns to apply, in this order: the group pattern overrides groups from the class pattern."""
         return [pattern for pattern in (self.label_pattern, self.group_pattern) if pattern]
 
     @property
     def labelled(self) -> bool:
-        """Whether names say the classes."""
+        """Whether classes are read from names."""
         return any(pattern.class_field for pattern in self.patterns)
 
 
@@ -213,18 +212,18 @@ def _described(
     may_miss: bool = False,
     cuts: bool = True,
 ) -> tuple[Manifest, bool]:
-    """Return what a source names, and whether it has folds; a length of 0 is not measured."""
+    """Return the manifest of a source, and whether it has folds; for `clip_s` 0 no length is measured."""
     asked = _Asked.of(label, group_by)
     try:
         if source not in SOURCES:
             manifest, has_folds = _own_recordings(source, clip_s, asked, may_miss=may_miss, cuts=cuts)
         elif asked.label_column:
             raise UsageError(
-                f"--label {label}: {source} has classes; a pattern such as '{LABEL_EXAMPLE}' takes others from names"
+                f"--label {label}: {source} has no other columns of classes; use a pattern such as '{LABEL_EXAMPLE}'"
             )
         else:
             manifest, has_folds = _by_names(_named_dataset(source, root, clip_s, asked.group_column), asked), True
-    except OSError as error:  # a folder on the way may not be entered
+    except OSError as error:  # no permission to enter a folder
         raise RefusedError(f"{error.filename or source} cannot be read: {error.strerror}") from error
     if note := background_note(manifest.categories):
         manifest = replace(manifest, notes=(*manifest.notes, note))
@@ -238,27 +237,27 @@ def _by_names(manifest: Manifest, asked: _Asked) -> Manifest:
 
 
 def find_dataset(name: str, root: Path | None = None) -> Path | None:
-    """Return the folder in which a named dataset lies, or None.
+    """Return the folder of a named dataset, or None.
 
-    `root` is the only place to look in, itself and below. None: `$AURICLE_DATA`, then the user's cache.
+    Only `root` and folders in it are searched. None: `$AURICLE_DATA`, then the user's cache.
     """
     given = os.environ.get("AURICLE_DATA")
     roots = [root] if root else [*([Path(given).expanduser()] if given else []), cache_folder() / "datasets"]
-    places = [place for start in roots for place in (start, *(start / folder for folder in _FOLDERS[name]))]
-    # os.path, unlike pathlib, says no where a folder on the way may not be entered
-    return next((place for place in places if os.path.isfile(place / LAYOUTS[name].table)), None)  # noqa: PTH113
+    candidates = [path for start in roots for path in (start, *(start / folder for folder in _FOLDERS[name]))]
+    # unlike Path.is_file, os.path.isfile is False without permission to enter a folder
+    return next((path for path in candidates if os.path.isfile(path / LAYOUTS[name].table)), None)  # noqa: PTH113
 
 
 def dataset_in(folder: Path, *, first: str = "") -> str | None:
-    """Name the dataset whose files lie in a folder, or in a folder of its name below; None where it is another.
+    """Return the name of the dataset in a folder, or in a subfolder of its name; None if it is not a named dataset.
 
-    It is a named dataset if its table lists as many clips as that has (`NUM_CLIPS`). ESC-50 is ESC-10 too, where
-    `first` asks for that.
+    It is a named dataset if its table lists the right number of clips (`NUM_CLIPS`). As ESC-50 contains ESC-10, the
+    name `first` is tried first.
     """
     for name in sorted(NUM_CLIPS, key=lambda name: name != first):
-        if place := find_dataset(name, folder):
-            with contextlib.suppress(RefusedError):  # who loads it says what is wrong with it
-                rows = read_table(place / LAYOUTS[name].table, ())
+        if path := find_dataset(name, folder):
+            with contextlib.suppress(RefusedError):  # loading it reports what is wrong
+                rows = read_table(path / LAYOUTS[name].table, ())
                 if sum(name != "esc10" or is_esc10(row) for _, row in rows) == NUM_CLIPS[name]:
                     return name
     return None
@@ -271,7 +270,7 @@ def _named_dataset(name: str, root: Path | None, clip_s: float | None, column: s
     if folder is None:
         looked = root or "$AURICLE_DATA or the user's cache"
         raise RefusedError(
-            f"{name} is not in {looked}; get it with 'auricle data get {name} --yes', or name its folder with --data"
+            f"{name} is not in {looked}; get it with 'auricle data get {name} --yes', or give its folder with --data"
         )
     options = {"only_esc10": True} if name == "esc10" else {}
     return _in_layout(LAYOUTS[name], name, folder, clip_s, column, **options)
@@ -288,8 +287,8 @@ def _in_layout(
 def _own_recordings(
     source: str, clip_s: float | None, asked: _Asked, *, may_miss: bool, cuts: bool
 ) -> tuple[Manifest, bool]:
-    """Describe a person's own recordings: a table, a folder with one, annotations, or class folders."""
-    path = Path(os.path.expanduser(source))  # noqa: PTH111 - leaves ~somebody, who is nobody, as it is
+    """Describe the user's own recordings: a table, a folder with one, annotations, or class folders."""
+    path = Path(os.path.expanduser(source))  # noqa: PTH111 - keeps ~name if there is no such user
     read = partial(
         read_own_table,
         label_column=asked.label_column,
@@ -329,23 +328,23 @@ def _in_folder(root: Path, asked: _Asked, read: Callable[[Path], OwnTable]) -> t
         return _joined(parts, root, sets), []
     if asked.group_column:
         raise UsageError(
-            f"--group-by {asked.group_column}: a folder has no columns; give a pattern such as '{EXAMPLE}', or a CSV"
+            f"--group-by {asked.group_column}: a folder has no columns; use a pattern such as '{EXAMPLE}', or a CSV"
         )
     clips, spans = annotations_beside(recordings_below(root), root, label_column=asked.label_column)
     if clips:
         recordings = len({clip.path for clip in clips})
-        notes = [f"{count(len(clips), 'annotation')} of {count(recordings, 'recording')} were cut out."]
+        notes = [f"{count(len(clips), 'annotation')} of {count(recordings, 'recording')} were cut into clips."]
         return OwnTable(tuple(clips), tuple(spans), False, None), notes
     if asked.label_column:
         raise UsageError(
-            f"--label {asked.label_column}: a folder has no columns; give a pattern such as '{LABEL_EXAMPLE}', or a CSV"
+            f"--label {asked.label_column}: a folder has no columns; use a pattern such as '{LABEL_EXAMPLE}', or a CSV"
         )
     clips, notes = class_folder_clips(root, classes_in_names=asked.labelled)
     return OwnTable(tuple(clips), (), any(sets.values()), None), notes
 
 
 def _joined(parts: Sequence[OwnTable], root: Path, sets: Mapping[Path, int]) -> OwnTable:
-    """Join the tables of an AudioFolder; a clip that has no fold has that of the set in whose folder it lies."""
+    """Join the tables of an AudioFolder; a clip without a fold gets that of the set whose folder it is in."""
     clips = []
     for part in parts:
         for clip in part.clips:
@@ -358,35 +357,35 @@ def _joined(parts: Sequence[OwnTable], root: Path, sets: Mapping[Path, int]) -> 
 
 
 def _cut_out(manifest: Manifest, spans: Sequence[Span], clip_s: float | None) -> Manifest:
-    """Return the manifest of pieces of annotated recordings, each recording a group where nothing else is known."""
+    """Return the manifest of the pieces of annotated recordings; by default, each recording is a group."""
     piece_s = clip_s or usual_length_s([end - start for start, end in spans])
     clips, left_out = cut_clips(manifest.clips, spans, piece_s)
     if not clips:
         raise RefusedError(
-            f"{manifest.source}: of {count(len(spans), 'annotation')} none can be used: {left_out[0][1]}"
+            f"{manifest.source}: none of {count(len(spans), 'annotation')} can be used: {left_out[0][1]}"
         )
     grouping = manifest.grouping or RECORDING
     return replace(manifest, clips=tuple(clips), skipped=(*manifest.skipped, *left_out), grouping=grouping)
 
 
 def usual_length_s(durations_s: Sequence[float]) -> float:
-    """Return a length that few clips exceed, in half seconds, at most `MAX_MEASURED_S`.
+    """Return a length that few clips exceed, in steps of 0.5 s, at most `MAX_MEASURED_S`.
 
-    50 ms more, as an MP3 has, do not lengthen all clips.
+    The 50 ms that an MP3 may add do not lengthen all clips.
     """
     usual_s = float(np.quantile(durations_s, NOT_LONGER, method="higher"))
     return min(max(float(np.ceil(2 * (usual_s - 0.05))) / 2, 0.5), MAX_MEASURED_S)
 
 
 def _common_length_s(clips: Sequence[Clip], clip_s: float | None) -> tuple[float, str]:
-    """Return a length in seconds for all clips, and a sentence about it; without one, a length that few exceed."""
+    """Return the length in seconds of all clips, by default one that few exceed, and a note about it."""
     headers = in_processes(header_duration_s, [clip.path for clip in clips])
-    found = [each for each in headers if not isinstance(each, RefusedError)]  # named when they are decoded
+    found = [each for each in headers if not isinstance(each, RefusedError)]  # reported when they are decoded
     durations_s = np.array(found or [0.0])
     if clip_s is None:
         clip_s = usual_length_s(durations_s.tolist())
     cut, padded = int((durations_s > clip_s + 0.05).sum()), int((durations_s < clip_s - 0.05).sum())
     done = [f"{num} of {len(clips)} are {what}" for num, what in ((cut, "cut"), (padded, "padded with silence")) if num]
-    note = f"Clips have {clip_s:g} s: {' and '.join(done) or 'none is cut or padded'}"
+    note = f"Clips are {clip_s:g} s long: {' and '.join(done) or 'none is cut or padded'}"
     lengths = f"{durations_s.min():.2f} to {durations_s.max():.2f} s"
-    return clip_s, f"{note} (recordings of {lengths}); --clip-s sets another length."
+    return clip_s, f"{note} (recordings are {lengths} long); --clip-s sets another length."

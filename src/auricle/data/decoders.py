@@ -1,7 +1,7 @@
 """The two decoders: libsndfile (WAV, FLAC, Ogg, MP3 and older formats), and FFmpeg by PyAV (the extra `media`).
 
 FFmpeg reads M4A, AAC, WMA and the soundtracks of videos, and codecs in older formats that libsndfile lacks. The first
-bytes of a file choose, and its suffix where they say nothing.
+bytes of a file decide, or its suffix if they are not known.
 """
 
 from __future__ import annotations
@@ -29,41 +29,41 @@ from auricle.data.wav import Wav, read_wav, wav_contradiction
 from auricle.errors import RefusedError
 from auricle.extras import install_hint
 
-SOUND_FORMATS = {  # and the suffixes of each
+SOUND_FORMATS = {  # format to suffixes
     "wav": (".wav", ".wave", ".rf64"), "flac": (".flac",), "ogg": (".ogg", ".opus", ".oga"), "mp3": (".mp3",),
     "aiff": (".aiff", ".aif", ".aifc"), "au": (".au", ".snd"), "caf": (".caf",), "w64": (".w64",),
     "voc": (".voc",), "nist": (".nist", ".sph"),
 }  # fmt: skip
 
-_UNKNOWN_BYTES = 0x7FFF_F000  # a writer into a pipe declares at least this much, for "until the end"
+_UNKNOWN_BYTES = 0x7FFF_F000  # a program that writes to a pipe declares at least this size, for "until the end"
 _CHUNK = re.compile(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
-# The demuxer is named, so that no file can ask for one that reads playlists, other files or the network.
+# The demuxer is fixed, so that no file can select one that reads playlists, other files or the network.
 MEDIA_FORMATS = (
     dict.fromkeys((".m4a", ".mp4", ".m4v", ".m4b", ".mov", ".3gp"), "mov")
     | dict.fromkeys((".mkv", ".mka", ".webm"), "matroska")
     | dict.fromkeys((".wma", ".wmv"), "asf")
     | {".aac": "aac", ".avi": "avi", ".mpg": "mpeg", ".mpeg": "mpeg", ".ts": "mpegts", ".flv": "flv", ".amr": "amr"}
 )
-# By the format of the first bytes: what only FFmpeg reads, and what it may read where libsndfile cannot.
+# By the format of the first bytes: those only FFmpeg reads, and those it may read if libsndfile cannot.
 _DEMUXERS = {"mp4": "mov", "adts": "aac"} | {
     name: name for name in ("matroska", "asf", "avi", "mpeg", "mpegts", "flv", "amr")
 }
 _OTHER_DEMUXERS = {"nist": "nistsphere"} | {name: name for name in ("wav", "aiff", "au", "caf", "w64", "voc", "ogg")}
-_MOST_PADDING_FRAMES = 16  # of an MP3 that its encoder put before and after the sound: 12 bits each count them
+_MOST_PADDING_FRAMES = 16  # of an MP3, added by its encoder before and after the sound: counted by 12 bits each
 _DAMAGED = "the file is damaged"
 
 SoundLayout = Wav | Flac | Mp3 | Caf
 
 
 class _Forward(soundfile.SoundFile):
-    """Is read from its beginning to its end: soundfile seeks after every block, which streams cannot."""
+    """Not seekable: soundfile would seek after every block, which streams do not support."""
 
     def seekable(self) -> bool:
         return False
 
 
 class SoundFile:
-    """An open recording: its header, its sound in blocks, and what is wrong with it."""
+    """An open recording: its header, its sound in blocks, and its damage."""
 
     def __init__(
         self, file: BufferedReader, sound: soundfile.SoundFile, start: int, layout: SoundLayout | None
@@ -73,12 +73,12 @@ class SoundFile:
         self.num_frames: int | None = layout.num_frames if isinstance(layout, Flac) else sound.frames  # of its header
         self._file = file
         self._sound = sound
-        self._start = start  # where it begins in the file
+        self._start = start  # offset in the file
         self._layout = layout
         self._failure: str | None = None
 
     def blocks(self, num_samples: int) -> Iterator[np.ndarray]:
-        """Yield what is decoded, float32 (T, channels) of about so many samples, a view that the next overwrites."""
+        """Yield decoded blocks, float32 (T, channels) of about `num_samples` samples; the next one overwrites it."""
         checksum = self._layout.checksum if isinstance(self._layout, Flac) else None
         block = np.empty((num_samples // self.channels, self.channels), np.float32)
         num_read = 0
@@ -97,9 +97,9 @@ class SoundFile:
             yield frames
 
     def damage(self, num_read: int) -> Damage | None:
-        """Say what is wrong with a file of which so many frames could be read, or None.
+        """Return the damage of a file of which `num_read` frames could be read, or None.
 
-        VOC, NIST and older formats are not checked. Inside an MP3 frame and inside a WAV nothing tells a wrong bit.
+        VOC, NIST and older formats are not checked. MP3 frames and WAV samples have no checksum against wrong bits.
         """
         layout, declared = self._layout, self._sound.frames
         if isinstance(layout, Flac):
@@ -108,18 +108,18 @@ class SoundFile:
             return damage
         if isinstance(layout, Mp3) and num_read < (layout.num_frames - _MOST_PADDING_FRAMES) * layout.frame_samples:
             return Damage(f"damaged: {num_read} samples of {layout.num_frames} MP3 frames could be decoded")
-        is_guess = layout is None and self._sound.format == "MP3"  # of a bitrate that is in no table
+        is_guess = layout is None and self._sound.format == "MP3"  # free-format bitrate
         if self._failure is not None or (num_read < declared and not is_guess):
             return Damage(f"cut off or damaged: {num_read} of {declared} frames could be decoded")
         for there, found in [] if layout else _CHUNK.findall(self._sound.extra_info):
             if int(found) < int(there) < _UNKNOWN_BYTES:
-                return Damage(f"cut off: {found} of {there} bytes of sound are there", True)
+                return Damage(f"cut off: only {found} of {there} bytes of sound", True)
         return lame_damage(self._file, self._start) if isinstance(layout, Mp3) else None
 
 
 @contextlib.contextmanager
 def open_decoder(path: Path, file: BufferedReader) -> Iterator[SoundFile | Media]:
-    """Open a recording for the decoder that its first bytes ask for; errors as in `open_sound` and `open_media`."""
+    """Open a recording with the decoder for its first bytes; errors as in `open_sound` and `open_media`."""
     start, head = first_bytes(file)
     suffix = path.suffix.lower()
     form = format_of(head) or ("mp3" if suffix == ".mp3" else None)
@@ -137,7 +137,7 @@ def open_decoder(path: Path, file: BufferedReader) -> Iterator[SoundFile | Media
                 if not other or "cannot be decoded" not in str(refusal) or _DAMAGED in str(refusal):
                     raise
                 if not media_version():
-                    raise RefusedError(f"{refusal}; the extra media reads more: {install_hint('media')}") from None
+                    raise RefusedError(f"{refusal}; the extra media may read it: {install_hint('media')}") from None
                 try:
                     sound = stack.enter_context(open_media(path, file, other, start, what))
                 except RefusedError:
@@ -147,13 +147,13 @@ def open_decoder(path: Path, file: BufferedReader) -> Iterator[SoundFile | Media
 
 @contextlib.contextmanager
 def open_sound(path: Path, file: BufferedReader, form: str | None, start: int) -> Iterator[SoundFile]:
-    """Open a recording for libsndfile, whose errors become a `RefusedError`, here and inside the block."""
+    """Open a recording with libsndfile, and turn its errors into a `RefusedError`, also inside the block."""
     try:
         layout, pieces = _layout(file, form, start)
     except ValueError as error:
         raise RefusedError(f"{path}: {error}") from None
     if isinstance(layout, Mp3) and not pieces:
-        raise RefusedError(f"{path}: cannot be decoded: {_DAMAGED}, or no MP3: no frame follows another")
+        raise RefusedError(f"{path}: cannot be decoded: {_DAMAGED}, or not an MP3 (no two consecutive frames)")
     if isinstance(layout, Wav) and (contradiction := wav_contradiction(layout.format)) and contradiction[1]:
         raise RefusedError(f"{path}: {contradiction[0]}")
     try:
@@ -169,12 +169,12 @@ def open_sound(path: Path, file: BufferedReader, form: str | None, start: int) -
 
 
 def _quietly(form: str | None) -> contextlib.AbstractContextManager[None]:
-    """Keep from standard error what the decoder of a format writes there; that of MP3 alone does."""
+    """Suppress what the decoder of a format writes to standard error; only that of MP3 does."""
     return without_decoder_messages() if form == "mp3" else contextlib.nullcontext()
 
 
 def _layout(file: BufferedReader, form: str | None, start: int) -> tuple[SoundLayout | None, tuple[Piece, ...] | None]:
-    """Look through a container, and return what libsndfile is to read instead of the file, None where that will do."""
+    """Parse a container, and return the pieces that libsndfile should read, None if it can read the file as it is."""
     whole = ((start, file.seek(0, 2)),) if start else None
     if form == "wav":
         wav = read_wav(file, start)
@@ -202,7 +202,7 @@ def _container_damage(file: BufferedReader, start: int, form: str | None, layout
 
 def _reason(error: soundfile.LibsndfileError) -> str:
     reason = error.error_string.strip().rstrip(".").removeprefix("Error : ")
-    if not reason or reason.startswith(("Internal error", "File does not exist")):  # it does exist
+    if not reason or reason.startswith(("Internal error", "File does not exist")):  # misleading: the file exists
         return _DAMAGED
     if reason.endswith("file is malformed"):
         return f"{_DAMAGED} or cut off"
@@ -210,12 +210,12 @@ def _reason(error: soundfile.LibsndfileError) -> str:
 
 
 def media_suffixes(demuxer: str) -> tuple[str, ...]:
-    """Return the suffixes of the files that a demuxer of FFmpeg reads."""
+    """Return the suffixes of the files that an FFmpeg demuxer reads."""
     return tuple(suffix for suffix, name in MEDIA_FORMATS.items() if name == demuxer)
 
 
 def media_version() -> str:
-    """Return the version of PyAV; empty where it is not installed."""
+    """Return the version of PyAV; empty if it is not installed."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:

@@ -1,7 +1,7 @@
-"""Get a named dataset: download, go on where it broke off, verify, unpack beside, rename when whole.
+"""Download a named dataset, resuming an interrupted download; verify it, unpack it beside, rename it when complete.
 
-PLACE/.NAME.download/     archive.part, unpacked/; gone when the dataset is whole
-PLACE/NAME/               the dataset, with `auricle.json`: from where, its hash, and what was verified
+FOLDER/.NAME.download/     archive.part, unpacked/; removed when the dataset is complete
+FOLDER/NAME/               the dataset, with `auricle.json`: its origin, its hash, and what was verified
 """
 
 import errno
@@ -29,22 +29,22 @@ from auricle.errors import MachineError, RefusedError, choices, count
 from auricle.files import machine_errors, write_json
 from auricle.locks import lock
 
-# What may come, for what is known of it: archives are packed anew, and Zenodo's may be replaced
+# Limits relative to the known sizes: GitHub repacks archives, and Zenodo's may be replaced
 PACKED_SLACK, UNPACKED_SLACK, FILES_SLACK = 1.5, 3.0, 4
-MAX_HEADER_BYTES = 2**20  # of one file in an archive; it is read into memory
+MAX_HEADER_BYTES = 2**20  # of a file in an archive; they are read into memory
 _NO_ARCHIVE = (
     zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, struct.error, EOFError,
     ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError,
 )  # fmt: skip
-# What the system says to names that no disk can have, or that are a file and a folder; None: of bz2
+# Errors of the system for impossible names, or names that are both file and folder; None: of bz2
 _NO_NAME = (None, errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.EINVAL, errno.EILSEQ)
-# Called with what is going on ("downloading", "unpacking"), bytes done, and bytes in all where that is known.
+# Called with the current step ("downloading", "unpacking"), bytes done, and bytes in total if known.
 DownloadProgress = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True)
 class Archive:
-    """Where a dataset comes from, and what must be in it. `known_hash` is `algorithm:digest`, or None."""
+    """The source of a dataset, and its required contents. `known_hash` is `algorithm:digest`, or None."""
 
     url: str
     size_mb: int
@@ -55,24 +55,24 @@ class Archive:
 
     @property
     def max_bytes(self) -> int:
-        """What may be downloaded."""
+        """The largest download accepted."""
         return round(PACKED_SLACK * self.size_mb * 1e6)
 
     @property
     def max_unpacked_bytes(self) -> int:
-        """What may come out of it."""
+        """The largest unpacked size accepted."""
         return round(UNPACKED_SLACK * self.size_mb * 1e6)
 
     @property
     def max_files(self) -> int:
-        """How many files may come out of it."""
+        """The largest number of files accepted."""
         return FILES_SLACK * self.num_clips + 1_000
 
 
 ARCHIVES = {
     "esc50": Archive(
         "https://github.com/karolpiczak/ESC-50/archive/master.zip", 600, None, ESC50, 2_000, 50
-    ),  # an archive of a branch is packed anew at every download, so no hash is fixed
+    ),  # GitHub packs a branch for every download, so there is no fixed hash
     "urbansound8k": Archive(
         "https://zenodo.org/records/1203745/files/UrbanSound8K.tar.gz",
         6_000,
@@ -86,7 +86,7 @@ DOWNLOADABLE = {"esc10": "esc50", "esc50": "esc50", "urbansound8k": "urbansound8
 
 
 def archive_of(source: str) -> Archive:
-    """Return what `get` would download; a `UsageError` lists what can be."""
+    """Return the archive that `get` would download; a `UsageError` lists the choices."""
     if source not in DOWNLOADABLE:
         raise choices("dataset to download", source, list(DOWNLOADABLE))
     return ARCHIVES[DOWNLOADABLE[source]]
@@ -95,28 +95,28 @@ def archive_of(source: str) -> Archive:
 def get(
     source: str, *, to: Path | None = None, url: str | None = None, on_progress: DownloadProgress | None = None
 ) -> Path:
-    """Download a dataset, unless it is there, and return its folder.
+    """Download a dataset, unless it exists, and return its folder.
 
-    esc10 comes with the whole of esc50. `to` takes the dataset's folder, None: the user's cache; `url` is a mirror.
+    For esc10, esc50 is downloaded. `to` is the destination folder, None: the user's cache; `url` is a mirror.
 
     Raises:
-        UsageError: nothing to download has that name.
-        RefusedError: what came is not the dataset; nothing of it is kept.
-        MachineError: network, disk, or another process downloads it; what came so far is kept, and the next call
-            goes on from there.
+        UsageError: no such dataset to download.
+        RefusedError: the download is not the dataset; it is deleted.
+        MachineError: network, disk, or another process downloads it; the download so far is kept, and the next call
+            resumes it.
     """
     archive = archive_of(source)
     if found := find_dataset(source, to):
         return found
-    place = to or cache_folder() / "datasets"
-    final = place / DOWNLOADABLE[source]
-    work = place / f".{final.name}.download"
+    parent = to or cache_folder() / "datasets"
+    final = parent / DOWNLOADABLE[source]
+    work = parent / f".{final.name}.download"
     report = on_progress or (lambda doing, done, total: None)
     with lock(work):
-        if found := find_dataset(source, place):  # another process was faster
+        if found := find_dataset(source, parent):  # another process was faster
             return found
         if final.exists():
-            raise MachineError(f"{final} is in the way and holds no {final.name}; move it away, then run this again")
+            raise MachineError(f"{final} exists and is not {final.name}; move it away, then run this again")
         packed = _retrieve(url or archive.url, archive, work, report)
         with machine_errors(work):
             try:
@@ -137,7 +137,7 @@ def get(
 
 
 def _retrieve(url: str, archive: Archive, work: Path, report: DownloadProgress) -> Path:
-    """Download through pooch, which checks the hash, with a transfer that resumes."""
+    """Download with pooch, which checks the hash, and a transfer that can resume."""
     import pooch
 
     def download(url: str, output_file: str, pooch: object) -> None:
@@ -154,13 +154,13 @@ def _retrieve(url: str, archive: Archive, work: Path, report: DownloadProgress) 
 
 
 def _unpacked(archive: Archive, packed: Path, to: Path, report: DownloadProgress) -> tuple[Path, list[str]]:
-    """Unpack; return the dataset's folder in what came out, and what was found to be right."""
+    """Unpack; return the folder of the dataset, and what was verified."""
     shutil.rmtree(to, ignore_errors=True)
     unpack(packed, to, lambda done, total: report("unpacking", done, total), archive)
     layout = archive.layout
     tables = list(to.glob(f"*/{layout.table.as_posix()}"))
     if len(tables) != 1:
-        raise RefusedError(f"what came holds {len(tables)} tables {layout.table}, not one; run this again")
+        raise RefusedError(f"the download has {len(tables)} tables {layout.table}, not one; run this again")
     folder = tables[0].parents[1]
     clips = layout.read(folder)
     num_present = sum(clip.path.is_file() for clip in clips)
@@ -168,7 +168,7 @@ def _unpacked(archive: Archive, packed: Path, to: Path, report: DownloadProgress
     wanted = (archive.num_clips, archive.num_clips, archive.num_categories)
     if (len(clips), num_present, num_categories) != wanted:
         raise RefusedError(
-            f"what came is not whole: {num_present} of {len(clips)} recordings of {num_categories} classes, not "
+            f"the download is incomplete: {num_present} of {len(clips)} recordings of {num_categories} classes, not "
             f"{archive.num_clips} of {archive.num_categories}; run this again"
         )
     verified = [f"{num_present} recordings of {num_categories} classes, each with its row in the table"]
@@ -182,8 +182,8 @@ def _unpacked(archive: Archive, packed: Path, to: Path, report: DownloadProgress
 def unpack(archive: Path, folder: Path, on_progress: Callable[[int, int | None], None], known: Archive) -> None:
     """Unpack an archive into a folder; checksums are verified on the way.
 
-    `on_progress` is called after each file with the bytes unpacked and those in all, None where that is not known. A
-    `RefusedError` where it is none, damaged, larger than what is `known` allows, or holds a link or a path that leaves
+    `on_progress` is called after each file with the bytes unpacked and the total, None if it is not known. A
+    `RefusedError` if it is not an archive, damaged, larger than `known` allows, or contains a link or a path outside
     the folder.
     """
     try:
@@ -195,9 +195,9 @@ def unpack(archive: Path, folder: Path, on_progress: Callable[[int, int | None],
                 limit = f"{known.max_unpacked_bytes / 1e6:,.0f} MB"
                 raise RefusedError(f"{archive} unpacks to more than {limit}; not unpacked")
             if number >= known.max_files:
-                raise RefusedError(f"{archive} holds more than {count(known.max_files, 'file')}; not unpacked")
+                raise RefusedError(f"{archive} contains more than {count(known.max_files, 'file')}; not unpacked")
             if _leaves(name):
-                raise RefusedError(f"{archive} holds a path that leaves its folder, {name!r}; not unpacked")
+                raise RefusedError(f"{archive} contains a path outside its folder, {name!r}; not unpacked")
             extract(path=folder)
             on_progress(done, total)
     except (*_NO_ARCHIVE, OSError) as error:
@@ -205,29 +205,29 @@ def unpack(archive: Path, folder: Path, on_progress: Callable[[int, int | None],
             raise
         line = " ".join(str(error).split()) or type(error).__name__
         reason = "".join(mark if mark.isprintable() else "?" for mark in line)[:200]
-        raise RefusedError(f"{archive} is damaged or no archive: {reason}; run this again to get it anew") from error
+        raise RefusedError(f"{archive} is damaged or not an archive: {reason}; run this again") from error
 
 
-# For each file of an archive: its name, its bytes, those of all files where they are known, and what extracts it.
+# For each file of an archive: its name, its bytes, the total if known, and the function that extracts it.
 _Files = Iterator[tuple[str, int, int | None, Callable[..., object]]]
 
 
 def _zip_files(archive: Path, known: Archive) -> _Files:
     with archive.open("rb") as file:
-        end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # its table is read into memory as a whole
+        end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # zipfile reads the whole table into memory
         if end and end[5] > MAX_HEADER_BYTES + 1_000 * known.max_files:
-            raise RefusedError(f"{archive} holds more than {count(known.max_files, 'file')}; not unpacked")
+            raise RefusedError(f"{archive} contains more than {count(known.max_files, 'file')}; not unpacked")
     with zipfile.ZipFile(archive) as opened:
         total = sum(info.file_size for info in opened.infolist())
         for info in opened.infolist():
             if stat.S_ISLNK(info.external_attr >> 16):
-                raise RefusedError(f"{archive} holds a link, {info.filename!r}; not unpacked")
+                raise RefusedError(f"{archive} contains a link, {info.filename!r}; not unpacked")
             if not info.is_dir():
                 yield info.filename, info.file_size, total, partial(opened.extract, info)
 
 
 class _Member(tarfile.TarInfo):
-    """A file in a tar whose headers are bounded before they are read."""
+    """A file in a tar archive, with a limit on the size of headers."""
 
     def _proc_member(self, opened: tarfile.TarFile) -> tarfile.TarInfo:
         if not (self.isreg() or self.isdir()) and self.size > MAX_HEADER_BYTES:
@@ -239,12 +239,12 @@ def _tar_files(archive: Path, known: Archive) -> _Files:
     with tarfile.open(archive, tarinfo=_Member) as opened:
         for member in opened:
             if not member.isreg() and not member.isdir():
-                raise RefusedError(f"{archive} holds a link or a device, {member.name!r}; not unpacked")
+                raise RefusedError(f"{archive} contains a link or a device, {member.name!r}; not unpacked")
             if member.isreg():
                 yield member.name, member.size, None, partial(opened.extract, member, filter="data")
 
 
 def _leaves(name: str) -> bool:
-    """Whether a name points outside a folder, on any system; the libraries would bend it until it does not."""
+    """Whether a name points outside a folder, on any system; the libraries would change such a name silently."""
     path = PurePosixPath(name)
     return path.is_absolute() or ".." in path.parts or any(mark in name for mark in "\\:\0")

@@ -1,4 +1,4 @@
-"""What a FLAC file says of its samples, and whether its last frame is whole. RFC 9639."""
+"""The header and checksum of a FLAC file, and whether its last frame is complete. RFC 9639."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ _FRAME_RATES_HZ = (0, 88_200, 176_400, 192_000, 8_000, 16_000, 22_050, 24_000, 3
 class Flac:
     """A FLAC stream before it is decoded.
 
-    The decoder is given `pieces` that declare no length, so that it reads on where more follows than was declared.
+    The decoder reads `pieces` without a declared length, so that it does not stop if more follows than was declared.
     """
 
-    num_frames: int | None  # that the header declares; None where it says that it does not know
+    num_frames: int | None  # declared by the header; None if it is unknown
     checksum: FlacChecksum | None
     pieces: tuple[Piece, ...]
-    frame_bytes: int  # at most, as the header says
+    frame_bytes: int  # maximum, from the header
     block_frames: int
     start: int
     end: int
 
     def damage(self, file: BufferedReader, num_read: int, failure: str | None) -> Damage | None:
-        """Say what is wrong with a stream of which so many frames were read before it ended, or the decoder failed."""
+        """Return the damage of a stream of which `num_read` frames could be read, or None."""
         declared = self.num_frames
         if declared is not None and num_read > declared:
-            return Damage(f"damaged: holds more than the {declared} frames that it declares")
-        if declared == num_read:  # what follows, and made the decoder fail, is no frame
-            if failure and (place := self._next_stream(file)) is not None:
-                return Damage(f"holds another FLAC from byte {place} on, which would not be heard; split the file")
+            return Damage(f"damaged: contains more than the {declared} frames that it declares")
+        if declared == num_read:  # what follows and made the decoder fail is not a frame
+            if failure and (offset := self._next_stream(file)) is not None:
+                return Damage(f"contains another FLAC at byte {offset}, which decoders ignore; split the file")
             wrong = self.checksum and not self.checksum.agrees()
             return Damage("damaged: its samples do not match their checksum") if wrong else None
         last = self._last_frame(file)
@@ -56,37 +56,37 @@ class Flac:
         return Damage(f"damaged: {num_read}{of} frames could be decoded{f' ({failure})' if failure else ''}")
 
     def _next_stream(self, file: BufferedReader) -> int | None:
-        """Return where another stream begins behind this one; None where none does."""
-        place, content = self.start + 4, b""
-        file.seek(place)
+        """Return the offset of another stream after this one; None if there is none."""
+        offset, content = self.start + 4, b""
+        file.seek(offset)
         while more := file.read(2**20):
             content += more
             ats = [at for last in (b"\0", b"\x80") if (at := content.find(b"fLaC" + last + b"\0\0\x22")) >= 0]
             if ats:
-                return place + min(ats)
-            place += len(content[:-7])
+                return offset + min(ats)
+            offset += len(content[:-7])
             content = content[-7:]
         return None
 
     def _last_frame(self, file: BufferedReader) -> int | None:
-        """Return the number in the header of the frame that ends where the file does; None where none does."""
+        """Return the number in the header of the frame that ends at the end of the file; None if no frame does."""
         start = max(0, self.end - min(self.frame_bytes or _MOST_FRAME_BYTES, _MOST_FRAME_BYTES) - 16)
         content = read_at(file, start, self.end - start)
-        place = content.rfind(b"\xff")
-        while place >= 0:
-            if (number := _frame_number(content[place : place + 16])) is not None and _crc(
-                content[place:], 16, 0x8005
+        offset = content.rfind(b"\xff")
+        while offset >= 0:
+            if (number := _frame_number(content[offset : offset + 16])) is not None and _crc(
+                content[offset:], 16, 0x8005
             ) == 0:
                 return number
-            place = content.rfind(b"\xff", 0, place)
+            offset = content.rfind(b"\xff", 0, offset)
         return None
 
 
 def read_flac(file: BufferedReader, start: int) -> Flac | None:
-    """Read the header of a FLAC stream that begins at a place; None where its first block is another.
+    """Read the header of a FLAC stream from an offset; None if its first block is not STREAMINFO.
 
     Raises:
-        ValueError: its first frame has another sample rate than its header says.
+        ValueError: the sample rates of header and first frame differ.
     """
     head = read_at(file, start, _INFO_BYTES)
     if len(head) < _INFO_BYTES or not head.startswith(b"fLaC") or head[4] & 0x7F:
@@ -99,7 +99,7 @@ def read_flac(file: BufferedReader, start: int) -> Flac | None:
     rate_hz = int.from_bytes(info[10:13], "big") >> 4
     frame = _first_frame_head(file, start)
     if frame and (other_hz := _frame_rate_hz(frame)) not in (0, rate_hz):
-        raise ValueError(f"its header says {rate_hz} Hz, and its first frame {other_hz} Hz")
+        raise ValueError(f"its header says {rate_hz} Hz, but its first frame {other_hz} Hz")
     return Flac(
         num_frames or None,
         FlacChecksum.read(head),
@@ -113,15 +113,15 @@ def read_flac(file: BufferedReader, start: int) -> Flac | None:
 
 @dataclass(frozen=True)
 class FlacChecksum:
-    """The MD5 that a FLAC file holds of its samples, and that of those which were read. RFC 9639, section 8.2."""
+    """The MD5 of the samples stored in a FLAC file, and that of the samples read. RFC 9639, section 8.2."""
 
     bits: int
     md5: bytes
-    _hasher: Any = field(default_factory=lambda: hashlib.md5(usedforsecurity=False))  # against accidents, not people
+    _hasher: Any = field(default_factory=lambda: hashlib.md5(usedforsecurity=False))  # against accidents, not attacks
 
     @classmethod
     def read(cls, head: bytes) -> FlacChecksum | None:
-        """Read it from the first 42 bytes; None where there is none, or the samples are too fine for float32."""
+        """Read it from the first 42 bytes; None if there is none, or the samples have too many bits for float32."""
         info = head[8:_INFO_BYTES]
         if not any(info[18:]):
             return None
@@ -129,18 +129,18 @@ class FlacChecksum:
         return cls(bits, info[18:34]) if bits <= 24 else None
 
     def add(self, frames: np.ndarray) -> None:
-        """Add float32 samples, (T, channels), as what was hashed: whole numbers, low byte first, channel by channel."""
+        """Add float32 samples, (T, channels), in the hashed form: little-endian integers, interleaved channels."""
         whole = np.rint(frames * 2.0 ** (self.bits - 1)).astype("<i4")
         num_bytes = -(-self.bits // 8)
         self._hasher.update(np.ascontiguousarray(whole[..., None].view("u1")[..., :num_bytes]))
 
     def agrees(self) -> bool:
-        """Whether the samples that were added are those of the file."""
+        """Whether the added samples match the stored MD5."""
         return bool(self._hasher.digest() == self.md5)
 
 
 def _frame_number(head: bytes) -> int | None:
-    """Return the number of a frame (of its first sample, where blocks vary in length); None where it is no header."""
+    """Return the number of a frame (of its first sample, if blocks vary in length); None if it is not a header."""
     if len(head) < 6 or head[0] != 0xFF or head[1] & 0xFE != 0xF8:
         return None
     num_more = _num_more(head)
@@ -155,38 +155,38 @@ def _frame_number(head: bytes) -> int | None:
 
 
 def _num_more(head: bytes) -> int:
-    """Return how many more bytes the number in the header of a frame has than one; it is coded as UTF-8 is."""
+    """Return the number of bytes, after the first, of the number in a frame header, which is coded like UTF-8."""
     return max(0, 8 - (head[4] ^ 0xFF).bit_length() - 1)
 
 
 def _first_frame_head(file: BufferedReader, start: int) -> bytes:
-    """Return the first bytes of the first frame, behind all blocks of metadata; nothing where there is none."""
-    place = start + 4
+    """Return the first bytes of the first frame, after all metadata blocks; empty if there is none."""
+    offset = start + 4
     for _ in range(_MOST_BLOCKS):
-        head = read_at(file, place, 4)
+        head = read_at(file, offset, 4)
         if len(head) < 4:
             break
-        place += 4 + int.from_bytes(head[1:], "big")
+        offset += 4 + int.from_bytes(head[1:], "big")
         if head[0] & 0x80:  # the last block
-            frame = read_at(file, place, 16)
+            frame = read_at(file, offset, 16)
             return frame if _frame_number(frame) is not None else b""
     return b""
 
 
 def _frame_rate_hz(head: bytes) -> int:
-    """Return the sample rate in the header of a frame; 0 where it is that of the stream."""
+    """Return the sample rate in a frame header; 0 if it is that of the stream."""
     code = head[2] & 15
     if code < len(_FRAME_RATES_HZ):
         return _FRAME_RATES_HZ[code]
     if code == 15:
         return 0
-    place = 5 + _num_more(head) + {6: 1, 7: 2}.get(head[2] >> 4, 0)
-    number = int.from_bytes(head[place : place + (1 if code == 12 else 2)], "big")
+    offset = 5 + _num_more(head) + {6: 1, 7: 2}.get(head[2] >> 4, 0)
+    number = int.from_bytes(head[offset : offset + (1 if code == 12 else 2)], "big")
     return number * {12: 1_000, 13: 1, 14: 10}[code]
 
 
 def _crc(content: bytes, bits: int, polynomial: int) -> int:
-    """Return the CRC of bytes, highest bit first; 0 where they end with their own."""
+    """Return the CRC of bytes, most significant bit first; 0 if they end with their own CRC."""
     table = []
     for byte in range(256):
         register = byte << bits - 8

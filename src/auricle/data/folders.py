@@ -1,4 +1,4 @@
-"""The recordings below a folder: linked folders are followed, none is read twice, and hidden ones are left alone."""
+"""Find the recordings below a folder: linked folders are followed, no folder is read twice, hidden ones are ignored."""
 
 import os
 from collections import Counter
@@ -8,21 +8,21 @@ from pathlib import Path
 from auricle.data.audio import SUFFIXES
 from auricle.errors import RefusedError
 
-READ_BEFORE = "linked folders that were read before"
+READ_BEFORE = "linked folders that were already read"
 
 
 @dataclass
 class Walk:
-    """A way through folders: what was read already, and what was passed over."""
+    """A walk through folders: the folders already read, and counts of ignored files."""
 
     seen: set[tuple[int, int]] = field(default_factory=set)  # device and inode of each folder
-    ignored: Counter[str] = field(default_factory=Counter)  # by kind, as a sentence names it
-    dangling: list[Path] = field(default_factory=list)  # links that lead nowhere, not named like a recording
+    ignored: Counter[str] = field(default_factory=Counter)  # by description
+    dangling: list[Path] = field(default_factory=list)  # broken links that are not named like a recording
 
     def enter(self, folder: Path) -> tuple[list[Path], list[Path]]:
-        """Return the folders and the recordings in a folder, by name; nothing where it was read before.
+        """Return the folders and the recordings in a folder, sorted by name; nothing if it was already read.
 
-        Recordings are what is named like one: a link that leads nowhere too, or a pipe.
+        Files count as recordings by suffix, including broken links and pipes.
 
         Raises:
             RefusedError: it cannot be listed.
@@ -40,7 +40,7 @@ class Walk:
         for path in entries:
             if path.name.startswith(".") or path.name == "__MACOSX":
                 self.ignored["hidden files"] += 1
-            elif os.path.isdir(path):  # noqa: PTH112 - unlike a Path's own, no error where it may not be looked at
+            elif os.path.isdir(path):  # noqa: PTH112 - unlike Path.is_dir, no error without permission
                 folders.append(path)
             elif path.suffix.lower() in SUFFIXES:
                 recordings.append(path)
@@ -51,7 +51,7 @@ class Walk:
         return folders, recordings
 
     def recordings(self, folder: Path) -> list[Path]:
-        """Return the recordings in a folder and in all below it; errors as in `enter`."""
+        """Return the recordings in a folder and below; errors as in `enter`."""
         recordings = []
         pending = [folder]
         while pending:

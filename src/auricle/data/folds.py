@@ -1,7 +1,7 @@
-"""Protocols: how folds become train, validation and test, and how folds are made where a dataset has none.
+"""Protocols: how folds become training, validation and test sets, and how folds are made if a dataset has none.
 
-Every protocol but `random` and `random-split` keeps groups whole: what a model is tested on shares no source recording
-with what it was trained on. These two ignore groups, as some published results did, and say so.
+Every protocol except `random` and `random-split` keeps groups together: test and training clips share no source
+recording. These two ignore groups, as some published results did, and say so.
 """
 
 import contextlib
@@ -22,21 +22,21 @@ from auricle.data.manifest import (
     scored_of,
     split_groups,
 )
-from auricle.errors import RefusedError, UsageError, choices
+from auricle.errors import RefusedError, UsageError, choices, count
 
 DIVISIONS = Variants("protocols")
 PROTOCOLS = ("test-split", "k-fold", "official", "random", "random-split")
-ALL = "all"  # no protocol: every clip trains, as for a model that is given away
-NUM_FOLDS = 5  # that are made where a dataset has none
-NUM_RANDOM_FOLDS = {"random": 4, "random-split": 5}  # of which all test, or one
-RANDOM_SEED = 42  # that most published splits are drawn from
+ALL = "all"  # not a protocol: all clips are for training, as for an exported model
+NUM_FOLDS = 5  # made if a dataset has none
+NUM_RANDOM_FOLDS = {"random": 4, "random-split": 5}  # of which all are tested, or one
+RANDOM_SEED = 42  # of most published splits
 
 
 @dataclass(frozen=True)
 class Split:
-    """Who trains, who validates, who tests: places in the manifest, sorted, int64.
+    """The training, validation and test clips: sorted indices in the manifest, int64.
 
-    `fold` names the split within its protocol. `leaky`: a group stands in two of the sets.
+    `fold` identifies the split within its protocol. `leaky`: a group is in more than one of the sets.
     """
 
     protocol: str
@@ -48,27 +48,27 @@ class Split:
 
     @property
     def scored(self) -> np.ndarray:
-        """Who is scored at the end: those that validate, then those that test."""
+        """The clips scored at the end: validation clips, then test clips."""
         return np.concatenate([self.validation, self.test])
 
 
 def make_splits(
     manifest: Manifest, protocol: str, *, seed: int = RANDOM_SEED, allow_split_groups: bool = False
 ) -> list[Split]:
-    """Divide a dataset as a protocol says. F is the sorted list of its folds.
+    """Split a dataset by a protocol. F is the sorted list of its folds.
 
-    - `test-split`: one split; F[0] tests, F[1] validates and names the split, the rest trains.
-    - `k-fold`: F[0] tests always; every other fold validates once and names the split, the rest trains.
-    - `official`: every fold tests once and names the split; there is no validation set.
-    - `random`: four stratified folds of all clips, drawn from `seed`, groups ignored; each tests once.
-    - `random-split`: a stratified fifth of all clips, drawn alike, tests; the rest trains.
+    - `test-split`: one split; F[0] is for test, F[1] for validation, the rest for training; `fold` is F[1].
+    - `k-fold`: F[0] is always for test; every other fold is once for validation; `fold` is the validation fold.
+    - `official`: every fold is once for test; `fold` is the test fold; there is no validation set.
+    - `random`: four stratified folds of all clips, drawn from `seed`, ignoring groups; each is once for test.
+    - `random-split`: a stratified fifth of all clips, drawn in the same way, is for test; the rest for training.
 
-    `allow_split_groups` divides a dataset whose folds split a group all the same; its splits are leaky.
+    `allow_split_groups` allows a dataset whose folds split a group; its splits are leaky.
 
     Raises:
         UsageError: no such protocol.
-        RefusedError: too few folds, a group that stands in two folds, a class that would not be trained on, or a
-            fold of background alone.
+        RefusedError: too few folds, a group in two folds, a class without training clips, or a fold with only
+            background.
     """
     if protocol not in PROTOCOLS:
         raise choices("protocol", protocol, list(PROTOCOLS))
@@ -81,20 +81,20 @@ def make_splits(
         trained = set(manifest.labels[split.train].tolist())
         if lost := [name for label, name in enumerate(manifest.categories) if label not in trained]:
             raise RefusedError(
-                f"{manifest.source}: in {protocol}, fold {split.fold}, no clip of class {lost[0]!r} is left to "
-                "train on; add recordings from more sources or leave the class out"
+                f"{manifest.source}: in {protocol}, fold {split.fold}, no clip of class {lost[0]!r} is left for "
+                "training; add recordings from more sources or leave the class out"
             )
         scored = np.isin(manifest.categories, scored_of(manifest.categories))[manifest.labels]
         if any(len(part) and not scored[part].any() for part in (split.validation, split.test)):
             raise RefusedError(
                 f"{manifest.source}: in {protocol}, fold {split.fold}, only clips of "
-                f"{background_of(manifest.categories)!r} are left to score; give each fold clips of the other classes"
+                f"{background_of(manifest.categories)!r} are left to score; put clips of other classes in each fold"
             )
     return splits
 
 
 def divide(manifest: Manifest, protocol: str, *, seed: int = RANDOM_SEED) -> list[Split]:
-    """Divide a dataset as `make_splits` does, which has checked that it can be."""
+    """Split a dataset that `make_splits` has checked."""
     return DIVISIONS[protocol](manifest, protocol, seed)
 
 
@@ -114,7 +114,7 @@ def _divide_by_test(manifest: Manifest, protocol: str, seed: int) -> list[Split]
 
 
 def answering(num_cells: Mapping[str, int], leaky: Collection[str]) -> str:
-    """Return the protocol that answers a study's question: not leaky, then the one with most cells, then the first.
+    """Return the main protocol of a study: not leaky if possible, then with the most cells, then the first.
 
     >>> answering({"test-split": 4, "random": 16, "k-fold": 16}, leaky={"random"})
     'k-fold'
@@ -123,7 +123,7 @@ def answering(num_cells: Mapping[str, int], leaky: Collection[str]) -> str:
 
 
 def folds_of(protocol: str, folds: Sequence[int]) -> tuple[int, ...]:
-    """Return those of a dataset's folds (sorted) that name the splits of a protocol: each tests, or validates, once.
+    """Return the folds (sorted) that identify the splits of a protocol: each is the test or validation fold once.
 
     >>> folds_of("k-fold", (1, 2, 3, 4, 5)), folds_of("test-split", (1, 2, 3, 4, 5))
     ((2, 3, 4, 5), (2,))
@@ -139,13 +139,13 @@ def _require_folds(manifest: Manifest, protocol: str, allow_split_groups: bool) 
     present = set(manifest.folds.tolist())
     needed = 2 if protocol == "official" else 3
     if len(present) < needed:
-        raise RefusedError(f"{manifest.source}: {protocol} needs {needed} folds or more, it has {len(present)}")
+        raise RefusedError(f"{manifest.source}: {protocol} needs at least {needed} folds, but there are {len(present)}")
     if not allow_split_groups and (torn := split_groups(manifest)):
         group, where = next(iter(torn.items()))
-        more = f", and {len(torn) - 1} more groups in several" if len(torn) > 1 else ""
+        more = f" (and {count(len(torn) - 1, 'more group')})" if len(torn) > 1 else ""
         raise RefusedError(
-            f"{manifest.source}: group {group!r} stands in folds {', '.join(map(str, where))}{more}; give its clips "
-            "one fold, leave the folds out and auricle makes them, or --allow-split-groups scores what leaks"
+            f"{manifest.source}: group {group!r} is in folds {', '.join(map(str, where))}{more}; put its clips "
+            "into one fold, remove the folds to have auricle make them, or accept leakage with --allow-split-groups"
         )
 
 
@@ -166,15 +166,15 @@ def _divide_at_random(manifest: Manifest, protocol: str, seed: int) -> list[Spli
 
 def _split(manifest: Manifest, protocol: str, fold: int, tests: np.ndarray, validates: np.ndarray) -> Split:
     train, validation, test = (np.flatnonzero(who) for who in (~(tests | validates), validates, tests))
-    groups = [{manifest.clips[place].group for place in part} for part in (train, validation, test)]
+    groups = [{manifest.clips[index].group for index in part} for part in (train, validation, test)]
     leaky = sum(map(len, groups)) > len(set.union(*groups))
     return Split(protocol, fold, train, validation, test, leaky)
 
 
 def assign_folds(labels: np.ndarray, groups: Sequence[str], num_folds: int, seed: int) -> np.ndarray:
-    """Deal clips into stratified folds that keep groups whole: of each clip 1..num_folds, int64 (N,), no fold empty.
+    """Assign clips to stratified folds that keep groups together: 1..num_folds of each clip, int64 (N,), none empty.
 
-    A `RefusedError` where clips and groups cannot fill that many folds.
+    A `RefusedError` if clips and groups cannot fill that many folds.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -184,7 +184,7 @@ def assign_folds(labels: np.ndarray, groups: Sequence[str], num_folds: int, seed
     if min(num_groups, largest_class) >= num_folds:
         divide = StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a class rarer than the folds: the caller's matter
+            warnings.simplefilter("ignore", UserWarning)  # a class with fewer clips than folds: checked by the caller
             for fold, (_, members) in enumerate(divide.split(labels, labels, np.array(groups)), start=1):
                 folds[members] = fold
     if len(set(folds.tolist())) < num_folds:
@@ -195,9 +195,9 @@ def assign_folds(labels: np.ndarray, groups: Sequence[str], num_folds: int, seed
 
 
 def with_training_folds(manifest: Manifest) -> Manifest:
-    """Return the manifest with the clips of a training set dealt into the folds after those of the other sets.
+    """Return the manifest with the clips of a training set assigned to folds after those of the other sets.
 
-    With a note; into one fold where they fill no more. Nothing is dealt where no set is named so.
+    A note is added. If they cannot fill several folds, they are one fold. Without a training set nothing changes.
     """
     train = np.flatnonzero(manifest.folds == TRAINING)
     if not len(train):
@@ -205,29 +205,29 @@ def with_training_folds(manifest: Manifest) -> Manifest:
     folds = manifest.folds
     first = max(TEST_FOLD, int(folds.max())) + 1
     folds[train] = first
-    with contextlib.suppress(RefusedError):  # who trains on it says what is missing
-        groups = [manifest.clips[place].group for place in train]
+    with contextlib.suppress(RefusedError):  # the check before training reports what is missing
+        groups = [manifest.clips[index].group for index in train]
         folds[train] = first - 1 + assign_folds(manifest.labels[train], groups, max(2, NUM_FOLDS - first + 1), seed=0)
     clips = tuple(replace(clip, fold=int(fold)) for clip, fold in zip(manifest.clips, folds, strict=True))
     names = [f"the test set is fold {TEST_FOLD}" if TEST_FOLD in folds else ""]
     names += [f"the validation set fold {VALIDATION_FOLD}" if first > VALIDATION_FOLD else ""]
-    names += [f"the training set folds {first} to {folds.max()}, which auricle made"]
-    note = f"Sets: {', '.join(filter(None, names))}; test-split and k-fold test on fold {folds.min()} alone."
+    names += [f"the training set folds {first} to {folds.max()}, made by auricle"]
+    note = f"Sets: {', '.join(filter(None, names))}; test-split and k-fold test only on fold {folds.min()}."
     return replace(manifest, clips=clips, notes=(*manifest.notes, note), has_test_set=TEST_FOLD in folds)
 
 
 def with_made_folds(manifest: Manifest, num_folds: int, seed: int) -> Manifest:
-    """Return the manifest with folds made from a seed, and a note that says so.
+    """Return the manifest with folds made from a seed, and a note about it.
 
     A `UsageError` for fewer than two folds, a `RefusedError` for too few clips, classes or groups.
     """
     if num_folds < 2:
-        raise UsageError(f"{num_folds} folds cannot be made; ask for two or more")
+        raise UsageError(f"cannot make {num_folds} folds; at least two are needed")
     require_enough(manifest, num_folds)
     try:
         folds = assign_folds(manifest.labels, manifest.groups, num_folds, seed)
     except RefusedError as error:
         raise RefusedError(f"{manifest.source}: {error}") from None
     clips = tuple(replace(clip, fold=int(fold)) for clip, fold in zip(manifest.clips, folds, strict=True))
-    note = f"Folds were made by auricle from seed {seed}: {num_folds} stratified folds that keep groups whole."
+    note = f"Folds were made by auricle from seed {seed}: {num_folds} stratified folds that keep groups together."
     return replace(manifest, clips=clips, notes=(*manifest.notes, note))

@@ -1,4 +1,4 @@
-"""What people heard in the clips of a dataset, where it brings that: `meta/human.csv`.
+"""Labels given by people to the clips of a dataset, if it has them: `meta/human.csv`.
 
 filename,category,heard_as,count
 1-100032-A-0.ogg,dog,sneezing,1
@@ -17,7 +17,7 @@ JUDGEMENTS = Path("meta", "human.csv")
 
 @dataclass(frozen=True)
 class Judgement:
-    """`count` people took a clip for `heard_as`."""
+    """`count` people labelled a clip as `heard_as`."""
 
     clip: str
     heard_as: str
@@ -25,7 +25,7 @@ class Judgement:
 
 
 def find_judgements(source: str, root: Path | None = None) -> Path | None:
-    """Return the table of a dataset, or None; `source` is as for `load_manifest`, `root` as for `find_dataset`."""
+    """Return the table of a dataset, or None; `source` is as in `load_manifest`, `root` as in `find_dataset`."""
     if source in SOURCES:
         folder = find_dataset(source, root) if source != "toy" else None
     else:
@@ -37,9 +37,9 @@ def find_judgements(source: str, root: Path | None = None) -> Path | None:
 
 
 def read_judgements(table: Path, categories: Mapping[str, str]) -> list[Judgement]:
-    """Read what people heard in the clips of a manifest, given clip to category; lines on other clips are left out.
+    """Read the labels of the clips in `categories` (clip to category); lines about other clips are ignored.
 
-    A `RefusedError` where it cannot be read, a count is no whole number from 1 on, or a clip is of another class.
+    A `RefusedError` if the table cannot be read, a count is not a whole number from 1, or a clip has another class.
     """
     judgements = []
     for line, row in read_table(table, ("filename", "category", "heard_as", "count")):
@@ -47,10 +47,10 @@ def read_judgements(table: Path, categories: Mapping[str, str]) -> list[Judgemen
         if clip not in categories:
             continue
         if not number:
-            raise RefusedError(f"{table}: line {line}: a count is a whole number from 1 on, not {row['count'][:40]!r}")
+            raise RefusedError(f"{table}: line {line}: a count is a whole number from 1, not {row['count'][:40]!r}")
         if row["category"] != categories[clip]:
             raise RefusedError(
-                f"{table}: line {line}: {clip} is of {row['category']!r}, in the study of {categories[clip]!r}; "
+                f"{table}: line {line}: {clip} has class {row['category']!r}, but {categories[clip]!r} in the study; "
                 "correct one of them"
             )
         judgements.append(Judgement(clip, row["heard_as"], number))

@@ -1,4 +1,4 @@
-"""The checksum that LAME and FFmpeg leave of the frames of an MP3."""
+"""The checksum that LAME and FFmpeg write for the frames of an MP3."""
 
 from io import BufferedReader
 
@@ -7,19 +7,19 @@ import numpy as np
 from auricle.data.containers import Damage
 from auricle.data.signatures import read_at
 
-_CHECKED_BYTES = 2**26  # of which the checksum is computed
+_CHECKED_BYTES = 2**26  # at the beginning of a file, in which the checksum is verified
 
 
 def lame_damage(file: BufferedReader, start: int) -> Damage | None:
-    """Say that the frames of an MP3 do not match the checksum that its encoder left in the first frame, or None."""
+    """Return the damage if the frames of an MP3 do not match the checksum in its first frame, or None."""
     return mp3_contradiction(read_at(file, start, _CHECKED_BYTES))
 
 
 def mp3_contradiction(content: bytes) -> Damage | None:
-    """Say that the frames of an MP3 do not match the checksum that its encoder left in the first frame, or None.
+    """Return the damage if the frames of an MP3 do not match the checksum in its first frame, or None.
 
-    LAME's tag stands 120 bytes after "Xing" or "Info", and ends with the number of bytes from its frame on, a CRC-16
-    of the frames that follow, and one of itself (G. Bouvigne, "Mp3 Info Tag rev 1"); libav writes it too.
+    LAME's tag is 120 bytes after "Xing" or "Info", and ends with the number of bytes including its frame, a CRC-16 of
+    the frames after it, and one of itself (G. Bouvigne, "Mp3 Info Tag rev 1"); libav writes it too.
     """
     at = max(content.find(mark, 0, 2**16) for mark in (b"Xing", b"Info"))
     start = content.rfind(b"\xff", 0, at)
@@ -28,7 +28,7 @@ def mp3_contradiction(content: bytes) -> Damage | None:
         return None
     length, music_sum, tag_sum = (int.from_bytes(tag[a:b], "big") for a, b in ((28, 32), (32, 34), (34, 36)))
     if tag_sum not in (_crc16(content[start : at + 154]), _crc16(content[start : start + 190])):  # LAME's, libav's
-        return None  # the tag was changed since, so it proves nothing
+        return None  # the tag was edited later, so it proves nothing
     music = content.find(content[start : start + 2], at + 156)
     if music < 0 or _crc16(content[music : start + length]) == music_sum:
         return None
@@ -36,10 +36,10 @@ def mp3_contradiction(content: bytes) -> Damage | None:
 
 
 def _crc16(content: bytes) -> int:
-    """Return the CRC-16 with the reflected polynomial 0xA001 that starts at 0, of rows of bytes at once.
+    """Return the CRC-16 with reflected polynomial 0xA001 and start value 0, vectorised over rows of bytes.
 
-    The register is linear in what went in: of bytes cut into rows it is that of each row, moved over the zeros that
-    stand for the rows after it, all added without carry.
+    A CRC is linear in its input: that of bytes cut into rows is the XOR of the CRCs of the rows, each shifted by the
+    length of the rows after it.
     """
     table = np.arange(256, dtype=np.uint16)
     for _ in range(8):
@@ -49,7 +49,7 @@ def _crc16(content: bytes) -> int:
     rows = np.zeros(len(padded), np.uint16)
     for column in padded.T:
         rows = rows >> 8 ^ table[(rows ^ column) & 0xFF]
-    moved = np.uint16(1) << np.arange(16, dtype=np.uint16)  # where each bit of a register stands after a row of zeros
+    moved = np.uint16(1) << np.arange(16, dtype=np.uint16)  # each bit of a register after a row of zeros
     for _ in range(length):
         moved = moved >> 8 ^ table[moved & 0xFF]
     register = 0

@@ -1,4 +1,4 @@
-"""The table of clips: everything that a dataset is."""
+"""The manifest of a dataset: the table of its clips."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
@@ -9,10 +9,10 @@ import numpy as np
 
 from auricle.errors import RefusedError, count
 
-BACKGROUND = ("background", "none")  # names of the class of what is none of the classes, in any case
-MAX_IMBALANCE = 3.0  # clips of the largest class to one of the smallest, beyond which accuracy says little
-TEST_FOLD, VALIDATION_FOLD = 1, 2  # of sets that are given by name: test-split tests on the first fold and validates on
-TRAINING = -1  # the second; clips of a training set are dealt into the folds after them (`folds.py`)
+BACKGROUND = ("background", "none")  # names of the class of sounds of no other class, in any case
+MAX_IMBALANCE = 3.0  # ratio of largest to smallest class above which plain accuracy says little
+TEST_FOLD, VALIDATION_FOLD = 1, 2  # of sets given by name, as test-split uses the first two folds
+TRAINING = -1  # clips of a training set, which are assigned to the folds after these two (`folds.py`)
 _SETS = {
     **dict.fromkeys(("test", "testing", "eval", "evaluation"), TEST_FOLD),
     **dict.fromkeys(("val", "valid", "validation", "dev"), VALIDATION_FOLD),
@@ -22,7 +22,7 @@ _SETS = {
 
 @dataclass(frozen=True)
 class Clip:
-    """One labelled recording; people see its unique `name`; a `group` (source, site, speaker) is never split."""
+    """One labelled recording, with a unique `name` for display; a `group` (source, site, speaker) is never split."""
 
     path: Path
     name: str
@@ -35,9 +35,9 @@ class Clip:
 class Manifest:
     """The clips of a dataset, and the length in seconds to which each is cut or padded.
 
-    `notes` are sentences for the report: what auricle assumed. `skipped` are names and reasons of clips left out.
-    `grouping` says where the groups come from; None: each clip is its own. `untrusted`: a person's own files, which
-    nobody has looked at. `has_test_set`: whoever made the dataset set clips apart to test on, its first fold.
+    `notes` are sentences for the report: the assumptions of auricle. `skipped` are names and reasons of clips left out.
+    `grouping` says where the groups come from; None: each clip is its own. `untrusted`: the user's own files, which
+    may be damaged. `has_test_set`: the dataset comes with a test set, which is its first fold.
     """
 
     source: str
@@ -51,14 +51,14 @@ class Manifest:
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """The class names, alphabetical; a label is a place in them."""
+        """The class names, in alphabetical order; a label is an index into them."""
         return tuple(sorted({clip.category for clip in self.clips}))
 
     @property
     def labels(self) -> np.ndarray:
         """The class of each clip, int64 (N,)."""
-        places = {category: place for place, category in enumerate(self.categories)}
-        return np.array([places[clip.category] for clip in self.clips], np.int64)
+        label_of = {category: label for label, category in enumerate(self.categories)}
+        return np.array([label_of[clip.category] for clip in self.clips], np.int64)
 
     @property
     def folds(self) -> np.ndarray:
@@ -72,7 +72,7 @@ class Manifest:
 
 
 def fold_of_set(name: str) -> int | None:
-    """Return the fold that a set such as `train` or `test` stands for; None for a name that is no set.
+    """Return the fold of a set such as `train` or `test`; None for any other name.
 
     >>> fold_of_set("Test"), fold_of_set("train") == TRAINING, fold_of_set("dog")
     (1, True, None)
@@ -81,7 +81,7 @@ def fold_of_set(name: str) -> int | None:
 
 
 def background_of(categories: Collection[str]) -> str | None:
-    """Return the class whose sounds are none of the classes; None without one, and where several are named so.
+    """Return the background class, of sounds of no other class; None if there is none, or more than one.
 
     >>> background_of(["Background", "cough"]), background_of(["cough", "sneeze"])
     ('Background', None)
@@ -91,20 +91,20 @@ def background_of(categories: Collection[str]) -> str | None:
 
 
 def backgrounds_of(categories: Collection[str]) -> tuple[str, ...]:
-    """Return the classes that are named as background; more than one is refused (`require_enough`)."""
+    """Return the classes named as background; more than one is refused (`require_enough`)."""
     return tuple(category for category in categories if category.casefold() in BACKGROUND)
 
 
 def classes_of(categories: Collection[str]) -> tuple[str, ...]:
-    """Return the classes but the background."""
+    """Return the classes without the background."""
     background = background_of(categories)
     return tuple(category for category in categories if category != background)
 
 
 def scored_of(categories: Collection[str]) -> tuple[str, ...]:
-    """Return the classes that accuracy is about: all but the background.
+    """Return the classes of which accuracy is computed: all except the background.
 
-    Beside one other class the background is scored too, as always naming that one would be right.
+    With one other class the background counts too; otherwise always predicting that class would be correct.
 
     >>> scored_of(["background", "cough", "sneeze"]), scored_of(["background", "cough"])
     (('cough', 'sneeze'), ('background', 'cough'))
@@ -114,17 +114,17 @@ def scored_of(categories: Collection[str]) -> tuple[str, ...]:
 
 
 def background_note(categories: Collection[str]) -> str:
-    """Say which class is taken as background, and what that means; nothing where none is.
+    """Describe which class is used as background, and what that means; empty if none is.
 
     >>> background_note(["cough", "none"])
-    "The class 'none' is taken as background, sounds of no class: false alarms are counted in an hour of it."
+    "The class 'none' is used as background (sounds of no class): false alarms are counted per hour of it."
     """
     if (background := background_of(categories)) is None:
         return ""
     accuracy = "" if background in scored_of(categories) else "accuracy is of the other classes, and "
     return (
-        f"The class {background!r} is taken as background, sounds of no class: "
-        f"{accuracy}false alarms are counted in an hour of it."
+        f"The class {background!r} is used as background (sounds of no class): "
+        f"{accuracy}false alarms are counted per hour of it."
     )
 
 
@@ -135,9 +135,9 @@ def is_unequal(counts: Iterable[float]) -> bool:
 
 
 def imbalance(counts: Mapping[str, int]) -> str:
-    """Say which classes are how unequal in size; nothing where the largest is at most three times the smallest.
+    """Describe the imbalance of classes; empty if the largest is at most three times the smallest.
 
-    The background, which is by nature large, is not counted (`scored_of`).
+    The background, which is naturally large, is ignored (`scored_of`).
 
     >>> imbalance({"hungry": 382, "burping": 8})
     "'hungry' has 382 clips, 'burping' 8"
@@ -150,25 +150,25 @@ def imbalance(counts: Mapping[str, int]) -> str:
 
 
 def require_enough(manifest: Manifest, num_folds: int | None = None) -> None:
-    """Check that there is something to learn and to divide into `num_folds`; None: into the folds it has.
+    """Check that there are enough clips and classes for `num_folds`; None: for the folds of the manifest.
 
-    A `RefusedError` for no clip, one class, two of background, one fold, two clips of one name, or a class with
-    fewer clips than folds.
+    A `RefusedError` for no clips, one class, two background classes, one fold, two clips with the same name, or a
+    class with fewer clips than folds.
     """
     where, clips = manifest.source, manifest.clips
     if not clips:
-        raise RefusedError(f"{where} holds no clips; add recordings of two classes or more")
+        raise RefusedError(f"{where} contains no clips; add recordings of at least two classes")
     if len(manifest.categories) < 2:
-        raise RefusedError(f"{where} holds one class only, {clips[0].category!r}; a classifier needs two or more")
+        raise RefusedError(f"{where} contains only one class, {clips[0].category!r}; a classifier needs at least two")
     if len(named := backgrounds_of(manifest.categories)) > 1:
         names = " and ".join(map(repr, named))
-        raise RefusedError(f"{where} has several classes of background, {names}; give them one name")
+        raise RefusedError(f"{where} has several background classes, {names}; give them the same name")
     name, num_rows = Counter(clip.name for clip in clips).most_common(1)[0]
     if num_rows > 1:
-        raise RefusedError(f"{where} names {name!r} {num_rows} times; name each clip once")
+        raise RefusedError(f"{where} lists {name!r} {num_rows} times; list each clip once")
     num_folds = num_folds or len({clip.fold for clip in clips})
     if num_folds < 2:
-        raise RefusedError(f"{where} has one fold only; give two or more, or none and auricle makes them")
+        raise RefusedError(f"{where} has only one fold; give at least two, or none to have auricle make them")
     counts = Counter(clip.category for clip in clips)
     category, fewest = min(counts.items(), key=lambda item: (item[1], item[0]))
     if fewest < num_folds:
@@ -179,7 +179,7 @@ def require_enough(manifest: Manifest, num_folds: int | None = None) -> None:
 
 
 def split_groups(manifest: Manifest) -> dict[str, tuple[int, ...]]:
-    """Return the groups that stand in more than one fold, with those folds; training on one leaks into the other."""
+    """Return the groups in more than one fold, with those folds; they leak from training into test."""
     folds: defaultdict[str, set[int]] = defaultdict(set)
     for clip in manifest.clips:
         folds[clip.group].add(clip.fold)

@@ -1,4 +1,4 @@
-"""FFmpeg by PyAV (the extra `media`): M4A, AAC, WMA, soundtracks of videos, and what libsndfile has no codec for."""
+"""FFmpeg by PyAV (the extra `media`): M4A, AAC, WMA, soundtracks of videos, and codecs that libsndfile lacks."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from auricle.extras import install_hint
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
 
-# whose lengths are written down and not guessed from the bitrate
+# formats that store their length, instead of estimating it from the bitrate
 _SURE_FORMATS = ("mov", "matroska", "avi", "aiff", "au", "caf", "w64")
-_MISSING_S = 0.25  # encoders pad, and containers round
+_MISSING_S = 0.25  # tolerance, as encoders pad and containers round
 
 
 class Media:
-    """An open recording: its first soundtrack in blocks, and what is wrong with it."""
+    """An open recording: its first audio stream in blocks, and its damage."""
 
     def __init__(self, file: BufferedReader, start: int, container: Any, frames: Iterator[AudioFrame]) -> None:
         stream = container.streams.audio[0]
         self._first = next(frames)
         self.rate_hz = int(self._first.sample_rate)
         self.channels = int(self._first.layout.nb_channels)
-        self.num_frames: int | None = None  # that the container declares, or guesses; None where it says nothing
+        self.num_frames: int | None = None  # declared or estimated by the container; None if unknown
         if stream.duration is not None and stream.time_base:
             self.num_frames = round(stream.duration * Fraction(stream.time_base) * self.rate_hz)
         elif container.duration is not None:  # in microseconds
             self.num_frames = container.duration * self.rate_hz // 1_000_000
-        alone = len(container.streams) == 1  # else the length may be that of the picture
+        alone = len(container.streams) == 1  # otherwise the length may be that of the video
         self._form = container.format.name.split(",")[0]
         self._sure = (alone or stream.duration is not None) and self._form in _SURE_FORMATS
         self._file, self._start, self._frames = file, start, frames
         self._failure: str | None = None
 
     def blocks(self, num_samples: int) -> Iterator[np.ndarray]:
-        """Yield what is decoded, float32 (T, channels) of at least so many samples but for the last."""
+        """Yield decoded blocks, float32 (T, channels) of at least `num_samples` samples, except the last."""
         from av import AudioResampler
 
         resampler = AudioResampler("fltp", self._first.layout, self.rate_hz)
@@ -61,7 +61,7 @@ class Media:
                 waiting, num_waiting = [], 0
 
     def _decoded(self) -> Iterator[AudioFrame]:
-        """Yield frames up to one that cannot be decoded."""
+        """Yield frames until one cannot be decoded."""
         from av import FFmpegError
 
         try:
@@ -70,7 +70,7 @@ class Media:
             self._failure = _one_line(error)
 
     def damage(self, num_read: int) -> Damage | None:
-        """Say that a file is cut off of which so many frames could be read, or None."""
+        """Return the damage of a file of which `num_read` frames could be read, or None."""
         at_end = not self._file.read(1)
         if self._failure is not None:
             return Damage(f"cannot be decoded: cut off or damaged ({self._failure})", at_end)
@@ -83,10 +83,10 @@ class Media:
 
 @contextlib.contextmanager
 def open_media(path: Path, file: BufferedReader, demuxer: str, start: int, what: str) -> Iterator[Media]:
-    """Open a recording that begins at a byte for a demuxer of FFmpeg, whose errors become a `RefusedError`.
+    """Open a recording at an offset with an FFmpeg demuxer, and turn its errors into a `RefusedError`.
 
-    FFmpeg gets nothing to read but the open file. Without PyAV or a soundtrack the recording is refused too; `what` is
-    then said to need it.
+    FFmpeg can read only the open file. A recording without an audio stream is refused, and any without PyAV; `what`
+    says in the message what needs it.
     """
     try:
         import av
@@ -96,11 +96,11 @@ def open_media(path: Path, file: BufferedReader, demuxer: str, start: int, what:
     try:
         with av.open(source, "r", format=demuxer, metadata_errors="replace", io_open=_no_other) as container:
             if not container.streams.audio:
-                raise RefusedError(f"{path}: holds no sound (no soundtrack)")
+                raise RefusedError(f"{path}: contains no sound (no audio stream)")
             frames = container.decode(audio=0)
             first = next(frames, None)
             if first is None:
-                raise RefusedError(f"{path}: holds no sound (nothing could be decoded)")
+                raise RefusedError(f"{path}: contains no sound (nothing could be decoded)")
             yield Media(file, start, container, chain([first], frames))
     except (av.FFmpegError, ValueError, OverflowError) as error:
         raise RefusedError(f"{path}: cannot be decoded: {_one_line(error)}") from error
@@ -111,4 +111,4 @@ def _one_line(error: Exception) -> str:
 
 
 def _no_other(url: str, flags: int, options: dict[str, str]) -> Any:
-    raise PermissionError(f"a recording asks for another file: {url!r}")
+    raise PermissionError(f"a recording refers to another file: {url!r}")

@@ -1,4 +1,4 @@
-"""Messages that a decoder writes straight to standard error, where they would stand between those for people."""
+"""Suppress messages that a decoder writes directly to standard error, between messages for the user."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 
 _STDERR = 2
-_LOCK = threading.Lock()  # there is one standard error
+_LOCK = threading.Lock()  # standard error belongs to the whole process
 _OF_DECODER = re.compile(
     rb"(?:^|(?<=\n)) *(?:\[src/libmpg123/|Note: |Warning: (?:Xing|Encountered|Real sample)|\n)[^\n]*\n?"
 )
@@ -16,13 +16,13 @@ _OF_DECODER = re.compile(
 
 @contextlib.contextmanager
 def without_decoder_messages() -> Iterator[None]:
-    """Drop what libmpg123 writes to standard error inside the block; what other threads write there comes after it."""
+    """Drop what libmpg123 writes to standard error inside the block; output of other threads appears after it."""
     with _LOCK, contextlib.ExitStack() as stack:
         try:
             real = os.dup(_STDERR)
             stack.callback(os.close, real)
             caught = stack.enter_context(tempfile.TemporaryFile(buffering=0))
-        except OSError:  # it is closed, or nothing can be written anywhere
+        except OSError:  # it is closed, or no temporary file can be written
             yield
             return
         os.dup2(caught.fileno(), _STDERR)

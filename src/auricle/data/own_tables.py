@@ -1,6 +1,6 @@
-"""A person's own table of clips: `filename,category`, under the names that people give such columns.
+"""The user's own table of clips: `filename,category`, under common names of such columns.
 
-| meaning | columns, the first that is there, in any case |
+| meaning | column, the first that exists, in any case |
 |---|---|
 | file | filename, file_name, file, path, filepath, audio |
 | class | category, label, class, species, target |
@@ -26,19 +26,19 @@ FILE_COLUMNS = ("filename", "file_name", "file", "path", "filepath", "audio")
 CLASS_COLUMNS = ("category", "label", "class", "species", "target")
 FOLD_COLUMNS, GROUP_COLUMNS = ("fold", "split", "subset", "set"), ("group",)
 START_COLUMNS, END_COLUMNS = ("start_s", "start", "begin", "onset"), ("end_s", "end", "offset")
-_JOINED = re.compile(r"\s*[;|,+]\s*")  # of names of classes in one cell
+_JOINED = re.compile(r"\s*[;|,+]\s*")  # between class names in one cell
 Span = tuple[float, float]  # seconds from the start of a recording
-ONE_CLASS = "a clip has one class in auricle: keep one label a clip, or give stretches of it (start_s, end_s)"
+ONE_CLASS = "auricle needs one class per clip: keep one label, or label parts of the clip (start_s, end_s)"
 
 
 @dataclass(frozen=True)
 class OwnTable:
-    """What a person's table says."""
+    """The contents of the user's table."""
 
-    clips: tuple[Clip, ...]  # fold 0 where none is given; a clip without a group is its own
-    spans: tuple[Span, ...]  # of each clip, where rows are stretches of recordings; else none
+    clips: tuple[Clip, ...]  # fold 0 if none is given; a clip without a group is its own group
+    spans: tuple[Span, ...]  # of each clip, if rows are stretches of recordings; otherwise empty
     has_folds: bool
-    grouping: str | None  # where groups come from, as `Manifest.grouping`
+    grouping: str | None  # the source of groups, as in `Manifest.grouping`
 
 
 def read_own_table(
@@ -49,18 +49,17 @@ def read_own_table(
     may_miss: bool = False,
     labelled: bool = True,
 ) -> OwnTable:
-    """Read a person's table; names of files are relative to it.
+    """Read the user's table; file names are relative to it.
 
     Args:
-        table: comma, semicolon or tab between columns, named as above.
-        label_column: of the classes; None: as above.
-        group_column: of the groups; None: as above, if there is one.
+        table: columns separated by comma, semicolon or tab, named as above.
+        label_column: column of the classes; None: as above.
+        group_column: column of the groups; None: as above, if it exists.
         may_miss: files need not exist.
-        labelled: off where the classes come from elsewhere; then every category is empty.
+        labelled: False if classes come from elsewhere; then every category is empty.
 
     Raises:
-        RefusedError: as `read_table`; no such column; files that do not exist; clips of several classes; a stretch
-            without a length.
+        RefusedError: as `read_table`; no such column; missing files; clips with several classes; an invalid stretch.
     """
     rows = read_table(table, ())
     if not rows:
@@ -98,12 +97,10 @@ def read_own_table(
 
 
 def _column(table: Path, known: Mapping[str, str], names: Sequence[str], *, required: bool = False) -> str | None:
-    """Return the first of some columns that is there, as the table spells it."""
+    """Return the first of some columns that exists, in the table's spelling."""
     found = next((known[name] for name in names if name in known), None)
     if required and not found:
-        raise RefusedError(
-            f"{table}: no column {' or '.join(names)}; its first line names {named_columns(known.values())}"
-        )
+        raise RefusedError(f"{table}: no column {' or '.join(names)}; its columns are {named_columns(known.values())}")
     return found
 
 
@@ -116,7 +113,7 @@ def _asked(table: Path, known: Mapping[str, str], column: str | None, purpose: s
 def _class_column(
     table: Path, rows: Sequence[tuple[int, Mapping[str, str]]], known: Mapping[str, str], asked: str | None
 ) -> str | None:
-    """Return the column of the classes; a table with several labels a clip is refused by that name."""
+    """Return the column of the classes; a table with several labels per clip is refused."""
     if found := _asked(table, known, asked, "take classes from") or _column(table, known, CLASS_COLUMNS):
         return found
     plural = next((known[f"{name}s"] for name in ("label", "tag", "target") if f"{name}s" in known), None)
@@ -128,20 +125,20 @@ def _class_column(
 
 
 def span(where: str, start: str, end: str) -> Span:
-    """Read where a stretch begins and ends; `where` begins the refusal of one that has no length."""
+    """Read the begin and end of a stretch; `where` is the position in the error message."""
     try:
         start_s, end_s = (float(text.replace(",", ".")) for text in (start, end))
     except ValueError:
         start_s = end_s = 0.0
     if not 0 <= start_s < end_s < float("inf"):
-        raise RefusedError(f"{where}: from {start!r} to {end!r} s is no stretch of sound; give a start before an end")
+        raise RefusedError(f"{where}: {start!r} to {end!r} s is not a valid stretch; the start must be before the end")
     return start_s, end_s
 
 
 def _missing(table: Path, missing: Sequence[tuple[str, int]], num_rows: int) -> str:
     name, line = missing[0]
     elsewhere = PureWindowsPath(name).drive or name.startswith("/")
-    remedy = "these are places on another computer: keep what lies below that folder" if elsewhere else ""
+    remedy = "these are paths on another computer; give paths relative to that folder" if elsewhere else ""
     return (
         f"{table}: {len(missing)} of {num_rows} files do not exist, first {name!r} (line {line}); "
         f"names are relative to {table.parent.absolute()}{remedy and '; '}{remedy}"
@@ -149,7 +146,7 @@ def _missing(table: Path, missing: Sequence[tuple[str, int]], num_rows: int) -> 
 
 
 def _require_one_class(table: Path, clips: Iterable[Clip]) -> None:
-    """Refuse clips of several classes: named on several rows, or in one cell that joins classes of other rows."""
+    """Refuse clips with several classes: in several rows, or in one cell that joins classes of other rows."""
     by_name: defaultdict[str, set[str]] = defaultdict(set)
     for clip in clips:
         by_name[clip.name].add(clip.category)
@@ -161,7 +158,7 @@ def _require_one_class(table: Path, clips: Iterable[Clip]) -> None:
             several[name] = labels if len(labels) > 1 else pieces
     if several:
         name, labels = next(iter(several.items()))
-        which = f"{count(len(several), 'clip')} of several labels, first {name!r} ({', '.join(sorted(labels))})"
+        which = f"{count(len(several), 'clip')} with several labels, first {name!r} ({', '.join(sorted(labels))})"
         raise RefusedError(f"{table}: {which}; {ONE_CLASS}")
 
 

@@ -1,14 +1,14 @@
-"""Map over recordings in threads; over files of unknown origin in processes.
+"""Map over recordings in threads, or, over files of unknown origin, in processes.
 
-One that crashes, hangs or eats memory is one refused file.
+A file that crashes or hangs the decoder, or exhausts memory, is refused; the others are not affected.
 
     parent                       process
-      (place, path)  ------->
-      (place, result)  <-------    or a refusal
+      (index, path)  ------->
+      (index, result)  <-------    or a refusal
 
-A process answers in the order in which it is asked, so whatever kills it is the first file without an answer; another
-process goes on with the next. It is forked from a small server that has imported the decoders and nothing else; where
-the system knows no such thing, it is a fresh interpreter.
+A process returns results in the order of its files, so the first file without a result is the one that killed it;
+another process continues with the next. Processes are forked from a small server that has imported only the decoders;
+on systems without fork they are new interpreters.
 """
 
 import contextlib
@@ -31,16 +31,16 @@ from auricle.system import limit_memory, num_cores, server_context, signal_name
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-NUM_AHEAD = 256  # items under way at most, so that results do not pile up in memory
+NUM_AHEAD = 256  # most items in progress, so that results do not accumulate in memory
 TIME_LIMIT_S = 120.0  # for one file
-MEMORY_LIMIT_BYTES = 2 * 2**30  # of one process, beyond what it starts with; an hour of sound needs 1.6 GB
-_NUM_GIVEN = 2  # files that a process has at a time, so that it need not wait for the next
+MEMORY_LIMIT_BYTES = 2 * 2**30  # per process, in addition to its memory at the start; an hour of sound needs 1.6 GB
+_NUM_GIVEN = 2  # files queued per process, so that it need not wait for the next
 
 
 def in_threads(
     function: Callable[[Item], Result], items: Sequence[Item], workers: int | None = None
 ) -> Iterator[Result]:
-    """Yield function(item) for each item, in order; `workers` None: a thread for each core this process may use."""
+    """Yield function(item) for each item, in order; `workers` None: one thread per core that this process may use."""
     executor = ThreadPoolExecutor(workers or num_cores())
     try:
         for start in range(0, len(items), NUM_AHEAD):
@@ -59,9 +59,9 @@ def in_processes(
 ) -> Iterator[Result | RefusedError]:
     """Yield function(path), or the refusal of that file, for each path, in order.
 
-    `function` is importable, as processes get it by name, and what it returns can be pickled. A process is killed that
-    has not finished a file in time; `memory_limit_bytes` is beyond what it starts with, where the system knows such a
-    limit. `workers`: None is one for each core.
+    `function` must be importable, and its results picklable. A process that exceeds the time limit on a file is killed;
+    `memory_limit_bytes` is in addition to its memory at the start, if the system supports such a limit. `workers`:
+    None: one per core.
 
     Raises:
         MachineError: no process can be started.
@@ -75,7 +75,7 @@ def in_processes(
 
 
 def in_process(function: Callable[[Path], Result], path: Path) -> Result:
-    """Return function(path), called in a process of its own; what the file did to that refuses it."""
+    """Return function(path), called in a separate process; a file that crashes the process is refused."""
     (result,) = in_processes(function, [path])
     if isinstance(result, RefusedError):
         raise result
@@ -83,7 +83,7 @@ def in_process(function: Callable[[Path], Result], path: Path) -> Result:
 
 
 class _Process:
-    """A process, seen from its parent: the files that it was given and has not answered, and since when."""
+    """A process as seen by its parent: its files without a result yet, and since when it has been working on them."""
 
     def __init__(self, function: Callable[[Path], Any], memory_limit_bytes: int) -> None:
         context = server_context(["auricle.data.audio", "auricle.data.processes"])
@@ -98,15 +98,15 @@ class _Process:
             raise MachineError(f"no process can be started to decode in: {error}; close other programs") from error
         far_end.close()
 
-    def give(self, place: int, path: Path) -> None:
+    def give(self, index: int, path: Path) -> None:
         if not self.given:
             self.since_s = time.monotonic()
-        self.given.append(place)
-        with contextlib.suppress(OSError):  # it has died, which reading the channel will show
-            self.channel.send((place, path))
+        self.given.append(index)
+        with contextlib.suppress(OSError):  # the process has died; reading from the channel detects it
+            self.channel.send((index, path))
 
     def end(self) -> int:
-        """Kill it, and return how it ended if it had ended by itself."""
+        """Kill it, and return its exit code if it had already ended."""
         self.process.join(0.0 if self.process.is_alive() else None)
         self.process.kill()
         self.process.join()
@@ -116,7 +116,7 @@ class _Process:
 
 @contextlib.contextmanager
 def without_main() -> Iterator[None]:
-    """Keep a process that is started here from importing the running script or notebook, which would run it again."""
+    """Prevent a process started inside the block from importing, and so running, the main script or notebook."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:
@@ -127,7 +127,7 @@ def without_main() -> Iterator[None]:
 
 @dataclass
 class _Pool(Generic[Result]):
-    """The processes, the files that wait, and the results that wait for their turn."""
+    """The processes, the waiting files, and the results not yet yielded."""
 
     function: Callable[[Path], Result]
     paths: Sequence[Path]
@@ -140,44 +140,44 @@ class _Pool(Generic[Result]):
         self.found: dict[int, Result | RefusedError] = {}
 
     def results(self, num_processes: int) -> Iterator[Result | RefusedError]:
-        for place in range(len(self.paths)):
-            while place not in self.found:
+        for index in range(len(self.paths)):
+            while index not in self.found:
                 while len(self.processes) < num_processes:
                     self.processes.append(_Process(self.function, self.memory_limit_bytes))
-                self._give(place + NUM_AHEAD)
+                self._give(index + NUM_AHEAD)
                 self._take_answers()
-            yield self.found.pop(place)
+            yield self.found.pop(index)
 
     def _give(self, limit: int) -> None:
-        """Give files that lie before a limit to the processes, evenly."""
+        """Distribute files with an index below a limit evenly to the processes."""
         for _ in range(_NUM_GIVEN):
             for process in self.processes:
                 if len(process.given) < _NUM_GIVEN and self.waiting and self.waiting[0] < limit:
-                    place = self.waiting.popleft()
-                    process.give(place, self.paths[place])
+                    index = self.waiting.popleft()
+                    process.give(index, self.paths[index])
 
     def _take_answers(self) -> None:
-        """Take the answers that are there, and see to processes that have died or take too long."""
+        """Receive available results, and handle processes that have died or take too long."""
         ready = channels.wait([process.channel for process in self.processes], timeout=1.0)
         for process in list(self.processes):
             if process.channel in ready:
                 try:
-                    place, result = process.channel.recv()
+                    index, result = process.channel.recv()
                 except (EOFError, OSError):
                     self._refuse_culprit(process, _how_it_ended(process.end()))
                 else:
-                    process.given.remove(place)
+                    process.given.remove(index)
                     process.since_s = time.monotonic()
-                    self.found[place] = result
+                    self.found[index] = result
             elif process.given and time.monotonic() - process.since_s > self.time_limit_s:
                 process.end()
-                self._refuse_culprit(process, f"decoding it takes longer than {self.time_limit_s:g} s")
+                self._refuse_culprit(process, f"decoding takes longer than {self.time_limit_s:g} s")
 
     def _refuse_culprit(self, process: _Process, reason: str) -> None:
-        """Refuse the file that a process died of; the others that it had wait again."""
+        """Refuse the file on which a process died, and queue its other files again."""
         self.processes.remove(process)
         if not process.given:
-            raise MachineError(f"no process to decode in lives: {reason}; see `ulimit -a`, or close programs")
+            raise MachineError(f"decoding processes end at once: {reason}; check `ulimit -a`, or close programs")
         culprit, *others = process.given
         self.found[culprit] = RefusedError(f"{self.paths[culprit]}: {reason}; repair or delete it")
         self.waiting.extendleft(reversed(others))
@@ -185,20 +185,20 @@ class _Pool(Generic[Result]):
 
 def _how_it_ended(code: int) -> str:
     if (name := signal_name(code)) == "SIGKILL":
-        return "the system killed the decoder (SIGKILL), mostly because memory ran out"
+        return "the system killed the decoder (SIGKILL), probably out of memory"
     return f"the decoder crashed on it ({name or f'exit code {code}'})"
 
 
 def _work(channel: channels.Connection, function: Callable[[Path], Any], memory_limit_bytes: int) -> None:
-    """Answer until the parent closes the channel or dies; what the decoders print is not for people."""
+    """Process files until the parent closes the channel or dies; output of the decoders is discarded."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     limit_memory(memory_limit_bytes)
     with contextlib.suppress(EOFError, OSError):
         while True:
-            place, path = channel.recv()
-            channel.send((place, _attempt(function, path, memory_limit_bytes)))
+            index, path = channel.recv()
+            channel.send((index, _attempt(function, path, memory_limit_bytes)))
 
 
 def _attempt(function: Callable[[Path], Result], path: Path, memory_limit_bytes: int) -> Result | RefusedError:
@@ -207,6 +207,6 @@ def _attempt(function: Callable[[Path], Result], path: Path, memory_limit_bytes:
     except RefusedError as error:
         return error
     except MemoryError:
-        return RefusedError(f"{path}: decoding it takes more than {memory_limit_bytes / 2**30:g} GiB of memory")
-    except Exception as error:  # a file of unknown origin: whatever it breaks, the others go on
+        return RefusedError(f"{path}: decoding needs more than {memory_limit_bytes / 2**30:g} GiB of memory")
+    except Exception as error:  # whatever a file of unknown origin breaks, the others continue
         return RefusedError(f"{path}: cannot be decoded: {type(error).__name__}: {' '.join(str(error).split())}")

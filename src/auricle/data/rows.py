@@ -1,6 +1,6 @@
-"""Rows of recordings that are fetched when they are asked for: from the cache, or from the files themselves.
+"""Rows of recordings that are fetched on demand: from the cache, or from the files themselves.
 
-They are read, not mapped: what is mapped counts as memory of the process that has read it once.
+They are read, not memory-mapped: mapped pages, once read, count as memory of the process.
 """
 
 import contextlib
@@ -18,12 +18,12 @@ import numpy as np
 from auricle.data.manifest import Clip
 from auricle.errors import MachineError, RefusedError
 
-NUM_OPEN = 256  # files at once; systems count them
-AGAIN = "run the same command again, which makes it anew"
+NUM_OPEN = 256  # files open at once; systems limit their number
+AGAIN = "run the same command again to recreate it"
 
 
 class Rows:
-    """N arrays of one shape, as an array of them: `rows[index]`, `rows[indices]`, `rows[start:stop]`."""
+    """N arrays of the same shape, indexed like one array: `rows[index]`, `rows[indices]`, `rows[start:stop]`."""
 
     num_rows: int
     row_shape: tuple[int, ...]
@@ -33,7 +33,7 @@ class Rows:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of all rows together."""
+        """Shape of all rows together."""
         return self.num_rows, *self.row_shape
 
     def __getitem__(self, chosen: Any) -> np.ndarray:
@@ -49,23 +49,23 @@ class Rows:
 
 @dataclass(frozen=True)
 class StoredRows(Rows):
-    """Rows of entries of the cache (`store.py`), those of each file after those of the file before."""
+    """Rows of several cache entries (`store.py`), concatenated."""
 
     paths: tuple[Path, ...]
-    ends: tuple[int, ...]  # how many rows there are up to the end of each file
+    ends: tuple[int, ...]  # number of rows up to the end of each file
     row_shape: tuple[int, ...]
     dtype: str
 
     @property
     def num_rows(self) -> int:  # type: ignore[override]
-        """Of all files."""
+        """Number of rows in all files."""
         return self.ends[-1] if self.ends else 0
 
     def fetch(self, indices: Sequence[int]) -> np.ndarray:
         """Read some rows.
 
         Raises:
-            MachineError: a file is gone or damaged.
+            MachineError: a file is missing or damaged.
         """
         rows = np.empty((len(indices), *self.row_shape), self.dtype)
         for row, index in zip(rows, indices, strict=True):
@@ -74,15 +74,15 @@ class StoredRows(Rows):
             self._read(self.paths[number], index - before, row)
         return rows
 
-    def _read(self, path: Path, place: int, row: np.ndarray) -> None:
+    def _read(self, path: Path, index: int, row: np.ndarray) -> None:
         try:
             file = _opened(path)
-            file.seek(place * row.nbytes)
+            file.seek(index * row.nbytes)
             num_bytes = file.readinto(row.data.cast("B"))  # type: ignore[attr-defined]
         except OSError as error:
             raise MachineError(f"cannot read {path}: {error.strerror}; {AGAIN}") from error
         if num_bytes != row.nbytes:
-            raise MachineError(f"{path} is shorter than it was; {AGAIN}")
+            raise MachineError(f"{path} is shorter than when it was written; {AGAIN}")
 
     def keep(self) -> None:
         """Note that they are in use, so that nobody deletes them within a day (`store.prune_entries`)."""
@@ -91,11 +91,11 @@ class StoredRows(Rows):
                 os.utime(path.with_suffix(".json"))
 
     def check(self) -> None:
-        """Raise an OSError where this machine does not see a file, a ValueError where one is shorter than it was."""
+        """Raise an OSError if a file is missing on this machine, a ValueError if one has another size."""
         starts = (0, *self.ends)
         for path, start, end in zip(self.paths, starts, self.ends, strict=False):
             if path.stat().st_size != (end - start) * prod(self.row_shape) * np.dtype(self.dtype).itemsize:
-                raise ValueError(f"{path} is shorter than it was")
+                raise ValueError(f"{path} has another size than expected")
 
 
 @lru_cache(NUM_OPEN)
@@ -105,27 +105,27 @@ def _opened(path: Path) -> IO[bytes]:
 
 @dataclass(frozen=True, eq=False)
 class FileWaveforms(Rows):
-    """Waveforms, float32 (T,), decoded anew whenever they are asked for: of data too large to be kept as such."""
+    """Waveforms, float32 (T,), decoded each time they are needed, as there are too many to store."""
 
     clips: tuple[Clip, ...]
     num_samples: int
-    load: Callable[[Sequence[Clip]], Iterator[np.ndarray | str]]  # a row of each clip, or why it is refused
+    load: Callable[[Sequence[Clip]], Iterator[np.ndarray | str]]  # row of each clip, or the reason of its refusal
 
     @property
     def num_rows(self) -> int:  # type: ignore[override]
-        """One a clip."""
+        """Number of clips."""
         return len(self.clips)
 
     @property
     def row_shape(self) -> tuple[int, ...]:  # type: ignore[override]
-        """How many samples each has."""
+        """Number of samples of each clip."""
         return (self.num_samples,)
 
     def fetch(self, indices: Sequence[int]) -> np.ndarray:
         """Decode some clips.
 
         Raises:
-            RefusedError: one cannot be decoded any more.
+            RefusedError: a clip can no longer be decoded.
         """
         rows = np.empty((len(indices), self.num_samples), np.float32)
         clips = [self.clips[index] for index in indices]

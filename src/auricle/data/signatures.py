@@ -1,8 +1,8 @@
-"""What a file is, from its first bytes: no suffix is believed where they say it."""
+"""Recognise the format of a file from its first bytes, which are more reliable than the suffix."""
 
 from io import BufferedReader
 
-HEAD_BYTES = 400  # of which the third sync byte of an MPEG transport stream is the last that is looked at
+HEAD_BYTES = 400  # up to the third sync byte of an MPEG transport stream
 _MANY_TAGS = 100
 _STARTS = (
     (b"fLaC", "flac"), (b"OggS", "ogg"), (b".snd", "au"), (b"caff", "caf"), (b"riff\x2e\x91\xcf\x11", "w64"),
@@ -12,7 +12,7 @@ _STARTS = (
 
 
 def format_of(head: bytes) -> str | None:
-    """Return the format that a file's first bytes begin, or None.
+    """Return the format that begins with these bytes, or None.
 
     >>> format_of(b"RIFF....WAVEfmt "), format_of(b"<html>")
     ('wav', None)
@@ -35,9 +35,9 @@ def format_of(head: bytes) -> str | None:
 
 
 def first_bytes(file: BufferedReader) -> tuple[int, bytes]:
-    """Return where a recording begins, after ID3v2 tags that may stand before any format, and its first bytes.
+    """Return the offset of a recording, after ID3v2 tags, which may precede any format, and its first bytes.
 
-    Those of the tag where nothing that is known follows it.
+    If no known format follows the tags, offset and bytes are those of the file.
     """
     whole = read_at(file, 0, HEAD_BYTES)
     start = 0
@@ -50,18 +50,18 @@ def first_bytes(file: BufferedReader) -> tuple[int, bytes]:
     return (start, head) if format_of(head) else (0, whole)
 
 
-def after_id3(file: BufferedReader, place: int) -> int:
-    """Return where an ID3v2 tag ends that begins at a place; the place itself where none does."""
-    tag = read_at(file, place, 10)
+def after_id3(file: BufferedReader, offset: int) -> int:
+    """Return the end of an ID3v2 tag at an offset; the offset itself if there is no tag."""
+    tag = read_at(file, offset, 10)
     if len(tag) < 10 or not tag.startswith(b"ID3"):
-        return place
+        return offset
     footer = 10 * bool(tag[5] & 0x10)
     size = sum((byte & 0x7F) << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=True))
-    return place + 10 + footer + size
+    return offset + 10 + footer + size
 
 
 def before_tags(file: BufferedReader) -> int:
-    """Return where a recording ends: before tags (ID3v1, APE) that stand at the end of its file."""
+    """Return the end of a recording: before tags (ID3v1, APE) at the end of its file."""
     end = file.seek(0, 2)
     for _ in range(_MANY_TAGS):
         if read_at(file, max(0, end - 128), 3) == b"TAG":
@@ -74,7 +74,7 @@ def before_tags(file: BufferedReader) -> int:
     return max(0, end)
 
 
-def read_at(file: BufferedReader, place: int, num_bytes: int) -> bytes:
-    """Return so many bytes at a place; fewer at the end of a file."""
-    file.seek(place)
+def read_at(file: BufferedReader, offset: int, num_bytes: int) -> bytes:
+    """Return `num_bytes` bytes at an offset; fewer at the end of the file."""
+    file.seek(offset)
     return file.read(num_bytes)

@@ -1,15 +1,15 @@
-"""Pieces of a file as if they were one file: a decoder reads it in place of what it would misunderstand."""
+"""Pieces of a file presented as one file, for decoders that would misread the original."""
 
 import io
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 
-Piece = bytes | tuple[int, int]  # bytes of our own; from where to where in the file
+Piece = bytes | tuple[int, int]  # inserted bytes; byte range in the file
 
 
 def spliced(file: io.BufferedReader, pieces: Sequence[Piece]) -> io.BufferedReader:
-    """Return pieces of a file, and bytes of our own between them, as one file to read; nothing is copied."""
+    """Return pieces of a file, and inserted bytes, as one file to read; nothing is copied."""
     return io.BufferedReader(_Spliced(file, pieces), 2**16)
 
 
@@ -18,7 +18,7 @@ class _Spliced(io.RawIOBase):
         self._file = file
         self._pieces = [piece for piece in pieces if _length(piece) > 0]
         self._starts = list(accumulate(map(_length, self._pieces), initial=0))
-        self._place = 0
+        self._position = 0
 
     def readable(self) -> bool:
         return True
@@ -26,20 +26,17 @@ class _Spliced(io.RawIOBase):
     def seekable(self) -> bool:
         return True
 
-    def tell(self) -> int:
-        return self._place
-
     def seek(self, offset: int, whence: int = 0) -> int:
-        self._place = max(0, offset + (0, self._place, self._starts[-1])[whence])
-        return self._place
+        self._position = max(0, offset + (0, self._position, self._starts[-1])[whence])
+        return self._position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Read from one piece; its end ends the reading, and the next call goes on."""
-        if self._place >= self._starts[-1]:
+        """Read from one piece, at most to its end; the next call reads from the next piece."""
+        if self._position >= self._starts[-1]:
             return 0
-        at = bisect_right(self._starts, self._place) - 1
-        inside = self._place - self._starts[at]
-        num_bytes = min(len(buffer), self._starts[at + 1] - self._place)
+        at = bisect_right(self._starts, self._position) - 1
+        inside = self._position - self._starts[at]
+        num_bytes = min(len(buffer), self._starts[at + 1] - self._position)
         piece = self._pieces[at]
         if isinstance(piece, bytes):
             content = piece[inside : inside + num_bytes]
@@ -47,7 +44,7 @@ class _Spliced(io.RawIOBase):
             self._file.seek(piece[0] + inside)
             content = self._file.read(num_bytes)
         buffer[: len(content)] = content
-        self._place += len(content)
+        self._position += len(content)
         return len(content)
 
 

@@ -1,10 +1,10 @@
-"""Where decoded recordings are kept: one array and its description an entry.
+"""The cache of decoded recordings: an entry is an array and its description.
 
-    CACHE/recordings/KEY.f32   float32, little-endian, one row a clip that could be read; KEY.f16: float16
-    CACHE/recordings/KEY.json  how many rows of how many samples, their checksums, what was refused; written last
+    CACHE/recordings/KEY.f32   float32, little-endian, one row per readable clip; KEY.f16: float16
+    CACHE/recordings/KEY.json  numbers of rows and samples, checksums, refused clips; written last
     CACHE/cut/HASH/            pieces of an annotated recording
 
-When the folder outgrows `LIMIT_BYTES`, the entries used longest ago go, but none used within a day.
+When the folder exceeds `LIMIT_BYTES`, the least recently used entries are deleted, but none used within a day.
 """
 
 import contextlib
@@ -27,31 +27,30 @@ LIMIT_BYTES = 20 * 10**9
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """What stands under a key: rows, (N, T), read-only; and what was refused, place to reason."""
+    """The entry of a key: rows, (N, T), read-only; and the refused clips, index to reason."""
 
     waveforms: np.ndarray
     refused: dict[int, str]
 
 
 def cache_folder() -> Path:
-    """Return `$AURICLE_CACHE`, or the folder of auricle in the user's cache."""
-    if place := os.environ.get("AURICLE_CACHE"):
-        return Path(place).expanduser()
+    """Return `$AURICLE_CACHE`, or auricle's folder in the user's cache."""
+    if folder := os.environ.get("AURICLE_CACHE"):
+        return Path(folder).expanduser()
     import pooch
 
     return Path(pooch.os_cache("auricle"))
 
 
 def cut_folder() -> Path:
-    """Return where pieces of annotated recordings are kept, a folder for each recording (`annotations.py`)."""
+    """Return the folder of the pieces of annotated recordings, one folder per recording (`annotations.py`)."""
     return cache_folder() / "cut"
 
 
 def find_entry(key: str, dtype: str = "f4") -> CacheEntry | None:
-    """Map an entry whose rows fit their checksums, and note that it was used; None where there is none.
+    """Memory-map an entry with correct checksums, and mark it as used; None if there is none.
 
-    What killed processes left of theirs is deleted first.
-    CRC-32 is enough against accidents, and reads a gigabyte in half a second.
+    Leftovers of killed processes are deleted first. CRC-32 detects accidental damage, and checks 1 GB in 0.5 s.
     """
     remove_leftovers(_entries_folder())
     description = _entries_folder() / f"{key}.json"
@@ -62,46 +61,46 @@ def find_entry(key: str, dtype: str = "f4") -> CacheEntry | None:
         if rows.stat().st_size != kind.itemsize * shape[0] * shape[1]:
             return None
         waveforms = np.memmap(rows, kind, "r", shape=shape) if shape[0] else np.empty(shape, kind)
-        refused = {int(place): str(reason) for place, reason in content["refused"].items()}
+        refused = {int(index): str(reason) for index, reason in content["refused"].items()}
         if content["checksums"] != [zlib.crc32(row.data) for row in waveforms]:
             return None
     except (RefusedError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    with contextlib.suppress(OSError):  # a cache that others own
+    with contextlib.suppress(OSError):  # a cache owned by another user
         os.utime(description)
     return CacheEntry(waveforms, refused)
 
 
 def rows_path(key: str, dtype: str) -> Path:
-    """Return where the rows of an entry are, float32 ("f4") or float16 ("f2")."""
+    """Return the file of the rows of an entry, float32 ("f4") or float16 ("f2")."""
     return _entries_folder() / f"{key}.f{8 * int(dtype[1:])}"
 
 
 def require_room(need_bytes: int) -> None:
-    """Raise a `MachineError` where the cache's disk has less room than that, before anything is decoded for it."""
+    """Raise a `MachineError` if the disk of the cache has less free space than this, before decoding."""
     folder = next(path for path in (_entries_folder(), *_entries_folder().parents) if path.exists())
     if need_bytes > (free := shutil.disk_usage(folder).free):
         raise MachineError(
-            f"the recordings need {need_bytes / 1e9:.1f} GB of {cache_folder()}, and {free / 1e9:.1f} GB are free; "
-            "free some space, let AURICLE_CACHE name a folder on another disk, or shorten the clips with --clip-s"
+            f"the recordings need {need_bytes / 1e9:.1f} GB in {cache_folder()}, but only {free / 1e9:.1f} GB is free; "
+            "free some space, set AURICLE_CACHE to a folder on another disk, or shorten the clips with --clip-s"
         )
 
 
 def write_entry(
     key: str, rows: Iterable[np.ndarray | str], num_samples: int, *, dtype: str = "f4", most_rows: int | None = None
 ) -> CacheEntry:
-    """Write rows of (T,) as they come; a row that is a text is a refusal. Two processes may write at once.
+    """Write rows, (T,), as they arrive; a string is the reason of a refusal. Several processes may write at once.
 
-    `most_rows` is how many there may be, for the `MachineError` of a disk that is full; nothing is left behind then.
+    `most_rows` is their maximum number, for the `MachineError` of a full disk, which leaves no files behind.
     """
     description = _entries_folder() / f"{key}.json"
     refused: dict[int, str] = {}
     checksums: list[int] = []
 
     def write_rows(file: IO[bytes]) -> None:
-        for place, row in enumerate(rows):
+        for index, row in enumerate(rows):
             if isinstance(row, str):
-                refused[place] = row
+                refused[index] = row
             else:
                 content = np.ascontiguousarray(row, f"<{dtype}").ravel()
                 checksums.append(zlib.crc32(content.data))
@@ -111,21 +110,21 @@ def write_entry(
     require_room(need_bytes or 0)
     write_atomically(rows_path(key, dtype), write_rows, need_bytes)
     shape = {"num_rows": len(checksums), "num_samples": num_samples}
-    refusals = {str(place): reason for place, reason in refused.items()}
+    refusals = {str(index): reason for index, reason in refused.items()}
     write_sealed(description, {**shape, "checksums": checksums, "refused": refusals})
     entry = find_entry(key, dtype)
     if entry is None:
-        raise MachineError(f"{description.parent}: what was just written cannot be read back; check the disk")
+        raise MachineError(f"{description.parent}: an entry just written cannot be read back; check the disk")
     return entry
 
 
 def prune_entries(limit_bytes: int) -> None:
-    """Delete the entries used longest ago until the cache fits the limit.
+    """Delete the least recently used entries until the cache is within the limit.
 
-    Pieces of annotated recordings go that were cut a month ago, and what killed processes left beside others.
+    Pieces of annotated recordings are deleted a month after they were cut, and leftovers of killed processes.
 
-    What was used within a day stays, whatever the limit; and a process that has an entry mapped for longer keeps
-    reading it, as POSIX keeps a deleted file until it is closed.
+    Entries used within a day are kept, whatever the limit; and a process that has an entry mapped for longer can still
+    read it, as POSIX keeps a deleted file until it is closed.
     """
     oldest_allowed = time.time() - DAY_S
     with contextlib.suppress(OSError):
@@ -141,7 +140,7 @@ def prune_entries(limit_bytes: int) -> None:
             if excess > 0 and used < oldest_allowed:
                 rows = [*folder.glob(f"{description.stem}.f??")]
                 excess -= sum(path.stat().st_size for path in rows)
-                description.unlink(missing_ok=True)  # first: without it the rows are no entry
+                description.unlink(missing_ok=True)  # first: without it the rows are not an entry
                 for path in rows:
                     path.unlink(missing_ok=True)
 

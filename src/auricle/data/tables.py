@@ -1,4 +1,4 @@
-"""Tables of clips: how a CSV file is read, the layouts of ESC-50 and UrbanSound8K, and the files that names mean."""
+"""Tables of clips: reading CSV files, the layouts of ESC-50 and UrbanSound8K, and finding files by name."""
 
 import csv
 import os
@@ -17,16 +17,16 @@ ESC50_GROUP, URBANSOUND8K_GROUP = "src_file", "fsID"
 MAX_DIGITS = 9  # of a fold or a count
 MAX_TABLE_BYTES = 2**28
 TABLE_SUFFIXES = (".csv", ".tsv")
-DELIMITERS = ",;\t"  # the first of those that are as frequent
+DELIMITERS = ",;\t"  # in order of preference
 
 
 def is_esc10(row: Mapping[str, str]) -> bool:
-    """Return whether a row of ESC-50's table is of ESC-10 too."""
+    """Return whether a row of ESC-50's table belongs to ESC-10."""
     return row.get("esc10", "").lower() in ("true", "1")
 
 
 def esc50_clips(folder: Path, *, only_esc10: bool = False, group_column: str = ESC50_GROUP) -> list[Clip]:
-    """Read ESC-50's layout: `meta/esc50.csv`, `audio/`; the group is the source recording, or a column."""
+    """Read ESC-50's layout: `meta/esc50.csv`, `audio/`; the group is the source recording, or another column."""
     table = folder / ESC50_TABLE
     clips = []
     for line, row in read_table(table, ("filename", "fold", "category", "esc10", group_column)):
@@ -50,7 +50,7 @@ def urbansound8k_clips(folder: Path, *, group_column: str = URBANSOUND8K_GROUP) 
 
 @dataclass(frozen=True)
 class Layout:
-    """How the folder of a published dataset lies: its table, what reads that, and what is known of its clips."""
+    """The layout of a published dataset: its table, the function that reads it, and properties of its clips."""
 
     table: Path
     read: Callable[..., list[Clip]]
@@ -63,21 +63,21 @@ URBANSOUND8K = Layout(URBANSOUND8K_TABLE, urbansound8k_clips, URBANSOUND8K_GROUP
 
 
 def read_table(path: Path, required: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """Read a table in UTF-8 with a header: of each row its last line's number, and its stripped values by column.
+    """Read a UTF-8 table with a header: for each row its last line number, and its stripped values by column.
 
-    Columns are divided by the one of comma, semicolon and tab that the first line has most of. A `RefusedError` where
-    it cannot be read, a required column is missing or empty, or a row is too long or short.
+    The delimiter is the most frequent of comma, semicolon and tab in the first line. A `RefusedError` if the table
+    cannot be read, a required column is missing or empty, or a row is too long or short.
     """
     lines = _table_lines(path)
     header = [column.strip() for column in (lines[0][1] if lines else [])]
     if absent := [column for column in required if column not in header]:
-        raise RefusedError(f"{path}: no column {', '.join(absent)}; its first line names {named_columns(header)}")
+        raise RefusedError(f"{path}: no column {', '.join(absent)}; its columns are {named_columns(header)}")
     if len(set(header)) < len(header):
-        raise RefusedError(f"{path}: its first line names a column twice: {named_columns(header)}; keep one")
+        raise RefusedError(f"{path}: duplicate column: {named_columns(header)}; keep one")
     rows = []
     for line, values in lines[1:]:
         if len(values) != len(header):
-            raise RefusedError(f"{path}: line {line} has {len(values)} values, the header names {len(header)} columns")
+            raise RefusedError(f"{path}: line {line} has {len(values)} values, the header {len(header)} columns")
         row = dict(zip(header, map(str.strip, values), strict=True))
         if empty := [column for column in required if not row[column]]:
             raise RefusedError(f"{path}: line {line} has no {empty[0]}; fill it in or delete the line")
@@ -86,15 +86,15 @@ def read_table(path: Path, required: Sequence[str]) -> list[tuple[int, dict[str,
 
 
 def named_columns(header: Iterable[str]) -> str:
-    """Return the names of columns for a message, all of them."""
+    """Return all column names for a message."""
     return ", ".join(header) or "nothing"
 
 
 def _table_lines(path: Path) -> list[tuple[int, list[str]]]:
-    """Return the lines that are not empty, with their numbers."""
+    """Return the non-empty lines, with their numbers."""
     try:
         if path.stat().st_size > MAX_TABLE_BYTES:
-            raise RefusedError(f"{path}: {path.stat().st_size} bytes; a table of at most {MAX_TABLE_BYTES} is read")
+            raise RefusedError(f"{path}: {path.stat().st_size} bytes; the limit of a table is {MAX_TABLE_BYTES}")
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
             file.seek(0)
@@ -109,10 +109,10 @@ def _table_lines(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def find_recording(folder: Path, filename: str) -> Path:
-    """Return the file of that name, or, where it does not exist, one that is meant by it.
+    """Return the file of that name or, if it does not exist, the file that is probably meant.
 
-    Meant is one whose letters are put together otherwise in Unicode (macOS takes them apart), whose folders a Windows
-    program divided by backslashes, or that has the same stem in another format or case of its suffix.
+    That is one with another Unicode normalisation (macOS decomposes characters), with backslashes of Windows instead of
+    slashes, or with another suffix, or another case of it.
     """
     path = folder / filename
     if exists(path):
@@ -126,12 +126,12 @@ def find_recording(folder: Path, filename: str) -> Path:
 
 
 def exists(path: Path) -> bool:
-    """Whether there is such a file; unlike a Path's own, without an error for a folder that may not be entered."""
+    """Whether a file exists; unlike Path.exists, no error for a folder without permission."""
     return os.path.exists(path)  # noqa: PTH110
 
 
 def whole_number(text: str) -> int | None:
-    """Read a whole number from 0 on that is not absurdly long; None where it is none.
+    """Read a whole number from 0 with at most `MAX_DIGITS` digits; None if it is not one.
 
     >>> whole_number("12"), whole_number("-1"), whole_number("²")
     (12, None, None)

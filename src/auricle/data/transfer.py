@@ -1,6 +1,6 @@
-"""Fetch a file over HTTP into a part file, and go on where an earlier attempt broke off.
+"""Download a file over HTTP into a part file, resuming an earlier attempt.
 
-Nothing that a server says is believed: not how long its file is, nor which part it sends, nor where it has moved to.
+Nothing that a server declares is trusted: not the length of its file, nor the range it sends, nor a redirect.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from auricle.errors import MachineError, RefusedError, UsageError
 from auricle.files import machine_errors
 
 CONNECT_S, SILENCE_S = 15.0, 60.0
-MIN_BYTES = 2**16  # that come in SILENCE_S, or the server is too slow to wait for
+MIN_BYTES = 2**16  # minimum in SILENCE_S; a slower server is given up
 CHUNK_BYTES = 2**16
-NUM_ATTEMPTS = 5  # in one call, as long as each brings something
+NUM_ATTEMPTS = 5  # in one call, as long as each makes progress
 MAX_REDIRECTS = 5
 _NETWORK = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
 TransferProgress = Callable[[int, int | None], None]
 
 
 class _BadAnswerError(Exception):
-    """A server's answer is of no use; the message says why."""
+    """The answer of a server is unusable; the message says why."""
 
 
 def fetch(url: str, part: Path, on_progress: TransferProgress, *, max_bytes: int) -> None:
-    """Fetch a file whole into `part`, which may hold its beginning.
+    """Download a complete file into `part`, which may already contain its beginning.
 
-    A server that does not know ranges, or whose file has changed since, sends it anew from the start.
+    If the server does not support ranges, or its file has changed, the download starts over.
 
-    `on_progress` is called with the bytes in `part` and those in all, None where the server does not say; beside
-    `part`, `part.version` remembers of which version of the file they are.
+    `on_progress` is called with the bytes in `part` and the total, None if the server does not declare it;
+    `part.version`, beside `part`, stores the version of the file.
 
     Raises:
-        UsageError: the address is not of HTTP.
-        RefusedError: the file has more than `max_bytes`; nothing of it is kept.
-        MachineError: the server or the network fails, or the disk; `part` keeps what came.
+        UsageError: not an HTTP address.
+        RefusedError: the file is larger than `max_bytes`; `part` is deleted.
+        MachineError: the server, the network or the disk fails; `part` is kept.
     """
     if urlsplit(url).scheme not in ("http", "https"):
-        raise UsageError(f"{url} cannot be downloaded: an address begins with https:// or http://")
+        raise UsageError(f"{url} cannot be downloaded: an address must begin with https:// or http://")
     with machine_errors(part):
         part.parent.mkdir(parents=True, exist_ok=True)
         if _size(part) > max_bytes:
@@ -59,7 +59,7 @@ def fetch(url: str, part: Path, on_progress: TransferProgress, *, max_bytes: int
             if _fetch_rest(url, part, on_progress, max_bytes):
                 _version(part).unlink(missing_ok=True)
                 return
-            reason = "the connection closed early"
+            reason = "the connection was closed early"
         except RefusedError:
             part.unlink(missing_ok=True)
             _version(part).unlink(missing_ok=True)
@@ -70,25 +70,23 @@ def fetch(url: str, part: Path, on_progress: TransferProgress, *, max_bytes: int
             break
     if not _size(part):
         raise MachineError(f"{url} cannot be downloaded: {reason}; check the network and run this again")
-    raise MachineError(
-        f"{url} broke off after {_size(part) / 1e6:.1f} MB: {reason}; run this again, it goes on from there"
-    )
+    raise MachineError(f"{url} was interrupted after {_size(part) / 1e6:.1f} MB: {reason}; run this again to resume")
 
 
 def _plain_reason(error: Exception) -> str:
-    """Say in a few words what went wrong; the whole chain of errors is a page, and what a server says is its own."""
+    """Return a short reason; the full chain of errors is a page long, and contains text of the server."""
     if isinstance(error, requests.Timeout | ReadTimeoutError):
-        return f"the server is silent for {SILENCE_S:g} s"
-    if "IncompleteRead" in str(error):  # of http.client's, within two of urllib3's
-        return "the connection closed early"
+        return f"no data from the server for {SILENCE_S:g} s"
+    if "IncompleteRead" in str(error):  # http.client's error, inside two of urllib3
+        return "the connection was closed early"
     line = " ".join(str(error).split()).rsplit(": ", 1)[-1].strip("'\")( ")
     return "".join(mark if mark.isprintable() else "?" for mark in line)[:200] or type(error).__name__
 
 
 def _fetch_rest(url: str, part: Path, on_progress: TransferProgress, max_bytes: int) -> bool:
-    """Request what is missing, or all of it where the answer does not fit; return whether the file is whole now."""
+    """Request the missing part, or everything if the answer does not match; return whether the file is complete."""
     have = _size(part)
-    headers = {"Accept-Encoding": "identity"}  # ranges count the bytes that are sent
+    headers = {"Accept-Encoding": "identity"}  # ranges count encoded bytes
     if have:
         headers["Range"] = f"bytes={have}-"
         if _version(part).exists() and (version := _version(part).read_text(encoding="utf-8")):
@@ -101,10 +99,10 @@ def _fetch_rest(url: str, part: Path, on_progress: TransferProgress, max_bytes: 
         if status == HTTPStatus.PARTIAL_CONTENT and have and (total := _declared_total(response, have)):
             return _append(response, part, have, total, on_progress, max_bytes)
         if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and content_range == f"bytes */{have}" and have:
-            return True  # all of it came before
+            return True  # it was already complete
         if not have or status not in (HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
             known = status in HTTPStatus._value2member_map_
-            phrase = f" {HTTPStatus(status).phrase}" if known else ""  # the server's own could hold anything
+            phrase = f" {HTTPStatus(status).phrase}" if known else ""  # the server's own phrase could be anything
             raise _BadAnswerError(f"the server answers {status}{phrase}")
     with machine_errors(part):
         part.unlink()
@@ -112,7 +110,7 @@ def _fetch_rest(url: str, part: Path, on_progress: TransferProgress, max_bytes: 
 
 
 def _answer(url: str, headers: dict[str, str]) -> requests.Response:
-    """Ask, follow redirects, and return an answer whose content has not been read yet."""
+    """Send a request, follow redirects, and return the response before its content is read."""
     at = url
     for _ in range(MAX_REDIRECTS + 1):
         response = _ask(at, headers)
@@ -127,13 +125,13 @@ def _answer(url: str, headers: dict[str, str]) -> requests.Response:
         coding = response.headers.get("Content-Encoding", "identity").strip().lower()
         if coding not in ("", "identity"):
             response.close()
-            raise _BadAnswerError(f"the server sends it in the encoding {coding[:20]!r}, which nobody asked for")
+            raise _BadAnswerError(f"the server sends it in the encoding {coding[:20]!r}, which was not requested")
         return response
     raise _BadAnswerError(f"the server redirects more than {MAX_REDIRECTS} times")
 
 
 def _ask(url: str, headers: dict[str, str]) -> requests.Response:
-    """Make one request in a thread that is left behind where no answer is whole in time, however it trickles in."""
+    """Make one request in a thread, which is abandoned if the response headers are not complete in time."""
     answers: queue.SimpleQueue[requests.Response | Exception] = queue.SimpleQueue()
     options = {"stream": True, "allow_redirects": False, "timeout": (CONNECT_S, SILENCE_S)}
 
@@ -147,20 +145,20 @@ def _ask(url: str, headers: dict[str, str]) -> requests.Response:
     try:
         answer = answers.get(timeout=CONNECT_S + SILENCE_S)
     except queue.Empty:
-        raise _BadAnswerError(f"the server gives no whole answer in {CONNECT_S + SILENCE_S:g} s") from None
+        raise _BadAnswerError(f"no complete answer from the server in {CONNECT_S + SILENCE_S:g} s") from None
     if isinstance(answer, Exception):
         raise answer
     return answer
 
 
 def _declared_length(response: requests.Response) -> int | None:
-    """Return how many bytes an answer promises, None where it does not say."""
+    """Return the declared length of a response in bytes, None if there is none."""
     length = response.headers.get("Content-Length", "")
     return int(length) if re.fullmatch("[0-9]{1,18}", length) else None
 
 
 def _declared_total(response: requests.Response, start: int) -> int | None:
-    """Return the bytes of the whole file if a part begins where it was asked to and is as long as it says, or None."""
+    """Return the declared size of the whole file if the range is as requested and as declared, or None."""
     found = re.fullmatch("bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", response.headers.get("Content-Range", ""))
     if found is None:
         return None
@@ -172,19 +170,19 @@ def _declared_total(response: requests.Response, start: int) -> int | None:
 def _append(
     response: requests.Response, part: Path, have: int, total: int | None, on_progress: TransferProgress, max_bytes: int
 ) -> bool:
-    """Write what is sent behind the first `have` bytes; return whether as much came as was promised."""
+    """Write the content after the first `have` bytes; return whether it has the declared length."""
     if (total or 0) > max_bytes:
         raise _too_long(response, max_bytes)
     with machine_errors(part):
         if not have:
-            tag = response.headers.get("ETag", "")  # a weak one does not tell versions apart
+            tag = response.headers.get("ETag", "")  # a weak one does not distinguish versions
             version = tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
             fits = version.isascii() and version.isprintable() and len(version) < 200
             _version(part).write_text(version if fits else "", encoding="utf-8")
         file = part.open("ab" if have else "wb")
     done, since_s, num_since = have, time.monotonic(), 0
     with file:
-        while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):  # its errors are the network's
+        while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):  # network errors
             done += len(chunk)
             if done > max_bytes:
                 raise _too_long(response, max_bytes)
@@ -202,7 +200,7 @@ def _append(
 
 def _too_long(response: requests.Response, max_bytes: int) -> RefusedError:
     return RefusedError(
-        f"{response.url.split('?')[0][:200]} is not what was asked for: it has more than {max_bytes / 1e6:,.0f} MB"
+        f"{response.url.split('?')[0][:200]} is not the requested file: it is larger than {max_bytes / 1e6:,.0f} MB"
     )
 
 

@@ -1,7 +1,7 @@
-"""The chunks of a WAV: where its sound begins and ends, and what its header cannot mean.
+"""The chunks of a WAV file: begin and end of its sound, and contradictions in its header.
 
-Recorders leave sizes of 0 when they are switched off, and let sizes wrap that need more than 32 bits; decoders believe
-them. The size of the file is believed here, where what stands behind the sound is no chunk.
+Recorders write sizes of 0 if they are switched off, and sizes of more than 32 bits wrap; decoders trust them. Here the
+size of the file is used if the bytes after the declared sound are not chunks.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from auricle.data.signatures import after_id3, read_at
 from auricle.data.spliced import Piece
 
 _WRAP = 2**32
-_NEVER = 2**63  # a size of 64 bits that was not written
+_NEVER = 2**63  # a 64-bit size that was never written is larger
 _MOST_CHUNKS = 10_000
-_MIN_LOST_S = 0.1  # what follows a WAV and is shorter than that may be anything
+_MIN_LOST_S = 0.1  # shorter trailing bytes are ignored
 _SEVERAL = (b"RIFF", b"RIFX", b"RF64", b"data")
 _USUAL_CHUNKS = (
     *(b"LIST", b"fact", b"cue ", b"bext", b"iXML", b"axml", b"id3 ", b"ID3 ", b"smpl", b"inst", b"PEAK", b"JUNK"),
@@ -27,12 +27,12 @@ _TAG_STARTS = (b"TAG", b"ID3", b"3DI", b"APETAGEX")
 
 @dataclass(frozen=True)
 class Wav:
-    """Where the sound of a WAV is.
+    """The sound in a WAV file.
 
-    `pieces` is what a decoder is to read instead of the file; None where its header is right.
+    `pieces` are what a decoder should read instead of the file; None if the header is correct.
     """
 
-    format: bytes  # what stands in the chunk `fmt `
+    format: bytes  # content of the chunk `fmt `
     start: int
     end: int
     damage: Damage | None = None
@@ -45,33 +45,33 @@ class Wav:
 
 
 def read_wav(file: BufferedReader, start: int = 0) -> Wav | None:
-    """Read the chunks of a WAV that begins at a place; None where it has no sound that they tell of."""
+    """Read the chunks of a WAV file from an offset; None if they do not lead to sound."""
     size = file.seek(0, 2)
     head = read_at(file, start, 12)
     order = "big" if head.startswith(b"RIFX") else "little"
-    place, wide, fmt = start + 12, 0, b""
+    offset, wide, fmt = start + 12, 0, b""
     for _ in range(_MOST_CHUNKS):
-        name, declared = _chunk(file, place, order)
+        name, declared = _chunk(file, offset, order)
         if name == b"data":
             break
         if name == b"ds64":
-            wide = int.from_bytes(read_at(file, place + 16, 8), "little")
+            wide = int.from_bytes(read_at(file, offset + 16, 8), "little")
         if name == b"fmt ":
-            fmt = read_at(file, place + 8, min(declared, 40))
-        place += 8 + declared + declared % 2
-        if len(name) < 4 or place >= size:
+            fmt = read_at(file, offset + 8, min(declared, 40))
+        offset += 8 + declared + declared % 2
+        if len(name) < 4 or offset >= size:
             return None
     else:
         return None
-    sound = place + 8
+    sound = offset + 8
     if declared == _WRAP - 1 and head.startswith(b"RF64"):
         declared = wide if wide < _NEVER else 0
     if declared > size - sound:
         endless = _is_endless(declared) and not head.startswith(b"RF64")
-        cut = None if endless else Damage(f"cut off: {size - sound} of {declared} bytes of sound are there", True)
+        cut = None if endless else Damage(f"cut off: only {size - sound} of {declared} bytes of sound", True)
         return Wav(fmt, sound, size, cut)
     end = sound + declared
-    if end >= size - 1:  # a byte more, where the size is odd
+    if end >= size - 1:  # one padding byte if the size is odd
         return Wav(fmt, sound, end)
     if follower := _recording_after(file, end, size, order):
         return Wav(fmt, sound, end, follower)
@@ -85,13 +85,13 @@ def read_wav(file: BufferedReader, start: int = 0) -> Wav | None:
     return Wav(fmt, sound, end, None, (_with_size(header, end - sound, order), (sound, end)))
 
 
-def _chunk(file: BufferedReader, place: int, order: str) -> tuple[bytes, int]:
-    head = read_at(file, place, 8)
+def _chunk(file: BufferedReader, offset: int, order: str) -> tuple[bytes, int]:
+    head = read_at(file, offset, 8)
     return head[:4], int.from_bytes(head[4:], "big" if order == "big" else "little")
 
 
 def _is_endless(declared: int) -> bool:
-    """Whether a size is one that a writer into a pipe leaves, for "until the end"."""
+    """Whether a size is one that programs write to a pipe, for "until the end"."""
     return declared >= _WRAP - 2**16 or abs(declared - 2**31) <= 2**16
 
 
@@ -105,25 +105,25 @@ def _bytes_a_second(fmt: bytes, order: str) -> int:
 
 
 def _recording_after(file: BufferedReader, end: int, size: int, order: str) -> Damage | None:
-    """Say that chunks lead from the end of the sound to more sound, which decoders pass over."""
-    place = end
+    """Return the damage if chunks lead from the end of the sound to more sound, which decoders ignore."""
+    offset = end
     for _ in range(_MOST_CHUNKS):
-        place = after_id3(file, place)
-        place += place % 2 if read_at(file, place, 4) not in (*_SEVERAL, *_USUAL_CHUNKS) else 0
-        name, declared = _chunk(file, place, order)
-        if name in _SEVERAL and (name == b"data" or read_at(file, place + 8, 4) == b"WAVE"):
-            return Damage(f"holds another recording from byte {place} on, which would not be heard; split the file")
-        place += 8 + declared
-        if not _is_name(name) or place >= size:
+        offset = after_id3(file, offset)
+        offset += offset % 2 if read_at(file, offset, 4) not in (*_SEVERAL, *_USUAL_CHUNKS) else 0
+        name, declared = _chunk(file, offset, order)
+        if name in _SEVERAL and (name == b"data" or read_at(file, offset + 8, 4) == b"WAVE"):
+            return Damage(f"contains another recording at byte {offset}, which decoders ignore; split the file")
+        offset += 8 + declared
+        if not _is_name(name) or offset >= size:
             break
     return None
 
 
-def _are_chunks(file: BufferedReader, place: int, size: int, order: str) -> bool:
-    """Whether chunks or tags lead from a place to the end of a file, or a chunk that is known begins there."""
-    if read_at(file, place, 8).startswith(_TAG_STARTS):
+def _are_chunks(file: BufferedReader, offset: int, size: int, order: str) -> bool:
+    """Whether chunks or tags lead from an offset to the end of the file, or a known chunk begins there."""
+    if read_at(file, offset, 8).startswith(_TAG_STARTS):
         return True
-    for first in (place, place + 1):  # a chunk of odd size has a byte more, which some forget
+    for first in (offset, offset + 1):  # a chunk of odd size has a padding byte, which some programs omit
         at, name, known = first, b"", False
         for _ in range(_MOST_CHUNKS):
             name, declared = _chunk(file, at, order)
@@ -143,8 +143,8 @@ def _is_name(name: bytes) -> bool:
 
 
 def _with_size(header: bytes, num_bytes: int, order: str) -> bytes:
-    """Return a header that says so many bytes of sound; one in 64 bits (RF64, EBU Tech 3306) where it must."""
-    header = header.replace(b"RF64", b"RIFF", 1).replace(b"ds64", b"JUNK", 1)  # whose sizes are not true either
+    """Return a header for this number of bytes of sound; with 64 bits (RF64, EBU Tech 3306) if necessary."""
+    header = header.replace(b"RF64", b"RIFF", 1).replace(b"ds64", b"JUNK", 1)  # whose sizes are also wrong
     total = len(header) - 8 + num_bytes
     if total < _WRAP - 2**16 or order == "big":
         sizes = [
@@ -157,11 +157,11 @@ def _with_size(header: bytes, num_bytes: int, order: str) -> bytes:
 
 
 def wav_contradiction(fmt: bytes) -> tuple[str, bool] | None:
-    """Say where the numbers of a WAV header contradict each other, and whether what is heard is wrong; or None.
+    """Return a contradiction between the numbers of a WAV header, and whether the decoded sound is wrong; or None.
 
-    Only plain PCM and float are judged, of which the rate, the channels and the bits say all. The bytes of a frame and
-    of a second follow from them: where these two agree with each other and not with the rest, the rest is wrong.
-    `fmt` is what stands in the chunk of that name, low byte first.
+    Only PCM and float are checked, which are determined by rate, channels and bits. Bytes per frame and per second
+    follow from these: if the two agree with each other but not with the others, the others are wrong. `fmt` is the
+    content of the chunk of that name, little-endian.
     """
     if len(fmt) < 16:
         return None
@@ -178,5 +178,5 @@ def wav_contradiction(fmt: bytes) -> tuple[str, bool] | None:
     if frame_bytes != expected:
         return f"its header says {frame_bytes} bytes for {channels} channels of {bits} bits", False
     if rate_bytes != rate_hz * frame_bytes:
-        return f"its header says {rate_hz} Hz of {frame_bytes} bytes, and {rate_bytes} bytes a second", False
+        return f"its header says {rate_hz} Hz of {frame_bytes} bytes, but {rate_bytes} bytes per second", False
     return None

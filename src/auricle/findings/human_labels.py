@@ -92,7 +92,7 @@ class HumanComparison:
     fewest_labels: int
     num_clips: int
     num_test_clips: int
-    people: Share  # share of correct labels
+    human_accuracy: Share  # share of correct labels
     models: Mapping[str, float]  # model to the share of correct answers of its trainings
     differences: tuple[Difference, ...]  # people minus each model, tests adjusted for their number
     agreement: Mapping[str, Share]  # how often a person and a training of a model agree on a clip
@@ -158,7 +158,7 @@ def compare_with_people(labels: HumanLabels, models: Sequence[str], *, num_test_
         fewest_labels=int(num_labels.min()),
         num_clips=len(counts),
         num_test_clips=num_test_clips,
-        people=_share(labels.right, answers.groups),
+        human_accuracy=_share(labels.right, answers.groups),
         models={model: answers.accuracy(model) for model in models},
         differences=tuple(differences_from_people(labels, models)),
         agreement={model: _share(own, answers.groups) for model, own in agreement.items()},
@@ -212,7 +212,7 @@ def _classes(labels: HumanLabels, agreement: Mapping[str, np.ndarray]) -> list[L
 
 def _missed(labels: HumanLabels, models: Sequence[str]) -> dict[str, tuple[MissedClip, ...]]:
     """Return the clips with less than half of the answers correct: of people, of the models, or of both."""
-    answers, people = labels.answers, labels.right
+    answers, right = labels.answers, labels.right
     trained = mean_shares(answers, models)
     predicted = np.sum([answers.counts(model) for model in models], axis=0)
 
@@ -222,15 +222,15 @@ def _missed(labels: HumanLabels, models: Sequence[str]) -> dict[str, tuple[Misse
             clip=answers.clips[row],
             category=answers.categories[label],
             num_labels=int(labels.counts[row].sum()),
-            right=float(people[row]),
+            right=float(right[row]),
             named_instead=most_but(labels.counts[row], label, (*answers.categories, ANOTHER)),
             models_right=float(trained[row]),
             answered_instead=most_but(predicted[row], label, answers.categories),
         )
 
-    by_people, by_models = people < MISSED_BELOW, trained < MISSED_BELOW
+    by_people, by_models = right < MISSED_BELOW, trained < MISSED_BELOW
     masks = {"both": by_people & by_models, "models": ~by_people & by_models, "people": by_people & ~by_models}
-    order = np.lexsort((people, trained)).tolist()
+    order = np.lexsort((right, trained)).tolist()
     return {whom: tuple(missed_clip(row) for row in order if mask[row]) for whom, mask in masks.items()}
 
 

@@ -146,7 +146,7 @@ def _absence(study: Study, figure: ReferenceFigure) -> str:
     """Return why there is no measured result for a figure."""
     cells = (figure.model, figure.protocol)
     reasons = [cell.reason for cell in study.missing if (cell.name.model, cell.name.protocol) == cells]
-    failed = [word for word, start in FAILED.items() if any(reason.startswith(start) for reason in reasons)]
+    failed = [kind for kind, start in FAILED.items() if any(each.startswith(start) for each in reasons)]
     return next(iter([*failed, *reasons]), "not run")
 
 

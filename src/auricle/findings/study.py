@@ -196,14 +196,14 @@ def _scientific(command: str) -> str:
     'auricle study esc10 --seeds 0,1'
     """
     kept: list[str] = []
-    words = iter(shlex.split(command))
-    for word in words:
-        name, equals, _ = word.partition("=")
+    arguments = iter(shlex.split(command))
+    for argument in arguments:
+        name, equals, _ = argument.partition("=")
         if name in WITH_VALUE:
             if not equals:
-                next(words, None)
+                next(arguments, None)
         elif name not in ALONE:
-            kept.append(word)
+            kept.append(argument)
     return shlex.join(kept)
 
 

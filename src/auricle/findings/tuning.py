@@ -48,20 +48,20 @@ class Tuning:
 
 
 def searches_of(
-    study: Study, rows: Sequence[ComparativeRow], tell: Callable[[str], None] = lambda message: None
+    study: Study, rows: Sequence[ComparativeRow], on_note: Callable[[str], None] = lambda message: None
 ) -> tuple[Tuning, ...]:
     """Return the searches of a study: the one in its folder, then those in the folders beside it.
 
     A folder beside it counts if its search is finished, tried only this study's models, and trained the best set on the
-    same recordings. `rows` are the study's own. Searches that cannot be read are left out, with a message to `tell`.
+    same recordings. `rows` are the study's own. Searches that cannot be read are left out, with a message to `on_note`.
 
     Raises:
         RefusedError: the record of the search in the study's own folder is damaged.
     """
-    return tuple(_searches(study, rows, tell))
+    return tuple(_searches(study, rows, on_note))
 
 
-def _searches(study: Study, rows: Sequence[ComparativeRow], tell: Callable[[str], None]) -> Iterator[Tuning]:
+def _searches(study: Study, rows: Sequence[ComparativeRow], on_note: Callable[[str], None]) -> Iterator[Tuning]:
     if record := read_record(study.folder / "search"):
         yield from _tuning(record, "", rows)
     for folder in sorted(path.parent for path in study.folder.resolve().parent.glob("*/search")):
@@ -69,7 +69,7 @@ def _searches(study: Study, rows: Sequence[ComparativeRow], tell: Callable[[str]
             try:
                 yield from _beside(study, folder)
             except RefusedError as error:
-                tell(f"left out a search: {error}")
+                on_note(f"left out a search: {error}")
 
 
 def _beside(study: Study, folder: Path) -> Iterator[Tuning]:

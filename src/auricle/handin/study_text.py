@@ -140,7 +140,7 @@ def configuration_text(study: Study) -> str:
 
 
 def recordings_text(study: Study) -> str:
-    """Return the section that finds the recordings; a person's own, or grouped anew, come with their table."""
+    """Return the section that finds the recordings; the user's own, or regrouped ones, come with their table."""
     source, named = study.dataset.source, study.config.group_by is None and study.config.label is None
     if named and source == "toy":
         return _TOY
@@ -203,10 +203,10 @@ def _spelt(section: Section, other: Section | None) -> dict[str, Any]:
 
 
 class _Lines(yaml.SafeDumper):
-    """YAML in which a mapping stands on one line where it holds only values and lists of values."""
+    """YAML with a mapping on one line if it contains only values and lists of values."""
 
     def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
-        """Return a mapping, on one line where no mapping stands in it."""
+        """Return a mapping, on one line if it contains no other mapping."""
         node = super().represent_mapping(tag, mapping, flow_style)
         lists = [value for _, value in node.value if not isinstance(value, yaml.ScalarNode)]
         node.flow_style = all(isinstance(value, yaml.SequenceNode) and value.flow_style for value in lists)
@@ -214,7 +214,7 @@ class _Lines(yaml.SafeDumper):
 
 
 def literal(text: str) -> str:
-    r"""Return what stands between three quotes in Python for a text, whatever is in it.
+    r"""Return a text escaped for triple quotes in Python.
 
     >>> literal('a "quoted" name' + chr(13))
     'a \\"quoted\\" name\\r'

@@ -87,7 +87,7 @@ def describe(preset: Preset, num_classes: int, clip_s: float) -> dict[str, Any]:
     all the windows that score a clip of `clip_s` seconds. Shapes are without the batch dimension.
 
     Raises:
-        UsageError: the preset does not build.
+        UsageError: the model of the preset cannot be built.
     """
     with torch.random.fork_rng(devices=[]), torch.device("meta"):  # shapes only: no weights drawn, nothing computed
         model = build_model(preset, num_classes).to("meta")

@@ -79,22 +79,22 @@ def prepare_for(
     on_note: Callable[[str], object] | None = None,
     **options: Any,
 ) -> Recordings:
-    """Prepare recordings (`data.cache.prepare`) for the models, among these, that hear them at a rate.
+    """Prepare recordings (`data.cache.prepare`) for those of the models with this sample rate.
 
-    `on_note` is told, before anything is decoded, where frames are kept and how much disk they take.
+    `on_note` is called, before anything is decoded, with a message about where frames are stored and their size.
 
     Raises:
-        UsageError: a model asks for what only fewer recordings allow.
+        UsageError: a model needs an option that is not available for large data.
     """
     own = [preset for preset in presets if preset.audio.sample_rate_hz == sample_rate_hz]
     forms = dict.fromkeys(map(HalfFrames.of, own))
     is_large = keeps_frames(len(manifest.clips), manifest.clip_s, sample_rate_hz)
     if is_large and (of_grid := [preset.name for preset in own if preset.training.windows == "grid"]):
-        reason = f"{len(manifest.clips):,} clips are too many for training.windows=grid, which holds every window"
+        reason = f"{len(manifest.clips):,} clips are too many for training.windows=grid, which stores every window"
         raise UsageError(f"preset {of_grid[0]}: {reason}; choose random, or leave the model out with --models")
     if is_large and on_note:
         num, num_samples = len(manifest.clips), round(manifest.clip_s * sample_rate_hz)
         kept_gb = sum(2e-9 * num * prod(form.row_shape(num_samples)) for form in forms)
-        instead = f"in place of {4e-9 * num * num_samples:.1f} GB of waveforms"
-        on_note(f"of {num:,} clips frames are kept, {kept_gb:.1f} GB in {cache_folder()}, {instead}")
+        instead = f"instead of {4e-9 * num * num_samples:.1f} GB of waveforms"
+        on_note(f"frames of {num:,} clips are stored, {kept_gb:.1f} GB in {cache_folder()}, {instead}")
     return prepare(manifest, sample_rate_hz=sample_rate_hz, forms=forms, **options)

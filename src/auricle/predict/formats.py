@@ -109,7 +109,7 @@ def to_audacity(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str
 
 
 def to_raven(recordings: Sequence[LabelledRecording], *, top: int = 1, band_hz: tuple[float, float]) -> str:
-    """Return a selection table; the recordings, refused ones too, count as one sequence in which begin times go on.
+    """Return a selection table; the recordings, refused ones too, count as one sequence with continuous begin times.
 
     `band_hz` is the frequency range of the model's input. If the duration of an earlier recording is unknown, the table
     has only the times within each file, not in the sequence.

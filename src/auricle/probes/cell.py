@@ -53,7 +53,7 @@ def probe_cell(found: Reopened, *, device: torch.device) -> Probe:
 
     Raises:
         RefusedError: the weights are missing or damaged, or do not reproduce the cell's predictions.
-        UsageError: the preset does not build.
+        UsageError: the model of the preset cannot be built.
     """
     manifest, preset = found.recordings.manifest, found.preset
     indices = found.split.test

@@ -52,17 +52,17 @@ def build_report(
         AuricleError: no cell is finished.
         MachineError: the disk refuses.
     """
-    tell = on_progress or (lambda message: None)
+    report_progress = on_progress or (lambda message: None)
     if not study.cells:
         raise AuricleError(
-            f"no cell of {study.folder} is finished, so there is nothing to report; run the study again to go on"
+            f"no cell of {study.folder} is finished, so there is nothing to report; run the study again to continue"
         )
-    report = Report(study, find(study, tell))
+    report = Report(study, find(study, report_progress))
     stored = StudyFolder(study.folder).front
     front = {**(files.read_sealed(stored) if stored.exists() else {}), **(front or {})}
     if front:
         files.write_sealed(stored, front)
-    tell("drawing the figures")
+    report_progress("drawing the figures")
     document = compose(report, front)
     content = numbered(document)
     folder = StudyFolder(study.folder).report
@@ -74,9 +74,9 @@ def build_report(
         write_csv(folder / "tables" / f"{table.name}.csv", table)
     _keep_only(folder / "figures", figures)
     _keep_only(folder / "tables", (f"{table.name}.csv" for table in document.tables()))
-    tell("writing report.html")
+    report_progress("writing report.html")
     files.write_text(folder / "report.html", to_html(content, figures))
-    tell("writing report.pdf")
+    report_progress("writing report.pdf")
     _write_pdf(folder, content, figures)
     return {"html": folder / "report.html", "pdf": folder / "report.pdf"}
 

@@ -124,11 +124,11 @@ def adjusted(differences: Mapping[Key, Difference]) -> dict[Key, Difference]:
 def detectable(values: np.ndarray, groups: np.ndarray, num_comparisons: int) -> float | None:
     """Return the approximate true difference that such a study detects with 80 % power; None where no difference is.
 
-    To be detected, the mean has to lie outside the interval of `statistics.mean_test` at the level of Holm's first
+    To be detected, the mean has to be outside the interval of `statistics.mean_test` at the level of Holm's first
     comparison; in 20 % of studies it falls short of the true value by 0.84 standard errors or more. Groups and
     trainings are assumed to vary as they do here, plus the variance that the difference itself adds between groups.
     The result is at least what the number of won groups must be for the sign test. `values` and `groups` are as in
-    `difference`; values lie in -1..1.
+    `difference`; values are in -1..1.
     """
     known = ~np.isnan(values)
     of_training, of_clip = np.nonzero(known)

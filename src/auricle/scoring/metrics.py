@@ -131,7 +131,7 @@ def _checked(probabilities: np.ndarray, labels: np.ndarray, categories: Sequence
     if not np.isfinite(probabilities).all():
         raise ValueError("a probability is not finite")
     if labels.min() < 0 or labels.max() >= len(categories):
-        raise ValueError(f"labels must lie in 0..{len(categories) - 1}, not {labels.min()}..{labels.max()}")
+        raise ValueError(f"labels must be in 0..{len(categories) - 1}, not {labels.min()}..{labels.max()}")
     return probabilities, labels
 
 

@@ -56,7 +56,7 @@ class ClipPredictions:
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a model says about R windows: one row a window."""
+    """The predictions of a model for R windows: one row per window."""
 
     clips: tuple[str, ...]  # name of the clip that each window is cut from
     sets: tuple[str, ...]  # "validation" or "test", for each row

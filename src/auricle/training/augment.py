@@ -1,6 +1,6 @@
-"""Batch to batch, on the device: what is done to windows while training.
+"""Augmentation of batches of windows during training, on the device.
 
-Everything works on frames, which are proportional to a power of the amplitude (`exponent`: 1 for the raw
+Augmentation works on frames, which are proportional to a power of the amplitude (`exponent`: 1 for the raw
 waveform, 2 for mel power), so a gain of g in amplitude is a factor g ** exponent here.
 """
 
@@ -25,8 +25,8 @@ NUM_ECHOES = 7
 class Augmenter:
     """Draws windows from clips and changes them.
 
-    `kind` is that of the frontend, `neutral` the frame value that a mask writes (a scalar), and `generator` the source
-    of all randomness, on the device of the frames.
+    `kind` is that of the frontend, `neutral` the frame value used for masks (a scalar), and `generator` the source of
+    all randomness, on the device of the frames.
     """
 
     config: AugmentationConfig
@@ -37,7 +37,7 @@ class Augmenter:
 
     @property
     def exponent(self) -> int:
-        """Frames are proportional to this power of the amplitude."""
+        """The power of the amplitude to which frames are proportional."""
         return 1 if self.kind == "raw" else 2
 
     def uniform(self, *shape: int) -> Tensor:
@@ -45,14 +45,14 @@ class Augmenter:
         return torch.rand(*shape, generator=self.generator, device=self.neutral.device)
 
     def integers(self, low: int, high: int, *shape: int) -> Tensor:
-        """Draw whole numbers in low..high, both included."""
+        """Draw integers in low..high, both included."""
         return torch.randint(low, high + 1, shape, generator=self.generator, device=self.neutral.device)
 
     def draw(self, clips: Tensor, window_frames: int) -> Tensor:
-        """Cut one window from each clip at a random place, (B, F, T) -> (B, F, window_frames).
+        """Cut one window from each clip at a random position, (B, F, T) -> (B, F, window_frames).
 
-        With `shift` the clip is a ring; without, the window stays inside and a short clip is padded with zeros. With
-        `stretch` it is a ring that is read faster or slower: pitch follows speed in a waveform, not in mel bands.
+        With `shift` the window wraps around the end of the clip; without, it stays inside and a short clip is padded
+        with zeros. With `stretch` it wraps too, at another speed, which shifts pitch in waveforms, not in mel bands.
         """
         if self.config.stretch:
             return CHANGES["stretch"](self, clips, window_frames)
@@ -66,7 +66,7 @@ class Augmenter:
         return clips.gather(2, times[:, None].expand(-1, clips.shape[1], -1))
 
     def source(self, clips: Tensor, window_frames: int) -> Tensor:
-        """Cut a window from each clip and give it a pitch, a level and a colour of its own."""
+        """Cut a window from each clip and change its pitch, level and spectral colour at random."""
         windows = self.draw(clips, window_frames)
         if self.config.band_shift and windows.shape[1] > 1:
             windows = CHANGES["band_shift"](self, windows)
@@ -80,7 +80,7 @@ class Augmenter:
     def __call__(self, clips: Tensor, targets: Tensor, window_frames: int) -> tuple[Tensor, Tensor]:
         """Clips (B, F, T) and targets (B, K) -> windows (B, F, window_frames) and targets (B, K).
 
-        What is mixed differs before it is mixed, as two sources in one room do.
+        Windows are changed independently before they are mixed, like two sources in one room.
         """
         config = self.config
         windows = self.source(clips, window_frames)
@@ -95,7 +95,7 @@ class Augmenter:
         return windows, targets
 
     def mask(self, windows: Tensor, axis: int, longest: int, value: Tensor | float) -> Tensor:
-        """Write a value over one random stretch of an axis, at most `longest` long."""
+        """Mask one random stretch of an axis, at most `longest` long, with a value."""
         B, num = len(windows), windows.shape[axis]
         start = self.integers(0, num - 1, B, 1)
         along = torch.arange(num, device=windows.device)
@@ -105,7 +105,7 @@ class Augmenter:
 
 @CHANGES.of("feature_frame_mask", "feature_row_mask")
 def mask_features(augmenter: Augmenter, features: Tensor) -> Tensor:
-    """Blank a stretch of time and neighbouring rows of what the network sees, (B, rows, T) -> (B, rows, T).
+    """Mask a stretch of time and neighbouring rows of the features, (B, rows, T) -> (B, rows, T).
 
     SpecAugment, arXiv:1904.08779, section 2; zero is the mean of the training clips.
     """
@@ -119,13 +119,13 @@ def mask_features(augmenter: Augmenter, features: Tensor) -> Tensor:
 
 @CHANGES.of("mask_when_scored")
 def masking(augmenter: Augmenter, model: Classifier) -> RemovableHandle:
-    """Blank what the frontend of a network gives, as while training, until the context ends."""
+    """Mask the output of a network's frontend as in training, inside the `with` block."""
     return model.frontend.register_forward_hook(lambda module, frames, features: mask_features(augmenter, features))
 
 
 @CHANGES.of("stretch")
 def draw_stretched(augmenter: Augmenter, clips: Tensor, window_frames: int) -> Tensor:
-    """Cut windows that are played faster or slower, evenly in the logarithm, (B, F, T) -> (B, F, window_frames)."""
+    """Cut windows played faster or slower, the speed log-uniform, (B, F, T) -> (B, F, window_frames)."""
     (B, _, T), most = clips.shape, 1 + augmenter.config.stretch
     starts = augmenter.uniform(B, 1) * T
     steps = torch.arange(window_frames, device=clips.device) * most ** (2 * augmenter.uniform(B, 1) - 1)
@@ -133,13 +133,13 @@ def draw_stretched(augmenter: Augmenter, clips: Tensor, window_frames: int) -> T
 
 
 def read_between(clips: Tensor, starts: Tensor, steps: Tensor, *, beyond: int) -> Tensor:
-    """Read clips between their frames, no more than `beyond` past a start; the clip is a ring.
+    """Interpolate between the frames of clips, which wrap around; steps are at most `beyond`.
 
     (B, F, T), (B, 1), (B, window) -> (B, F, window).
     """
     ring = clips.repeat(1, 1, 1 + math.ceil(beyond / clips.shape[2]))[:, :, : clips.shape[2] + beyond]
     whole = starts.floor()
-    steps = steps + (starts - whole)  # small numbers: exact enough far into a long clip
+    steps = steps + (starts - whole)  # small numbers, for precision at the end of a long clip
     before = steps.floor()
     times = (before.long() + whole.long())[:, None].expand(-1, clips.shape[1], -1)
     return torch.lerp(ring.gather(2, times), ring[:, :, 1:].gather(2, times), (steps - before)[:, None])
@@ -149,9 +149,9 @@ def read_between(clips: Tensor, starts: Tensor, steps: Tensor, *, beyond: int) -
 def mix(
     augmenter: Augmenter, windows: Tensor, others: Tensor, targets: Tensor, other_targets: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Mix windows with others so that the ear hears of each the share that the target says.
+    """Mix windows with others so that their perceived levels match the shares in the target.
 
-    Between-class learning, arXiv:1711.10282, equation 2, with r in [0, 1] and level in place of loudness:
+    Between-class learning, arXiv:1711.10282, equation 2, with r in [0, 1] and level instead of loudness:
     p = 1 / (1 + 10 ** ((G1 - G2) / 20) (1 - r) / r), x = (p x1 + (1 - p) x2) / sqrt(p^2 + (1 - p)^2).
     """
     B, exponent = len(windows), augmenter.exponent
@@ -194,6 +194,6 @@ def filter_waveforms(augmenter: Augmenter, windows: Tensor, gain_db: Tensor) -> 
     B, _, T = windows.shape
     spread = augmenter.config.filter_db * math.log(10) / 10 / math.sqrt(2 * NUM_ECHOES)
     echoes = torch.randn(B, 1, NUM_ECHOES, generator=augmenter.generator, device=windows.device) * spread
-    taps = F.pad(echoes, (0, 1), value=1.0)  # the last tap is the sound itself
+    taps = F.pad(echoes, (0, 1), value=1.0)  # the last tap is the direct sound
     padded = F.pad(windows, (NUM_ECHOES, 0)).view(1, B, T + NUM_ECHOES)
     return F.conv1d(padded, taps, groups=B).view(B, 1, T), gain_db

@@ -1,4 +1,4 @@
-"""Where an unfinished training goes on from: weights, average, optimiser and every random generator."""
+"""The state from which an unfinished training resumes: weights, average, optimiser and all random generators."""
 
 import io
 from typing import Any
@@ -10,11 +10,11 @@ from auricle.files import machine_errors, mark, read_marked, write_bytes, write_
 from auricle.runs import Cell, json_line
 from auricle.training.loop import EpochRecord, Trainer
 
-FORMAT = 4  # of what an optimiser remembers, which PyTorch takes as it comes
+FORMAT = 4  # raise it when the optimiser state changes: PyTorch loads another one without an error
 
 
 def _state(trainer: Trainer) -> dict[str, Any]:
-    """Return all that the rest of the training depends on."""
+    """Return everything that the rest of the training depends on."""
     device = trainer.precision.device
     return {
         "model": trainer.model.state_dict(),
@@ -39,10 +39,10 @@ def _restore(trainer: Trainer, state: dict[str, Any]) -> None:
 
 
 def save_checkpoint(cell: Cell, trainer: Trainer, history: list[EpochRecord]) -> None:
-    """Write the state after an epoch, whole or not at all.
+    """Write the state after an epoch, atomically.
 
     Raises:
-        MachineError: the disk refuses.
+        MachineError: the file cannot be written.
     """
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, "state": _state(trainer), "history": history}, buffer)
@@ -51,16 +51,16 @@ def save_checkpoint(cell: Cell, trainer: Trainer, history: list[EpochRecord]) ->
 
 
 def resume(cell: Cell, trainer: Trainer) -> tuple[list[EpochRecord], str]:
-    """Go back to the end of the last epoch that was saved.
+    """Return to the end of the last saved epoch.
 
-    The history file is written anew, so that a line cut short or one epoch ahead of the checkpoint is mended.
+    The history file is rewritten, which repairs a truncated line or an epoch more than the checkpoint has.
 
     Returns:
-        The history, empty for a new cell; and what was found damaged, so that the training begins again, or nothing.
+        The history, empty for a new cell; and a message if the checkpoint was damaged and the training starts over.
 
     Raises:
-        RefusedError: the checkpoint is whole, but of another version of auricle.
-        MachineError: the disk refuses.
+        RefusedError: the checkpoint is intact, but from another version of auricle.
+        MachineError: the file cannot be written.
     """
     history, damage = list[EpochRecord](), ""
     if cell.checkpoint.exists():
@@ -68,7 +68,7 @@ def resume(cell: Cell, trainer: Trainer) -> tuple[list[EpochRecord], str]:
             with machine_errors(cell.checkpoint, "read"):
                 content = read_marked(cell.checkpoint, required=True)
         except RefusedError:
-            damage = f"{cell.checkpoint.name} was damaged, so the training began again"
+            damage = f"{cell.checkpoint.name} was damaged, so the training started over"
         else:
             history = _go_back(cell, trainer, content)
     write_text(cell.history, "".join(json_line(record) for record in history))
@@ -84,9 +84,9 @@ def _go_back(cell: Cell, trainer: Trainer, content: bytes) -> list[EpochRecord]:
         return saved["history"]
     except MemoryError:
         raise
-    except Exception as error:  # PyTorch raises many kinds
+    except Exception as error:  # PyTorch raises many types
         reason = " ".join(str(error).split())[:200]
         raise RefusedError(
-            f"{cell.checkpoint} is of another version of auricle ({type(error).__name__}: {reason}); delete it, and "
-            "the training begins again"
+            f"{cell.checkpoint} is from another version of auricle ({type(error).__name__}: {reason}); delete it "
+            "to train from the start"
         ) from error

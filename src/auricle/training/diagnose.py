@@ -1,4 +1,4 @@
-"""The cures of a collapsed training, tried: the same training with one thing changed, for its first epochs."""
+"""Fixes for a collapsed training, tried: the same training with one change, for its first epochs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ class Trial:
     """How the first epochs of a training went.
 
     Attributes:
-        change: `section.field=value` words; none for the training as it is.
-        epochs: that it was trained.
-        loss: of clean middle windows of the training clips at the end, in nats; None if it diverged.
-        accuracy: of the same, 0..1; None if it diverged.
-        learns: whether it shows no sign of collapse.
+        change: `section.field=value` assignments; none for the unchanged training.
+        epochs: the number trained.
+        loss: on training clips without augmentation, at the end, in nats; None if it diverged.
+        accuracy: on the same clips, 0..1; None if it diverged.
+        learns: True if there is no sign of collapse.
     """
 
     change: Cure
@@ -43,11 +43,11 @@ class Trial:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Why a training does not learn, and what the cures did; no cause where it learns.
+    """Why a training does not learn, and the results of the fixes.
 
     Attributes:
-        cause: in one sentence.
-        trials: the training as it is, then each cure.
+        cause: in one sentence; None if the training learns.
+        trials: the unchanged training, then each fix.
     """
 
     cause: str | None
@@ -64,7 +64,7 @@ def num_trial_epochs(config: TrainingConfig) -> int:
 
 
 def changed(preset: Preset, change: Sequence[str]) -> Preset:
-    """Return a preset with `section.field=value` words laid over it.
+    """Return a preset with `section.field=value` assignments applied.
 
     Raises:
         UsageError: a value out of range.
@@ -86,14 +86,14 @@ def diagnose(
     collapse: Mapping[str, Any] | None = None,
     on_trial: Callable[[Sequence[str]], None] | None = None,
 ) -> Diagnosis:
-    """Train the first epochs of a cell as it is, and again with each change that may cure it.
+    """Train the first epochs of a cell unchanged, and again with each change that may fix it.
 
-    Without `epochs`, a trial has a fifth of the cell's, 10 at most. `collapse` is what was recorded of it while it was
-    trained; None: the cause is measured now. Each change is given to `on_trial` before it is tried.
+    Without `epochs`, a trial has a fifth of the cell's, at most 10. `collapse` is the record of the collapse from the
+    training; if None, the cause is measured now. `on_trial` is called with each change before it is tried.
 
     Raises:
         MachineError: no such device.
-        UsageError: the preset does not build.
+        UsageError: the model of the preset cannot be built.
     """
     keep_freed_memory()
 
@@ -113,16 +113,16 @@ def diagnose(
         else:
             clips, measured = training_clips(trainer, sets)
             found = likely_cause(Case(preset, *measure(trainer, clips, measured["train"], seed)))
-            cause, cures = found.words, found.cures
+            cause, cures = found.text, found.cures
         for cure in cures:
             trainer, sets = begin(cure)
-            is_longer = trainer.preset.training.epochs != preset.training.epochs  # then that is the cure
+            is_longer = trainer.preset.training.epochs != preset.training.epochs  # then more epochs are the fix
             trials.append(_trial(cure, trainer, sets, trainer.preset.training.epochs if is_longer else num))
     return Diagnosis(cause, tuple(trials))
 
 
 def _trial(change: Cure, trainer: Trainer, sets: Sets, epochs: int) -> Trial:
-    """Train the first epochs and look once, at their end."""
+    """Train the first epochs and measure once, at the end."""
     clips, measured = training_clips(trainer, sets)
     try:
         run_training(trainer, clips, {}, num_epochs=epochs)

@@ -1,4 +1,4 @@
-"""What a network says of clean windows: learning curves while it trains, predictions at the end."""
+"""Evaluate a network on windows without augmentation: learning curves during training, predictions at the end."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from auricle.training.augment import CHANGES, Augmenter
 
 DRAWN_FROM = Variants("training.windows")
 BALANCED = Variants("training.balance")
-AT_ONCE = 128  # clips that are read, and windows that the network is asked at once: a quarter in float32
+AT_ONCE = 128  # clips read, and windows predicted, at once; a quarter in float32
 
 
 @dataclass(frozen=True)
 class Precision:
-    """The number format of convolutions and products while training."""
+    """The number format of convolutions and matrix products during training."""
 
     device: torch.device
     dtype: torch.dtype
 
     @classmethod
     def choose(cls, name: str, device: torch.device) -> Precision:
-        """Return what a preset asks for; "auto" is bfloat16 where the processor computes in it, else float32."""
+        """Return the precision of a name; "auto" is bfloat16 if the hardware computes in it, else float32."""
         if name == "auto":
             processor = torch.cpu.get_capabilities() if device.type == "cpu" else {}
             fast = any(processor.get(f"{unit}_bf16") for unit in ("avx512", "amx"))
@@ -50,9 +50,9 @@ class Precision:
 class Clips:
     """Clips on the device: frames (N, F, T) and one-hot labels (N, K)."""
 
-    frames: Any  # a tensor, or what is indexed like one
+    frames: Any  # a tensor, or an object indexed like one
     targets: Tensor
-    chances: Tensor | None = None  # of each to be drawn, on the CPU, (N,); None: all are drawn in turn
+    chances: Tensor | None = None  # sampling weights, on the CPU, (N,); None: each clip is drawn equally often
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -60,25 +60,25 @@ class Clips:
 
 @dataclass(frozen=True)
 class Sets:
-    """The clips of a split, read when they are needed: the test clips once, after the last epoch."""
+    """The clips of a split, read when needed: the test clips once, after the last epoch."""
 
-    frames: Callable[[np.ndarray], Any]  # of clips, by their index in the manifest: (n, F, T), on the device
+    frames: Callable[[np.ndarray], Any]  # of clips, by index in the manifest: (n, F, T), on the device
     targets: Tensor
     split: Split
     rule: ClipWindows
 
     def clips(self, indices: np.ndarray) -> Clips:
-        """Return some clips, by their index in the manifest."""
+        """Return some clips, by index in the manifest."""
         return Clips(self.frames(indices), self.targets[indices])
 
     def windows(self, indices: np.ndarray) -> Iterator[tuple[Tensor, np.ndarray]]:
-        """Yield the windows that answer for clips, (n, W, F, window_frames), and their weights (n, W), part by part."""
+        """Yield the scored windows of clips, (n, W, F, window_frames), and their weights (n, W), in batches."""
         for start in range(0, len(indices), AT_ONCE):
             frames = self.frames(indices[start : start + AT_ONCE])[:]
             yield cut_windows(frames, self.rule), np.array([self.rule.weights(each) for each in frames.cpu().numpy()])
 
     def fullest(self, indices: np.ndarray) -> Clips:
-        """Return the window of each of these clips, one or more, that counts; the first of several."""
+        """Return the window with the largest weight of each of these clips (at least one clip)."""
         found = [windows[range(len(windows)), weights.argmax(1)] for windows, weights in self.windows(indices)]
         return Clips(torch.cat(found), self.targets[indices])
 
@@ -102,7 +102,7 @@ def _as_they_are(clips: Clips, *, drawn: bool) -> Clips:
 
 @BALANCED.of("sampling")
 def _drawn_evenly(clips: Clips, *, drawn: bool) -> Clips:
-    """Let each class be drawn equally often, where their sizes are unequal."""
+    """Draw each class equally often, if their sizes are unequal."""
     if not drawn or not is_unequal(clips.targets.sum(0).tolist()):
         return _weighed_evenly(clips, drawn=False)
     return replace(clips, chances=counted_evenly(clips.targets).sum(1).cpu())
@@ -110,13 +110,13 @@ def _drawn_evenly(clips: Clips, *, drawn: bool) -> Clips:
 
 @BALANCED.of("loss")
 def _weighed_evenly(clips: Clips, *, drawn: bool) -> Clips:
-    """Let each class count the same, where their sizes are unequal: the targets of a clip sum up to what it counts."""
+    """Give each class the same weight, if their sizes are unequal: the targets of a clip sum to its weight."""
     is_equal = not is_unequal(clips.targets.sum(0).tolist())
     return clips if is_equal else replace(clips, targets=counted_evenly(clips.targets))
 
 
 def counted_evenly(targets: Tensor) -> Tensor:
-    """Scale one-hot targets so that all classes count the same, and a clip 1 on average: (N, K) -> (N, K).
+    """Scale one-hot targets so that all classes have the same weight, and a clip 1 on average: (N, K) -> (N, K).
 
     >>> counted_evenly(torch.tensor([[1.0, 0], [1, 0], [1, 0], [0, 1]])).sum(1)
     tensor([0.6667, 0.6667, 0.6667, 2.0000])
@@ -126,7 +126,7 @@ def counted_evenly(targets: Tensor) -> Tensor:
 
 
 def cut_windows(frames: Tensor, rule: ClipWindows) -> Tensor:
-    """Cut the windows that answer for clips, (N, F, T) -> (N, W, F, window_frames); what lies beyond a clip is zero."""
+    """Cut the scored windows of clips, (N, F, T) -> (N, W, F, window_frames), zero-padded at the end of a clip."""
     times = torch.from_numpy(rule.times(frames.shape[2])).to(frames.device)
     frames = F.pad(frames, (0, max(0, int(times.max()) + 1 - frames.shape[2])))
     return frames[:, :, times].transpose(1, 2)
@@ -151,11 +151,11 @@ def window_probabilities(model: Classifier, windows: Tensor) -> Tensor:
 def curve_point(model: Classifier, clips: Clips, precision: Precision) -> dict[str, float]:
     """Return a point of the learning curve, measured on one window of every clip (`Sets.fullest`).
 
-    A clip counts what its targets sum up to: 1, unless a training balances classes.
+    The weight of a clip is the sum of its targets: 1, unless a training balances classes.
 
     Returns:
-        `loss` (mean cross-entropy, nats), `accuracy`, `commonest` (share of the most frequent answer) and `spread`
-        (standard deviation over clips of a logit above the mean of the clip's logits, averaged over classes).
+        `loss` (mean cross-entropy, nats), `accuracy`, `commonest` (share of the most frequent prediction) and `spread`
+        (standard deviation over clips of a logit minus the mean of the clip's logits, averaged over classes).
     """
     logits = window_logits(model, clips.frames, precision)
     probabilities, labels, counts = logits.softmax(1), clips.targets.argmax(1), clips.targets.sum(1)
@@ -170,7 +170,7 @@ def curve_point(model: Classifier, clips: Clips, precision: Precision) -> dict[s
 
 
 def scored_probabilities(model: Classifier, sets: Sets, augmenter: Augmenter) -> tuple[np.ndarray, np.ndarray]:
-    """Score every window of the validation and the test clips, in this order: float64 (N, W, K), and weights (N, W)."""
+    """Predict every window of the validation, then of the test clips: float64 (N, W, K), and weights (N, W)."""
     parts = []
     with CHANGES["mask_when_scored"](augmenter, model) if augmenter.config.mask_when_scored else nullcontext():
         for windows, weights in sets.windows(sets.split.scored):

@@ -1,4 +1,4 @@
-"""One cell, start to end: a fresh model, its training, its scores; resumable after every epoch."""
+"""One cell from start to end: a new model, its training and its scores; resumable after every epoch."""
 
 import time
 from collections.abc import Callable
@@ -33,21 +33,21 @@ COUNTS = ("parameters", "trainable_parameters", "non_trainable_parameters", "mul
 
 @dataclass(frozen=True)
 class EpochKeeper:
-    """Called after each epoch: says whether the training has collapsed, and writes the epoch and the state down."""
+    """Called after each epoch: detects a collapse, and saves the record of the epoch and the checkpoint."""
 
     cell: Cell
     trainer: Trainer
-    clips: Clips  # that windows are drawn from
-    windows: Clips  # that the learning curve of training is measured on
+    clips: Clips  # from which windows are drawn
+    windows: Clips  # on which the training curve is measured
     watch: Watch
-    damage: str  # what was found damaged, so that the training began again
+    damage: str  # message about a damaged checkpoint, after which the training started over
     on_epoch: Callable[[EpochRecord], None] | None
 
     def __call__(self, history: list[EpochRecord]) -> None:
-        """Keep the last epoch of a history.
+        """Save the last epoch of a history.
 
         Raises:
-            MachineError: the disk refuses.
+            MachineError: a file cannot be written.
         """
         record = history[-1]
         if self.damage and len(history) == 1:
@@ -72,7 +72,7 @@ class EpochKeeper:
 def predictions_of(
     manifest: Manifest, split: Split, hop_s: float, probabilities: np.ndarray, weights: np.ndarray
 ) -> Predictions:
-    """Return the table of what was scored: (N, W, K) and (N, W), of the validation, then of the test clips."""
+    """Return the table of predictions from (N, W, K) and (N, W), validation clips first, then test clips."""
     num_windows = weights.shape[1]
     rows = np.repeat(split.scored, num_windows)
     names = ["validation"] * len(split.validation) + ["test"] * len(split.test)
@@ -98,27 +98,27 @@ def fit_cell(
     on_epoch: Callable[[EpochRecord], None] | None = None,
     share: Share | None = None,
 ) -> None:
-    """Train and score one cell into its folder; a cell interrupted before goes on from its last epoch.
+    """Train and score one cell into its folder; an interrupted cell resumes from its last epoch.
 
-    The weights that are scored are those of the last epoch, or their average over the steps
-    (`training.weight_average`); no score chooses them. The test clips are predicted once, at the end. Where a split
-    leaves nobody to score, the predictions that stand in the folder are kept (`study.final`).
+    The scored weights are those of the last epoch, or their average over the steps (`training.weight_average`); no
+    score selects them. The test clips are predicted once, at the end. If a split has no clips to score, the
+    predictions already in the folder are kept (`study.final`).
 
     Args:
-        cell: where it is written; its seed is the seed of weights, order and augmentation.
-        preset: the model and its recipe.
+        cell: where to write; its seed is that of weights, order and augmentation.
+        preset: the model and its training configuration.
         recordings: all clips of the dataset.
-        split: which of them train, validate and test.
+        split: which of them are for training, validation and test.
         device: auto, cpu, cuda or mps.
-        threads: processor threads for this process; None leaves PyTorch's own choice.
-        on_epoch: called with each line of the history.
-        share: of every batch, where several processes call this together, each with a folder of its own; None: all.
+        threads: CPU threads of this process; None: PyTorch's default.
+        on_epoch: called with the record of each epoch.
+        share: of every batch, if several processes train together, each with its own folder; None: the whole batch.
 
     Raises:
-        DivergedError: a step was not finite; the checkpoint of the last epoch stays.
-        MachineError: no such device, or the disk refuses.
-        RefusedError: the checkpoint is of another version of auricle.
-        UsageError: the preset does not build.
+        DivergedError: loss or gradient was not finite; the checkpoint of the last epoch is kept.
+        MachineError: no such device, or a file cannot be written.
+        RefusedError: the checkpoint is from another version of auricle.
+        UsageError: the model of the preset cannot be built.
     """
     wall, cpu = time.perf_counter(), time.process_time()
     if threads:
@@ -140,10 +140,10 @@ def fit_cell(
             scored = scored_probabilities(model, sets, trainer.augmenter)
             table = predictions_of(recordings.manifest, split, preset.audio.window_hop_s, *scored)
             write_predictions(cell.predictions, table)
-    from auricle.scoring.metrics import score_predictions  # brings scikit-learn: 140 MB that no step needs
+    from auricle.scoring.metrics import score_predictions  # imports scikit-learn: 140 MB that training does not need
 
     give_back_memory()
-    predictions = read_predictions(cell.predictions)  # what stands in the file is what is scored
+    predictions = read_predictions(cell.predictions)  # score what is stored
     weights = {name: value.contiguous() for name, value in model.state_dict().items()}
     write_bytes(cell.weights, to_safetensors(weights, {"preset": preset.name}))
     facts = describe(preset, len(recordings.manifest.categories), recordings.manifest.clip_s)

@@ -1,6 +1,6 @@
-"""The training loop: steps down the loss, epoch by epoch, with a point of the learning curves after each.
+"""The training loop: optimiser steps, epoch by epoch, with a point of the learning curves after each.
 
-run_training    all epochs that are left
+run_training    all remaining epochs
 train_epoch     the batches of an epoch
 Trainer.step    one batch: gradients, clipping, optimiser
 """
@@ -27,19 +27,19 @@ EpochRecord = dict[str, Any]
 
 
 class WholeBatch:
-    """What a process that trains alone computes of every batch: all of it."""
+    """The share of every batch that a process computes if it trains alone: all of it."""
 
     def of(self, batch: Tensor) -> Tensor:
-        """Return our rows of a batch, (B, ...)."""
+        """Return this process's rows of a batch, (B, ...)."""
         return batch
 
     def add_up(self, tensors: Iterable[Tensor]) -> None:
-        """Put into each tensor, in place, its sum over the processes."""
+        """Replace each tensor, in place, by its sum over the processes."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step: the loss that it went down, the norm of its gradient, its learning rate."""
+    """One optimiser step: its loss, gradient norm and learning rate."""
 
     objective: Tensor
     gradient_norm: Tensor
@@ -48,7 +48,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Trainer:
-    """Everything that one training moves: weights, average, optimiser, randomness; and our share of every batch."""
+    """The state of a training: weights, average, optimiser, random generators; and the share of every batch."""
 
     preset: Preset
     model: Classifier
@@ -62,13 +62,13 @@ class Trainer:
 
     @property
     def scored_model(self) -> Classifier:
-        """The network that is scored: the average of the weights where there is one, else the last weights."""
+        """The network that is scored: with averaged weights if there are any, else with the last weights."""
         return self.average.model if self.average else self.model
 
     def batches(self, clips: Clips) -> list[Tensor]:
-        """Draw the order of an epoch: every clip `views` times, each time in a new order; or as often as it should be.
+        """Draw the batches of an epoch: every clip `views` times, each time in a new order; or by `chances`.
 
-        Of windows at random places whole batches only; of a grid every window, so the last batch may be smaller.
+        With random windows only full batches; with a grid every window, so the last batch may be smaller.
         """
         config = self.preset.training
         if clips.chances is None:
@@ -81,10 +81,10 @@ class Trainer:
         return list(order[:num_seen].split(size))
 
     def loss(self, clips: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean cross-entropy of augmented windows against smoothed targets; of our share, its part."""
+        """Return the mean cross-entropy of augmented windows with smoothed targets; of a share, its part."""
         windows, targets = self.augmenter(clips, targets, self.window_frames)
         config, smoothing = self.preset.training, self.preset.training.label_smoothing
-        counts = targets.sum(1, keepdim=True) if config.balance == "loss" else 1.0  # what a window counts
+        counts = targets.sum(1, keepdim=True) if config.balance == "loss" else 1.0  # the weight of a window
         targets = targets * (1 - smoothing) + smoothing * counts / targets.shape[1]
         with self.precision.autocast():
             features = self.model.frontend(windows)
@@ -94,13 +94,13 @@ class Trainer:
         return F.cross_entropy(logits.float(), self.share.of(targets), reduction="sum") / len(targets)
 
     def step(self, loss: Tensor) -> Tensor:
-        """Go one step down the loss and return the norm of its gradient, on the device.
+        """Take one optimiser step and return the gradient norm, on the device.
 
-        Where others train with us, parts become the whole: the gradients, and the loss in place.
+        If several processes train together, gradients and loss are summed over them, in place.
 
         Raises:
-            DivergedError: loss or gradient is not finite, and the weights are left as they were: on the CPU, where a
-                look costs nothing. An accelerator is not waited for; `epoch_means` looks at the end.
+            DivergedError: loss or gradient is not finite, and the weights are unchanged. Only on the CPU, where the
+                check is free; an accelerator is not waited for, `epoch_means` checks at the end of the epoch.
         """
         weights = list(self.model.parameters())
         for weight in weights:
@@ -111,14 +111,14 @@ class Trainer:
         if clip := self.preset.training.gradient_clip:
             norm = nn.utils.clip_grad_norm_(weights, clip)
         else:
-            norm = nn.utils.get_total_norm(gradients).clamp(max=1e30)  # gradients may be finite, the sum of squares not
+            norm = nn.utils.get_total_norm(gradients).clamp(max=1e30)  # a sum of finite squares may overflow
         if norm.device.type == "cpu":
             check_finite(loss, norm)
         self.optimizer.step()
         return norm
 
     def enter(self, epoch: int, num_alone: int) -> None:
-        """Begin an epoch (from 0): in the first `num_alone` the base learns alone; then the blocks join its average."""
+        """Begin an epoch (from 0): for the first `num_alone` the base trains alone, then the encoder blocks join."""
         encoders = [m.summary for m in (self.model, self.scored_model) if isinstance(m.summary, Encoder)]
         for encoder in encoders:
             encoder.base_alone = epoch < num_alone
@@ -127,19 +127,19 @@ class Trainer:
             self.optimizer.state.clear()
 
     def is_over(self, history: Sequence[Mapping[str, Any]]) -> bool:
-        """Return whether a training with these epochs behind it has had all of them, or all of its steps."""
+        """Return whether a training with this history has completed all its epochs, or all its steps."""
         config, taken = self.preset.training, sum(record.get("steps", 0) for record in history)
         return len(history) >= config.epochs or taken >= (config.max_steps or math.inf)
 
 
 def check_finite(loss: Tensor, norm: Tensor) -> None:
-    """Raise DivergedError where a loss or the norm of a gradient is not finite."""
+    """Raise DivergedError where a loss or gradient norm is not finite."""
     if not math.isfinite(norm.item()) or not math.isfinite(loss.item()):
         raise DivergedError(f"loss {loss.item():g}, gradient norm {norm.item():g}")
 
 
 def train_epoch(trainer: Trainer, clips: Clips, epoch: int) -> Iterator[Step]:
-    """Train through one epoch (from 0), a step at a time; no further than `max_steps` of the training.
+    """Train one epoch (from 0), yielding after each step; at most `max_steps` over the whole training.
 
     Raises:
         DivergedError: a step was not finite; the message says which.
@@ -164,7 +164,7 @@ def train_epoch(trainer: Trainer, clips: Clips, epoch: int) -> Iterator[Step]:
 
 
 def epoch_means(steps: Sequence[Step], epoch: int) -> EpochRecord:
-    """Return mean objective, mean gradient norm, last rate and number of the steps of an epoch (from 0)."""
+    """Return mean objective, mean gradient norm, last learning rate and number of steps of an epoch (from 0)."""
     objective = torch.stack([step.objective for step in steps]).mean()
     norm, rate = torch.stack([step.gradient_norm for step in steps]).mean(), steps[-1].learning_rate
     try:
@@ -188,10 +188,10 @@ def run_training(
     num_epochs: int | None = None,
     on_epoch: Callable[[list[EpochRecord]], None] | None = None,
 ) -> list[EpochRecord]:
-    """Train the epochs that are left, measure the learning curves after each, and return the whole history.
+    """Train the remaining epochs, measure the learning curves after each, and return the whole history.
 
-    Windows are drawn from `clips`; `measured` are one window a clip. `history` holds a record of each
-    epoch before. After `num_epochs` it stops, if the training is not over before. `on_epoch` is called with the history
+    Windows are drawn from `clips`; `measured` are the sets for the curves, one window per clip. `history` contains the
+    records of earlier epochs. Training stops after `num_epochs`, if not before. `on_epoch` is called with the history
     after each epoch, and may add to the last record.
     """
     history = list(history)

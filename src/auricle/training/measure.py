@@ -1,4 +1,4 @@
-"""What is wrong inside a network that does not learn, in numbers: its first steps, its units, its attention."""
+"""Measurements of a network that does not learn: its first steps, its units, its attention."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class FirstSteps:
     """How a training begins.
 
     Attributes:
-        losses: that the steps went down, in nats.
+        losses: of each step, in nats.
         gradient_norms: before clipping.
-        step_sizes: of each step, how far the typical matrix or kernel moved, as a share of its own norm, scaled to the
-            full learning rate where the warm-up still holds it back.
-        steps_per_epoch: of this training.
-        diverged: whether a step was not finite; then nothing is known of it and of those after it.
+        step_sizes: of each step, the change of the median matrix or kernel, relative to its norm, scaled to the full
+            learning rate during the warm-up.
+        steps_per_epoch: steps of an epoch.
+        diverged: True if a step was not finite; the other attributes then end before it.
     """
 
     losses: tuple[float, ...]
@@ -47,9 +47,9 @@ class FirstSteps:
 
 
 def measure(trainer: Trainer, clips: Clips, windows: Clips, seed: int) -> tuple[FirstSteps, Inside]:
-    """Measure how a training began, by beginning it again from its seed, and what its network does with windows now.
+    """Measure how a training began, by repeating its first steps from its seed, and the state of its network now.
 
-    The training itself is left as it was, its randomness too.
+    The training itself is not changed, nor are its random generators.
     """
     device, num_classes = trainer.precision.device, clips.targets.shape[1]
     with torch.random.fork_rng():
@@ -60,7 +60,7 @@ def measure(trainer: Trainer, clips: Clips, windows: Clips, seed: int) -> tuple[
 
 
 def first_steps(trainer: Trainer, clips: Clips) -> FirstSteps:
-    """Take the first steps of a fresh training and watch them."""
+    """Run the first steps of a new training and measure them."""
     weights = [weight for name, weight in trainer.model.named_parameters() if weight.ndim > 1 and name not in TOKENS]
     full_rate = trainer.preset.training.learning_rate
     losses, norms, sizes, diverged = [], [], [], False
@@ -84,22 +84,22 @@ def first_steps(trainer: Trainer, clips: Clips) -> FirstSteps:
 
 @torch.no_grad()
 def _typical_change(before: Sequence[Tensor], after: Sequence[Tensor]) -> float:
-    """Return the median over weights of their change, as a share of their norm before it."""
+    """Return the median over weights of their change, relative to their norm before it."""
     changes = [float((new - old).norm() / old.norm().clamp(min=1e-12)) for old, new in zip(before, after, strict=True)]
     return statistics.median(changes)
 
 
 @dataclass(frozen=True)
 class Inside:
-    """What a network does with training windows.
+    """The activations of a network on training windows.
 
     Attributes:
-        dead_units: largest share, over its ReLU layers, of channels that are zero for all windows; None without ReLU.
-        dead_layer: the layer of that share, where it is above 0.
-        attention_entropy: mean over heads and queries of the entropy of the weights, as a share of that of equal
-            weights, in the block where it is least; None without an encoder.
-        base_spread: how much the base's map differs between windows, as a share of its size.
-        summary_spread: the same of what the head is given.
+        dead_units: share of channels that are zero for all windows, in the worst ReLU layer; None without ReLU.
+        dead_layer: that layer, if the share is above 0.
+        attention_entropy: mean over heads and queries of the entropy of the weights, relative to that of uniform
+            attention, in the block where it is lowest; None without an encoder.
+        base_spread: how much the feature map of the base differs between windows, relative to its norm.
+        summary_spread: the same for the input of the head.
     """
 
     dead_units: float | None
@@ -111,7 +111,7 @@ class Inside:
 
 @torch.no_grad()
 def inside(model: Classifier, windows: Tensor) -> Inside:
-    """Look into a network while it hears some of the windows, (N, F, T)."""
+    """Measure the activations of a network on some of the windows, (N, F, T)."""
     windows = windows[torch.linspace(0, len(windows) - 1, min(NUM_WINDOWS, len(windows)), device=windows.device).long()]
     was_training = model.training
     model.eval()
@@ -133,7 +133,7 @@ def inside(model: Classifier, windows: Tensor) -> Inside:
 
 @contextmanager
 def _alive_units(model: nn.Module) -> Iterator[dict[str, Tensor]]:
-    """Give, by layer, which channels of a ReLU are above zero anywhere in what passes while the block runs."""
+    """Record, by layer, which channels of a ReLU are above zero for any input inside the `with` block."""
     alive: dict[str, Tensor] = {}
 
     def note(name: str, layer: nn.Module, inputs: Any, output: Tensor) -> None:
@@ -148,7 +148,7 @@ def _alive_units(model: nn.Module) -> Iterator[dict[str, Tensor]]:
 
 
 def _least_entropy(encoder: Encoder, map: Tensor) -> float:
-    """Return the entropy of attention in the block where it is least, 0..1; 0: each query reads one token."""
+    """Return the entropy of attention in the block where it is lowest, 0..1; 0: each query attends to one token."""
     entropies = []
     for weights in attention_weights(encoder, map):
         entropy = -(weights * weights.clamp(min=1e-12).log()).sum(-1).mean()
@@ -157,6 +157,6 @@ def _least_entropy(encoder: Encoder, map: Tensor) -> float:
 
 
 def _relative_spread(values: Tensor) -> float:
-    """Return how far values of single windows lie from their mean, as a share of their size, (B, ...)."""
+    """Return the distance of the values of single windows from their mean, relative to their norm, (B, ...)."""
     values = values.flatten(1).double()
     return float((values - values.mean(0)).norm() / values.norm().clamp(min=1e-12))

@@ -1,4 +1,4 @@
-"""Optimiser, learning-rate schedule and weight average of a recipe."""
+"""Optimiser, learning-rate schedule and weight average of a training configuration."""
 
 import copy
 import math
@@ -15,14 +15,14 @@ from auricle.model.classifier import Classifier
 OPTIMIZERS = Variants("training.optimizer")
 QUINTIC = (3.4445, -4.7750, 2.0315)
 NUM_ITERATIONS = 5
-NUM_SMALL = 2**15  # values in all matrices of a shape
-TOKENS = {"summary.cls", "summary.positions"}  # parameters of the shape of a matrix that are none
+NUM_SMALL = 2**15  # values in all matrices of a shape, up to which their dtype is kept
+TOKENS = {"summary.cls", "summary.positions"}  # parameters with the shape of a matrix that are not matrices
 
 
 def build_optimizer(model: nn.Module, config: TrainingConfig, dtype: torch.dtype) -> torch.optim.Optimizer:
-    """Return the optimiser; weight decay touches matrices and kernels only, never norms, biases or tokens.
+    """Return the optimiser; weight decay applies only to matrices and kernels, not to norms, biases or tokens.
 
-    A group's `scale` is what its learning rate is of `learning_rate_at`, and its `dtype` that of products.
+    A group's `scale` multiplies the rate of `learning_rate_at`; its `dtype` is that of matrix products.
     """
     named = list(model.named_parameters())
     decayed = [p for name, p in named if p.ndim > 1 and name not in TOKENS]
@@ -35,7 +35,7 @@ def build_optimizer(model: nn.Module, config: TrainingConfig, dtype: torch.dtype
 
 
 def learning_rate_at(step: int, config: TrainingConfig, *, steps_per_epoch: int) -> float:
-    """Return the rate of a step (from 0): a linear rise, then constant or a cosine to 0; twice if the base is first.
+    """Return the rate of a step (from 0): linear warm-up, then constant or cosine to 0; twice if the base trains first.
 
     >>> config = TrainingConfig(epochs=10, warmup_epochs=1, learning_rate=1.0)
     >>> [round(learning_rate_at(step, config, steps_per_epoch=2), 3) for step in (0, 1, 2, 11, 19)]
@@ -53,7 +53,7 @@ def learning_rate_at(step: int, config: TrainingConfig, *, steps_per_epoch: int)
 
 
 def epochs_alone(config: TrainingConfig, steps_per_epoch: int) -> int:
-    """Return in how many epochs, the first, the base learns without the blocks of the encoder.
+    """Return the number of first epochs in which the base trains without the encoder's blocks.
 
     >>> epochs_alone(TrainingConfig(epochs=10, base_share=0.6), steps_per_epoch=5)
     6
@@ -64,7 +64,7 @@ def epochs_alone(config: TrainingConfig, steps_per_epoch: int) -> int:
 class WeightAverage:
     """An exponential average of a network's weights and running statistics over the steps.
 
-    The decay grows with the steps, min(decay, (1 + step) / (10 + step)), so early weights are soon forgotten.
+    The decay grows with the steps, min(decay, (1 + step) / (10 + step)), so early weights soon have little influence.
     """
 
     def __init__(self, model: Classifier, decay: float) -> None:
@@ -85,7 +85,7 @@ class WeightAverage:
 
 @OPTIMIZERS.of("adam")
 def build_adam(groups: list[dict[str, Any]], config: TrainingConfig) -> torch.optim.Optimizer:
-    """Return Adam, whose weight decay is a part of the gradient."""
+    """Return Adam, with weight decay as part of the gradient (L2)."""
     return torch.optim.Adam(groups, lr=config.learning_rate, fused=True)
 
 
@@ -118,7 +118,7 @@ def orthogonalised(matrices: Tensor, dtype: torch.dtype) -> Tensor:
     """Return matrices with the same singular vectors and singular values near 1, (N, rows, columns) -> the same.
 
     Five Newton-Schulz steps X <- a X + b (X X^T) X + c (X X^T)^2 X in `dtype`, with fixed points between 0.7 and 1.2
-    (K. Jordan and others, "Muon: an optimizer for hidden layers in neural networks", 2024; arXiv:2502.16982).
+    (K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024; arXiv:2502.16982).
     """
     a, b, c = QUINTIC
     dtype = dtype if matrices.numel() > NUM_SMALL else matrices.dtype  # converting small ones costs more than it saves
@@ -135,7 +135,7 @@ class Muon(torch.optim.AdamW):
     """Muon for the groups with a `shape`, (-1, rows, columns) of their matrices, and AdamW for the others.
 
     A kernel (out, in, ...) counts as the matrix (out, in x ...). Matrices of one shape are orthogonalised together:
-    `torch.optim.Muon` takes them one by one, and no kernels. The momentum is Nesterov's.
+    `torch.optim.Muon` takes them one by one, and not kernels. The momentum is Nesterov's.
     """
 
     def __init__(self, groups: list[dict[str, Any]], *, momentum: float) -> None:
@@ -145,12 +145,12 @@ class Muon(torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Move the weights; the gradients of matrices are used up."""
+        """Update the weights; the gradients of matrices are set to None."""
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]
             if group["shape"] and weights:
                 self._move(weights, group)
-        super().step(closure)  # passes over what has no gradient any more
+        super().step(closure)  # skips weights without a gradient
 
     def _move(self, weights: list[Tensor], group: dict[str, Any]) -> None:
         shape, momentum, state = group["shape"], group["momentum"], self.state[weights[0]]  # of all of one shape

@@ -1,10 +1,10 @@
-"""The share of every batch that one of several processes computes, when they train one network together.
+"""The share of every batch that one of several processes computes when they train one network together.
 
     every process   draws the same batch, augments all of it from the same seed, computes its own rows
-    together        batch statistics, gradients and loss are added up over the processes
+    together        batch statistics, gradients and loss are summed over the processes
 
-So all of them hold the same weights after every step, and these are the weights of one process alone, up to rounding.
-The processes are those of PyTorch's default process group.
+So all have the same weights after every step, and these are those of a single process, up to rounding. The processes
+are those of PyTorch's default process group.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Share(WholeBatch):
 
     rank: int = 0
     size: int = 1
-    num_rows: int = 0  # of the batch that was divided last, over all processes
+    num_rows: int = 0  # of the batch divided last, over all processes
 
     @classmethod
     def of_group(cls) -> Share:
@@ -37,7 +37,7 @@ class Share(WholeBatch):
         return cls(dist.get_rank(), dist.get_world_size())
 
     def of(self, batch: Tensor) -> Tensor:
-        """Return our rows of a batch, (B, ...) -> (B / size, ...); what is left over goes to the first ranks.
+        """Return the rows of this process, (B, ...) -> (B / size, ...); the remainder goes to the first ranks.
 
         Raises:
             UsageError: fewer rows than processes.
@@ -49,11 +49,11 @@ class Share(WholeBatch):
         return batch[self.first(self.rank) : self.first(self.rank + 1)] if self.size > 1 else batch
 
     def first(self, rank: int) -> int:
-        """Return the first row of a rank in the batch that was divided last."""
+        """Return the first row of a rank in the batch divided last."""
         return rank * (self.num_rows // self.size) + min(rank, self.num_rows % self.size)
 
     def add_up(self, tensors: Iterable[Tensor]) -> None:
-        """Put into each tensor, in place, its sum over the processes."""
+        """Replace each tensor, in place, by its sum over the processes."""
         if self.size > 1:
             mine = list(tensors)
             sums = _total(torch.cat([tensor.reshape(-1) for tensor in mine]))
@@ -61,7 +61,7 @@ class Share(WholeBatch):
                 tensor.copy_(total.view(tensor.shape))
 
     def join(self, model: nn.Module) -> None:
-        """Let the layers that depend on the batch as a whole see it whole; their weights, names and buffers stay."""
+        """Replace layers that depend on the whole batch by versions that share it; names and weights stay."""
         if self.size == 1:
             return
         for layer in list(model.modules()):
@@ -101,7 +101,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
 
 
 class SharedDropout(nn.Module):
-    """Dropout that draws for the whole batch, as one process would, and keeps the rows of this one."""
+    """Dropout drawn for the whole batch, as in a single process, of which this process uses its rows."""
 
     def __init__(self, layer: nn.Module, share: Share) -> None:
         super().__init__()
@@ -112,14 +112,14 @@ class SharedDropout(nn.Module):
         """(B / size, ...) -> the same."""
         if not self.training:
             return values
-        order = sorted(range(values.ndim), key=values.stride, reverse=True)  # as they lie in memory
+        order = sorted(range(values.ndim), key=values.stride, reverse=True)  # in memory order
         shape = (self.share.num_rows, *values.shape[1:])
         whole = values.new_ones([shape[axis] for axis in order]).permute([order.index(n) for n in range(values.ndim)])
         return values * self.share.of(self.layer(whole))
 
 
 class SharedAttention(MultiHeadAttention):
-    """Attention whose dropout is drawn for the heads of the whole batch, in the parts of one process."""
+    """Attention with dropout drawn for the heads of the whole batch, in the parts of a single process."""
 
     share: Share
     dropout: SharedDropout  # type: ignore[assignment]
@@ -142,7 +142,7 @@ class SharedAttention(MultiHeadAttention):
 
 
 def _precise(values: Tensor) -> torch.dtype:
-    """Return the type in which sums are formed: float32, or a wider one that the values have."""
+    """Return the dtype of sums: float32, or that of the values if it is wider."""
     return torch.promote_types(values.dtype, torch.float32)
 
 

@@ -1,4 +1,4 @@
-"""Where a training begins: network, optimiser, randomness and clips on the device; and the network it left."""
+"""The start of a training: network, optimiser, random generators and clips on the device; and a trained network."""
 
 from functools import partial
 
@@ -23,7 +23,7 @@ from auricle.training.optimise import WeightAverage, build_optimizer
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device that a name means; "auto" is CUDA, else Apple's GPU, else the CPU.
+    """Return the device of a name; "auto" is CUDA, else Apple's GPU, else the CPU.
 
     Raises:
         MachineError: this machine has no such device.
@@ -32,18 +32,18 @@ def choose_device(name: str) -> torch.device:
     here = [kind for kind, is_there in there.items() if is_there]
     name = here[0] if name == "auto" else name
     if name.partition(":")[0] not in here:
-        raise MachineError(f"no device {name!r} on this machine; it has: {', '.join(here)}")
+        raise MachineError(f"no device {name!r} on this machine; available: {', '.join(here)}")
     return torch.device(name)
 
 
 def fresh_model(preset: Preset, num_classes: int, seed: int, device: torch.device) -> Classifier:
-    """Return a network with the weights of a seed, whose frontend is not yet fitted."""
+    """Return a network initialised from a seed; its frontend is not fitted yet."""
     torch.manual_seed(seed)
     return build_model(preset, num_classes).to(device)
 
 
 def fresh_trainer(preset: Preset, model: Classifier, seed: int, device: torch.device) -> Trainer:
-    """Return what trains a network whose frontend is fitted, before its first step; order and augmentation by seed."""
+    """Return the trainer of a network with a fitted frontend; the seed determines order and augmentation."""
     config, frontend, noise = preset.training, model.frontend, torch.Generator(device).manual_seed(seed)
     neutral, precision = frontend.neutral.clone(), Precision.choose(config.precision, device)
     return Trainer(
@@ -61,10 +61,10 @@ def fresh_trainer(preset: Preset, model: Classifier, seed: int, device: torch.de
 def prepare_training(
     preset: Preset, recordings: Recordings, split: Split, seed: int, device: torch.device
 ) -> tuple[Trainer, Sets]:
-    """Build the model and the optimiser afresh from the seed, and fit the frontend to the training clips.
+    """Build model and optimiser from the seed, and fit the frontend to the training clips.
 
     Raises:
-        UsageError: the preset does not build.
+        UsageError: the model of the preset cannot be built.
     """
     manifest, rule = recordings.manifest, ClipWindows.of(preset.audio, preset.frontend)
     model = fresh_model(preset, len(manifest.categories), seed, device)
@@ -78,7 +78,7 @@ def prepare_training(
 def frames_of(frontend: Frontend, waveforms: np.ndarray, device: torch.device, indices: np.ndarray) -> Tensor:
     """Return the frames of some clips, (N, samples) -> (n, F, T), in one tensor."""
     frames = torch.empty(0)
-    for row, index in enumerate(indices):  # one by one: as fast as many at once, and nothing else is held
+    for row, index in enumerate(indices):  # one by one: as fast as a batch, and takes less memory
         (part,) = frontend.frames(torch.from_numpy(np.array(waveforms[index]))[None].to(device))
         frames = frames if row else part.new_empty(len(indices), *part.shape)
         frames[row] = part
@@ -86,7 +86,7 @@ def frames_of(frontend: Frontend, waveforms: np.ndarray, device: torch.device, i
 
 
 def training_clips(trainer: Trainer, sets: Sets) -> tuple[Clips, dict[str, Clips]]:
-    """Return what windows are drawn from, and the sets that have curves, where balanced classes count the same."""
+    """Return the clips to train on, and the sets with learning curves; weighted if classes are balanced."""
     config, split = trainer.preset.training, sets.split
     balanced = BALANCED[config.balance]
     drawn_from = balanced(DRAWN_FROM[config.windows](sets), drawn=True)
@@ -97,20 +97,20 @@ def training_clips(trainer: Trainer, sets: Sets) -> tuple[Clips, dict[str, Clips
 
 
 def load_network(cell: Cell, preset: Preset, num_classes: int) -> Classifier:
-    """Build the network of a finished cell and give it the cell's weights; it is ready to be asked, not to be trained.
+    """Build the network of a finished cell and load its weights, in evaluation mode.
 
     Raises:
-        RefusedError: the weights are missing, damaged, or of another network.
-        UsageError: the preset does not build.
+        RefusedError: the weights are missing, damaged, or from another network.
+        UsageError: the model of the preset cannot be built.
     """
     with torch.random.fork_rng(devices=[]):
         network = build_model(preset, num_classes).eval()
     try:
-        stored = load_file(cell.weights).items()  # those of earlier versions have four dimensions
+        stored = load_file(cell.weights).items()  # kernels of earlier versions have four dimensions
         network.load_state_dict(
             {name: value.flatten(2) if value.ndim == 4 else value for name, value in stored}
         )  # 2D once
-    except Exception as error:  # safetensors and PyTorch raise many kinds
+    except Exception as error:  # safetensors and PyTorch raise many types
         reason = " ".join(str(error).split())[:200]
-        raise RefusedError(f"{cell.weights}: does not fit {cell.config.name}: {reason}") from error
+        raise RefusedError(f"{cell.weights}: does not match {cell.config.name}: {reason}") from error
     return network

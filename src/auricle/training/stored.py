@@ -1,7 +1,7 @@
-"""The sets of a training whose clips are too many for memory: read from the cache batch by batch.
+"""The sets of a training with too many clips for memory: read from the cache batch by batch.
 
-It is the training of `start.py` in all else; only the frames are of half precision, the frontend is fitted to some of
-the training clips, and the learning curves are measured on some of each set. Every clip is trained on and scored.
+The training differs from that of `start.py` only in this: frames have half precision, the frontend is fitted to some of
+the training clips, and learning curves are measured on some clips of each set. All clips are trained on and scored.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from auricle.training.evaluate import Clips, Sets
 from auricle.training.loop import Trainer
 from auricle.training.start import fresh_model, fresh_trainer, prepare_training
 
-MOST_FITTED = 512  # training clips that the frontend is fitted to
+MOST_FITTED = 512  # training clips to which the frontend is fitted
 
 
 def evenly(indices: np.ndarray, most: int) -> np.ndarray:
-    """Return at most so many of some indices, at even distances.
+    """Return at most `most` of some indices, evenly spaced.
 
     >>> evenly(np.arange(10), 4)
     array([0, 2, 5, 7])
@@ -40,18 +40,18 @@ def evenly(indices: np.ndarray, most: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class StoredFrames:
-    """The frames of some clips, (n, F, T), read when they are indexed."""
+    """The frames of some clips, (n, F, T), read when indexed."""
 
     rows: StoredRows
-    num_squares: int  # how often the rows are squared
+    num_squares: int  # how often the rows have to be squared
     device: torch.device
-    indices: np.ndarray  # of the clips, among the rows
+    indices: np.ndarray  # rows of the clips
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __getitem__(self, chosen: Any) -> Tensor:
-        """Read some, (m, F, T), as float32."""
+        """Read the frames of some clips, (m, F, T), as float32."""
         indices = self.indices[chosen if isinstance(chosen, slice) else chosen.cpu().numpy()]
         frames = torch.from_numpy(self.rows[indices]).to(self.device).float()
         for _ in range(self.num_squares):
@@ -66,7 +66,7 @@ class StoredFrames:
 
 @dataclass(frozen=True)
 class StoredSets(Sets):
-    """The clips of a split in the cache: none is held, but for the windows of the learning curves."""
+    """The clips of a split in the cache; only the windows of the learning curves are in memory."""
 
     @override
     def fullest(self, indices: np.ndarray) -> Clips:
@@ -76,18 +76,18 @@ class StoredSets(Sets):
 def prepare_sets(
     preset: Preset, recordings: Recordings, split: Split, seed: int, device: torch.device
 ) -> tuple[Trainer, Sets]:
-    """Do what `prepare_training` does, for recordings of which frames are kept too.
+    """Do the same as `prepare_training`, also for recordings of which only frames are stored.
 
     Raises:
-        UsageError: the preset does not build, or asks for other frames than are kept.
-        MachineError: the cache is gone or damaged.
+        UsageError: the model of the preset cannot be built, or needs frames that are not stored.
+        MachineError: the cache is missing or damaged.
     """
     if not isinstance(recordings, LargeRecordings):
         return prepare_training(preset, recordings, split, seed, device)
     form = HalfFrames.of(preset)
     if form not in recordings.frames:
-        advice = "of so many recordings they are made once: leave the fields of frontend as the preset has them"
-        raise UsageError(f"preset {preset.name}: no frames of this frontend are kept; {advice}")
+        advice = "for large data they are computed once: keep the frontend fields of the preset"
+        raise UsageError(f"preset {preset.name}: no frames of this frontend are stored; {advice}")
     rows = recordings.frames[form]
     rows.keep()
 

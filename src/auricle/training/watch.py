@@ -1,15 +1,15 @@
-"""Whether a training learns: what its history says, epoch by epoch. No torch.
+"""Detect from the training history, epoch by epoch, whether a training learns. No torch.
 
 A training has collapsed when each of its last few epochs shows the same sign:
 
-    constant       every clip is given the same logits: the network does not hear its input
-    one-class      every clip of training and validation is given one answer
-    chance         training accuracy is not above that of always giving the commonest class
-    guessing       training loss is back at that of guessing, with less than twice the right answers of guessing
-    starting-loss  training loss has never fallen below that of guessing
+    constant       every clip gets the same logits: the network ignores its input
+    one-class      all training and validation clips get the same prediction
+    chance         training accuracy is not above that of always predicting the most frequent class
+    guessing       training loss is back at chance level, with an accuracy below twice chance
+    starting-loss  training loss never fell below chance level
 
-A healthy training is near chance at first too, so nothing is said before a tenth of the epochs, nor before the
-warm-up is a few epochs past; and one that learns in the end is said to have recovered.
+A healthy training is near chance at first too, so nothing is reported in the first tenth of the epochs, nor until a
+few epochs after the warm-up; a training that learns later is reported as recovered.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ from auricle.config import TrainingConfig
 from auricle.data.manifest import is_unequal
 
 STREAK = 5  # epochs in a row
-SPREAD = 0.05  # of logits; the clips' probabilities then differ by a twentieth of themselves
-SHARE = 0.98  # of one answer
+SPREAD = 0.05  # of logits; probabilities then differ between clips by a twentieth of their value
+SHARE = 0.98  # of the most frequent prediction
 LEVEL = 0.05  # p-value below which training accuracy is above chance
-LOSS = 0.97  # of the loss of guessing
-FEW_TIMES = 2.0  # times the right answers of guessing
+LOSS = 0.97  # of the loss at chance level
+FEW_TIMES = 2.0  # times the accuracy at chance level
 
 MEANINGS = {
-    "constant": "every clip is given the same logits",
-    "one-class": "every clip is given one answer",
+    "constant": "every clip gets the same logits",
+    "one-class": "every clip gets the same prediction",
     "chance": "training accuracy is not above chance",
-    "guessing": "the loss is back at that of guessing",
-    "starting-loss": "the loss has never fallen below that of guessing",
-}  # the gravest first
+    "guessing": "the loss is back at chance level",
+    "starting-loss": "the loss never fell below chance level",
+}  # the most severe first
 
 Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Watch:
-    """What tells learning from guessing, for one training.
+    """The chance levels of one training, to which its history is compared.
 
     Attributes:
         num_clips: training clips.
-        chance: accuracy of always giving their commonest class, 0..1.
-        blank_loss: cross-entropy of guessing, each class with its share, in nats.
-        first_epoch: the first (from 1) of which anything is said.
+        chance: accuracy of always predicting their most frequent class, 0..1.
+        blank_loss: cross-entropy of predicting the class shares for every clip, in nats.
+        first_epoch: the first epoch (from 1) that can be reported as a collapse.
     """
 
     num_clips: int
@@ -60,7 +60,7 @@ class Watch:
 
     @classmethod
     def over(cls, labels: np.ndarray, config: TrainingConfig) -> Watch:
-        """Return the watch over a training by this recipe; labels are those of its training clips, (N,)."""
+        """Return the watch for a training with this configuration; `labels` are those of its training clips, (N,)."""
         shares = np.bincount(labels) / len(labels)
         known = shares[shares > 0]
         if config.balance != "none" and is_unequal(known):  # all classes count the same in the curves
@@ -74,7 +74,7 @@ class Watch:
         )
 
     def signs(self, record: Record) -> set[str]:
-        """Return the signs of collapse that one epoch shows; older histories hold losses and accuracies only."""
+        """Return the signs of collapse in one epoch; older histories contain only losses and accuracies."""
         found = set()
         if record.get("train_spread", math.inf) < SPREAD:
             found.add("constant")
@@ -89,13 +89,13 @@ class Watch:
         return found
 
     def p_chance(self, accuracy: float) -> float:
-        """Return the probability that guessing has this training accuracy or more, by the exact binomial test."""
+        """Return the p-value of this training accuracy against chance, by the exact binomial test."""
         from scipy.stats import binom
 
         return float(binom.sf(round(accuracy * self.num_clips) - 1, self.num_clips, self.chance))
 
     def sign(self, history: Sequence[Record]) -> str | None:
-        """Return the gravest sign that all of the last epochs show, None where they show none."""
+        """Return the most severe sign that all of the last epochs show, or None."""
         if len(history) < self.first_epoch:
             return None
         lasting = set.intersection(*(self.signs(record) for record in history[-STREAK:]))
@@ -104,9 +104,9 @@ class Watch:
         return next((kind for kind in MEANINGS if kind in lasting), None)
 
     def news(self, history: Sequence[Record]) -> str | None:
-        """Return what the last epoch of a history changes: a kind of collapse, "recovered", or nothing.
+        """Return what changed in the last epoch of a history: a kind of collapse, "recovered", or None.
 
-        A collapse is news once; again only if it gets graver, or comes back after a recovery.
+        A collapse is reported once; again only if it gets worse, or returns after a recovery.
         """
         before, now, gravity = standing(history[:-1]), self.sign(history), [*MEANINGS].index
         if before is None:
@@ -117,7 +117,7 @@ class Watch:
 
 
 def standing(history: Sequence[Record]) -> dict[str, Any] | None:
-    """Return the collapse in which a history ends, as its epoch recorded it; None where there is none."""
+    """Return the recorded collapse that lasts at the end of a history; None if there is none."""
     for record in reversed(history):
         if record.get("recovered"):
             return None

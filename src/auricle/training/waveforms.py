@@ -1,4 +1,4 @@
-"""A network that takes waveforms: what `auricle.create_model` gives for training loops of one's own."""
+"""A network that takes waveforms: returned by `auricle.create_model` for the user's own training loops."""
 
 import torch
 from torch import Tensor, nn
@@ -11,13 +11,12 @@ from auricle.training.evaluate import cut_windows
 
 
 class WaveformClassifier(nn.Module):
-    """Waveforms to logits: frames, the windows that answer for a clip, the network, and their mean.
+    """Waveforms to logits: frames, the scored windows of a clip, the network, and the mean over windows.
 
     Attributes:
-        network: frontend, base, pool or encoder, and head; it takes frames of one window.
+        network: frontend, base, pool or encoder, and head; its input is the frames of one window.
         sample_rate_hz: of the waveforms.
-        window_samples: how much the network sees at once; shorter waveforms are heard as loops or padded, as the
-            preset has it.
+        window_samples: length of the network's input; shorter waveforms are looped or padded, as the preset says.
     """
 
     def __init__(self, network: Classifier, preset: Preset) -> None:
@@ -35,7 +34,7 @@ class WaveformClassifier(nn.Module):
     def forward(self, waveforms: Tensor) -> Tensor:
         """Waveforms (B, T), mono, full scale 1, T >= 1 -> logits (B, K).
 
-        Of several windows that answer for a clip, the logits are the logarithm of their mean probability.
+        If a clip has several windows, the logits are the logarithm of their mean probability.
 
         Raises:
             ValueError: not two dimensions.
@@ -53,11 +52,11 @@ class WaveformClassifier(nn.Module):
 
 
 def build_waveform_classifier(preset: Preset, num_classes: int) -> WaveformClassifier:
-    """Return the network of a preset, with fresh weights from torch's global generator.
+    """Return the network of a preset, initialised from torch's global generator.
 
     Raises:
-        UsageError: fewer than two classes, or the preset does not build.
+        UsageError: fewer than two classes, or the model of the preset cannot be built.
     """
     if num_classes < 2:
-        raise UsageError(f"a classifier tells two classes or more apart, not {num_classes}")
+        raise UsageError(f"a classifier needs at least two classes, not {num_classes}")
     return WaveformClassifier(build_model(preset, num_classes), preset)

@@ -188,7 +188,7 @@ def accuracies_of(report: Report, protocol: str) -> Drawing:
 
 
 def _table(report: Report) -> Table:
-    """Return the table of all configurations: one row a model and baseline, grouped by protocol."""
+    """Return the table of all configurations: one row per model and baseline, grouped by protocol."""
     data = report.study.dataset
     shown = columns("comparative", **({"clip_accuracy": "Balanced acc., %"} if data.imbalance else {}))
     shown = tuple(column for column in shown if column.key != "false_alarms" or data.background)

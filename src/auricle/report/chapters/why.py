@@ -141,8 +141,8 @@ def _missed(report: Report, clips: Sequence[str]) -> Figure:
         model: (1 - answers.shares[answers.models.index(model), columns], report.colours[model])
         for model in report.findings.main.foremost(report.study.models)
     }
-    if (people := read_human_labels(report.study, answers)) is not None:
-        right = dict(zip(people.answers.clips, people.right.tolist(), strict=True))
+    if (labelled := read_human_labels(report.study, answers)) is not None:
+        right = dict(zip(labelled.answers.clips, labelled.right.tolist(), strict=True))
         missed[PEOPLE] = (np.array([1 - right.get(clip, np.nan) for clip in clips]), MUTED)
     categories = {clip: answers.categories[answers.labels[at]] for clip, at in zip(clips, columns, strict=True)}
     names = [f"{spoken(categories[clip])}  {drawable(clip_name(clip), row, 30)}" for row, clip in enumerate(clips)]

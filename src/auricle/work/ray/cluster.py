@@ -79,7 +79,7 @@ class Cluster:
         if name == "auto":
             return "cuda" if has_gpu else "cpu"
         if name != "cpu" and not (has_gpu and name == "cuda"):
-            raise MachineError(f"no device {name!r} in the cluster; it has: {'cuda, cpu' if has_gpu else 'cpu'}")
+            raise MachineError(f"no device {name!r} in the cluster; available: {'cuda, cpu' if has_gpu else 'cpu'}")
         return name
 
     def needs(self, device: str, threads: int) -> dict[str, float]:
