@@ -26,7 +26,7 @@ from auricle.scoring.calibration import fit_temperature, losses, softmax, temper
 from auricle.scoring.difference import difference
 from auricle.scoring.predictions import Predictions, numbered
 from auricle.system import keep_freed_memory
-from auricle.training.evaluate import cut_windows, window_logits
+from auricle.training.evaluate import window_logits
 from auricle.training.loop import run_training
 from auricle.training.start import prepare_training, training_clips
 from measure import publish, table
@@ -44,10 +44,12 @@ def train(preset: Preset, recordings: Recordings, fold: int, seed: int) -> dict[
     split = Split("k-fold", fold, np.flatnonzero((folds != fold) & np.isin(folds, FOLDS)), own, nobody, leaky=False)
     trainer, sets = prepare_training(preset, recordings, split, seed, torch.device("cpu"))
     run_training(trainer, training_clips(trainer, sets)[0], {})
-    windows = cut_windows(sets.clips(own).frames, sets.rule)  # (N, W, F, T)
-    logits = window_logits(trainer.scored_model, windows.flatten(0, 1)).unflatten(0, windows.shape[:2])
-    weights, cpu = sets.weights[own], time.process_time() - cpu
-    return {"clips": own, "logits": logits.numpy(), "weights": weights, "cpu": cpu}
+    parts = [  # (n, W, K) and (n, W)
+        (window_logits(trainer.scored_model, windows.flatten(0, 1)).unflatten(0, windows.shape[:2]).numpy(), weights)
+        for windows, weights in sets.windows(own)
+    ]
+    logits, weights = map(np.concatenate, zip(*parts, strict=True))
+    return {"clips": own, "logits": logits, "weights": weights, "cpu": time.process_time() - cpu}
 
 
 def predictions(known: Known, manifest: Manifest, scoring: str) -> Predictions:

@@ -9,9 +9,9 @@ ESC-10, whose clips fit in memory, by the CPU time of a window.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 import soundfile
 
 from auricle.config import load_preset
@@ -29,6 +30,7 @@ from measure import publish, table
 
 NUM_CLASSES, NUM_FOLDS, RATE_HZ, CLIP_S = 50, 5, 8_000, 10
 SHORT = {"training.epochs": 1}
+LOOK_S = 0.1  # between two looks at the processes: those that decode are no children that could be waited for
 
 
 def make_sounds(folder: Path, num: int) -> None:
@@ -62,15 +64,20 @@ class Cost:
 
 def run(*words: str) -> Cost:
     """Run a command to its end; a check that finds something to mend ends with 3, which is no failure."""
-    start = time.perf_counter()
+    start, cpu_seconds, peaks = time.perf_counter(), dict[int, float](), dict[int, float]()
     with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen([sys.executable, *words], stdout=output)
-        _, status, used = os.wait4(process.pid, 0)
+        process = psutil.Popen([sys.executable, *words], stdout=output)
+        while process.poll() is None:
+            for each in (process, *process.children(recursive=True)):
+                with contextlib.suppress(psutil.Error):
+                    cpu_seconds[each.pid] = sum(each.cpu_times()[:2])
+                    peaks[each.pid] = max(peaks.get(each.pid, 0), each.memory_info().rss / 2**20)
+            time.sleep(LOOK_S)
         output.seek(0)
         text = output.read()
-    if os.waitstatus_to_exitcode(status) not in (0, 3):
+    if process.returncode not in (0, 3):
         raise SystemExit(f"{' '.join(words)} failed")
-    return Cost(time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, text)
+    return Cost(time.perf_counter() - start, sum(cpu_seconds.values()), max(peaks.values()), text)
 
 
 def keep(source: str) -> None:

@@ -1,8 +1,12 @@
-"""A training as notebooks write it, the other side of `step.py`.
+"""Trainings as notebooks write them, the other sides of `step.py`: a plain one, and that of an expert.
 
-For every window a Dataset decodes the whole file with soundfile, resamples it with soxr (HQ), cuts a window at random
-and computes its mel power with our own frontend. A DataLoader starts two workers an epoch, as by default, and collates.
-The network is in float32, its maps in PyTorch's usual order, with `nn.TransformerEncoder` in place of our blocks.
+plain    for every window a Dataset decodes the whole file with soundfile, resamples it with soxr (HQ), cuts a window at
+         random and computes its mel power with our own frontend. A DataLoader starts two workers an epoch, as by
+         default, and collates. The network is in float32
+expert   the mel power of all clips is computed once and kept in memory. A step cuts a window at random out of each clip
+         of its batch and trains in bfloat16 where our training does, with fused Adam; nothing waits for a number
+
+Both have the network of the preset with `nn.TransformerEncoder` in place of our blocks, and no augmentation.
 """
 
 from __future__ import annotations
@@ -20,11 +24,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from auricle.config import Preset
+from auricle.data.cache import prepare
 from auricle.data.folds import Split
 from auricle.data.manifest import Manifest
 from auricle.model.classifier import Classifier, build_model
 from auricle.model.transformer import Encoder
 from auricle.model.windows import ClipWindows
+from auricle.system import keep_freed_memory
+from auricle.training.evaluate import Precision
 
 NUM_WORKERS = 2
 
@@ -95,5 +102,36 @@ def notebook_training(preset: Preset, manifest: Manifest, split: Split) -> Calla
             total += loss.item()
             num_windows += len(windows)
         return num_windows
+
+    return epoch
+
+
+def expert_training(preset: Preset, manifest: Manifest, split: Split) -> Callable[[], int]:
+    """Set a training up; what is returned trains an epoch and tells how many windows it saw."""
+    keep_freed_memory()
+    model = plain_model(preset, len(manifest.categories))
+    waveforms = prepare(manifest, sample_rate_hz=preset.audio.sample_rate_hz).waveforms
+    with torch.no_grad():
+        frames = torch.cat([model.frontend.frames(torch.from_numpy(waveforms[[row]])) for row in split.train])
+        model.frontend.fit(frames)
+    labels = torch.from_numpy(manifest.labels[split.train])
+    window_frames = ClipWindows.of(preset.audio, preset.frontend).window_frames
+    windows = frames.unfold(2, window_frames, 1)  # (N, F, starts, window_frames): views, nothing is copied
+    precision = Precision.choose(preset.training.precision, torch.device("cpu"))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+    criterion = nn.CrossEntropyLoss()
+    model.train()
+
+    def epoch() -> int:
+        batches = torch.randperm(len(labels)).split(preset.training.batch_size)
+        batches = batches[: len(labels) // preset.training.batch_size]
+        for batch in batches:
+            starts = torch.randint(windows.shape[2], batch.shape)
+            optimizer.zero_grad()
+            with precision.autocast():
+                logits = model(windows[batch, :, starts])
+            criterion(logits.float(), labels[batch]).backward()
+            optimizer.step()
+        return sum(len(batch) for batch in batches)
 
     return epoch

@@ -1,19 +1,21 @@
-"""Our training step against the plain notebook way, same model: `python benchmarks/step.py [--results RESULTS.md]`.
+"""Our training step against notebooks, same model: `python benchmarks/step.py [--results RESULTS.md]`.
 
-notebook   one training that has all cores to itself; notebook.py says what it does. Each epoch shows a window of each
-           clip: no augmentation, no average of the weights, plain Adam. It is measured twice: with PyTorch's own choice
-           of threads, and with one thread beside the two workers of its loader, which is faster where cores are few,
-           as threads that wait for each other at every operation burn time. Compare with the faster of the two
-ours       two trainings at a time, each in a process of one thread, as `auricle study` runs them; `train_epoch` with
-           all that the preset asks for: augmentation, smoothing, clipping, its optimiser, the average of the weights.
-           What is done once (decoding into an empty cache, mel power of all clips) counts too, spread over the windows
-           of one training
+plain    one training that has all cores to itself; notebook.py says what it does: it decodes every window anew. It is
+         measured twice: with PyTorch's own choice of threads, and with one thread beside the two workers of its loader,
+         which is faster where cores are few, as threads that wait for each other at every operation burn time
+expert   two trainings at a time, one thread each, of the notebook of an expert: mel power computed once, bfloat16,
+         fused Adam, no augmentation, no average of the weights
+ours     two trainings at a time, each in a process of one thread, as `auricle study` runs them; `train_epoch` with
+         all that the preset asks for: augmentation, smoothing, clipping, its optimiser, the average of the weights.
+         The encoder learns from the first step on, which is the longer of the two kinds of step
 
-All learn the training clips of the first official fold. A round is an epoch of each side, in turn, in processes that
-stay; the first does not count. Learning curves, checkpoints and scores are left out on all sides. Seconds are of the
-clock, from the word to start to the last answer; CPU seconds are of the processes and their workers.
+All learn the training clips of the first official fold. What expert and ours do once (decoding into an empty cache, mel
+power of all clips) counts too, spread over the windows of one training. A round is an epoch of each side, in turn, in
+processes that stay; the first does not count. Learning curves, checkpoints and scores are left out on all sides.
+Seconds are of the clock, from the word to start to the last answer; CPU seconds are of the processes and their workers.
 
-The machine must be quiet: beside other work, waiting threads make the notebook look several times as slow as it is.
+The clock needs a quiet machine: beside other work, waiting threads make the plain notebook look several times as slow
+as it is. Ratios of CPU seconds of the other sides hold on a busy one, too.
 """
 
 from __future__ import annotations
@@ -41,11 +43,11 @@ from auricle.system import keep_freed_memory
 from auricle.training.loop import train_epoch
 from auricle.training.start import prepare_training
 from measure import in_turn, publish, ratio, recordings_here, table
-from notebook import notebook_training
+from notebook import expert_training, notebook_training
 
 MODELS = ("cnn", "transformer-h4")
 NUM_CELLS = 2  # of ours at a time
-SHORT = {"training.views": 2}  # an epoch of ours in seconds; the step is the same
+SHORT = {"training.views": 2, "training.base_share": 0}  # an epoch of ours in seconds, each step with the encoder
 Epoch = Callable[[], int]
 SetUp = Callable[[Preset, Manifest, Split], Epoch]
 
@@ -90,7 +92,7 @@ def training_that_gives_back(preset: Preset, manifest: Manifest, split: Split) -
     recordings = prepare(manifest, sample_rate_hz=preset.audio.sample_rate_hz)
     trainer, sets = prepare_training(preset, recordings, split, 0, torch.device("cpu"))
     clips = sets.clips(split.train)
-    num_windows = sum(len(batch) for batch in trainer.batches(len(clips)))
+    num_windows = sum(len(batch) for batch in trainer.batches(clips))
 
     def epoch() -> int:
         list(train_epoch(trainer, clips, 0))
@@ -166,15 +168,17 @@ def compare(model: str, manifest: Manifest, num_rounds: int) -> list[tuple[str, 
         os.environ["AURICLE_CACHE"] = cache  # empty, and the processes inherit it
         decoding = measure(lambda: len(prepare(manifest, sample_rate_hz=preset.audio.sample_rate_hz).waveforms))
         sides = {
-            "notebook": Trainings(notebook_training, short, manifest, threads=None),
-            "notebook, one thread": Trainings(notebook_training, short, manifest),
+            "plain notebook": Trainings(notebook_training, short, manifest, threads=None),
+            "plain notebook, one thread": Trainings(notebook_training, short, manifest),
+            f"expert's notebook, {NUM_CELLS} at a time": Trainings(expert_training, short, manifest, num=NUM_CELLS),
             f"ours, {NUM_CELLS} at a time": Trainings(our_training, short, manifest, num=NUM_CELLS),
         }
         found = epochs_in_turn(sides, num_rounds)
-    ours = list(sides)[-1]
+    *_, expert, ours = sides
     num_windows = len(make_splits(manifest, "official")[0].train) * preset.training.views * preset.training.epochs
-    once = (decoding + sides[ours].once).of(num_windows, per=1000)
-    found[ours] = [cost + once for cost in found[ours]]
+    for name in (expert, ours):
+        once = (decoding + sides[name].once).of(num_windows, per=1000)
+        found[name] = [cost + once for cost in found[name]]
     return _rows(model, found, ours)
 
 
@@ -198,10 +202,11 @@ def main() -> None:
     manifest, name = recordings_here()
     rows = [row for model in asked.models for row in compare(model, manifest, asked.rounds)]
     about = (
-        f"Seconds for 1,000 windows of {name}. The notebook way decodes each anew in a two-worker DataLoader and "
-        f"trains in float32 with PyTorch's own encoder, alone on all cores; {NUM_CELLS} of ours share them, one thread "
-        f"each, all augmentation included. Compare with the faster notebook. Medians of {asked.rounds} rounds, ratios "
-        f"with their lowest and highest round."
+        f"Seconds for 1,000 windows of {name}. The plain notebook decodes every window anew in a two-worker "
+        f"DataLoader and trains in float32, alone on all cores. The expert's computes mel power once and trains in "
+        f"bfloat16 on random crops, with fused Adam and no augmentation; both have PyTorch's own encoder. {NUM_CELLS} "
+        f"of the expert's and of ours share the cores, one thread each; ours with all augmentation, Muon and the "
+        f"average of the weights. Medians of {asked.rounds} rounds, ratios with their lowest and highest round."
     )
     header = ("training", "seconds", "CPU seconds", "seconds over ours", "CPU seconds over ours")
     publish("Training step", about, table(header, rows), asked.results)

@@ -63,7 +63,10 @@ def test_recordings_without_a_study_make_one_of_their_name_with_both_architectur
     Path("sounds").rename("My birds (2026)")
     answer = auricle("study", "--data", "My birds (2026)/", "--epochs", "2", "--workers", "1", "--no-report", "--json")
     assert answer.code == 0
-    assert "study My-birds-2026: cnn and transformer-h4 under test-split and official; --models and" in answer.err
+    assert (
+        "study My-birds-2026: cnn and transformer-h4 under test-split and official; choose others with --models"
+        in answer.err
+    )
     document = json.loads(answer.out)
     assert document["folder"] == "runs/My-birds-2026"
     assert {name.partition("-0")[0] for name in document["done"]} >= {"cnn/test-split-2", "transformer-h4/official-5"}

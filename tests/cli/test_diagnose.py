@@ -45,7 +45,7 @@ def test_a_cell_is_diagnosed_from_its_folder_alone(auricle, sounds, training, as
     assert (asked["seed"], asked["epochs"], asked["device"], asked["collapse"]) == (0, 4, "cpu", collapse)
     assert answer.out.startswith("Likely cause: learning rate 1 is too high.")
     assert max(map(len, answer.out.splitlines())) <= 80
-    assert "Lowest loss after 4 epochs, on the training clips: --set a.b=1 --set a.c=2" in answer.out
+    assert "Lowest training loss after 4 epochs: --set a.b=1 --set a.c=2" in answer.out
     assert "diverges" in answer.out
     found = json.loads(auricle("diagnose", cell, "-q", "--json").out)
     assert found["trials"][1]["change"] == ["a.b=1", "a.c=2"]

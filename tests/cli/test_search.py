@@ -91,7 +91,7 @@ def test_status_of_a_search_says_what_is_done_and_what_is_best(auricle, mine):
     ("change", "words", "code", "says"),
     [
         ("training.batch_size: [16, 32, 64]", "training.batchsize: [16]", 2, "did you mean 'training.batch_size'?"),
-        ("low: 1e-4, high: 1.0", "low: 1.0, high: 1e-4", 2, "upside down"),
+        ("low: 1e-4, high: 1.0", "low: 1.0, high: 1e-4", 2, "is not below high"),
         ("training.batch_size: [16, 32, 64]", "encoder.num_heads: [1, 2]", 2, "none of cnn has an encoder"),
         ("models: [cnn]", "models: [cnm]", 2, "did you mean 'cnn'?"),
         ("trials: 3", "trails: 3", 2, "no field 'trails': did you mean 'trials'?"),

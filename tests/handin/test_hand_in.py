@@ -191,7 +191,7 @@ def test_the_best_set_of_a_search_is_named(study):
     (study / "search" / "trials.json").write_text(json.dumps({"trials": trials}))
     doc = ast.get_docstring(ast.parse(program_text(load_study(study), "answer.py")))
     shutil.rmtree(study / "search")
-    assert "Best of the 1 sets of values that a search tried before:\n\n    training.learning_rate=0.01" in doc
+    assert "Best of the 1 sets of values that a search tried:\n\n    training.learning_rate=0.01" in doc
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -228,7 +228,7 @@ def test_folds_groups_and_formats_that_a_person_chose_are_kept(esc10_study):
     heard = replace(study.dataset, groups={"a.m4a": "a", "b.wav": "b"})
     text = program_text(replace(study, config=chosen, dataset=heard), "answer.py")
     assert 'CLIPS = """' in text
-    assert "It reads no .m4a: convert 1 recording to WAV" in text
+    assert "It cannot read .m4a: convert 1 recording to WAV" in text
 
 
 def test_a_name_that_exists_is_refused_and_nothing_is_written(study, tmp_path):
@@ -274,7 +274,7 @@ def test_the_program_says_in_one_line_what_is_wrong(capsys, tmp_path):
 
     assert "esc50.csv: cannot be read" in says(3)
     assert "no model 'cnm'; the study has cnn" in says(2, "--models", "cnm")
-    assert "0 epochs" in says(2, "--epochs", "0")
+    assert "--epochs must be at least 1, not 0" in says(2, "--epochs", "0")
     assert "no device 'gpu'" in says(5, "--device", "gpu")
     (tmp_path / "meta").mkdir()
     rows = [f"{c}{f}.wav,{f},{c},False,{c}{f}" for c in "ab" for f in (1, 2, 3)]

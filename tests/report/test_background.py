@@ -63,7 +63,7 @@ def test_the_report_says_false_alarms_and_does_not_rank_the_background(study):
     first = "\n".join(texts(sections(summary, report)))
     _, an_hour = counted(study, "cnn")
     assert f"cnn has {an_hour:.1f} per hour (95 % interval " in first
-    assert "20 clips of background, 2.0 minutes" in first
+    assert "20 background clips, 2.0 minutes" in first
     assert "training.balance" not in first  # classes and background are of one size
     assert "predicting background for one of their clips is an error" in first
     tables = {block.name: block for block in blocks_of(sections(results, report)) if isinstance(block, Table)}
@@ -72,7 +72,7 @@ def test_the_report_says_false_alarms_and_does_not_rank_the_background(study):
         "": ["cat", "dog", "macro mean"], "Not in the mean": ["background"],
     }  # fmt: skip
     assert [row[-1] for row in of_classes.groups[""]] == [20, 20, 40]
-    assert "in a clip of background it is a false one" in "\n".join(texts(sections(calibration, report)))
+    assert "in a clip of background it is a false alarm" in "\n".join(texts(sections(calibration, report)))
     (classes,) = [text for text in texts(sections(comparison, report)) if text.startswith("Classes.")]
     assert "background" not in classes
 
@@ -90,5 +90,5 @@ def test_the_terminal_says_false_alarms_an_hour(study):
     _, an_hour = counted(study, "cnn")
     line = false_alarms_line("test-split", rows)
     assert line.startswith(f"test-split: false alarms per hour: cnn {an_hour:.1f} (95 % interval ")
-    assert line.endswith("20 clips of background, 2.0 minutes.")
+    assert line.endswith("20 background clips, 2.0 minutes.")
     assert "majority" not in line

@@ -84,7 +84,7 @@ def test_of_many_missed_clips_some_are_listed_and_the_caption_says_so(pets):
     parts = sections(human_labels, report_of(write_labels(pets, [(clip, "horse", 2) for clip in clips_of(pets)])))
     assert "at most 12 for each group" in words_of(parts)
     assert max(map(len, tables(parts)["table-people-clips"].groups.values())) == 12
-    assert "32 labels named another class." in words_of(parts)
+    assert "32 labels of people are of another class." in words_of(parts)
 
 
 def test_hostile_names_of_models_and_classes_stay_as_they_are(make_study):
@@ -94,7 +94,7 @@ def test_hostile_names_of_models_and_classes_stay_as_they_are(make_study):
         skill={"cnn": 1.0, name: 1.0},
     )  # fmt: skip
     parts = sections(human_labels, report_of(write_labels(folder, [(clip, "dog", 3) for clip in clips_of(folder)])))
-    assert f"{name} in " in words_of(parts)
+    assert f"{name} " in words_of(parts)
     assert name in [column.title for column in tables(parts)["table-people-classes"].columns]
     assert tables(parts)["table-people-classes"].groups["Correct answers, %"][0][0] == category
 

@@ -80,7 +80,7 @@ def test_several_seeds_are_told_from_several_folds(make_study: Callable[..., Pat
     found = compare(load_study(folder), "official")
     cnn, transformer = found.rows
     assert f"| cnn | official | 3 | {100 * cnn.accuracy:.1f} | {100 * cnn.seed_sd:.1f} |" in text
-    assert "less cnn" in text
+    assert "minus cnn" in text
     (pair,) = found.pairs
     assert (pair.first, pair.second) == ("cnn", "transformer-h1")
     assert f"| {-100 * pair.mean:+.1f} | {-100 * pair.high:+.1f} to {-100 * pair.low:+.1f} |" in text

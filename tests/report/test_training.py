@@ -99,5 +99,5 @@ def test_the_method_says_which_windows_a_network_was_trained_on(study: Study, fi
     *_, preprocessing = sections_of("methods", chapter.values, chapter.exhibits)[0].sections
     (bullets,) = preprocessing.blocks
     items = {item[0].text: "".join(str(piece) for piece in item[1:]) for item in bullets.items}
-    assert "in training windows at random places" in items["cnn, transformer-h4"]
-    assert "in training the same windows as in scoring" in items["report-b-cnn"]
+    assert "Training uses windows at random positions" in items["cnn, transformer-h4"]
+    assert "Training uses the same windows as scoring" in items["report-b-cnn"]

@@ -42,7 +42,7 @@ def test_each_change_is_said_with_its_cost_and_no_more_than_the_numbers_carry(pr
 
 def test_attention_is_described_by_block(prose):
     assert "Block 1: an effective 4.5 of 6 tokens; two heads share 0.75 of their attention" in prose
-    assert re.search(r"Block 2 .*?correlation with loudness −?0\.0\d \(−0\.0\d to 0\.0\d\), not significant", prose)
+    assert re.search(r"Block 2: .*?correlation with loudness −?0\.0\d \(−0\.0\d to 0\.0\d\), not significant", prose)
     assert "Attention of <cls> in cnn" not in prose
 
 

@@ -123,7 +123,7 @@ def test_the_study_of_the_reports_runs_each_model_in_the_configurations_that_its
     study = load_study("reports")
     presets = resolve_presets(study)
     protocols = {model: study.protocols_of(model) for model in presets}
-    assert len(presets) == 16 + 3 + 4 + 1 + 6
+    assert len(presets) == 16 + 5 + 4 + 1 + 6
     assert protocols["report-a-cnn-sgd-0.05"] == ("k-fold",)
     assert protocols["report-b-transformer"] == ("random-split", "random", "test-split")
     assert protocols["report-c-cnn"] == ("k-fold", "test-split")

@@ -1,5 +1,6 @@
 """A training whose clips are read from the cache batch by batch, beside the one that holds them."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,6 +142,15 @@ def test_a_clip_that_is_refused_leaves_the_rows_of_the_others_in_place(kept, tin
     assert np.array_equal(found.frames[form][:], whole.frames[form][left])
     np.testing.assert_array_equal(found.waveforms[2:5], recordings.waveforms[left[2:5]])
     np.testing.assert_array_equal(found.waveforms[7], recordings.waveforms[left[7]])
+
+
+def test_a_training_notes_that_its_frames_are_in_use(kept, split, tiny, tmp_path) -> None:
+    found, descriptions = kept(tiny()), [*(tmp_path / "cache").rglob("*.json")]
+    for path in descriptions:
+        os.utime(path, (1, 1))
+    prepare_sets(tiny(), found, split, 0, torch.device("cpu"))
+    assert descriptions
+    assert all(path.stat().st_mtime > 1 for path in descriptions)
 
 
 def test_a_cache_that_is_gone_is_an_error_of_the_machine(kept, tiny, tmp_path) -> None:

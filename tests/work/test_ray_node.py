@@ -107,7 +107,7 @@ def test_a_node_with_another_version_does_not_train(tmp_path, fakes) -> None:
     train_on_node(replace(remote, versions={**remote.versions, "torch": "1.0"}), None, mailbox)
     assert mailbox[-1][2] == "stopped"
     assert "but the study has" in mailbox[-1][3]
-    assert mailbox[-1][3].endswith("torch 1.0; install the same")
+    assert mailbox[-1][3].endswith("torch 1.0; install the same versions")
 
 
 @pytest.mark.parametrize("address", ["local", "ray://head:10001", "head", "head:", ":6379", "a b:1", "head:6379/x"])

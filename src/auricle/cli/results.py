@@ -116,7 +116,7 @@ def false_alarms_line(protocol: str, rows: Sequence[ComparativeRow]) -> str:
         f"{name} {one.an_hour:.1f} (95 % interval {one.low:.1f} to {one.high:.1f})" for name, one in found
     )
     background = found[0][1]
-    clips = f"{count(background.num_clips, 'clip')} of background, {background.length}"
+    clips = f"{count(background.num_clips, 'background clip')}, {background.length}"
     return f"{protocol}: false alarms per hour: {rates}; {clips}."
 
 

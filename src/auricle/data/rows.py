@@ -3,6 +3,8 @@
 They are read, not memory-mapped: mapped pages, once read, count as memory of the process.
 """
 
+import contextlib
+import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -81,6 +83,12 @@ class StoredRows(Rows):
             raise MachineError(f"cannot read {path}: {error.strerror}; {AGAIN}") from error
         if num_bytes != row.nbytes:
             raise MachineError(f"{path} is shorter than when it was written; {AGAIN}")
+
+    def keep(self) -> None:
+        """Note that they are in use, so that nobody deletes them within a day (`store.prune_entries`)."""
+        for path in self.paths:
+            with contextlib.suppress(OSError):  # a cache that others own
+                os.utime(path.with_suffix(".json"))
 
     def check(self) -> None:
         """Raise an OSError if a file is missing on this machine, a ValueError if one has another size."""

@@ -73,9 +73,7 @@ def program_text(study: Study, file_name: str) -> str:
     if any(is_piece(clip.name) for clip in read_clips(StudyFolder(study.folder))):
         raise AuricleError(f"{study.folder}: its clips are cut from annotated recordings; a hand-in needs files")
     counts = study.dataset.counts
-    if not is_unequal(
-        sum(by_fold.values()) for by_fold in counts.values()
-    ):  # nothing to balance, so its code is not needed
+    if not is_unequal(sum(by_fold.values()) for by_fold in counts.values()):  # so the code for balancing is left out
         presets = {name: merge(preset.model_dump(), NOT_BALANCED) for name, preset in study.presets.items()}
         study = replace(study, presets={name: Preset.model_validate(preset) for name, preset in presets.items()})
     configuration = parse_module("auricle.config", configuration_text(study))
@@ -124,12 +122,7 @@ def _best_set(study: Study) -> list[str]:
     if record is None or best is None:
         return []
     values = [f"    {visible(f'{name}={value}')}" for name, value in best["values"].items()]
-    return [
-        "",
-        f"Best of the {len(record['trials'])} sets of values that a search tried before the study:",
-        "",
-        *values,
-    ]
+    return ["", f"Best of the {len(record['trials'])} sets of values that a search tried:", "", *values]
 
 
 def _to_convert(study: Study) -> list[str]:

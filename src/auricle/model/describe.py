@@ -89,10 +89,7 @@ def describe(preset: Preset, num_classes: int, clip_s: float) -> dict[str, Any]:
     Raises:
         UsageError: the model of the preset cannot be built.
     """
-    with (
-        torch.random.fork_rng(devices=[]),
-        torch.device("meta"),
-    ):  # shapes only: no weights are drawn, nothing is computed
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):  # shapes only: no weights drawn, nothing computed
         model = build_model(preset, num_classes).to("meta")
     windows = ClipWindows.of(preset.audio, preset.frontend)
     bands = 1 if model.frontend.spectrum is None else preset.frontend.num_bands

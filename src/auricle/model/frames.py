@@ -52,9 +52,7 @@ def mel_filters(
     low, peak, high = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
     filters = np.maximum(np.minimum((bins_hz - low) / (peak - low), (high - bins_hz) / (high - peak)), 0)
     if num_empty := int((filters.sum(1) == 0).sum()):
-        raise ValueError(
-            f"{num_empty} of {num_bands} mel bands contain no frequency; use fewer or a longer transform_ms"
-        )
+        raise ValueError(f"{num_empty} of {num_bands} mel bands are empty; use fewer bands or a longer transform_ms")
     return filters.astype(np.float32)
 
 

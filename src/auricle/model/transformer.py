@@ -179,9 +179,7 @@ class Encoder(nn.Module):
         self.register_buffer("averages", pooling, persistent=False)
         own_width = self.num_steps if tokens == "channels" else channels
         if not projection and own_width != width:
-            raise ValueError(
-                f"tokens are {own_width} wide; set encoder.width to that, not {width}, or project the tokens"
-            )
+            raise ValueError(f"tokens are {own_width} wide; set encoder.width to that, not {width}, or project them")
         self.projection = nn.Linear(own_width, width) if projection else nn.Identity()
         drawn = torch.randn(1, 1, width) * 0.02
         if cls == "trained":

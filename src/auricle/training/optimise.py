@@ -118,11 +118,10 @@ def orthogonalised(matrices: Tensor, dtype: torch.dtype) -> Tensor:
     """Return matrices with the same singular vectors and singular values near 1, (N, rows, columns) -> the same.
 
     Five Newton-Schulz steps X <- a X + b (X X^T) X + c (X X^T)^2 X in `dtype`, with fixed points between 0.7 and 1.2
-    (K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024; arXiv:2502.16982). A few
-    small matrices keep their dtype: converting to bfloat16 takes longer than the product.
+    (K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024; arXiv:2502.16982).
     """
     a, b, c = QUINTIC
-    dtype = dtype if matrices.numel() > NUM_SMALL else matrices.dtype
+    dtype = dtype if matrices.numel() > NUM_SMALL else matrices.dtype  # converting small ones costs more than it saves
     tall = matrices.shape[1] > matrices.shape[2]
     X = matrices.mT if tall else matrices
     X = (X / (X.norm(dim=(1, 2), keepdim=True) + 1e-7)).to(dtype)
@@ -157,9 +156,7 @@ class Muon(torch.optim.AdamW):
         shape, momentum, state = group["shape"], group["momentum"], self.state[weights[0]]  # of all of one shape
         gradients = torch.cat([weight.grad.flatten() for weight in weights if weight.grad is not None]).view(shape)
         if not state:
-            state.update(
-                step=torch.zeros(()), momentum=torch.zeros_like(gradients)
-            )  # AdamW needs `step` in a loaded state
+            state.update(step=torch.zeros(()), momentum=torch.zeros_like(gradients))  # AdamW needs `step` when loaded
         moves = gradients.lerp(state["momentum"].lerp_(gradients, 1 - momentum), momentum)
         moves = orthogonalised(moves, group["dtype"]) * -(group["lr"] * max(1, shape[1] / shape[2]) ** 0.5)
         torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])

@@ -58,6 +58,11 @@ class StoredFrames:
             frames.square_()
         return frames
 
+    def index_select(self, dim: int, index: Tensor) -> Tensor:
+        """Read some, (m, F, T), as a tensor is asked for a batch."""
+        assert dim == 0, "frames are read clip by clip"
+        return self[index]
+
 
 @dataclass(frozen=True)
 class StoredSets(Sets):
@@ -84,6 +89,7 @@ def prepare_sets(
         advice = "for large data they are computed once: keep the frontend fields of the preset"
         raise UsageError(f"preset {preset.name}: no frames of this frontend are stored; {advice}")
     rows = recordings.frames[form]
+    rows.keep()
 
     def frames(indices: np.ndarray) -> StoredFrames:
         return StoredFrames(rows, form.num_roots, device, indices)
