@@ -31,7 +31,8 @@ REFUSED_WORDS = {
     r"holds(?! the lock| it\b)": "contains",
     r"guessing(?!  )": "chance",  # but for the kind of collapse, in a table
     r"for want of|in place of|in the place of": "without, instead of",
-    r"(one|row|line|file|folder|run(?! a model)|seconds|minutes) an? (cell|clip|core|fold|model|recording|window|step)": "per",
+    r"(one|row|line|file|folder|run(?! a model)|seconds|minutes) an? "
+    r"(cell|clip|core|fold|model|recording|window|step)": "per",
 }
 REFUSED_NAMES = {
     "told",

@@ -29,7 +29,7 @@ def read_caf(file: BufferedReader, start: int) -> Caf | None:
             return None
         if head.startswith(b"data"):
             break
-        offset += 12 + declared
+        offset = min(size, offset + 12 + declared)
     else:
         return None
     if declared <= there:

@@ -35,7 +35,7 @@ def build_optimizer(model: nn.Module, config: TrainingConfig, dtype: torch.dtype
 
 
 def learning_rate_at(step: int, config: TrainingConfig, *, steps_per_epoch: int) -> float:
-    """Return the rate of a step (from 0): linear warm-up, then constant or cosine to 0; twice if the base trains first.
+    """Return the rate of a step (from 0): linear warm-up, then constant or cosine; twice if the base trains first.
 
     >>> config = TrainingConfig(epochs=10, warmup_epochs=1, learning_rate=1.0)
     >>> [round(learning_rate_at(step, config, steps_per_epoch=2), 3) for step in (0, 1, 2, 11, 19)]
