@@ -96,7 +96,7 @@ def test_a_first_hour_ends_well(make, tmp_path, monkeypatch):
         assert "'kind0' has 240 clips, 'kind4' 5" in study.stderr
         assert "balanced accuracy" in study.stdout
     if make is sites:
-        assert re.search(r"Clips have [\d.]+ s: \d+ of 96 are cut and \d+ of 96 are padded", study.stderr)
+        assert re.search(r"Clips are [\d.]+ s long: \d+ of 96 are cut and \d+ of 96 are padded", study.stderr)
     auricle("status", "mine")
     auricle("report", "mine", *(("--data", data) if make is not toy else ()))
     findings = json.loads(Path("mine/report/findings.json").read_text())

@@ -195,7 +195,7 @@ class TestLookedAtAndStopped:
         for folder in ("empty", "sounds", "nowhere"):
             with pytest.raises(au.RefusedError, match=f"{folder} contains no study"):
                 au.open_study(folder)
-        with pytest.raises(au.RefusedError, match="empty holds no recordings in class folders"):
+        with pytest.raises(au.RefusedError, match="empty contains no recordings in class folders"):
             au.load_dataset("empty")
         with pytest.raises(au.UsageError, match="no source 'nowhere'"):
             au.load_dataset("nowhere")

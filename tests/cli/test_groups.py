@@ -25,7 +25,7 @@ def test_folds_that_split_a_group_are_refused_unless_told_otherwise_and_then_sta
     refused = auricle(*words)
     assert refused.code == 3
     assert len(refused.err.strip().splitlines()[-1:]) == 1
-    assert "group 'twin' stands in folds 3, 4" in refused.err
+    assert "group 'twin' is in folds 3, 4" in refused.err
     assert "--allow-split-groups" in refused.err
     allowed = auricle(*words, "--allow-split-groups")
     assert allowed.code == 0
@@ -43,7 +43,7 @@ def test_groups_from_names_are_those_of_the_study(auricle, sounds, training):
     assert len(json.loads(answer.out)["done"]) == 4
     description = yaml.safe_load(Path("runs/quickstart/study.yaml").read_text())
     assert description["study"]["group_by"] == "{kind} {take}.wav"
-    assert description["dataset"]["grouping"] == "the names, as {kind} {take}.wav"
+    assert description["dataset"]["grouping"] == "the names, by the pattern {kind} {take}.wav"
     assert description["dataset"]["num_groups"] == 10
 
 
@@ -51,8 +51,8 @@ def test_groups_from_names_are_those_of_the_study(auricle, sounds, training):
     ("given", "code", "words"),
     [
         ("{fold}-*", 2, "needs a {field} for the group"),
-        ("site", 2, "a folder has no columns; give a pattern"),
-        ("{a}_{b}.wav", 3, "10 of 10 names do not fit '{a}_{b}.wav', first 'cat/cat 0.wav'"),
+        ("site", 2, "a folder has no columns; use a pattern"),
+        ("{a}_{b}.wav", 3, "10 of 10 names do not match '{a}_{b}.wav', first 'cat/cat 0.wav'"),
     ],
 )
 def test_a_grouping_that_does_not_fit_is_one_line(auricle, sounds, training, given, code, words):

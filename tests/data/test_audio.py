@@ -180,7 +180,7 @@ def test_samples_that_no_network_can_bear_are_refused_wherever_they_stand(
 
 @pytest.mark.parametrize(
     ("rate_hz", "channels", "words"),
-    [(10, 1, "sample rate of 10 Hz"), (2_000_000, 1, "sample rate of 2000000 Hz"), (16_000, 100, "100 channels")],
+    [(10, 1, "sample rate 10 Hz"), (2_000_000, 1, "sample rate 2000000 Hz"), (16_000, 100, "100 channels")],
 )
 def test_absurd_headers_are_refused(tmp_path: Path, rate_hz: int, channels: int, words: str) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros((10, channels)), rate_hz)
@@ -203,7 +203,7 @@ def test_what_is_no_recording_is_refused_with_its_reason(tmp_path: Path) -> None
     assert "no such file" in refusal(tmp_path / "absent.wav")
     assert "cannot be read" in refusal(tmp_path / "headerless.raw")
     assert "0 frames" in refusal(tmp_path / "silent.wav")
-    assert "no file can have this name" in refusal(Path("a\0b"))
+    assert "invalid file name" in refusal(Path("a\0b"))
 
 
 def test_a_pipe_and_a_device_are_refused_at_once(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_pipe_and_a_device_are_refused_at_once(tmp_path: Path) -> None:
 def test_a_file_that_is_too_large_is_refused_unread(tmp_path: Path) -> None:
     with (tmp_path / "a.wav").open("wb") as file:
         file.truncate(audio.MAX_FILE_BYTES + 1)  # sparse
-    assert "bytes; at most" in refusal(tmp_path / "a.wav")
+    assert "bytes; the limit" in refusal(tmp_path / "a.wav")
 
 
 def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path, write_sound: Callable[..., Path]) -> None:

@@ -13,8 +13,8 @@ def test_what_is_taken_as_background_is_said_by_a_check_and_by_a_study(class_fol
     (class_folders / "bell").rename(class_folders / "None")
     for notes in (survey(str(class_folders)).manifest.notes, load_manifest(str(class_folders)).notes):
         assert [note for note in notes if "background" in note] == [
-            "The class 'None' is taken as background, sounds of no class: "
-            "accuracy is of the other classes, and false alarms are counted in an hour of it."
+            "The class 'None' is used as background (sounds of no class): "
+            "accuracy is of the other classes, and false alarms are counted per hour of it."
         ]
 
 
@@ -22,7 +22,7 @@ def test_two_classes_of_background_are_refused(class_folders):
     (class_folders / "bell").rename(class_folders / "Background")
     (class_folders / "cat").rename(class_folders / "none")
     with pytest.raises(
-        RefusedError, match="several classes of background, 'Background' and 'none'; give them one name"
+        RefusedError, match="several background classes, 'Background' and 'none'; give them the same name"
     ):
         load_manifest(str(class_folders))
     assert [finding.kind for finding in name_findings({"Background": 9, "none": 9})] == ["two-backgrounds"]

@@ -169,9 +169,9 @@ def test_refused_files_are_named_with_reasons_and_the_way_out(manifest: Manifest
     with pytest.raises(RefusedError) as caught:
         prepare(manifest, sample_rate_hz=RATE_HZ)
     assert str(caught.value) == (
-        "7 of 15 recordings are refused: bell/0.wav (empty (0 bytes)); bell/1.wav (holds samples that are not finite); "
+        "7 of 15 recordings cannot be used: bell/0.wav (empty (0 bytes)); bell/1.wav (contains samples that are not finite); "
         "bell/2.wav (empty (0 bytes)); bell/3.wav (empty (0 bytes)); bell/4.wav (empty (0 bytes)); and 2 "
-        "more; repair or delete them, or --skip-bad leaves them out"
+        "more; repair or delete them, or leave them out with --skip-bad"
     )
 
 
@@ -193,7 +193,7 @@ def test_left_out_files_are_listed_and_the_rows_fit_the_clips_that_stay(six_each
         kept = recordings.manifest.clips[2]
         expected = load_waveform(kept.path, sample_rate_hz=RATE_HZ, duration_s=six_each.clip_s)
         np.testing.assert_array_equal(recordings.waveforms[2], expected)
-    with pytest.raises(RefusedError, match="1 of 18 recordings are refused"):
+    with pytest.raises(RefusedError, match="1 of 18 recordings cannot be used"):
         prepare(six_each, sample_rate_hz=RATE_HZ)
 
 
@@ -219,11 +219,11 @@ def test_too_little_left_is_refused(manifest: Manifest, six_each: Manifest) -> N
         prepare(six_each, sample_rate_hz=RATE_HZ, skip_bad=True)
     for clip in six_each.clips[:6]:
         clip.path.unlink(missing_ok=True)
-    with pytest.raises(RefusedError, match="with 6 recordings left out, nothing of class bell is left"):
+    with pytest.raises(RefusedError, match="with 6 recordings left out, class bell has no clips"):
         prepare(six_each, sample_rate_hz=RATE_HZ, skip_bad=True)
     for clip in six_each.clips:
         clip.path.unlink(missing_ok=True)
-    with pytest.raises(RefusedError, match=r"18 of 18 recordings are refused: .*repair or delete them$"):
+    with pytest.raises(RefusedError, match=r"18 of 18 recordings cannot be used: .*repair or delete them$"):
         prepare(six_each, sample_rate_hz=RATE_HZ, skip_bad=True)
 
 

@@ -48,7 +48,7 @@ def test_links_in_a_circle_end_and_no_recording_is_found_twice(tmp_path: Path, w
     (tmp_path / "hound").symlink_to(tmp_path / "dog")
     clips, notes = class_folder_clips(tmp_path)
     assert [clip.name for clip in clips] == ["dog/a.wav"]
-    assert notes == ["Ignored: folders without recordings (1), linked folders that were read before (3)."]
+    assert notes == ["Ignored: folders without recordings (1), linked folders that were already read (3)."]
 
 
 def test_a_linked_class_folder_is_followed(tmp_path: Path, write_sound: WriteSound) -> None:
@@ -64,7 +64,7 @@ def test_a_folder_that_is_named_like_a_recording_is_a_folder(tmp_path: Path, wri
 
 
 def test_an_empty_folder_is_refused_with_what_was_ignored(tmp_path: Path) -> None:
-    with pytest.raises(RefusedError, match="holds no recordings in class folders"):
+    with pytest.raises(RefusedError, match="contains no recordings in class folders"):
         class_folder_clips(tmp_path)
     (tmp_path / "dog").mkdir()
     (tmp_path / "dog" / "a.mid").touch()
@@ -86,7 +86,7 @@ def test_folders_of_sets_are_folds(tmp_path: Path, write_sound: WriteSound) -> N
 def test_sets_beside_classes_are_refused(tmp_path: Path, write_sound: WriteSound) -> None:
     for name in ("train", "test", "dog"):
         write_sound(tmp_path / name / "a.wav")
-    with pytest.raises(RefusedError, match="test, train look like sets, and dog like a class"):
+    with pytest.raises(RefusedError, match="test, train look like sets, but dog like a class"):
         class_folder_clips(tmp_path)
 
 

@@ -69,7 +69,7 @@ def test_missing_repeated_and_added_pages_of_an_ogg_are_named(ogg: bytes, refusa
     assert "page is missing" in refusal(b"".join(whole[:3] + whole[4:]), "a.ogg")
     assert "page is missing" in refusal(b"".join(whole[:4] + whole[3:]), "a.ogg")
     assert "no end" in refusal(b"".join(whole[:-1]), "a.ogg")
-    assert "is not whole" in refusal(ogg[:-3], "a.ogg")
+    assert "is incomplete" in refusal(ogg[:-3], "a.ogg")
     assert "another Ogg stream" in refusal(ogg + ogg, "a.ogg")
 
 
@@ -77,11 +77,11 @@ def test_streams_side_by_side_are_named(tmp_path: Path, ogg: bytes, refusal: Cal
     soundfile.write(tmp_path / "b.ogg", NOISE, 48_000)
     one, other = pages(ogg), pages((tmp_path / "b.ogg").read_bytes())
     assert one[0][14:18] != other[0][14:18]
-    assert "holds several streams at once" in refusal(one[0] + other[0] + b"".join(one[1:] + other[1:]), "a.ogg")
+    assert "contains several streams" in refusal(one[0] + other[0] + b"".join(one[1:] + other[1:]), "a.ogg")
 
 
 def test_what_lies_between_two_ogg_streams_hides_none(ogg: bytes, refusal: Callable[[bytes, str], str]) -> None:
-    assert f"another Ogg stream from byte {len(ogg) + 100_000} on" in refusal(ogg + bytes(100_000) + ogg, "a.ogg")
+    assert f"another Ogg stream at byte {len(ogg) + 100_000}" in refusal(ogg + bytes(100_000) + ogg, "a.ogg")
 
 
 def test_what_follows_the_last_page_of_an_ogg_is_no_damage(ogg: bytes, refusal: Callable[[bytes, str], str]) -> None:
@@ -109,7 +109,7 @@ def test_an_mp3_without_a_table_that_was_cut_inside_a_frame_is_refused(
     mp3: bytes, refusal: Callable[[bytes, str], str]
 ) -> None:
     assert refusal(mp3, "a.mp3") == ""
-    assert "cut off: the MP3 frame at byte" in refusal(mp3[: len(mp3) // 2 + 7], "a.mp3")
+    assert "cut off: MP3 frame at byte" in refusal(mp3[: len(mp3) // 2 + 7], "a.mp3")
 
 
 def test_a_broken_header_and_a_hole_in_an_mp3_are_named_by_their_byte(
@@ -119,8 +119,8 @@ def test_a_broken_header_and_a_hole_in_an_mp3_are_named_by_their_byte(
     third = mp3.index(head, mp3.index(head, 4) + 4)
     flipped = bytearray(mp3)
     flipped[third] ^= 0x10
-    assert f"no MP3 frame where one must begin, at byte {third} of {len(mp3)}" in refusal(flipped, "a.mp3")
-    assert "no MP3 frame where one must begin" in refusal(mp3[:5_000] + mp3[5_100:], "a.mp3")
+    assert f"no MP3 frame at byte {third} of {len(mp3)}" in refusal(flipped, "a.mp3")
+    assert "no MP3 frame at byte" in refusal(mp3[:5_000] + mp3[5_100:], "a.mp3")
 
 
 def test_tags_before_between_and_after_the_frames_of_an_mp3_are_no_damage(

@@ -74,10 +74,10 @@ def test_a_folder_of_class_folders_gets_folds_and_says_so(class_folders: Path) -
     assert sorted(set(manifest.folds.tolist())) == [1, 2, 3, 4, 5]
     assert manifest.clip_s == 0.5
     assert manifest.notes == (
-        "Clips have 0.5 s: none is cut or padded (recordings of 0.50 to 0.50 s); --clip-s sets another length.",
+        "Clips are 0.5 s long: none is cut or padded (recordings are 0.50 to 0.50 s long); --clip-s sets another length.",
         "No groups are given, so each file is its own group: clips cut from one recording may stand on both sides "
         "of a split.",
-        "Folds were made by auricle from seed 3: 5 stratified folds that keep groups whole.",
+        "Folds were made by auricle from seed 3: 5 stratified folds that keep groups together.",
     )
     assert load_manifest(str(class_folders), seed=3) == manifest
 
@@ -101,9 +101,9 @@ def test_one_long_recording_pads_no_other(tmp_path: Path, write_sound: WriteSoun
         write_sound(tmp_path / "set" / "ab"[number % 2] / f"{number}.wav", duration_s=8.0 if number == 7 else 1.0)
     manifest = load_manifest(str(tmp_path / "set"))
     assert manifest.clip_s == 1.0
-    assert manifest.notes[0].startswith("Clips have 1 s: 1 of 40 are cut (recordings of 1.00 to 8.00 s)")
+    assert manifest.notes[0].startswith("Clips are 1 s long: 1 of 40 are cut (recordings are 1.00 to 8.00 s long)")
     longer = load_manifest(str(tmp_path / "set"), clip_s=2.0)
-    assert longer.notes[0].startswith("Clips have 2 s: 1 of 40 are cut and 39 of 40 are padded with silence")
+    assert longer.notes[0].startswith("Clips are 2 s long: 1 of 40 are cut and 39 of 40 are padded with silence")
 
 
 def test_the_length_may_be_given(class_folders: Path, esc50_layout: Path) -> None:
@@ -148,20 +148,20 @@ def test_too_small_a_dataset_is_refused_in_one_sentence_with_the_fix(class_folde
     assert len(load_manifest(str(class_folders), num_folds=4).clips) == 14
     for path in (class_folders / "dog", class_folders / "cat"):
         path.rename(path.with_name(f".{path.name}"))
-    with pytest.raises(RefusedError, match="holds one class only, 'bell'"):
+    with pytest.raises(RefusedError, match="contains only one class, 'bell'"):
         load_manifest(str(class_folders))
 
 
 def test_a_csv_that_names_a_file_twice_or_none_is_refused(class_folders: Path) -> None:
     table = class_folders / "clips.csv"
     table.write_text("filename,category\n")
-    with pytest.raises(RefusedError, match="holds no clips"):
+    with pytest.raises(RefusedError, match="contains no clips"):
         load_manifest(str(table))
     table.write_text("filename,category\ndog/0.wav,dog\ndog/0.wav,dog\ncat/0.wav,cat\n")
-    with pytest.raises(RefusedError, match=r"names 'dog/0\.wav' 2 times"):
+    with pytest.raises(RefusedError, match=r"lists 'dog/0\.wav' 2 times"):
         load_manifest(str(table))
     table.write_text("filename,category,fold\ndog/0.wav,dog,1\ncat/0.wav,cat,1\n")
-    with pytest.raises(RefusedError, match="has one fold only"):
+    with pytest.raises(RefusedError, match="has only one fold"):
         load_manifest(str(table))
 
 

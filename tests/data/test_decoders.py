@@ -94,7 +94,7 @@ def test_without_the_extra_what_needs_it_is_refused_with_what_to_install(
 ) -> None:
     (tmp_path / "a.caf").write_bytes(encoded_by_ffmpeg("caf", "alac"))
     monkeypatch.setattr(decoders, "media_version", lambda: "")
-    with pytest.raises(RefusedError, match="the extra media reads more: pip install 'auricle\\[media\\]'"):
+    with pytest.raises(RefusedError, match="the extra media may read it: pip install 'auricle\\[media\\]'"):
         read_mono(tmp_path / "a.caf")
 
 
@@ -181,7 +181,7 @@ def write_long(path: Path, duration_s: int, rate_hz: int) -> None:
 def test_ten_minutes_at_384_khz_are_no_hour(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     write_long(path, 3_601, 8_000)
-    with pytest.raises(RefusedError, match="declares 28808000 frames, 3601 s; at most an hour is read"):
+    with pytest.raises(RefusedError, match="declares 28808000 frames, 3601 s; the limit is an hour"):
         header_duration_s(path)
     write_long(path, 600, 384_000)
     assert header_duration_s(path) == 600

@@ -110,7 +110,7 @@ def test_what_is_there_is_not_downloaded_again(server: Any, tmp_path: Path) -> N
 
 def test_a_download_that_broke_off_goes_on_at_the_next_call(server: Any, tmp_path: Path) -> None:
     server.breaks = [70_000, 0]
-    with pytest.raises(MachineError, match="run this again, it goes on from there"):
+    with pytest.raises(MachineError, match="run this again to resume"):
         get("esc50", to=tmp_path)
     assert not (tmp_path / "esc50").exists()
     get("esc50", to=tmp_path)
@@ -121,10 +121,10 @@ def test_a_download_that_broke_off_goes_on_at_the_next_call(server: Any, tmp_pat
 def test_wrong_content_is_refused_and_not_kept(server: Any, tmp_path: Path) -> None:
     whole = server.content
     for content, words in (
-        (b"<html>not found</html>", "damaged or no archive"),
-        (whole[: len(whole) // 2], "damaged or no archive"),
-        (urbansound8k_tar(), "holds 0 tables meta/esc50.csv"),
-        (esc50_zip(leave_out="1-dog.wav"), "is not whole: 7 of 8 recordings of 2 classes, not 8 of 2"),
+        (b"<html>not found</html>", "damaged or not an archive"),
+        (whole[: len(whole) // 2], "damaged or not an archive"),
+        (urbansound8k_tar(), "has 0 tables meta/esc50.csv"),
+        (esc50_zip(leave_out="1-dog.wav"), "is incomplete: 7 of 8 recordings of 2 classes, not 8 of 2"),
     ):
         server.content = content
         with pytest.raises(RefusedError, match=words):
@@ -181,7 +181,7 @@ def test_two_downloads_at_once_do_not_mix(server: Any, tmp_path: Path) -> None:
 def test_something_else_in_the_way_is_not_touched_and_nothing_is_downloaded(server: Any, tmp_path: Path) -> None:
     (tmp_path / "esc50").mkdir()
     (tmp_path / "esc50" / "mine.txt").write_text("precious")
-    with pytest.raises(MachineError, match="is in the way"):
+    with pytest.raises(MachineError, match="exists and is not"):
         get("esc50", to=tmp_path)
     assert (tmp_path / "esc50" / "mine.txt").read_text() == "precious"
     assert server.asked == []

@@ -96,13 +96,13 @@ def test_the_protocols_are_those_of_the_configuration(even: Manifest) -> None:
 def test_a_group_in_two_folds_is_refused_with_its_name(make_manifest: Rows) -> None:
     manifest = make_manifest(*((category, fold, "one") for category in "ab" for fold in (1, 2, 3)))
     for protocol in ("test-split", "k-fold", "official"):
-        with pytest.raises(RefusedError, match="group 'one' stands in folds 1, 2, 3"):
+        with pytest.raises(RefusedError, match="group 'one' is in folds 1, 2, 3"):
             make_splits(manifest, protocol)
 
 
 def test_too_few_folds_are_refused(make_manifest: Rows) -> None:
     manifest = make_manifest(*((category, fold, f"{fold}") for category in "ab" for fold in (1, 2)))
-    with pytest.raises(RefusedError, match="k-fold needs 3 folds or more, it has 2"):
+    with pytest.raises(RefusedError, match="k-fold needs at least 3 folds, but there are 2"):
         make_splits(manifest, "k-fold")
     assert len(make_splits(manifest, "official")) == 2
 
@@ -110,7 +110,7 @@ def test_too_few_folds_are_refused(make_manifest: Rows) -> None:
 def test_a_class_that_would_not_be_trained_on_is_refused(make_manifest: Rows) -> None:
     rows = [(category, fold, f"{fold}") for category in "ab" for fold in (1, 2, 3)]
     manifest = make_manifest(*rows, *(("c", fold, f"{fold}") for fold in (1, 1, 3)))
-    with pytest.raises(RefusedError, match=re.escape("in k-fold, fold 3, no clip of class 'c' is left to train on")):
+    with pytest.raises(RefusedError, match=re.escape("in k-fold, fold 3, no clip of class 'c' is left for training")):
         make_splits(manifest, "k-fold")
 
 
@@ -134,14 +134,14 @@ def test_too_few_groups_for_the_folds_are_refused(make_manifest: Rows) -> None:
     manifest = make_manifest(*((category, 0, f"{n % 3}") for category in "ab" for n in range(10)))
     with pytest.raises(RefusedError, match="made: 20 clips in 3 groups cannot fill 5 folds"):
         with_made_folds(manifest, 5, seed=0)
-    with pytest.raises(UsageError, match="1 folds cannot be made"):
+    with pytest.raises(UsageError, match="at least two folds are needed, not 1"):
         with_made_folds(manifest, 1, seed=0)
 
 
 def test_made_folds_are_noted(make_manifest: Rows) -> None:
     manifest = make_manifest(*((category, 0, f"{category}{n}") for category in "ab" for n in range(10)))
     made = with_made_folds(manifest, 5, seed=7)
-    assert made.notes == ("Folds were made by auricle from seed 7: 5 stratified folds that keep groups whole.",)
+    assert made.notes == ("Folds were made by auricle from seed 7: 5 stratified folds that keep groups together.",)
     assert set(made.folds.tolist()) == {1, 2, 3, 4, 5}
 
 

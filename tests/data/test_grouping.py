@@ -45,9 +45,9 @@ def test_a_pattern_takes_as_little_as_it_can_from_left_to_right(pattern: str, na
         ("{a b}", "letters, digits and _"),
         ("{a", "needs a {field}"),
         ("{a}{", "letters, digits and _"),
-        ("{a}-{a}", "names a field twice"),
-        ("{a}{b}", "something between two fields"),
-        ("{a}*", "something between two fields"),
+        ("{a}-{a}", "has a field twice"),
+        ("{a}{b}", "text between two fields"),
+        ("{a}*", "text between two fields"),
     ],
 )
 def test_a_pattern_that_means_nothing_is_refused_with_an_example(pattern: str, words: str) -> None:
@@ -76,10 +76,10 @@ def named_sounds(tmp_path: Path, write_sound: WriteSound) -> Path:
 
 def test_a_pattern_gives_groups_and_folds_to_a_folder(named_sounds: Path) -> None:
     manifest = load_manifest(str(named_sounds), group_by="{fold}-{source}-*")
-    assert manifest.grouping == "the names, as {fold}-{source}-*"
+    assert manifest.grouping == "the names, by the pattern {fold}-{source}-*"
     assert {(clip.name, clip.fold, clip.group) for clip in manifest.clips} >= {("cat/3-7-A.wav", 3, "7")}
     assert len(set(manifest.groups)) == 10
-    assert manifest.notes[-1] == "Groups are taken from the names, as {fold}-{source}-*: 10 groups."
+    assert manifest.notes[-1] == "Groups are taken from the names, by the pattern {fold}-{source}-*: 10 groups."
     assert not any(split.leaky for split in make_splits(manifest, "k-fold"))
 
 
@@ -87,7 +87,7 @@ def test_groups_without_folds_get_folds_that_keep_them_whole(named_sounds: Path)
     manifest = load_manifest(str(named_sounds), group_by="*-{source}-*")
     assert split_groups(manifest) == {}
     assert sorted(set(manifest.folds.tolist())) == [1, 2, 3, 4, 5]
-    assert "keep groups whole" in manifest.notes[-1]
+    assert "keep groups together" in manifest.notes[-1]
 
 
 def test_a_pattern_with_a_slash_is_held_against_the_whole_name(named_sounds: Path) -> None:
@@ -98,7 +98,9 @@ def test_a_pattern_with_a_slash_is_held_against_the_whole_name(named_sounds: Pat
 
 def test_names_that_do_not_fit_are_counted_and_the_first_is_named(named_sounds: Path) -> None:
     (named_sounds / "cat" / "1-0-A.wav").rename(named_sounds / "cat" / "other.wav")
-    with pytest.raises(RefusedError, match=r"1 of 40 names do not fit .*, first 'cat/other\.wav'; rename them or mend"):
+    with pytest.raises(
+        RefusedError, match=r"1 of 40 names do not match .*, first 'cat/other\.wav'; rename them or change"
+    ):
         load_manifest(str(named_sounds), group_by="{fold}-{source}-*")
     (named_sounds / "cat" / "other.wav").rename(named_sounds / "cat" / "one-0-A.wav")
     with pytest.raises(RefusedError, match=r"in 'cat/one-0-A\.wav', \{fold\} is 'one' and no whole number"):
@@ -118,7 +120,7 @@ def test_any_column_of_a_table_may_give_the_groups(named_sounds: Path) -> None:
     assert split_groups(manifest) == {}
     with pytest.raises(RefusedError, match="no column site to group by; its columns are filename, category, twin of"):
         load_manifest(str(table), group_by="site")
-    with pytest.raises(UsageError, match="a folder has no columns; give a pattern such as"):
+    with pytest.raises(UsageError, match="a folder has no columns; use a pattern such as"):
         load_manifest(str(named_sounds), group_by="site")
 
 
@@ -134,7 +136,7 @@ def test_split_groups_are_refused_unless_allowed_and_then_only_what_leaks_is_lea
 ) -> None:
     rows = [(category, fold, f"{category}{fold}{n}") for category in "ab" for fold in range(1, 6) for n in range(2)]
     manifest = make_manifest(*rows, ("a", 3, "torn"), ("a", 4, "torn"))
-    with pytest.raises(RefusedError, match=r"group 'torn' stands in folds 3, 4; .*--allow-split-groups"):
+    with pytest.raises(RefusedError, match=r"group 'torn' is in folds 3, 4; .*--allow-split-groups"):
         make_splits(manifest, "k-fold")
     leaky = {split.fold: split.leaky for split in make_splits(manifest, "k-fold", allow_split_groups=True)}
     assert leaky == {2: False, 3: True, 4: True, 5: False}

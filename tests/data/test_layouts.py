@@ -44,7 +44,7 @@ def test_one_pattern_gives_classes_and_groups_of_a_flat_folder(flat: Path) -> No
     manifest = load_manifest(str(flat), label="{digit}_{speaker}_*")
     assert manifest.categories == ("0", "1", "2")
     assert set(manifest.groups) == {"ann", "bob", "cyd", "dan", "eve"}
-    assert "Classes are taken from the names, as {digit} in {digit}_{speaker}_*." in manifest.notes
+    assert "Classes are taken from {digit} in the names, by the pattern {digit}_{speaker}_*." in manifest.notes
 
 
 def test_the_field_class_wins_over_the_first_and_group_by_over_the_other_fields(flat: Path) -> None:
@@ -70,7 +70,9 @@ def test_a_field_that_is_the_class_is_pointed_out_with_the_pattern_that_is_meant
         path.rename(flat / path.name[0] / path.name)
     notes = load_manifest(str(flat), group_by="{digit}_{speaker}_*").notes
     assert any("--group-by '*_{speaker}_*' keeps it together" in note for note in notes)
-    assert "Each group has one clip: nothing is kept together." in load_manifest(str(flat), group_by="{name}.wav").notes
+    assert (
+        "Each group has one clip, so grouping has no effect." in load_manifest(str(flat), group_by="{name}.wav").notes
+    )
 
 
 @pytest.mark.parametrize("name", ["path", "file", "file_name", "filename", "audio", "File"])
@@ -145,7 +147,7 @@ def test_names_may_be_spelt_in_another_normal_form_or_by_windows(tmp_path: Path,
     table.write_text("filename,category\n" + "".join(rows))
     assert len(load_manifest(str(table)).clips) == 10
     table.write_text("filename,category\nC:\\Users\\me\\cat.wav,cat\n")
-    with pytest.raises(RefusedError, match="these are places on another computer: keep what lies below that folder"):
+    with pytest.raises(RefusedError, match="these are paths on another computer; give paths relative to that folder"):
         load_manifest(str(table))
 
 
@@ -165,13 +167,13 @@ def test_clips_of_several_labels_are_refused_as_such(tmp_path: Path, text: str) 
     (tmp_path / "clips.csv").write_text(text)
     with pytest.raises(RefusedError, match="several labels") as caught:
         load_manifest(str(tmp_path / "clips.csv"))
-    assert "one label a clip" in str(caught.value)
+    assert "one class per clip" in str(caught.value)
 
 
 def test_classes_that_differ_by_case_or_unicode_form_are_told(class_folders: Path) -> None:
     (class_folders / "cat").rename(class_folders / "Dog")
     notes = load_manifest(str(class_folders)).notes
-    assert "'Dog' and 'dog' are taken as different classes; auricle check --fix joins them." in notes
+    assert "'Dog' and 'dog' are used as different classes; auricle check --fix merges them." in notes
 
 
 def labelled(folder: Path, form: str) -> Path:
@@ -226,8 +228,8 @@ def test_stretches_are_cut_within_what_is_free_of_other_classes(tmp_path: Path) 
     assert [reason.split(";")[0] for _, reason in left_out] == [
         "overlaps a stretch of another class",
         "overlaps a stretch of another class",
-        "begins after its recording ends",
-        "begins after its recording ends",
+        "begins after the end of its recording",
+        "begins after the end of its recording",
     ]
     assert soundfile.info(made[2].path).frames == RATE_HZ // 2  # what is there of it
 
@@ -238,7 +240,7 @@ def test_a_recording_that_is_cut_off_is_refused_by_its_own_name(tmp_path: Path) 
     (folder / "site3.wav").write_bytes(whole[: len(whole) // 2])
     for _ in range(2):  # what was cut before the damage showed is not taken for whole
         with pytest.raises(
-            RefusedError, match=r"2 of 10 recordings are refused: site3\.wav/2\.000-3\.000\.wav \(cut off"
+            RefusedError, match=r"2 of 10 recordings cannot be used: site3\.wav/2\.000-3\.000\.wav \(cut off"
         ):
             prepare(load_manifest(str(folder), clip_s=1.0), sample_rate_hz=RATE_HZ)
 
@@ -248,16 +250,16 @@ def test_a_recording_that_lacks_its_end_leaves_no_pieces(tmp_path: Path) -> None
     whole = (folder / "site3.wav").read_bytes()
     (folder / "site3.wav").write_bytes(whole[:-1000])  # behind all annotations
     for _ in range(2):
-        with pytest.raises(RefusedError, match=r"2 of 10 recordings are refused: site3\.wav"):
+        with pytest.raises(RefusedError, match=r"2 of 10 recordings cannot be used: site3\.wav"):
             prepare(load_manifest(str(folder), clip_s=1.0), sample_rate_hz=RATE_HZ)
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("1.0\t1.0\tlow\n", "line 1: from '1.0' to '1.0' s is no stretch of sound"),
-        ("0.0\t1.0\tlow\n2.0\t1.0\tlow\n", "line 2: from '2.0' to '1.0' s"),
-        ("0.0\t1.0\n", "line 1: a label track has start, end and label"),
+        ("1.0\t1.0\tlow\n", "line 1: '1.0' to '1.0' s is not a valid stretch"),
+        ("0.0\t1.0\tlow\n2.0\t1.0\tlow\n", "line 2: '2.0' to '1.0' s"),
+        ("0.0\t1.0\n", "line 1: a line of a label track is start, end and label"),
         ("Selection\tBegin Time (s)\tEnd Time (s)\n1\t0\t1\n", "no column annotation or category or label"),
         ("Begin Time (s)\tEnd Time (s)\tLabel\n0\t1\t\n", "line 2 has no Label"),
     ],

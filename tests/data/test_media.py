@@ -90,7 +90,7 @@ def test_a_video_without_sound_text_and_half_a_file_are_refused(tmp_path: Path) 
         picture.width = picture.height = 16
         container.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8))))
         container.mux(picture.encode(None))
-    assert "no soundtrack" in refusal(tmp_path / "mute.mp4")
+    assert "no audio stream" in refusal(tmp_path / "mute.mp4")
 
 
 def test_a_playlist_is_no_recording_and_opens_nothing(tmp_path: Path) -> None:

@@ -51,9 +51,9 @@ def test_whatever_kills_a_process_is_one_refused_file_and_the_others_are_read_in
         1: "crash: the decoder crashed on it (SIGSEGV); repair or delete it",
         3: "leave: the decoder crashed on it (exit code 3); repair or delete it",
         4: "odd: cannot be decoded: ZeroDivisionError: by zero",
-        6: "killed: the system killed the decoder (SIGKILL), mostly because memory ran out; repair or delete it",
+        6: "killed: the system killed the decoder (SIGKILL), probably out of memory; repair or delete it",
         7: "bad: bad",
-        8: "eat: decoding it takes more than 0.5 GiB of memory",
+        8: "eat: decoding needs more than 0.5 GiB of memory",
     }
     read_ones = [result[0] for result in results if not isinstance(result, RefusedError)]
     assert read_ones == [name for place, name in enumerate(names) if place not in refusals(results)]
@@ -62,7 +62,7 @@ def test_whatever_kills_a_process_is_one_refused_file_and_the_others_are_read_in
 def test_a_file_that_takes_too_long_is_refused_and_named(read) -> None:
     start = time.monotonic()
     results = list(in_processes(read, [Path("hang"), Path("a"), Path("b")], workers=1, time_limit_s=1.0))
-    assert refusals(results) == {0: "hang: decoding it takes longer than 1 s; repair or delete it"}
+    assert refusals(results) == {0: "hang: decoding takes longer than 1 s; repair or delete it"}
     assert [result[0] for result in results[1:]] == ["a", "b"]
     assert time.monotonic() - start < 300
 

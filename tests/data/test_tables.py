@@ -90,10 +90,10 @@ def test_files_that_do_not_exist_are_refused_with_the_line_and_the_folder(
     ("text", "words"),
     [
         ("name,category\na.wav,dog\n", "no column filename or file_name or file or path or filepath or audio"),
-        ("filename|category\na.wav|dog\n", "its first line names filename|category"),
-        ("filename,sound\na.wav,dog\n", "no column category or label or class or species or target; its first line"),
+        ("filename|category\na.wav|dog\n", "its columns are filename|category"),
+        ("filename,sound\na.wav,dog\n", "no column category or label or class or species or target; its columns"),
         (f"filename,{','.join('abcdefgh')},{'long' * 30}\na.wav{',x' * 9}\n", f"g, h, {'long' * 30}"),
-        ("filename,category\na.wav\n", "line 2 has 1 values, the header names 2 columns"),
+        ("filename,category\na.wav\n", "line 2 has 1 values, the header 2 columns"),
         ("filename,category\na.wav,dog,extra\n", "line 2 has 3 values"),
         ("filename,category\na.wav, \n", "line 2 has no category"),
         ("filename,category\n,dog\n", "line 2 has no filename"),
@@ -104,7 +104,7 @@ def test_files_that_do_not_exist_are_refused_with_the_line_and_the_folder(
         ("filename,category,fold\na.wav,dog,-1\n", "not '-1'"),
         ("filename,category,fold\na.wav,dog,\n", "not ''"),
         ('filename,category\n"a.wav,dog\n', "not a CSV file"),
-        ("filename,filename,category\na.wav,b.wav,dog\n", "names a column twice"),
+        ("filename,filename,category\na.wav,b.wav,dog\n", "duplicate column"),
     ],
 )
 def test_a_table_that_is_wrong_is_refused_with_the_line(

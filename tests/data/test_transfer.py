@@ -52,7 +52,7 @@ def test_a_connection_that_breaks_is_taken_up_where_it_did(server: Any, part: Pa
 
 def test_a_later_call_goes_on_where_an_earlier_one_gave_up(server: Any, part: Path) -> None:
     server.breaks = [5 * CHUNK, 0]
-    words = r"broke off after 0.3 MB: the connection closed early; run this again, it goes on from there"
+    words = r"was interrupted after 0.3 MB: the connection was closed early; run this again to resume"
     with pytest.raises(MachineError, match=words):
         fetch_all(server, part)
     assert part.read_bytes() == CONTENT[: 5 * CHUNK]
@@ -133,13 +133,13 @@ def refusal(server: Any, part: Path, kind: type[Exception] = MachineError) -> st
 def test_more_than_is_allowed_is_refused_and_not_kept_whether_it_is_promised_or_not(server: Any, part: Path) -> None:
     server.content = bytes(MAX_BYTES + 1)
     for server.says_length in (True, False):
-        assert "it has more than 10 MB" in refusal(server, part, RefusedError)
+        assert "it is larger than 10 MB" in refusal(server, part, RefusedError)
         assert not list(part.parent.iterdir())
 
 
 def test_a_content_that_is_encoded_is_refused_and_never_expanded(server: Any, part: Path) -> None:
     server.raw = [answer("Content-Encoding: gzip", content=gzip.compress(CONTENT))]
-    assert "sends it in the encoding 'gzip', which nobody asked for" in refusal(server, part)
+    assert "sends it in the encoding 'gzip', which was not requested" in refusal(server, part)
     assert not list(part.parent.iterdir())
 
 
@@ -232,7 +232,7 @@ def test_a_server_that_sends_a_byte_now_and_then_is_given_up(
     monkeypatch.setattr(transfer, "CONNECT_S", 0.2)
     server.trickle_s = 0.05
     server.raw = [answer()]
-    assert "gives no whole answer in 0.4 s" in refusal(server, part)
+    assert "no complete answer from the server in 0.4 s" in refusal(server, part)
     monkeypatch.setattr(transfer, "CONNECT_S", 60.0)
     server.raw = [answer(content=bytes(10_000))]
     monkeypatch.setattr(transfer, "NUM_ATTEMPTS", 1)
@@ -241,5 +241,5 @@ def test_a_server_that_sends_a_byte_now_and_then_is_given_up(
 
 def test_an_address_that_is_not_of_http_is_a_usage_error(part: Path) -> None:
     for url in ("file:///etc/passwd", "ftp://127.0.0.1/x", "here"):
-        with pytest.raises(UsageError, match="an address begins with https:// or http://"):
+        with pytest.raises(UsageError, match="an address must begin with https:// or http://"):
             fetch(url, part, lambda done, total: None, max_bytes=MAX_BYTES)

@@ -46,7 +46,7 @@ def test_no_clip_of_the_test_fold_is_given_to_a_trial_or_even_decoded(search, so
         assert each["test"] == []
         assert not {clip.name for clip in tests} & {*each["train"], *each["validation"]}
         assert sorted(each["train"] + each["validation"]) == sorted(name for name, _ in each["clips"])
-    with pytest.raises(RefusedError, match="2 of 10 recordings are refused"):
+    with pytest.raises(RefusedError, match="2 of 10 recordings cannot be used"):
         run_study(result.study, tmp_path / "out", RunOptions(device="cpu"))
 
 

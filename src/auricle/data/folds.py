@@ -222,7 +222,7 @@ def with_made_folds(manifest: Manifest, num_folds: int, seed: int) -> Manifest:
     A `UsageError` for fewer than two folds, a `RefusedError` for too few clips, classes or groups.
     """
     if num_folds < 2:
-        raise UsageError(f"cannot make {num_folds} folds; at least two are needed")
+        raise UsageError(f"at least two folds are needed, not {num_folds}")
     require_enough(manifest, num_folds)
     try:
         folds = assign_folds(manifest.labels, manifest.groups, num_folds, seed)
