@@ -14,7 +14,7 @@ from auricle.errors import MachineError
 EXTRAS = {
     "train": (
         "torch", "sklearn", "scipy", "statsmodels", "optuna", "safetensors", "onnx", "onnxscript", "matplotlib", "PIL",
-        "pandas", "jinja2", "markupsafe", "markdown_it", "typst", "pooch", "requests", "urllib3",
+        "pandas", "jinja2", "markupsafe", "markdown_it", "typst", "platformdirs", "pooch", "requests", "urllib3",
     ),
     "demo": ("gradio", "starlette"),
     "ray": ("ray", "pyarrow"),

@@ -37,9 +37,9 @@ def cache_folder() -> Path:
     """Return `$AURICLE_CACHE`, or auricle's folder in the user's cache."""
     if folder := os.environ.get("AURICLE_CACHE"):
         return Path(folder).expanduser()
-    import pooch
+    import platformdirs
 
-    return Path(pooch.os_cache("auricle"))
+    return Path(platformdirs.user_cache_dir("auricle"))
 
 
 def cut_folder() -> Path:
