@@ -270,5 +270,5 @@ def test_a_created_model_takes_waveforms_and_is_trained_like_any_other(name):
     torch.testing.assert_close(model(waveforms).softmax(1).double(), torch.from_numpy(expected), atol=1e-5, rtol=0)
     with pytest.raises(ValueError, match=r"waveforms are \(B, T\), mono"):
         model(waveforms[0])
-    with pytest.raises(au.UsageError, match="two classes or more"):
+    with pytest.raises(au.UsageError, match="at least two classes"):
         au.create_model(name, 1)

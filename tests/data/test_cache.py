@@ -169,8 +169,8 @@ def test_refused_files_are_named_with_reasons_and_the_way_out(manifest: Manifest
     with pytest.raises(RefusedError) as caught:
         prepare(manifest, sample_rate_hz=RATE_HZ)
     assert str(caught.value) == (
-        "7 of 15 recordings cannot be used: bell/0.wav (empty (0 bytes)); bell/1.wav (contains samples that are not finite); "
-        "bell/2.wav (empty (0 bytes)); bell/3.wav (empty (0 bytes)); bell/4.wav (empty (0 bytes)); and 2 "
+        "7 of 15 recordings cannot be used: bell/0.wav (empty (0 bytes)); bell/1.wav (contains samples that are not "
+        "finite); bell/2.wav (empty (0 bytes)); bell/3.wav (empty (0 bytes)); bell/4.wav (empty (0 bytes)); and 2 "
         "more; repair or delete them, or leave them out with --skip-bad"
     )
 

@@ -74,9 +74,10 @@ def test_a_folder_of_class_folders_gets_folds_and_says_so(class_folders: Path) -
     assert sorted(set(manifest.folds.tolist())) == [1, 2, 3, 4, 5]
     assert manifest.clip_s == 0.5
     assert manifest.notes == (
-        "Clips are 0.5 s long: none is cut or padded (recordings are 0.50 to 0.50 s long); --clip-s sets another length.",
-        "No groups are given, so each file is its own group: clips cut from one recording may stand on both sides "
-        "of a split.",
+        "Clips are 0.5 s long: none is cut or padded (recordings are 0.50 to 0.50 s long); --clip-s sets another "
+        "length.",
+        "No groups are given, so each file is its own group: clips of one recording may be in both training "
+        "and test set.",
         "Folds were made by auricle from seed 3: 5 stratified folds that keep groups together.",
     )
     assert load_manifest(str(class_folders), seed=3) == manifest

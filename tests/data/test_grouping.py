@@ -103,7 +103,7 @@ def test_names_that_do_not_fit_are_counted_and_the_first_is_named(named_sounds: 
     ):
         load_manifest(str(named_sounds), group_by="{fold}-{source}-*")
     (named_sounds / "cat" / "other.wav").rename(named_sounds / "cat" / "one-0-A.wav")
-    with pytest.raises(RefusedError, match=r"in 'cat/one-0-A\.wav', \{fold\} is 'one' and no whole number"):
+    with pytest.raises(RefusedError, match=r"\{fold\} in 'cat/one-0-A\.wav' is 'one', not a whole number"):
         load_manifest(str(named_sounds), group_by="{fold}-{source}-*")
 
 

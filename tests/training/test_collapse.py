@@ -186,7 +186,7 @@ def test_with_muon_both_rates_are_lowered(tiny) -> None:
 def test_what_became_of_the_network_is_added_to_the_cause(tiny) -> None:
     now = Inside(0.75, "base.1", 0.05, 0.5, 0.0001)
     words = likely_cause(Case(tiny(), CALM, now)).text
-    for shown in ("75 % of the units of base.1 are dead", "attention is saturated (entropy 5 %", "0.01 % only"):
+    for shown in ("75 % of the units of base.1 are dead", "attention is saturated (entropy 5 %", "by only 0.01 %"):
         assert shown in words
 
 

@@ -107,7 +107,7 @@ def test_models_whose_frames_are_alike_share_them_and_others_are_told(kept, spli
     alike = tiny().model_copy(update={"frontend": tiny().frontend.model_copy(update={"floor": 0.1, "kind": "mfcc"})})
     found = kept(tiny(), alike)
     assert len(found.frames) == 1
-    with pytest.raises(UsageError, match="leave the fields of frontend"):
+    with pytest.raises(UsageError, match="keep the frontend fields"):
         prepare_sets(other, found, split, 0, torch.device("cpu"))
 
 
@@ -165,7 +165,7 @@ def test_a_disk_without_room_is_told_before_anything_is_decoded(kept, tiny, monk
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 100})())
     decoded: list[int] = []
     notes: list[str] = []
-    with pytest.raises(MachineError, match=r"GB are free; free some space.*AURICLE_CACHE"):
+    with pytest.raises(MachineError, match=r"GB is free; free some space.*AURICLE_CACHE"):
         kept(tiny(), on_progress=lambda *numbers: decoded.append(1), on_note=notes.append)
     assert decoded == []
     assert [note[:33] for note in notes] == ["of 36 clips frames are kept, 0.0 "]
