@@ -78,14 +78,14 @@ def _blank(width_in: float, height_in: float) -> Any:
 
 
 def small_multiples(num: int, height_in: float, below_in: float, rows: int = 1) -> tuple[Figure, list[Axes]]:
-    """Return a figure as wide as the page with a pair of axes for each of `num` things, four in a row, sharing scales.
+    """Return a figure with a pair of axes for each of `num` things, four in the width of the page, sharing scales.
 
     Each thing has `rows` axes, one below the other and adjacent in the list; `below_in` is room for a legend.
     """
-    lines = -(-num // ABREAST)
+    lines, columns = -(-num // ABREAST), min(num, ABREAST)
     height = (height_in + 0.3) * lines * rows + below_in + 0.15
-    figure = _blank(PAGE_IN, height)
-    grid = figure.subplots(lines * rows, ABREAST, sharex=True, sharey="row" if rows > 1 else True, squeeze=False)
+    figure = _blank(PAGE_IN * min(1, (columns + 0.3) / ABREAST), height)  # 0.3 for the labels of a few
+    grid = figure.subplots(lines * rows, columns, sharex=True, sharey="row" if rows > 1 else True, squeeze=False)
     figure.subplots_adjust(wspace=0.12, hspace=0.42 / height_in)
     found = [grid[rows * (index // ABREAST) + row, index % ABREAST] for index in range(num) for row in range(rows)]
     for axes in grid.flat:
