@@ -168,7 +168,7 @@ def test_a_disk_without_room_is_told_before_anything_is_decoded(kept, tiny, monk
     with pytest.raises(MachineError, match=r"GB is free; free some space.*AURICLE_CACHE"):
         kept(tiny(), on_progress=lambda *numbers: decoded.append(1), on_note=notes.append)
     assert decoded == []
-    assert [note[:33] for note in notes] == ["of 36 clips frames are kept, 0.0 "]
+    assert [note[:33] for note in notes] == ["frames of 36 clips are stored, 0."]
 
 
 def test_power_of_recordings_that_are_not_scaled_stays_finite() -> None:
