@@ -54,8 +54,8 @@ def test_a_dataset_without_it_has_nothing_to_keep(run, recorder, tmp_path):
     ("content", "reason"),
     [
         ("filename,category\na,b\n", "heard_as"),
-        (HEADER + line("cat/cat 0.wav", "dog", "dog", 1), "is of 'dog', in the study of 'cat'"),
-        (HEADER + line("cat/cat 0.wav", "cat", "dog", 0), "a whole number from 1 on, not '0'"),
+        (HEADER + line("cat/cat 0.wav", "dog", "dog", 1), "has class 'dog', but 'cat' in the study"),
+        (HEADER + line("cat/cat 0.wav", "cat", "dog", 0), "a whole number from 1, not '0'"),
         (HEADER + line("cat/cat 0.wav", "cat", "dog", -1), "not '-1'"),
         (HEADER + line("cat/cat 0.wav", "cat", "dog", "9" * 400), "a whole number"),
         (HEADER + line("cat/cat 0.wav", "cat", "dog", "²"), "a whole number"),

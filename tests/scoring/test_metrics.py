@@ -107,7 +107,7 @@ def test_rounded_probabilities_lose_nothing_that_matters():
     ],
 )
 def test_what_cannot_be_scored_is_refused(probabilities: np.ndarray, labels: np.ndarray):
-    with pytest.raises(ValueError, match=r"fit|finite|lie in"):
+    with pytest.raises(ValueError, match=r"fit|finite|must be in"):
         score(probabilities, labels, CATEGORIES)
 
 
