@@ -2,8 +2,8 @@
 
 It makes clips of 10 s, of 50 classes, mixed of a few sounds (8 kHz, FLAC of 8 bits, so that 100,000 take about 2 GB of
 disk), and measures each step in a process of its own: the check of the dataset, keeping its frames, one epoch of `tiny`
-on its first official fold with the scores after it. Everything it makes goes again. The epoch stands beside one of
-ESC-10, whose clips fit in memory, by the CPU time of a window.
+on its first official fold with the scores after it. Everything it makes is deleted at the end. The epoch is compared
+with one of ESC-10, whose clips fit in memory, by CPU time per window.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from auricle.data.folds import make_splits
 from auricle.model.half_frames import prepare_for
 from measure import publish, table
 
-NUM_CLASSES, NUM_FOLDS, RATE_HZ, CLIP_S = 50, 5, 8_000, 10
+NUM_CLASSES, RATE_HZ, CLIP_S = 50, 8_000, 10
 SHORT = {"training.epochs": 1}
-LOOK_S = 0.1  # between two looks at the processes: those that decode are no children that could be waited for
+POLL_S = 0.1  # between samples of the processes; `wait` does not report the grandchildren that decode
 
 
 def make_sounds(folder: Path, num: int) -> None:
@@ -63,7 +63,7 @@ class Cost:
 
 
 def run(*words: str) -> Cost:
-    """Run a command to its end; a check that finds something to mend ends with 3, which is no failure."""
+    """Run a command to its end; a check with findings exits with 3, which is not a failure."""
     start, cpu_seconds, peaks = time.perf_counter(), dict[int, float](), dict[int, float]()
     with tempfile.TemporaryFile("w+") as output:
         process = psutil.Popen([sys.executable, *words], stdout=output)
@@ -72,7 +72,7 @@ def run(*words: str) -> Cost:
                 with contextlib.suppress(psutil.Error):
                     cpu_seconds[each.pid] = sum(each.cpu_times()[:2])
                     peaks[each.pid] = max(peaks.get(each.pid, 0), each.memory_info().rss / 2**20)
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
         output.seek(0)
         text = output.read()
     if process.returncode not in (0, 3):
@@ -144,8 +144,8 @@ def main() -> None:
     about = (
         f"Made clips of {CLIP_S} s, {NUM_CLASSES} classes. Seconds of a thousand clips, peak memory of the largest "
         "process, CPU milliseconds of a window in training with its learning curves. Beyond 3,900 clips frames are "
-        "kept in place of waveforms and read batch by batch; ESC-10 lies in memory. Times on a machine that others "
-        "use too: compare CPU."
+        "stored instead of waveforms and read batch by batch; ESC-10 is in memory. The machine may be shared: compare "
+        "CPU times."
     )
     header = ("step", "s a thousand", "CPU s a thousand", "peak MB", "CPU ms a window")
     publish("Large data", about, table(header, rows), asked.results)

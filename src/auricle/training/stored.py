@@ -59,7 +59,7 @@ class StoredFrames:
         return frames
 
     def index_select(self, dim: int, index: Tensor) -> Tensor:
-        """Read some, (m, F, T), as a tensor is asked for a batch."""
+        """Read the frames of a batch, (m, F, T); `train_epoch` indexes tensors this way."""
         assert dim == 0, "frames are read clip by clip"
         return self[index]
 
