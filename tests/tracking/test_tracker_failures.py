@@ -3,11 +3,13 @@
 import json
 
 import pytest
+import requests
 from wandb_file import items, read_records
 from wandb_server import FAILURES, KEY, serving
 
 from auricle import runs
 from auricle.runs import StudyFolder
+from auricle.tracking.final_sync import ask_server
 from auricle.tracking.following import CURVES
 from waiting import wait_until
 
@@ -50,6 +52,14 @@ def test_a_server_that_hangs_is_not_waited_for_and_gets_every_row_later(server, 
         if CELL not in server.rows:
             run(fakes.never_called, **ASKED)
     assert curves(server.rows[CELL]) == local_rows(tmp_path)
+
+
+def test_the_request_may_notice_the_silence_before_the_one_who_waits_for_it(monkeypatch):
+    def post(*_, timeout, **__):
+        raise requests.ReadTimeout
+
+    monkeypatch.setattr(requests, "post", post)
+    assert ask_server(2.0) == "the server has not answered for 2 s"
 
 
 @pytest.mark.long

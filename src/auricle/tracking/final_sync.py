@@ -68,7 +68,11 @@ def ask_server(timeout_s: float) -> str:
     try:
         return answers.get(timeout=timeout_s)
     except Empty:
-        return f"the server has not answered for {timeout_s:.0f} s"
+        return _silence(timeout_s)
+
+
+def _silence(timeout_s: float) -> str:
+    return f"the server has not answered for {timeout_s:.0f} s"
 
 
 def _ask(timeout_s: float) -> str:
@@ -81,6 +85,8 @@ def _ask(timeout_s: float) -> str:
         answer = requests.post(f"{settings.base_url}/graphql", json=QUESTION, auth=key, timeout=timeout_s)
     except requests.exceptions.SSLError:
         return ""  # W&B's own client is another program, and may trust other certificates
+    except requests.Timeout:  # on a busy machine before the time that `ask_server` waits
+        return _silence(timeout_s)
     except requests.RequestException as error:
         return f"the server cannot be reached ({type(error).__name__})"
     return "" if answer.ok else f"the server responds {answer.status_code} {answer.reason}"
