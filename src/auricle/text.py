@@ -52,7 +52,7 @@ def json_text(value: Any, indent: int | None = None) -> str:
     >>> json_text({"file": "Käuzchen" + chr(155)})
     '{"file": "Käuzchen\\u009b"}'
     """
-    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
     return "".join(json.dumps(mark)[1:-1] if mark != "\n" and is_unseen(mark) else mark for mark in text)
 
 
