@@ -72,7 +72,7 @@ def test_few_words_must_agree_better_than_many() -> None:
             turned[place // 32] ^= np.uint32(1 << (place % 32))
         with FingerprintIndex() as index:
             for each in (words, turned):
-                index.add(Fingerprint(each, each, np.ones(num_words, bool)))
+                index.add(Fingerprint(each, np.zeros(num_words, np.uint8), np.ones(num_words, bool)))
             return list(index.pairs())
 
     assert two(200, 0.22)

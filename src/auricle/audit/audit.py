@@ -12,7 +12,8 @@ import numpy as np
 from auricle.audit.classes import folder_findings, name_findings, size_findings
 from auricle.audit.copies import Copies, FingerprintIndex, copy_findings
 from auricle.audit.finding_types import FINDING_TYPES, SEVERITIES, Finding, FindingType
-from auricle.audit.recording import examine, refused
+from auricle.audit.known import examine_once
+from auricle.audit.recording import refused
 from auricle.audit.shortcuts import FEATURES, Shortcuts, find_shortcuts
 from auricle.data.datasets import Survey
 from auricle.data.grouping import pattern_in_names
@@ -74,6 +75,8 @@ def audit(
 ) -> Audit:
     """Decode every clip of a dataset in worker processes and collect what is wrong; a crash of one does no harm.
 
+    Files that were examined before are not decoded again (`known.py`), so a stopped audit resumes.
+
     `on_progress` is called with (clips examined, all clips) after each clip. `workers` is the number of processes;
     default: one per CPU core available to this process.
     """
@@ -81,7 +84,7 @@ def audit(
     facts: dict[int, Fact] = {}
     findings: list[Finding] = []
     with FingerprintIndex() as fingerprints:
-        answers = in_processes(examine, [clip.path for clip in clips], workers=workers)
+        answers = in_processes(examine_once, [clip.path for clip in clips], workers=workers)
         for index, (clip, answer) in enumerate(zip(clips, answers, strict=True)):
             examined = refused(clip.path, answer) if isinstance(answer, RefusedError) else answer
             findings += [replace(problem, clips=(clip.name,)) for problem in examined.problems]

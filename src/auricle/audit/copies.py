@@ -63,7 +63,8 @@ class FingerprintIndex(ExitStack):
             self._words.write(rows.astype("<u4").tobytes())
             frames = np.flatnonzero(clip.reliable)
             entries = np.empty((2, len(frames)), _ENTRY)
-            entries["word"] = clip.words[frames], clip.alternatives[frames]
+            words = clip.words[frames]
+            entries["word"] = words, words ^ (np.uint32(1) << clip.weakest[frames])  # and with that bit flipped
             entries["clip"], entries["frame"] = len(self._starts) - 1, frames
             self._pending.append(entries.ravel())
             self._num_pending += entries.size

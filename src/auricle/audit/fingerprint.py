@@ -25,7 +25,7 @@ class Fingerprint:
     """One 32-bit word for each frame but the first."""
 
     words: np.ndarray  # uint32 (F,)
-    alternatives: np.ndarray  # the same words with their least certain bit flipped, uint32 (F,)
+    weakest: np.ndarray  # the least certain bit of each word, 0..31, uint8 (F,)
     reliable: np.ndarray  # which words are more than noise, bool (F,)
 
 
@@ -42,10 +42,10 @@ def fingerprint(mono: np.ndarray, rate_hz: int) -> Fingerprint:
     slopes = np.diff(np.diff(energies, axis=1), axis=0)  # (F, 32)
     words = np.packbits(slopes > 0, axis=1).view(">u4")[:, 0].astype(np.uint32)
     bands = np.maximum(energies[1:, :-1] + energies[1:, 1:], np.finfo(np.float32).tiny)
-    weakest = (NUM_BITS - 1 - np.argmin(np.abs(slopes) / bands, axis=1)).astype(np.uint32)
+    weakest = (NUM_BITS - 1 - np.argmin(np.abs(slopes) / bands, axis=1)).astype(np.uint8)
     totals = np.minimum(energies[1:].sum(axis=1), energies[:-1].sum(axis=1))
     reliable = (totals > QUIET * totals.max()) & (np.abs(slopes).sum(axis=1) > STEADY * totals)
-    return Fingerprint(words, words ^ (np.uint32(1) << weakest), reliable)
+    return Fingerprint(words, weakest, reliable)
 
 
 def _energies(mono: np.ndarray) -> np.ndarray:
