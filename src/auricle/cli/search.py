@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from auricle.cli import study as studies
-from auricle.cli.options import TrainingOptions, required, say, verbosity, with_options
+from auricle.cli.options import TrainingOptions, required, verbosity, with_options
 
 if TYPE_CHECKING:
     from auricle.search.search import SearchResult
-    from auricle.study.listener import Listener
 
 
 @with_options
@@ -45,31 +42,29 @@ def search(
 
     A search that was stopped resumes where it stopped. The test fold is not even loaded before the best set is known.
     """
-    from auricle.config import revalidated
+    from auricle.display.watching import search_watched
     from auricle.search.search import run_search
     from auricle.search.space import load_space, space_names
     from auricle.search.storage import TrialStorage
-    from auricle.study.configure import STUDIES_FOLDER, find_data, merge_overrides, renamed
+    from auricle.study.configure import STUDIES_FOLDER, configured
     from auricle.work.options import RunOptions
 
     level = verbosity(context, asked.quiet, asked.verbose)
-    config = load_space(required(space, "space", space_names()))
-    source, root = find_data(asked.data, config.data)
-    config = renamed(config, source)
-    overrides = merge_overrides(config.overrides, asked.overrides)
-    changes = {
-        "trials": trials or config.trials,
-        "group_by": asked.group_by or config.group_by,
-        "label": asked.label or config.label,
-        "clip_s": asked.clip_s or config.clip_s,
-    }
-    config = revalidated(config, overrides=overrides, **changes)
+    config, root = configured(
+        load_space(required(space, "space", space_names())),
+        asked.data,
+        asked.overrides,
+        trials=trials,
+        group_by=asked.group_by,
+        label=asked.label,
+        clip_s=asked.clip_s,
+    )
     folder = out or STUDIES_FOLDER / f"search-{config.name}"
     command = studies.typed_command()
     if storage:  # it may contain a password, which must not be recorded
         command = command.replace(shlex.quote(storage), shlex.quote(TrialStorage(storage, "").shown))
     options = RunOptions(root, asked.skip_bad, asked.workers, asked.threads, device=asked.device, command=command)
-    with _watched(config.name, level) as listener, studies.hint_when_stopped(folder):
+    with search_watched(config.name, level) as listener, studies.hint_when_stopped(folder):
         result = run_search(config, folder, options, storage=storage, listener=listener)
     if not asked.json:
         _print(result)
@@ -78,34 +73,12 @@ def search(
     studies.train_and_report(result.study, folder, options, asked, level, more={"search": found})
 
 
-@contextlib.contextmanager
-def _watched(title: str, level: int) -> Iterator[Listener]:
-    """Give the listener for this standard error: lines and, on a terminal, a status line below them."""
-    from auricle.cli.search_progress import SearchLines
-    from auricle.study.listener import Listener
-
-    if level < 0:
-        yield Listener()
-    elif sys.stderr.isatty() and level == 0:
-        from rich.text import Text
-
-        from auricle.display.terminal import Terminal
-
-        console = Terminal(stderr=True)
-        with console.status(Text(f"search {title}")) as status:
-            yield SearchLines(
-                lambda line: console.print(Text(line), soft_wrap=True), level, lambda text: status.update(Text(text))
-            )
-    else:
-        yield SearchLines(say, level)
-
-
 def _print(result: SearchResult) -> None:
     """Print the best set of values, with the importance of each parameter."""
     from rich.text import Text
 
     from auricle.cli.results import plain_table
-    from auricle.cli.search_progress import counts, plain
+    from auricle.display.search_progress import counts, plain
     from auricle.display.terminal import Terminal
 
     best = result.best

@@ -53,6 +53,28 @@ def watched(title: str, level: int = 0) -> Iterator[Listener]:
 
 
 @contextlib.contextmanager
+def search_watched(title: str, level: int = 0) -> Iterator[Listener]:
+    """Give the listener for a search: lines, and on a terminal a status line below them; below 0 nothing."""
+    from auricle.display.search_progress import SearchLines
+    from auricle.study.listener import Listener
+
+    if level < 0:
+        yield Listener()
+    elif sys.stderr.isatty() and level == 0:
+        from rich.text import Text
+
+        from auricle.display.terminal import Terminal
+
+        console = Terminal(stderr=True)
+        with console.status(Text(f"search {title}")) as status:
+            yield SearchLines(
+                lambda line: console.print(Text(line), soft_wrap=True), level, lambda text: status.update(Text(text))
+            )
+    else:
+        yield SearchLines(say, level)
+
+
+@contextlib.contextmanager
 def progress_shown(level: int = 0) -> Iterator[Callable[..., None]]:
     """Give a function `report(step, done, total)` that shows progress as a bar, or as lines where there is no terminal.
 

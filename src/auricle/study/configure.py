@@ -118,16 +118,17 @@ def check_numbers(numbers: Collection[int], option: str, typed: str | None = Non
 
 
 def configured(
-    config: StudyConfig, data: str | None, overrides: Mapping[str, Any], **changes: Any
-) -> tuple[StudyConfig, Path | None]:
-    """Return a study with its data (None: its own) and fields changed, and the folder that `data` gives, if any.
+    config: SomeConfig, data: str | None, overrides: Mapping[str, Any], **changes: Any
+) -> tuple[SomeConfig, Path | None]:
+    """Return a study or a space with its data (None: its own) and fields changed, and the folder `data` gives, if any.
 
-    `overrides` are values by `section.field`; `changes` are fields of the study, where None changes nothing.
+    `overrides` are values by `section.field`; `changes` are fields of the configuration, where None changes nothing.
 
     Raises:
         UsageError: a field or a value is wrong.
     """
-    source, root = find_data(data, config.data)
-    config = renamed(config, source)
+    asked: Any = config
+    source, root = find_data(data, asked.data)
     changes = {field: value for field, value in changes.items() if value is not None}
-    return revalidated(config, overrides=merge_overrides(config.overrides, overrides), **changes), root
+    merged = merge_overrides(asked.overrides, overrides)
+    return revalidated(renamed(config, source), overrides=merged, **changes), root
