@@ -6,6 +6,7 @@ The Python API, `import auricle as au`. Each name is imported when it is first u
     list_models      the names of the presets
     create_model     the untrained network of a preset: an nn.Module, waveforms in, logits out
     run_study        train and compare models, with progress shown
+    run_search       tune hyperparameters on validation folds, then train and test the best set
     open_study       the results, figures and report of a study
     Classifier       a trained model from a bundle, without PyTorch
     SoundClassifier  a classifier with scikit-learn's interface (fit, predict)
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from auricle.api.dataset import Dataset, load_dataset
     from auricle.api.models import create_model, list_models
-    from auricle.api.running import open_study, run_study
+    from auricle.api.running import open_study, run_search, run_study
     from auricle.api.sounds import SoundClassifier
     from auricle.api.study import Study
     from auricle.errors import AuricleError, MachineError, RefusedError, UsageError
@@ -30,13 +31,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "AuricleError", "Classifier", "Dataset", "MachineError", "RefusedError", "SoundClassifier", "Study", "UsageError",
-    "__version__", "create_model", "list_models", "load_dataset", "open_study", "run_study",
+    "__version__", "create_model", "list_models", "load_dataset", "open_study", "run_search", "run_study",
 ]  # fmt: skip
 
 _SOURCES = {
     "auricle.api.dataset": ("Dataset", "load_dataset"),
     "auricle.api.models": ("create_model", "list_models"),
-    "auricle.api.running": ("open_study", "run_study"),
+    "auricle.api.running": ("open_study", "run_search", "run_study"),
     "auricle.api.sounds": ("SoundClassifier",),
     "auricle.api.study": ("Study",),
     "auricle.errors": ("AuricleError", "MachineError", "RefusedError", "UsageError"),

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import fake_trials
 import numpy as np
 import pytest
 
@@ -272,3 +273,40 @@ def test_a_created_model_takes_waveforms_and_is_trained_like_any_other(name):
         model(waveforms[0])
     with pytest.raises(au.UsageError, match="at least two classes"):
         au.create_model(name, 1)
+
+
+SPACE = {
+    "models": ["cnn"],
+    "parameters": {"training.batch_size": [16, 32], "training.learning_rate": {"low": 1e-4, "high": 1.0, "log": True}},
+}
+
+
+@pytest.fixture
+def quick_search(monkeypatch):
+    """Stand-ins for every training of a search."""
+    monkeypatch.setattr("auricle.search.search.real_fit", lambda: fake_trials.quick)
+    monkeypatch.setattr("auricle.training.fit.fit_cell", fake_fits.quick)
+    monkeypatch.setattr("auricle.model.describe.describe", fake_fits.layers)
+
+
+def test_a_search_returns_the_study_of_the_best_set_with_its_trials(quick_search, sounds, tmp_path, capfd):
+    asked = {"trials": 3, "epochs": 2, "workers": 1, "device": "cpu", "wandb": "off"}
+    study = au.run_search(SPACE, sounds, out=tmp_path / "tuned", **asked)
+    assert "3 trials on validation folds" in capfd.readouterr().err
+    trials = study.trials
+    assert list(trials) == ["number", "state", "loss", "accuracy", "seconds", *SPACE["parameters"]]
+    assert trials.state.tolist() == ["done"] * 3
+    assert trials.loss.is_monotonic_increasing
+    assert study.models == (f"cnn-trial-{trials.number[0]}",)
+    again = au.run_search(SPACE, sounds, out=tmp_path / "tuned", progress=False, **asked)
+    assert again.trials.equals(trials)
+    assert not capfd.readouterr().err
+
+
+def test_what_a_search_refuses(quick_search, sounds, study):
+    with pytest.raises(au.UsageError, match=r"space: .*parameter"):
+        au.run_search({"models": ["cnn"], "parameter": {}}, sounds)
+    with pytest.raises(au.UsageError, match="nothing to try"):
+        au.run_search({"models": ["cnn"]}, sounds)
+    with pytest.raises(au.AuricleError, match="contains no search"):
+        study.trials  # noqa: B018

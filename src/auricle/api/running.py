@@ -1,15 +1,19 @@
-"""Studies in the Python API: `run_study` trains one, `open_study` reads one. The command line uses the same code."""
+"""Studies in the Python API: `run_study` trains one, `run_search` tunes its settings first, `open_study` reads one.
+
+The command line uses the same code.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import contextlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from auricle.api.dataset import Dataset
 from auricle.api.study import Study
 from auricle.config import StudyConfig, load_study
-from auricle.display.watching import watched
+from auricle.display.watching import search_watched, watched
 from auricle.errors import AuricleError, UsageError
 from auricle.study.configure import (
     SHORT,
@@ -108,16 +112,97 @@ def run_study(
     options = RunOptions(dataset.root or root, skip_bad, workers, threads, device)
     folder = Path(out) if out is not None else STUDIES_FOLDER / config.name
     chosen = choose_trackers(",".join(_names(tracker) or ()), wandb)
-    with watched(config.name, 0 if progress else -1) as listener:
-        try:
-            result = train_cells(config, folder, options, chosen, folds=of_folds, listener=listener)
-        except KeyboardInterrupt:
-            listener.note(f"stopped; call run_study again to resume from {folder}")
-            raise
+    with watched(config.name, 0 if progress else -1) as listener, _hint_when_stopped(listener, "run_study", folder):
+        return _study_of(train_cells(config, folder, options, chosen, folds=of_folds, listener=listener))
+
+
+def run_search(
+    space: Mapping[str, Any] | Path | str,
+    data: Dataset | Path | str | None = None,
+    *,
+    out: Path | str | None = None,
+    trials: int | None = None,
+    storage: str | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    skip_bad: bool = False,
+    workers: int | None = None,
+    threads: int | None = None,
+    device: str = "auto",
+    tracker: Names | None = None,
+    wandb: str | None = None,
+    progress: bool = True,
+) -> Study:
+    """Tune hyperparameters on the validation folds, then train the best set and test it; as `auricle search` does.
+
+    The test fold is not loaded before the best set is known. `Study.trials` of the returned study lists what was
+    tried, `Study.report` shows it. A search that was stopped resumes when the function is called again.
+
+    Args:
+        space: a search space by name, such as "wide", a YAML file, or its content, such as
+            `{"models": ["tiny"], "parameters": {"training.batch_size": [16, 32]}}`.
+        data: what `load_dataset` returned or takes; None: the data of the space.
+        out: the folder of the search. None: runs/search-NAME.
+        trials: None: as in the space.
+        storage: an Optuna storage that several machines share. None: a journal in the folder.
+        epochs: of every trial; this and all that follows is as in `run_study`.
+        batch_size: windows per training step.
+        learning_rate: of the optimiser.
+        overrides: values by `section.field`.
+        skip_bad: skip recordings that cannot be read.
+        workers: trials in parallel.
+        threads: CPU threads per process.
+        device: auto, cpu, cuda or mps.
+        tracker: for the training of the best set.
+        wandb: online, offline or off.
+        progress: whether to show progress.
+
+    Raises:
+        UsageError: a name, a field or a value is wrong, or the folder contains something else.
+        RefusedError: the recordings are refused, or are not those of the folder.
+        MachineError: the folder is in use, or the disk or the storage refuses.
+        AuricleError: no trial was completed.
+    """
+    from auricle.search.search import run_search as run_trials
+    from auricle.search.space import load_space
+
+    dataset = data if isinstance(data, Dataset) else Dataset.described(data)
+    short = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    config, root = configured(
+        load_space(space if isinstance(space, Mapping) else str(space)),
+        dataset.source,
+        _all_overrides(overrides or {}, short),
+        trials=trials,
+        group_by=dataset.group_by,
+        label=dataset.label,
+        clip_s=dataset.clip_s,
+    )
+    options = RunOptions(dataset.root or root, skip_bad, workers, threads, device)
+    folder = Path(out) if out is not None else STUDIES_FOLDER / f"search-{config.name}"
+    chosen, level = choose_trackers(",".join(_names(tracker) or ()), wandb), 0 if progress else -1
+    with search_watched(config.name, level) as listener, _hint_when_stopped(listener, "run_search", folder):
+        best = run_trials(config, folder, options, storage=storage, listener=listener).study
+    with watched(best.name, level) as listener, _hint_when_stopped(listener, "run_search", folder):
+        return _study_of(train_cells(best, folder, options, chosen, folds=None, listener=listener))
+
+
+@contextlib.contextmanager
+def _hint_when_stopped(listener: Listener, function: str, folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        listener.note(f"stopped; call {function} again to resume from {folder}")
+        raise
+
+
+def _study_of(result: StudyResult) -> Study:
+    """Return a study of which something was trained, or raise the cause of the first failure."""
     if not result.done:
         name, cause = next(iter(result.failed.items()))
-        raise AuricleError(f"no cell of {folder} could be trained; {name}: {cause}")
-    return Study(folder)
+        raise AuricleError(f"no cell of {result.folder} could be trained; {name}: {cause}")
+    return Study(result.folder)
 
 
 def _all_overrides(overrides: Mapping[str, Any], short: Mapping[str, Any]) -> dict[str, Any]:

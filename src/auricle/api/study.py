@@ -34,11 +34,12 @@ SHOWN = (
     "macro_f1",
     "macro_auc",
 )
+OF_TRIAL = ("number", "state", "loss", "accuracy", "seconds")
 OF_DIFFERENCE = ("first", "second", "mean", "low", "high", "p_adjusted")
 
 
 class Study:
-    """A study in its folder, returned by `run_study` and `open_study`. Files are read when they are needed.
+    """A study in its folder, as `run_study`, `run_search` and `open_study` return it; files are read when needed.
 
     A notebook shows a table of its results.
 
@@ -107,6 +108,24 @@ class Study:
             for comparison in comparisons
             for row in (*comparison.rows, *comparison.baselines)
         ])  # fmt: skip
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """One row per trial of the search that chose this study's settings, the lowest validation loss first.
+
+        Columns: `number`, `state`, `loss` in nats and `accuracy` in 0..1 on the validation folds, `seconds`, and the
+        value of each parameter.
+
+        Raises:
+            AuricleError: the study does not come from a search.
+            RefusedError: the record of the search is damaged.
+        """
+        from auricle.search.record import read_record
+
+        if (record := read_record(self.folder / "search")) is None:
+            raise AuricleError(f"{self.folder} contains no search; run_search or `auricle search` writes one")
+        rows = [{**{name: entry[name] for name in OF_TRIAL}, **entry["values"]} for entry in record["trials"]]
+        return to_frame(rows, OF_TRIAL if not rows else None).sort_values("loss", ignore_index=True)
 
     def compare(self, protocol: str | None = None) -> pd.DataFrame:
         """Return one row per pair of models, and one per model and the best free baseline, of a protocol.

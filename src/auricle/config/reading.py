@@ -321,17 +321,20 @@ def load_references(name: str) -> tuple[Reference, ...]:
     return _validated(References, content, f"reference {name}").references
 
 
-def load_section(kind: type[SomeSection], title: str, name: str, package: str, folder: str) -> SomeSection:
-    """Read a section from a YAML file, by its name in a folder of the package or by its path; `name` defaults to that.
+def load_section(
+    kind: type[SomeSection], title: str, name: str | Mapping[str, Any], package: str, folder: str
+) -> SomeSection:
+    """Read a section from a YAML file, by its name in a folder of the package or by its path, or from its content.
 
-    `title` is what messages call it, such as "space".
+    `title` is what messages call it, such as "space". Its field `name` defaults to that of the file, or to `title`.
 
     Raises:
         UsageError: no such file or field, or a value out of range.
     """
+    if isinstance(name, Mapping):
+        return _validated(kind, {"name": title, **name}, title)
     content, stem = _find_yaml(name, title, package, folder)
-    content.setdefault("name", stem)
-    return _validated(kind, content, f"{title} {name}")
+    return _validated(kind, {"name": stem, **content}, f"{title} {name}")
 
 
 def revalidated(section: SomeSection, **changes: Any) -> SomeSection:

@@ -109,8 +109,8 @@ def space_names() -> list[str]:
     return names_in("auricle.search", "spaces")
 
 
-def load_space(name: str) -> SpaceConfig:
-    """Read a space by name, or by the path of a YAML file.
+def load_space(name: str | Mapping[str, Any]) -> SpaceConfig:
+    """Read a space by name or by the path of a YAML file, or validate the content of one.
 
     Raises:
         UsageError: no such space or field, or a value out of range.
