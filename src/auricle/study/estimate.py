@@ -150,8 +150,21 @@ def _estimate_one(work: ModelWork, measured: Measured | None) -> Estimate:
     return Estimate(work.preset.name, work.num_cells, *counts, step_s, cell_s, memory / 1e9)
 
 
-def _check_memory(estimates: Sequence[Estimate], num_workers: int, free: float | None) -> None:
-    """Refuse a model that needs more memory than this machine has, alone or with those trained in parallel."""
+def estimate_memory(works: Sequence[ModelWork], largest_bytes: float) -> dict[str, float]:
+    """Return the memory of a training of each model, in bytes, on a cluster whose largest node has this much.
+
+    Raises:
+        MachineError: too little memory for a model; the message says how much it needs.
+    """
+    estimates = [_estimate_one(work, None) for work in works]
+    _check_memory(estimates, 1, largest_bytes, "the largest node of the cluster has {:.1f} GB")
+    return {each.model: 1e9 * each.memory_gb for each in estimates}
+
+
+def _check_memory(
+    estimates: Sequence[Estimate], num_workers: int, free: float | None, there: str = "only {:.1f} GB are free"
+) -> None:
+    """Refuse a model that needs more memory than there is, alone or with those trained in parallel."""
     if free is None or not estimates:
         return
     free_gb, largest = free / 1e9, max(estimates, key=lambda each: each.memory_gb)
@@ -164,7 +177,7 @@ def _check_memory(estimates: Sequence[Estimate], num_workers: int, free: float |
     else:
         return
     need = f"{largest.model} needs about {largest.memory_gb:.1f} GB of memory"
-    raise MachineError(f"{need}, but only {free_gb:.1f} GB are free; {advice}")
+    raise MachineError(f"{need}, but {there.format(free_gb)}; {advice}")
 
 
 def measure(work: ModelWork, *, device: str, threads: int) -> Measured:

@@ -20,7 +20,7 @@ from auricle.runs import CellName, StudyFolder
 from auricle.runs.plan import num_epochs, same_trainings
 from auricle.runs.record import keep_human_labels, write_results
 from auricle.study.baselines import run_baselines
-from auricle.study.estimate import ModelWork, estimate_costs
+from auricle.study.estimate import ModelWork, estimate_costs, estimate_memory
 from auricle.study.listener import Listener
 from auricle.study.plan import Plan, make_plan, resolve_presets, write_record
 from auricle.work.jobs import Failures, Fit, Job, JobQueue, Pool, clear_cell, real_fit, run_jobs
@@ -86,14 +86,14 @@ def run_study(
         listener.assumed(plan.manifest.notes)
         listener.doing("building the models")
         session = _begin(study, plan, options, cluster, listener)
-        _prepare(session, listener, estimates=fit is None)
+        memory_bytes = _prepare(session, listener, estimates=fit is None)
         try:
             waiting = take_over(study, session.same)
             with beside(study, session.changes) if beside else nullcontext():
                 failures = {}
                 if session.left:
                     queue = JobQueue(session.jobs, fit or real_fit())
-                    run_jobs(queue, session.pool(), listener)
+                    run_jobs(queue, session.pool(memory_bytes), listener)
                     failures = queue.failures
                 waiting = take_over(study, waiting)
         except BaseException:
@@ -145,11 +145,11 @@ class _Session:
             for name in self.left
         ]
 
-    def pool(self) -> Pool:
+    def pool(self, memory_bytes: Mapping[str, float]) -> Pool:
         if self.cluster:
             from auricle.work.ray.pool import RayPool
 
-            return RayPool(self.cluster, self.options.workers)
+            return RayPool(self.cluster, self.options.workers, memory_bytes)
         return InProcess() if self.num_workers == 1 else Workers(self.num_workers, self.study.folder / "workers.log")
 
 
@@ -182,8 +182,12 @@ def _finished(study: StudyFolder, plan: Plan, listener: Listener) -> set[CellNam
     return finished
 
 
-def _prepare(session: _Session, listener: Listener, *, estimates: bool) -> None:
-    """Write the record and the baselines of the study, and report the plan and its cost."""
+def _prepare(session: _Session, listener: Listener, *, estimates: bool) -> dict[str, float]:
+    """Write the record and the baselines of the study, and report the plan and its cost.
+
+    Returns:
+        By model, the memory in bytes that a training needs on a node of the cluster; empty without a cluster.
+    """
     study, plan, options, left = session.study, session.plan, session.options, session.left
     cluster = str(session.cluster) if session.cluster else None
     device = session.device if left else None
@@ -193,7 +197,10 @@ def _prepare(session: _Session, listener: Listener, *, estimates: bool) -> None:
         listener.note(note)
     if lost := keep_human_labels(study, root=options.root):
         listener.note(lost)
-    if left and estimates and session.cluster is None:
+    memory_bytes = {}
+    if left and estimates and session.cluster and session.device == "cpu":
+        memory_bytes = estimate_memory(_works(session), session.cluster.largest_bytes)
+    elif left and estimates and session.cluster is None:
         on: dict[str, Any] = {"device": session.device, "threads": session.threads}
         found = estimate_costs(_works(session), **on, num_workers=session.num_workers, doing=listener.doing)
         listener.estimated(found, session.num_workers)
@@ -204,6 +211,7 @@ def _prepare(session: _Session, listener: Listener, *, estimates: bool) -> None:
     clip_s = plan.manifest.clip_s
     epochs = {name: num_epochs(plan.presets[name.model], len(plan.cells[name].train), clip_s) for name in left}
     listener.planned(epochs, len(plan.cells) - len(left) - len(session.same), session.num_workers)
+    return memory_bytes
 
 
 def _works(session: _Session) -> list[ModelWork]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import os
 import re
 import signal
@@ -82,9 +83,15 @@ class Cluster:
             raise MachineError(f"no device {name!r} in the cluster; available: {'cuda, cpu' if has_gpu else 'cpu'}")
         return name
 
-    def needs(self, device: str, threads: int) -> dict[str, float]:
-        """Return the resources of a cell, or of each worker if several train it together."""
-        return {"CPU": threads, **({"GPU": self.asked.gpus} if device == "cuda" else {})}
+    @property
+    def largest_bytes(self) -> float:
+        """Memory of the largest node, as Ray counts it."""
+        return max(node.get("memory", math.inf) for node in self.nodes)
+
+    def needs(self, device: str, threads: int, memory_bytes: float = 0) -> dict[str, float]:
+        """Return the resources of a cell, or of each worker if several train it together; 0: any memory will do."""
+        memory = {"memory": math.ceil(memory_bytes)} if memory_bytes else {}
+        return {"CPU": threads, **({"GPU": self.asked.gpus} if device == "cuda" else {}), **memory}
 
     def divide(self, workers: int | None, device: str, threads: int | None, num_jobs: int) -> tuple[int, int]:
         """Return how many cells are trained in parallel, and the CPU threads of each process.
