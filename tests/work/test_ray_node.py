@@ -248,7 +248,7 @@ def test_a_cell_asks_for_memory_only_where_its_need_is_known() -> None:
     cluster = Cluster(RayOptions("auto", gpus=0.5), ({"CPU": 1.0, "memory": 2e9}, {"CPU": 1.0, "memory": 1e9}))
     assert cluster.needs("cpu", 2) == {"CPU": 2}
     assert cluster.needs("cuda", 1, 1.5) == {"CPU": 1, "GPU": 0.5, "memory": 2}
-    assert cluster.largest_bytes == 2e9
+    assert cluster.node_bytes == 2e9
 
 
 def test_the_device_is_what_the_nodes_have() -> None:

@@ -5,7 +5,7 @@ configuration -> plan -> study.yaml, dataset/, models/ -> cells, in a pool -> re
 
 import contextlib
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from auricle.runs import CellName, StudyFolder
 from auricle.runs.plan import num_epochs, same_trainings
 from auricle.runs.record import keep_human_labels, write_results
 from auricle.study.baselines import run_baselines
-from auricle.study.estimate import ModelWork, estimate_costs, estimate_memory
+from auricle.study.estimate import ModelWork, estimate_costs, estimate_memory, work_before_decoding
 from auricle.study.listener import Listener
 from auricle.study.plan import Plan, make_plan, resolve_presets, write_record
 from auricle.work.jobs import Failures, Fit, Job, JobQueue, Pool, clear_cell, real_fit, run_jobs
@@ -82,6 +82,8 @@ def run_study(
         listener.doing("reading the recordings")
         study = StudyFolder(out)
         runs.sweep(study)
+        if not study.description.exists() and (works := work_before_decoding(presets.values(), manifest)):
+            _memory_bytes(works, _device(options, cluster), cluster)
         plan = make_plan(config, presets, manifest, folds=folds, skip_bad=options.skip_bad, listener=listener)
         listener.assumed(plan.manifest.notes)
         listener.doing("building the models")
@@ -160,13 +162,16 @@ def _begin(
     finished = _finished(study, plan, listener)
     same = same_trainings(plan.cells, finished)
     left = tuple(name for name in plan.cells if name not in finished and name not in same)
+    device = _device(options, cluster) if left or cluster else options.device
     if cluster:
-        device = cluster.device(options.device)
         num_workers, threads = cluster.divide(options.workers, device, options.threads, len(left))
     else:
-        device = find_device(options.device) if left else options.device
         num_workers, threads = divide(options.workers, device, options.threads, len(left))
     return _Session(study, plan, options, cluster, left, same, device, num_workers, threads)
+
+
+def _device(options: RunOptions, cluster: Cluster | None) -> str:
+    return cluster.device(options.device) if cluster else find_device(options.device)
 
 
 def _finished(study: StudyFolder, plan: Plan, listener: Listener) -> set[CellName]:
@@ -198,9 +203,9 @@ def _prepare(session: _Session, listener: Listener, *, estimates: bool) -> dict[
     if lost := keep_human_labels(study, root=options.root):
         listener.note(lost)
     memory_bytes = {}
-    if left and estimates and session.cluster and session.device == "cpu":
-        memory_bytes = estimate_memory(_works(session), session.cluster.largest_bytes)
-    elif left and estimates and session.cluster is None:
+    if left and estimates and session.cluster:
+        memory_bytes = _memory_bytes(_works(session), session.device, session.cluster)
+    elif left and estimates:
         on: dict[str, Any] = {"device": session.device, "threads": session.threads}
         found = estimate_costs(_works(session), **on, num_workers=session.num_workers, doing=listener.doing)
         listener.estimated(found, session.num_workers)
@@ -212,6 +217,13 @@ def _prepare(session: _Session, listener: Listener, *, estimates: bool) -> dict[
     epochs = {name: num_epochs(plan.presets[name.model], len(plan.cells[name].train), clip_s) for name in left}
     listener.planned(epochs, len(plan.cells) - len(left) - len(session.same), session.num_workers)
     return memory_bytes
+
+
+def _memory_bytes(works: Sequence[ModelWork], device: str, cluster: Cluster | None) -> dict[str, float]:
+    """Return the memory that a training of each model needs, or refuse it; nothing is known of that of a GPU."""
+    if device != "cpu":
+        return {}
+    return estimate_memory(works, cluster.node_bytes if cluster else None)
 
 
 def _works(session: _Session) -> list[ModelWork]:

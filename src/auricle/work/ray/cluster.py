@@ -84,7 +84,7 @@ class Cluster:
         return name
 
     @property
-    def largest_bytes(self) -> float:
+    def node_bytes(self) -> float:
         """Memory of the largest node, as Ray counts it."""
         return max(node.get("memory", math.inf) for node in self.nodes)
 
