@@ -97,10 +97,10 @@ class StoredRows(Rows):
         """
         row_bytes = prod(self.row_shape) * np.dtype(self.dtype).itemsize
         sizes = [row_bytes * (end - start) for start, end in zip((0, *self.ends), self.ends, strict=False)]
-        return {path: size for path, size in zip(self.paths, sizes, strict=True) if _size(path) != size}
+        return {path: size for path, size in zip(self.paths, sizes, strict=True) if _num_bytes(path) != size}
 
 
-def _size(path: Path) -> int | None:
+def _num_bytes(path: Path) -> int | None:
     try:
         return path.stat().st_size
     except OSError:

@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -129,22 +129,15 @@ def copy_entry(path: Path, read: ReadPiece) -> None:
         MachineError: the disk refuses, or the entry is damaged.
     """
     for name in (path.with_suffix(".json"), path):  # the rows last: where they are, nothing is copied
-        pieces = _pieces(name, read)
-        write_atomically(copied(name), partial(_write_all, pieces))
+        write_atomically(copied(name), partial(_write_pieces, name, read))
     if find_entry(path.stem, f"f{int(path.suffix[2:]) // 8}") is None:
         copied(path).unlink(missing_ok=True)
         raise MachineError(f"{path.name} was damaged on its way into {_entries_folder()}; run the same command again")
 
 
-def _write_all(pieces: Iterable[bytes], file: IO[bytes]) -> None:
-    file.writelines(pieces)
-
-
-def _pieces(path: Path, read: ReadPiece) -> Iterator[bytes]:
-    start = 0
-    while piece := read(path, start):
-        yield piece
-        start += len(piece)
+def _write_pieces(path: Path, read: ReadPiece, file: IO[bytes]) -> None:
+    while piece := read(path, file.tell()):
+        file.write(piece)
 
 
 def read_piece(path: Path, start: int) -> bytes:

@@ -43,7 +43,7 @@ class RayPool(Pool):
     """The nodes of a cluster; a job trains on any node with free resources.
 
     `most` limits the cells trained in parallel; None: as many as fit, also on nodes that join later. `memory_bytes` is
-    what a training of each model needs; Ray places no more of them on a node than its memory holds.
+    what a training of each model needs; Ray places no more of them on a node than fit in its memory.
     """
 
     def __init__(
