@@ -249,6 +249,10 @@ def test_a_cell_asks_for_memory_only_where_its_need_is_known() -> None:
     assert cluster.needs("cpu", 2) == {"CPU": 2}
     assert cluster.needs("cuda", 1, 1.5) == {"CPU": 1, "GPU": 0.5, "memory": 2}
     assert cluster.node_bytes == 2e9
+    assert cluster.divide(None, "cpu", 1, 9) == (2, 1)
+    assert cluster.divide(None, "cpu", 1, 9, 1.5e9) == (1, 1)
+    with pytest.raises(MachineError, match=r"no room for 2 workers of 1 CPU and 1\.5 GB of memory; lower"):
+        Cluster(RayOptions("auto", together=2), cluster.nodes).divide(None, "cpu", 1, 1, 1.5e9)
 
 
 def test_the_device_is_what_the_nodes_have() -> None:

@@ -202,20 +202,22 @@ def _prepare(session: _Session, listener: Listener, *, estimates: bool) -> dict[
         listener.note(note)
     if lost := keep_human_labels(study, root=options.root):
         listener.note(lost)
-    memory_bytes = {}
+    memory_bytes, num_workers = dict[str, float](), session.num_workers
     if left and estimates and session.cluster:
         memory_bytes = _memory_bytes(_works(session), session.device, session.cluster)
+        on_it = session.device, session.threads, len(left), max(memory_bytes.values(), default=0)
+        num_workers, _ = session.cluster.divide(options.workers, *on_it)
     elif left and estimates:
         on: dict[str, Any] = {"device": session.device, "threads": session.threads}
-        found = estimate_costs(_works(session), **on, num_workers=session.num_workers, doing=listener.doing)
-        listener.estimated(found, session.num_workers)
+        found = estimate_costs(_works(session), **on, num_workers=num_workers, doing=listener.doing)
+        listener.estimated(found, num_workers)
     if session.same:
         name, original = next(iter(session.same.items()))
         reason = f"same model, clips and seed as another cell (first: {name} is the same as {original})"
         listener.note(f"cells that need no training: {len(session.same)}, {reason}")
     clip_s = plan.manifest.clip_s
     epochs = {name: num_epochs(plan.presets[name.model], len(plan.cells[name].train), clip_s) for name in left}
-    listener.planned(epochs, len(plan.cells) - len(left) - len(session.same), session.num_workers)
+    listener.planned(epochs, len(plan.cells) - len(left) - len(session.same), num_workers)
     return memory_bytes
 
 

@@ -63,5 +63,5 @@ class JointTrainer(Trainer):
 
     @override
     def classify(self, features: Tensor) -> Tensor:
-        """Features (B / processes, rows, T) -> logits (B / processes, K); their gradients are averaged."""
+        """Return the logits of this process's rows; the gradients of all processes are averaged."""
         return self.network(features)

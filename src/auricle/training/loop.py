@@ -82,7 +82,7 @@ class Trainer:
         return F.cross_entropy(logits.float(), targets)
 
     def classify(self, features: Tensor) -> Tensor:
-        """Features (B, rows, T) -> logits (B, K), for the gradients of `step`."""
+        """Return the logits of a training batch, (B, rows, T) -> (B, K)."""
         return self.model.classify(features)
 
     def step(self, loss: Tensor) -> Tensor:

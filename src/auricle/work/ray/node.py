@@ -74,12 +74,20 @@ def post(mailbox: Any, remote: RemoteJob, kind: str, content: Any) -> None:
 
 
 def read_from(node: str, path: Path, start: int) -> bytes:
-    """Return the bytes of a file on another node from a position, as `read_piece` does there."""
+    """Return the bytes of a file on another node from a position, as `read_piece` does there.
+
+    Raises:
+        MachineError: the file cannot be read there.
+    """
+    from ray.exceptions import RayTaskError
 
     async def wait() -> bytes:  # awaited for the same reason as in `post`
         return await _reader(node).remote(path, start)
 
-    return asyncio.run(wait())
+    try:
+        return asyncio.run(wait())
+    except RayTaskError as error:
+        raise MachineError(f"the machine of the study cannot read {path}: {error.cause}") from error
 
 
 @cache
