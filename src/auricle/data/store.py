@@ -12,8 +12,9 @@ import os
 import shutil
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -23,6 +24,9 @@ from auricle.errors import MachineError, RefusedError
 from auricle.files import DAY_S, read_sealed, remove_leftovers, write_atomically, write_sealed
 
 LIMIT_BYTES = 20 * 10**9
+PIECE_BYTES = 2**25  # of a file that another machine copies, at once
+
+ReadPiece = Callable[[Path, int], bytes]  # returns the bytes of a file from a position, at most `PIECE_BYTES`
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,36 @@ def write_entry(
     if entry is None:
         raise MachineError(f"{description.parent}: an entry just written cannot be read back; check the disk")
     return entry
+
+
+def copy_entry(path: Path, read: ReadPiece) -> None:
+    """Copy an entry, given by the file of its rows, from the cache of another machine into that of this one.
+
+    Raises:
+        MachineError: the disk refuses, or the entry is damaged.
+    """
+    for name in (path.with_suffix(".json"), path):  # the rows last: where they are, nothing is copied
+        write_atomically(copied(name), partial(_write_pieces, name, read))
+    if find_entry(path.stem, f"f{int(path.suffix[2:]) // 8}") is None:
+        copied(path).unlink(missing_ok=True)
+        raise MachineError(f"{path.name} was damaged on its way into {_entries_folder()}; run the same command again")
+
+
+def _write_pieces(path: Path, read: ReadPiece, file: IO[bytes]) -> None:
+    while piece := read(path, file.tell()):
+        file.write(piece)
+
+
+def read_piece(path: Path, start: int) -> bytes:
+    """Return the bytes of a file from a position, at most `PIECE_BYTES`; none at its end."""
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(PIECE_BYTES)
+
+
+def copied(path: Path) -> Path:
+    """Return where `copy_entry` puts a file of another machine's cache."""
+    return _entries_folder() / path.name
 
 
 def prune_entries(limit_bytes: int) -> None:

@@ -9,13 +9,14 @@ import json
 import math
 import multiprocessing
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
 from auricle.config import Preset
 from auricle.data.cache import keeps_frames
+from auricle.data.manifest import Manifest
 from auricle.data.processes import without_main
 from auricle.errors import MachineError
 from auricle.model.half_frames import MOST_MEASURED
@@ -150,8 +151,37 @@ def _estimate_one(work: ModelWork, measured: Measured | None) -> Estimate:
     return Estimate(work.preset.name, work.num_cells, *counts, step_s, cell_s, memory / 1e9)
 
 
-def _check_memory(estimates: Sequence[Estimate], num_workers: int, free: float | None) -> None:
-    """Refuse a model that needs more memory than this machine has, alone or with those trained in parallel."""
+def estimate_memory(works: Sequence[ModelWork], node_bytes: float | None = None) -> dict[str, float]:
+    """Return the memory of a training of each model on the CPU, in bytes, if one fits.
+
+    `node_bytes` is the memory of the largest node of a cluster; None: the cells are trained on this machine.
+
+    Raises:
+        MachineError: too little memory for a model; the message says how much it needs.
+    """
+    estimates = [_estimate_one(work, None) for work in works]
+    if node_bytes is None:
+        _check_memory(estimates, 1, free_bytes())
+    else:
+        _check_memory(estimates, 1, node_bytes, "the largest node of the cluster has {:.1f} GB")
+    return {each.model: 1e9 * each.memory_gb for each in estimates}
+
+
+def work_before_decoding(presets: Iterable[Preset], manifest: Manifest) -> list[ModelWork]:
+    """Return the work of a cell of each model whose recordings take long to decode, if all clips could be read."""
+    num, num_classes, clip_s = len(manifest.clips), len(manifest.categories), manifest.clip_s
+    large = [preset for preset in presets if keeps_frames(num, clip_s, preset.audio.sample_rate_hz)]
+    if not large:
+        return []
+    from auricle.model.describe import describe
+
+    return [ModelWork(each, describe(each, num_classes, clip_s), 1, num, num, num_classes, clip_s) for each in large]
+
+
+def _check_memory(
+    estimates: Sequence[Estimate], num_workers: int, free: float | None, there: str = "only {:.1f} GB are free"
+) -> None:
+    """Refuse a model that needs more memory than there is, alone or with those trained in parallel."""
     if free is None or not estimates:
         return
     free_gb, largest = free / 1e9, max(estimates, key=lambda each: each.memory_gb)
@@ -164,7 +194,7 @@ def _check_memory(estimates: Sequence[Estimate], num_workers: int, free: float |
     else:
         return
     need = f"{largest.model} needs about {largest.memory_gb:.1f} GB of memory"
-    raise MachineError(f"{need}, but only {free_gb:.1f} GB are free; {advice}")
+    raise MachineError(f"{need}, but {there.format(free_gb)}; {advice}")
 
 
 def measure(work: ModelWork, *, device: str, threads: int) -> Measured:

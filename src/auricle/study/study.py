@@ -5,7 +5,7 @@ configuration -> plan -> study.yaml, dataset/, models/ -> cells, in a pool -> re
 
 import contextlib
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from auricle.runs import CellName, StudyFolder
 from auricle.runs.plan import num_epochs, same_trainings
 from auricle.runs.record import keep_human_labels, write_results
 from auricle.study.baselines import run_baselines
-from auricle.study.estimate import ModelWork, estimate_costs
+from auricle.study.estimate import ModelWork, estimate_costs, estimate_memory, work_before_decoding
 from auricle.study.listener import Listener
 from auricle.study.plan import Plan, make_plan, resolve_presets, write_record
 from auricle.work.jobs import Failures, Fit, Job, JobQueue, Pool, clear_cell, real_fit, run_jobs
@@ -82,18 +82,20 @@ def run_study(
         listener.doing("reading the recordings")
         study = StudyFolder(out)
         runs.sweep(study)
+        if not study.description.exists() and (works := work_before_decoding(presets.values(), manifest)):
+            _memory_bytes(works, _device(options, cluster), cluster)
         plan = make_plan(config, presets, manifest, folds=folds, skip_bad=options.skip_bad, listener=listener)
         listener.assumed(plan.manifest.notes)
         listener.doing("building the models")
         session = _begin(study, plan, options, cluster, listener)
-        _prepare(session, listener, estimates=fit is None)
+        memory_bytes = _prepare(session, listener, estimates=fit is None)
         try:
             waiting = take_over(study, session.same)
             with beside(study, session.changes) if beside else nullcontext():
                 failures = {}
                 if session.left:
                     queue = JobQueue(session.jobs, fit or real_fit())
-                    run_jobs(queue, session.pool(), listener)
+                    run_jobs(queue, session.pool(memory_bytes), listener)
                     failures = queue.failures
                 waiting = take_over(study, waiting)
         except BaseException:
@@ -145,11 +147,11 @@ class _Session:
             for name in self.left
         ]
 
-    def pool(self) -> Pool:
+    def pool(self, memory_bytes: Mapping[str, float]) -> Pool:
         if self.cluster:
             from auricle.work.ray.pool import RayPool
 
-            return RayPool(self.cluster, self.options.workers)
+            return RayPool(self.cluster, self.options.workers, memory_bytes)
         return InProcess() if self.num_workers == 1 else Workers(self.num_workers, self.study.folder / "workers.log")
 
 
@@ -160,13 +162,16 @@ def _begin(
     finished = _finished(study, plan, listener)
     same = same_trainings(plan.cells, finished)
     left = tuple(name for name in plan.cells if name not in finished and name not in same)
+    device = _device(options, cluster) if left or cluster else options.device
     if cluster:
-        device = cluster.device(options.device)
         num_workers, threads = cluster.divide(options.workers, device, options.threads, len(left))
     else:
-        device = find_device(options.device) if left else options.device
         num_workers, threads = divide(options.workers, device, options.threads, len(left))
     return _Session(study, plan, options, cluster, left, same, device, num_workers, threads)
+
+
+def _device(options: RunOptions, cluster: Cluster | None) -> str:
+    return cluster.device(options.device) if cluster else find_device(options.device)
 
 
 def _finished(study: StudyFolder, plan: Plan, listener: Listener) -> set[CellName]:
@@ -182,8 +187,12 @@ def _finished(study: StudyFolder, plan: Plan, listener: Listener) -> set[CellNam
     return finished
 
 
-def _prepare(session: _Session, listener: Listener, *, estimates: bool) -> None:
-    """Write the record and the baselines of the study, and report the plan and its cost."""
+def _prepare(session: _Session, listener: Listener, *, estimates: bool) -> dict[str, float]:
+    """Write the record and the baselines of the study, and report the plan and its cost.
+
+    Returns:
+        By model, the memory in bytes that a training needs on a node of the cluster; empty without a cluster.
+    """
     study, plan, options, left = session.study, session.plan, session.options, session.left
     cluster = str(session.cluster) if session.cluster else None
     device = session.device if left else None
@@ -193,17 +202,30 @@ def _prepare(session: _Session, listener: Listener, *, estimates: bool) -> None:
         listener.note(note)
     if lost := keep_human_labels(study, root=options.root):
         listener.note(lost)
-    if left and estimates and session.cluster is None:
+    memory_bytes, num_workers = dict[str, float](), session.num_workers
+    if left and estimates and session.cluster:
+        memory_bytes = _memory_bytes(_works(session), session.device, session.cluster)
+        on_it = session.device, session.threads, len(left), max(memory_bytes.values(), default=0)
+        num_workers, _ = session.cluster.divide(options.workers, *on_it)
+    elif left and estimates:
         on: dict[str, Any] = {"device": session.device, "threads": session.threads}
-        found = estimate_costs(_works(session), **on, num_workers=session.num_workers, doing=listener.doing)
-        listener.estimated(found, session.num_workers)
+        found = estimate_costs(_works(session), **on, num_workers=num_workers, doing=listener.doing)
+        listener.estimated(found, num_workers)
     if session.same:
         name, original = next(iter(session.same.items()))
         reason = f"same model, clips and seed as another cell (first: {name} is the same as {original})"
         listener.note(f"cells that need no training: {len(session.same)}, {reason}")
     clip_s = plan.manifest.clip_s
     epochs = {name: num_epochs(plan.presets[name.model], len(plan.cells[name].train), clip_s) for name in left}
-    listener.planned(epochs, len(plan.cells) - len(left) - len(session.same), session.num_workers)
+    listener.planned(epochs, len(plan.cells) - len(left) - len(session.same), num_workers)
+    return memory_bytes
+
+
+def _memory_bytes(works: Sequence[ModelWork], device: str, cluster: Cluster | None) -> dict[str, float]:
+    """Return the memory that a training of each model needs, or refuse it; nothing is known of that of a GPU."""
+    if device != "cpu":
+        return {}
+    return estimate_memory(works, cluster.node_bytes if cluster else None)
 
 
 def _works(session: _Session) -> list[ModelWork]:

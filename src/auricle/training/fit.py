@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from safetensors.torch import save as to_safetensors
 
 from auricle.config import Preset, to_yaml
@@ -21,9 +22,9 @@ from auricle.system import give_back_memory, keep_freed_memory, peak_memory_mb
 from auricle.training.causes import Case, collapse
 from auricle.training.checkpoint import resume, save_checkpoint
 from auricle.training.evaluate import Clips, scored_probabilities
+from auricle.training.joint import JointTrainer
 from auricle.training.loop import EpochRecord, Trainer, run_training
 from auricle.training.measure import measure
-from auricle.training.share import Share
 from auricle.training.start import choose_device, training_clips
 from auricle.training.stored import prepare_sets
 from auricle.training.watch import Watch, standing
@@ -96,7 +97,7 @@ def fit_cell(
     device: str = "auto",
     threads: int | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
-    share: Share | None = None,
+    joint: bool = False,
 ) -> None:
     """Train and score one cell into its folder; an interrupted cell resumes from its last epoch.
 
@@ -112,7 +113,8 @@ def fit_cell(
         device: auto, cpu, cuda or mps.
         threads: CPU threads of this process; None: PyTorch's default.
         on_epoch: called with the record of each epoch.
-        share: of every batch, if several processes train together, each with its own folder; None: the whole batch.
+        joint: whether the processes of PyTorch's default group train the cell together, each with its own folder; the
+            files of the first count.
 
     Raises:
         DivergedError: loss or gradient was not finite; the checkpoint of the last epoch is kept.
@@ -127,10 +129,9 @@ def fit_cell(
     write_text(cell.config, to_yaml(preset))
     with torch.random.fork_rng():
         trainer, sets = prepare_sets(preset, recordings, split, cell.name.seed, choose_device(device))
-        if share:
-            share.join(trainer.model)
-            trainer = replace(trainer, share=share)
         before, damage = resume(cell, trainer)
+        if joint:
+            trainer = JointTrainer.of(trainer)
         clips, measured = training_clips(trainer, sets)
         watch = Watch.over(recordings.manifest.labels[split.train], preset.training)
         keep = EpochKeeper(cell, trainer, clips, measured["train"], watch, damage, on_epoch)
@@ -166,7 +167,7 @@ def fit_cell(
             "peak_memory_mb": peak_memory_mb(),
             "device": str(trainer.precision.device),
             "threads": torch.get_num_threads(),
-            "workers": share.size if share else 1,
+            "workers": dist.get_world_size() if joint else 1,
             "precision": str(trainer.precision.dtype).removeprefix("torch."),
         },
     )

@@ -7,8 +7,8 @@ Trainer.step    one batch: gradients, clipping, optimiser
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -26,17 +26,6 @@ from auricle.training.optimise import WeightAverage, epochs_alone, learning_rate
 EpochRecord = dict[str, Any]
 
 
-class WholeBatch:
-    """The share of every batch that a process computes if it trains alone: all of it."""
-
-    def of(self, batch: Tensor) -> Tensor:
-        """Return this process's rows of a batch, (B, ...)."""
-        return batch
-
-    def add_up(self, tensors: Iterable[Tensor]) -> None:
-        """Replace each tensor, in place, by its sum over the processes."""
-
-
 @dataclass(frozen=True)
 class Step:
     """One optimiser step: its loss, gradient norm and learning rate."""
@@ -48,7 +37,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Trainer:
-    """The state of a training: weights, average, optimiser, random generators; and the share of every batch."""
+    """The state of a training: weights, average, optimiser and random generators."""
 
     preset: Preset
     model: Classifier
@@ -58,7 +47,6 @@ class Trainer:
     generator: Generator
     precision: Precision
     window_frames: int
-    share: WholeBatch = field(default_factory=WholeBatch)
 
     @property
     def scored_model(self) -> Classifier:
@@ -81,7 +69,7 @@ class Trainer:
         return list(order[:num_seen].split(size))
 
     def loss(self, clips: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean cross-entropy of augmented windows with smoothed targets; of a share, its part."""
+        """Return the mean cross-entropy of augmented windows with smoothed targets."""
         windows, targets = self.augmenter(clips, targets, self.window_frames)
         config, smoothing = self.preset.training, self.preset.training.label_smoothing
         counts = targets.sum(1, keepdim=True) if config.balance == "loss" else 1.0  # the weight of a window
@@ -90,13 +78,15 @@ class Trainer:
             features = self.model.frontend(windows)
             if self.preset.augmentation.feature_frame_mask or self.preset.augmentation.feature_row_mask:
                 features = CHANGES["feature_frame_mask"](self.augmenter, features)
-            logits = self.model.classify(self.share.of(features))
-        return F.cross_entropy(logits.float(), self.share.of(targets), reduction="sum") / len(targets)
+            logits = self.classify(features)
+        return F.cross_entropy(logits.float(), targets)
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Return the logits of a training batch, (B, rows, T) -> (B, K)."""
+        return self.model.classify(features)
 
     def step(self, loss: Tensor) -> Tensor:
         """Take one optimiser step and return the gradient norm, on the device.
-
-        If several processes train together, gradients and loss are summed over them, in place.
 
         Raises:
             DivergedError: loss or gradient is not finite, and the weights are unchanged. Only on the CPU, where the
@@ -106,11 +96,10 @@ class Trainer:
         for weight in weights:
             weight.grad = None
         loss.backward()
-        gradients = [weight.grad for weight in weights if weight.grad is not None]
-        self.share.add_up([loss.detach(), *gradients])
         if clip := self.preset.training.gradient_clip:
             norm = nn.utils.clip_grad_norm_(weights, clip)
         else:
+            gradients = [weight.grad for weight in weights if weight.grad is not None]
             norm = nn.utils.get_total_norm(gradients).clamp(max=1e30)  # a sum of finite squares may overflow
         if norm.device.type == "cpu":
             check_finite(loss, norm)

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import os
 import re
 import signal
@@ -82,23 +83,34 @@ class Cluster:
             raise MachineError(f"no device {name!r} in the cluster; available: {'cuda, cpu' if has_gpu else 'cpu'}")
         return name
 
-    def needs(self, device: str, threads: int) -> dict[str, float]:
-        """Return the resources of a cell, or of each worker if several train it together."""
-        return {"CPU": threads, **({"GPU": self.asked.gpus} if device == "cuda" else {})}
+    @property
+    def node_bytes(self) -> float:
+        """Memory of the largest node, as Ray counts it."""
+        return max(node.get("memory", 0.0) for node in self.nodes)
 
-    def divide(self, workers: int | None, device: str, threads: int | None, num_jobs: int) -> tuple[int, int]:
+    def needs(self, device: str, threads: int, memory_bytes: float = 0) -> dict[str, float]:
+        """Return the resources of a cell, or of each worker if several train it together; 0: any memory will do."""
+        memory = {"memory": math.ceil(memory_bytes)} if memory_bytes else {}
+        return {"CPU": threads, **({"GPU": self.asked.gpus} if device == "cuda" else {}), **memory}
+
+    def divide(
+        self, workers: int | None, device: str, threads: int | None, num_jobs: int, memory_bytes: float = 0
+    ) -> tuple[int, int]:
         """Return how many cells are trained in parallel, and the CPU threads of each process.
 
-        None: as many workers as fit, with one thread each.
+        None: as many workers as fit, with one thread each. `memory_bytes` is what the largest needs, 0 if not known.
 
         Raises:
             MachineError: not even one fits.
         """
         threads, together = threads or num_threads(), self.asked.together
-        needs = self.needs(device, threads)
+        needs = self.needs(device, threads, memory_bytes)
         room = sum(int(min(node.get(name, 0.0) / need for name, need in needs.items()) + 1e-9) for node in self.nodes)
         if room < together:
-            wanted = " and ".join(f"{need:g} {name}" for name, need in needs.items())
+            wanted = " and ".join(
+                f"{need / 1e9:.1f} GB of memory" if name == "memory" else f"{need:g} {name}"
+                for name, need in needs.items()
+            )
             each = f"{together} workers of " if together > 1 else ""
             raise MachineError(
                 f"the cluster ({self}) has no room for {each}{wanted}; lower --threads, --gpus or --workers"

@@ -1,10 +1,11 @@
 """Train a cell on a node of a cluster, and decide which of several attempts at a cell counts.
 
-A node needs auricle installed, but no access to the study's folder.
+A node needs auricle installed, but no access to the study's folder, nor to its cache of recordings: it copies what it
+needs into its own, once.
 
 study                           node
-  (remote, waveforms)     ----->
-  ("unseen", None)        <-----   it has no access to the cache: send the waveforms
+  (remote)                ----->
+  ("note", text)          <-----   it copies recordings
   ("started", node)       <-----
   ("epoch", record+files) <-----   after every epoch
   ("ended", cause+files)  <-----   cause None: done
@@ -14,20 +15,31 @@ study                           node
 import asyncio
 import socket
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
 from auricle import files
 from auricle.data.cache import LargeRecordings, Recordings
+from auricle.data.rows import StoredRows
+from auricle.data.store import (
+    LIMIT_BYTES,
+    ReadPiece,
+    cache_folder,
+    copied,
+    copy_entry,
+    prune_entries,
+    read_piece,
+    require_room,
+)
 from auricle.errors import AuricleError, MachineError
+from auricle.model.half_frames import HalfFrames
 from auricle.runs import Cell, CellName
 from auricle.runs.provenance import versions
+from auricle.system import lock_file
 from auricle.work.jobs import Fit, Job, train_job
 
 Send = Callable[[str, Any], object]
@@ -46,22 +58,13 @@ class RemoteJob:
     job: Job  # with the study's folder, and recordings that are read from the cache
     fit: Fit
     files: Mapping[str, bytes]  # of the cell, from which the attempt resumes
+    origin: str  # identifier of the study's node, from which recordings are copied
     versions: Mapping[str, str] = field(default_factory=same_versions)  # on the machine of the study
 
 
-def train_on_node(remote: RemoteJob, waveforms: np.ndarray | None, mailbox: Any) -> None:
-    """Train a cell as a Ray task.
-
-    The waveforms of the recordings are (N, T); None: they are in the cache. The mailbox is a Ray queue of
-    (cell, attempt, kind, content).
-    """
-    send = partial(post, mailbox, remote)
-    recordings = find_recordings_here(remote.job.recordings, waveforms)
-    if recordings is None:
-        send("unseen", None)
-    else:
-        send("started", socket.gethostname())
-        train_remotely(remote, recordings, send)
+def train_on_node(remote: RemoteJob, mailbox: Any) -> None:
+    """Train a cell as a Ray task; the mailbox is a Ray queue of (cell, attempt, kind, content)."""
+    train_remotely(remote, partial(post, mailbox, remote))
 
 
 def post(mailbox: Any, remote: RemoteJob, kind: str, content: Any) -> None:
@@ -70,29 +73,78 @@ def post(mailbox: Any, remote: RemoteJob, kind: str, content: Any) -> None:
     asyncio.run(mailbox.put_async((remote.job.cell.name, remote.number, kind, content)))
 
 
-def find_recordings_here(recordings: Recordings, waveforms: np.ndarray | None) -> Recordings | None:
-    """Return recordings with their waveforms, sent along or in the cache; None if the cache is not on this machine.
+def read_from(node: str, path: Path, start: int) -> bytes:
+    """Return the bytes of a file on another node from a position, as `read_piece` does there.
 
-    A file of the cache is named by a hash of its content, so one of that name and size is the right one.
+    Raises:
+        MachineError: the file cannot be read there.
     """
-    if waveforms is not None:
-        return replace(recordings, waveforms=waveforms)
+    from ray.exceptions import RayTaskError
+
+    async def wait() -> bytes:  # awaited for the same reason as in `post`
+        return await _reader(node).remote(path, start)
+
     try:
-        large = recordings if isinstance(recordings, LargeRecordings) else None
-        for rows in large.frames.values() if large else [recordings.waveforms]:
-            rows.check()
-    except (OSError, ValueError):
-        return None
-    return recordings
+        return asyncio.run(wait())
+    except RayTaskError as error:
+        raise MachineError(f"the machine of the study cannot read {path}: {error.cause}") from error
 
 
-def train_remotely(remote: RemoteJob, recordings: Recordings, send: Send) -> str | None:
+@cache
+def _reader(node: str) -> Any:
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    on_it = NodeAffinitySchedulingStrategy(node, soft=False)
+    return ray.remote(num_cpus=0, scheduling_strategy=on_it)(read_piece)
+
+
+def recordings_here(job: Job, read: ReadPiece, note: Callable[[str], object]) -> Recordings:
+    """Return the recordings of a job with rows that this machine can read: those of the study's cache, or copies.
+
+    Of a large dataset these are the frames of the job's model.
+
+    Raises:
+        MachineError: the disk refuses, or has too little space.
+    """
+    recordings, here = job.recordings, partial(rows_here, read=read, note=note)
+    if isinstance(recordings, LargeRecordings):
+        frames = {form: here(rows) for form, rows in recordings.frames.items() if form == HalfFrames.of(job.preset)}
+        return replace(recordings, frames=frames)
+    return replace(recordings, waveforms=here(recordings.waveforms))
+
+
+def rows_here(rows: StoredRows, *, read: ReadPiece, note: Callable[[str], object]) -> StoredRows:
+    """Return rows that this machine can read; they are copied into its cache, by one process at a time."""
+    if not rows.missing():
+        return rows
+    copies = replace(rows, paths=tuple(map(copied, rows.paths)))
+    sources = dict(zip(copies.paths, rows.paths, strict=True))
+    folder = cache_folder()
+    with files.machine_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".copying").open("ab") as lock:
+            lock_file(lock.fileno(), wait=True)
+            copies.keep()
+            if missing := copies.missing():
+                num_bytes = sum(missing.values())
+                require_room(num_bytes)
+                note(f"{socket.gethostname()} copies {num_bytes / 1e9:.2f} GB of recordings into {folder}")
+                for path in missing:
+                    copy_entry(sources[path], read)
+                prune_entries(LIMIT_BYTES)
+    return copies
+
+
+def train_remotely(remote: RemoteJob, send: Send) -> str | None:
     """Train in a temporary folder on this node, send the files, and return the cause of a failure; None: it is done."""
     here = socket.gethostname()
     try:
         if (found := same_versions()) != remote.versions:
             has, needs = (", ".join(f"{name} {v}" for name, v in each.items()) for each in (found, remote.versions))
             raise MachineError(f"has {has}, but the study has {needs}; install the same versions")
+        recordings = recordings_here(remote.job, partial(read_from, remote.origin), partial(send, "note"))
+        send("started", here)
         with files.machine_errors(Path(tempfile.gettempdir())), TemporaryDirectory(prefix="auricle-") as folder:
             cell = Cell(remote.job.cell.name, Path(folder) / "cell")
             for name, content in remote.files.items():
@@ -110,13 +162,10 @@ def train_remotely(remote: RemoteJob, recordings: Recordings, send: Send) -> str
         return str(error)
 
 
-def train_together(
-    remote: RemoteJob, waveforms: Sequence[Any], mailbox: Any, num_workers: int, needs: Mapping[str, float]
-) -> None:
+def train_together(remote: RemoteJob, mailbox: Any, num_workers: int, needs: Mapping[str, float]) -> None:
     """Train a cell with several workers as a Ray task, and wait until it ends.
 
-    Each worker needs the same resources; `remote.fit` takes a `share`. The other arguments are those of
-    `train_on_node`.
+    Each worker needs the same resources; `remote.fit` takes `joint`. The other arguments are those of `train_on_node`.
 
     Raises:
         TrainingFailedError: Ray's; a worker failed or was lost.
@@ -128,7 +177,7 @@ def train_together(
     with TemporaryDirectory(prefix="auricle-") as folder:
         TorchTrainer(
             _train_as_one,
-            train_loop_config={"remote": remote, "waveforms": waveforms, "mailbox": mailbox},
+            train_loop_config={"remote": remote, "mailbox": mailbox},
             scaling_config=ScalingConfig(num_workers=num_workers, use_gpu=on_gpus, resources_per_worker=dict(needs)),
             torch_config=TorchConfig(backend="nccl" if on_gpus else "gloo"),
             run_config=RunConfig(name="auricle", storage_path=folder),
@@ -136,28 +185,17 @@ def train_together(
 
 
 def _train_as_one(config: Mapping[str, Any]) -> None:
-    """Train as one of several workers. All write the same files, the first sends them; if one fails, all end."""
-    import ray
-    import torch
+    """Train as one of several workers; the files of the first count, and if one fails, all end."""
+    from ray.train import get_context
 
-    from auricle.training.share import Share
-
-    remote, (waveforms,) = config["remote"], config["waveforms"]
-    share = Share.of_group()
-    recordings = find_recordings_here(remote.job.recordings, None if waveforms is None else ray.get(waveforms))
-    num_seeing = torch.tensor(int(recordings is not None), device=remote.job.device)
-    share.add_up([num_seeing])
+    remote, is_first = config["remote"], get_context().get_world_rank() == 0
 
     def send(kind: str, content: Any) -> None:
         failed = kind == "stopped" or (kind == "ended" and content[0] is not None)
-        if share.rank == 0 or failed:
+        if is_first or failed or kind == "note":
             post(config["mailbox"], remote, kind, content)
 
-    if recordings is None or num_seeing < share.size:
-        send("unseen", None)
-        return
-    send("started", socket.gethostname())
-    cause = train_remotely(replace(remote, fit=partial(remote.fit, share=share)), recordings, send)
+    cause = train_remotely(replace(remote, fit=partial(remote.fit, joint=True)), send)
     if cause is not None:
         raise AuricleError(cause)
 

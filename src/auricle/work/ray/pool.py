@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,6 @@ from ray.util.queue import Empty, Queue
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from typing_extensions import override
 
-from auricle.data.cache import LargeRecordings
 from auricle.errors import MachineError
 from auricle.runs import CellName
 from auricle.work.jobs import Fit, Job, OnEvent, Pool, Task, clear_cell, record_failure
@@ -23,7 +22,6 @@ from auricle.work.workers import unmapped
 TICK_S = 0.2  # between two checks for tasks that have ended
 MOST_LOSSES = 3  # of a cell, without an epoch in between
 HEAD_S, HEAD_GONE_S = 5.0, 20.0  # between two checks of the head; after which it counts as gone
-UNSEEN = "a node has no access to the cache of recordings"
 CANCEL_S = 4.0  # for tasks to end by themselves when the study is stopped
 
 
@@ -44,19 +42,22 @@ def ray_errors() -> Iterator[None]:
 class RayPool(Pool):
     """The nodes of a cluster; a job trains on any node with free resources.
 
-    A node maps the recordings if it has access to their memory map; otherwise they are sent once. `most` limits the
-    cells trained in parallel; None: as many as fit, also on nodes that join later.
+    `most` limits the cells trained in parallel; None: as many as fit, also on nodes that join later. `memory_bytes` is
+    what a training of each model needs; Ray places no more of them on a node than fit in its memory.
     """
 
-    def __init__(self, cluster: Cluster, most: int | None = None) -> None:
+    def __init__(
+        self, cluster: Cluster, most: int | None = None, memory_bytes: Mapping[str, float] | None = None
+    ) -> None:
         super().__init__(most)
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self._origin = ray.get_runtime_context().get_node_id()
+        here = NodeAffinitySchedulingStrategy(self._origin, soft=False)
         self._mailbox = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
         self.cluster = cluster
+        self.memory_bytes = memory_bytes or {}
         self._attempts = Attempts()
         self._numbers: dict[Any, int] = {}  # number of each task's attempt
         self._given: dict[CellName, Task] = {}
-        self._waveforms: dict[str, Any] = {}  # by digest; of recordings that a node had no access to
         self._nodes: dict[CellName, str] = {}  # where a cell has started
         self._losses: Counter[CellName] = Counter()
         self._head_seen_s = time.monotonic()
@@ -66,18 +67,17 @@ class RayPool(Pool):
     def give(self, job: Job, fit: Fit) -> None:
         self._given[job.cell.name] = job, fit
         number, files = self._attempts.begin(job.cell)
-        remote = RemoteJob(number, replace(job, recordings=unmapped(job.recordings)), fit, files)
-        needs = self.cluster.needs(job.device, job.threads or 1)
-        waveforms = self._waveforms.get(job.recordings.digest)
+        remote = RemoteJob(number, replace(job, recordings=unmapped(job.recordings)), fit, files, self._origin)
+        needs = self.cluster.needs(job.device, job.threads or 1, self.memory_bytes.get(job.cell.name.model, 0))
         if self.cluster.asked.together > 1:
             from auricle.work.ray.node import train_together
 
-            task, content = ray.remote(num_cpus=0, max_retries=0)(train_together), [waveforms]
-            sent = task.remote(remote, content, self._mailbox, self.cluster.asked.together, needs)
+            task = ray.remote(num_cpus=0, max_retries=0)(train_together)
+            sent = task.remote(remote, self._mailbox, self.cluster.asked.together, needs)
         else:
-            cpus, gpus = needs["CPU"], needs.get("GPU", 0)
-            task = ray.remote(max_retries=0, scheduling_strategy="SPREAD", num_cpus=cpus, num_gpus=gpus)(train_on_node)
-            sent = task.remote(remote, waveforms, self._mailbox)
+            asked = {"num_cpus": needs["CPU"], "num_gpus": needs.get("GPU", 0), "memory": needs.get("memory")}
+            task = ray.remote(max_retries=0, scheduling_strategy="SPREAD", **asked)(train_on_node)
+            sent = task.remote(remote, self._mailbox)
         self.tasks[sent], self._numbers[sent] = (job, fit), number
 
     @override
@@ -110,15 +110,9 @@ class RayPool(Pool):
         """Handle a message, unless its attempt no longer counts."""
         if not self._attempts.counts(name, number):
             return
-        job, fit = self._given[name]
-        if kind == "unseen":
-            if isinstance(job.recordings, LargeRecordings):
-                raise MachineError(f"{UNSEEN}, and too many to send: set AURICLE_CACHE to a shared folder")
-            self._attempts.give_up(name)
-            if job.recordings.digest not in self._waveforms:  # from now on they are sent, once per node
-                on_event("note", job, f"{UNSEEN}; sending them through Ray's object store")
-                self._waveforms[job.recordings.digest] = ray.put(job.recordings.waveforms)
-            self.give(job, fit)
+        job, _ = self._given[name]
+        if kind == "note":
+            on_event("note", job, content)
         elif kind == "started":
             clear_cell(job.cell)
             if name not in self._nodes:
