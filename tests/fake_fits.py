@@ -134,7 +134,7 @@ def writes_what_it_hears(cell, preset, recordings, split, **options):
     quick(cell, preset, recordings, split, **options)
 
 
-def is_killed_in_a_step(channel, work, device, threads):
+def is_killed_in_a_step(work, device, threads):
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -15,12 +15,13 @@ def calls(monkeypatch, tmp_path) -> list[tuple]:
         on_progress("probing cnn/k-fold-2-0", 0, 1)
         return ["what cnn uses is not measured: no recordings"]
 
-    def build_report(folder, front, *, on_progress):
+    def build_report(folder, front, *, on_progress, await_errors_page):
         seen.append(("build", folder))
         return {"html": folder / "report.html"}
 
     monkeypatch.setattr("auricle.api.reporting.probe_study", probe_study)
     monkeypatch.setattr("auricle.api.reporting.load_study", lambda folder: folder)
+    monkeypatch.setattr("auricle.api.reporting.takes_long", lambda evidence: False)
     monkeypatch.setattr("auricle.api.reporting.build_errors_page", lambda folder, **_: seen.append(("hear", folder)))
     monkeypatch.setattr("auricle.api.reporting.build_report", build_report)
     (tmp_path / "mine").mkdir()

@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import fake_fits
 from auricle import files, runs
+from auricle.api import reporting
 from auricle.config import StudyConfig
 from auricle.data.cache import digest_of, prepare
 from auricle.data.datasets import load_manifest
@@ -211,6 +212,23 @@ def test_other_recordings_are_refused_and_an_old_page_goes(study, sounds, tmp_pa
     with pytest.raises(RefusedError, match="differs from the recordings of"):
         build_errors_page(load_study(tmp_path / "study"), source=str(other))
     assert not page.exists()
+
+
+def test_a_page_that_takes_long_is_the_same_from_another_process_and_the_report_waits_for_it(
+    study, page, monkeypatch, tmp_path
+):
+    shutil.copytree(study.folder, tmp_path / "study", ignore=shutil.ignore_patterns("report"))
+    monkeypatch.setattr(reporting, "takes_long", lambda evidence: True)
+    written, notes = reporting.write_report(tmp_path / "study", probes=False, on_progress=lambda *message: None)
+    assert notes == []
+    assert written["errors"].read_text() == page
+    assert "errors.html" in written["html"].read_text()
+    written["errors"].unlink()
+    for weights in (tmp_path / "study").rglob("model.safetensors"):
+        weights.write_bytes(b"damaged")
+    written, notes = reporting.write_report(tmp_path / "study", probes=False, on_progress=lambda *message: None)
+    assert "errors" not in written
+    assert notes[0].startswith("the page of mistakes was not written: ")
 
 
 def test_a_page_holds_as_many_clips_as_it_may(study, monkeypatch, tmp_path):

@@ -60,6 +60,14 @@ def test_the_same_values_give_the_same_interval():
     assert group_interval(np.arange(9.0), np.arange(9)) == group_interval(np.arange(9.0), np.arange(9))
 
 
+def test_draws_that_are_reused_give_the_interval_of_scipy_s_own(monkeypatch):
+    rng = np.random.default_rng(0)
+    values, groups, weights = rng.random(90), rng.integers(0, 30, 90), rng.random(90)
+    reused = group_interval(values, groups, weights)
+    monkeypatch.setattr(statistics, "MOST_REUSED", 0)
+    assert group_interval(values, groups, weights) == pytest.approx(reused, abs=1e-12)
+
+
 def test_the_interval_over_two_speakers_goes_from_the_worse_to_the_better():
     shares, speakers = np.repeat([0.24, 0.91], 250), np.repeat([0, 1], 250)
     assert share_interval(shares, speakers) == pytest.approx((0.24, 0.91))

@@ -1,17 +1,21 @@
 """Build a report from a study's folder: the analysis of its models, the page of mistakes, and the report itself."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from auricle.errors import RefusedError, UsageError
-from auricle.findings.study import load_study
+from auricle.errors import MachineError, RefusedError, UsageError
+from auricle.findings.study import Study, load_study
 from auricle.probes.probe import probe_study
 from auricle.report.build import build_report
-from auricle.report.errors_page import build_errors_page
+from auricle.report.errors_page import build_errors_page, takes_long
 from auricle.runs import StudyFolder
 from auricle.runs.record import keep_human_labels
 from auricle.runs.reopen import find_recordings
 from auricle.study.configure import data_of
+from auricle.work.workers import running_beside
 
 
 def write_report(
@@ -42,7 +46,7 @@ def write_report(
     """
     if (link := (front or {}).get("link")) and not link.startswith(("https://", "http://")):
         raise UsageError(f"--link takes an address such as https://example.org/notebook, not {link[:100]!r}")
-    folder, notes, page, source = StudyFolder(study), list[str](), None, None
+    folder, notes, source = StudyFolder(study), list[str](), None
     if data is not None:
         source, root = data_of(study, data)
         find_recordings(folder, source=source, root=root)
@@ -51,9 +55,33 @@ def write_report(
         notes = [*([human] if human else []), *probe_study(study, source=source, root=root, on_progress=on_progress)]
     on_progress("reading the study")
     evidence = load_study(study)
-    try:
-        page = build_errors_page(evidence, source=source, root=root, on_progress=on_progress)
-    except (RefusedError, UsageError) as error:
-        notes.append(f"the page of mistakes was not written: {error}")
-    files = build_report(evidence, front, on_progress=on_progress) | ({"errors": page} if page else {})
-    return files, notes
+    with _errors_page(evidence, notes, on_progress, source=source, root=root) as page:
+        files = build_report(evidence, front, on_progress=on_progress, await_errors_page=page)
+    return files | ({"errors": errors} if (errors := page()) else {}), notes
+
+
+@contextlib.contextmanager
+def _errors_page(
+    evidence: Study, notes: list[str], on_progress: Callable[..., None], **where: Any
+) -> Iterator[Callable[[], Path | None]]:
+    """Write the page of mistakes, in a process beside this one if it takes long; the yielded function waits for it.
+
+    It returns the page; or None, with a note, where it cannot be written.
+    """
+    make = functools.partial(build_errors_page, evidence, **where)
+    beside = takes_long(evidence)
+
+    @functools.cache
+    def page() -> Path | None:
+        try:
+            return result() if beside else make(on_progress=on_progress)
+        except (RefusedError, UsageError) as error:
+            notes.append(f"the page of mistakes was not written: {error}")
+        except EOFError:
+            raise MachineError("the process that writes the page of mistakes was killed; is memory short?") from None
+        return None
+
+    with running_beside(make) if beside else contextlib.nullcontext(make) as result:
+        if not beside:
+            page()
+        yield page

@@ -11,6 +11,7 @@ from auricle.model.windows import mean_over_windows
 
 OCCLUDED_S = 0.3
 MOST_MOMENTS = 80
+AT_ONCE = 16  # moments whose windows are predicted together
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,21 +80,22 @@ def occlusion_over_time(
     """
     times, weights = windowing.clips.times(len(frames)), windowing.clips.weights(frames.T)
     times, weights = times[weights > 0], weights[weights > 0]
-    whole = probabilities_of(windowing.cut_at(frames, times))
+    windows = windowing.cut_at(frames, times)
+    whole = probabilities_of(windows)
     winner = int(mean_over_windows(whole, weights).argmax())
     num_moments = int(np.clip(round(duration_s / (OCCLUDED_S / 2)), 1, MOST_MOMENTS))
     times_s = (np.arange(num_moments) + 0.5) * duration_s / num_moments
     reach_s = max(OCCLUDED_S, 2 * duration_s / num_moments) / 2
+    starts = np.round((times_s - reach_s) * windowing.frames_per_s)
+    ends = np.maximum(starts + 1, np.round((times_s + reach_s) * windowing.frames_per_s))
     drop = np.zeros(num_moments)
-    for moment, time_s in enumerate(times_s):
-        first = round((time_s - reach_s) * windowing.frames_per_s)
-        last = max(first + 1, round((time_s + reach_s) * windowing.frames_per_s))
-        touched = np.flatnonzero(((times >= first) & (times < last)).any(axis=1))
-        if not len(touched):
-            continue
-        changed = frames.copy()
-        changed[max(0, first) : last] = silence
-        now = probabilities_of(windowing.cut_at(changed, times[touched]))
-        lost = weights[touched] @ (whole[touched, winner] - now[:, winner])
-        drop[moment] = lost / weights.sum()
+    for first in range(0, num_moments, AT_ONCE):
+        some = np.s_[first : first + AT_ONCE, None, None]
+        inside = (times >= starts[some]) & (times < ends[some])  # (moments, W, window_frames)
+        moments, touched = np.nonzero(inside.any(axis=2))
+        if len(touched):
+            silenced = inside[moments, touched] & (times[touched] < len(frames))
+            now = probabilities_of(np.where(silenced[:, None], np.float32(silence), windows[touched]))
+            lost = weights[touched] * (whole[touched, winner] - now[:, winner]) / weights.sum()
+            np.add.at(drop, first + moments, lost)
     return Explanation(times_s, occlusion=drop)

@@ -40,12 +40,17 @@ APPENDIX: tuple[Callable[[Report], Chapter | None], ...] = (
 
 
 def build_report(
-    study: Study, front: Mapping[str, str] | None = None, *, on_progress: Callable[[str], None] | None = None
+    study: Study,
+    front: Mapping[str, str] | None = None,
+    *,
+    on_progress: Callable[[str], None] | None = None,
+    await_errors_page: Callable[[], object] = lambda: None,
 ) -> dict[str, Path]:
     """Write STUDY/report from the files of the study: report.html, report.pdf, findings.json, figures/ and tables/.
 
     `front` gives author, title and link of the report; it is stored in the study's folder for later reports, and an
-    empty text removes it. The same folder gives the same bytes. The paths are returned under "html" and "pdf".
+    empty text removes it. `await_errors_page` is called before the report looks for the page of mistakes. The same
+    folder gives the same bytes. The paths are returned under "html" and "pdf".
 
     Raises:
         RefusedError: the record of its search is damaged.
@@ -57,7 +62,7 @@ def build_report(
         raise AuricleError(
             f"no cell of {study.folder} is finished, so there is nothing to report; run the study again to continue"
         )
-    report = Report(study, find(study, report_progress))
+    report = Report(study, find(study, report_progress), await_errors_page)
     stored = StudyFolder(study.folder).front
     front = {**(files.read_sealed(stored) if stored.exists() else {}), **(front or {})}
     if front:

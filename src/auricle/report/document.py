@@ -165,6 +165,7 @@ class Report:
 
     study: Study
     findings: Findings
+    await_errors_page: Callable[[], object] = lambda: None  # returns once the page of mistakes is written
 
     @cached_property
     def colours(self) -> dict[str, str]:

@@ -30,10 +30,12 @@ from auricle.report.figures.tracks import Saliency, axis_track, saliency_tracks,
 from auricle.report.pages import page, template
 from auricle.runs import StudyFolder
 from auricle.runs.reopen import find_recordings
+from auricle.system import num_cores
 
 VERSION = 2  # of the pictures and sounds; increase it when they change
 MAX_BYTES = 7_500_000  # of the page
 MOST_S = 20.0  # of a clip
+FEW_CELLS = 8  # whose mistakes are explained sooner than a process has started
 NUM_BARS = 3  # most probable categories of an answer, besides the true one
 PLAYED_HZ = 16_000
 Explained = Mapping[tuple[str, str], Explanation]  # by model and clip
@@ -73,12 +75,10 @@ def build_errors_page(
     """
     if not study.cells:
         return None
-    by_clip = most_confident(study)
-    folder = StudyFolder(study.folder)
-    path, made_of = folder.report / ERRORS_PAGE, _made_of(study, by_clip)
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        if made_of.encode() in file.read(4096):
-            return path
+    by_clip, folder = most_confident(study), StudyFolder(study.folder)
+    path = folder.report / ERRORS_PAGE
+    if _is_up_to_date(study):
+        return path
     with files.machine_errors(path):
         path.unlink(missing_ok=True)
     on_progress("looking for the recordings")
@@ -93,12 +93,25 @@ def build_errors_page(
     cards = [_card(study, mistakes, paths[mistakes[0].clip], explained, duration_s) for mistakes in by_clip]
     ends = np.cumsum([card.num_bytes for card in cards])
     fitting = [card for card, end in zip(cards, ends, strict=True) if end <= MAX_BYTES]
-    files.write_text(path, _page(study, fitting, duration_s, made_of))
+    files.write_text(path, _page(study, fitting, duration_s, _made_of(study)))
     return path
 
 
-def _made_of(study: Study, by_clip: Sequence[Sequence[Mistake]]) -> str:
+def takes_long(study: Study) -> bool:
+    """Return whether writing the page takes longer than starting a process for it, and another core is there."""
+    return len(study.cells) > FEW_CELLS and num_cores() > 1 and not _is_up_to_date(study)
+
+
+def _is_up_to_date(study: Study) -> bool:
+    """Return whether the page exists, and everything that it depends on is as it was."""
+    with contextlib.suppress(OSError), (StudyFolder(study.folder).report / ERRORS_PAGE).open("rb") as file:
+        return _made_of(study).encode() in file.read(4096)
+    return False
+
+
+def _made_of(study: Study) -> str:
     """Hash everything that the page depends on: the mistakes, the weights, and its style."""
+    by_clip = most_confident(study)
     cells = sorted({mistake.cell for mistakes in by_clip for mistake in mistakes})
     weights = [StudyFolder(study.folder).cell(name).weights for name in cells]
     hashes = [files.digest(path.read_bytes()) if path.exists() else "" for path in weights]

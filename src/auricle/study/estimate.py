@@ -7,22 +7,19 @@ A short study is not delayed by measurements: its cost is only computed.
 
 import json
 import math
-import multiprocessing
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from typing import Any
 
 from auricle.config import Preset
 from auricle.data.cache import keeps_frames
 from auricle.data.manifest import Manifest
-from auricle.data.processes import without_main
 from auricle.errors import MachineError
 from auricle.model.half_frames import MOST_MEASURED
 from auricle.runs.plan import num_epochs, windows_per_epoch
-from auricle.system import free_bytes, keep_freed_memory, peak_memory_mb, stop_signals_blocked
-from auricle.work.workers import end_with_parent
+from auricle.system import free_bytes, keep_freed_memory, peak_memory_mb
+from auricle.work.workers import running_beside
 
 LONG_S = 600.0  # a study that may take longer is measured first
 MULTIPLY_ADDS_PER_SECOND = 2e10  # of one cell in training; a low value, so that no long study passes for a short one
@@ -203,27 +200,18 @@ def measure(work: ModelWork, *, device: str, threads: int) -> Measured:
     Raises:
         MachineError: the process was killed, as happens when memory runs out.
     """
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_take_steps, args=(theirs, work, device, threads), daemon=True)
-    with stop_signals_blocked(), without_main():
-        process.start()
-    theirs.close()
-    try:
-        return ours.recv()
-    except EOFError:
-        raise MachineError(
-            f"three test steps of {work.preset.name} were killed, probably because memory ran out; it needs at least "
-            f"{work.computed_bytes / 1e9:.1f} GB; leave it out with --models"
-        ) from None
-    finally:
-        process.kill()
-        process.join()
+    with running_beside(_take_steps, work, device, threads) as measured:
+        try:
+            return measured()
+        except EOFError:
+            raise MachineError(
+                f"three test steps of {work.preset.name} were killed, probably because memory ran out; it needs at "
+                f"least {work.computed_bytes / 1e9:.1f} GB; leave it out with --models"
+            ) from None
 
 
-def _take_steps(channel: Connection, work: ModelWork, device: str, threads: int) -> None:
-    """Train on noise as a cell would, and send `Measured`."""
-    end_with_parent()
+def _take_steps(work: ModelWork, device: str, threads: int) -> Measured:
+    """Train on noise as a cell would."""
     import torch
 
     from auricle.model.windows import ClipWindows
@@ -251,4 +239,4 @@ def _take_steps(channel: Connection, work: ModelWork, device: str, threads: int)
     step_s = (time.perf_counter() - start) / NUM_STEPS
     window_logits(model, windows.repeat(-(-EVALUATED_WINDOWS // len(windows)), 1, 1)[:EVALUATED_WINDOWS])
     peak = torch.cuda.max_memory_reserved() if on.type == "cuda" else 1e6 * peak_memory_mb()
-    channel.send(Measured(step_s, peak))
+    return Measured(step_s, peak)

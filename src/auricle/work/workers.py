@@ -13,14 +13,16 @@ because all files are written atomically. A worker also ends when its parent end
 
 import contextlib
 import faulthandler
+import functools
 import multiprocessing
 import os
 import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing import connection as channels
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from typing_extensions import override
@@ -28,7 +30,7 @@ from typing_extensions import override
 from auricle.data.cache import Recordings
 from auricle.data.processes import without_main
 from auricle.data.rows import Rows, StoredRows
-from auricle.errors import MachineError
+from auricle.errors import AuricleError, MachineError
 from auricle.system import (
     be_killed_with_parent,
     ignore_stop_signals,
@@ -38,6 +40,7 @@ from auricle.system import (
 )
 from auricle.work.jobs import Fit, Job, Kind, OnEvent, Pool, train_job
 
+Result = TypeVar("Result")
 EXIT_TIMEOUT_S = 10.0  # for a process that has closed its channel to end by itself
 
 
@@ -115,6 +118,44 @@ def _train_jobs(channel: channels.Connection, log: Path) -> None:
                 channel.send(("stopped", str(error)))
             else:
                 channel.send(("ended", cause))
+
+
+@contextlib.contextmanager
+def running_beside(function: Callable[..., Result], *args: Any) -> Iterator[Callable[[], Result]]:
+    """Run a function in a new interpreter; the yielded one waits for its result. It is killed at the end of the block.
+
+    Raises:
+        EOFError: by the yielded function: the process died.
+        AuricleError: by the yielded function: that of the function.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    channel, far_end = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=_send_result, args=(far_end, function, args))  # no daemon: it may decode in others
+    with stop_signals_blocked(), without_main():
+        process.start()
+    far_end.close()
+
+    @functools.cache
+    def result() -> Result:
+        found = channel.recv()
+        if isinstance(found, AuricleError):
+            raise found
+        return cast(Result, found)
+
+    try:
+        yield result
+    finally:
+        process.kill()
+        process.join()
+
+
+def _send_result(channel: channels.Connection, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    end_with_parent()
+    try:
+        found = function(*args)
+    except AuricleError as error:
+        found = error
+    channel.send(found)
 
 
 def end_with_parent() -> None:

@@ -16,6 +16,7 @@ def listening(report: Report) -> Chapter | None:
     study = report.study
     if all((cell.clips.answers == cell.clips.labels).all() for cell in study.cells):
         return None
+    report.await_errors_page()
     there = (StudyFolder(study.folder).report / ERRORS_PAGE).exists()
     return Chapter({"page": ERRORS_PAGE, "there": there})
 

@@ -153,7 +153,8 @@ def squares(
     for (row, column), text in (texts or {}).items():
         depth = depths[row, column]
         ink = "#ffffff" if depth > 0.6 else INK if depth > 0 else MUTED
-        axes.text(float(column), float(row), text, ha="center", va="center", color=ink, fontsize=fontsize)
+        label = axes.text(float(column), float(row), text, ha="center", va="center", color=ink, fontsize=fontsize)
+        label.set_in_layout(False)  # it is inside the axes, so `fit` need not measure it
     num_rows, num_columns = depths.shape
     axes.set(xlim=(-0.5, num_columns - 0.5), ylim=(num_rows - 0.5, -0.5))
     if grid:
