@@ -53,7 +53,7 @@ def group_interval(values: np.ndarray, groups: np.ndarray, weights: np.ndarray |
         return mean, mean
     known = None
     if len(sums) <= MOST_REUSED:  # the draws are the same each time, and take most of the time
-        drawn_sums, drawn_counts = (_draws(len(sums)) @ np.stack([sums, counts], axis=1)).T
+        drawn_sums, drawn_counts = (_draws(len(sums), BOOTSTRAP_RESAMPLES) @ np.stack([sums, counts], axis=1)).T
         known = SimpleNamespace(bootstrap_distribution=drawn_sums / drawn_counts)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about a distribution with few values; the interval is checked below
@@ -76,14 +76,14 @@ def group_interval(values: np.ndarray, groups: np.ndarray, weights: np.ndarray |
 
 
 @functools.lru_cache(maxsize=2)
-def _draws(num_groups: int) -> np.ndarray:
+def _draws(num_groups: int, num_resamples: int) -> np.ndarray:
     """Return how often each resample contains each group, (resamples, groups): those that scipy draws."""
-    generator, counts = np.random.default_rng(BOOTSTRAP_SEED), []
-    for _ in range(BOOTSTRAP_RESAMPLES // RESAMPLES_AT_ONCE):
-        drawn = generator.integers(0, num_groups, (RESAMPLES_AT_ONCE, num_groups))
-        rows = num_groups * np.arange(RESAMPLES_AT_ONCE)[:, None]
-        counts.append(np.bincount((rows + drawn).ravel(), minlength=drawn.size).reshape(drawn.shape))
-    return np.concatenate(counts).astype(np.float64)
+    generator, counts = np.random.default_rng(BOOTSTRAP_SEED), np.empty((num_resamples, num_groups))
+    for start in range(0, num_resamples, RESAMPLES_AT_ONCE):
+        part = counts[start : start + RESAMPLES_AT_ONCE]
+        drawn = num_groups * np.arange(len(part))[:, None] + generator.integers(0, num_groups, part.shape)
+        part[:] = np.bincount(drawn.ravel(), minlength=part.size).reshape(part.shape)
+    return counts
 
 
 def share_interval(shares: np.ndarray, groups: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, float]:
