@@ -11,6 +11,7 @@ from auricle.findings.findings import find
 from auricle.report.chapters.training import NUM_LONG, tuning
 from auricle.report.document import Callout, Figure, blocks_of
 from auricle.report.figures.tuning import importance_bars, parallel, progress
+from auricle.report.results_page import write_results_section
 from auricle.search.record import describe_parameters
 from auricle.search.space import Choices, check_space, load_space
 from report_text import plain, report_of, sections, tables, words_of
@@ -118,8 +119,11 @@ def test_searches_of_the_same_models_and_recordings_beside_a_study_belong_to_it(
     own, beside = report.findings.tuning
     assert (own.folder, own.tested, beside.folder) == ("", (), "search-beside")
     assert [row.model for row in beside.tested] == [model]
+    assert (own.standard, [row.model for row in beside.standard]) == ((), ["cnn"])
     assert model not in report.study.models
     (chapter,) = sections(tuning, report)
+    shown = f"cnn has a validation accuracy of {100 * beside.standard[0].validation_accuracy:.1f} % on the same fold."
+    assert words_of([chapter]).count(shown) == 1
     assert [part.title for part in chapter.sections] == ["The search wide", "The search wide"]
     assert len({part.name for part in chapter.sections}) == 2
     assert set(tables([chapter])) >= {"table-trials", "table-trials-2"}
@@ -210,3 +214,16 @@ def test_the_most_important_parameter_is_on_top():
     axes = importance_bars({"a": 0.7, "b": 0.3}).draw().axes[0]
     assert axes.patches[0].get_width() == 70
     assert axes.get_ylim()[0] > axes.get_ylim()[1]
+
+
+def test_the_section_of_results_lists_the_trials_of_the_study_s_own_search(make_study, tmp_path):
+    folder = make_study(models=("cnn",), protocols=("test-split",), epochs=1).rename(tmp_path / "study")
+    record = write_search(folder, num=3, states=("done",) * 3)
+    write_results_section(folder, tmp_path / "RESULTS.md")
+    lines = (tmp_path / "RESULTS.md").read_text().splitlines()
+    best = min(record["trials"], key=lambda entry: entry["loss"])
+    first = lines.index(next(line for line in lines if line.startswith("| Trial |"))) + 2
+    assert lines[first].startswith(f"| {best['number']} | ")
+    assert all(line.startswith("| ") for line in lines[first : first + 3])
+    assert not lines[first + 3]
+    assert any("tried 3 sets of values" in line for line in lines)

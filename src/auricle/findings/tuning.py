@@ -33,6 +33,7 @@ class Tuning:
     done: tuple[Entry, ...]  # the finished trials, the lowest validation loss first
     pruned: tuple[Entry, ...]
     tested: tuple[ComparativeRow, ...]  # the best set as the study trained it, under each protocol
+    standard: tuple[ComparativeRow, ...]  # of a search beside the study: the model of the best set as the study has it
 
     @property
     def best(self) -> Entry:
@@ -77,11 +78,15 @@ def _beside(study: Study, folder: Path) -> Iterator[Tuning]:
     if record and set(record["epochs"]) <= set(study.presets):
         trained = load_study(folder)
         if trained.dataset.digest == study.dataset.digest and record["protocol"] in trained.protocols:
-            yield from _tuning(record, folder.name, network_rows(trained, record["protocol"]))
+            own = network_rows(study, record["protocol"])
+            yield from _tuning(record, folder.name, network_rows(trained, record["protocol"]), own)
 
 
-def _tuning(record: Mapping[str, Any], folder: str, rows: Sequence[ComparativeRow]) -> Iterator[Tuning]:
+def _tuning(
+    record: Mapping[str, Any], folder: str, rows: Sequence[ComparativeRow], own: Sequence[ComparativeRow] = ()
+) -> Iterator[Tuning]:
     if done := ranked(record["trials"]):
+        start = done[0]["values"].get("model", next(iter(record["epochs"])))
         yield Tuning(
             folder=folder,
             folds=tuple(record["folds"]),
@@ -90,6 +95,7 @@ def _tuning(record: Mapping[str, Any], folder: str, rows: Sequence[ComparativeRo
             done=tuple(done),
             pruned=tuple(entry for entry in record["trials"] if entry["state"] == "pruned"),
             tested=tuple(row for row in rows if row.model.endswith(f"-trial-{done[0]['number']}")),
+            standard=tuple(row for row in own if row.model == start),
             **{name: record[name] for name in ("name", "overrides", "protocol", "sampler", "pruner")},
             **{name: record[name] for name in ("num_trials", "num_clips", "parameters", "importance")},
         )

@@ -14,11 +14,13 @@ from auricle.errors import AuricleError, UsageError
 from auricle.findings.comparison import Comparison, compare
 from auricle.findings.reference import Verdict, beside_references
 from auricle.findings.study import Study, load_study
+from auricle.findings.tuning import searches_of
 from auricle.report.chapters.against_others import reported_of
+from auricle.report.chapters.training import trials_of
 from auricle.report.document import blocks_of
 from auricle.report.pages import page_environment
 from auricle.report.prose import sections_of
-from auricle.report.table import Table, show
+from auricle.report.table import Kind, Table, Value, show, show_sd
 from auricle.report.wording import NO_BREAK, anchors, count, visible
 
 
@@ -64,19 +66,23 @@ def _section(study: Study) -> str:
     reference = beside_references(study)
     chapter, first = reported_of(reference, study), study.models[0]  # the report's table of them stands here too
     blocks = blocks_of(sections_of("reported", chapter.values, chapter.exhibits) if reference else ())
+    rows = [row for comparison in comparisons for row in (*comparison.rows, *comparison.baselines)]
+    search = next((found for found in searches_of(study, rows) if not found.folder), None)
     environment = page_environment()
     environment.autoescape = False  # it is Markdown: `plain` escapes its marks
-    environment.filters |= {"count": count, "plain": _plain, "bare": _bare, "show": show}
+    environment.filters |= {"count": count, "plain": _plain, "bare": _bare, "shown": _shown}
     values = {
         "study": study,
         "dataset": study.dataset,
         "machine": {name: study.machine.get(name) for name in ("processor", "cores", "device")},
-        "rows": [row for comparison in comparisons for row in (*comparison.rows, *comparison.baselines)],
+        "rows": rows,
         "first": first,
         "against_first": [
             (row, _difference(comparison, row.model, first)) for comparison in comparisons for row in comparison.rows
         ],
         "explained": [row for row in reference if row.measured and row.verdict != Verdict.AGREE and row.figure.note],
+        "search": search,
+        "trials": search and trials_of(search, search.done),
         "reported": next((block for block in blocks if isinstance(block, Table)), None),
     }
     return environment.get_template("results.md.j2").render(values)
@@ -88,6 +94,11 @@ def _difference(comparison: Comparison, model: str, other: str) -> list[str] | N
         return None
     ahead = (pair.mean, pair.low, pair.high) if pair.first == model else (-pair.mean, -pair.high, -pair.low)
     return [f"{round(100 * value, 1) + 0.0:+.1f}" for value in ahead]  # never -0.0
+
+
+def _shown(value: Value, kind: Kind) -> str:
+    """Return a value of a table, with its standard deviation if it has one."""
+    return " ± ".join(filter(None, (show(value, kind), show_sd(value, kind))))
 
 
 def _bare(text: str) -> str:

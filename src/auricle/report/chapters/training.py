@@ -171,7 +171,7 @@ def _search(found: Tuning, part: str) -> Chapter:
         f"table-best-set{part}": Table(columns("best-set"), {"": rows}),
         f"figure-search{part}": Figure(tuple(_history(found, part))),
         f"figure-parallel{part}": Figure((panel(drawn, f"search-parallel{part}", alt),)),
-        f"table-trials{part}": _trials(found, listed),
+        f"table-trials{part}": trials_of(found, listed),
     })  # fmt: skip
 
 
@@ -206,7 +206,8 @@ def _history(found: Tuning, part: str) -> Iterator[Panel]:
         yield panel(drawn, f"search-importance{part}", f"Importance of {listing(found.importance)}")
 
 
-def _trials(found: Tuning, listed: Sequence[Entry]) -> Table:
+def trials_of(found: Tuning, listed: Sequence[Entry]) -> Table:
+    """Return the table of some finished trials: validation loss and accuracy, and the values tried."""
     rows = []
     for entry in listed:
         values = {name: entry["values"][name] for name in found.parameters if name in entry["values"]}
