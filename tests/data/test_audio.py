@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from auricle.data import audio
-from auricle.data.audio import header_duration_s, load_waveform, read_mono
+from auricle.data.audio import header_duration_s, load_waveform, read_mono, stream_channels
 from auricle.errors import RefusedError
 
 FORMATS = {
@@ -112,6 +112,17 @@ def test_every_format_that_libsndfile_writes_is_read(tmp_path: Path, name: str) 
     waveform = load_waveform(path, sample_rate_hz=48_000, duration_s=1.0)
     assert np.corrcoef(waveform, sound)[0, 1] > 0.99
     assert header_duration_s(path) == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("form", ["WAV", "FLAC", "AIFF", "CAF", "W64"])
+def test_sixteen_bits_become_the_numbers_of_libsndfile(tmp_path: Path, form: str) -> None:
+    path = tmp_path / f"sound.{form.lower()}"
+    codes = np.random.default_rng(0).integers(-(2**15), 2**15, (5_000, 2), np.int16)
+    codes[:2] = [[-(2**15), 2**15 - 1], [0, 1]]
+    soundfile.write(path, codes, 16_000, "PCM_16", format=form)
+    expected, _ = soundfile.read(path, dtype="float32")
+    read = np.concatenate([frames.copy() for _, frames in stream_channels(path)])
+    np.testing.assert_array_equal(read, expected)
 
 
 def test_names_with_spaces_accents_and_emoji_are_read(tmp_path: Path) -> None:

@@ -81,16 +81,20 @@ class SoundFile:
         """Yield decoded blocks, float32 (T, channels) of about `num_samples` samples; the next one overwrites it."""
         checksum = self._layout.checksum if isinstance(self._layout, Flac) else None
         block = np.empty((num_samples // self.channels, self.channels), np.float32)
+        # 16 bits become the same numbers in a third of the time if NumPy divides them
+        coded = np.empty(block.shape, np.int16) if self._sound.subtype == "PCM_16" else block
         num_read = 0
         while self._failure is None:
             try:
                 with _quietly(self._sound.format.lower()):
-                    frames = self._sound.read(out=block)
+                    frames = self._sound.read(out=coded)
             except soundfile.LibsndfileError as error:
                 self._failure = _reason(error)
-                frames = block[: max(0, self._sound.tell() - num_read)]  # those before the failure
+                frames = coded[: max(0, self._sound.tell() - num_read)]  # those before the failure
             if not len(frames):
                 return
+            if coded is not block:
+                frames = np.divide(frames, np.float32(2**15), out=block[: len(frames)])
             if checksum:
                 checksum.add(frames)
             num_read += len(frames)
