@@ -89,7 +89,7 @@ def test_a_study_that_outlasts_a_failing_server_is_written_offline(server, run, 
 
     def fit(cell, preset, recordings, split, **options):
         fakes.write_epoch(cell, 1, options["on_epoch"])
-        wait_until(lambda: "written offline" in (wandb / "mirror.log").read_text())
+        wait_until(lambda: "writing offline" in (wandb / "mirror.log").read_text())
         fakes.quick(cell, preset, recordings, split, **options)
 
     assert len(run(fit, **ASKED).done) == 1
