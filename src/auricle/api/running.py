@@ -96,11 +96,10 @@ def run_study(
         raise UsageError("no data: give a dataset, a folder, a CSV, or a study such as study='quickstart'")
     of_data = {"group_by": dataset.group_by, "label": dataset.label}
     base = load_study(study) if study is not None else own_study(dataset.source or "", **of_data)
-    short = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
     config, root = configured(
         base,
         dataset.source,
-        _all_overrides(overrides or {}, short),
+        _all_overrides(overrides, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate),
         **of_data,
         clip_s=dataset.clip_s,
         models=_names(models),
@@ -169,11 +168,10 @@ def run_search(
     from auricle.search.space import load_space
 
     dataset = data if isinstance(data, Dataset) else Dataset.described(data)
-    short = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
     config, root = configured(
         load_space(space if isinstance(space, Mapping) else str(space)),
         dataset.source,
-        _all_overrides(overrides or {}, short),
+        _all_overrides(overrides, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate),
         trials=trials,
         group_by=dataset.group_by,
         label=dataset.label,
@@ -205,9 +203,9 @@ def _study_of(result: StudyResult) -> Study:
     return Study(result.folder)
 
 
-def _all_overrides(overrides: Mapping[str, Any], short: Mapping[str, Any]) -> dict[str, Any]:
+def _all_overrides(overrides: Mapping[str, Any] | None, **short: Any) -> dict[str, Any]:
     """Return overrides together with those given by a parameter of their own; setting one twice is an error."""
-    own = {name: value for name, value in short.items() if value is not None}
+    overrides, own = overrides or {}, {name: value for name, value in short.items() if value is not None}
     if twice := [name for name in own if SHORT[name] in overrides]:
         raise UsageError(f"{twice[0]} and overrides[{SHORT[twice[0]]!r}] are the same; give one of them")
     return {**overrides, **{SHORT[name]: value for name, value in own.items()}}

@@ -32,7 +32,7 @@ from auricle.data.store import cache_folder
 from auricle.errors import RefusedError
 
 WAIT_S = 10.0  # for another process that writes
-KEPT_S = 30 * files.DAY_S  # since the last use of the results of another version
+KEPT_S = 30 * files.DAY_S  # since a result of another version was last added
 _WORD = np.dtype([("word", "<u4"), ("weakest", "u1"), ("reliable", "?")])
 
 

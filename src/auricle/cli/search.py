@@ -78,15 +78,16 @@ def _print(result: SearchResult) -> None:
     from rich.text import Text
 
     from auricle.cli.results import plain_table
-    from auricle.display.search_progress import counts, plain
+    from auricle.display.search_progress import counts
     from auricle.display.terminal import Terminal
+    from auricle.search.record import setting
 
     best = result.best
     table = plain_table("best set", "value", "importance")
     table.columns[0].no_wrap, table.columns[0].overflow = True, "ellipsis"
     for name, value in best["values"].items():
         share = result.importance.get(name)
-        table.add_row(Text(name), plain(value), "–" if share is None else f"{100 * share:.0f} %")
+        table.add_row(Text(name), setting(value), "–" if share is None else f"{100 * share:.0f} %")
     console = Terminal()
     console.print(table)
     score = f"validation loss {best['loss']:.3f}, accuracy {100 * best['accuracy']:.1f} %"

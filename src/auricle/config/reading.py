@@ -322,7 +322,7 @@ def load_references(name: str) -> tuple[Reference, ...]:
 
 
 def load_section(
-    kind: type[SomeSection], title: str, name: str | Mapping[str, Any], package: str, folder: str
+    kind: type[SomeSection], title: str, source: str | Mapping[str, Any], package: str, folder: str
 ) -> SomeSection:
     """Read a section from a YAML file, by its name in a folder of the package or by its path, or from its content.
 
@@ -331,10 +331,10 @@ def load_section(
     Raises:
         UsageError: no such file or field, or a value out of range.
     """
-    if isinstance(name, Mapping):
-        return _validated(kind, {"name": title, **name}, title)
-    content, stem = _find_yaml(name, title, package, folder)
-    return _validated(kind, {"name": stem, **content}, f"{title} {name}")
+    if isinstance(source, Mapping):
+        return _validated(kind, {"name": title, **source}, title)
+    content, stem = _find_yaml(source, title, package, folder)
+    return _validated(kind, {"name": stem, **content}, f"{title} {source}")
 
 
 def revalidated(section: SomeSection, **changes: Any) -> SomeSection:

@@ -8,21 +8,10 @@ from typing_extensions import override
 
 from auricle.display.progress import duration, percent
 from auricle.runs import CellName
-from auricle.search.record import Entry, best_of
+from auricle.search.record import Entry, best_of, setting
 from auricle.study.listener import Listener
 
 ENDED = ("done", "pruned", "failed")
-
-
-def plain(value: Any) -> str:
-    """Write a parameter value as it is typed on the command line.
-
-    >>> plain(0.00123456), plain("adam"), plain(True), plain(None)
-    ('0.001235', 'adam', 'true', 'null')
-    """
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def counts(entries: Sequence[Entry]) -> str:
@@ -89,7 +78,7 @@ class SearchLines(Listener):
             return
         self.write(f"{head} {_ending(entry, best_of(entries))}")
         if self.level > 0:
-            self.write("  " + "  ".join(f"{name}={plain(value)}" for name, value in entry["values"].items()))
+            self.write("  " + "  ".join(f"{name}={setting(value)}" for name, value in entry["values"].items()))
 
 
 def _ending(entry: Entry, best: Entry | None) -> str:

@@ -11,6 +11,7 @@ from auricle.findings.scores import ComparativeRow, network_rows
 from auricle.findings.study import Study, load_study
 from auricle.runs import StudyFolder
 from auricle.search.record import Entry, ranked, read_record
+from auricle.search.space import MODEL
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Tuning:
         """Return the best trial of each model of the space; the best one where a space has none."""
         best: dict[Any, Entry] = {}
         for entry in self.done:
-            best.setdefault(entry["values"].get("model"), entry)
+            best.setdefault(entry["values"].get(MODEL), entry)
         return list(best.values())
 
 
@@ -62,9 +63,19 @@ def searches_of(
     return tuple(_searches(study, rows, on_note))
 
 
+def own_search(study: Study, rows: Sequence[ComparativeRow]) -> Tuning | None:
+    """Return the search in the study's folder; None where there is none. `rows` are the study's own.
+
+    Raises:
+        RefusedError: its record is damaged.
+    """
+    record = read_record(study.folder / "search")
+    return next(_tuning(record, "", rows), None) if record else None
+
+
 def _searches(study: Study, rows: Sequence[ComparativeRow], on_note: Callable[[str], None]) -> Iterator[Tuning]:
-    if record := read_record(study.folder / "search"):
-        yield from _tuning(record, "", rows)
+    if own := own_search(study, rows):
+        yield own
     for folder in sorted(path.parent for path in study.folder.resolve().parent.glob("*/search")):
         if folder != study.folder.resolve() and StudyFolder(folder).description.exists():
             try:
@@ -86,7 +97,7 @@ def _tuning(
     record: Mapping[str, Any], folder: str, rows: Sequence[ComparativeRow], own: Sequence[ComparativeRow] = ()
 ) -> Iterator[Tuning]:
     if done := ranked(record["trials"]):
-        start = done[0]["values"].get("model", next(iter(record["epochs"])))
+        start = done[0]["values"].get(MODEL, next(iter(record["epochs"])))
         yield Tuning(
             folder=folder,
             folds=tuple(record["folds"]),

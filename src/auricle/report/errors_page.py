@@ -76,8 +76,8 @@ def build_errors_page(
     if not study.cells:
         return None
     by_clip, folder = most_confident(study), StudyFolder(study.folder)
-    path = folder.report / ERRORS_PAGE
-    if _is_up_to_date(study):
+    path, made_of = folder.report / ERRORS_PAGE, _made_of(study, by_clip)
+    if _is_made_of(path, made_of):
         return path
     with files.machine_errors(path):
         path.unlink(missing_ok=True)
@@ -93,25 +93,26 @@ def build_errors_page(
     cards = [_card(study, mistakes, paths[mistakes[0].clip], explained, duration_s) for mistakes in by_clip]
     ends = np.cumsum([card.num_bytes for card in cards])
     fitting = [card for card, end in zip(cards, ends, strict=True) if end <= MAX_BYTES]
-    files.write_text(path, _page(study, fitting, duration_s, _made_of(study)))
+    files.write_text(path, _page(study, fitting, duration_s, made_of))
     return path
 
 
 def takes_long(study: Study) -> bool:
     """Return whether writing the page takes longer than starting a process for it, and another core is there."""
-    return len(study.cells) > FEW_CELLS and num_cores() > 1 and not _is_up_to_date(study)
+    if len(study.cells) <= FEW_CELLS or num_cores() == 1:
+        return False
+    return not _is_made_of(StudyFolder(study.folder).report / ERRORS_PAGE, _made_of(study, most_confident(study)))
 
 
-def _is_up_to_date(study: Study) -> bool:
+def _is_made_of(path: Path, made_of: str) -> bool:
     """Return whether the page exists, and everything that it depends on is as it was."""
-    with contextlib.suppress(OSError), (StudyFolder(study.folder).report / ERRORS_PAGE).open("rb") as file:
-        return _made_of(study).encode() in file.read(4096)
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return made_of.encode() in file.read(4096)
     return False
 
 
-def _made_of(study: Study) -> str:
+def _made_of(study: Study, by_clip: Sequence[Sequence[Mistake]]) -> str:
     """Hash everything that the page depends on: the mistakes, the weights, and its style."""
-    by_clip = most_confident(study)
     cells = sorted({mistake.cell for mistakes in by_clip for mistake in mistakes})
     weights = [StudyFolder(study.folder).cell(name).weights for name in cells]
     hashes = [files.digest(path.read_bytes()) if path.exists() else "" for path in weights]

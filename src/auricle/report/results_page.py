@@ -14,7 +14,7 @@ from auricle.errors import AuricleError, UsageError
 from auricle.findings.comparison import Comparison, compare
 from auricle.findings.reference import Verdict, beside_references
 from auricle.findings.study import Study, load_study
-from auricle.findings.tuning import searches_of
+from auricle.findings.tuning import own_search
 from auricle.report.chapters.against_others import reported_of
 from auricle.report.chapters.training import trials_of
 from auricle.report.document import blocks_of
@@ -67,7 +67,7 @@ def _section(study: Study) -> str:
     chapter, first = reported_of(reference, study), study.models[0]  # the report's table of them stands here too
     blocks = blocks_of(sections_of("reported", chapter.values, chapter.exhibits) if reference else ())
     rows = [row for comparison in comparisons for row in (*comparison.rows, *comparison.baselines)]
-    search = next((found for found in searches_of(study, rows) if not found.folder), None)
+    search = own_search(study, rows)
     environment = page_environment()
     environment.autoescape = False  # it is Markdown: `plain` escapes its marks
     environment.filters |= {"count": count, "plain": _plain, "bare": _bare, "shown": _shown}

@@ -42,6 +42,17 @@ def describe_parameters(space: Space) -> dict[str, dict[str, Any]]:
     }
 
 
+def setting(value: Any) -> str:
+    """Write a value of a set as it is typed on the command line.
+
+    >>> setting(0.00123456), setting("adam"), setting(True), setting(None)
+    ('0.001235', 'adam', 'true', 'null')
+    """
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def ranked(entries: Sequence[Entry]) -> list[Entry]:
     """Return the completed trials, lowest validation loss first, the earlier first among equals."""
     done = [entry for entry in entries if entry["state"] == "done"]

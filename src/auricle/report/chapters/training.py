@@ -14,7 +14,7 @@ from auricle.report.figures.training import curves, largest_loss
 from auricle.report.figures.tuning import importance_bars, parallel, progress, short_names
 from auricle.report.table import Column, Spread, Table, Value, columns
 from auricle.report.wording import listing
-from auricle.search.record import Entry
+from auricle.search.record import Entry, setting
 from auricle.search.space import MODEL
 from auricle.tracking.tracking import TITLES
 
@@ -173,17 +173,6 @@ def _search(found: Tuning, part: str) -> Chapter:
         f"figure-parallel{part}": Figure((panel(drawn, f"search-parallel{part}", alt),)),
         f"table-trials{part}": trials_of(found, listed),
     })  # fmt: skip
-
-
-def setting(value: Any) -> str:
-    """Write a value of a set.
-
-    >>> setting(0.0012345), setting("adam"), setting(True), setting(None)
-    ('0.001234', 'adam', 'true', 'null')
-    """
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def tried(described: Mapping[str, Any]) -> str:
