@@ -48,6 +48,6 @@ def test_the_appendix_has_letters_and_the_first_page_an_author_and_a_link(make_s
     content = numbered(compose(Report(study, find(study)), front))
     numbers = {section["id"]: section["number"] for section in content["sections"]}
     assert numbers["dataset"] == "1"
-    assert numbers["details"] == "A"
+    assert (numbers["implementation"], numbers["details"]) == ("A", "B")
     assert (content["title"], content["link"]) == ("Sounds", "https://example.org/notebook")
     assert content["byline"].startswith("A. Student")

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from auricle.bundle.layout import encoder_of_time
 from auricle.bundle.standalone import OPSET
 from auricle.config import Preset
-from auricle.model.classifier import Classifier as TorchClassifier
-from auricle.model.classifier import Ensemble
+from auricle.model.classifier import Ensemble, Network
 from auricle.model.transformer import attention_weights
 from auricle.model.windows import ClipWindows
 
@@ -21,7 +20,7 @@ from auricle.model.windows import ClipWindows
 class NetworkGraph(nn.Module):
     """What network.onnx computes: logits, and for a transformer over time the attention of every layer."""
 
-    def __init__(self, network: TorchClassifier | Ensemble) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 
@@ -34,7 +33,7 @@ class NetworkGraph(nn.Module):
         return network.head(encoder(map)), torch.stack(attention_weights(encoder, map), dim=1)
 
 
-def network_graph(network: TorchClassifier | Ensemble, preset: Preset) -> onnx.ModelProto:
+def network_graph(network: Network, preset: Preset) -> onnx.ModelProto:
     """Return the ONNX graph of a network: `frames` in, `logits` (and `attention`) out, any batch."""
     bands = 1 if network.frontend.spectrum is None else preset.frontend.num_bands
     frames = torch.rand(3, bands, ClipWindows.of(preset.audio, preset.frontend).window_frames)

@@ -37,8 +37,7 @@ from auricle.config import Preset, preset_from_yaml, to_yaml
 from auricle.data.folds import ALL
 from auricle.data.manifest import Clip, classes_of, imbalance, scored_of
 from auricle.errors import RefusedError, UsageError
-from auricle.model.classifier import Classifier as TorchClassifier
-from auricle.model.classifier import Ensemble
+from auricle.model.classifier import Ensemble, Network
 from auricle.runs import Cell
 from auricle.runs.record import read_clips, read_description
 from auricle.runs.reopen import find_cell, scoring_cells, seeds_of, study_of
@@ -136,9 +135,7 @@ def _joint(tables: Sequence[Predictions], where: Path) -> Predictions:
         raise RefusedError(f"{where}: {error}; run the study to the end") from error
 
 
-def _describe(
-    members: Sequence[Cell], preset: Preset, network: TorchClassifier | Ensemble, predictions: Predictions
-) -> Description:
+def _describe(members: Sequence[Cell], preset: Preset, network: Network, predictions: Predictions) -> Description:
     cell = members[0]
     vouching = list(members)
     if cell.name.protocol == ALL:

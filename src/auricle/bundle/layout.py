@@ -2,12 +2,11 @@
 
 from auricle.bundle.description import AttentionLayout
 from auricle.config import Preset
-from auricle.model.classifier import Classifier as TorchClassifier
-from auricle.model.classifier import Ensemble
+from auricle.model.classifier import Network
 from auricle.model.transformer import Encoder, reads_by_cls
 
 
-def encoder_of_time(network: TorchClassifier | Ensemble) -> Encoder | None:
+def encoder_of_time(network: Network) -> Encoder | None:
     """Return the encoder whose attention is over time; None for a CNN, and where tokens are channels."""
     summary = network.summary
     if isinstance(summary, Encoder) and summary.tokens != "channels" and reads_by_cls(summary):
@@ -15,7 +14,7 @@ def encoder_of_time(network: TorchClassifier | Ensemble) -> Encoder | None:
     return None
 
 
-def attention_layout(network: TorchClassifier | Ensemble, preset: Preset) -> AttentionLayout | None:
+def attention_layout(network: Network, preset: Preset) -> AttentionLayout | None:
     """Return the layout of the attention over time; None where there is none."""
     encoder, config = encoder_of_time(network), preset.encoder
     if encoder is None or config is None:

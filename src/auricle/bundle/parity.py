@@ -11,8 +11,7 @@ from auricle.bundle.network import open_session
 from auricle.bundle.reading import Bundle
 from auricle.bundle.windows import Windowing
 from auricle.errors import RefusedError
-from auricle.model.classifier import Classifier as TorchClassifier
-from auricle.model.classifier import Ensemble
+from auricle.model.classifier import Network
 from auricle.model.windows import mean_over_windows
 from auricle.scoring.calibration import softmax
 from auricle.training.evaluate import cut_windows
@@ -23,7 +22,7 @@ BATCHES = (1, 2, 7)
 KINDS = ("silence", "noise", "faint noise", "clipping", "tone", "click")
 
 
-def check_parity(network: TorchClassifier | Ensemble, bundle: Bundle) -> None:
+def check_parity(network: Network, bundle: Bundle) -> None:
     """Compare PyTorch with model.onnx, and with network.onnx as `BundleModel` (and so `Classifier.predict`) runs it.
 
     A `RefusedError` describes a sound for which a probability differs by more than `TOLERANCE`, or the answer changes.
@@ -106,7 +105,7 @@ def _waveform_of(kind: str, samples: int, generator: np.random.Generator) -> np.
 
 @torch.inference_mode()
 def torch_probabilities(
-    network: TorchClassifier | Ensemble, windowing: Windowing, waveforms: np.ndarray, temperature: float
+    network: Network, windowing: Windowing, waveforms: np.ndarray, temperature: float
 ) -> np.ndarray:
     """Return the probabilities of PyTorch, (B, samples) -> (B, K), with the frames and windows of training."""
     frames = network.frontend.frames(torch.from_numpy(waveforms))

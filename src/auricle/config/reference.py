@@ -183,6 +183,16 @@ def _setting(section: str, key: str, info: FieldInfo, values: Iterable[tuple[Any
     )
 
 
+def changed_field(name: str, value: Any) -> str:
+    """Return a changed field for a sentence.
+
+    >>> changed_field("training.views", 1)
+    'windows per clip and epoch (1)'
+    """
+    shown = SHOWN[name]
+    return f"{shown.label[0].lower()}{shown.label[1:]} ({_written(value, shown)})"
+
+
 def default_text(info: FieldInfo) -> str:
     """Return the default of a field as it is typed after `=`; empty if the field is required."""
     return "" if info.is_required() else _typed(info.get_default(call_default_factory=True))

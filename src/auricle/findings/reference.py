@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -57,16 +58,23 @@ class ReferenceRow:
     verdict: Verdict
 
 
-def published_best(study: Study, protocol: str) -> float | None:
+class Published(NamedTuple):
+    """A published result: who reports it, and the accuracy, 0..1."""
+
+    source: str
+    accuracy: float
+
+
+def published_best(study: Study, protocol: str) -> Published | None:
     """Return the best accuracy that references of a study have for the test clips of a protocol; None for none."""
     same = SAME_TEST_CLIPS if protocol in SAME_TEST_CLIPS else (protocol,)
     found = [
-        figure.accuracy / 100
-        for reference in _comparable(study)
+        Published(reference.source, figure.accuracy / 100)
+        for reference in comparable(study)
         for figure in reference.figures
         if reference.scores == "clips" and figure.of == "test" and figure.protocol in same
     ]
-    return max(found, default=None)
+    return max(found, key=lambda one: one.accuracy, default=None)
 
 
 def chance(study: Study, protocol: str) -> float:
@@ -81,13 +89,14 @@ def beside_references(study: Study) -> tuple[ReferenceRow, ...]:
     """
     return tuple(
         _reference_row(study, reference, figure)
-        for reference in _comparable(study)
+        for reference in comparable(study)
         if any(figure.model in study.presets for figure in reference.figures)
         for figure in reference.figures
     )
 
 
-def _comparable(study: Study) -> Iterator[Reference]:
+def comparable(study: Study) -> Iterator[Reference]:
+    """Yield the references of a study that are about its recordings."""
     return (reference for reference in study.config.reference if reference.data == study.dataset.source)
 
 

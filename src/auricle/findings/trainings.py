@@ -91,8 +91,8 @@ class CurveReading:
 
     @property
     def still_falls(self) -> bool:
-        """Return whether the validation loss falls at the end."""
-        return not self.past_best and self.fall <= FALLING
+        """Return whether the validation loss falls at the end, to its minimum or close to it."""
+        return self.fall <= FALLING and self.rise <= 1 / FALLING
 
 
 def read_curves(cells: Sequence[CellEvidence]) -> CurveReading | None:

@@ -34,7 +34,7 @@ class Tuning:
     done: tuple[Entry, ...]  # the finished trials, the lowest validation loss first
     pruned: tuple[Entry, ...]
     tested: tuple[ComparativeRow, ...]  # the best set as the study trained it, under each protocol
-    standard: tuple[ComparativeRow, ...]  # of a search beside the study: the model of the best set as the study has it
+    standard: tuple[ComparativeRow, ...]  # of a search beside the study: its models as the study has them
 
     @property
     def best(self) -> Entry:
@@ -97,7 +97,6 @@ def _tuning(
     record: Mapping[str, Any], folder: str, rows: Sequence[ComparativeRow], own: Sequence[ComparativeRow] = ()
 ) -> Iterator[Tuning]:
     if done := ranked(record["trials"]):
-        start = done[0]["values"].get(MODEL, next(iter(record["epochs"])))
         yield Tuning(
             folder=folder,
             folds=tuple(record["folds"]),
@@ -106,7 +105,7 @@ def _tuning(
             done=tuple(done),
             pruned=tuple(entry for entry in record["trials"] if entry["state"] == "pruned"),
             tested=tuple(row for row in rows if row.model.endswith(f"-trial-{done[0]['number']}")),
-            standard=tuple(row for row in own if row.model == start),
+            standard=tuple(row for row in own if row.model in record["epochs"]),
             **{name: record[name] for name in ("name", "overrides", "protocol", "sampler", "pruner")},
             **{name: record[name] for name in ("num_trials", "num_clips", "parameters", "importance")},
         )

@@ -71,6 +71,9 @@ class Ensemble(nn.Module):
         return torch.stack([member(frames).softmax(1) for member in self.members]).mean(0).clamp_min(1e-30).log()
 
 
+Network = Classifier | Ensemble  # what a bundle can be made of
+
+
 def build_base(config: BaseConfig, num_rows: int) -> Base:
     """Return the base over features of `num_rows` rows."""
     channels = num_rows if config.layout == "bands-as-channels" else 1

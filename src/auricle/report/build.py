@@ -13,7 +13,15 @@ from auricle.errors import AuricleError
 from auricle.findings.findings import find, write_findings
 from auricle.findings.study import Study
 from auricle.report.chapters.against_others import human_labels, reported
-from auricle.report.chapters.closing import assumptions, listening, missing, references, reproduce, resources
+from auricle.report.chapters.closing import (
+    assumptions,
+    implementation,
+    listening,
+    missing,
+    references,
+    reproduce,
+    resources,
+)  # fmt: skip
 from auricle.report.chapters.comparison import comparison, details
 from auricle.report.chapters.methods import architectures, dataset, methods
 from auricle.report.chapters.results import calibration, cells, results, summary
@@ -35,7 +43,7 @@ CHAPTERS: tuple[Callable[[Report], Chapter | None], ...] = (
     resources, references,
 )  # fmt: skip
 APPENDIX: tuple[Callable[[Report], Chapter | None], ...] = (
-    details, cells, missed, evidence, calibration, human_labels, listening, reproduce, missing,
+    implementation, details, cells, missed, evidence, calibration, human_labels, listening, reproduce, missing,
 )  # fmt: skip
 
 
@@ -113,7 +121,8 @@ def compose(report: Report, front: Mapping[str, str] = MappingProxyType({})) -> 
             )
             for chapters in (CHAPTERS, APPENDIX)
         )
-    running_head = f"Study {study.config.name} on {study.dataset.name}"
+    names = dict.fromkeys((study.config.name, study.dataset.name))  # of the built-in studies, both are often the same
+    running_head = f"Study {' on '.join(names)}"
     by = [front.get("author", ""), study.started[:10]] if front.get("author") else []
     return Document(
         front.get("title") or title_of(study),

@@ -21,6 +21,8 @@ from auricle.report.table import Table
 from auricle.report.wording import Text, anchors, listing, protocol_title
 from auricle.training.watch import MEANINGS
 
+OF_ESC = ("esc10", "esc50")  # on clips of the first, which are also in the second, the built-in settings were chosen
+
 
 @dataclass(frozen=True)
 class Paragraph:
@@ -181,6 +183,11 @@ class Report:
         """Return the name of a protocol, marked where it leaks."""
         return protocol_title(protocol, leaky=self.study.is_leaky(protocol))
 
+    @property
+    def chosen_here(self) -> bool:
+        """Return whether the settings of the built-in models were chosen on clips of this dataset."""
+        return self.study.dataset.source in OF_ESC
+
     @cached_property
     def phrases(self) -> dict[str, Any]:
         """Return the values that the shared phrases need."""
@@ -196,8 +203,9 @@ class Report:
             # what a caption adds where `Comparison.foremost` leaves models out
             "of_many": f", the {MOST_SHOWN} most accurate of {num} models" if num > MOST_SHOWN else "",
             "stamped": self.title_of,
-            "published": {protocol: share for protocol, share in published if share is not None},
+            "published": {protocol: best for protocol, best in published if best},
             "chance": {protocol: chance(study, protocol) for protocol in study.protocols},
             "meanings": MEANINGS,
+            "chosen_here": self.chosen_here,
             "collapsed_groups": [(*names, fallen, len(study.of(*names))) for names, fallen in collapsed.items()],
         }

@@ -77,10 +77,10 @@ def clip_name(clip: str) -> str:
 def decimal(number: float | None, digits: int) -> str:
     """Write a number with a fixed number of digits after the point; an unknown one is a dash.
 
-    >>> decimal(-0.5, 2), decimal(None, 1), decimal(12345.6, 0)
-    ('−0.50', '–', '12,346')
+    >>> decimal(-0.5, 2), decimal(None, 1), decimal(12345.6, 0), decimal(-0.001, 2)
+    ('−0.50', '–', '12,346', '0.00')
     """
-    return "–" if number is None else f"{number + 0.0:,.{digits}f}".replace("-", MINUS)
+    return "–" if number is None else f"{number:z,.{digits}f}".replace("-", MINUS)
 
 
 def percent(share: float | None, digits: int = 1) -> str:

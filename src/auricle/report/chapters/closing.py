@@ -1,13 +1,13 @@
 """The closing chapters: listening to mistakes, assumptions, resources, reproduction, and missing results."""
 
+from auricle.findings.reference import comparable
 from auricle.findings.study import Study
 from auricle.report.document import Chapter, Report
 from auricle.report.table import Table, columns
 from auricle.report.wording import decimal, shortened
 from auricle.runs import StudyFolder
 
-OPTIMISERS = {"adam": ("adam",), "adamw": ("adamw", "muon"), "muon": ("muon",)}
-OF_ESC = ("esc10", "esc50")  # the second holds the clips of the first
+OPTIMISERS = {"adam": ("adam",), "adamw": ("adamw", "muon"), "muon": ("muon",), "sgd": ("sgd",)}
 ERRORS_PAGE = "errors.html"  # beside the report, where the recordings were there
 
 
@@ -24,8 +24,8 @@ def listening(report: Report) -> Chapter | None:
 def assumptions(report: Report) -> Chapter:
     """Return the assumptions behind the numbers."""
     study = report.study
-    leaky, chosen_here = any(map(study.is_leaky, study.protocols)), study.dataset.source in OF_ESC
-    return Chapter({"study": study, "leaky": leaky, "chosen_here": chosen_here})
+    is_map = any(study.presets[model].base.layout == "map" for model in study.models)
+    return Chapter(report.phrases | {"leaky": any(map(study.is_leaky, study.protocols)), "is_map": is_map})
 
 
 def resources(report: Report) -> Chapter:
@@ -51,9 +51,9 @@ def _resources(study: Study) -> dict[str, str]:
         found["Cluster"] = f"{machine['cluster']}, including this machine"
     found |= {"Cells": f"{len(study.cells):,}", "Trainings": f"{len(trained):,}"}
     minutes = sum(cell.costs["seconds"] for cell in trained) / 60
-    found["Total training time"] = f"{decimal(minutes, 1)} minutes"
+    found["Time of all trainings, added up"] = f"{decimal(minutes, 1)} minutes"
     if processor_s := sum(cell.costs.get("cpu_seconds") or 0 for cell in trained):
-        found["CPU time"] = f"{decimal(processor_s / 60, 1)} minutes"
+        found["CPU time of all trainings"] = f"{decimal(processor_s / 60, 1)} minutes"
     if peak_mb := max(cell.costs.get("peak_memory_mb") or 0 for cell in study.cells):
         found["Peak memory of a process"] = f"{decimal(peak_mb / 1000, 2)} GB"
     return found
@@ -65,26 +65,53 @@ def reproduce(report: Report) -> Chapter:
 
 
 def references(report: Report) -> Chapter:
-    """Return the literature of what the study used."""
-    presets = [report.study.presets[model] for model in report.study.models]
-    used = {
-        "esc50": report.study.dataset.source in OF_ESC,
+    """Return the literature of what the study used, and the published results that it cites."""
+    used = _used(report) | {
+        "esc50": report.chosen_here,
         "urbansound8k": report.study.dataset.source == "urbansound8k",
-        "batch": any(block.norm == "batch" for preset in presets for block in preset.base.blocks),
-        "residual": any(block.residual for preset in presets for block in preset.base.blocks),
-        "encoder": any(preset.encoder for preset in presets),
-        "pre": any(preset.encoder and preset.encoder.norm == "pre" for preset in presets),
-        "gelu": any(preset.encoder and preset.encoder.activation == "gelu" for preset in presets),
-        "dropout": any(preset.head.dropout for preset in presets),
-        "mix": any(preset.augmentation.mix for preset in presets),
-        "masks": any(preset.augmentation.time_mask_s or preset.augmentation.band_mask for preset in presets),
-        "smoothing": any(preset.training.label_smoothing for preset in presets),
-        "cosine": any(preset.training.schedule == "cosine" for preset in presets),
-        "average": any(preset.training.weight_average for preset in presets),
-        **{name: any(preset.training.optimizer in names for preset in presets) for name, names in OPTIMISERS.items()},
-        "search": bool(report.findings.tuning),
+        "holm": any(comparison.pairs for comparison in report.findings.comparisons.values()),
+        "importance": any(found.importance for found in report.findings.tuning),
+        "tpe": any(found.sampler == "tpe" for found in report.findings.tuning),
     }
-    return Chapter({"used": used})
+    return Chapter({"used": used, "cited": list(comparable(report.study))})
+
+
+def implementation(report: Report) -> Chapter:
+    """Return the details that the tables of settings and layers leave open."""
+    sizes = [sum(by_fold.values()) for by_fold in report.study.dataset.counts.values()]
+    return Chapter({"used": _used(report) | {"unequal": min(sizes) < max(sizes)}})
+
+
+def _used(report: Report) -> dict[str, bool]:
+    """Return what any model of the study uses."""
+    presets = [report.study.presets[model] for model in report.study.models]
+    blocks = [block for preset in presets for block in preset.base.blocks]
+    encoders = [preset.encoder for preset in presets if preset.encoder]
+    frontends, changes, recipes = zip(*((one.frontend, one.augmentation, one.training) for one in presets), strict=True)
+    return {
+        "spectrum": any(one.kind != "raw" for one in frontends),
+        "raw": any(one.kind == "raw" for one in frontends),
+        "mfcc": any(one.kind == "mfcc" for one in frontends),
+        "normalised": any(one.normalise for one in frontends),
+        "batch": any(block.norm == "batch" for block in blocks),
+        "residual": any(block.residual for block in blocks),
+        "encoder": bool(encoders),
+        "pre": any(one.norm == "pre" for one in encoders),
+        "gelu": any(one.activation == "gelu" for one in encoders),
+        "sinusoids": any(one.positions == "sinusoidal" for one in encoders),
+        "dropout": any(preset.head.dropout for preset in presets),
+        "augmented": any(one.shift or one.mix or one.gain_db or one.filter_db or one.stretch for one in changes),
+        "stretch": any(one.stretch for one in changes),
+        "mix": any(one.mix for one in changes),
+        "masks": any(one.time_mask_s or one.band_mask for one in changes),
+        "grid": any(one.windows == "grid" for one in recipes),
+        "drawn": any(one.balance == "sampling" for one in recipes),
+        "base_first": any(one.base_share for one in recipes),
+        "smoothing": any(one.label_smoothing for one in recipes),
+        "cosine": any(one.schedule == "cosine" for one in recipes),
+        "average": any(one.weight_average for one in recipes),
+        **{name: any(one.optimizer in names for one in recipes) for name, names in OPTIMISERS.items()},
+    }
 
 
 def missing(report: Report) -> Chapter | None:

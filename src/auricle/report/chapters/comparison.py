@@ -120,8 +120,7 @@ def _observed(report: Report) -> dict[str, Any]:
     study, main = report.study, report.findings.main
     cells = [cell for cell in study.cells if cell.name.protocol == main.protocol]
     several = [row for row in main.rows if row.cells > 1]
-    rows = [row for one in report.findings.comparisons.values() for row in one.rows]
-    validated = [row for row in rows if row.validation_accuracy is not None]
+    validated = [row for row in main.rows if row.validation_accuracy is not None]
     means = {category: class_f1(cells, category) for category in study.dataset.classes}
     gains = [row.accuracy - row.window_accuracy for row in main.rows]
     gaps = []  # model, training and validation accuracy at the last epoch, means over cells

@@ -1,7 +1,7 @@
 """The recordings; training, validation and test sets; preprocessing; and the networks, layer by layer."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from auricle.config import Preset
@@ -14,7 +14,7 @@ from auricle.report.figures.style import drawable
 from auricle.report.table import Column, Table, Value, columns
 from auricle.report.wording import count, listing, shortened, spoken
 
-ESC10 = "esc10"  # the dataset of the accuracies in `about` of presets
+ESC10 = "esc10"  # the dataset of the ablation that is cited
 Layers = Mapping[str, Any]
 SAMPLES_A_FIGURE = 10
 MOST_SAMPLES = 50
@@ -31,7 +31,8 @@ def methods(report: Report) -> Chapter:
         test = next(cell.test for cell in study.cells if cell.name.model == model)
         num_windows = round(test["window"]["num"] / test["clip"]["num"])  # that score a clip
         alike.setdefault((preset.audio, preset.frontend, preset.training.windows, num_windows), []).append(model)
-    return Chapter({"study": study, "inputs": [(models, *key) for key, models in alike.items()]})
+    inputs = [(models, *key) for key, models in alike.items()]
+    return Chapter({"study": study, "inputs": inputs, "leaky": any(map(study.is_leaky, study.protocols))})
 
 
 def architectures(report: Report) -> Chapter:
@@ -50,12 +51,12 @@ def architectures(report: Report) -> Chapter:
         name, first = report.anchors[models[0]], known[models[0]]
         preset = study.presets[models[0]]
         base = tuple(map(str, (layer for layer in first["layers"] if layer["name"].startswith("base."))))
-        exhibits[f"table-layers-{name}"] = _layer_table(first["layers"], base_known=base in shown)
+        alike = [known[model]["layers"] for model in models]
+        exhibits[f"table-layers-{name}"] = _layer_table(alike, base_known=base in shown)
         shown.add(base)
         drawn = network(*network_steps(preset, first["layers"]))
         exhibits[f"figure-network-{name}"] = Figure((panel(drawn, f"network-{name}", f"{models[0]}, step by step"),))
-        differences = _differences([known[model]["layers"] for model in models])
-        networks.append((name, models, _about(first.get("about"), study.dataset.source), differences))
+        networks.append((name, models, _about(first.get("about")), _differences(alike)))
     presets = [study.presets[model] for model in known]
     encoders = sorted((preset.encoder for preset in presets if preset.encoder), key=lambda one: max(one.heads))
     if encoders:
@@ -100,7 +101,7 @@ def network_steps(preset: Preset, layers: Sequence[Layers]) -> tuple[list[Step],
         tokens = next((shape for name, shape in shapes.items() if name.startswith("summary.blocks.0")), "")
         positions = "" if encoder.positions == "none" else f", {encoder.positions} positions"
         heads = listing(dict.fromkeys(encoder.heads)) + (" head" if set(encoder.heads) == {1} else " heads")
-        read = ("<cls>", "what it has read") if encoder.output == "cls" else ("mean of all tokens", "")
+        read = ("<cls>", "its output") if encoder.output == "cls" else ("mean of all tokens", "")
         steps += [
             ("tokens", f"<cls>{positions}", tokens),
             (f"encoder block × {encoder.num_blocks}", f"{heads}, MLP of {encoder.mlp_width or encoder.width}", tokens),
@@ -116,59 +117,73 @@ def _shape(sizes: Sequence[int]) -> str:
     return " × ".join(map(str, sizes))
 
 
-def _about(text: str | None, source: str) -> str:
-    """Return the description of a network; its accuracy on ESC-10 only if the study uses that dataset.
+def _about(text: str | None) -> str:
+    """Return the description of a network without its accuracy in another study.
 
-    >>> _about("1D convolutions. 95.6 % of ESC-10 (five folds).", "birds/")
+    >>> _about("1D convolutions. 95.6 % of ESC-10 (five folds).")
     '1D convolutions.'
     """
-    sentences = re.split(r"(?<=\.) ", text or "")
-    return " ".join(each for each in sentences if source == ESC10 or "ESC-10" not in each)
+    return " ".join(each for each in re.split(r"(?<=\.) ", text or "") if "ESC-10" not in each)
 
 
-def _layer_table(layers: Sequence[Layers], *, base_known: bool) -> Table:
-    """Return the layers from input to output; a base that an earlier table lists is one row."""
+def _layer_table(networks: Sequence[Sequence[Layers]], *, base_known: bool) -> Table:
+    """Return the layers of networks of one shape, from input to output; a base that is listed before is one row."""
+    layers = networks[0]
     of_base = [layer for layer in layers if layer["name"].startswith("base.")] if base_known else []
     rows = [
-        (layer["name"], layer["kind"], _shape(layer["output_shape"]), layer["parameters"], layer["multiply_adds"])
-        for layer in layers
-        if layer not in of_base
-    ]
+        (layer["name"], _alternatives(one["kind"] for one in alike), _shape(layer["output_shape"]),
+         layer["parameters"], layer["multiply_adds"])
+        for alike in zip(*networks, strict=True)
+        if (layer := alike[0]) not in of_base
+    ]  # fmt: skip
     base, totals = (
         [sum(layer[key] for layer in some) for key in ("parameters", "multiply_adds")] for some in (of_base, layers)
     )
     if of_base:
-        rows.insert(0, ("base", "as in the table before", _shape(of_base[-1]["output_shape"]), *base))
+        rows.insert(0, ("base", "the same base", _shape(of_base[-1]["output_shape"]), *base))
     return Table(columns("layers"), {"": [*rows, ("all", "", "", *totals)]}, totals=True)
 
 
-def _differences(networks: Sequence[Sequence[Layers]]) -> dict[tuple[str, ...], str]:
-    """Return how the layers of networks of one shape differ, each difference once, with its first layer."""
-    found: dict[tuple[str, ...], str] = {}
+def _differences(networks: Sequence[Sequence[Layers]]) -> dict[str, list[str]]:
+    """Return how networks of one shape differ, with the names of the layers in which they do."""
+    found: dict[str, list[str]] = {}
     for layers in zip(*networks, strict=True):
-        found.setdefault(tuple(layer["kind"] for layer in layers), layers[0]["name"])
-    return {kinds: name for kinds, name in found.items() if len(set(kinds)) > 1}
+        if len(kinds := dict.fromkeys(layer["kind"] for layer in layers)) > 1:
+            found.setdefault(_alternatives(kinds), []).append(layers[0]["name"])
+    return found
+
+
+def _alternatives(kinds: Iterable[str]) -> str:
+    """Join the kinds of a layer in several networks.
+
+    >>> _alternatives(["self-attention, 1 head", "self-attention, 2 heads"]), _alternatives(["linear", "linear"])
+    ('self-attention, 1 head / 2 heads', 'linear')
+    """
+    first, *others = dict.fromkeys(kinds)
+    return " / ".join([first, *(kind.removeprefix(f"{first.rpartition(', ')[0]}, ") for kind in others)])
 
 
 def dataset(report: Report) -> Chapter:
     """Return the chapter on the dataset."""
     data, samples = report.study.dataset, _samples(report.study.samples)
     skipped = [(shortened(name, 60), shortened(reason, 160)) for name, reason in data.skipped]
-    values = {
+    numbers = [num for by_fold in data.counts.values() for num in by_fold.values()]
+    most = max(numbers)
+    values: dict[str, Any] = {
         "data": data,
+        "even": most if most == min(numbers) else 0,
         "sizes": [sum(by_fold.values()) for by_fold in data.counts.values()],
         "beside": len(data.folds) <= MOST_FOLDS_BESIDE,
         "samples": list(samples),
         "num_drawn": sum(len(figure.panels) for figure in samples.values()),
         "skipped": skipped,
     }
-    alt = f"Bars of the number of clips of {count(len(data.categories), 'class', 'classes')}, divided by fold"
-    return Chapter(values, {
-        "table-classes": _classes(data),
-        "figure-classes": Figure((panel(class_counts(data.counts, data.folds), "classes", alt),)),
-        "table-skipped": Table(columns("skipped"), {"": skipped}),
-        **samples,
-    })  # fmt: skip
+    exhibits: dict[str, Exhibit] = {"table-skipped": Table(columns("skipped"), {"": skipped}), **samples}
+    if not values["even"]:
+        alt = f"Bars of the number of clips of {count(len(data.categories), 'class', 'classes')}, divided by fold"
+        drawn = class_counts(data.counts, data.folds)
+        exhibits |= {"table-classes": _classes(data), "figure-classes": Figure((panel(drawn, "classes", alt),))}
+    return Chapter(values, exhibits)
 
 
 def _classes(data: Dataset) -> Table:

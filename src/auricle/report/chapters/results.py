@@ -35,6 +35,8 @@ def results(report: Report) -> Chapter:
     """Return the chapter with the scores of each model under each protocol."""
     exhibits: dict[str, Exhibit] = {}
     models: dict[str, list[tuple[str, ComparativeRow, list[Collapse]]]] = {}
+    every = [one.macro_auc or 0.0 for comparison in report.findings.comparisons.values() for one in comparison.rows]
+    corner = min(every) >= ALL_GOOD
     curves: dict[str, list[str]] = {}
     for protocol, comparison in report.findings.comparisons.items():
         models[protocol] = []
@@ -43,15 +45,16 @@ def results(report: Report) -> Chapter:
             fallen = [one for one in report.findings.collapses if one.cell in [cell.name for cell in cells]]
             models[protocol].append((name, row, fallen))
             exhibits |= _exhibits(report, name, row, cells)
-        drawn = _curves(report, protocol)
+        drawn = _curves(report, protocol, corner=corner)
         exhibits, curves[protocol] = {**exhibits, **drawn}, list(drawn)
     beside = len(report.study.dataset.categories) <= MANY  # of many classes, matrix and table are as wide as the page
-    return Chapter(report.phrases | {"models": models, "curves": curves, "beside": beside}, exhibits)
+    return Chapter(report.phrases | {"models": models, "curves": curves, "corner": corner, "beside": beside}, exhibits)
 
 
 def cells(report: Report) -> Chapter:
     """Return the list of every finished cell."""
-    return Chapter(report.phrases, {"table-cells": _cells(report)})
+    num_shared = sum("same_as" in cell.costs for cell in report.study.cells)
+    return Chapter(report.phrases | {"num_shared": num_shared}, {"table-cells": _cells(report)})
 
 
 def _cells(report: Report) -> Table:
@@ -78,10 +81,9 @@ def _exhibits(report: Report, name: str, row: ComparativeRow, cells: Sequence[Ce
     }
 
 
-def _curves(report: Report, protocol: str) -> dict[str, Figure]:
-    """Draw the ROC curves of the models under a protocol, in their corner where those of every protocol lie there."""
+def _curves(report: Report, protocol: str, *, corner: bool) -> dict[str, Figure]:
+    """Draw the ROC curves of the models under a protocol, or only their corner."""
     data = report.study.dataset
-    every = [one.macro_auc or 0.0 for comparison in report.findings.comparisons.values() for one in comparison.rows]
     labels = [data.categories.index(category) for category in data.classes]
     models = [row.model for row in report.findings.comparisons[protocol].rows]
     found = {model: mean_curves(report.study.of(model, protocol), labels) for model in models}
@@ -89,7 +91,7 @@ def _curves(report: Report, protocol: str) -> dict[str, Figure]:
     def draw(some: Sequence[str]) -> Drawing:
         of_classes = {model: found[model] for model in some}
         means = {model: mean_curve(curves) for model, curves in of_classes.items()}
-        return roc(of_classes, means, data.classes, corner=min(every) >= ALL_GOOD)
+        return roc(of_classes, means, data.classes, corner=corner)
 
     return parts(f"roc-{protocol}", models, MOST_CURVES, draw, f"One-vs-rest ROC curves by class under {protocol}, of")
 
@@ -163,10 +165,10 @@ def _drawn_evenly(study: Study) -> bool:
 def _references(report: Report, best: ComparativeRow) -> dict[str, float]:
     """Return what to compare the best accuracy with on the first page, by its name."""
     published, baseline = published_best(report.study, best.protocol), report.findings.main.best_baseline
-    marks = {} if published is None else {"best published": published}
+    marks = {f"best published result cited, {published.source}": published.accuracy} if published else {}
     if baseline:
         marks[f"best free baseline, {baseline.model}"] = baseline.accuracy
-    elif published is not None:
+    elif published:
         marks["chance"] = chance(report.study, best.protocol)
     return marks
 
@@ -183,7 +185,7 @@ def accuracies_of(report: Report, protocol: str) -> Drawing:
     study, rows = report.study, report.findings.comparisons[protocol].rows
     cells = {row.model: [accuracy_of(cell.test, study) for cell in study.of(row.model, protocol)] for row in rows}
     published = published_best(study, protocol)
-    marks = {} if published is None else {"best published": published, "chance": chance(study, protocol)}
+    marks = {published.source: published.accuracy, "chance": chance(study, protocol)} if published else {}
     return accuracies(rows, cells, report.colours, marks, report.title_of(protocol))
 
 
@@ -220,6 +222,7 @@ def calibration(report: Report) -> Chapter:
     values = report.phrases | {
         "ranked": ranked,
         "drawn": ranked[:NUM_DRAWN],
+        "num_listed": _num_listed(report),
         "clips_each": len(_alarmed(report).clips),
         "hit_rate": lambda one: float(np.nanmean(one.hit_rates)),
     }
@@ -257,6 +260,11 @@ def _diagrams(report: Report, models: Sequence[ModelCalibration]) -> Iterator[Pa
         yield panel(drawn, f"reliability-{report.anchors[one.model]}", alt)
 
 
+def _num_listed(report: Report) -> int:
+    """Return the number of models of which a table of all classes fits on a page."""
+    return max(1, MOST_ROWS // len(report.study.dataset.categories))
+
+
 def _thresholds(report: Report, ranked: Sequence[ModelCalibration]) -> Table:
     categories, background = report.study.dataset.categories, report.study.dataset.background
     groups = {
@@ -265,6 +273,6 @@ def _thresholds(report: Report, ranked: Sequence[ModelCalibration]) -> Table:
             for category, *values in zip(categories, one.thresholds, one.hit_rates, one.alarm_rates, strict=True)
             if category != background
         ]
-        for one in ranked[: max(1, MOST_ROWS // len(categories))]
+        for one in ranked[: _num_listed(report)]
     }
     return Table(columns("thresholds"), groups)

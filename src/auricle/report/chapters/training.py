@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from auricle.config import Preset, settings
+from auricle.config.reference import changed_field
 from auricle.findings.study import Study
 from auricle.findings.tuning import Tuning
 from auricle.report.document import Chapter, Figure, Report, part, parts
@@ -13,7 +14,7 @@ from auricle.report.figures.drawing import Drawing, Panel, panel
 from auricle.report.figures.training import curves, largest_loss
 from auricle.report.figures.tuning import importance_bars, parallel, progress, short_names
 from auricle.report.table import Column, Spread, Table, Value, columns
-from auricle.report.wording import listing
+from auricle.report.wording import NO_BREAK, listing
 from auricle.search.record import Entry, setting
 from auricle.search.space import MODEL
 from auricle.tracking.tracking import TITLES
@@ -60,6 +61,7 @@ def training(report: Report) -> Chapter:
         "beside": beside,
         "named": [(title, models) for title, (models, _) in zip(titles, recipes, strict=True)] if numbered else [],
         "base_first": [model for model in study.models if study.presets[model].training.base_share],
+        "shares": sorted({preset.training.base_share for preset in study.presets.values()} - {0}),
         "trackers": [title for name, title in TRACKERS.items() if (study.folder / name).is_dir()],
         "muon": any(study.presets[model].training.optimizer == "muon" for model in study.models),
         "curves": {protocol: list(figures) for protocol, figures in drawn.items()},
@@ -76,7 +78,7 @@ def recipe(study: Study, model: str) -> dict[Field, str]:
     precision = ("training", "Precision")
     if found[precision] == "auto" and used:
         found[precision] = f"{listing(sorted(used))} (auto)"
-    return found
+    return {field: value.replace(" × ", f"{NO_BREAK}×{NO_BREAK}") for field, value in found.items()}
 
 
 def _alike(recipes: Mapping[str, dict[Field, str]]) -> list[tuple[list[str], dict[Field, str]]]:
@@ -155,7 +157,8 @@ def _search(found: Tuning, part: str) -> Chapter:
     values = {
         "part": part,
         "found": found,
-        "overrides": [f"{name}={setting(value)}" for name, value in found.overrides.items()],
+        "overrides": [changed_field(name, value) for name, value in found.overrides.items()],
+        "has_standard": any(row.validation_accuracy is not None for row in found.standard),
         "endings": [f"{found.states[state]} {text}" for state, text in ENDINGS.items() if found.states.get(state)],
         "num_listed": num_listed,
         "num_shown": len(listed),
@@ -171,6 +174,7 @@ def _search(found: Tuning, part: str) -> Chapter:
         f"table-best-set{part}": Table(columns("best-set"), {"": rows}),
         f"figure-search{part}": Figure(tuple(_history(found, part))),
         f"figure-parallel{part}": Figure((panel(drawn, f"search-parallel{part}", alt),)),
+        f"table-best-of-models{part}": _best_of_models(found),
         f"table-trials{part}": trials_of(found, listed),
     })  # fmt: skip
 
@@ -193,6 +197,15 @@ def _history(found: Tuning, part: str) -> Iterator[Panel]:
     if found.importance:
         drawn = importance_bars(found.importance)
         yield panel(drawn, f"search-importance{part}", f"Importance of {listing(found.importance)}")
+
+
+def _best_of_models(found: Tuning) -> Table:
+    """Return the best set of each model, and the validation accuracy of the model as the study trained it."""
+    best, own = found.best_of_models(), {row.model: row.validation_accuracy for row in found.standard}
+    models = [entry["values"].get(MODEL, next(iter(own), "")) for entry in best]
+    table = trials_of(found, best)
+    rows = [(*row, own.get(model)) for row, model in zip(table.groups[""], models, strict=True)]
+    return Table((*table.columns, Column("own_accuracy", "Recipe here, valid. acc. %", "percent")), {"": rows})
 
 
 def trials_of(found: Tuning, listed: Sequence[Entry]) -> Table:

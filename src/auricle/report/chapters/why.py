@@ -34,10 +34,13 @@ ATTENTION = ("positions-shuffled", "even-attention", "block-2-skipped")
 def why(report: Report) -> Chapter:
     """Return the chapter on possible reasons for the ranking."""
     uses = _uses(report)
-    best, *others = report.findings.main.ranking
+    main = report.findings.main
+    best, *others = main.ranking
+    equal = [one.row for one in main.ranking if one.row.model in (best.row.model, *main.undecided)]
     curves, costs = report.findings.curves.values(), uses.values.get("costs", {})
     values = {
         "best": best.row,
+        "cheapest": min(equal, key=lambda row: row.multiply_adds or 0) if others and best.row.multiply_adds else None,
         "larger": [one.row.model for one in others if one.row.parameters > best.row.parameters],
         "fits": [one.train for one in curves],
         "gaps": [one.gap for one in curves],
@@ -85,12 +88,8 @@ def evidence(report: Report) -> Chapter | None:
     of_time = [model for model in report.findings.main.ranked if model in uses and uses[model].attention is not None]
     drawn = [model for model in report.study.presets if model in of_time[:MOST_DRAWN]]
     costs = _costs_by_change(uses)
-    lower = [change for change in costs if change.startswith("low-pass-")][1:]
     values = report.phrases | {
         "uses": uses,
-        "described": [
-            (title(change), *by_verdict(row.values())) for change, row in costs.items() if change not in lower
-        ],
         "unlike": [model for model in uses if model not in alike],
         "best_of_each": best,
         "attention_drawn": drawn,

@@ -37,7 +37,7 @@ def reliability_diagram(
             axes.vlines(100 * x, 100 * low, 100 * high, color=colour, lw=2.5, alpha=0.22)
     axes.scatter(100 * shown.confidence, 100 * shown.accuracy, s=_areas(shown), color=colour, lw=0, label=label,
                  zorder=3, clip_on=False)  # fmt: skip
-    axes.set(xlim=(0, 100), ylim=(0, 100), xlabel="confidence, %", ylabel="correct, %")
+    axes.set(xlim=(-2, 102), ylim=(-2, 102), xlabel="confidence, %", ylabel="correct, %")
     axes.set_title(title)
     axes.grid()
     legend = axes.legend(loc="upper left", borderaxespad=0.2)

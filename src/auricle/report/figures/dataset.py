@@ -55,7 +55,8 @@ def sample(waveform: np.ndarray, sample_rate_hz: int, title: str, *, small: bool
     low, high = np.minimum.reduceat(waveform, edges), np.maximum.reduceat(waveform, edges)
     above.fill_between(time_s, low, high, color=MUTED, lw=0.4, step="post")
     reach = max(1e-3, float(np.abs(waveform).max()))
-    above.set(ylim=(-1.05 * reach, 1.05 * reach), yticks=[], title=title)
+    above.set(ylim=(-1.05 * reach, 1.05 * reach), yticks=[])
+    above.set_title(title, fontsize=7 if small else None)  # as wide as the figure, at most
     above.spines[["left", "bottom"]].set_visible(False)
     above.tick_params(bottom=False)
     levels_db, centres_hz = mel_levels(waveform, sample_rate_hz)

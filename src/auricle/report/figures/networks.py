@@ -73,7 +73,7 @@ def encoder_block(config: EncoderConfig) -> Figure:
         _box(axes, x, -0.55, 0.95, 0.3, f"{name}\nlinear {D} → {width}", PLAIN)
         _arrow(axes, (4.575, -0.12), (x + 0.475, -0.4))
     axes.text(4.575, -0.05, f"tokens T × {D}", ha="center", va="center", fontsize=6.5, color=MUTED)
-    _box(axes, 3.2, -1.15, 1.6, 0.3, f"softmax(Q Kᵀ / √{width})\nT × T", TIME)
+    _box(axes, 3.2, -1.15, 1.6, 0.3, f"softmax(Q K′ / √{width})\nT × T", TIME)
     _box(axes, 3.9, -1.75, 1.6, 0.3, f"A V\nT × {width}", TIME)
     _box(axes, 3.9, -2.35, 1.6, 0.3, f"{H} of these side by side,\nlinear {D} → {D}", PLAIN)
     for start, end in (((3.375, -0.7), (3.7, -1.0)), ((4.575, -0.7), (4.3, -1.0)), ((5.775, -0.7), (5.2, -1.6)),

@@ -28,6 +28,7 @@ INK, MUTED, GRID = "#1f2328", "#667080", "#dfe3e8"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8f98")
 DASHES = ("solid", (0, (4, 1.6)), (0, (1, 1.4)), (0, (6, 1.5, 1, 1.5)))
 MARKS = "oDs^vPX"
+DARK = 0.215  # luminance below which white has more contrast than ink
 MANY = 12  # classes; above it, rows are narrower, and figures label only notable values
 ABOVE: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.45, 1.0), "columnspacing": 1.2}  # of a legend
 
@@ -152,7 +153,7 @@ def squares(
         )
     for (row, column), text in (texts or {}).items():
         depth = depths[row, column]
-        ink = "#ffffff" if depth > 0.6 else INK if depth > 0 else MUTED
+        ink = MUTED if depth <= 0 else "#ffffff" if luminance(colours[column], depth) < DARK else INK
         label = axes.text(float(column), float(row), text, ha="center", va="center", color=ink, fontsize=fontsize)
         label.set_in_layout(False)  # it is inside the axes, so `fit` need not measure it
     num_rows, num_columns = depths.shape
@@ -162,6 +163,17 @@ def squares(
         axes.vlines(np.arange(1, num_columns) - 0.5, -0.5, num_rows - 0.5, color=GRID, lw=0.4)
     axes.spines[:].set(visible=True, color=GRID)
     axes.tick_params(length=0)
+
+
+def luminance(colour: str, depth: float) -> float:
+    """Return the relative luminance (WCAG 2.2) of a colour, `depth` of it over white, 0..1.
+
+    >>> luminance("#000000", 1.0), luminance("#cc79a7", 0.0)
+    (0.0, 1.0)
+    """
+    parts = 1 - depth * (1 - np.array([int(colour[start : start + 2], 16) for start in (1, 3, 5)]) / 255)
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return round(float(linear @ (0.2126, 0.7152, 0.0722)), 6)
 
 
 def drawable(name: str, index: int, length: int = 22) -> str:
