@@ -65,7 +65,7 @@ def importance_bars(shares: Mapping[str, float]) -> Figure:
     for row, value in enumerate(values):
         axes.text(100 * value + 1.5, row, f"{100 * value:.0f}", va="center", fontsize=6.5)
     name_rows(axes, list(shares), grid=False)
-    axes.set(xlim=(0, 106 * values.max() + 6), xlabel="importance, %", title="Importance of the parameters")
+    axes.set(xlim=(0, 106 * values.max() + 6), xlabel="importance, %", title="Importance")
     return figure
 
 
@@ -92,7 +92,8 @@ def parallel(parameters: Mapping[str, Described], done: Sequence[Entry]) -> Figu
     for x, scale in enumerate(columns):
         axes.axvline(x, color=MUTED, lw=0.6, zorder=1)
         for height, text in scale.ticks():
-            axes.text(x + 0.03, height + 0.015, text, fontsize=6.2, va="bottom", ha="left", color=INK)
+            behind = {"facecolor": "#ffffff", "edgecolor": "none", "alpha": 0.75, "pad": 0.4}
+            axes.text(x + 0.03, height + 0.015, text, fontsize=6.2, va="bottom", ha="left", color=INK, bbox=behind)
     names = [name.replace(" ", "\n") for name in (*short_names(parameters), "validation loss")]
     axes.set_xticks(range(len(columns)), names, fontsize=6.2 if len(names) > 8 else 7)
     axes.set_yticks([])
