@@ -243,3 +243,11 @@ def test_a_study_cites_results_of_others_by_name_or_by_file(tmp_path: Path) -> N
     (tmp_path / "paper.yaml").write_text(yaml.safe_dump(mine))
     with pytest.raises(UsageError, match="did you mean 'accuracy'"):
         load_references(str(tmp_path / "paper.yaml"))
+
+
+@pytest.mark.parametrize("seed", [-1, 10**9])
+def test_a_seed_that_no_name_of_a_cell_can_have_is_refused(tmp_path, seed) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"models: [cnn]\nseeds: [0, {seed}]\n")
+    with pytest.raises(UsageError, match="seeds"):
+        load_study(str(file))

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import fake_trials
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 import auricle as au
 import fake_fits
-from auricle.api import dataset, models
+from auricle.api import dataset, models, running
 from auricle.cli import main
 from auricle.display.notebook import NotebookDisplay
 from auricle.runs import CellName
@@ -310,3 +311,12 @@ def test_what_a_search_refuses(quick_search, sounds, study):
         au.run_search({"models": ["cnn"]}, sounds)
     with pytest.raises(au.AuricleError, match="contains no search"):
         study.trials  # noqa: B018
+
+
+def test_without_a_tracker_wandb_is_used_if_it_is_installed_as_on_the_command_line(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(running, "choose_trackers", lambda *of: asked.append(of) or ("off", []))
+    monkeypatch.setattr(running, "train_cells", lambda *of, **how: SimpleNamespace(done=(1,), folder=tmp_path))
+    for tracker in (None, "mlflow", ["wandb", "mlflow"]):
+        au.run_study("toy", "tiny", out=tmp_path, tracker=tracker, progress=False)
+    assert asked == [(None, None), ("mlflow", None), ("wandb,mlflow", None)]

@@ -124,6 +124,13 @@ def test_a_folder_with_some_names_of_a_bundle_is_nobody_elses_unfinished_export(
         export.check_folder(tmp_path)
 
 
+@pytest.mark.parametrize("content", ['{"name": "a JavaScript bundle"}', "[]", "{"])
+def test_a_bundle_of_another_kind_is_not_overwritten(tmp_path, content):
+    (tmp_path / "bundle.json").write_text(content)
+    with pytest.raises(RefusedError, match="not a bundle"):
+        export.check_folder(tmp_path)
+
+
 @pytest.mark.long
 @pytest.mark.skipif(not cut_off.is_possible(), reason="no small disk can be mounted here")
 def test_the_same_command_goes_on_once_there_is_room(cell, tmp_path):

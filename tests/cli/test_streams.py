@@ -1,9 +1,12 @@
 """Standard streams that are closed, or whose reader has gone."""
 
+import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import soundfile
 
 COMMAND = f"{sys.executable} -m auricle"
 
@@ -40,3 +43,13 @@ def test_a_pipe_of_our_own_that_breaks_is_a_failure(auricle, monkeypatch):
     answer = auricle("predict", "nowhere", "x.wav")
     assert answer.code == 5
     assert "Broken pipe" in answer.err
+
+
+def test_json_stays_json_where_the_encoding_of_the_output_lacks_a_letter(tmp_path):
+    for name in ("🐶", "käuzchen"):
+        (tmp_path / name).mkdir()
+        soundfile.write(tmp_path / name / "1.wav", np.zeros(1_600), 16_000)
+    code, out, _ = run(f"PYTHONIOENCODING=ascii {COMMAND} check --json {tmp_path}")
+    assert code == 3  # too few clips for folds
+    assert out.isascii()
+    assert "🐶" in str(json.loads(out))

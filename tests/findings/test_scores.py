@@ -1,10 +1,13 @@
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from auricle.findings.scores import comparative, deviation, network_rows, weighted_mean
+from auricle.findings.scores import accuracy_of, comparative, deviation, network_rows, weighted_mean
 from auricle.findings.study import Study
+from auricle.scoring.metrics import score
 from auricle.scoring.statistics import share_interval
 
 
@@ -47,3 +50,10 @@ def test_a_mean_of_unknown_values_is_unknown():
     assert weighted_mean([0.0, 1.0], [1.0, 3.0]) == 0.75
     assert deviation([None, 0.5]) is None
     assert deviation([0.4, None, 0.6]) == pytest.approx(math.sqrt(0.02))
+
+
+def test_a_class_that_is_only_predicted_does_not_lower_balanced_accuracy():
+    study = SimpleNamespace(dataset=SimpleNamespace(imbalance="9 to 90 clips", scored=("cat", "dog", "owl")))
+    scores = score(np.eye(3)[[0, 2, 1, 1]], np.array([0, 0, 1, 1]), ("cat", "dog", "owl"))
+    assert accuracy_of({"clip": scores}, study) == 0.75
+    assert scores["macro_recall"] == 0.5

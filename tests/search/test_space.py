@@ -47,6 +47,14 @@ def test_values_become_a_preset():
     assert preset.training.epochs == load_preset("cnn").training.epochs
 
 
+def test_a_trial_of_few_epochs_gets_past_its_warm_up_as_a_short_training_does():
+    checked = space({"training.epochs": [5, 100]})
+    assert checked.preset({"training.epochs": 5}).training == load_preset("cnn", {"training.epochs": 5}).training
+    assert checked.preset({"training.epochs": 100}).training.warmup_epochs == 5
+    fixed = space({"training.epochs": [5]}, overrides={"training.warmup_epochs": 3})
+    assert fixed.preset({"training.epochs": 5}).training.warmup_epochs == 3
+
+
 def test_a_range_of_a_whole_field_is_of_whole_numbers():
     assert space({"training.views": {"low": 1, "high": 6}}).parameters["training.views"] == Range(1, 6, False, True)
 

@@ -10,7 +10,7 @@ LABELS = np.repeat(np.arange(10), 24)
 
 
 def watch(epochs: int = 100, warmup: float = 5.0) -> Watch:
-    return Watch.over(LABELS, TrainingConfig(epochs=epochs, warmup_epochs=warmup))
+    return Watch.over(LABELS, TrainingConfig(epochs=epochs, warmup_epochs=warmup), len(LABELS))
 
 
 def epoch(loss: float = 2.3, accuracy: float = 0.1, commonest: float = 0.3, spread: float = 1.0) -> dict:
@@ -110,13 +110,13 @@ def test_chance_is_the_exact_binomial_test():
 
 
 def test_where_classes_are_balanced_one_answer_is_a_collapse_however_common_its_class():
-    over = Watch.over(np.array([0] * 99 + [1]), TrainingConfig(epochs=10))
+    over = Watch.over(np.array([0] * 99 + [1]), TrainingConfig(epochs=10), 100)
     assert (over.chance, over.blank_loss) == (0.5, pytest.approx(np.log(2)))
     assert "one-class" in over.signs(epoch(commonest=1.0))
 
 
 def test_where_nearly_all_clips_are_of_one_class_one_answer_is_no_collapse():
-    over = Watch.over(np.array([0] * 99 + [1]), TrainingConfig(epochs=10, balance="none"))
+    over = Watch.over(np.array([0] * 99 + [1]), TrainingConfig(epochs=10, balance="none"), 100)
     assert "one-class" not in over.signs(epoch(commonest=1.0))
 
 
@@ -131,3 +131,9 @@ def test_what_is_told_gets_graver_until_a_recovery(numbers):
         else:
             ranks.append(list(MEANINGS).index(news))
             assert ranks[-1] < ranks[-2]
+
+
+def test_chance_is_judged_by_the_clips_on_which_accuracy_is_measured():
+    labels, config = np.repeat(np.arange(10), 10_000), TrainingConfig(epochs=100, warmup_epochs=5)
+    assert Watch.over(labels, config, len(labels)).p_chance(0.105) < 1e-6
+    assert Watch.over(labels, config, 2_048).p_chance(0.105) > 0.2

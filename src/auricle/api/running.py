@@ -110,7 +110,7 @@ def run_study(
     of_folds = None if folds is None else check_numbers(folds, "folds")
     options = RunOptions(dataset.root or root, skip_bad, workers, threads, device)
     folder = Path(out) if out is not None else STUDIES_FOLDER / config.name
-    chosen = choose_trackers(",".join(_names(tracker) or ()), wandb)
+    chosen = choose_trackers(_joined(tracker), wandb)
     with watched(config.name, 0 if progress else -1) as listener, _hint_when_stopped(listener, "run_study", folder):
         return _study_of(train_cells(config, folder, options, chosen, folds=of_folds, listener=listener))
 
@@ -179,7 +179,7 @@ def run_search(
     )
     options = RunOptions(dataset.root or root, skip_bad, workers, threads, device)
     folder = Path(out) if out is not None else STUDIES_FOLDER / f"search-{config.name}"
-    chosen, level = choose_trackers(",".join(_names(tracker) or ()), wandb), 0 if progress else -1
+    chosen, level = choose_trackers(_joined(tracker), wandb), 0 if progress else -1
     with search_watched(config.name, level) as listener, _hint_when_stopped(listener, "run_search", folder):
         best = run_trials(config, folder, options, storage=storage, listener=listener).study
     with watched(best.name, level) as listener, _hint_when_stopped(listener, "run_search", folder):
@@ -213,6 +213,10 @@ def _all_overrides(overrides: Mapping[str, Any] | None, **short: Any) -> dict[st
 
 def _names(asked: Names | None) -> tuple[str, ...] | None:
     return (asked,) if isinstance(asked, str) else None if asked is None else tuple(map(str, asked))
+
+
+def _joined(asked: Names | None) -> str | None:
+    return None if asked is None else ",".join(_names(asked) or ())
 
 
 def train_cells(

@@ -41,7 +41,8 @@ OF_DIFFERENCE = ("first", "second", "mean", "low", "high", "p_adjusted")
 class Study:
     """A study in its folder, as `run_study`, `run_search` and `open_study` return it; files are read when needed.
 
-    A notebook shows a table of its results.
+    A notebook shows a table of its results. All but `status`, `failed` and `trials` raise an AuricleError if no cell is
+    finished, and a RefusedError if a file of the study is damaged.
 
     Attributes:
         folder: the folder of the study.
@@ -145,7 +146,11 @@ class Study:
         return to_frame(rows, (*OF_DIFFERENCE, "significant"))
 
     def plot_accuracy(self, protocol: str | None = None) -> Figure:
-        """Plot the test accuracy of each model with its 95 % interval and its cells; None: for each protocol."""
+        """Plot the test accuracy of each model with its 95 % interval and its cells; None: for each protocol.
+
+        Raises:
+            UsageError: no cell of this protocol is finished.
+        """
         from auricle.report.chapters.results import accuracies_of
 
         chosen = self.protocols if protocol is None else (self._protocol(protocol),)
@@ -157,6 +162,9 @@ class Study:
         Args:
             model: None: all.
             protocol: None: the main one of the report.
+
+        Raises:
+            UsageError: no cell of this model or protocol is finished.
         """
         from auricle.report.chapters.results import confusion_of
 
@@ -169,6 +177,9 @@ class Study:
         Args:
             model: None: all.
             protocol: None: the main one of the report.
+
+        Raises:
+            UsageError: no cell of this model or protocol is finished.
         """
         from auricle.report.chapters.training import curves_of
 
@@ -194,6 +205,9 @@ class Study:
             link: to the notebook or repository, shown below the title.
             probes: whether to analyse what the models rely on, unless that was done before.
             progress: whether to show progress.
+
+        Raises:
+            MachineError: the disk refuses.
         """
         from auricle.api.reporting import write_report
 

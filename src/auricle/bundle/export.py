@@ -4,6 +4,7 @@ A bundle is only exported if PyTorch and ONNX Runtime agree (see `parity.py`).
 """
 
 import contextlib
+import json
 import shutil
 import tempfile
 from collections import Counter, defaultdict
@@ -270,9 +271,17 @@ def _with_metadata(model: onnx.ModelProto, description: Description) -> bytes:
 
 def check_folder(to: Path) -> None:
     """Refuse a folder that contains anything but a bundle or an unfinished export."""
-    is_ours = to.is_dir() and ((to / names.DESCRIPTION).is_file() or (to / UNFINISHED).is_file())
+    is_ours = to.is_dir() and (_is_description(to / names.DESCRIPTION) or (to / UNFINISHED).is_file())
     if not is_ours and to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise RefusedError(f"{to} contains files that are not a bundle; choose another folder with --to")
+
+
+def _is_description(path: Path) -> bool:
+    """Return whether a file describes a bundle, of this version or another."""
+    with contextlib.suppress(OSError, ValueError):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return isinstance(content, dict) and "schema_version" in content
+    return False
 
 
 def move_bundle(made: Path, to: Path) -> None:

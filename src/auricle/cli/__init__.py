@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None, has_gone: Callable[[], bool]) -> int:
     is_exact = not sys.stdout.isatty() and sys.stdout.encoding.lower() == "utf-8"  # file names need not be UTF-8
-    sys.stdout.reconfigure(errors="surrogateescape" if is_exact else "backslashreplace")  # type: ignore[union-attr]
+    sys.stdout.reconfigure(errors="surrogateescape" if is_exact else streams.ESCAPED)  # type: ignore[union-attr]
     os.environ.setdefault("OMP_NUM_THREADS", str(num_threads()))  # before numpy and PyTorch are loaded
     disable_telemetry()
     verbosity_level = Verbosity()

@@ -1,11 +1,24 @@
 """Standard streams that are closed, or whose reader has gone: no reason to fail."""
 
+import codecs
 import contextlib
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
 
 from auricle.system import is_unread
+
+ESCAPED = "auricle-escaped"  # how an encoding writes what it lacks: as in JSON, which stays JSON
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+codecs.register_error(ESCAPED, _escaped)
 
 
 def open_closed() -> None:

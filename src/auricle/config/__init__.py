@@ -15,6 +15,7 @@ from auricle.config.reading import (
     revalidated,
     study_names,
     to_yaml,
+    with_fitting_warmup,
 )
 from auricle.config.reference import Setting, settings
 from auricle.config.sections import (

@@ -7,7 +7,7 @@ protocols and seeds. YAML that is too large or nested too deeply is refused.
 
 import copy
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
@@ -289,9 +289,14 @@ def load_preset(
     if of_encoder and not content.get("encoder"):
         raise UsageError(f"preset {name} has no encoder, so {of_encoder[0]} cannot be set; set it on a transformer")
     preset = _validated(Preset, merge(content, _nest(overrides or {})), f"preset {name}")
-    training = preset.training
-    if "training.epochs" not in (overrides or {}) or "training.warmup_epochs" in (overrides or {}):
+    return with_fitting_warmup(preset, overrides or {})
+
+
+def with_fitting_warmup(preset: Preset, changed: Collection[str]) -> Preset:
+    """Shorten the warm-up to a quarter of the epochs if these are among the changed fields and the warm-up is not."""
+    if "training.epochs" not in changed or "training.warmup_epochs" in changed:
         return preset
+    training = preset.training
     warmup_epochs = min(training.warmup_epochs, LONGEST_WARMUP * training.epochs)  # a short training must get past it
     return revalidated(preset, training=revalidated(training, warmup_epochs=warmup_epochs))
 

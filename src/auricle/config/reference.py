@@ -186,11 +186,14 @@ def _setting(section: str, key: str, info: FieldInfo, values: Iterable[tuple[Any
 def changed_field(name: str, value: Any) -> str:
     """Return a changed field for a sentence.
 
-    >>> changed_field("training.views", 1)
-    'windows per clip and epoch (1)'
+    >>> changed_field("training.views", 1), changed_field("encoder.mlp_width", 64), changed_field("head.hidden", [64])
+    ('windows per clip and epoch (1)', 'MLP width (64)', 'hidden layers (64)')
     """
+    if name not in SHOWN:  # a section, or a list of sections
+        return name
     shown = SHOWN[name]
-    return f"{shown.label[0].lower()}{shown.label[1:]} ({_written(value, shown)})"
+    label = shown.label if shown.label[1:2].isupper() else f"{shown.label[0].lower()}{shown.label[1:]}"
+    return f"{label} ({_written(tuple(value) if isinstance(value, list) else value, shown)})"
 
 
 def default_text(info: FieldInfo) -> str:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Axis = Literal["time", "frequency"]
 Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=10**9)]  # at most nine digits in the name of a cell
 ProtocolName = Literal["test-split", "k-fold", "official", "random", "random-split"]
 
 
@@ -258,7 +259,7 @@ class StudyConfig(Section):
     only: dict[str, tuple[ProtocolName, ...]] = Field(
         default_factory=dict, description="model: protocols that it is limited to; other models use all"
     )
-    seeds: tuple[int, ...] = Field((0,), min_length=1, description="random seeds; each cell is trained once with each")
+    seeds: tuple[Seed, ...] = Field((0,), min_length=1, description="random seeds; each cell is trained once with each")
     group_by: str | None = Field(
         None, description="groups of clips: a column, or a pattern of file names; null: those of the dataset"
     )

@@ -150,8 +150,11 @@ def comparative_row(
 
 
 def accuracy_of(scores: Mapping[str, Any], study: Study) -> float:
-    """Return the accuracy of the clips of a set; balanced accuracy where the classes are of unequal size."""
-    return float(scores["clip"]["macro_recall" if study.dataset.imbalance else "accuracy"])
+    """Return the accuracy of the clips of a set; where classes are of unequal size, the mean recall of those in it."""
+    if not study.dataset.imbalance:
+        return float(scores["clip"]["accuracy"])
+    of_class = scores["clip"]["per_class"]
+    return statistics.fmean(of_class[name]["recall"] for name in study.dataset.scored if of_class[name]["support"])
 
 
 def cell_weights(cells: Sequence[CellEvidence]) -> list[float]:

@@ -56,6 +56,8 @@ def probe_cell(found: Reopened, *, device: torch.device) -> Probe:
         UsageError: the model of the preset cannot be built.
     """
     manifest, preset = found.recordings.manifest, found.preset
+    if preset.augmentation.mask_when_scored:
+        raise RefusedError(f"{found.cell.folder}: it was scored with random masks, so no change can be measured")
     indices = found.split.test
     if len(indices) > MOST_CLIPS:
         indices = np.sort(np.random.default_rng(found.cell.name.seed).choice(indices, MOST_CLIPS, replace=False))

@@ -36,8 +36,17 @@ def write_results_section(study_folder: Path, results_md: Path) -> None:
     study = load_study(study_folder)
     if not study.cells:
         raise AuricleError(f"no cell of {study_folder} is finished, so there are no results; run the study first")
-    name = anchors([study.config.name])[study.config.name]
-    write_section(results_md, name, _section(study))
+    write_section(results_md, _marker(study.config.name), _section(study))
+
+
+def _marker(name: str) -> str:
+    """Return the name of a study's section: of letters, digits and hyphens, and different for different studies.
+
+    >>> _marker("esc10"), _marker("birds_2024")
+    ('esc10', 'birds-2024-7e74fd')
+    """
+    anchor = anchors([name])[name]
+    return anchor if anchor == name else f"{anchor}-{files.digest(name.encode())[:6]}"
 
 
 def write_section(results_md: Path, name: str, text: str) -> None:

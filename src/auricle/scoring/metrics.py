@@ -105,20 +105,20 @@ def mean_curve(curves: Sequence[Curve | None]) -> Curve | None:
     return np.r_[0.0, grid], np.r_[0.0, np.mean(rates, axis=0)], float(np.mean(areas))
 
 
-def roc(probabilities: np.ndarray, labels: np.ndarray, categories: Sequence[str]) -> dict[str, dict[str, Any]]:
+def roc(probabilities: np.ndarray, labels: np.ndarray, categories: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
     """Compute one-vs-rest ROC curves, ready for JSON; arguments and errors are those of `score`.
 
-    Returns category to `{"fpr": [...], "tpr": [...], "auc": float}`, and their mean under `macro`. A class without a
-    curve (absent from the labels, or the only one) is left out.
+    Returns each category with `{"fpr": [...], "tpr": [...], "auc": float}`, and last their mean as `macro`. A class
+    without a curve (absent from the labels, or the only one) is left out.
     """
     probabilities, labels = _checked(probabilities, labels, categories)
     curves = one_vs_rest(probabilities, labels)
     named = [*zip(categories, curves, strict=True), ("macro", mean_curve(curves))]
-    return {
-        name: {"fpr": curve[0].tolist(), "tpr": curve[1].tolist(), "auc": curve[2]}
+    return [
+        (name, {"fpr": curve[0].tolist(), "tpr": curve[1].tolist(), "auc": curve[2]})
         for name, curve in named
         if curve is not None
-    }
+    ]
 
 
 def _checked(probabilities: np.ndarray, labels: np.ndarray, categories: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -43,7 +43,7 @@ def describe_parameters(space: Space) -> dict[str, dict[str, Any]]:
 
 
 def setting(value: Any) -> str:
-    """Write a value of a set as it is typed on the command line.
+    """Write a value of a set for people, to four digits; otherwise as it is typed on the command line.
 
     >>> setting(0.00123456), setting("adam"), setting(True), setting(None)
     ('0.001235', 'adam', 'true', 'null')

@@ -8,7 +8,16 @@ from typing import Any, Literal, get_args
 
 from pydantic import Field
 
-from auricle.config import Preset, Section, StudyConfig, load_section, names_in, no_field, revalidated
+from auricle.config import (
+    Preset,
+    Section,
+    StudyConfig,
+    load_section,
+    names_in,
+    no_field,
+    revalidated,
+    with_fitting_warmup,
+)
 from auricle.errors import UsageError
 from auricle.study.plan import resolve_presets
 
@@ -101,7 +110,7 @@ class Space:
             if name != MODEL:
                 section, _, field = name.partition(".")
                 sections.setdefault(section, getattr(preset, section).model_dump())[field] = value
-        return revalidated(preset, **sections)
+        return with_fitting_warmup(revalidated(preset, **sections), {*values, *self.config.overrides})
 
 
 def space_names() -> list[str]:

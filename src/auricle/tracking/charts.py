@@ -22,7 +22,7 @@ def charts(probabilities: np.ndarray, labels: np.ndarray, categories: Sequence[s
     )
     rows = [
         (name, round(x, 4), round(y, 4))
-        for name, curve in roc(probabilities, labels, names).items()
+        for name, curve in roc(probabilities, labels, names)
         for x, y in zip(curve["fpr"], curve["tpr"], strict=True)
     ]
     curves = wandb.plot_table(

@@ -78,11 +78,12 @@ def curves_of(record: Mapping[str, Any]) -> dict[str, float]:
 
 
 def scores_of(cell: Cell) -> dict[str, float]:
-    """Return the test scores and the costs of a finished cell by their names in trackers."""
+    """Return the known test scores and the costs of a finished cell by their names in trackers."""
     metrics = runs.read_metrics(cell, cell.predictions)
     clip, window = metrics["test"]["clip"], metrics["test"]["window"]
     scores = {f"test/{name}": clip[name] for name in SCORES}
-    return scores | {"test/window_accuracy": window["accuracy"]} | {name: metrics[name] for name in COSTS}
+    found = scores | {"test/window_accuracy": window["accuracy"]} | {name: metrics[name] for name in COSTS}
+    return {name: value for name, value in found.items() if value is not None}  # no AUC where a class is absent
 
 
 def cause_of(cell: Cell) -> str:

@@ -129,6 +129,7 @@ def _trial(change: Cure, trainer: Trainer, sets: Sets, epochs: int) -> Trial:
     except DivergedError:
         return Trial(change, epochs, None, None, learns=False)
     point = curve_point(trainer.model, measured["train"], trainer.precision)
-    watch = Watch.over(sets.targets[sets.split.train].argmax(1).cpu().numpy(), trainer.preset.training)
+    labels = sets.targets[sets.split.train].argmax(1).cpu().numpy()
+    watch = Watch.over(labels, trainer.preset.training, len(measured["train"]))
     signs = watch.signs({f"train_{name}": value for name, value in point.items() if name != "commonest"})
     return Trial(change, epochs, point["loss"], point["accuracy"], learns=not signs)

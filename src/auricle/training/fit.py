@@ -133,7 +133,7 @@ def fit_cell(
         if joint:
             trainer = JointTrainer.of(trainer)
         clips, measured = training_clips(trainer, sets)
-        watch = Watch.over(recordings.manifest.labels[split.train], preset.training)
+        watch = Watch.over(recordings.manifest.labels[split.train], preset.training, len(measured["train"]))
         keep = EpochKeeper(cell, trainer, clips, measured["train"], watch, damage, on_epoch)
         history = run_training(trainer, clips, measured, history=before, on_epoch=keep)
         model = trainer.scored_model

@@ -47,7 +47,7 @@ class Watch:
     """The chance levels of one training, to which its history is compared.
 
     Attributes:
-        num_clips: training clips.
+        num_clips: training clips on which accuracy is measured.
         chance: accuracy of always predicting their most frequent class, 0..1.
         blank_loss: cross-entropy of predicting the class shares for every clip, in nats.
         first_epoch: the first epoch (from 1) that can be reported as a collapse.
@@ -59,15 +59,18 @@ class Watch:
     first_epoch: int
 
     @classmethod
-    def over(cls, labels: np.ndarray, config: TrainingConfig) -> Watch:
-        """Return the watch for a training with this configuration; `labels` are those of its training clips, (N,)."""
+    def over(cls, labels: np.ndarray, config: TrainingConfig, num_measured: int) -> Watch:
+        """Return the watch for a training with this configuration.
+
+        `labels` are those of its training clips, (N,), of which the accuracy of `num_measured` is measured.
+        """
         shares = np.bincount(labels) / len(labels)
         known = shares[shares > 0]
         if config.balance != "none" and is_unequal(known):  # all classes count the same in the curves
             known = np.full(len(known), 1 / len(known))
         patient = max(STREAK, math.ceil(config.epochs / 10), math.ceil(config.warmup_epochs) + STREAK)
         return cls(
-            num_clips=len(labels),
+            num_clips=num_measured,
             chance=float(known.max()),
             blank_loss=float(-(known * np.log(known)).sum()),
             first_epoch=max(STREAK, min(patient, config.epochs)),

@@ -28,7 +28,7 @@ class WaveformClassifier(nn.Module):
 
     @torch.no_grad()
     def normalise(self, waveforms: Tensor) -> None:
-        """Fit the frontend to training waveforms, (N, T): each row of features then has mean 0 and deviation 1."""
+        """Fit the frontend to training waveforms, (N, T): all features together then have mean 0, deviation 1."""
         self.network.frontend.fit(self.network.frontend.frames(waveforms))
 
     def forward(self, waveforms: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from auricle.config import Preset, settings
-from auricle.config.reference import changed_field
+from auricle.config.reference import ABSENT, changed_field
 from auricle.findings.study import Study
 from auricle.findings.tuning import Tuning
 from auricle.report.document import Chapter, Figure, Report, part, parts
@@ -28,7 +28,6 @@ TABLES = {
     "networks": tuple(name for name in Preset.model_fields if name not in ("training", "augmentation")),
 }
 LONGEST_TITLE = 70  # letters of a column's title
-ABSENT = "–"
 Field = tuple[str, str]  # a section of the configuration, and the label of one of its fields
 FEW_PARAMETERS = 5
 NUM_LISTED = 16  # trials in the table: all of a small grid

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from auricle.model.frames import band_edges_hz
 from auricle.report.figures import style
 from auricle.report.figures.drawing import drawing
 from auricle.report.figures.style import HALF_IN, INK, MUTED, SERIES
@@ -94,8 +95,7 @@ def mel_levels(waveform: np.ndarray, sample_rate_hz: int) -> tuple[np.ndarray, n
 
 def _mel_weights(bins_hz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the weights of the bins in 64 triangles evenly spaced in mel, each row of sum 1, and their centres."""
-    bottom, top = (2595 * np.log10(1 + hz / 700) for hz in (LOWEST_HZ, bins_hz[-1]))
-    edges_hz = 700 * (10 ** (np.linspace(bottom, top, NUM_BANDS + 2) / 2595) - 1)
+    edges_hz = band_edges_hz(num_bands=NUM_BANDS, min_hz=LOWEST_HZ, max_hz=float(bins_hz[-1]))
     low, centre, high = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
     weights = np.clip(np.minimum((bins_hz - low) / (centre - low), (high - bins_hz) / (high - centre)), 0, None)
     rows, nearest = np.arange(NUM_BANDS), np.abs(bins_hz - centre).argmin(axis=1)
