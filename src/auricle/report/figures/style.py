@@ -28,6 +28,8 @@ INK, MUTED, GRID = "#1f2328", "#667080", "#dfe3e8"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8f98")
 DASHES = ("solid", (0, (4, 1.6)), (0, (1, 1.4)), (0, (6, 1.5, 1, 1.5)))
 MARKS = "oDs^vPX"
+ON_BRIGHT = "#1f2327"  # ink on a bright colour, also in dark mode, where ink is light
+DEEP = 0.6  # of a colour, from which on the paper hardly shines through
 DARK = 0.215  # luminance below which white has more contrast than ink
 MANY = 12  # classes; above it, rows are narrower, and figures label only notable values
 ABOVE: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.45, 1.0), "columnspacing": 1.2}  # of a legend
@@ -152,8 +154,7 @@ def squares(
             )
         )
     for (row, column), text in (texts or {}).items():
-        depth = depths[row, column]
-        ink = MUTED if depth <= 0 else "#ffffff" if luminance(colours[column], depth) < DARK else INK
+        ink = _ink_on(colours[column], float(depths[row, column]))
         label = axes.text(float(column), float(row), text, ha="center", va="center", color=ink, fontsize=fontsize)
         label.set_in_layout(False)  # it is inside the axes, so `fit` need not measure it
     num_rows, num_columns = depths.shape
@@ -163,6 +164,15 @@ def squares(
         axes.vlines(np.arange(1, num_columns) - 0.5, -0.5, num_rows - 0.5, color=GRID, lw=0.4)
     axes.spines[:].set(visible=True, color=GRID)
     axes.tick_params(length=0)
+
+
+def _ink_on(colour: str, depth: float) -> str:
+    """Return the colour of text on a square, readable on white and on the dark paper that shines through pale ones."""
+    if depth <= 0:
+        return MUTED
+    if luminance(colour, depth) < DARK:
+        return "#ffffff"
+    return ON_BRIGHT if depth > DEEP else INK
 
 
 def luminance(colour: str, depth: float) -> float:

@@ -92,8 +92,7 @@ def parallel(parameters: Mapping[str, Described], done: Sequence[Entry]) -> Figu
     for x, scale in enumerate(columns):
         axes.axvline(x, color=MUTED, lw=0.6, zorder=1)
         for height, text in scale.ticks():
-            behind = {"facecolor": "#ffffff", "edgecolor": "none", "alpha": 0.75, "pad": 0.4}
-            axes.text(x + 0.03, height + 0.015, text, fontsize=6.2, va="bottom", ha="left", color=INK, bbox=behind)
+            axes.text(x + 0.03, height + 0.015, text, fontsize=6.2, va="bottom", ha="left", color=INK)
     names = [name.replace(" ", "\n") for name in (*short_names(parameters), "validation loss")]
     axes.set_xticks(range(len(columns)), names, fontsize=6.2 if len(names) > 8 else 7)
     axes.set_yticks([])
