@@ -7,7 +7,7 @@ STUDY ?= runs/esc10
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help run report docs test test-long check format golden lock licences vendor bench bench-acdnet bench-data bench-large bench-report bench-robust bench-scaling bench-serving clean
+.PHONY: help run report docs test test-long check format golden lock licences vendor bench bench-acdnet bench-data bench-large bench-race bench-report bench-robust bench-scaling bench-serving clean
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
@@ -75,6 +75,9 @@ bench-acdnet: .venv/installed-dev  ## measure the cost of ACDNet, the best publi
 
 bench-large: .venv/installed-dev  ## measure check, cache, training and memory on thousands of clips: CLIPS="5000 10000"
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/large.py $(if $(CLIPS),--clips $(CLIPS)) --results RESULTS.md
+
+bench-race: .venv/installed-dev  ## measure the time to the same accuracy, ours beside a ResNet-18 and a forest
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/race.py --results RESULTS.md
 
 bench-serving: .venv/installed-dev  ## measure the speed of a bundle: make bench-serving BUNDLE=DIR CELL=DIR
 	@$(BIN)/python benchmarks/serving.py $(BUNDLE) $(if $(CELL),--cell $(CELL)) --results RESULTS.md

@@ -11,6 +11,7 @@ QUICK = {
     "check": ["--rounds", "1", "--good", "40", "--each", "1", "--copies", "8", "--numbers", "50", "100", "150"],
     "checkpoints": ["--rounds", "1", "--models", "tiny"],
     "preparation": ["--rounds", "1"],
+    "race": ["--epochs", "1", "--our-epochs", "1"],
     "robust_bundles": ["--kinds", "numbers"],
     "scaling": ["--rounds", "1", "--cells", "2", "--epochs", "1"],
     "step": ["--rounds", "1", "--models", "transformer-h4"],
