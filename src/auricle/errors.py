@@ -65,5 +65,5 @@ def choices(name: str, value: str, valid: "list[str]") -> UsageError:
     from difflib import get_close_matches
 
     near = get_close_matches(value, valid, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return UsageError(f"no {name} {value[:100]!r}: {hint}Valid: {', '.join(valid)}")
+    hint = f": did you mean {near[0]!r}? " if near else ". "
+    return UsageError(f"no {name} {value[:100]!r}{hint}Valid: {', '.join(valid)}")

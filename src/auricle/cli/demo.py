@@ -17,9 +17,9 @@ def demo(
     models: Annotated[
         list[str] | None, typer.Option("--model", metavar="NAME", help="Show only this model of a study; repeatable.")
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is open to the whole network.")] = (
-        "127.0.0.1"
-    ),
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 is open to the whole network.")
+    ] = ("127.0.0.1"),
     port: Annotated[
         int, typer.Option(min=0, max=65535, metavar="N", help="Port to listen on; 0 takes any free one.")
     ] = 7860,

@@ -29,9 +29,7 @@ def models(
     ] = None,
     assignments: Set = None,
     classes: Annotated[int, typer.Option(min=2, metavar="N", help="Number of classes.")] = 10,
-    clip_s: Annotated[
-        float, typer.Option("--clip-s", min=0.05, metavar="S", help="Length of a clip in seconds.")
-    ] = 5.0,
+    clip_s: Annotated[float, typer.Option("--clip-s", min=0.05, metavar="SECONDS", help="Length of a clip.")] = 5.0,
     every: Annotated[
         bool, typer.Option("--all", help="Also list the models of published reports, one per line.")
     ] = False,

@@ -240,7 +240,7 @@ def _is_long(path: Path) -> bool:
 def listen(
     context: typer.Context,
     bundle: BundleFolder,
-    device: Annotated[str | None, typer.Option(help="Name or number of the sound device.")] = None,
+    device: Annotated[str | None, typer.Option(metavar="NAME|N", help="Name or number of the sound device.")] = None,
     hop: Hop = None,
     threshold: Threshold = None,
     quiet: Quiet = False,

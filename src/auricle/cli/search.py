@@ -23,9 +23,7 @@ def search(
         str | None,
         typer.Argument(metavar="SPACE|FILE", help="A search space by name, or a YAML file.", show_default=False),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of the search. [default: runs/search-NAME]")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Output folder. [default: runs/search-NAME]")] = None,
     trials: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Number of trials. [default: from the space]")
     ] = None,

@@ -56,7 +56,7 @@ def study(
     ] = None,
     reference: Annotated[
         str | None,
-        typer.Option(metavar="NAME|FILE", help="Published results to compare with: a YAML file."),
+        typer.Option(metavar="NAME|FILE", help="Published results to compare with: four-reports, or a YAML file."),
     ] = None,
     status: Annotated[
         Path | None, typer.Option(metavar="DIR", hidden=True)
@@ -103,10 +103,7 @@ def status(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a study or a search, or its name in runs/.")],
     json: Json = False,
 ) -> None:
-    """Show the progress of a study or a search: what is done, running, stopped or failed, and the time left.
-
-    `auricle study --status DIR` does the same.
-    """
+    """Show the progress of a study or a search: what is done, running, stopped or failed, and the time left."""
     from auricle.cli.results import print_status
 
     print_status(folder, json)
@@ -124,7 +121,9 @@ def train(
             autocompletion=complete_preset,
         ),
     ] = None,
-    protocol: Annotated[str, typer.Option(help="Evaluation protocol: how the folds are used.")] = "test-split",
+    protocol: Annotated[
+        str, typer.Option(metavar="NAME", help="Evaluation protocol: how the folds are used.")
+    ] = "test-split",
     fold: Annotated[int | None, typer.Option(min=0, metavar="N", help="Train only this fold of the protocol.")] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Random seed.")] = 0,
     *,
