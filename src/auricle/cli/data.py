@@ -109,7 +109,7 @@ def check(
 ) -> None:
     """Decode every recording and report what the dataset contains, what is wrong with it and what to do.
 
-    The exit code is 3 if anything must be fixed. `auricle data check` does the same.
+    The exit code is 3 if anything must be fixed.
     """
     from auricle.audit.audit import audit
     from auricle.audit.mending import mend, require_new, write_manifest
