@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from auricle import files
+from auricle.config.reference import changed_field
 from auricle.errors import AuricleError, UsageError
 from auricle.findings.comparison import Comparison, compare
 from auricle.findings.reference import Verdict, beside_references
@@ -91,6 +92,7 @@ def _section(study: Study) -> str:
         ],
         "explained": [row for row in reference if row.measured and row.verdict != Verdict.AGREE and row.figure.note],
         "search": search,
+        "overrides": [changed_field(name, value) for name, value in search.overrides.items()] if search else [],
         "trials": search and trials_of(search, search.done),
         "reported": next((block for block in blocks if isinstance(block, Table)), None),
     }
