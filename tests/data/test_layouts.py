@@ -173,7 +173,9 @@ def test_clips_of_several_labels_are_refused_as_such(tmp_path: Path, text: str) 
 def test_classes_that_differ_by_case_or_unicode_form_are_told(class_folders: Path) -> None:
     (class_folders / "cat").rename(class_folders / "Dog")
     notes = load_manifest(str(class_folders)).notes
-    assert "'Dog' and 'dog' are used as different classes; auricle check --fix merges them." in notes
+    assert (
+        "'Dog' (5 clips) and 'dog' (5 clips) are used as different classes; auricle check --fix merges them." in notes
+    )
 
 
 def labelled(folder: Path, form: str) -> Path:

@@ -14,7 +14,7 @@ import numpy as np
 from auricle.data.annotations import annotations_beside, cut_clips
 from auricle.data.audio import MAX_DURATION_S, header_duration_s
 from auricle.data.class_folders import class_folder_clips, recordings_below, set_folders
-from auricle.data.class_names import named_spellings, spellings
+from auricle.data.class_names import spellings, spellings_note
 from auricle.data.folds import NUM_FOLDS, with_made_folds, with_training_folds
 from auricle.data.grouping import (
     EXAMPLE,
@@ -104,10 +104,7 @@ def load_manifest(
         if len(set(manifest.groups)) == len(manifest.clips):
             notes.append("Each group has one clip, so grouping has no effect.")
     counts = Counter(clip.category for clip in manifest.clips)
-    notes += [
-        f"{named_spellings(names)} are used as different classes; auricle check --fix merges them."
-        for names in spellings(counts)
-    ]
+    notes += [f"{spellings_note(names, counts)}; auricle check --fix merges them." for names in spellings(counts)]
     if unequal := imbalance(counts):
         notes.append(f"Classes are of unequal size: {unequal}. {BALANCED_MEASURE}")
     manifest = replace(manifest, notes=tuple(notes))
