@@ -210,6 +210,14 @@ def test_annotations_beside_long_recordings_become_clips_of_their_group(tmp_path
     assert not any(split.leaky for split in make_splits(manifest, "official"))
 
 
+def test_a_label_track_may_have_empty_lines_and_long_labels(tmp_path: Path) -> None:
+    recording = write_steps(tmp_path / "a.wav", 0.1)
+    (tmp_path / "a.txt").write_text(f"0.0\t1.0\tlow\n\n1.0\t2.0\t{'x' * 200_000}\tend\n")
+    clips, spans = annotations_beside([recording], tmp_path)
+    assert [len(clip.category) for clip in clips] == [3, 200_004]
+    assert spans == [(0.0, 1.0), (1.0, 2.0)]
+
+
 def test_a_table_of_stretches_is_cut_too(tmp_path: Path) -> None:
     rows = []
     for take in range(5):
@@ -274,8 +282,9 @@ def test_a_label_file_that_is_wrong_is_refused_with_its_line(tmp_path: Path, tex
     assert words in str(caught.value)
 
 
-def test_a_text_that_is_no_label_file_is_passed_over(class_folders: Path) -> None:
-    (class_folders / "cat" / "0.txt").write_text("A cat, heard in the garden.\n")
+@pytest.mark.parametrize("text", ["A cat, heard in the garden.\n", "x" * 200_000, "\n1\t2\tcat"])
+def test_a_text_that_is_no_label_file_is_passed_over(class_folders: Path, text: str) -> None:
+    (class_folders / "cat" / "0.txt").write_text(text)
     assert len(load_manifest(str(class_folders)).clips) == 15
 
 

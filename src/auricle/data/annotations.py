@@ -10,7 +10,6 @@ class; a long stretch becomes several pieces. Pieces of a recording stay in one 
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 from collections import defaultdict, deque
@@ -73,13 +72,13 @@ def _stretches(text: Path, recording: Path, label_column: str | None) -> Iterato
     """Yield file, label and stretch of each line of a selection table or a label track; nothing for other texts."""
     with open_recording(text, max_bytes=MAX_TABLE_BYTES) as file:
         lines = file.read().decode("utf-8-sig", "replace").splitlines()
-    rows = list(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+    rows = [line.split("\t") for line in lines]
     header = [column.strip().casefold() for column in rows[0]] if rows else []
     if set(RAVEN) <= set(header):
         yield from _selections(text, recording, rows[0], rows[1:], label_column)
     elif rows and len(rows[0]) > 1 and all(_is_number(value) for value in rows[0][:2]):
         for number, row in enumerate(rows, start=1):
-            if row and row[0].strip() != "\\":  # a line of frequencies belongs to the label before it
+            if row != [""] and row[0].strip() != "\\":  # a line of frequencies belongs to the label before it
                 where = f"{text}: line {number}"
                 if not (label := "\t".join(row[2:]).strip()):
                     raise RefusedError(
