@@ -47,6 +47,15 @@ def disable_telemetry() -> None:
         os.environ[name] = os.environ.get(name) or value
 
 
+def expanded(path: str) -> Path:
+    """Return a path whose `~` or `~name` is expanded; unlike Path.expanduser, no error if there is no such user.
+
+    >>> expanded("~nobody-at-all/birds").as_posix()
+    '~nobody-at-all/birds'
+    """
+    return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
 def num_cores() -> int:
     """Return how many processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -33,6 +33,7 @@ from auricle.data.store import cache_folder
 from auricle.data.tables import ESC50, TABLE_SUFFIXES, URBANSOUND8K, Layout, is_esc10, read_table
 from auricle.data.toy import CLIP_S, toy_folder
 from auricle.errors import RefusedError, UsageError, choices, count
+from auricle.system import expanded
 
 SOURCES = {
     "esc10": "400 environmental sounds, 10 classes, 5 s (the esc10 subset of ESC-50; CC BY 3.0)",
@@ -239,7 +240,7 @@ def find_dataset(name: str, root: Path | None = None) -> Path | None:
     Only `root` and folders in it are searched. None: `$AURICLE_DATA`, then the user's cache.
     """
     given = os.environ.get("AURICLE_DATA")
-    roots = [root] if root else [*([Path(given).expanduser()] if given else []), cache_folder() / "datasets"]
+    roots = [root] if root else [*([expanded(given)] if given else []), cache_folder() / "datasets"]
     candidates = [path for start in roots for path in (start, *(start / folder for folder in _FOLDERS[name]))]
     # unlike Path.is_file, os.path.isfile is False without permission to enter a folder
     return next((path for path in candidates if os.path.isfile(path / LAYOUTS[name].table)), None)  # noqa: PTH113
@@ -285,7 +286,7 @@ def _own_recordings(
     source: str, clip_s: float | None, asked: _Asked, *, may_miss: bool, cuts: bool
 ) -> tuple[Manifest, bool]:
     """Describe the user's own recordings: a table, a folder with one, annotations, or class folders."""
-    path = Path(os.path.expanduser(source))  # noqa: PTH111 - keeps ~name if there is no such user
+    path = expanded(source)
     read = partial(
         read_own_table,
         label_column=asked.label_column,

@@ -12,6 +12,7 @@ from auricle.config import ProtocolName, Section, StudyConfig, load_study, reval
 from auricle.data.datasets import SOURCES, dataset_in, survey
 from auricle.errors import UsageError, choices
 from auricle.runs.reopen import study_config, study_of
+from auricle.system import expanded
 
 OWN_MODELS = ("cnn", "transformer-h4")  # for the user's own recordings: one of each architecture
 OWN_PROTOCOLS: tuple[ProtocolName, ...] = ("test-split", "official")  # a model to export, and a score on every clip
@@ -29,7 +30,7 @@ def find_data(asked: str | None, own: str = "") -> tuple[str, Path | None]:
     """
     if asked is None or asked in SOURCES:
         return asked or own, None
-    folder = Path(asked).expanduser()
+    folder = expanded(asked)
     if asked and folder.is_dir() and (name := dataset_in(folder, first=own)):
         return name, folder
     return asked, None
@@ -58,7 +59,7 @@ def name_of(source: str) -> str:
     """
     if source in SOURCES:
         return source
-    path = Path(source).expanduser().absolute()
+    path = expanded(source).absolute()
     name = re.sub(r"[^\w]+", "-", path.stem if path.suffix.lower() == ".csv" else path.name).strip("-") or "recordings"
     return f"own-{name}" if name.lower() in SOURCES else name
 
