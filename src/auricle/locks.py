@@ -59,6 +59,11 @@ def owner(folder: Path) -> int | None:
         return process
 
 
+def held_since(folder: Path) -> float | None:
+    """Return when the lock of a study folder was taken, as the time of a file in it, if a process holds it now."""
+    return (folder / ".lock").stat().st_mtime if owner(folder) is not None else None
+
+
 def _same_file(link: Path, path: Path) -> bool:
     with contextlib.suppress(OSError):
         return link.samefile(path)

@@ -166,9 +166,11 @@ def test_status_reads_a_study_that_runs_without_disturbing_it(auricle, sounds, t
     cell = Path("runs/quickstart/cells/cnn/test-split-2-0")
     (cell / "metrics.json").unlink()
     records = [{"epoch": epoch, "seconds": 30.0, "train_accuracy": 0.5} for epoch in (1, 2)]
-    (cell / "history.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    history = "".join(json.dumps(record) + "\n" for record in records)
+    (cell / "history.jsonl").write_text(history)
     assert "not running" in auricle("status", "runs/quickstart").out
     with runs.lock(Path("runs/quickstart")):
+        (cell / "history.jsonl").write_text(history)
         before = sorted((path, path.stat().st_mtime_ns) for path in Path("runs/quickstart").rglob("*"))
         answer = auricle("status", "runs/quickstart")
         assert before == sorted((path, path.stat().st_mtime_ns) for path in Path("runs/quickstart").rglob("*"))
