@@ -56,6 +56,14 @@ def expanded(path: str) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111
 
 
+def relative_path(path: Path, folder: Path) -> Path:
+    """Return a path relative to a folder, which need not contain it; an absolute one if it is on another drive."""
+    try:
+        return Path(os.path.relpath(path, folder))
+    except ValueError:  # drives of Windows
+        return Path(os.path.abspath(path))  # noqa: PTH100
+
+
 def num_cores() -> int:
     """Return how many processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

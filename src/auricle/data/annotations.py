@@ -29,6 +29,7 @@ from auricle.data.store import cut_folder
 from auricle.data.tables import MAX_TABLE_BYTES, find_recording, named_columns
 from auricle.errors import RefusedError
 from auricle.files import part_of, write_atomically
+from auricle.system import relative_path
 from auricle.text import one_line, path_cell, unquoted
 
 RAVEN = ("begin time (s)", "end time (s)")  # columns of a selection table, in lower case
@@ -48,8 +49,8 @@ def annotations_beside(
     clips, spans = [], []
     for text, recording in _label_files(recordings):
         for path, label, stretch in dict.fromkeys(_stretches(text, recording, label_column)):
-            name = os.path.relpath(path, root)
-            clips.append(Clip(path, Path(name).as_posix(), label, 0, Path(name).as_posix()))
+            name = relative_path(path, root).as_posix()
+            clips.append(Clip(path, name, label, 0, name))
             spans.append(stretch)
     return clips, spans
 

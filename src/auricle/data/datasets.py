@@ -33,7 +33,7 @@ from auricle.data.store import cache_folder
 from auricle.data.tables import ESC50, TABLE_SUFFIXES, URBANSOUND8K, Layout, is_esc10, read_table
 from auricle.data.toy import CLIP_S, toy_folder
 from auricle.errors import RefusedError, UsageError, choices, count
-from auricle.system import expanded
+from auricle.system import expanded, relative_path
 
 SOURCES = {
     "esc10": "400 environmental sounds, 10 classes, 5 s (the esc10 subset of ESC-50; CC BY 3.0)",
@@ -346,7 +346,7 @@ def _joined(parts: Sequence[OwnTable], root: Path, sets: Mapping[Path, int]) -> 
     clips = []
     for part in parts:
         for clip in part.clips:
-            name = Path(os.path.relpath(clip.path, root)).as_posix()
+            name = relative_path(clip.path, root).as_posix()
             fold = clip.fold if part.has_folds else sets.get(root / Path(name).parts[0], 0)
             clips.append(replace(clip, name=name, fold=fold, group=clip.group if part.grouping else name))
     has_folds = any(sets.values()) or all(part.has_folds for part in parts)
