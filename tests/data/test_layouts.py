@@ -14,6 +14,7 @@ from auricle.data.cache import prepare
 from auricle.data.datasets import load_manifest
 from auricle.data.folds import make_splits
 from auricle.data.manifest import Clip
+from auricle.data.store import cut_folder
 from auricle.errors import RefusedError
 from auricle.predict.formats import LabelledRecording, to_raven, write_text
 from auricle.predict.stretches import Stretch
@@ -216,6 +217,16 @@ def test_a_label_track_may_have_empty_lines_and_long_labels(tmp_path: Path) -> N
     clips, spans = annotations_beside([recording], tmp_path)
     assert [len(clip.category) for clip in clips] == [3, 200_004]
     assert spans == [(0.0, 1.0), (1.0, 2.0)]
+
+
+def test_pieces_that_are_used_are_not_pruned_however_long_ago_they_were_cut(tmp_path: Path) -> None:
+    folder = labelled(tmp_path / "sites", "audacity")
+    load_manifest(str(folder), clip_s=1.0)
+    for pieces in cut_folder().iterdir():
+        os.utime(pieces, (1e9, 1e9))
+    manifest = load_manifest(str(folder), clip_s=1.0)
+    for rate_hz in (RATE_HZ, RATE_HZ // 2):  # the first one prunes
+        assert len(prepare(manifest, sample_rate_hz=rate_hz).manifest.clips) == 10
 
 
 def test_a_table_of_stretches_is_cut_too(tmp_path: Path) -> None:

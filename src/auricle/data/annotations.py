@@ -10,6 +10,7 @@ class; a long stretch becomes several pieces. Pieces of a recording stay in one 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections import defaultdict, deque
@@ -151,6 +152,9 @@ def cut_clips(clips: Sequence[Clip], spans: Sequence[Span], piece_s: float) -> t
             free_to = starts[others & (starts >= end - MIN_OVERLAP_S)].min(initial=np.inf)
             pieces[path] += [(piece, clip) for piece in _pieces(start, end, piece_s, float(free_from), float(free_to))]
     folders = {path: _folder_of(path) for path in pieces}
+    for folder in folders.values():
+        with contextlib.suppress(OSError):  # not cut yet
+            os.utime(folder)  # in use: `prune_entries` keeps it for another month
     wanted = {
         path: {piece: folders[path] / _file_name(piece) for piece, _ in sorted(found, key=lambda each: each[0][1])}
         for path, found in pieces.items()

@@ -156,7 +156,7 @@ def copied(path: Path) -> Path:
 def prune_entries(limit_bytes: int) -> None:
     """Delete the least recently used entries until the cache is within the limit.
 
-    Pieces of annotated recordings are deleted a month after they were cut, and leftovers of killed processes.
+    Pieces of annotated recordings are deleted a month after their last use, and leftovers of killed processes.
 
     Entries used within a day are kept, whatever the limit; and a process that has an entry mapped for longer can still
     read it, as POSIX keeps a deleted file until it is closed.
