@@ -47,7 +47,7 @@ def test_a_search_ends_with_its_best_set_and_the_score_of_its_study(auricle, min
     assert max(map(len, lines(answer.out) + lines(answer.err))) <= 80
     again = auricle(*WORDS)
     assert again.code == 0
-    assert "no trials left: all 3 have ended" in again.err
+    assert "no trials left; 3 trials ended" in again.err
 
 
 def test_json_has_the_best_set_the_trials_and_the_result_of_the_study(auricle, mine):
@@ -80,7 +80,7 @@ def test_status_of_a_search_says_what_is_done_and_what_is_best(auricle, mine):
     assert answer.code == 0
     assert "search mine, finished: 3 of 3 trials ended: 3 done" in answer.out
     assert re.search(r"best: trial-\d, validation loss", answer.out)
-    assert "study mine, finished: 1 of 1 cells done" in answer.out
+    assert "study mine, finished: 1 of 1 cell done" in answer.out
     assert auricle("study", "--status", "search-mine") == answer
     document = json.loads(auricle("status", "runs/search-mine", "--json").out)
     assert document["search"]["counts"]["done"] == 3

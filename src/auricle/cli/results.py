@@ -200,7 +200,7 @@ def print_status(folder: Path, as_json: bool) -> None:
 def _print_search(console: Terminal, search: SearchStatus) -> None:
     ended = sum(search.counts[state] for state in ("done", "pruned", "failed"))
     counts = ", ".join(f"{num} {state}" for state, num in search.counts.items() if num) or "none started"
-    text = f"{ended} of {search.num_trials} trials ended: {counts}{_left(search.left_s)}"
+    text = f"{ended} of {count(search.num_trials, 'trial')} ended: {counts}{_left(search.left_s)}"
     _print_head(console, f"search {search.name}", search.running, text, ended == search.num_trials)
     if search.best:
         score = f"validation loss {search.best['loss']:.3f}, {100 * search.best['accuracy']:.1f} %"
@@ -213,7 +213,7 @@ def _print_search(console: Terminal, search: SearchStatus) -> None:
 def _print_study(console: Terminal, study: StudyStatus) -> None:
     counts = ", ".join(f"{study.num(state)} {state}" for state in STATES[1:] if study.num(state))
     num_done = study.num("done")
-    text = f"{num_done} of {len(study.cells)} cells done{'; ' if counts else ''}{counts}{_left(study.left_s)}"
+    text = f"{num_done} of {count(len(study.cells), 'cell')} done{'; ' if counts else ''}{counts}{_left(study.left_s)}"
     _print_head(console, f"study {study.name}", study.running, text, num_done == len(study.cells))
     table = plain_table("model", *STATES)
     for model in dict.fromkeys(cell.model for cell in study.cells):

@@ -189,7 +189,8 @@ def assign_folds(labels: np.ndarray, groups: Sequence[str], num_folds: int, seed
                 folds[members] = fold
     if len(set(folds.tolist())) < num_folds:
         raise RefusedError(
-            f"{len(labels)} clips in {num_groups} groups cannot fill {num_folds} folds; record from more sources"
+            f"{count(len(labels), 'clip')} in {count(num_groups, 'group')} cannot fill {num_folds} folds; "
+            "record from more sources"
         )
     return folds
 

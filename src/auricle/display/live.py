@@ -17,6 +17,7 @@ from rich.text import Text
 from typing_extensions import override
 
 from auricle.display.progress import Progress, duration, ending, percent
+from auricle.errors import count
 from auricle.runs import CellName
 from auricle.text import visible
 
@@ -73,7 +74,7 @@ class Display(Progress):
             return self._bar(self.stage_share, self.stage)
         shares = sum(running.epoch / running.num_epochs for running in self.running.values())
         left = self.left_s()
-        text = f"{self.num_ended} of {self.num_cells} cells   {duration(self.clock() - self.started_s)}"
+        text = f"{self.num_ended} of {count(self.num_cells, 'cell')}   {duration(self.clock() - self.started_s)}"
         if left:
             text += f", about {_roughly(left)} left"
         return Group(self._bar((self.num_ended + shares) / self.num_cells, text), self._cells())
