@@ -175,6 +175,6 @@ def test_status_reads_a_study_that_runs_without_disturbing_it(auricle, sounds, t
         answer = auricle("status", "runs/quickstart")
         assert before == sorted((path, path.stat().st_mtime_ns) for path in Path("runs/quickstart").rglob("*"))
         assert runs.owner(Path("runs/quickstart")) == os.getpid()
-    assert "study quickstart, running: 1 of 2 cells done; 1 running; about 1 min 00 s left" in answer.out
-    assert re.search(r"cnn/test-split-2-0 +running +2/4 +50.0 +– +1 min 00 s", answer.out)
+    assert "study quickstart, running: 1 of 2 cells done; 1 running; about 60 s left" in answer.out
+    assert re.search(r"cnn/test-split-2-0 +running +2/4 +50.0 +– +60 s", answer.out)
     assert runs.owner(Path("runs/quickstart")) is None

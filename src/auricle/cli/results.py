@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from auricle.cli.options import print_line
-from auricle.display.progress import duration, percent
+from auricle.display.progress import percent, roughly
 from auricle.display.terminal import Terminal
 from auricle.errors import RefusedError, count
 from auricle.text import json_text, visible
@@ -232,7 +232,7 @@ def _print_head(console: Terminal, title: str, running: bool, text: str, over: b
 
 
 def _left(left_s: float | None) -> str:
-    return f"; about {duration(left_s)} left" if left_s else ""
+    return f"; about {roughly(left_s)} left" if left_s else ""
 
 
 def _cells_table(cells: Sequence[CellStatus]) -> Table:
@@ -241,7 +241,7 @@ def _cells_table(cells: Sequence[CellStatus]) -> Table:
     table.columns[1].justify = "left"
     for cell in cells:
         accuracies = percent(cell.train_accuracy), percent(cell.validation_accuracy)
-        left = duration(cell.left_s) if cell.left_s and cell.state == "running" else ""
+        left = roughly(cell.left_s) if cell.left_s and cell.state == "running" else ""
         table.add_row(Text(cell.name), cell.state, f"{cell.epoch}/{cell.epochs}", *accuracies, left)
         if cell.cause:
             table.add_row(Text(visible(f"  {cell.cause}"), "dim"))

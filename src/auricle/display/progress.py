@@ -182,7 +182,7 @@ class Lines(Progress):
         line = ending(cell, self.running[cell], self.clock, self.name_width)
         super().done(cell)
         left = self.left_s()
-        more = f"  about {duration(left)} left" if left and (self.epochs or self.running) else ""
+        more = f"  about {roughly(left)} left" if left and (self.epochs or self.running) else ""
         self.write(f"[{self.num_ended}/{self.num_cells}] {line}{more}")
 
     @override
