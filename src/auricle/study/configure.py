@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_args
 
 from auricle.config import ProtocolName, Section, StudyConfig, load_study, revalidated, study_names
 from auricle.data.datasets import SOURCES, dataset_in, survey
+from auricle.data.tables import TABLE_SUFFIXES
 from auricle.errors import UsageError, choices
 from auricle.runs.reopen import study_config, study_of
 from auricle.system import expanded
@@ -54,13 +55,14 @@ def find_study(folder: Path | str) -> Path:
 def name_of(source: str) -> str:
     """Return a name for a study of some recordings; it differs from every named dataset except the one it is of.
 
-    >>> name_of("esc10"), name_of("/home/me/My birds (2026)/"), name_of("data/esc10"), name_of("birds.csv")
+    >>> name_of("esc10"), name_of("/home/me/My birds (2026)/"), name_of("data/esc10"), name_of("birds.tsv")
     ('esc10', 'My-birds-2026', 'own-esc10', 'birds')
     """
     if source in SOURCES:
         return source
     path = expanded(source).absolute()
-    name = re.sub(r"[^\w]+", "-", path.stem if path.suffix.lower() == ".csv" else path.name).strip("-") or "recordings"
+    own = path.stem if path.suffix.lower() in TABLE_SUFFIXES else path.name
+    name = re.sub(r"[^\w]+", "-", own).strip("-") or "recordings"
     return f"own-{name}" if name.lower() in SOURCES else name
 
 
