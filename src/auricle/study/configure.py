@@ -6,10 +6,11 @@ data ("esc10", a folder, a CSV)  ->  a named dataset or the user's own recording
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from auricle.config import ProtocolName, Section, StudyConfig, load_study, revalidated, study_names
 from auricle.data.datasets import SOURCES, dataset_in, survey
+from auricle.data.folds import PROTOCOLS
 from auricle.data.tables import TABLE_SUFFIXES
 from auricle.errors import UsageError, choices
 from auricle.runs.reopen import study_config, study_of
@@ -107,8 +108,8 @@ def merge_overrides(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[
 def check_protocols(asked: Sequence[str]) -> tuple[str, ...]:
     """Return the names of protocols, or raise the UsageError that lists the valid ones."""
     for protocol in asked:
-        if protocol not in get_args(ProtocolName):
-            raise choices("protocol", protocol, list(get_args(ProtocolName)))
+        if protocol not in PROTOCOLS:
+            raise choices("protocol", protocol, list(PROTOCOLS))
     return tuple(asked)
 
 
