@@ -79,6 +79,9 @@ def audit(
 
     `on_progress` is called with (clips examined, all clips) after each clip. `workers` is the number of processes;
     default: one per CPU core available to this process.
+
+    Raises:
+        MachineError: no decoding process can be started.
     """
     clips = survey.manifest.clips
     facts: dict[int, Fact] = {}
