@@ -112,6 +112,13 @@ def test_a_broken_preset_file_is_refused_in_one_line(tmp_path, text: str) -> Non
     assert "\n" not in str(refusal.value)
 
 
+def test_a_preset_file_longer_than_the_limit_in_bytes_is_refused_not_cut(tmp_path) -> None:
+    file = tmp_path / "long.yaml"
+    file.write_text("extends: cnn\nabout: a\n#" + "é" * 40_000, encoding="utf-8")
+    with pytest.raises(UsageError, match="longer than 65536 bytes"):
+        load_preset(str(file))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -1,4 +1,5 @@
 import errno
+import ntpath
 import os
 import platform
 import re
@@ -168,6 +169,13 @@ def test_what_systems_differ_in_stands_in_one_module():
         if path.name != "system.py" and ONLY_HERE.search(path.read_text())
     }
     assert found == {}
+
+
+def test_a_path_on_another_drive_of_windows_is_absolute(monkeypatch):
+    monkeypatch.setattr("os.path.relpath", ntpath.relpath)
+    monkeypatch.setattr("os.path.abspath", ntpath.abspath)
+    assert str(system.relative_path(Path("C:/birds/a.wav"), Path("C:/tables"))) == r"..\birds\a.wav"
+    assert str(system.relative_path(Path("D:/birds/a.wav"), Path("C:/tables"))) == r"D:\birds\a.wav"
 
 
 def test_a_file_is_locked_for_one_process_also_by_the_calls_of_windows(monkeypatch, tmp_path):

@@ -47,13 +47,13 @@ EXIT_CODES = {  # of the command; the classes above say which failure ends with 
 }
 
 
-def count(number: int, noun: str, plural: str | None = None) -> str:
+def count(number: float, noun: str, plural: str | None = None) -> str:
     """Write a number and its noun.
 
-    >>> count(1, "cell"), count(1200, "class", "classes")
-    ('1 cell', '1,200 classes')
+    >>> count(1, "cell"), count(1200, "class", "classes"), count(1.0, "epoch"), count(0.5, "epoch")
+    ('1 cell', '1,200 classes', '1 epoch', '0.5 epochs')
     """
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+    return f"{number:,}".removesuffix(".0") + f" {noun if number == 1 else plural or noun + 's'}"
 
 
 def choices(name: str, value: str, valid: "list[str]") -> UsageError:

@@ -16,19 +16,24 @@ def lock(folder: Path) -> Iterator[None]:
     """Hold the lock of a study folder while the block runs; the system frees it if the process dies.
 
     Raises:
-        MachineError: another process holds it, or the folder cannot be written.
+        MachineError: another process holds it, the folder cannot be written, or its file system has no locks.
     """
     path = folder / ".lock"
     with machine_errors(folder, "open"):
         folder.mkdir(parents=True, exist_ok=True)
         file = path.open("a+b", buffering=0)
     with file:
-        _take_lock(file, folder)
+        with machine_errors(path, "lock"):
+            _take_lock(file, folder)
         number = str(os.getpid()).encode()
         with machine_errors(path, need_bytes=len(number)):
             file.truncate(0)
             file.write(number)
-        yield
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # this process may live on, and is no longer the owner
+                file.truncate(0)
 
 
 def check_free(folder: Path) -> None:
@@ -57,6 +62,11 @@ def owner(folder: Path) -> int | None:
         return process if any(_same_file(link, path) for link in Path(f"/proc/{process}/fd").iterdir()) else None
     except OSError:  # not Linux, or another user's: that such a process runs is all that can be known
         return process
+
+
+def held_since(folder: Path) -> float | None:
+    """Return when the lock of a study folder was taken, as the time of a file in it, if a process holds it now."""
+    return (folder / ".lock").stat().st_mtime if owner(folder) is not None else None
 
 
 def _same_file(link: Path, path: Path) -> bool:

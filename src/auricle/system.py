@@ -47,6 +47,23 @@ def disable_telemetry() -> None:
         os.environ[name] = os.environ.get(name) or value
 
 
+def expanded(path: str) -> Path:
+    """Return a path whose `~` or `~name` is expanded; unlike Path.expanduser, no error if there is no such user.
+
+    >>> expanded("~nobody-at-all/birds").as_posix()
+    '~nobody-at-all/birds'
+    """
+    return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
+def relative_path(path: Path, folder: Path) -> Path:
+    """Return a path relative to a folder, which need not contain it; an absolute one if it is on another drive."""
+    try:
+        return Path(os.path.relpath(path, folder))
+    except ValueError:  # drives of Windows
+        return Path(os.path.abspath(path))  # noqa: PTH100
+
+
 def num_cores() -> int:
     """Return how many processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -100,3 +100,9 @@ def test_groups_come_from_a_pattern_over_names(auricle, noises):
     (noises / "dog" / "dog 3b.wav").write_bytes((noises / "dog/dog 3.wav").read_bytes())
     answer = auricle("check", "sounds", "--group-by", "*/{group}.*", "--workers", "1")
     assert "no groups given" not in answer.out
+
+
+def test_a_folder_of_a_user_that_does_not_exist_is_wrong_usage(auricle):
+    answer = auricle("check", "~nobody-at-all/birds")
+    assert answer.code == 2
+    assert answer.err.startswith("auricle: no source '~nobody-at-all/birds'")

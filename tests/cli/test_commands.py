@@ -80,7 +80,7 @@ def test_a_study_run_again_trains_nothing(auricle, sounds, training):
     training("never_called")
     answer = auricle("study", "quickstart", *SMALL)
     assert answer.code == 0
-    assert "nothing to train: all 4 cells are already done" in answer.err
+    assert "nothing to train; 4 cells already done" in answer.err
 
 
 def test_json_is_all_that_stands_on_standard_output(auricle, sounds, training):

@@ -40,7 +40,9 @@ def test_a_folder_in_the_layout_of_a_dataset_with_other_clips_is_a_person_s_own(
 def test_a_name_is_a_name_and_nothing_is_the_study_s_own():
     assert find_data("esc50", "esc10") == ("esc50", None)
     assert find_data(None, "esc10") == ("esc10", None)
-    assert find_data("no/such/folder", "esc10") == ("no/such/folder", None)
+    for nothing in ("no/such/folder", "~nobody-at-all/birds"):
+        assert find_data(nothing, "esc10") == (nothing, None)
+        assert name_of(nothing) == Path(nothing).name
 
 
 def test_the_numbers_of_clips_are_those_that_the_datasets_are_said_to_have():

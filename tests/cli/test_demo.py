@@ -12,6 +12,7 @@ from auricle.demo import sources
 from auricle.errors import RefusedError, UsageError
 from auricle.files import write_json, write_text
 from auricle.runs import CellName, StudyFolder
+from auricle.runs.contents import CONTENTS
 from auricle.runs.reopen import representative_cells
 
 
@@ -83,6 +84,7 @@ def test_a_model_of_a_study_is_exported_once_and_again_when_its_cell_is_newer(tm
     for _ in range(2):
         assert sources.study_bundle(study, cell, tmp_path / "scratch", said.append) == study / "bundles" / "cnn"
     assert len(exported) == 1
+    assert "bundles/MODEL/" in CONTENTS
     assert str(study) in said[0]
     later = (study / "bundles" / "cnn" / "bundle.json").stat().st_mtime + 10
     os.utime(cell.metrics, (later, later))

@@ -14,6 +14,7 @@ from auricle.data.cache import prepare
 from auricle.data.datasets import load_manifest
 from auricle.data.folds import make_splits
 from auricle.data.manifest import Clip
+from auricle.data.store import cut_folder
 from auricle.errors import RefusedError
 from auricle.predict.formats import LabelledRecording, to_raven, write_text
 from auricle.predict.stretches import Stretch
@@ -173,7 +174,9 @@ def test_clips_of_several_labels_are_refused_as_such(tmp_path: Path, text: str) 
 def test_classes_that_differ_by_case_or_unicode_form_are_told(class_folders: Path) -> None:
     (class_folders / "cat").rename(class_folders / "Dog")
     notes = load_manifest(str(class_folders)).notes
-    assert "'Dog' and 'dog' are used as different classes; auricle check --fix merges them." in notes
+    assert (
+        "'Dog' (5 clips) and 'dog' (5 clips) are used as different classes; auricle check --fix merges them." in notes
+    )
 
 
 def labelled(folder: Path, form: str) -> Path:
@@ -206,6 +209,24 @@ def test_annotations_beside_long_recordings_become_clips_of_their_group(tmp_path
         np.testing.assert_allclose(waveform, level, atol=1e-6)
     assert len(set(manifest.groups)) == 5
     assert not any(split.leaky for split in make_splits(manifest, "official"))
+
+
+def test_a_label_track_may_have_empty_lines_and_long_labels(tmp_path: Path) -> None:
+    recording = write_steps(tmp_path / "a.wav", 0.1)
+    (tmp_path / "a.txt").write_text(f"0.0\t1.0\tlow\n\n1.0\t2.0\t{'x' * 200_000}\tend\n")
+    clips, spans = annotations_beside([recording], tmp_path)
+    assert [len(clip.category) for clip in clips] == [3, 200_004]
+    assert spans == [(0.0, 1.0), (1.0, 2.0)]
+
+
+def test_pieces_that_are_used_are_not_pruned_however_long_ago_they_were_cut(tmp_path: Path) -> None:
+    folder = labelled(tmp_path / "sites", "audacity")
+    load_manifest(str(folder), clip_s=1.0)
+    for pieces in cut_folder().iterdir():
+        os.utime(pieces, (1e9, 1e9))
+    manifest = load_manifest(str(folder), clip_s=1.0)
+    for rate_hz in (RATE_HZ, RATE_HZ // 2):  # the first one prunes
+        assert len(prepare(manifest, sample_rate_hz=rate_hz).manifest.clips) == 10
 
 
 def test_a_table_of_stretches_is_cut_too(tmp_path: Path) -> None:
@@ -272,8 +293,9 @@ def test_a_label_file_that_is_wrong_is_refused_with_its_line(tmp_path: Path, tex
     assert words in str(caught.value)
 
 
-def test_a_text_that_is_no_label_file_is_passed_over(class_folders: Path) -> None:
-    (class_folders / "cat" / "0.txt").write_text("A cat, heard in the garden.\n")
+@pytest.mark.parametrize("text", ["A cat, heard in the garden.\n", "x" * 200_000, "\n1\t2\tcat"])
+def test_a_text_that_is_no_label_file_is_passed_over(class_folders: Path, text: str) -> None:
+    (class_folders / "cat" / "0.txt").write_text(text)
     assert len(load_manifest(str(class_folders)).clips) == 15
 
 

@@ -83,7 +83,7 @@ def test_files_that_do_not_exist_are_refused_with_the_line_and_the_folder(
 ) -> None:
     write_sound(tmp_path / "a.wav")
     table = write_table(tmp_path / "clips.csv", "filename,category\na.wav,dog\nb.wav,dog\nc.wav,cat\n")
-    assert "2 of 3 files do not exist, first 'b.wav' (line 3); names are relative to " in refusal(table)
+    assert "2 of 3 files not found, first 'b.wav' (line 3); names are relative to " in refusal(table)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_files_that_do_not_exist_are_refused_with_the_line_and_the_folder(
         ("filename|category\na.wav|dog\n", "its columns are filename|category"),
         ("filename,sound\na.wav,dog\n", "no column category or label or class or species or target; its columns"),
         (f"filename,{','.join('abcdefgh')},{'long' * 30}\na.wav{',x' * 9}\n", f"g, h, {'long' * 30}"),
-        ("filename,category\na.wav\n", "line 2 has 1 values, the header 2 columns"),
+        ("filename,category\na.wav\n", "line 2 has 1 value, the header 2 columns"),
         ("filename,category\na.wav,dog,extra\n", "line 2 has 3 values"),
         ("filename,category\na.wav, \n", "line 2 has no category"),
         ("filename,category\n,dog\n", "line 2 has no filename"),

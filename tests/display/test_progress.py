@@ -84,7 +84,7 @@ def test_lines_tell_each_cell_once_and_what_is_left():
         lines.done(cell(fold=fold))
     assert said == [
         "2 cells to train; 1 already done",
-        "[2/3] cnn/k-fold-2-0   2 min 00 s  train  91.2 %  validation  80.0 %  about 2 min 00 s left",
+        "[2/3] cnn/k-fold-2-0   2 min 00 s  train  91.2 %  validation  80.0 %  about 2 min left",
         "[3/3] cnn/k-fold-3-0   2 min 00 s  train  91.2 %  validation  80.0 %",
     ]
 

@@ -1,3 +1,4 @@
+import ntpath
 import os
 import unicodedata
 from pathlib import Path
@@ -70,6 +71,15 @@ def test_a_folder_that_is_named_twice_is_read_once():
         listing = list_recordings([Path(root) for root in roots])
         assert [path.name for path in listing.recordings] == ["a.wav"]
         assert not listing.refused
+
+
+def test_outputs_of_recordings_on_two_drives_of_windows_do_not_meet(monkeypatch):
+    for name in ("abspath", "commonpath", "relpath"):
+        monkeypatch.setattr(f"os.path.{name}", getattr(ntpath, name))
+    drives = ["C:/night/a.wav", "D:/night/a.wav"]
+    names = outputs([Path(path) for path in drives], *drives)
+    assert len(set(names)) == 2
+    assert not [name for name in names if "/" in name or "\\" in name]
 
 
 def test_outputs_lie_as_the_recordings_below_their_folder():

@@ -1,7 +1,9 @@
+import errno
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +55,23 @@ def test_a_history_line_cut_short_is_left_out(tmp_path) -> None:
     cell.folder.mkdir(parents=True)
     cell.history.write_text(json.dumps({"epoch": 1}) + "\n" + '{"epoch": 2, "tr')
     assert runs.read_history(cell) == [{"epoch": 1}]
+
+
+def test_a_process_that_has_released_a_lock_is_no_owner_even_without_proc(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("auricle.locks.Path", lambda name: Path("/nowhere") if "proc" in name else Path(name))
+    with runs.lock(tmp_path):
+        assert runs.owner(tmp_path) == os.getpid()
+    assert runs.owner(tmp_path) is None
+
+
+def test_a_file_system_without_locks_is_told_with_the_path(tmp_path, monkeypatch) -> None:
+    def lock_file(file: int) -> bool:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("auricle.locks.lock_file", lock_file)
+    with pytest.raises(MachineError, match=r"cannot lock .*/.lock: No locks available"), runs.lock(tmp_path):
+        pass
+    runs.check_free(tmp_path)
 
 
 def test_a_second_owner_is_refused_and_told_who_the_first_is(tmp_path) -> None:

@@ -44,6 +44,12 @@ def test_a_study_that_was_run_before_gets_it_when_its_dataset_is_found(run, judg
     assert study.judgements.read_text() == before  # what was kept stays
 
 
+def test_it_is_found_in_the_home_folder_too(judged, monkeypatch):
+    monkeypatch.setenv("HOME", str(judged.parents[2]))
+    judged.write_text(HEADER)
+    assert find_judgements(f"~/{judged.parents[1].name}") == judged
+
+
 def test_a_dataset_without_it_has_nothing_to_keep(run, recorder, tmp_path):
     run(protocols=("k-fold",))
     assert not StudyFolder(tmp_path / "study").judgements.exists()
@@ -85,5 +91,6 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
 
 def test_the_table_of_the_toy_set_and_of_nothing_is_none(tmp_path):
     assert find_judgements("toy") is None
+    assert find_judgements("~nobody-at-all/birds") is None
     assert find_judgements(str(tmp_path / "nowhere")) is None
     assert find_judgements("esc10", tmp_path) is None

@@ -1,5 +1,7 @@
 """The model to use is trained on all clips; what vouches for it are the cells of its study, each on its own clips."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,8 @@ def test_every_seed_trains_on_all_clips_and_those_that_are_done_are_not_repeated
     first = train_final(tmp_path / "study", every_seed=True, fit=fit)
     assert first.name.seed == 1
     assert [(name.protocol, name.seed) for name, *_ in fit.calls] == [("all", 1), ("all", 2)]
+    assert [found.name.seed for found in seeds_of(first)] == [1, 2]
+    shutil.copytree(first.folder, first.folder.with_name(f"{first.folder.name} copy"))
     assert [found.name.seed for found in seeds_of(first)] == [1, 2]
 
 

@@ -4,7 +4,7 @@ import yaml
 from auricle.config import StudyConfig, load_study
 from auricle.data.datasets import load_manifest
 from auricle.errors import UsageError
-from auricle.runs.record import united
+from auricle.runs.record import check_same, united
 from auricle.study.listener import Listener
 from auricle.study.plan import make_plan, resolve_presets
 
@@ -54,6 +54,16 @@ def test_a_name_that_is_no_folder_name_is_refused(tmp_path):
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"extends": "cnn", "name": "../cnn"}))
     with pytest.raises(UsageError, match="letters, digits"):
         resolve_presets(study(str(tmp_path / "mine.yaml")))
+
+
+def test_two_models_whose_names_differ_only_in_case_are_refused(tmp_path):
+    """They would share a folder on macOS and Windows."""
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"extends": "cnn", "name": "CNN"}))
+    with pytest.raises(UsageError, match="models 'cnn' and 'CNN' differ only in case; give each"):
+        resolve_presets(study("cnn", str(tmp_path / "mine.yaml")))
+    presets = resolve_presets(study(str(tmp_path / "mine.yaml")))
+    with pytest.raises(UsageError, match="models 'cnn' and 'CNN' differ only in case"):
+        check_same({"models": {"cnn": {}}}, presets, {}, tmp_path)
 
 
 def test_two_models_of_one_name_are_refused():

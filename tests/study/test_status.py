@@ -1,4 +1,6 @@
-from auricle.runs import CellName, StudyFolder
+import os
+
+from auricle.runs import CellName, StudyFolder, lock
 from auricle.study.status import CellStatus, State, read_status, timed
 
 
@@ -33,6 +35,22 @@ def test_steps_that_end_a_training_say_how_many_epochs_it_has(run, tmp_path):
     changes = {"training.epochs": 10, "training.max_steps": 3, "training.batch_size": 16}
     run(models=("cnn",), overrides=changes)
     assert {cell.epochs for cell in read_status(tmp_path / "study").cells} == {2}
+
+
+def test_cells_that_an_earlier_process_left_unfinished_are_stopped_until_they_go_on(run, tmp_path):
+    """Stopped with two workers, resumed with one: one cell is in training, and its worker does what is left."""
+    run(models=("cnn",))
+    first, second, *others = (cell for cell in StudyFolder(tmp_path / "study").cells())
+    for cell in (first, second):
+        cell.metrics.unlink()
+        cell.history.write_text('{"epoch": 1, "seconds": 30.0}\n')
+        for path in (cell.config, cell.history):
+            os.utime(path, (1e9, 1e9))
+    with lock(tmp_path / "study"):
+        os.utime(first.history)
+        status = read_status(tmp_path / "study")
+    assert (status.num("running"), status.num("stopped"), status.num("done")) == (1, 1, len(others))
+    assert status.left_s == sum(one.left_s for one in status.cells if one.left_s)
 
 
 def test_before_the_table_of_clips_is_written_a_status_has_every_cell(run, tmp_path):

@@ -9,6 +9,7 @@ import yaml
 
 from auricle import runs
 from auricle.errors import MachineError, RefusedError, UsageError
+from auricle.files import part_of
 from auricle.model.describe import describe
 from auricle.runs import CellName, StudyFolder
 
@@ -114,6 +115,14 @@ def test_a_folder_with_something_else_in_it_is_left_alone(run, tmp_path):
     with pytest.raises(UsageError, match=r"contains files that are not a study \(first: thesis.tex\)"):
         run()
     assert [path.name for path in (tmp_path / "study").iterdir()] == ["thesis.tex"]
+
+
+def test_a_study_that_was_killed_while_it_first_wrote_its_description_begins_again(run, tmp_path):
+    part = part_of(tmp_path / "study" / "study.yaml")
+    part.parent.mkdir()
+    part.touch()
+    assert not run(protocols=("test-split",)).failed
+    assert not part.exists()
 
 
 def test_a_cell_that_fails_says_why_and_the_others_go_on(run, fakes, recorder, tmp_path):

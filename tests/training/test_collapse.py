@@ -175,6 +175,8 @@ def test_post_norm_without_warm_up_is_a_cause_and_pre_norm_its_cure(tiny) -> Non
     found = likely_cause(Case(preset, CALM, AWAKE))
     assert "post-norm" in found.text
     assert found.cures == (("encoder.norm=pre",), ("training.warmup_epochs=5",))
+    short = changed(preset, ["training.warmup_epochs=1"])
+    assert "with a warm-up of 1 epoch: the" in likely_cause(Case(short, CALM, AWAKE)).text
 
 
 def test_with_muon_both_rates_are_lowered(tiny) -> None:

@@ -73,13 +73,21 @@ class Dataset:
 
     @property
     def counts(self) -> pd.DataFrame:
-        """The number of clips: one row per class, one column per fold, and one for all folds."""
+        """The number of clips: one row per class, one column per fold, and one for all folds.
+
+        Raises:
+            MissingPackageError: pandas is not installed.
+        """
         frame = self.to_frame()
         table = frame.groupby(["category", "fold"]).size().unstack(fill_value=0)
         return table.assign(**{ALL: table.sum(axis=1)})
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row per clip: `name`, `path`, `category`, `fold` and `group`."""
+        """Return one row per clip: `name`, `path`, `category`, `fold` and `group`.
+
+        Raises:
+            MissingPackageError: pandas is not installed.
+        """
         columns = ("name", "path", "category", "fold", "group")
         rows = [{name: getattr(clip, name) for name in columns} for clip in self.manifest.clips]
         return to_frame(rows, columns).astype({"path": str})
@@ -90,6 +98,10 @@ class Dataset:
         Args:
             workers: decoding processes. None: one per core.
             progress: whether to show progress.
+
+        Raises:
+            UsageError, RefusedError: as `load_dataset`.
+            MachineError: no decoding process can be started.
         """
         described = survey(**self._where, group_by=self.group_by, label=self.label)
         with bar("{task.completed}/{task.total}") if progress else nullcontext() as draw:
@@ -132,7 +144,11 @@ class Check:
         return not self.audit.num_errors
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row per finding, most severe first: `severity`, `finding`, `reason`, `fix`, `clips` (names)."""
+        """Return one row per finding, most severe first: `severity`, `finding`, `reason`, `fix`, `clips` (names).
+
+        Raises:
+            MissingPackageError: pandas is not installed.
+        """
         rows = [
             {
                 "severity": kind.severity,
@@ -147,7 +163,11 @@ class Check:
         return to_frame(rows, ("severity", "finding", "reason", "fix", "clips"))
 
     def write_page(self, path: Path | str) -> Path:
-        """Write a page with all findings and their spectrograms, and return its path."""
+        """Write a page with all findings and their spectrograms, and return its path.
+
+        Raises:
+            MachineError: the file cannot be written.
+        """
         from auricle.report.check_page import write_check_page
 
         write_check_page(Path(path), self.audit)

@@ -27,7 +27,7 @@ from auricle.data.manifest import Clip, Manifest
 from auricle.data.processes import in_processes
 from auricle.data.waveforms import mono_waveform
 from auricle.display.watching import progress_shown
-from auricle.errors import RefusedError, UsageError
+from auricle.errors import RefusedError, UsageError, count
 from auricle.model.windows import mean_over_windows
 from auricle.system import num_threads, threads_kept
 
@@ -169,7 +169,7 @@ class SoundClassifier(ClassifierMixin, BaseEstimator):
         labels = column_or_1d(y, warn=True)
         check_classification_targets(labels)
         if len(labels) != num:
-            raise SoundsError(f"{num} sounds and {len(labels)} labels; give one label for each sound")
+            raise SoundsError(f"{count(num, 'sound')} and {count(len(labels), 'label')}; give one label for each sound")
         self.classes_, indices = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise SoundsError(f"only one class, {str(self.classes_[0])!r}; a classifier needs two or more")

@@ -5,7 +5,6 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from auricle.data.grouping import pattern_in_names
 from auricle.data.manifest import Clip, split_groups
 from auricle.data.processes import in_processes
 from auricle.errors import RefusedError
+from auricle.system import expanded
 
 SHORT_SHARE, LONG_SHARE = 0.1, 10.0  # of the median length
 LONG_CLIPS = 2.0  # times the clip length that training uses
@@ -79,6 +79,9 @@ def audit(
 
     `on_progress` is called with (clips examined, all clips) after each clip. `workers` is the number of processes;
     default: one per CPU core available to this process.
+
+    Raises:
+        MachineError: no decoding process can be started.
     """
     clips = survey.manifest.clips
     facts: dict[int, Fact] = {}
@@ -153,7 +156,7 @@ def _dataset_findings(survey: Survey, facts: Mapping[int, Fact], shortcuts: Shor
     used.update(clips[index].category for index in facts)
     yield from name_findings(Counter(clip.category for clip in clips))
     yield from size_findings(used, len({clip.fold for clip in clips}) if survey.has_folds else 0)
-    folder = Path(survey.manifest.source).expanduser()
+    folder = expanded(survey.manifest.source)
     if folder.is_dir() and all(clip.name.split("/")[0] == clip.category for clip in clips):
         yield from folder_findings(folder, survey.manifest.categories)
     if shortcuts and shortcuts.striking:

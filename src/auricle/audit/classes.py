@@ -7,7 +7,7 @@ from pathlib import Path
 
 from auricle.audit.finding_types import Finding
 from auricle.data.audio import SUFFIXES
-from auricle.data.class_names import plain, spellings
+from auricle.data.class_names import plain, spellings, spellings_note
 from auricle.data.folds import NUM_FOLDS
 from auricle.data.manifest import backgrounds_of, imbalance
 from auricle.errors import count
@@ -20,9 +20,8 @@ _MAX_CLASSES = 2_000  # with more, names are not compared in pairs: their number
 
 def name_findings(counts: Mapping[str, int]) -> Iterator[Finding]:
     """Find classes that are, or may be, one class spelt in several ways; `counts` are clips per class."""
-    for first, *others in spellings(counts):
-        written = " and ".join(f"{name!r} ({count(counts[name], 'clip')})" for name in (first, *others))
-        yield Finding("label-spelling", f"{written} are read as one class")
+    for names in spellings(counts):
+        yield Finding("label-spelling", spellings_note(names, counts))
     if len(named := backgrounds_of(counts)) > 1:
         yield Finding("two-backgrounds", " and ".join(map(repr, named)))
     if len(counts) <= _MAX_CLASSES:

@@ -5,7 +5,6 @@ into one group: clips that sound nearly the same; where folds are given, each gr
 its clips. Class names that differ by case, accents or blanks get one spelling.
 """
 
-import os
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from auricle.audit.finding_types import FINDING_TYPES
 from auricle.data.class_names import spellings
 from auricle.data.manifest import Clip
 from auricle.errors import UsageError
+from auricle.system import relative_path
 from auricle.text import csv_text, path_cell, quoted
 
 JOINED = "moved to the group of a clip with the same sound"
@@ -114,7 +114,7 @@ def write_manifest(path: Path, mended: Mended, *, has_folds: bool) -> None:
     require_new(path)
     rows: list[list[object]] = [["filename", "category", *(["fold"] * has_folds), "group"]]
     for clip in mended.clips:
-        name = Path(os.path.relpath(clip.path.absolute(), path.parent.absolute())).as_posix()
+        name = relative_path(clip.path, path.parent).as_posix()
         rows.append([path_cell(name), quoted(clip.category), *([clip.fold] * has_folds), quoted(clip.group)])
     files.write_text(path, csv_text(rows))
 

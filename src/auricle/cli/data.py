@@ -142,7 +142,7 @@ def check(
             say(f"auricle: warning: {mended.warning}")
         write_manifest(fix, mended, has_folds=described.has_folds)
         changes = "; ".join(f"{num} {change}" for change, num in mended.done.items()) or "nothing had to be fixed"
-        say(f"auricle: {fix} lists {len(mended.clips)} clips: {changes}")
+        say(f"auricle: {fix} lists {count(len(mended.clips), 'clip')}: {changes}")
     if found.num_errors:
         remedy = f"train on {fix}" if fix else "--fix NEW.csv writes a table without the clips that can be left out"
         raise RefusedError(f"{count(found.num_errors, 'finding')} must be fixed; {remedy}")
@@ -210,8 +210,8 @@ def _counts(found: Audit) -> Any:
 def _facts(found: Audit) -> list[str]:
     """Describe the recordings in a few lines."""
     manifest, facts = found.survey.manifest, found.facts.values()
-    sources = f" from {len(set(manifest.groups)):,} sources" if found.survey.has_groups else ""
-    lines = [f"{len(manifest.clips):,} clips{sources}; {len(facts):,} can be decoded completely."]
+    sources = f" from {count(len(set(manifest.groups)), 'source')}" if found.survey.has_groups else ""
+    lines = [f"{count(len(manifest.clips), 'clip')}{sources}; {len(facts):,} can be decoded completely."]
     if facts:
         rates = Counter(fact.rate_hz for fact in facts).most_common(4)
         formats = Counter(fact.format or "other" for fact in facts).most_common(4)

@@ -14,7 +14,7 @@ import typer
 
 from auricle.cli.options import Quiet, Verbose, say, verbosity
 from auricle.display.bar import bar
-from auricle.errors import RefusedError, UsageError, choices
+from auricle.errors import RefusedError, UsageError, choices, count
 from auricle.files import remove_leftovers
 from auricle.text import visible
 
@@ -109,7 +109,7 @@ def predict(
         raise RefusedError(f"none of {num_refused} recordings could be read")
     if num_done and (num_refused or (out is not None and level >= 0)):
         ending = f", {num_refused} could not be read" if num_refused else ""
-        say(f"{num_done} of {num_done + num_refused} recordings processed{ending}")
+        say(f"{num_done} of {count(num_done + num_refused, 'recording')} processed{ending}")
     if num_refused:
         raise typer.Exit(RefusedError.exit_code)
 
@@ -128,7 +128,7 @@ def _predict_all(
     output.remove_leftovers(names.values())
     journal = Journal(output.journal, settings)
     if journal.entries and level >= 0:
-        say(f"resuming: {len(journal.entries)} of {len(paths)} recordings are already done")
+        say(f"resuming: {len(journal.entries)} of {count(len(paths), 'recording')} already done")
     sequence = []
     is_quick = level < 0 or (len(paths) == 1 and not _is_long(paths[0]))
     with contextlib.nullcontext() if is_quick else bar("{task.completed}/{task.total}") as draw:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from auricle.cli.options import print_line
-from auricle.display.progress import duration, percent
+from auricle.display.progress import percent, roughly
 from auricle.display.terminal import Terminal
 from auricle.errors import RefusedError, count
 from auricle.text import json_text, visible
@@ -200,7 +200,7 @@ def print_status(folder: Path, as_json: bool) -> None:
 def _print_search(console: Terminal, search: SearchStatus) -> None:
     ended = sum(search.counts[state] for state in ("done", "pruned", "failed"))
     counts = ", ".join(f"{num} {state}" for state, num in search.counts.items() if num) or "none started"
-    text = f"{ended} of {search.num_trials} trials ended: {counts}{_left(search.left_s)}"
+    text = f"{ended} of {count(search.num_trials, 'trial')} ended: {counts}{_left(search.left_s)}"
     _print_head(console, f"search {search.name}", search.running, text, ended == search.num_trials)
     if search.best:
         score = f"validation loss {search.best['loss']:.3f}, {100 * search.best['accuracy']:.1f} %"
@@ -213,7 +213,7 @@ def _print_search(console: Terminal, search: SearchStatus) -> None:
 def _print_study(console: Terminal, study: StudyStatus) -> None:
     counts = ", ".join(f"{study.num(state)} {state}" for state in STATES[1:] if study.num(state))
     num_done = study.num("done")
-    text = f"{num_done} of {len(study.cells)} cells done{'; ' if counts else ''}{counts}{_left(study.left_s)}"
+    text = f"{num_done} of {count(len(study.cells), 'cell')} done{'; ' if counts else ''}{counts}{_left(study.left_s)}"
     _print_head(console, f"study {study.name}", study.running, text, num_done == len(study.cells))
     table = plain_table("model", *STATES)
     for model in dict.fromkeys(cell.model for cell in study.cells):
@@ -232,7 +232,7 @@ def _print_head(console: Terminal, title: str, running: bool, text: str, over: b
 
 
 def _left(left_s: float | None) -> str:
-    return f"; about {duration(left_s)} left" if left_s else ""
+    return f"; about {roughly(left_s)} left" if left_s else ""
 
 
 def _cells_table(cells: Sequence[CellStatus]) -> Table:
@@ -241,7 +241,7 @@ def _cells_table(cells: Sequence[CellStatus]) -> Table:
     table.columns[1].justify = "left"
     for cell in cells:
         accuracies = percent(cell.train_accuracy), percent(cell.validation_accuracy)
-        left = duration(cell.left_s) if cell.left_s and cell.state == "running" else ""
+        left = roughly(cell.left_s) if cell.left_s and cell.state == "running" else ""
         table.add_row(Text(cell.name), cell.state, f"{cell.epoch}/{cell.epochs}", *accuracies, left)
         if cell.cause:
             table.add_row(Text(visible(f"  {cell.cause}"), "dim"))

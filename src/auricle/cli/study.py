@@ -26,7 +26,7 @@ from auricle.cli.options import (
     with_options,
 )
 from auricle.display.watching import watched
-from auricle.errors import UsageError
+from auricle.errors import UsageError, count
 
 if TYPE_CHECKING:
     from auricle.config import StudyConfig
@@ -225,8 +225,8 @@ def train_and_report(
     else:
         print_locations(result, files)
     if result.failed:
-        num_cells = len(result.done) + len(result.failed)
-        say(f"auricle: {len(result.failed)} of {num_cells} cells failed; run the same command to try them again")
+        cells = count(len(result.done) + len(result.failed), "cell")
+        say(f"auricle: {len(result.failed)} of {cells} failed; run the same command to try them again")
         raise typer.Exit(1)
 
 

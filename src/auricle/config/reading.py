@@ -40,8 +40,8 @@ def load_yaml(text: str, max_bytes: int = MAX_YAML_BYTES, max_values: int = MAX_
     Size, depth and number of values are limited before any value is built; an alias counts as often as it is used, so
     that a few lines cannot expand to millions.
     """
-    if len(text) > max_bytes:
-        raise ValueError(f"longer than {max_bytes} characters")
+    if len(text.encode(errors="surrogatepass")) > max_bytes:
+        raise ValueError(f"longer than {max_bytes} bytes")
     try:
         _check_events(text, max_values)
         loader = _Loader(text)

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from auricle.errors import count
+
 Axis = Literal["time", "frequency"]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=10**9)]  # at most nine digits in the name of a cell
@@ -124,7 +126,8 @@ class EncoderConfig(Section):
     @model_validator(mode="after")
     def _heads_divide_width(self) -> EncoderConfig:
         if len(self.heads) != self.num_blocks:
-            raise ValueError(f"encoder.num_heads lists {len(self.heads)} numbers for {self.num_blocks} blocks")
+            numbers, blocks = count(len(self.heads), "number"), count(self.num_blocks, "block")
+            raise ValueError(f"encoder.num_heads lists {numbers} for {blocks}")
         odd = [heads for heads in self.heads if self.width % heads]
         if odd and not self.pad_heads:
             valid = [h for h in range(1, min(self.width, 16) + 1) if self.width % h == 0]

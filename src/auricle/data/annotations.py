@@ -10,7 +10,7 @@ class; a long stretch becomes several pieces. Pieces of a recording stay in one 
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import hashlib
 import os
 from collections import defaultdict, deque
@@ -30,6 +30,7 @@ from auricle.data.store import cut_folder
 from auricle.data.tables import MAX_TABLE_BYTES, find_recording, named_columns
 from auricle.errors import RefusedError
 from auricle.files import part_of, write_atomically
+from auricle.system import relative_path
 from auricle.text import one_line, path_cell, unquoted
 
 RAVEN = ("begin time (s)", "end time (s)")  # columns of a selection table, in lower case
@@ -49,8 +50,8 @@ def annotations_beside(
     clips, spans = [], []
     for text, recording in _label_files(recordings):
         for path, label, stretch in dict.fromkeys(_stretches(text, recording, label_column)):
-            name = os.path.relpath(path, root)
-            clips.append(Clip(path, Path(name).as_posix(), label, 0, Path(name).as_posix()))
+            name = relative_path(path, root).as_posix()
+            clips.append(Clip(path, name, label, 0, name))
             spans.append(stretch)
     return clips, spans
 
@@ -73,13 +74,13 @@ def _stretches(text: Path, recording: Path, label_column: str | None) -> Iterato
     """Yield file, label and stretch of each line of a selection table or a label track; nothing for other texts."""
     with open_recording(text, max_bytes=MAX_TABLE_BYTES) as file:
         lines = file.read().decode("utf-8-sig", "replace").splitlines()
-    rows = list(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+    rows = [line.split("\t") for line in lines]
     header = [column.strip().casefold() for column in rows[0]] if rows else []
     if set(RAVEN) <= set(header):
         yield from _selections(text, recording, rows[0], rows[1:], label_column)
     elif rows and len(rows[0]) > 1 and all(_is_number(value) for value in rows[0][:2]):
         for number, row in enumerate(rows, start=1):
-            if row and row[0].strip() != "\\":  # a line of frequencies belongs to the label before it
+            if row != [""] and row[0].strip() != "\\":  # a line of frequencies belongs to the label before it
                 where = f"{text}: line {number}"
                 if not (label := "\t".join(row[2:]).strip()):
                     raise RefusedError(
@@ -151,6 +152,9 @@ def cut_clips(clips: Sequence[Clip], spans: Sequence[Span], piece_s: float) -> t
             free_to = starts[others & (starts >= end - MIN_OVERLAP_S)].min(initial=np.inf)
             pieces[path] += [(piece, clip) for piece in _pieces(start, end, piece_s, float(free_from), float(free_to))]
     folders = {path: _folder_of(path) for path in pieces}
+    for folder in folders.values():
+        with contextlib.suppress(OSError):  # not cut yet
+            os.utime(folder)  # in use: `prune_entries` keeps it for another month
     wanted = {
         path: {piece: folders[path] / _file_name(piece) for piece, _ in sorted(found, key=lambda each: each[0][1])}
         for path, found in pieces.items()

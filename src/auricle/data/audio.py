@@ -53,7 +53,21 @@ def load_waveform(path: Path, *, sample_rate_hz: int, duration_s: float | None) 
 
 
 def at_rate(mono: np.ndarray, rate_hz: int, *, sample_rate_hz: int, duration_s: float | None) -> np.ndarray:
-    """Return a waveform at another rate (soxr, quality HQ), cut or padded with zeros to a length; None keeps it."""
+    """Return a waveform at another rate (soxr, quality HQ), cut or padded with zeros to a length; None keeps it.
+
+    Args:
+        mono: float32, shape (T,), not changed; sample rate `rate_hz`.
+        rate_hz: that of `mono`.
+        sample_rate_hz: that of the result.
+        duration_s: length of the result in seconds, 0 or more.
+
+    Returns:
+        float32, (round(duration_s * sample_rate_hz),). Without a duration `mono` itself if the rates are equal, else as
+        long as soxr makes it: no sample if `mono` is shorter than one sample of the result.
+
+    >>> at_rate(np.ones(3, np.float32), 4, sample_rate_hz=4, duration_s=1.25)
+    array([1., 1., 1., 0., 0.], dtype=float32)
+    """
     if rate_hz != sample_rate_hz:
         mono = soxr.resample(mono, rate_hz, sample_rate_hz, quality="HQ")
     if duration_s is None:
@@ -97,7 +111,8 @@ def stream_mono(path: Path, *, on_cut_off: Callable[[str], object] | None = None
 def stream_channels(path: Path) -> Iterator[tuple[int, np.ndarray]]:
     """Decode a recording block by block, all channels; a truncated one is detected at its end.
 
-    Yields the rate, and the next samples: float32 (T, channels), T >= 1, a view that the next one may overwrite.
+    Yields the rate, and the next samples: float32 (T, channels), T >= 1, a view that the next one may overwrite. Errors
+    as in `load_waveform`; those of damage come after the blocks before it.
     """
     yield from _stream(path, MAX_FILE_BYTES, MAX_DURATION_S, _BLOCK_SAMPLES)
 
@@ -115,7 +130,11 @@ def _stream(
 
 
 def header_duration_s(path: Path) -> float:
-    """Return the duration that the header declares, without decoding; if it declares none, decode."""
+    """Return the duration in seconds that the header declares, without decoding; if it declares none, decode.
+
+    Raises:
+        RefusedError: missing, empty, not a recording, beyond the limits of this module, or damaged if it is decoded.
+    """
     with _decoder(path) as sound:
         if sound.num_frames is not None:
             return sound.num_frames / sound.rate_hz

@@ -37,7 +37,7 @@ from auricle.data.store import (
     write_entry,
 )
 from auricle.data.store import cache_folder as cache_folder
-from auricle.errors import RefusedError
+from auricle.errors import RefusedError, count
 from auricle.text import visible
 
 DECODING_VERSION = 2  # of decoding unusual files; the rows of ordinary files stay the same
@@ -196,19 +196,20 @@ def _without(manifest: Manifest, refused: dict[int, str], skip_bad: bool) -> Man
     if not skip_bad or not clips:
         named = "; ".join(f"{visible(name)} ({reason})" for name, reason in bad[:NUM_NAMED])
         more = f"; and {len(bad) - NUM_NAMED} more" if len(bad) > NUM_NAMED else ""
+        all_of_them = count(len(manifest.clips), "recording")
         remedy = "repair or delete them" + (", or leave them out with --skip-bad" if clips else "")
-        raise RefusedError(f"{len(bad)} of {len(manifest.clips)} recordings cannot be used: {named}{more}; {remedy}")
+        raise RefusedError(f"{len(bad)} of {all_of_them} cannot be used: {named}{more}; {remedy}")
     kept = replace(manifest, clips=clips, skipped=(*manifest.skipped, *bad))
     try:
         require_enough(kept, len(set(manifest.folds.tolist())))
     except RefusedError as error:
-        raise RefusedError(f"with {len(bad)} recordings left out, {error}") from None
+        raise RefusedError(f"with {count(len(bad), 'recording')} left out, {error}") from None
     for what, before, after in (
         ("class", set(manifest.categories), set(kept.categories)),
         ("fold", set(manifest.folds.tolist()), set(kept.folds.tolist())),
     ):
         if lost := before - after:
-            raise RefusedError(f"with {len(bad)} recordings left out, {what} {min(lost)} has no clips")
+            raise RefusedError(f"with {count(len(bad), 'recording')} left out, {what} {min(lost)} has no clips")
     return kept
 
 

@@ -4,6 +4,8 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from auricle.errors import count
+
 
 def plain(category: str) -> str:
     """Return a class name without case, accents and separators.
@@ -24,11 +26,15 @@ def spellings(counts: Mapping[str, int]) -> list[tuple[str, ...]]:
     return [tuple(sorted(names, key=order.__getitem__)) for names in alike.values() if len(names) > 1]
 
 
-def named_spellings(names: Sequence[str]) -> str:
-    r"""Return spellings for a message; with escapes if they look alike.
+def spellings_note(names: Sequence[str], counts: Mapping[str, int]) -> str:
+    r"""Say that spellings are different classes, with clips per class; with escapes if they look alike.
 
-    >>> print(named_spellings(["Dog", "dog"]), named_spellings(["caf\u00e9", "cafe\u0301"]))
-    'Dog' and 'dog' 'caf\xe9' and 'cafe\u0301'
+    >>> print(spellings_note(["Dog", "dog"], {"Dog": 9, "dog": 1}))
+    'Dog' (9 clips) and 'dog' (1 clip) are used as different classes
+    >>> print(spellings_note(["caf\u00e9", "cafe\u0301"], {"caf\u00e9": 2, "cafe\u0301": 2}))
+    'caf\xe9' (2 clips) and 'cafe\u0301' (2 clips) are used as different classes
     """
     alike = len({unicodedata.normalize("NFC", name) for name in names}) < len(names)
-    return " and ".join(map(ascii if alike else repr, names))
+    shown = ascii if alike else repr
+    named = " and ".join(f"{shown(name)} ({count(counts[name], 'clip')})" for name in names)
+    return f"{named} are used as different classes"

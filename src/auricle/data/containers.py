@@ -8,7 +8,7 @@ from io import BufferedReader
 from typing import NamedTuple
 
 _OGG_HEADER_BYTES = 27
-_CONTINUED, _FIRST, _LAST = 1, 2, 4  # flags of a page
+_FIRST, _LAST = 2, 4  # flags of a page
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 

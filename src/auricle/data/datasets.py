@@ -14,7 +14,7 @@ import numpy as np
 from auricle.data.annotations import annotations_beside, cut_clips
 from auricle.data.audio import MAX_DURATION_S, header_duration_s
 from auricle.data.class_folders import class_folder_clips, recordings_below, set_folders
-from auricle.data.class_names import named_spellings, spellings
+from auricle.data.class_names import spellings, spellings_note
 from auricle.data.folds import NUM_FOLDS, with_made_folds, with_training_folds
 from auricle.data.grouping import (
     EXAMPLE,
@@ -33,6 +33,7 @@ from auricle.data.store import cache_folder
 from auricle.data.tables import ESC50, TABLE_SUFFIXES, URBANSOUND8K, Layout, is_esc10, read_table
 from auricle.data.toy import CLIP_S, toy_folder
 from auricle.errors import RefusedError, UsageError, choices, count
+from auricle.system import expanded, relative_path
 
 SOURCES = {
     "esc10": "400 environmental sounds, 10 classes, 5 s (the esc10 subset of ESC-50; CC BY 3.0)",
@@ -104,10 +105,7 @@ def load_manifest(
         if len(set(manifest.groups)) == len(manifest.clips):
             notes.append("Each group has one clip, so grouping has no effect.")
     counts = Counter(clip.category for clip in manifest.clips)
-    notes += [
-        f"{named_spellings(names)} are used as different classes; auricle check --fix merges them."
-        for names in spellings(counts)
-    ]
+    notes += [f"{spellings_note(names, counts)}; auricle check --fix merges them." for names in spellings(counts)]
     if unequal := imbalance(counts):
         notes.append(f"Classes are of unequal size: {unequal}. {BALANCED_MEASURE}")
     manifest = replace(manifest, notes=tuple(notes))
@@ -242,7 +240,7 @@ def find_dataset(name: str, root: Path | None = None) -> Path | None:
     Only `root` and folders in it are searched. None: `$AURICLE_DATA`, then the user's cache.
     """
     given = os.environ.get("AURICLE_DATA")
-    roots = [root] if root else [*([Path(given).expanduser()] if given else []), cache_folder() / "datasets"]
+    roots = [root] if root else [*([expanded(given)] if given else []), cache_folder() / "datasets"]
     candidates = [path for start in roots for path in (start, *(start / folder for folder in _FOLDERS[name]))]
     # unlike Path.is_file, os.path.isfile is False without permission to enter a folder
     return next((path for path in candidates if os.path.isfile(path / LAYOUTS[name].table)), None)  # noqa: PTH113
@@ -288,7 +286,7 @@ def _own_recordings(
     source: str, clip_s: float | None, asked: _Asked, *, may_miss: bool, cuts: bool
 ) -> tuple[Manifest, bool]:
     """Describe the user's own recordings: a table, a folder with one, annotations, or class folders."""
-    path = Path(os.path.expanduser(source))  # noqa: PTH111 - keeps ~name if there is no such user
+    path = expanded(source)
     read = partial(
         read_own_table,
         label_column=asked.label_column,
@@ -348,7 +346,7 @@ def _joined(parts: Sequence[OwnTable], root: Path, sets: Mapping[Path, int]) -> 
     clips = []
     for part in parts:
         for clip in part.clips:
-            name = Path(os.path.relpath(clip.path, root)).as_posix()
+            name = relative_path(clip.path, root).as_posix()
             fold = clip.fold if part.has_folds else sets.get(root / Path(name).parts[0], 0)
             clips.append(replace(clip, name=name, fold=fold, group=clip.group if part.grouping else name))
     has_folds = any(sets.values()) or all(part.has_folds for part in parts)

@@ -8,9 +8,11 @@ import contextlib
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import numpy as np
 
+from auricle.config import ProtocolName
 from auricle.config.variants import Variants
 from auricle.data.manifest import (
     TEST_FOLD,
@@ -25,7 +27,7 @@ from auricle.data.manifest import (
 from auricle.errors import RefusedError, UsageError, choices, count
 
 DIVISIONS = Variants("protocols")
-PROTOCOLS = ("test-split", "k-fold", "official", "random", "random-split")
+PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
 ALL = "all"  # not a protocol: all clips are for training, as for an exported model
 NUM_FOLDS = 5  # made if a dataset has none
 NUM_RANDOM_FOLDS = {"random": 4, "random-split": 5}  # of which all are tested, or one
@@ -189,7 +191,8 @@ def assign_folds(labels: np.ndarray, groups: Sequence[str], num_folds: int, seed
                 folds[members] = fold
     if len(set(folds.tolist())) < num_folds:
         raise RefusedError(
-            f"{len(labels)} clips in {num_groups} groups cannot fill {num_folds} folds; record from more sources"
+            f"{count(len(labels), 'clip')} in {count(num_groups, 'group')} cannot fill {num_folds} folds; "
+            "record from more sources"
         )
     return folds
 

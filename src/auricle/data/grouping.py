@@ -163,7 +163,7 @@ def parts_of_names(names: Sequence[str]) -> str:
         return "put the recordings of each class into its own folder"
     separators, followed = found
     columns = [list(dict.fromkeys(column)) for column in zip(*followed.values(), strict=True)]
-    shown = [f"{len(values)} ({', '.join(values[:2])}{', ...' * (len(values) > 2)})" for values in columns]
+    shown = [f"{len(values)} ({', '.join([*values[:2], '...'] if len(values) > 2 else values)})" for values in columns]
     parts = ", ".join([f"{len(columns[0])} values{shown[0].removeprefix(str(len(columns[0])))}", *shown[1:]])
     few = [index for index, values in enumerate(columns) if 1 < len(values) <= len(followed) / 2]
     fields = dict(zip(few, ("{class}", "{source}"), strict=False))

@@ -11,6 +11,7 @@ from pathlib import Path
 from auricle.data.datasets import SOURCES, find_dataset
 from auricle.data.tables import read_table, whole_number
 from auricle.errors import RefusedError
+from auricle.system import expanded
 
 JUDGEMENTS = Path("meta", "human.csv")
 
@@ -29,7 +30,8 @@ def find_judgements(source: str, root: Path | None = None) -> Path | None:
     if source in SOURCES:
         folder = find_dataset(source, root) if source != "toy" else None
     else:
-        folder = Path(source) if Path(source).is_dir() else Path(source).parent
+        path = expanded(source)
+        folder = path if path.is_dir() else path.parent
     if folder is None:
         return None
     table = folder / JUDGEMENTS

@@ -140,7 +140,7 @@ def _missing(table: Path, missing: Sequence[tuple[str, int]], num_rows: int) -> 
     elsewhere = PureWindowsPath(name).drive or name.startswith("/")
     remedy = "these are paths on another computer; give paths relative to that folder" if elsewhere else ""
     return (
-        f"{table}: {len(missing)} of {num_rows} files do not exist, first {name!r} (line {line}); "
+        f"{table}: {len(missing)} of {count(num_rows, 'file')} not found, first {name!r} (line {line}); "
         f"names are relative to {table.parent.absolute()}{remedy and '; '}{remedy}"
     )
 

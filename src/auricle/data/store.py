@@ -22,6 +22,7 @@ import numpy as np
 
 from auricle.errors import MachineError, RefusedError
 from auricle.files import DAY_S, read_sealed, remove_leftovers, write_atomically, write_sealed
+from auricle.system import expanded
 
 LIMIT_BYTES = 20 * 10**9
 PIECE_BYTES = 2**25  # of a file that another machine copies, at once
@@ -40,7 +41,7 @@ class CacheEntry:
 def cache_folder() -> Path:
     """Return `$AURICLE_CACHE`, or auricle's folder in the user's cache."""
     if folder := os.environ.get("AURICLE_CACHE"):
-        return Path(folder).expanduser()
+        return expanded(folder)
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("auricle"))
@@ -155,7 +156,7 @@ def copied(path: Path) -> Path:
 def prune_entries(limit_bytes: int) -> None:
     """Delete the least recently used entries until the cache is within the limit.
 
-    Pieces of annotated recordings are deleted a month after they were cut, and leftovers of killed processes.
+    Pieces of annotated recordings are deleted a month after their last use, and leftovers of killed processes.
 
     Entries used within a day are kept, whatever the limit; and a process that has an entry mapped for longer can still
     read it, as POSIX keeps a deleted file until it is closed.

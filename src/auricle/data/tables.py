@@ -9,7 +9,7 @@ from pathlib import Path
 
 from auricle.data.audio import SUFFIXES
 from auricle.data.manifest import Clip
-from auricle.errors import RefusedError
+from auricle.errors import RefusedError, count
 
 ESC50_TABLE = Path("meta", "esc50.csv")
 URBANSOUND8K_TABLE = Path("metadata", "UrbanSound8K.csv")
@@ -77,7 +77,8 @@ def read_table(path: Path, required: Sequence[str]) -> list[tuple[int, dict[str,
     rows = []
     for line, values in lines[1:]:
         if len(values) != len(header):
-            raise RefusedError(f"{path}: line {line} has {len(values)} values, the header {len(header)} columns")
+            has, columns = count(len(values), "value"), count(len(header), "column")
+            raise RefusedError(f"{path}: line {line} has {has}, the header {columns}")
         row = dict(zip(header, map(str.strip, values), strict=True))
         if empty := [column for column in required if not row[column]]:
             raise RefusedError(f"{path}: line {line} has no {empty[0]}; fill it in or delete the line")

@@ -12,6 +12,7 @@ import numpy as np
 from auricle.data.containers import Damage
 from auricle.data.signatures import after_id3, read_at
 from auricle.data.spliced import Piece
+from auricle.errors import count
 
 _WRAP = 2**32
 _NEVER = 2**63  # a 64-bit size that was never written is larger
@@ -171,12 +172,12 @@ def wav_contradiction(fmt: bytes) -> tuple[str, bool] | None:
     if code not in (1, 3):
         return None
     if not (channels and rate_hz and bits):
-        return f"its header says {channels} channels, {rate_hz} Hz, {bits} bits", True
+        return f"its header says {count(channels, 'channel')}, {rate_hz} Hz, {bits} bits", True
     expected = channels * -(-bits // 8)
     if frame_bytes != expected and rate_bytes == rate_hz * frame_bytes:
-        return f"its header says {channels} channels of {bits} bits in {frame_bytes} bytes", True
+        return f"its header says {count(channels, 'channel')} of {bits} bits in {frame_bytes} bytes", True
     if frame_bytes != expected:
-        return f"its header says {frame_bytes} bytes for {channels} channels of {bits} bits", False
+        return f"its header says {frame_bytes} bytes for {count(channels, 'channel')} of {bits} bits", False
     if rate_bytes != rate_hz * frame_bytes:
         return f"its header says {rate_hz} Hz of {frame_bytes} bytes, but {rate_bytes} bytes per second", False
     return None

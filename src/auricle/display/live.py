@@ -16,7 +16,8 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import override
 
-from auricle.display.progress import Progress, duration, ending, percent
+from auricle.display.progress import Progress, duration, ending, percent, roughly
+from auricle.errors import count
 from auricle.runs import CellName
 from auricle.text import visible
 
@@ -73,9 +74,9 @@ class Display(Progress):
             return self._bar(self.stage_share, self.stage)
         shares = sum(running.epoch / running.num_epochs for running in self.running.values())
         left = self.left_s()
-        text = f"{self.num_ended} of {self.num_cells} cells   {duration(self.clock() - self.started_s)}"
+        text = f"{self.num_ended} of {count(self.num_cells, 'cell')}   {duration(self.clock() - self.started_s)}"
         if left:
-            text += f", about {_roughly(left)} left"
+            text += f", about {roughly(left)} left"
         return Group(self._bar((self.num_ended + shares) / self.num_cells, text), self._cells())
 
     def _bar(self, share: float, text: str) -> RenderableType:
@@ -100,11 +101,6 @@ class Display(Progress):
                 f"{running.epoch}/{running.num_epochs}" if running.epoch else "starting",
                 percent(running.record.get("train_accuracy")),
                 percent(running.record.get("validation_accuracy")),
-                _roughly(left) if left else "",
+                roughly(left) if left else "",
             )
         return grid
-
-
-def _roughly(seconds: float) -> str:
-    """Write an estimated duration without seconds, which an estimate is too coarse for."""
-    return duration(seconds) if seconds < 90 else f"{round(seconds / 60)} min" if seconds < 5400 else duration(seconds)

@@ -167,7 +167,7 @@ class Lines(Progress):
     @override
     def decoding(self, num_done: int, num_clips: int) -> None:
         if self.level > 0 and num_done == num_clips:
-            self.write(f"{num_clips} recordings decoded")
+            self.write(f"{count(num_clips, 'recording')} decoded")
 
     @override
     def epoch(self, cell: CellName, record: Mapping[str, Any]) -> None:
@@ -182,7 +182,7 @@ class Lines(Progress):
         line = ending(cell, self.running[cell], self.clock, self.name_width)
         super().done(cell)
         left = self.left_s()
-        more = f"  about {duration(left)} left" if left and (self.epochs or self.running) else ""
+        more = f"  about {roughly(left)} left" if left and (self.epochs or self.running) else ""
         self.write(f"[{self.num_ended}/{self.num_cells}] {line}{more}")
 
     @override
@@ -194,11 +194,11 @@ class Lines(Progress):
 def plan_line(num_left: int, num_done: int, num_workers: int) -> str:
     """Return a line with the number of cells to train.
 
-    >>> plan_line(18, 2, 2)
-    '18 cells to train, 2 in parallel; 2 already done'
+    >>> plan_line(18, 2, 2), plan_line(0, 1, 2)
+    ('18 cells to train, 2 in parallel; 2 already done', 'nothing to train; 1 cell already done')
     """
     if not num_left:
-        return f"nothing to train: all {num_done} cells are already done"
+        return f"nothing to train; {count(num_done, 'cell')} already done"
     cells = f"{count(num_left, 'cell')} to train"
     in_parallel = f", {num_workers} in parallel" if num_workers > 1 else ""
     already = f"; {num_done} already done" if num_done else ""

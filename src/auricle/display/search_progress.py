@@ -7,6 +7,7 @@ from typing import Any
 from typing_extensions import override
 
 from auricle.display.progress import duration, percent
+from auricle.errors import count
 from auricle.runs import CellName
 from auricle.search.record import Entry, best_of, setting
 from auricle.study.listener import Listener
@@ -17,11 +18,11 @@ ENDED = ("done", "pruned", "failed")
 def counts(entries: Sequence[Entry]) -> str:
     """Return how many trials there were, and how they ended.
 
-    >>> counts([{"state": "done"}, {"state": "pruned"}, {"state": "done"}])
-    '3 trials (2 done, 1 pruned)'
+    >>> counts([{"state": "done"}, {"state": "pruned"}, {"state": "done"}]), counts([{"state": "failed"}])
+    ('3 trials (2 done, 1 pruned)', '1 trial (1 failed)')
     """
     number = Counter(entry["state"] for entry in entries)
-    return f"{len(entries)} trials ({', '.join(f'{num} {state}' for state, num in number.items())})"
+    return f"{count(len(entries), 'trial')} ({', '.join(f'{num} {state}' for state, num in number.items())})"
 
 
 class SearchLines(Listener):
@@ -57,9 +58,9 @@ class SearchLines(Listener):
         at_a_time = f", {num_workers} in parallel" if num_workers > 1 else ""
         already = f"; {num_ended} already ended" if num_ended else ""
         if num_workers:
-            self.write(f"{num_trials} trials on validation folds{at_a_time}{already}")
+            self.write(f"{count(num_trials, 'trial')} on validation folds{at_a_time}{already}")
         else:
-            self.write(f"no trials left: all {num_ended} have ended")
+            self.write(f"no trials left; {count(num_ended, 'trial')} ended")
 
     @override
     def epoch(self, cell: CellName, record: Mapping[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """The recordings of a study, from its folder: classes, folds, groups, and one clip per class."""
 
-import csv
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ import numpy as np
 
 from auricle.data.manifest import background_of, classes_of, imbalance, scored_of
 from auricle.files import read_summed
+from auricle.runs import StudyFolder
+from auricle.runs.record import read_clips
 
 
 @dataclass(frozen=True)
@@ -72,23 +73,22 @@ class Samples:
     sample_rate_hz: int
 
 
-def read_dataset(content: Mapping[str, Any], manifest: Path) -> Dataset:
-    """Combine the section "dataset" of study.yaml with the counts and groups of the manifest.
+def read_dataset(content: Mapping[str, Any], study: StudyFolder) -> Dataset:
+    """Combine the section "dataset" of study.yaml with the counts and groups of the table of clips.
 
     Raises:
         OSError, ValueError, KeyError, RefusedError: a file is missing or damaged.
     """
-    text = read_summed(manifest).decode("utf-8", "surrogatepass")
-    rows = list(csv.DictReader(io.StringIO(text, newline="")))
-    if not rows:
-        raise ValueError(f"{manifest.name} lists no clips")
+    clips = read_clips(study)
+    if not clips:
+        raise ValueError(f"{study.manifest.name} lists no clips")
     categories = tuple(content["categories"])
-    folds = tuple(sorted({int(row["fold"]) for row in rows}))
+    folds = tuple(sorted({clip.fold for clip in clips}))
     counts = {category: dict.fromkeys(folds, 0) for category in categories}
-    for row in rows:
-        counts[row["category"]][int(row["fold"])] += 1
-    groups = {row["clip"]: row["group"] for row in rows}
-    alone = all(clip == group for clip, group in groups.items())
+    for clip in clips:
+        counts[clip.category][clip.fold] += 1
+    groups = {clip.name: clip.group for clip in clips}
+    alone = all(name == group for name, group in groups.items())
     return Dataset(
         source=str(content["source"]),
         digest=str(content["digest"]),

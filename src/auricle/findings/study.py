@@ -166,7 +166,7 @@ def _read_study(study_folder: StudyFolder) -> Study:
     content = load_record(study_folder.description)
     config = StudyConfig.model_validate(content["study"])
     presets = {name: Preset.model_validate(preset) for name, preset in content["models"].items()}
-    dataset = read_dataset(content["dataset"], study_folder.manifest)
+    dataset = read_dataset(content["dataset"], study_folder)
     described = {name: study_folder.model(name) for name in presets if study_folder.model(name).exists()}
     planned = map(study_folder.cell, cells_by_model(config, tuple(presets), dataset.folds))
     cells, missing = _read_cells(planned, dataset.categories)

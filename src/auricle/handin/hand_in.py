@@ -103,7 +103,7 @@ def _doc(study: Study, file_name: str) -> str:
         "",
         f"It needs Python 3.11 or later, {NEEDS} (--wandb: wandb).",
         f"An archive of a study made with auricle {__version__}{here}, from whose source it is assembled: hand it in",
-        f"as that, and not as work of your own. The study took {seconds / 60:.0f} minutes",
+        f"as that, and not as work of your own. The study took {count(round(seconds / 60), 'minute')}",
         f"on {machine}; on the same kind of processor, with as many threads, it gives the same numbers.",
         *([f"(The study ran{then}; later changes of auricle may give other numbers.)"] if then != here else []),
         "Mean test accuracy of the study:",

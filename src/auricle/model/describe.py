@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from auricle.config import Preset
+from auricle.errors import count
 from auricle.model.classifier import Classifier, Pool, build_model
 from auricle.model.cnn import Convolution, MapConv1d, Shortcut
 from auricle.model.transformer import MultiHeadAttention
@@ -58,7 +59,7 @@ def _kind(module: nn.Module) -> str:
             text += f", stride {convolution.stride[0]}"
         return ", ".join([text, *(LAYER_KINDS[type(layer).__name__] for layer in list(module)[1:])])
     if isinstance(module, MultiHeadAttention):
-        return f"self-attention, {module.num_heads} head{'s' * (module.num_heads > 1)}"
+        return f"self-attention, {count(module.num_heads, 'head')}"
     if isinstance(module, Pool):
         return {"mean": "mean over the map", "max": "maximum over the map", "flatten": "flatten"}[module.kind]
     return LAYER_KINDS[type(module).__name__]

@@ -31,7 +31,7 @@ from auricle.predict.stretches import Pooling, Stretch
 class Journal:
     """A journal of finished files, one line each, so that a stopped run continues; a changed file is done again.
 
-    With None as the path, nothing is stored.
+    With None as the path, nothing is stored. A journal that cannot be written or deleted raises a `MachineError`.
     """
 
     def __init__(self, path: Path | None, settings: dict[str, Any]) -> None:
@@ -79,7 +79,8 @@ class Journal:
     def finish(self) -> None:
         """Delete the journal, once the results are written to their own file."""
         if self.path is not None:
-            self.path.unlink(missing_ok=True)
+            with files.machine_errors(self.path, "delete"):
+                self.path.unlink(missing_ok=True)
 
 
 def _size_and_time(path: Path) -> list[int]:

@@ -1,5 +1,6 @@
 """Name the output files of many recordings, one each, so that none overwrites another."""
 
+import contextlib
 import os
 import unicodedata
 from collections import Counter
@@ -7,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from auricle.files import digest
+from auricle.system import relative_path
 
 MAX_NAME_BYTES = 225  # of the 255 that file systems allow; while a file is written, its name is longer
 
@@ -14,9 +16,9 @@ MAX_NAME_BYTES = 225  # of the 255 that file systems allow; while a file is writ
 def output_names(recordings: Sequence[Path], roots: Sequence[Path], suffix: str) -> dict[Path, Path]:
     """Return a relative path for the output of each recording: its path below its root, with another suffix.
 
-    If two outputs would have the same path, all keep their folders below the common parent of the roots. Names that
-    still collide (also on a case-insensitive file system) or are too long get a digest of the recording's path. `roots`
-    are the given files and folders.
+    If two outputs would have the same path, all keep their folders below the common parent of the roots, if there is
+    one. Names that still collide (also on a case-insensitive file system) or are too long get a digest of the
+    recording's path. `roots` are the given files and folders.
 
     >>> recordings = [Path("a/x.wav"), Path("b/x.wav")]
     >>> [str(name) for name in output_names(recordings, recordings, ".csv").values()]
@@ -25,8 +27,9 @@ def output_names(recordings: Sequence[Path], roots: Sequence[Path], suffix: str)
     names = {recording: _below_root(recording, roots) for recording in recordings}
     if _meeting(names):
         folders = [os.path.abspath(root if root.is_dir() else root.parent) for root in roots]  # noqa: PTH100
-        common = os.path.commonpath(folders)
-        names = {path: Path(os.path.relpath(os.path.abspath(path), common)) for path in recordings}  # noqa: PTH100
+        with contextlib.suppress(ValueError):  # drives of Windows have no common parent
+            common = Path(os.path.commonpath(folders))
+            names = {path: relative_path(path, common) for path in recordings}
     names = {recording: name.with_name(name.name + suffix) for recording, name in names.items()}
     meeting = _meeting(names)
     return {

@@ -35,6 +35,7 @@ CONTENTS: Mapping[str, str] = MappingProxyType({
     "baselines/NAME/PROTOCOL-FOLD-0/metrics.json": "scores of a baseline",
     "insight/MODEL/PROTOCOL-FOLD-SEED.json": "what a trained model relies on: accuracy lost by each change, attention",
     "final/MODEL/all-0-SEED/*": "the files of a cell: a model trained on all clips, by `auricle export --final`",
+    "bundles/MODEL/": "the bundle of a model, made when `auricle demo` serves the study",
     "wandb/": "runs of Weights & Biases; `wandb sync` uploads them",
     "tensorboard/": "event files of TensorBoard, for `tensorboard --logdir`",
     "mlflow/": "database of MLflow, unless a server is used",

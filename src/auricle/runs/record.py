@@ -57,15 +57,24 @@ def write_description(folder: StudyFolder, description: Description) -> None:
     write_bytes(folder.description, mark(content), content)
 
 
+def check_case(name: str, others: Iterable[str]) -> None:
+    """Raise a UsageError if the name of a model differs from another only in case: many disks give both one folder."""
+    if alike := [other for other in others if other != name and other.casefold() == name.casefold()]:
+        raise UsageError(f"models {alike[0]!r} and {name!r} differ only in case; give each a name of its own")
+
+
 def check_same(old: Description, models: Mapping[str, Preset], digests: Mapping[int, str], out: Path) -> None:
     """Refuse to mix cells of different configurations or recordings in one study.
 
     Models, protocols and seeds may be added; models that are already there must not change.
 
     Raises:
-        UsageError: a model is configured differently; the message names the first field.
+        UsageError: a model is configured differently; the message names the first field. Or the name of a new model
+            differs only in case from another.
         RefusedError: the recordings differ.
     """
+    for name in models:
+        check_case(name, old["models"])
     for name in (name for name in models if name in old["models"]):
         was, now = dict(old["models"][name]), models[name].model_dump(mode="json", exclude={"about"})
         with contextlib.suppress(ValueError):  # fields added to auricle since then get their defaults

@@ -1,5 +1,6 @@
 """Reopen cells that were trained before: choose the cell that represents a model, and find its recordings."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -165,8 +166,11 @@ def scoring_cells(study: StudyFolder, model: str) -> list[Cell]:
 
 def seeds_of(cell: Cell) -> list[Cell]:
     """Return the finished cells that differ from a cell only in their seed, including itself."""
-    others = cell.folder.resolve().parent.glob(f"{cell.name.protocol}-{cell.name.fold}-*")
-    return sorted((found for found in map(_cell_in, others) if found.done), key=lambda found: found.name.seed)
+    found = []
+    for folder in cell.folder.resolve().parent.glob(f"{cell.name.protocol}-{cell.name.fold}-*"):
+        with contextlib.suppress(ValueError):  # a copy beside a cell, which has another name
+            found.append(_cell_in(folder))
+    return sorted((each for each in found if each.done), key=lambda each: each.name.seed)
 
 
 def _simplest_first(cell: Cell) -> tuple[int, int, int]:

@@ -6,12 +6,15 @@ data ("esc10", a folder, a CSV)  ->  a named dataset or the user's own recording
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from auricle.config import ProtocolName, Section, StudyConfig, load_study, revalidated, study_names
 from auricle.data.datasets import SOURCES, dataset_in, survey
+from auricle.data.folds import PROTOCOLS
+from auricle.data.tables import TABLE_SUFFIXES
 from auricle.errors import UsageError, choices
 from auricle.runs.reopen import study_config, study_of
+from auricle.system import expanded
 
 OWN_MODELS = ("cnn", "transformer-h4")  # for the user's own recordings: one of each architecture
 OWN_PROTOCOLS: tuple[ProtocolName, ...] = ("test-split", "official")  # a model to export, and a score on every clip
@@ -29,7 +32,7 @@ def find_data(asked: str | None, own: str = "") -> tuple[str, Path | None]:
     """
     if asked is None or asked in SOURCES:
         return asked or own, None
-    folder = Path(asked).expanduser()
+    folder = expanded(asked)
     if asked and folder.is_dir() and (name := dataset_in(folder, first=own)):
         return name, folder
     return asked, None
@@ -53,13 +56,14 @@ def find_study(folder: Path | str) -> Path:
 def name_of(source: str) -> str:
     """Return a name for a study of some recordings; it differs from every named dataset except the one it is of.
 
-    >>> name_of("esc10"), name_of("/home/me/My birds (2026)/"), name_of("data/esc10"), name_of("birds.csv")
+    >>> name_of("esc10"), name_of("/home/me/My birds (2026)/"), name_of("data/esc10"), name_of("birds.tsv")
     ('esc10', 'My-birds-2026', 'own-esc10', 'birds')
     """
     if source in SOURCES:
         return source
-    path = Path(source).expanduser().absolute()
-    name = re.sub(r"[^\w]+", "-", path.stem if path.suffix.lower() == ".csv" else path.name).strip("-") or "recordings"
+    path = expanded(source).absolute()
+    own = path.stem if path.suffix.lower() in TABLE_SUFFIXES else path.name
+    name = re.sub(r"[^\w]+", "-", own).strip("-") or "recordings"
     return f"own-{name}" if name.lower() in SOURCES else name
 
 
@@ -104,8 +108,8 @@ def merge_overrides(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[
 def check_protocols(asked: Sequence[str]) -> tuple[str, ...]:
     """Return the names of protocols, or raise the UsageError that lists the valid ones."""
     for protocol in asked:
-        if protocol not in get_args(ProtocolName):
-            raise choices("protocol", protocol, list(get_args(ProtocolName)))
+        if protocol not in PROTOCOLS:
+            raise choices("protocol", protocol, list(PROTOCOLS))
     return tuple(asked)
 
 

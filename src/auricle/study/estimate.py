@@ -26,7 +26,6 @@ MULTIPLY_ADDS_PER_SECOND = 2e10  # of one cell in training; a low value, so that
 PASSES = 3  # a step costs one forward pass and a backward pass of twice as many multiply-adds
 PROCESS_BYTES = 4e8  # Python and PyTorch themselves
 NUM_STEPS = 2
-EVALUATED_WINDOWS = 128  # batch size of evaluation in `training.loop`
 
 
 @dataclass(frozen=True)
@@ -215,7 +214,7 @@ def _take_steps(work: ModelWork, device: str, threads: int) -> Measured:
     import torch
 
     from auricle.model.windows import ClipWindows
-    from auricle.training.evaluate import cut_windows, window_logits
+    from auricle.training.evaluate import AT_ONCE, cut_windows, window_logits
     from auricle.training.start import fresh_model, fresh_trainer
 
     torch.set_num_threads(threads)
@@ -237,6 +236,6 @@ def _take_steps(work: ModelWork, device: str, threads: int) -> Measured:
         if trainer.average:
             trainer.average.update(step + 1)
     step_s = (time.perf_counter() - start) / NUM_STEPS
-    window_logits(model, windows.repeat(-(-EVALUATED_WINDOWS // len(windows)), 1, 1)[:EVALUATED_WINDOWS])
+    window_logits(model, windows.repeat(-(-AT_ONCE // len(windows)), 1, 1)[:AT_ONCE])
     peak = torch.cuda.max_memory_reserved() if on.type == "cuda" else 1e6 * peak_memory_mb()
     return Measured(step_s, peak)

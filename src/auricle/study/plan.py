@@ -58,7 +58,7 @@ def resolve_presets(config: StudyConfig) -> dict[str, Preset]:
 
     Raises:
         UsageError: no such preset or field, a value out of range, an override that fits no model, or two models with
-            the same name.
+            the same name, or with names that differ only in case.
     """
     encoders = [field for field in config.overrides if field.startswith("encoder.")]
     presets: dict[str, Preset] = {}
@@ -68,6 +68,7 @@ def resolve_presets(config: StudyConfig) -> dict[str, Preset]:
         preset = load_preset(asked, overrides, beside=config.presets)
         if not re.fullmatch(r"[\w.+-]*\w[\w.+-]*", preset.name):
             raise UsageError(f"preset {asked}: a name consists of letters, digits, . + - and _, not {preset.name!r}")
+        records.check_case(preset.name, presets)
         if preset.name in presets:
             raise UsageError(f"two models are named {preset.name!r}; give each a name of its own")
         presets[preset.name] = preset

@@ -12,7 +12,7 @@ from auricle.config import Preset, StudyConfig
 from auricle.data.folds import Split
 from auricle.data.manifest import Manifest
 from auricle.errors import RefusedError
-from auricle.runs import Cell, CellName, StudyFolder, owner, read_history
+from auricle.runs import Cell, CellName, StudyFolder, held_since, read_history
 from auricle.runs.plan import num_epochs, planned_cells, planned_splits, same_trainings, with_splits
 from auricle.runs.record import read_clips, read_description
 
@@ -78,11 +78,12 @@ def read_status(folder: Path) -> StudyStatus | None:
     except (ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise RefusedError(f"{study.description} is damaged ({reason}); choose another folder") from error
-    running = owner(folder) is not None
-    cells = [cell_status(study.cell(name), num, running=running) for name, num in epochs.items()]
+    since_s = held_since(folder)
+    in_folders = {name: study.cell(name) for name in epochs}
+    cells = [cell_status(cell, epochs[name], running=_is_training(cell, since_s)) for name, cell in in_folders.items()]
     same = same_trainings(splits, {name for name in epochs if study.cell(name).done})
     with_times, left_s = timed(cells, {str(name) for name in same})
-    return StudyStatus(config.name, running, tuple(with_times), left_s)
+    return StudyStatus(config.name, since_s is not None, tuple(with_times), left_s)
 
 
 def _read_splits(study: StudyFolder, config: StudyConfig, models: Iterable[str]) -> dict[CellName, Split]:
@@ -93,8 +94,16 @@ def _read_splits(study: StudyFolder, config: StudyConfig, models: Iterable[str])
     return with_splits(config, models, manifest, planned_splits(config, manifest))
 
 
+def _is_training(cell: Cell, since_s: float | None) -> bool:
+    """Whether an unfinished cell is in training; what an earlier process of the study left is older than its lock."""
+    if since_s is None or not cell.folder.exists():
+        return False
+    written = [path for path in (cell.config, cell.history) if path.exists()] or [cell.folder]
+    return any(path.stat().st_mtime >= since_s for path in written)
+
+
 def cell_status(cell: Cell, epochs: int, *, running: bool) -> CellStatus:
-    """Return the progress of a cell, which need not have a folder yet; `running`: its study is being trained."""
+    """Return the progress of a cell, which need not have a folder yet; `running`: it is in training, if not done."""
     history = read_history(cell)
     last: Mapping[str, Any] = history[-1] if history else {}
     cause = _cause_of_failure(cell) if not cell.done else ""

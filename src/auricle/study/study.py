@@ -109,14 +109,15 @@ def run_study(
 
 
 def check_folder(out: Path) -> None:
-    """Refuse a folder that contains anything but a study, or the search that precedes it.
+    """Refuse a folder that contains anything but a study, the search that precedes it, or a study.yaml half written.
 
     Raises:
         UsageError: it does.
     """
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; --out takes a folder")
-    others = [path.name for path in out.iterdir() if path.name not in (".lock", "search")] if out.exists() else []
+    names = [path.name for path in out.iterdir()] if out.exists() else []
+    others = [name for name in names if name not in (".lock", "search") and not files.PART.fullmatch(name)]
     if others and not StudyFolder(out).description.exists():
         raise UsageError(f"{out} contains files that are not a study (first: {others[0]}); choose another --out")
 

@@ -61,7 +61,7 @@ class Case:
     def warmup(self) -> str:
         """Return the length of the warm-up as a phrase."""
         epochs = self.preset.training.warmup_epochs
-        return f"a warm-up of {epochs:g} epochs" if epochs else "no warm-up"
+        return f"a warm-up of {count(epochs, 'epoch')}" if epochs else "no warm-up"
 
     @property
     def longer_warmup(self) -> list[Cure]:
@@ -146,8 +146,8 @@ def _too_slow(case: Case) -> Cause | None:
         return None
     return Cause(
         f"learning rate {training.learning_rate:g} is too low for {training.optimizer}: a step changes the typical "
-        f"weight matrix by {100 * case.step_size:.2g} % of its norm (1 % is usual), all {steps:,} steps together by at "
-        f"most {100 * case.step_size * steps:.2g} %",
+        f"weight matrix by {100 * case.step_size:.2g} % of its norm (1 % is usual), {count(steps, 'step')} together by "
+        f"at most {100 * case.step_size * steps:.2g} %",
         (_at_rate(training, min(100.0, USUAL_STEP / max(case.step_size, 1e-9))),),
     )
 
@@ -158,8 +158,8 @@ def _late_norm(case: Case) -> Cause | None:
         return None
     how = "comes after each residual sum (post-norm)" if encoder.norm == "post" else "is missing"
     return Cause(
-        f"the layer norm of the encoder's {encoder.num_blocks} blocks {how}, with {case.warmup}: the gradient norm "
-        f"reaches {case.steepest:.2g} in the first steps, which change the typical weight matrix by up to "
+        f"the layer norm of the encoder's {count(encoder.num_blocks, 'block')} {how}, with {case.warmup}: the gradient "
+        f"norm reaches {case.steepest:.2g} in the first steps, which change the typical weight matrix by up to "
         f"{100 * case.step_size:.1f} % of its norm",
         (("encoder.norm=pre",), *case.longer_warmup),
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from auricle.config import EncoderConfig
+from auricle.errors import count
 from auricle.report.figures.drawing import drawing
 from auricle.report.figures.style import GRID, INK, MEDIUM_IN, MUTED, SERIES, canvas
 
@@ -47,9 +48,10 @@ def encoder_block(config: EncoderConfig) -> Figure:
     D, H = config.width, max(config.heads)
     norm = {"pre": "layer norm", "post": "", "none": ""}[config.norm]
     mlp = f"{D} → {config.mlp_width} → {D}, {config.activation.upper()}" if config.mlp_width else f"{D} → {D}"
-    parts = [part for part in (norm, f"attention, {H} head{'s' * (H > 1)}", "+", norm, f"MLP {mlp}", "+") if part]
+    attention = f"attention, {count(H, 'head')}"
+    parts = [part for part in (norm, attention, "+", norm, f"MLP {mlp}", "+") if part]
     if config.norm == "post":
-        parts = [f"attention, {H} head{'s' * (H > 1)}", "+", "layer norm", f"MLP {mlp}", "+", "layer norm"]
+        parts = [attention, "+", "layer norm", f"MLP {mlp}", "+", "layer norm"]
     step = 2.4 / len(parts)
     left, middle, y = 0.25, 1.3, -0.2
     branch, sums = y - 0.13, [y]
