@@ -19,7 +19,7 @@ def test_the_name_of_a_cell_reads_back() -> None:
 
 def test_cells_are_found_by_their_folders_and_strangers_are_left_out(tmp_path) -> None:
     study = StudyFolder(tmp_path)
-    for name in ("cnn/k-fold-3-0", "cnn/k-fold-2-0", "a/test-split-2-1", "a/notes"):
+    for name in ("cnn/k-fold-3-0", "cnn/k-fold-2-0", "a/test-split-2-1", "a/notes", "a/copy-of-test-split-2-1"):
         (tmp_path / "cells" / name).mkdir(parents=True)
     assert [str(cell.name) for cell in study.cells()] == ["a/test-split-2-1", "cnn/k-fold-2-0", "cnn/k-fold-3-0"]
 

@@ -112,10 +112,10 @@ def write_manifest(path: Path, mended: Mended, *, has_folds: bool) -> None:
         MachineError: the file cannot be written.
     """
     require_new(path)
-    rows: list[list[object]] = [["filename", "category", *(["fold"] * has_folds), "group"]]
+    rows: list[list[object]] = [["filename", "category", *(["fold"] if has_folds else []), "group"]]
     for clip in mended.clips:
         name = relative_path(clip.path, path.parent).as_posix()
-        rows.append([path_cell(name), quoted(clip.category), *([clip.fold] * has_folds), quoted(clip.group)])
+        rows.append([path_cell(name), quoted(clip.category), *([clip.fold] if has_folds else []), quoted(clip.group)])
     files.write_text(path, csv_text(rows))
 
 

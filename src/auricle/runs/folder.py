@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from auricle.data.folds import ALL, PROTOCOLS
 from auricle.errors import DivergedError, RefusedError
 from auricle.files import digest, machine_errors, read_sealed, write_sealed
 from auricle.text import not_finite
@@ -52,7 +53,7 @@ class CellName:
             ValueError: not the name of a cell.
         """
         match = re.fullmatch(r"(.+)/([a-z-]+)-([0-9]{1,9})-([0-9]{1,9})", text)
-        if match is None:
+        if match is None or match[2] not in (*PROTOCOLS, ALL):
             raise ValueError(f"{text!r} is not MODEL/PROTOCOL-FOLD-SEED")
         return cls(match[1], match[2], int(match[3]), int(match[4]))
 

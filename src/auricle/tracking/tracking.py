@@ -22,7 +22,7 @@ from auricle import files
 from auricle.errors import RefusedError, choices
 from auricle.extras import is_installed, require
 from auricle.runs import Cell, StudyFolder
-from auricle.system import kill_session, own_session
+from auricle.system import expanded, kill_session, own_session
 
 Mode = Literal["online", "offline", "off"]
 MODES: dict[str, Mode] = {
@@ -126,7 +126,7 @@ def _has_key(environment: Mapping[str, str]) -> bool:
     homes = [environment["NETRC"]] if environment.get("NETRC") else ["~/.netrc", "~/_netrc"]
     for path in homes:
         with contextlib.suppress(OSError, netrc.NetrcParseError):
-            if any(map(netrc.netrc(Path(path).expanduser()).authenticators, hosts)):
+            if any(map(netrc.netrc(expanded(path)).authenticators, hosts)):
                 return True
     return False
 
