@@ -258,3 +258,9 @@ def test_a_seed_that_no_name_of_a_cell_can_have_is_refused(tmp_path, seed) -> No
     file.write_text(f"models: [cnn]\nseeds: [0, {seed}]\n")
     with pytest.raises(UsageError, match="seeds"):
         load_study(str(file))
+
+
+def test_a_hop_of_less_than_a_sample_is_refused() -> None:
+    with pytest.raises(UsageError, match="less than a sample"):
+        load_preset("cnn", {"frontend.hop_ms": 0.01})
+    assert load_preset("cnn", {"frontend.hop_ms": 0.1}).frontend.hop_ms == 0.1

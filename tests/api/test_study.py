@@ -243,10 +243,10 @@ def test_a_notebook_s_progress_is_html_that_others_cannot_write_into():
         while not any("cnn/k-fold-2-0" in html for html in shown):
             pass
     assert "&lt;i&gt;birds" in "".join(shown)
-    assert "0 of 1 cells" in "".join(shown)
+    assert "0 of 1 cell" in "".join(shown)
     assert "&lt;script&gt;" in shown[-1]
     assert "<script>" not in "".join(shown)
-    assert "0 of 1 cells" not in shown[-1]  # the bar goes with the end
+    assert "0 of 1 cell" not in shown[-1]  # the bar goes with the end
 
 
 @pytest.mark.parametrize("name", ["tiny", "transformer-h1"])

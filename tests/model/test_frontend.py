@@ -98,12 +98,12 @@ def test_mfcc_has_as_many_rows_as_coefficients() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"num_bands": 512}, {"min_hz": 9000.0}, {"kind": "mfcc", "num_coefficients": 65}, {"hop_ms": 0.01}],
-    ids=["bands without a bin", "range beyond half the rate", "more coefficients than bands", "no sample"],
+    [{"num_bands": 512}, {"min_hz": 9000.0}, {"kind": "mfcc", "num_coefficients": 65}],
+    ids=["bands without a bin", "range beyond half the rate", "more coefficients than bands"],
 )
 def test_a_frontend_that_cannot_be_is_refused(changes: dict) -> None:
     config = FrontendConfig(**changes)
-    with pytest.raises(ValueError, match=r"band|less than a sample"):
+    with pytest.raises(ValueError, match=r"band"):
         FRONTENDS[config.kind](AudioConfig(), config)
 
 

@@ -91,7 +91,7 @@ def test_trials_that_lag_behind_end_early(search):
 
 
 def test_a_worker_that_dies_again_fails_its_trial_for_good(search, fakes, tmp_path):
-    with pytest.raises(AuricleError, match=r"none of 1 trials was completed: .*SIGKILL"):
+    with pytest.raises(AuricleError, match=r"none of the trials \(1\) was completed: .*SIGKILL"):
         search(fakes.dies, trials=1)
     (entry,) = read_record(tmp_path / "out" / "search")["trials"]
     assert entry["state"] == "failed"

@@ -212,6 +212,12 @@ class Preset(Section):
     )
 
     @model_validator(mode="after")
+    def _hop_is_a_sample_or_more(self) -> Preset:
+        if round(self.audio.sample_rate_hz * self.frontend.hop_ms / 1000) < 1:
+            raise ValueError(f"frontend.hop_ms {self.frontend.hop_ms:g} is less than a sample")
+        return self
+
+    @model_validator(mode="after")
     def _base_learns_before_an_encoder(self) -> Preset:
         if self.training.base_share and self.encoder is None:
             raise ValueError("training.base_share needs an encoder, which is trained after that share of the epochs")

@@ -21,15 +21,8 @@ SLACK = 0.1  # share of a hop at the end that needs no window of its own, which 
 
 
 def hop_samples(audio: AudioConfig, frontend: FrontendConfig) -> int:
-    """Return the number of samples from one frame to the next.
-
-    Raises:
-        ValueError: there is less than one.
-    """
-    num = 1 if frontend.kind == "raw" else round(audio.sample_rate_hz * frontend.hop_ms / 1000)
-    if not num:
-        raise ValueError(f"frontend.hop_ms {frontend.hop_ms:g} is less than a sample")
-    return num
+    """Return the number of samples from one frame to the next."""
+    return 1 if frontend.kind == "raw" else round(audio.sample_rate_hz * frontend.hop_ms / 1000)
 
 
 @dataclass(frozen=True)

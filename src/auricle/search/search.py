@@ -24,7 +24,7 @@ from auricle.config import StudyConfig
 from auricle.config.reading import load_record
 from auricle.data.cache import Recordings
 from auricle.data.datasets import asked_manifest
-from auricle.errors import AuricleError, RefusedError, UsageError, count
+from auricle.errors import AuricleError, RefusedError, UsageError
 from auricle.model.half_frames import prepare_for
 from auricle.runs import CellName, StudyFolder
 from auricle.search.record import FILE, Entry, best_of, describe_parameters
@@ -134,7 +134,7 @@ class _Record:
         if best is None:
             causes = dict.fromkeys(entry["cause"] for entry in entries if entry["cause"])
             why = "; ".join(causes) or "unknown cause"
-            raise AuricleError(f"none of {count(len(entries), 'trial')} was completed: {why}")
+            raise AuricleError(f"none of the trials ({len(entries)}) was completed: {why}")
         return SearchResult(out, tuple(entries), best, importance, _best_study(self.space, best))
 
 
