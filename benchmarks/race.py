@@ -18,6 +18,7 @@ It is one training of each: the epoch at which 80 clips reach an accuracy is a m
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -162,7 +163,10 @@ def main() -> None:
         "cnn": partial(ours, "cnn", shared, split, asked.our_epochs),
         "tiny": partial(ours, "tiny", shared, split, asked.our_epochs),
     }
-    rows = [row(side, run()) for side, run in sides.items()]
+    rows = []
+    for side, run in sides.items():
+        rows.append(row(side, run()))
+        print(*rows[-1], sep="  ", file=sys.stderr, flush=True)  # half an hour in all
     about = (
         f"Processor seconds of one thread until an accuracy is reached for the first time on {len(split.validation)} "
         f"validation clips of {name}, after training on {len(split.train)} others; one training each. resnet18 has the "
