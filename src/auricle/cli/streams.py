@@ -2,7 +2,6 @@
 
 import codecs
 import contextlib
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +14,8 @@ ESCAPED = "auricle-escaped"  # how an encoding writes what it lacks: as in JSON,
 def _escaped(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
+    import json
+
     return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 

@@ -207,5 +207,7 @@ class Report:
             "chance": {protocol: chance(study, protocol) for protocol in study.protocols},
             "meanings": MEANINGS,
             "chosen_here": self.chosen_here,
+            "leaky": list(filter(study.is_leaky, study.protocols)),
+            "is_map": any(study.presets[model].base.layout == "map" for model in study.models),
             "collapsed_groups": [(*names, fallen, len(study.of(*names))) for names, fallen in collapsed.items()],
         }

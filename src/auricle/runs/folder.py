@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auricle.data.folds import ALL, PROTOCOLS
 from auricle.errors import DivergedError, RefusedError
 from auricle.files import digest, machine_errors, read_sealed, write_sealed
 from auricle.text import not_finite
@@ -52,6 +51,8 @@ class CellName:
         Raises:
             ValueError: not the name of a cell.
         """
+        from auricle.data.folds import ALL, PROTOCOLS  # with pydantic, which the mirror of a tracker does not need
+
         match = re.fullmatch(r"(.+)/([a-z-]+)-([0-9]{1,9})-([0-9]{1,9})", text)
         if match is None or match[2] not in (*PROTOCOLS, ALL):
             raise ValueError(f"{text!r} is not MODEL/PROTOCOL-FOLD-SEED")

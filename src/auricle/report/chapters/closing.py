@@ -23,9 +23,7 @@ def listening(report: Report) -> Chapter | None:
 
 def assumptions(report: Report) -> Chapter:
     """Return the assumptions behind the numbers."""
-    study = report.study
-    is_map = any(study.presets[model].base.layout == "map" for model in study.models)
-    return Chapter(report.phrases | {"leaky": any(map(study.is_leaky, study.protocols)), "is_map": is_map})
+    return Chapter(report.phrases)
 
 
 def resources(report: Report) -> Chapter:

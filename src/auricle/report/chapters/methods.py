@@ -32,7 +32,7 @@ def methods(report: Report) -> Chapter:
         num_windows = round(test["window"]["num"] / test["clip"]["num"])  # that score a clip
         alike.setdefault((preset.audio, preset.frontend, preset.training.windows, num_windows), []).append(model)
     inputs = [(models, *key) for key, models in alike.items()]
-    return Chapter({"study": study, "inputs": inputs, "leaky": any(map(study.is_leaky, study.protocols))})
+    return Chapter(report.phrases | {"inputs": inputs})
 
 
 def architectures(report: Report) -> Chapter:
@@ -64,14 +64,13 @@ def architectures(report: Report) -> Chapter:
             encoder_block(encoders[-1]), "encoder-block", "A block of the encoder, and a head of its attention"
         )
         exhibits["figure-encoder-block"] = Figure((block,))
-    is_map = any(preset.base.layout == "map" for preset in presets)
-    if is_map:
+    if report.phrases["is_map"]:
         axes = panel(one_dimension(3), "one-dimension", "Three neighbours of a value along frequency, and along time")
         exhibits["figure-one-dimension"] = Figure((axes,))
     values = {
         "networks": networks,
+        "is_map": report.phrases["is_map"],
         "encoder": encoders[-1] if encoders else None,
-        "is_map": is_map,
         "published": study.dataset.source == ESC10,
     }
     return Chapter(values, exhibits)

@@ -146,7 +146,6 @@ def summary(report: Report) -> Chapter:
     values = report.phrases | {
         "best": best,
         "references": _references(report, best),
-        "leaky": list(filter(study.is_leaky, study.protocols)),
         "few_groups": [row.protocol for row in leaders if row.test_groups < FEW_GROUPS],
         "grouped": any(row.test_groups < row.test_clips for row in leaders),
         "drawn_evenly": _drawn_evenly(study),

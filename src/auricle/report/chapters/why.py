@@ -1,5 +1,6 @@
 """The chapter "Why": where the models differ, their learning curves, and what they use."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -37,10 +38,11 @@ def why(report: Report) -> Chapter:
     main = report.findings.main
     best, *others = main.ranking
     equal = [one.row for one in main.ranking if one.row.model in (best.row.model, *main.undecided)]
+    cheapest = min(equal, key=lambda row: row.multiply_adds or math.inf)
     curves, costs = report.findings.curves.values(), uses.values.get("costs", {})
     values = {
         "best": best.row,
-        "cheapest": min(equal, key=lambda row: row.multiply_adds or 0) if others and best.row.multiply_adds else None,
+        "cheapest": cheapest if others and best.row.multiply_adds else None,
         "larger": [one.row.model for one in others if one.row.parameters > best.row.parameters],
         "fits": [one.train for one in curves],
         "gaps": [one.gap for one in curves],
