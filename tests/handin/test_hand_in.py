@@ -88,11 +88,12 @@ def run_here(study: Path, sounds: Path, folder: Path, monkeypatch, *words: str) 
     """Run the hand-in of a study in this process, where auricle cannot be imported; return where its results are."""
     program, out = folder / "answer.py", folder / "out"
     program.write_text(program_text(load_study(study), program.name))
-    monkeypatch.setattr(sys, "argv", [str(program), "--data", str(sounds), "--out", str(out), *words])
-    for name in [name for name in sys.modules if name.partition(".")[0] == "auricle"]:
-        monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(program), run_name="__main__")
+    with monkeypatch.context() as alone:
+        alone.setattr(sys, "argv", [str(program), "--data", str(sounds), "--out", str(out), *words])
+        for name in [name for name in sys.modules if name.partition(".")[0] == "auricle"]:
+            alone.setitem(sys.modules, name, None)
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(program), run_name="__main__")
     assert end.value.code == 0
     return out
 
