@@ -20,7 +20,7 @@ ProtocolName = Literal["test-split", "k-fold", "official", "random", "random-spl
 class Section(BaseModel):
     """A part of the configuration; it is immutable, and unknown fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 def section_within(annotation: Any) -> type[Section] | None:
