@@ -87,6 +87,41 @@ def test_status_of_a_search_says_what_is_done_and_what_is_best(auricle, mine):
     assert document["study"]["cells"][0]["state"] == "done"
 
 
+def test_trials_that_an_earlier_process_left_are_stopped_until_they_are_trained_again(auricle, mine):
+    from auricle import files, runs
+
+    auricle(*WORDS)
+    folder = Path("runs/search-mine/search")
+    content = files.read_sealed(folder / "trials.json")
+    for entry in content["trials"][:2]:
+        entry["state"] = "running"
+        cell = folder / f"cells/trial-{entry['folder']}/test-split-2-0"
+        (cell / "metrics.json").unlink()
+        for path in cell.iterdir():
+            os.utime(path, (1e9, 1e9))
+    files.write_sealed(folder / "trials.json", content)
+    os.utime(folder / "trials.json", (1e9, 1e9))
+    with runs.lock(folder):
+        assert "3 trials ended: 1 done, 2 stopped" in auricle("status", "search-mine").out
+        for entry, state in zip(content["trials"], ("running", "waiting"), strict=False):
+            entry["state"] = state
+        files.write_sealed(folder / "trials.json", content)
+        os.utime(folder / f"cells/trial-{content['trials'][0]['folder']}/test-split-2-0/history.jsonl")
+        answer = auricle("status", "search-mine")
+    assert "3 trials ended: 1 done, 1 running, 1 stopped; about" in answer.out
+    assert re.search(rf"trial-{content['trials'][0]['folder']}/test-split-2-0 +running", answer.out)
+    assert re.search(rf"trial-{content['trials'][1]['folder']}/test-split-2-0 +stopped", answer.out)
+
+
+def test_status_of_what_still_reads_its_recordings(auricle, mine):
+    from auricle import runs
+
+    Path("runs/search-mine/search").mkdir(parents=True)
+    with runs.lock(Path("runs/search-mine/search")):
+        answer = auricle("status", "search-mine")
+    assert (answer.code, "is still reading its recordings" in answer.err) == (5, True)
+
+
 @pytest.mark.parametrize(
     ("change", "words", "code", "says"),
     [
@@ -95,6 +130,7 @@ def test_status_of_a_search_says_what_is_done_and_what_is_best(auricle, mine):
         ("training.batch_size: [16, 32, 64]", "encoder.num_heads: [1, 2]", 2, "none of cnn has an encoder"),
         ("models: [cnn]", "models: [cnm]", 2, "did you mean 'cnn'?"),
         ("trials: 3", "trails: 3", 2, "no field 'trails': did you mean 'trials'?"),
+        ("trials: 3", "trials: 3\nseed: 1000000000", 2, "seed: Input should be less than 1000000000"),
         ("trials: 3", "trials: 0", 2, "trials: Input should be greater than or equal to 1"),
     ],
 )  # fmt: skip

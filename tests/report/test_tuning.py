@@ -139,6 +139,14 @@ def test_searches_of_other_recordings_or_models_do_not(make_study, tmp_path):
     assert report_of(other).findings.tuning == ()
 
 
+def test_a_search_that_goes_on_does_not_belong_to_a_study_yet(make_study, tmp_path):
+    folder = make_study(models=("cnn",), protocols=("test-split",), epochs=1).rename(tmp_path / "study")
+    search_beside(make_study, folder)
+    path = tmp_path / "search-beside" / "search" / "trials.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"num_trials": 2}))
+    assert report_of(folder).findings.tuning == ()
+
+
 def test_a_damaged_search_beside_a_study_is_told_and_left_out(make_study, tmp_path):
     folder = make_study(models=("cnn",), protocols=("test-split",), epochs=1).rename(tmp_path / "study")
     search_beside(make_study, folder)

@@ -179,3 +179,9 @@ def test_of_many_clips_a_sample_of_every_class_and_fold_stands_for_them(
     assert read_metrics(cell)["sampled"] is True
     names = {manifest.clips[index].name for index in sample}
     assert set(read_predictions(cell.predictions).clips) <= names
+
+
+def test_a_sample_rate_too_low_for_the_bands_of_the_baselines_stops_no_study(tmp_path: Path, sounds: Path) -> None:
+    slow = prepare(load_manifest(str(sounds)), sample_rate_hz=1_000)
+    (note,) = run_baselines(StudyFolder(tmp_path / "slow"), slow, make_splits(slow.manifest, "test-split"))
+    assert note.startswith("the free baselines failed: 11 of 40 mel bands are empty")

@@ -1,7 +1,9 @@
 """What a disk has spoilt is refused in one line, or made anew; it is never taken for what was written."""
 
 import contextlib
+import errno
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -121,6 +123,23 @@ def test_what_stands_beside_the_cells_is_made_anew_where_it_is_damaged(run, fake
 def test_weights_that_were_deleted_are_no_damage(run, fakes, study):
     with_weights(study).weights.unlink()
     run(fakes.never_called, models=("cnn",), protocols=("test-split",))
+
+
+@pytest.mark.parametrize("name", ["metrics", "predictions"])
+def test_a_cell_that_may_not_be_read_is_not_taken_for_damaged(run, fakes, study, monkeypatch, name):
+    cell = with_weights(study)
+    real = Path.open
+
+    def opened(path, *words, **options):
+        if path == getattr(cell, name):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path, *words, **options)
+
+    monkeypatch.setattr(Path, "open", opened)
+    with pytest.raises(MachineError, match="Permission denied; nothing was deleted"):
+        run(fakes.never_called, models=("cnn",), protocols=("test-split",))
+    monkeypatch.undo()
+    assert runs.is_intact(cell)
 
 
 def test_a_description_changed_by_hand_is_taken_once_its_first_line_is_gone(run, fakes, study):

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from auricle import files, runs
+from auricle.api.exporting import export_model
 from auricle.config import load_preset
 from auricle.data.cache import Recordings
 from auricle.data.datasets import load_manifest
 from auricle.data.folds import ALL, Split
 from auricle.errors import RefusedError, UsageError
 from auricle.runs import CellName, StudyFolder
-from auricle.runs.reopen import scoring_cells, seeds_of
+from auricle.runs.reopen import reopen_cells, scoring_cells, seeds_of
 from auricle.scoring.predictions import read_predictions, write_predictions
 from auricle.study.final import train_final
 from auricle.training.fit import fit_cell
@@ -98,3 +99,22 @@ def test_a_cell_without_anybody_to_score_keeps_the_predictions_that_stand_there(
     fit_cell(cell, preset, Recordings(manifest, waveforms, 2_000, ""), Split(ALL, 0, everybody, nobody, nobody, False))
     assert cell.predictions.read_bytes() == before
     assert runs.read_metrics(cell, cell.predictions, cell.weights)["num_train"] == len(manifest.clips)
+
+
+def test_steps_that_end_a_training_end_the_final_one_too(run, tmp_path, fit, recorder):
+    """Ten clips train, each six times an epoch: three steps of 16 are one epoch of ten."""
+    changes = {"training.epochs": 10, "training.max_steps": 3, "training.batch_size": 16}
+    run(models=("cnn",), overrides=changes)
+    planned = []
+    recorder.planned = lambda epochs, num_done, num_workers: planned.append(epochs)
+    train_final(tmp_path / "study", fit=fit, listener=recorder)
+    assert [set(epochs.values()) for epochs in planned] == [{1}]
+
+
+def test_nothing_is_left_to_evaluate_a_final_model_on(run, tmp_path, fit):
+    run(models=("cnn",))
+    with pytest.raises(UsageError, match="leave out int8 or final"):
+        export_model(tmp_path / "study", tmp_path / "bundle", final=True, every_seed=False, int8=True)
+    cell = train_final(tmp_path / "study", fit=fit)
+    with pytest.raises(RefusedError, match="was trained on all clips, so none is left"):
+        next(reopen_cells(StudyFolder(tmp_path / "study"), [cell]))

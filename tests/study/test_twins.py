@@ -29,6 +29,16 @@ def test_a_protocol_that_is_added_takes_over_what_is_done(run, fakes):
     assert (result.num_ran, len(result.done)) == (0, 5)
 
 
+def test_a_protocol_that_is_added_needs_no_weights_of_what_is_done(run, tmp_path):
+    run(models=("cnn",), protocols=("test-split",))
+    done = StudyFolder(tmp_path / "study").cell(ONCE)
+    done.weights.write_bytes(b"weights")
+    runs.write_metrics(done, runs.read_metrics(done))
+    done.weights.unlink()
+    assert run(models=("cnn",)).num_ran == 3
+    assert not StudyFolder(tmp_path / "study").cell(TWICE).weights.exists()
+
+
 def test_what_waits_for_its_twin_has_no_folder_and_so_is_not_said_to_run(run, fakes, tmp_path):
     with pytest.raises(MachineError):
         run(fakes.disk_is_full, models=("cnn",))

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 import torch
 
+from auricle.config import load_preset
 from auricle.data import cache
 from auricle.data.manifest import Manifest
 from auricle.errors import MachineError, UsageError
@@ -172,17 +173,19 @@ def test_a_disk_without_room_is_told_before_anything_is_decoded(kept, tiny, monk
 
 
 def test_power_of_recordings_that_are_not_scaled_stays_finite() -> None:
-    form = HalfFrames.of(load_tiny())
+    form = HalfFrames.of(load_preset("tiny"))
     loud = 32_768 * np.sign(np.sin(np.arange(4000) / 3)).astype(np.float32)
     assert np.isfinite(form(loud)).all()
-
-
-def load_tiny():
-    from auricle.config import load_preset
-
-    return load_preset("tiny")
 
 
 def test_even_distances_reach_over_all() -> None:
     assert evenly(np.arange(5), 5).tolist() == [0, 1, 2, 3, 4]
     assert evenly(np.arange(100), 4).tolist() == [0, 25, 50, 75]
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 22_050, 44_100])
+def test_as_many_frames_are_kept_as_are_planned(rate_hz):
+    """At 22,050 Hz a transform of 64 ms has an odd length."""
+    form = HalfFrames.of(load_preset("tiny", {"audio.sample_rate_hz": rate_hz}))
+    for num_samples in (rate_hz, 4 * rate_hz, 4 * rate_hz + 1):
+        assert form(np.zeros(num_samples, np.float32)).shape == form.row_shape(num_samples)

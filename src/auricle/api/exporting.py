@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auricle.display.watching import say, watched
+from auricle.errors import UsageError
 from auricle.study.final import train_final
 from auricle.work.options import RunOptions
 
@@ -33,6 +34,8 @@ def export_model(
     """
     from auricle.bundle.export import export_cell
 
+    if final and int8:
+        raise UsageError("int8 is measured on test clips, and a final model has none; leave out int8 or final")
     if final:
         with watched(f"{folder}, on all clips", level) as listener:
             options = RunOptions(root, threads=threads)

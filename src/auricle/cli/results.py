@@ -15,7 +15,7 @@ from rich.text import Text
 from auricle.cli.options import print_line
 from auricle.display.progress import percent, roughly
 from auricle.display.terminal import Terminal
-from auricle.errors import RefusedError, count
+from auricle.errors import MachineError, RefusedError, count
 from auricle.text import json_text, visible
 
 if TYPE_CHECKING:
@@ -177,7 +177,9 @@ def print_status(folder: Path, as_json: bool) -> None:
 
     Raises:
         RefusedError: the folder contains neither a study nor a search.
+        MachineError: it is about to: the recordings are being read.
     """
+    from auricle import runs
     from auricle.search.record import read_search_status
     from auricle.study.configure import find_study
     from auricle.study.status import read_status
@@ -185,6 +187,8 @@ def print_status(folder: Path, as_json: bool) -> None:
     folder = find_study(folder)
     search, study = read_search_status(folder), read_status(folder)
     if search is None and study is None:
+        if any(runs.owner(each) is not None for each in (folder, folder / "search")):
+            raise MachineError(f"{folder} is still reading its recordings; ask again later")
         raise RefusedError(f"{folder} contains neither a study nor a search; name the folder of one")
     if as_json:
         parts = {"search": search and asdict(search), "study": study and asdict(study)}
@@ -198,13 +202,15 @@ def print_status(folder: Path, as_json: bool) -> None:
 
 
 def _print_search(console: Terminal, search: SearchStatus) -> None:
-    ended = sum(search.counts[state] for state in ("done", "pruned", "failed"))
+    from auricle.search.record import ENDED
+
+    ended = sum(search.counts[state] for state in ENDED)
     counts = ", ".join(f"{num} {state}" for state, num in search.counts.items() if num) or "none started"
     text = f"{ended} of {count(search.num_trials, 'trial')} ended: {counts}{_left(search.left_s)}"
-    _print_head(console, f"search {search.name}", search.running, text, ended == search.num_trials)
+    _print_head(console, f"search {search.name}", search.running, text, ended >= search.num_trials)
     if search.best:
         score = f"validation loss {search.best['loss']:.3f}, {100 * search.best['accuracy']:.1f} %"
-        so_far = "" if ended == search.num_trials else " so far"
+        so_far = "" if ended >= search.num_trials else " so far"
         console.print(Text(f"best{so_far}: trial-{search.best['number']}, {score}"))
     if search.cells:
         console.print(_cells_table(search.cells))

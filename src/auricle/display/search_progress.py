@@ -9,10 +9,8 @@ from typing_extensions import override
 from auricle.display.progress import duration, percent
 from auricle.errors import count
 from auricle.runs import CellName
-from auricle.search.record import Entry, best_of, setting
+from auricle.search.record import ENDED, Entry, best_of, setting
 from auricle.study.listener import Listener
-
-ENDED = ("done", "pruned", "failed")
 
 
 def counts(entries: Sequence[Entry]) -> str:

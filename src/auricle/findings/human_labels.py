@@ -105,7 +105,11 @@ class HumanComparison:
 
 
 def against_people(study: Study, protocol: str) -> HumanComparison | None:
-    """Compare models and people on a protocol's test clips; None where nobody was asked, or the file is damaged."""
+    """Compare models and people on a protocol's test clips; None where nobody was asked.
+
+    Raises:
+        RefusedError: the file of their labels is damaged.
+    """
     answers = study.answers[protocol]
     if (labels := read_human_labels(study, answers)) is None:
         return None

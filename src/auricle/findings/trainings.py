@@ -81,7 +81,7 @@ class CurveReading:
 
     @property
     def has_gap(self) -> bool:
-        """Return whether the gap is wide; with several cells, significantly above zero."""
+        """Return whether the gap is wide; with several cells, its interval over them excludes zero."""
         return self.gap >= GAP and (self.interval is None or self.interval[0] > 0)
 
     @property

@@ -10,7 +10,7 @@ from auricle.errors import RefusedError
 from auricle.findings.scores import ComparativeRow, network_rows
 from auricle.findings.study import Study, load_study
 from auricle.runs import StudyFolder
-from auricle.search.record import Entry, ranked, read_record
+from auricle.search.record import ENDED, Entry, ranked, read_record
 from auricle.search.space import MODEL
 
 
@@ -86,7 +86,8 @@ def _searches(study: Study, rows: Sequence[ComparativeRow], on_note: Callable[[s
 
 def _beside(study: Study, folder: Path) -> Iterator[Tuning]:
     record = read_record(folder / "search")
-    if record and set(record["epochs"]) <= set(study.presets):
+    num_ended = sum(entry["state"] in ENDED for entry in record["trials"]) if record else 0
+    if record and num_ended >= record["num_trials"] and set(record["epochs"]) <= set(study.presets):
         trained = load_study(folder)
         if trained.dataset.digest == study.dataset.digest and record["protocol"] in trained.protocols:
             own = network_rows(study, record["protocol"])

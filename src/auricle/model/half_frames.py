@@ -56,7 +56,8 @@ class HalfFrames:
     def row_shape(self, num_samples: int) -> tuple[int, int]:
         """Return (F, T) of so many samples."""
         maker = _maker(self)
-        return maker.num_bands, num_samples if maker.raw else 1 + num_samples // maker.hop_samples
+        whole = num_samples - maker.transform_samples % 2  # the margins of an odd length are one sample short of it
+        return maker.num_bands, num_samples if maker.raw else 1 + whole // maker.hop_samples
 
     def __call__(self, waveform: np.ndarray) -> np.ndarray:
         """Return what is kept of a waveform, (samples,) -> float16 (F, T)."""

@@ -51,7 +51,7 @@ class MultiHeadAttention(nn.Module):
         return tokens[..., : -self.padding] if self.padding else tokens
 
     def queries_and_keys(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Return queries, already divided by sqrt(D / H), keys and values: (B, T, D) -> (B, H, T, D/H) each."""
+        """Return queries, already divided by sqrt(D / H), and keys: (B, T, D) -> (B, H, T, D/H) each."""
         q = self.split(self.query(tokens))
         return q / math.sqrt(q.shape[-1]), self.split(self.key(tokens))
 

@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import re
 from collections.abc import Mapping
@@ -24,9 +25,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auricle.errors import DivergedError, RefusedError
-from auricle.files import digest, machine_errors, read_sealed, write_sealed
+from auricle.errors import DivergedError, MachineError, RefusedError
+from auricle.files import digest, machine_errors, read_sealed, remove_leftovers, write_sealed
 from auricle.text import not_finite
+
+UNREADABLE = {errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE}
 
 
 @dataclass(frozen=True, order=True)
@@ -167,11 +170,20 @@ def read_metrics(cell: Cell, *uses: Path) -> dict[str, Any]:
 
 
 def is_intact(cell: Cell) -> bool:
-    """Return whether a cell is finished and its files match their hashes; its weights may have been deleted."""
+    """Return whether a cell is finished and its files match their hashes; its weights may have been deleted.
+
+    Raises:
+        MachineError: the system does not let them be read, which says nothing of their content.
+    """
     try:
         hashed = [cell.folder / name for name in read_sealed(cell.metrics).get("files", {})]
         read_metrics(cell, *(path for path in hashed if path != cell.weights or path.exists()))
-    except RefusedError:
+    except RefusedError as error:
+        cause: BaseException | None = error
+        while isinstance(cause, RefusedError):
+            cause = cause.__cause__
+        if isinstance(cause, OSError) and cause.errno in UNREADABLE:
+            raise MachineError(f"cannot read {cell.folder}: {cause.strerror}; nothing was deleted") from error
         return False
     return cell.predictions.exists()
 
@@ -206,7 +218,8 @@ def sweep(study: StudyFolder) -> None:
         MachineError: the disk refuses.
     """
     with machine_errors(study.folder):
-        for folder in (study.folder, study.manifest.parent, study.folder / "models", study.report):
+        remove_leftovers(study.report)  # which a report may be writing now, without the lock
+        for folder in (study.folder, study.manifest.parent, study.folder / "models"):
             remove_unfinished(folder)
         for cell in study.cells():
             remove_unfinished(cell.folder)

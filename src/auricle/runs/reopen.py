@@ -10,7 +10,7 @@ from auricle.config import Preset, StudyConfig, preset_from_yaml
 from auricle.config.reading import load_record
 from auricle.data.cache import Recordings, digest_of
 from auricle.data.datasets import asked_manifest
-from auricle.data.folds import PROTOCOLS, Split, answering, make_splits
+from auricle.data.folds import ALL, PROTOCOLS, Split, answering, make_splits
 from auricle.data.manifest import Manifest
 from auricle.errors import RefusedError, UsageError, choices
 from auricle.model.half_frames import prepare_for
@@ -70,6 +70,8 @@ def reopen_cells(
     """
     description, config = _description_and_config(study)
     found: dict[int, Recordings] = {}
+    if final := [cell.folder for cell in cells if cell.name.protocol == ALL]:
+        raise RefusedError(f"{final[0]} was trained on all clips, so none is left to evaluate it on")
     presets = [_preset_of(cell) for cell in cells]
     for cell, preset in zip(cells, presets, strict=True):
         rate_hz = preset.audio.sample_rate_hz

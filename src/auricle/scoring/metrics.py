@@ -65,7 +65,7 @@ def score(
 def score_predictions(predictions: Predictions, set_name: str, *, with_auc: bool = True) -> dict[str, Any] | None:
     """Score one set: `{"clip": score(...), "window": {"accuracy", "loss", "num"}}`; None where it is empty.
 
-    Windows of weight 0 are left out of the window accuracy.
+    Windows of weight 0 count in `num` and in the loss of windows, but not in their accuracy.
     """
     windows = predictions.of(set_name)
     if not windows.clips:

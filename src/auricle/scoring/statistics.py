@@ -151,7 +151,7 @@ def mean_test(values: np.ndarray, groups: np.ndarray, trainings: np.ndarray) -> 
         return 1.0
 
     def surplus(logarithm: float) -> float:
-        """How far the mean lies outside the interval of a level; it decreases with the level."""
+        """How far the mean lies outside the interval of a level; it increases with the level."""
         half = np.exp(logarithm) / 2
         reach = stdtrit(groups_df, half) ** 2 * groups_variance
         if trainings_df:

@@ -11,8 +11,9 @@ from auricle.errors import RefusedError
 from auricle.files import read_sealed
 from auricle.runs import StudyFolder
 from auricle.search.space import MODEL, Choices, Space
-from auricle.study.status import CellStatus, cell_status
+from auricle.study.status import CellStatus, cell_status, is_training
 
+ENDED = ("done", "pruned", "failed")
 FILE = "trials.json"
 Entry = dict[str, Any]
 
@@ -90,28 +91,30 @@ def read_search_status(folder: Path) -> SearchStatus | None:
     record = read_record(own_folder.folder)
     if record is None:
         return None
-    running = runs.owner(own_folder.folder) is not None
+    since_s, path = runs.held_since(own_folder.folder), own_folder.folder / FILE
+    running = since_s is not None
+    is_own = since_s is not None and path.stat().st_mtime >= since_s  # else an earlier process wrote it
     entries: list[Entry] = record["trials"]
-    states = [_state(entry, running) for entry in entries]
+    states = [_state(entry, is_own) for entry in entries]
     unfinished = [entry for entry, state in zip(entries, states, strict=True) if state in ("running", "stopped")]
-    cells = [cell for entry in unfinished for cell in _cells(own_folder, record, entry, running)]
-    counts = {state: states.count(state) for state in ("done", "pruned", "failed", "running", "stopped")}
-    left_s = _left_s(entries, len(unfinished), record["num_trials"]) if running else None
+    cells = [cell for entry in unfinished for cell in _cells(own_folder, record, entry, since_s)]
+    counts = {state: states.count(state) for state in (*ENDED, "running", "stopped")}
+    left_s = _left_s(entries, states.count("running"), record["num_trials"]) if running else None
     return SearchStatus(record["name"], running, record["num_trials"], counts, tuple(cells), best_of(entries), left_s)
 
 
 def _state(entry: Entry, running: bool) -> str:
-    if entry["state"] in ("done", "pruned", "failed"):
+    if entry["state"] in ENDED:
         return str(entry["state"])
     return "running" if running and entry["state"] == "running" else "stopped"
 
 
-def _cells(own_folder: StudyFolder, record: dict[str, Any], entry: Entry, running: bool) -> list[CellStatus]:
+def _cells(own_folder: StudyFolder, record: dict[str, Any], entry: Entry, since_s: float | None) -> list[CellStatus]:
     """Return the cells of a trial that have started and are not done."""
     epochs = record["epochs"]
     trained = entry["values"].get("training.epochs") or epochs.get(entry["values"].get(MODEL)) or max(epochs.values())
     own = [cell for cell in own_folder.cells() if cell.name.model == f"trial-{entry['folder']}" and not cell.done]
-    return [cell_status(cell, trained, running=running) for cell in own]
+    return [cell_status(cell, trained, running=is_training(cell, since_s)) for cell in own]
 
 
 def _left_s(entries: list[Entry], num_running: int, num_trials: int) -> float | None:

@@ -18,6 +18,7 @@ from auricle.config import (
     revalidated,
     with_fitting_warmup,
 )
+from auricle.config.sections import Seed
 from auricle.errors import UsageError
 from auricle.study.plan import resolve_presets
 
@@ -44,7 +45,7 @@ class SpaceConfig(Section):
         "median", description="ends trials early that do worse than others"
     )
     trials: int | None = Field(None, ge=1, description="number of trials; null: 100, or every point of a grid")
-    seed: int = Field(0, ge=0, description="random seed of the sampler and of every training")
+    seed: Seed = Field(0, description="random seed of the sampler and of every training")
     overrides: dict[str, Any] = Field(default_factory=dict, description="section.field: value, for every trial")
     presets: dict[str, dict[str, Any]] = Field(default_factory=dict, description="presets of this space only")
     parameters: dict[str, Any] = Field(

@@ -6,6 +6,7 @@ heartbeat there; if that has not changed for two minutes, the search is dead, an
 """
 
 import time
+import warnings
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ class Trials:
             opened, storage
         )  # without the sampler: a grid sampler cannot be told that a trial has ended
         num_before = len(self._all())
-        seed = space.config.seed + num_before + (zlib.crc32(owner.encode()) if shared else 0)
+        seed = (space.config.seed + num_before + (zlib.crc32(owner.encode()) if shared else 0)) % 2**32
         self._asked = trials_in(opened, storage, make_sampler(space, seed), self.pruner)
         self._heartbeats: dict[str, tuple[Any, float]] = {}
         self._last_heartbeat_s = -HEARTBEAT_S
@@ -152,7 +153,8 @@ class Trials:
         if again and not queued:
             facts = old.user_attrs
             now = {"folder": facts.get("folder", number), "tries": tries or facts.get("tries", 1)}
-            self._book.enqueue_trial(old.params, user_attrs={"retry_of": number, **now})
+            values = old.system_attrs.get("fixed_params", {}) | old.params  # killed early: no params
+            self._book.enqueue_trial(values, user_attrs={"retry_of": number, **now})
         self._fail(Trial(self._book, old._trial_id), "again" if again else "failed", cause)
 
     def _fail(self, trial: Trial, ended: str, cause: str) -> None:
@@ -174,7 +176,9 @@ class Trials:
         with storage_errors(self.storage):
             if len(_of(self._all(), TrialState.COMPLETE)) < 4:
                 return {}
-            return {name: float(share) for name, share in get_param_importances(self._book).items()}
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of parameters that few trials have
+                return {name: float(share) for name, share in get_param_importances(self._book).items()}
 
     def _all(self) -> Sequence[FrozenTrial]:
         return self._book.get_trials(deepcopy=False)

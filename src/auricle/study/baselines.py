@@ -59,7 +59,10 @@ def run_baselines(study: StudyFolder, recordings: Recordings, splits: Sequence[S
     if len(sample) < num_clips:
         notes.append(f"the free baselines learn and are scored on {len(sample):,} of the {num_clips:,} clips")
     features = np.empty((num_clips, 3 * NUM_COEFFICIENTS), np.float32)
-    features[sample] = mfcc_statistics(recordings, sample)
+    try:
+        features[sample] = mfcc_statistics(recordings, sample)
+    except ValueError as error:  # of the mel bands at a low sample rate
+        return [*notes, f"the free baselines failed: {error}; the study continues without them"]
     for cell, split in open_:
         train, validation, test = (np.intersect1d(own, sample) for own in (split.train, split.validation, split.test))
         used = replace(split, train=train, validation=validation, test=test)

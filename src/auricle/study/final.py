@@ -17,6 +17,7 @@ from auricle import runs
 from auricle.data.folds import ALL, Split
 from auricle.errors import AuricleError
 from auricle.runs import Cell, CellName, StudyFolder
+from auricle.runs.plan import num_epochs
 from auricle.runs.reopen import find_cell, reopen_cells, scoring_cells
 from auricle.scoring.predictions import Predictions, read_predictions, write_predictions
 from auricle.study.listener import Listener
@@ -67,7 +68,8 @@ def train_final(
             final.folder.mkdir(parents=True, exist_ok=True)
             write_predictions(final.predictions, _validation(scoring_of[final]))
         jobs = [Job(final, found.preset, split, found.recordings, device, threads) for final in missing]
-        listener.planned({job.cell.name: found.preset.training.epochs for job in jobs}, 0, 1)
+        num = num_epochs(found.preset, len(everybody), found.recordings.manifest.clip_s)
+        listener.planned({job.cell.name: num for job in jobs}, 0, 1)
         queue = JobQueue(jobs, fit or real_fit())
         run_jobs(queue, InProcess(), listener)
     for name, reason in queue.failures.items():

@@ -80,7 +80,7 @@ def read_status(folder: Path) -> StudyStatus | None:
         raise RefusedError(f"{study.description} is damaged ({reason}); choose another folder") from error
     since_s = held_since(folder)
     in_folders = {name: study.cell(name) for name in epochs}
-    cells = [cell_status(cell, epochs[name], running=_is_training(cell, since_s)) for name, cell in in_folders.items()]
+    cells = [cell_status(cell, epochs[name], running=is_training(cell, since_s)) for name, cell in in_folders.items()]
     same = same_trainings(splits, {name for name in epochs if study.cell(name).done})
     with_times, left_s = timed(cells, {str(name) for name in same})
     return StudyStatus(config.name, since_s is not None, tuple(with_times), left_s)
@@ -94,8 +94,8 @@ def _read_splits(study: StudyFolder, config: StudyConfig, models: Iterable[str])
     return with_splits(config, models, manifest, planned_splits(config, manifest))
 
 
-def _is_training(cell: Cell, since_s: float | None) -> bool:
-    """Whether an unfinished cell is in training; what an earlier process of the study left is older than its lock."""
+def is_training(cell: Cell, since_s: float | None) -> bool:
+    """Return whether an unfinished cell is in training; what an earlier process left is older than the lock."""
     if since_s is None or not cell.folder.exists():
         return False
     written = [path for path in (cell.config, cell.history) if path.exists()] or [cell.folder]

@@ -266,7 +266,8 @@ def take_over(study: StudyFolder, same: Mapping[CellName, CellName]) -> dict[Cel
             if theirs.error.exists():
                 files.write_bytes(ours.error, theirs.error.read_bytes())
             continue
-        written = (theirs.config, theirs.history, theirs.predictions, theirs.weights)
+        beside = (theirs.config, theirs.history, theirs.predictions, theirs.weights)
+        written = [path for path in beside if path != theirs.weights or path.exists()]  # weights may have been deleted
         metrics = runs.read_metrics(theirs, *written)
         for path in filter(Path.exists, written):
             files.write_bytes(ours.folder / path.name, path.read_bytes())

@@ -9,6 +9,7 @@ import numpy as np
 
 from auricle.findings.classes import class_f1, confused_pairs
 from auricle.findings.comparison import MOST_SHOWN, Comparison, head_counts
+from auricle.findings.scores import cell_weights
 from auricle.findings.trainings import commonest_answer, diverged
 from auricle.report.document import Chapter, Figure, Report
 from auricle.report.figures.drawing import Panel, panel
@@ -122,7 +123,11 @@ def _observed(report: Report) -> dict[str, Any]:
     several = [row for row in main.rows if row.cells > 1]
     validated = [row for row in main.rows if row.validation_accuracy is not None]
     means = {category: class_f1(cells, category) for category in study.dataset.classes}
-    gains = [row.accuracy - row.window_accuracy for row in main.rows]
+    gains = []  # of both, plain accuracy, as windows have no balanced one
+    for row in main.rows:
+        own = study.of(row.model, main.protocol)
+        each = [cell.test["clip"]["accuracy"] - cell.test["window"]["accuracy"] for cell in own]
+        gains.append(float(np.average(each, weights=cell_weights(own))))
     gaps = []  # model, training and validation accuracy at the last epoch, means over cells
     for model in study.models:
         last = [cell.history[-1] for cell in study.of(model, main.protocol) if cell.history]

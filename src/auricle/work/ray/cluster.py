@@ -98,7 +98,8 @@ class Cluster:
     ) -> tuple[int, int]:
         """Return how many cells are trained in parallel, and the CPU threads of each process.
 
-        None: as many workers as fit, with one thread each. `memory_bytes` is what the largest needs, 0 if not known.
+        None: as many workers as fit, and the threads of `system.num_threads`. `memory_bytes` is what the largest needs,
+        0 if not known.
 
         Raises:
             MachineError: not even one fits.
