@@ -320,3 +320,19 @@ def test_without_a_tracker_wandb_is_used_if_it_is_installed_as_on_the_command_li
     for tracker in (None, "mlflow", ["wandb", "mlflow"]):
         au.run_study("toy", "tiny", out=tmp_path, tracker=tracker, progress=False)
     assert asked == [(None, None), ("mlflow", None), ("wandb,mlflow", None)]
+
+
+def test_a_dataset_is_trained_where_it_was_loaded_from(monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.setattr(configure, "survey", lambda source, **how: seen.append((source, how["root"])) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        au.run_study(au.Dataset("urbansound8k", root=tmp_path))
+    assert seen == [("urbansound8k", tmp_path)]
+
+
+def test_a_study_knows_where_its_dataset_was(monkeypatch, tmp_path):
+    asked = {}
+    monkeypatch.setattr(running, "train_cells", lambda *of, **how: SimpleNamespace(done=(1,), folder=tmp_path))
+    monkeypatch.setattr("auricle.api.reporting.write_report", lambda folder, **how: asked.update(how) or ({}, []))
+    au.run_study(au.Dataset("toy", root=tmp_path), "tiny", wandb="off", progress=False).report(progress=False)
+    assert asked["root"] == tmp_path

@@ -142,3 +142,9 @@ def test_a_folder_without_folds_or_groups_is_looked_at_and_says_so(tmp_path: Pat
     shutil.copytree(tmp_path / "sounds/bell", tmp_path / "sounds/.bell")
     found = audit(survey(str(tmp_path / "sounds")), workers=1)
     assert {kind.name for kind in found.by_kind} == {"no-groups", "tiny-class", "hidden-folder"}
+
+
+def test_overlapping_clips_of_a_group_are_no_copies_without_folds_either(clips, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "copy.wav", good_sound(0)[1][4_000:] / 3, 16_000)
+    copy = Clip(tmp_path / "copy.wav", "copy.wav", "dog", 0, "a")
+    assert "near-duplicate" not in kinds(audited([*clips(*FOUR), copy], has_folds=False))

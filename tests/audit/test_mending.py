@@ -89,7 +89,7 @@ def test_the_new_table_can_be_trained_on_and_has_no_errors_left(tmp_path: Path) 
     before = {path: path.read_bytes() for path in sounds.rglob("*.*")}
     found = audit(survey(str(sounds)), workers=1)
     table = tmp_path / "tables" / "new.csv"
-    write_manifest(table, mend(found), has_folds=False)
+    write_manifest(table, mend(found), has_folds=False, has_groups=True)
     manifest = load_manifest(str(table))
     assert set(manifest.categories) == {"dog", "=cat,\n2"}
     assert len(manifest.clips) == 15
@@ -102,7 +102,7 @@ def test_the_new_table_can_be_trained_on_and_has_no_errors_left(tmp_path: Path) 
 
 def test_folds_that_are_given_are_written(tmp_path: Path) -> None:
     found = checked(tmp_path, [(wav(0), "dog", 1, "a"), (wav(1), "cat", 2, "b")])
-    write_manifest(tmp_path / "new.csv", mend(found), has_folds=True)
+    write_manifest(tmp_path / "new.csv", mend(found), has_folds=True, has_groups=True)
     with (tmp_path / "new.csv").open(newline="") as file:
         assert list(csv.reader(file)) == [
             ["filename", "category", "fold", "group"], ["0.wav", "dog", "1", "a"], ["1.wav", "cat", "2", "b"],
@@ -114,10 +114,17 @@ def test_nothing_is_written_over_and_only_tables_are_written(tmp_path: Path, nam
     (tmp_path / "old.csv").write_text("mine")
     found = checked(tmp_path, [(wav(0), "dog", 1, "a")])
     with pytest.raises(UsageError):
-        write_manifest(tmp_path / name, mend(found), has_folds=True)
+        write_manifest(tmp_path / name, mend(found), has_folds=True, has_groups=True)
     assert (tmp_path / "old.csv").read_text() == "mine"
 
 
 def test_where_nothing_is_kept_nothing_is_warned_of(tmp_path: Path) -> None:
     mended = mend(checked(tmp_path, [(wav(0), "dog", 1, "a"), (wav(0), "cat", 1, "b")]))
     assert (mended.clips, mended.warning) == ((), "")
+
+
+def test_data_without_groups_stay_without(tmp_path: Path) -> None:
+    rows = [(wav(number), name, 0, str(number)) for number, name in enumerate(("dog", "cat") * 5)]
+    mended = mend(checked(tmp_path, rows, has_folds=False))
+    write_manifest(tmp_path / "new.csv", mended, has_folds=False, has_groups=False)
+    assert load_manifest(str(tmp_path / "new.csv")).grouping is None

@@ -289,3 +289,28 @@ def test_a_class_that_no_bundle_can_name_is_refused_before_the_work(cell, tmp_pa
     with pytest.raises(RefusedError, match=r"class '\\x1b\[2J'"):
         export_cell(own, tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
+
+
+def test_a_model_beyond_the_limits_of_a_bundle_is_refused_in_one_line(tmp_path):
+    cell = tiny_cells.write_cell(tmp_path / "study", encoder=False, frontend={"floor": 2.0})
+    with pytest.raises(RefusedError, match=r"beyond the limits of a bundle: .*floor"):
+        export_cell(cell, tmp_path / "out")
+
+
+def test_a_killed_export_whose_repetition_finds_the_disk_full_can_be_repeated(bundle, copy, monkeypatch):
+    (copy / "bundle.json").unlink()
+    (copy / export.UNFINISHED).touch()
+
+    def full(*of):
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(export.shutil, "copyfile", full)
+        with pytest.raises(OSError, match="full"):
+            export.move_bundle(bundle, copy)
+    export.check_folder(copy)
+
+
+def test_a_model_that_is_not_the_cell_s_is_wrong_usage(cell):
+    with pytest.raises(UsageError, match="leave out --model"):
+        find_cell(cell, "cnn-2")

@@ -106,3 +106,8 @@ def test_a_folder_of_a_user_that_does_not_exist_is_wrong_usage(auricle):
     answer = auricle("check", "~nobody-at-all/birds")
     assert answer.code == 2
     assert answer.err.startswith("auricle: no source '~nobody-at-all/birds'")
+
+
+def test_two_different_sources_are_wrong_usage(auricle, noises):
+    answer = auricle("check", "sounds", "--data", "toy")
+    assert (answer.code, "different recordings" in answer.err) == (2, True)

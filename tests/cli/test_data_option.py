@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from auricle.data.datasets import NUM_CLIPS
-from auricle.study.configure import find_data, name_of
+from auricle.study.configure import OWN_MODELS, find_data, name_of, own_study
 
 SMALL = ("--models", "cnn", "--epochs", "2", "--workers", "1", "--no-report")
 HEADER = "filename,fold,target,category,esc10,src_file,take\n"
@@ -116,3 +116,7 @@ def test_recordings_that_were_moved_are_named_to_diagnose_and_export(auricle, so
     monkeypatch.setattr("auricle.bundle.export.export_cell", lambda *_, **options: seen.append(options) or 1 / 0)
     auricle("export", str(cell), "--data", "moved", "--to", "out")
     assert (seen[-1]["source"], seen[-1]["root"]) == ("moved", None)
+
+
+def test_a_folder_that_is_named_like_a_study_is_a_person_s_own(sounds):
+    assert own_study(str(sounds.rename(sounds.with_name("reports")))).models == OWN_MODELS

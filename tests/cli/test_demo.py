@@ -151,3 +151,17 @@ def test_only_the_models_that_are_named_are_shown(tmp_path, exported, loads):
     assert [place.name for place in exported] == ["cnn", "h2"]
     with pytest.raises(UsageError, match="no finished model 'h3'"):
         sources.load_models([study], tmp_path / "scratch", print, ["h3"])
+
+
+def test_a_cell_that_was_copied_into_a_study_has_a_colour_of_its_own(tmp_path, exported, loads):
+    study = make_study(tmp_path / "study", ["cnn/test-split-2-0"])
+    write_json(StudyFolder(study).cell(CellName.parse("h1/test-split-2-0")).metrics, {})
+    first, second = sources.load_models([study], tmp_path / "scratch", print)
+    assert (first.name, second.name) == ("cnn", "h1")
+    assert first.colour != second.colour
+
+
+def test_a_model_that_is_named_may_be_in_either_study(tmp_path, exported, loads):
+    studies = [make_study(tmp_path / name, [f"{name}/test-split-2-0"]) for name in ("cnn", "h1")]
+    shown = sources.load_models(studies, tmp_path / "scratch", print, ["cnn"])
+    assert [model.name for model in shown] == ["cnn"]

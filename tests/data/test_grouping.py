@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from auricle.data.datasets import load_manifest
 from auricle.data.folds import make_splits
-from auricle.data.grouping import NamePattern, grouped_by_name, pattern_in_names
+from auricle.data.grouping import NamePattern, grouped_by_name, parts_of_names, pattern_in_names
 from auricle.data.manifest import Clip, Manifest, split_groups
 from auricle.errors import RefusedError, UsageError
 
@@ -217,3 +217,7 @@ def test_a_flat_folder_takes_its_classes_and_groups_from_names(tmp_path: Path, w
     assert not split_groups(manifest)
     alone = load_manifest(str(tmp_path / "flat"), group_by="{class}_*")
     assert (alone.categories, alone.grouping, len(set(alone.groups))) == (("0", "1", "2"), None, 30)
+
+
+def test_names_that_only_count_give_no_pattern() -> None:
+    assert "--label" not in parts_of_names([f"rec_{take:03d}.wav" for take in range(20)])

@@ -409,3 +409,10 @@ def clear(web_page):
     if web_page.get_by_label("Clear").count():  # a file is there
         web_page.get_by_label("Clear").first.click()
     web_page.wait_for_selector("#verdict .au-empty")
+
+
+@needs_gradio
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6")
+def test_an_ipv6_address_is_served(tmp_path):
+    with server.serving(server.build_demo(SHOWN, (), tmp_path), tmp_path, host="::1") as address:
+        assert address.startswith("http://[::1]:")

@@ -176,3 +176,19 @@ def test_no_color_is_honoured(monkeypatch):
     display.done(cell())
     assert "✓" in file.getvalue()
     assert "\x1b[32m" not in file.getvalue()
+
+
+def test_a_cell_may_end_while_it_is_drawn():
+    """Rich draws in a thread of its own: here a cell ends when another one's row is drawn."""
+    display = Display("study", Console(file=io.StringIO()))
+    display.planned({cell(fold=2): 2, cell(fold=3): 2}, 0, 2)
+    for fold in (2, 3):
+        display.started(cell(fold=fold))
+
+    class Ending(dict):
+        def get(self, *of):
+            display.running.pop(cell(fold=3), None)
+
+    display.running[cell(fold=2)].record = Ending()
+    display.render()
+    assert list(display.running) == [cell(fold=2)]

@@ -252,3 +252,14 @@ def test_the_main_protocol_is_the_one_with_most_cells_that_does_not_leak(esc10: 
         epochs=1, clip_s=0.1,
     )  # fmt: skip
     assert main_protocol(load_study(leaky)) == "test-split"
+
+
+def test_a_significant_difference_is_not_said_to_be_impossible(invent):
+    def ones(num: int) -> list[int]:
+        return [1] * num + [0] * (80 - num)
+
+    right = {"cnn": [ones(75), ones(73)], "transformer-h1": [ones(68), ones(74)], "transformer-h2": [ones(8)] * 2}
+    study = invent(right)
+    assert compare(study, "k-fold").detectable is None
+    assert "significantly better than transformer-h2" in told(study)
+    assert "can be significant" not in told(study)

@@ -74,3 +74,10 @@ def test_a_mean_goes_by_weight() -> None:
     probabilities = np.array([[[0.9, 0.1], [0.1, 0.9], [0.5, 0.5]]])
     np.testing.assert_allclose(mean_over_windows(probabilities, np.array([[1.0, 1, 0]])), [[0.5, 0.5]])
     np.testing.assert_allclose(mean_over_windows(probabilities, np.array([[0.0, 1, 0]])), [[0.1, 0.9]])
+
+
+def test_weights_need_no_array_of_all_windows() -> None:
+    rule = ClipWindows.of(AUDIO, KINDS["raw"])
+    hour = rule.times(3_600 * RATE_HZ, first=1)
+    assert hour.shape == (3_600, 1)
+    np.testing.assert_array_equal(rule.times(5 * RATE_HZ)[:, :1], rule.times(5 * RATE_HZ, first=1))

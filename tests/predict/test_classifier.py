@@ -178,3 +178,9 @@ def test_onnx_runtime_is_told_not_to_report_before_it_is_imported(verb, bundle, 
     out = subprocess.run(program, capture_output=True, text=True, check=True).stdout
     found = [line for line in out.splitlines() if line.startswith("telemetry off: ")]
     assert found[-1] == "telemetry off: 1"  # the last to look for it is who imports it
+
+
+def test_a_long_silent_array_has_an_answer_and_no_stretches(bundle):
+    silent = Classifier.load(bundle).predict(np.zeros(60 * 4_000, np.float32), 4_000)
+    with pytest.raises(RefusedError, match="silent"):
+        _ = silent.stretches

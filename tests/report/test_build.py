@@ -13,7 +13,12 @@ from auricle.errors import AuricleError
 from auricle.findings.study import load_study
 from auricle.report import build
 from auricle.report.build import build_report, subtitle
+from auricle.report.chapters.closing import assumptions, implementation
+from auricle.report.chapters.comparison import details
+from auricle.report.chapters.results import summary
+from auricle.report.results_page import _section as results_section
 from auricle.runs import StudyFolder
+from report_text import chapter_sections, report_of, sections, words_of
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -209,7 +214,7 @@ def test_what_is_missing_left_out_or_collapsed_is_said_on_the_first_page(hostile
     first = PdfReader(hostile_study / "report" / "report.pdf").pages[0].extract_text()
     first = " ".join(first.split())
     assert "2 of 6 planned cells have no results" in first
-    assert "3 files could not be used" in first
+    assert "3 clips could not be used" in first
     assert "collapsed to one class" in first
     assert "failed: loss is not finite in epoch 3" in hostile_pdf
     assert "not started" in hostile_pdf
@@ -302,3 +307,23 @@ def test_the_report_never_imports_torch():
     modules = ("build", "errors_page", "check_page", "results_page")
     code = f"import sys, {', '.join(f'auricle.report.{name}' for name in modules)}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_few_groups_are_counted_for_their_own_protocol(make_study):
+    folder = make_study(
+        categories=("cat", "dog"), models=("cnn",), protocols=("test-split", "official"), clips_per_class_and_fold=4,
+        epochs=1, clip_s=0.1,
+    )  # fmt: skip
+    assert "from only 4 groups (test-split)" in words_of(sections(summary, report_of(folder)))
+
+
+def test_where_classes_count_alike_clips_are_not_said_to(make_study):
+    folder = make_study(categories=("cat", "dog"), models=("cnn",), protocols=("test-split",), epochs=1, clip_s=0.1)
+    study = load_study(folder)
+    counts = {"cat": dict.fromkeys(range(1, 6), 40), "dog": dict.fromkeys(range(1, 6), 8)}
+    unequal = replace(study, dataset=replace(study.dataset, counts=counts))
+    assert "Every class counts the same in accuracy" in words_of(chapter_sections(unequal, assumptions))
+    assert "else Wilson" not in words_of(chapter_sections(unequal, details))
+    assert "test accuracy is balanced accuracy" in results_section(unequal)
+    for other, drawn in ((study, False), (unequal, True)):
+        assert ("with replacement" in words_of(chapter_sections(other, implementation))) == drawn

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from auricle.findings.study import Study, load_study
+from auricle.report.chapters import results
 from auricle.report.chapters.results import calibration
 from auricle.report.document import Table, blocks_of
+from auricle.report.figures.calibration import reliability_diagram
 from auricle.scoring.calibration import softmax
 from report_text import chapter_sections, texts
 
@@ -54,3 +56,14 @@ def test_one_clip_a_class_has_a_chapter_that_claims_nothing(make_study):
     prose = prose_of(load_study(folder))
     assert "Neither overconfident nor underconfident by a significant amount: " in prose
     assert "confident:" not in prose
+
+
+@pytest.mark.parametrize(("protocol", "times"), [("official", 1.0), ("k-fold", 4.0)])
+def test_a_clip_counts_once_in_an_interval(make_study, monkeypatch, protocol, times):
+    folder = make_study(categories=("cat", "dog"), models=("cnn",), protocols=(protocol,), epochs=1, clip_s=0.1)
+    drawn = []
+    monkeypatch.setattr(
+        results, "reliability_diagram", lambda *of, real=reliability_diagram: (drawn.append(of[2]), real(*of))[1]
+    )
+    chapter_sections(load_study(folder), calibration)
+    assert drawn == [times]

@@ -235,3 +235,7 @@ def test_the_section_of_results_lists_the_trials_of_the_study_s_own_search(make_
     assert all(line.startswith("| ") for line in lines[first : first + 3])
     assert not lines[first + 3]
     assert any("tried 3 sets of values" in line for line in lines)
+
+
+def test_a_part_of_a_grid_is_not_called_all_of_it(tuned):
+    assert "not all were tried" in words_of(sections(tuning, tuned(space="assignment", num=3, states=("done",) * 3)[0]))

@@ -91,3 +91,20 @@ def test_a_hostile_name_of_a_class_is_a_name(make_study, tmp_path: Path):
     blocks = blocks_of(chapter_sections(load_study(folder), missed))
     (table,) = (block for block in blocks if isinstance(block, Table) and block.name == "table-differences")
     assert any(HOSTILE in str(cell) for row in table.groups[""] for cell in row)
+
+
+def test_a_winner_is_not_called_cheap_and_an_equal_cheaper_model_is_named(make_study):
+    options = {"categories": ("cat", "dog"), "protocols": ("k-fold",), "epochs": 1, "clip_s": 0.1}
+    models = ("transformer-h1", "cnn")
+    clear = load_study(make_study(models=models, skill={"cnn": 0, "transformer-h1": 60.0}, **options))
+    words = "transformer-h1 is the most accurate; every other model is significantly less accurate."
+    assert words in "\n".join(texts(chapter_sections(clear, why)))
+    equal = load_study(make_study(models=models, skill=dict.fromkeys(models, 60.0), **options))
+    told = "\n".join(texts(chapter_sections(equal, why)))
+    assert re.search(r"cnn does not differ significantly from transformer-h1.* of its multiply-adds", told)
+
+
+def test_one_model_does_not_differ_from_others(make_study):
+    study = load_study(make_study(models=("cnn",), protocols=("k-fold",), epochs=1, clip_s=0.1))
+    parts = [*chapter_sections(study, why), *chapter_sections(study, missed)]
+    assert "models differ" not in "\n".join(texts(parts))

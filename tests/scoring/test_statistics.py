@@ -176,3 +176,9 @@ def test_trainings_that_agree_reach_nowhere_and_others_as_far_as_student_s_t():
     means = np.array([0.1, 0.2, 0.3, 0.8])
     low, high = ttest_1samp(means, 0).confidence_interval(0.95)
     assert training_margin(np.repeat(means, 50), trainings) == pytest.approx((high - low) / 2)
+
+
+def test_groups_that_agree_are_not_taken_for_certain():
+    low, high = share_interval(np.arange(40) % 4 > 0, np.zeros(40, int))
+    assert low < 0.3
+    assert high > 0.95

@@ -118,3 +118,18 @@ def test_nothing_is_left_to_evaluate_a_final_model_on(run, tmp_path, fit):
     cell = train_final(tmp_path / "study", fit=fit)
     with pytest.raises(RefusedError, match="was trained on all clips, so none is left"):
         next(reopen_cells(StudyFolder(tmp_path / "study"), [cell]))
+
+
+def test_a_cell_names_the_model_to_train_on_all_clips(run, tmp_path, fit):
+    run(models=("cnn",))
+    cell = StudyFolder(tmp_path / "study").cells()[0]
+    assert train_final(cell.folder, fit=fit).folder == (tmp_path / "study" / "final" / "cnn" / "all-0-0").resolve()
+
+
+def test_what_cannot_be_exported_is_not_trained_first(run, tmp_path, fit):
+    run(models=("cnn",))
+    with pytest.raises(RefusedError, match="only one finished seed"):
+        train_final(tmp_path / "study", every_seed=True, fit=fit)
+    with pytest.raises(RefusedError, match="not a bundle"):
+        export_model(tmp_path / "study", tmp_path / "study", final=True, every_seed=False, int8=False)
+    assert fit.calls == []

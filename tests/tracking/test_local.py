@@ -147,3 +147,11 @@ def test_a_tracker_that_is_not_installed_is_refused_where_it_is_asked_for_and_el
     for trackers, wandb, extra in ((None, "offline", "wandb"), ("wandb", None, "wandb"), ("mlflow", None, "mlflow")):
         with pytest.raises(MachineError, match=rf"pip install 'auricle\[{extra}\]'"):
             choose_trackers(trackers, wandb)
+
+
+def test_a_cell_that_succeeds_later_has_no_error_in_mlflow(run, fakes, monkeypatch, tmp_path):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for fit in (fakes.cnn_diverges, fakes.quick):
+        run(fit, protocols=("test-split",))
+        assert main(StudyFolder(tmp_path / "study"), "mlflow", OVER) == 0
+    assert rows(tmp_path / "study" / "mlflow" / "mlflow.db", "select * from tags where key = 'error'") == []

@@ -2,15 +2,19 @@ import contextlib
 import hashlib
 import io
 import json
+import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from auricle import runs
+from auricle.api import sounds
 from auricle.errors import DivergedError, MachineError, RefusedError
 from auricle.files import mark, read_marked, write_bytes
+from auricle.probes import cell as cell_probes
 from auricle.runs import Cell, CellName, StudyFolder
 from auricle.scoring.predictions import read_predictions
 from auricle.training import fit, loop
@@ -257,3 +261,9 @@ def test_a_gradient_whose_norm_overflows_is_no_divergence_where_nothing_is_clipp
     norm = trainer.step(1e25 * trainer.loss(clips.frames[:6], clips.targets[:6]))
     assert float(norm) == pytest.approx(1e30)
     assert all(bool(weight.isfinite().all()) for weight in trainer.model.parameters())
+
+
+def test_numbers_leave_the_device_before_they_are_doubled_as_apples_gpus_have_no_float64():
+    for room in (fit, cell_probes, sounds):
+        for path in Path(room.__file__).parent.glob("*.py"):
+            assert not re.search(r"(?<!\.cpu\(\))\.double\(\)", path.read_text()), path

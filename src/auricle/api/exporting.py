@@ -32,11 +32,12 @@ def export_model(
     `source` and `root` say where the recordings are now, as for `runs.reopen.reopen`; the other arguments are those of
     `Study.export`.
     """
-    from auricle.bundle.export import export_cell
+    from auricle.bundle.export import check_folder, export_cell
 
     if final and int8:
         raise UsageError("int8 is measured on test clips, and a final model has none; leave out int8 or final")
     if final:
+        check_folder(to)
         with watched(f"{folder}, on all clips", level) as listener:
             options = RunOptions(root, threads=threads)
             folder = train_final(folder, model, options, every_seed=every_seed, source=source, listener=listener).folder

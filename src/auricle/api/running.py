@@ -95,7 +95,7 @@ def run_study(
     if data is None and study is None:
         raise UsageError("no data: give a dataset, a folder, a CSV, or a study such as study='quickstart'")
     of_data = {"group_by": dataset.group_by, "label": dataset.label}
-    base = load_study(study) if study is not None else own_study(dataset.source or "", **of_data)
+    base = load_study(study) if study is not None else own_study(dataset.source or "", root=dataset.root, **of_data)
     config, root = configured(
         base,
         dataset.source,
@@ -112,7 +112,7 @@ def run_study(
     folder = Path(out) if out is not None else STUDIES_FOLDER / config.name
     chosen = choose_trackers(_joined(tracker), wandb)
     with watched(config.name, 0 if progress else -1) as listener, _hint_when_stopped(listener, "run_study", folder):
-        return _study_of(train_cells(config, folder, options, chosen, folds=of_folds, listener=listener))
+        return _study_of(train_cells(config, folder, options, chosen, folds=of_folds, listener=listener), options.root)
 
 
 def run_search(
@@ -183,7 +183,7 @@ def run_search(
     with search_watched(config.name, level) as listener, _hint_when_stopped(listener, "run_search", folder):
         best = run_trials(config, folder, options, storage=storage, listener=listener).study
     with watched(best.name, level) as listener, _hint_when_stopped(listener, "run_search", folder):
-        return _study_of(train_cells(best, folder, options, chosen, folds=None, listener=listener))
+        return _study_of(train_cells(best, folder, options, chosen, folds=None, listener=listener), options.root)
 
 
 @contextlib.contextmanager
@@ -195,12 +195,12 @@ def _hint_when_stopped(listener: Listener, function: str, folder: Path) -> Itera
         raise
 
 
-def _study_of(result: StudyResult) -> Study:
+def _study_of(result: StudyResult, root: Path | None) -> Study:
     """Return a study of which something was trained, or raise the cause of the first failure."""
     if not result.done:
         name, cause = next(iter(result.failed.items()))
         raise AuricleError(f"no cell of {result.folder} could be trained; {name}: {cause}")
-    return Study(result.folder)
+    return Study(result.folder, root)
 
 
 def _all_overrides(overrides: Mapping[str, Any] | None, **short: Any) -> dict[str, Any]:

@@ -148,9 +148,9 @@ class SoundClassifier(ClassifierMixin, BaseEstimator):
             for part in waveforms.to(next(network.parameters()).device).split(64):
                 frames = network.frontend.frames(part)
                 windows = cut_windows(frames, rule)
-                probabilities = window_probabilities(network, windows.flatten(0, 1)).double()
+                probabilities = window_probabilities(network, windows.flatten(0, 1)).cpu().double()
                 weights = np.array([rule.weights(each) for each in frames.cpu().numpy()])
-                found.append(mean_over_windows(probabilities.unflatten(0, windows.shape[:2]).cpu().numpy(), weights))
+                found.append(mean_over_windows(probabilities.unflatten(0, windows.shape[:2]).numpy(), weights))
         return np.concatenate(found)
 
     def predict(self, X: Sounds) -> np.ndarray:

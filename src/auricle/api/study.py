@@ -48,8 +48,9 @@ class Study:
         folder: the folder of the study.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, root: Path | None = None) -> None:
         self.folder = folder
+        self._root = root  # of a named dataset; None: where such datasets are looked for
 
     def status(self) -> StudyStatus:
         """Return the progress: which cells are done, running, stopped, failed or waiting, and the time left.
@@ -207,6 +208,8 @@ class Study:
             progress: whether to show progress.
 
         Raises:
+            UsageError: a link that is not the address of a web page.
+            RefusedError: `data` are not the recordings of the study.
             MachineError: the disk refuses.
         """
         from auricle.api.reporting import write_report
@@ -215,7 +218,8 @@ class Study:
         front = {name: text for name, text in given.items() if text is not None}
         source = None if data is None else str(data)
         with progress_shown(0 if progress else -1) as show:
-            files, notes = write_report(self.folder, data=source, probes=probes, front=front, on_progress=show)
+            of_data: Any = {"data": source, "root": self._root}
+            files, notes = write_report(self.folder, **of_data, probes=probes, front=front, on_progress=show)
         for note in notes if progress else ():
             say(f"auricle: {note}")
         return files
@@ -243,12 +247,14 @@ class Study:
         Raises:
             UsageError: no such model, or none is named and the study has several.
             RefusedError: no cell of it is finished, or the recordings are missing or have changed.
+            MachineError: the folder is in use, or the disk refuses.
         """
         from auricle.api.exporting import export_model
         from auricle.predict.classifier import Classifier
 
         level = 0 if progress else -1
-        export_model(self.folder, Path(to), model, final=final, every_seed=every_seed, int8=int8, level=level)
+        how: Any = {"final": final, "every_seed": every_seed, "int8": int8, "root": self._root, "level": level}
+        export_model(self.folder, Path(to), model, **how)
         return Classifier.load(to)
 
     def _protocol(self, asked: str | None) -> str:

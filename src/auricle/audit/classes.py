@@ -74,6 +74,6 @@ def folder_findings(root: Path, categories: Sequence[str]) -> Iterator[Finding]:
             if num_recordings:
                 reason = f"{folder.name!r} contains {count(num_recordings, 'recording')} that auricle does not read"
                 yield Finding("hidden-folder", reason)
-        elif folder.name not in categories:
+        elif folder.name not in categories and not num_recordings:
             content = "contains files, but no recordings" if any(folder.iterdir()) else "is empty"
             yield Finding("empty-class", f"{folder.name!r} {content}")

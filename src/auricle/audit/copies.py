@@ -170,7 +170,7 @@ def copy_findings(copies: Copies, clips: Sequence[Clip], *, has_folds: bool) -> 
     for indices in copies.exact:
         yield _finding(indices, clips, has_folds, "", "identical samples")
     for indices, pairs in copies.near:
-        if len({clips[index].group for index in indices}) == 1 and has_folds:
+        if len({clips[index].group for index in indices}) == 1:
             continue  # clips of one source may overlap, and a group is never split
         closest = min(pairs, key=lambda pair: pair.distance)
         reason = f"{closest.alike_s:.1f} s match; {100 * closest.distance:.0f} % of their fingerprint bits differ"

@@ -104,18 +104,23 @@ def _folds(clips: dict[int, Clip], groups: dict[str, str]) -> dict[str, int]:
     return {group: min(of, key=lambda fold: (-of[fold], fold)) for group, of in counts.items()}
 
 
-def write_manifest(path: Path, mended: Mended, *, has_folds: bool) -> None:
+def write_manifest(path: Path, mended: Mended, *, has_folds: bool, has_groups: bool) -> None:
     """Write the clips as a CSV manifest; file names are relative to its folder.
+
+    Where no groups are known, there is no such column, unless copies were joined: each clip would seem to be one.
 
     Raises:
         UsageError: as `require_new`.
         MachineError: the file cannot be written.
     """
     require_new(path)
-    rows: list[list[object]] = [["filename", "category", *(["fold"] if has_folds else []), "group"]]
+    with_groups = has_groups or JOINED in mended.done
+    fold, group = ["fold"] if has_folds else [], ["group"] if with_groups else []
+    rows: list[list[object]] = [["filename", "category", *fold, *group]]
     for clip in mended.clips:
         name = relative_path(clip.path, path.parent).as_posix()
-        rows.append([path_cell(name), quoted(clip.category), *([clip.fold] if has_folds else []), quoted(clip.group)])
+        last = [quoted(clip.group)] if with_groups else []
+        rows.append([path_cell(name), quoted(clip.category), *([clip.fold] if has_folds else []), *last])
     files.write_text(path, csv_text(rows))
 
 

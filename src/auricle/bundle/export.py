@@ -8,12 +8,13 @@ import json
 import shutil
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+from pydantic import ValidationError
 from safetensors.torch import save as to_safetensors
 
 from auricle import __version__, files, runs
@@ -92,13 +93,18 @@ def export_cell(
         )
     networks = [load_network(member, preset, len(predictions.categories)) for member in members]
     network = Ensemble(networks).eval() if every_seed else networks[0]
-    description = _describe(members, preset, network, predictions)
+    with _within_limits(cell):
+        description = _describe(members, preset, network, predictions)
     for warning in warnings_of(description):
         say(f"warning: {warning}")
     say("writing ONNX")
     graph = network_graph(network, preset)
     temporary = Path(tempfile.gettempdir())
-    with files.machine_errors(temporary), tempfile.TemporaryDirectory(prefix="auricle-") as scratch:
+    with (
+        _within_limits(cell),
+        files.machine_errors(temporary),
+        tempfile.TemporaryDirectory(prefix="auricle-") as scratch,
+    ):
         beside = Path(scratch) / "bundle"
         beside.mkdir()
         weights = to_safetensors(network.state_dict()) if every_seed else cell.weights.read_bytes()
@@ -115,6 +121,18 @@ def export_cell(
         with files.machine_errors(to, need_bytes=num_bytes):
             move_bundle(beside, to)
     return load_bundle(to)
+
+
+@contextlib.contextmanager
+def _within_limits(cell: Cell) -> Iterator[None]:
+    """Refuse a model that is valid, but beyond the limits of a bundle."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors()[0]
+        where, reason = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        what = f"{where}: {reason}" if where else reason
+        raise RefusedError(f"{cell.folder}: this model is beyond the limits of a bundle: {what}") from error
 
 
 def read_cell(cell: Cell) -> tuple[Preset, Predictions]:
@@ -294,6 +312,7 @@ def move_bundle(made: Path, to: Path) -> None:
     to.mkdir(parents=True, exist_ok=True)
     stored = [name for name in (*names.FILES, names.DESCRIPTION) if (made / name).is_file()]
     parts = {name: to / f".{name}.part" for name in stored}
+    was_unfinished = (to / UNFINISHED).exists()
     try:
         (to / UNFINISHED).touch()
         for name in names.FILES:  # left by an export that was killed
@@ -302,7 +321,7 @@ def move_bundle(made: Path, to: Path) -> None:
             shutil.copyfile(made / name, part)
     except BaseException:
         with contextlib.suppress(OSError):
-            for path in (*parts.values(), to / UNFINISHED):
+            for path in (*parts.values(), *([] if was_unfinished else [to / UNFINISHED])):
                 path.unlink(missing_ok=True)
             to.rmdir()  # if it is empty now
         raise

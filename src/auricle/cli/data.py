@@ -118,6 +118,8 @@ def check(
     from auricle.study.configure import find_data
 
     name, root = find_data(data or required(source, "source", SOURCES), source or "")
+    if data is not None and source not in (None, name):
+        raise UsageError(f"{source} and --data {data} are different recordings; give one of them")
     if fix:
         require_new(fix)
     described = survey(name, root=root, group_by=group_by, label=label)
@@ -140,7 +142,7 @@ def check(
         mended = mend(found)
         if mended.warning:
             say(f"auricle: warning: {mended.warning}")
-        write_manifest(fix, mended, has_folds=described.has_folds)
+        write_manifest(fix, mended, has_folds=described.has_folds, has_groups=described.has_groups)
         changes = "; ".join(f"{num} {change}" for change, num in mended.done.items()) or "nothing had to be fixed"
         say(f"auricle: {fix} lists {count(len(mended.clips), 'clip')}: {changes}")
     if found.num_errors:

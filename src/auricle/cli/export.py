@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from auricle.cli.options import Data, Json, Quiet, Threads, Verbose, print_line, verbosity
+from auricle.errors import UsageError
 from auricle.text import json_text
 
 
@@ -44,6 +45,9 @@ def export(
 
         check_page_place(to)
         if (cell / DESCRIPTION).is_file():
+            given = {"--model": model, "--final": final, "--every-seed": every_seed, "--int8": int8, "--data": data}
+            if useless := [option for option, value in given.items() if value]:
+                raise UsageError(f"{cell} is a bundle, so {useless[0]} has no effect; leave it out, or name the study")
             _write_page(cell, to, json)
             return
     source, root = data_of(cell, data)
@@ -63,8 +67,10 @@ def export(
         document = {"bundle": str(to), "num_bytes": bundle.num_bytes, **bundle.description.model_dump(mode="json")}
         print(json_text(document, indent=1))
         return
-    print_line(f"{to}  {bundle.num_bytes / 1e6:.2f} MB, checked: PyTorch and ONNX Runtime agree")
-    if (cost := bundle.description.int8) is not None:
+    cost = bundle.description.int8
+    checked = ", checked: PyTorch and ONNX Runtime agree" if cost is None else ""  # the network before it was quantised
+    print_line(f"{to}  {bundle.num_bytes / 1e6:.2f} MB{checked}")
+    if cost is not None:
         assert cost.accuracy_float is not None
         assert cost.accuracy_int8 is not None
         print(

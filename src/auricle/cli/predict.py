@@ -83,6 +83,8 @@ def predict(
     if json and format not in (None, "jsonl"):
         raise UsageError(f"--json means --format jsonl, not {format}; give one of them")
     output = Output(_format("jsonl" if json else format, out, each), out, each)
+    if top > 1 and output.format in ("audacity", "raven"):
+        raise UsageError(f"--top {top} has no effect on {output.format}, which has one class per segment")
     from auricle.predict.batch import list_recordings
     from auricle.predict.classifier import Classifier
     from auricle.predict.stretches import pooling_of
@@ -127,8 +129,9 @@ def _predict_all(
     names = output_names(paths, roots, SUFFIXES[output.format]) if output.each else {}
     output.remove_leftovers(names.values())
     journal = Journal(output.journal, settings)
-    if journal.entries and level >= 0:
-        say(f"resuming: {len(journal.entries)} of {count(len(paths), 'recording')} already done")
+    num_before = sum(str(path) in journal.entries for path in paths)
+    if num_before and level >= 0:
+        say(f"resuming: {num_before} of {count(len(paths), 'recording')} already done")
     sequence = []
     is_quick = level < 0 or (len(paths) == 1 and not _is_long(paths[0]))
     with contextlib.nullcontext() if is_quick else bar("{task.completed}/{task.total}") as draw:

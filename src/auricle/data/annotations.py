@@ -110,6 +110,8 @@ def _selections(
         if other := values.get("begin file"):
             path = recording if other == _listed(recording) else find_recording(text.parent, other)
             offset = values.get("file offset (s)") or str(start_s)
+            if not _is_number(offset):
+                raise RefusedError(f"{where}: file offset {offset!r} is not a number of seconds; correct it")
             start_s, end_s = span(where, offset, str(float(offset.replace(",", ".")) + end_s - start_s))
         yield path, unquoted(row[label].strip()), (start_s, end_s)
 
@@ -141,10 +143,10 @@ def cut_clips(clips: Sequence[Clip], spans: Sequence[Span], piece_s: float) -> t
     left_out = []
     for path, indices in _by_recording(clips).items():
         starts, ends = np.array([spans[index] for index in indices]).T
-        categories = np.array([clips[index].category for index in indices])
-        for index in indices:
+        kinds = np.unique([clips[index].category for index in indices], return_inverse=True)[1]
+        for index, kind in zip(indices, kinds.tolist(), strict=True):
             (start, end), clip = spans[index], clips[index]
-            others = categories != clip.category
+            others = kinds != kind
             if (others & (starts < end - MIN_OVERLAP_S) & (ends > start + MIN_OVERLAP_S)).any():
                 left_out.append((_name(clip, spans[index]), f"overlaps a stretch of another class; {ONE_CLASS}"))
                 continue

@@ -109,6 +109,7 @@ _SPLIT = re.compile(r"([-_ .]+)")
 _CUT = re.compile(
     r"[0-9]+|[A-Za-z]|(?:clip|seg|segment|part|chunk|cut|take|slice|frame|win|window)[0-9]*", re.IGNORECASE
 )
+OWN_FOLDERS = "put the recordings of each class into its own folder"
 FOLLOWED = 0.9  # share of the names with the same separators
 
 
@@ -160,12 +161,14 @@ def parts_of_names(names: Sequence[str]) -> str:
     """
     found = _name_parts(names)
     if found is None:
-        return "put the recordings of each class into its own folder"
+        return OWN_FOLDERS
     separators, followed = found
     columns = [list(dict.fromkeys(column)) for column in zip(*followed.values(), strict=True)]
     shown = [f"{len(values)} ({', '.join([*values[:2], '...'] if len(values) > 2 else values)})" for values in columns]
     parts = ", ".join([f"{len(columns[0])} values{shown[0].removeprefix(str(len(columns[0])))}", *shown[1:]])
     few = [index for index, values in enumerate(columns) if 1 < len(values) <= len(followed) / 2]
+    if not few:
+        return OWN_FOLDERS
     fields = dict(zip(few, ("{class}", "{source}"), strict=False))
     pattern = "".join(
         fields.get(index, "*") + after

@@ -187,7 +187,8 @@ def serving(
     without_tracebacks()
     try:
         _, address, _ = blocks.launch(
-            server_name=host, server_port=port, share=False, quiet=True, prevent_thread_lock=True, ssr_mode=False,
+            server_name=f"[{host}]" if ":" in host else host, server_port=port, share=False, quiet=True,
+            prevent_thread_lock=True, ssr_mode=False,
             max_file_size=MAX_UPLOAD_MB * 1_000_000, footer_links=[], pwa=False, mcp_server=False,
             enable_monitoring=False, theme=theme, css=page.style_or_template("demo.css") + template("tracks.css"),
             js=ANNOUNCED, app_kwargs={"middleware": [guard]},

@@ -43,6 +43,10 @@ def load_models(paths: Sequence[Path], scratch: Path, say: Say, models: Collecti
         RefusedError: a folder is neither bundle nor study, or no model can be loaded.
         UsageError: no study has a model of that name.
     """
+    studies = [path for path in paths if not (path / DESCRIPTION).is_file() and StudyFolder(path).description.is_file()]
+    known = list(dict.fromkeys(model for study in studies for model in representative_cells(study))) if models else []
+    if unknown := [model for model in models if model not in known]:
+        raise choices("finished model", unknown[0], known)
     loaded: dict[str, Classifier] = {}
     refusals: list[RefusedError] = []
     for path in paths:
@@ -56,7 +60,7 @@ def load_models(paths: Sequence[Path], scratch: Path, say: Say, models: Collecti
         raise refusals[0]
     study = StudyFolder(paths[0])
     of_one_study = len(paths) == 1 and study.description.is_file()
-    colours = palette(models_of(study) if of_one_study else list(loaded))
+    colours = palette(list(dict.fromkeys([*(models_of(study) if of_one_study else ()), *loaded])))
     shown = []
     for name, classifier in loaded.items():
         about = ""
@@ -75,8 +79,6 @@ def _bundles_of(path: Path, models: Collection[str]) -> Iterator[tuple[str, Call
         yield path.resolve().name, lambda scratch, say: path
     elif StudyFolder(path).description.is_file():
         cells = representative_cells(path)
-        if unknown := [model for model in models if model not in cells]:
-            raise choices("finished model", unknown[0], list(cells))
         for model, cell in cells.items():
             if not models or model in models:
                 yield model, partial(study_bundle, path, cell)

@@ -72,7 +72,7 @@ class Display(Progress):
         """Draw the present state."""
         if not self.num_cells:
             return self._bar(self.stage_share, self.stage)
-        shares = sum(running.epoch / running.num_epochs for running in self.running.values())
+        shares = sum(running.epoch / running.num_epochs for running in list(self.running.values()))
         left = self.left_s()
         text = f"{self.num_ended} of {count(self.num_cells, 'cell')}   {duration(self.clock() - self.started_s)}"
         if left:
@@ -94,8 +94,8 @@ class Display(Progress):
             grid.add_column(no_wrap=True, justify="right")
         if self.running:
             grid.add_row("cell", "epoch", "train %", "validation %", "left", style="dim")
-        for cell, running in self.running.items():
-            left = self.cell_left_s(cell) if running.epoch else None
+        for cell, running in list(self.running.items()):  # a copy: this is drawn while another thread ends cells
+            left = self.cost_s(cell, running.num_epochs - running.epoch) if running.epoch else None
             grid.add_row(
                 Text(str(cell)),
                 f"{running.epoch}/{running.num_epochs}" if running.epoch else "starting",

@@ -118,24 +118,22 @@ class Progress(Listener):
     def failed(self, cell: CellName, cause: str) -> None:
         Progress.done(self, cell)
 
-    def cell_left_s(self, cell: CellName) -> float | None:
-        """Return the seconds that a running cell still needs; None before the first epoch of any cell."""
-        running = self.running[cell]
-        return self._cost_s(cell, running.num_epochs - running.epoch)
-
-    def _cost_s(self, cell: CellName, num_epochs: int) -> float | None:
-        if not self.seconds:
+    def cost_s(self, cell: CellName, num_epochs: int) -> float | None:
+        """Return the seconds of some epochs of a cell; None before the first epoch of any cell."""
+        seconds = list(self.seconds.values())  # copies here and below: another thread may draw
+        if not seconds:
             return None
-        known = self.seconds.get(cell.model, sum(self.seconds.values()) / len(self.seconds))
+        known = self.seconds.get(cell.model, sum(seconds) / len(seconds))
         return known * num_epochs
 
     def left_s(self) -> float | None:
         """Return the seconds until the last cell ends, if each free worker takes the next cell; None: unknown."""
         if not self.seconds:
             return None
-        free = [self.cell_left_s(cell) or 0.0 for cell in self.running]
+        running = list(self.running.items())
+        free = [self.cost_s(cell, each.num_epochs - each.epoch) or 0.0 for cell, each in running]
         free += [0.0] * (self.num_workers - len(free))
-        return seconds_left(free, [self._cost_s(cell, num) or 0.0 for cell, num in self.epochs.items()])
+        return seconds_left(free, [self.cost_s(cell, num) or 0.0 for cell, num in list(self.epochs.items())])
 
 
 def percent(share: float | None) -> str:

@@ -36,7 +36,7 @@ class Comparison:
 
     Under k-fold each clip is in the validation set of one training per seed: more clips than in the test set, and none
     used for that training. `detectable` is the smallest true difference of the two most accurate networks that would be
-    significant in four studies of five; None where no difference would be, or with only one network.
+    significant in four studies of five; None where none would be that often, or with only one network.
     """
 
     protocol: str

@@ -50,7 +50,7 @@ def most_confident(study: Study, most: int = MOST) -> list[list[Mistake]]:
     """
     by_clip: defaultdict[str, list[Mistake]] = defaultdict(list)
     for model in study.models:
-        cells = [cell for cell in study.cells if cell.name.model == model]
+        cells = [cell for cell in study.cells if cell.name.model == model and "same_as" not in cell.costs]
         for mistake in sorted(_mistakes(cells), key=lambda mistake: mistake.rank)[:most]:
             by_clip[mistake.clip].append(mistake)
     return sorted(by_clip.values(), key=lambda mistakes: min(mistake.rank for mistake in mistakes))

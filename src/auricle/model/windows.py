@@ -49,21 +49,21 @@ class ClipWindows:
             return 1 + max(0, math.ceil(beyond))
         return max(1, math.ceil((num_frames - 1) / self.hop_frames - SLACK)) if beyond > 0 else 1
 
-    def times(self, num_frames: int) -> np.ndarray:
-        """Return the frames of the windows of a clip, int64 (W, window_frames); some may be beyond its end."""
+    def times(self, num_frames: int, first: int | None = None) -> np.ndarray:
+        """Return the (first) frames of a clip's windows, int64 (W, window_frames); some may be beyond its end."""
         starts = np.rint(np.arange(self.count_frames(num_frames)) * self.hop_frames).astype(np.int64)
-        times = starts[:, None] + np.arange(self.window_frames)
+        times = starts[:, None] + np.arange(first or self.window_frames)
         return times % num_frames if self.fullest else times
 
     def weights(self, frames: np.ndarray) -> np.ndarray:
         """Return the weights of the windows of a clip, (F, T) -> float64 (W,): 1 for the fullest, 0 for others."""
-        moment, times = self.moment_frames, self.times(frames.shape[1])
+        moment, starts = self.moment_frames, self.times(frames.shape[1], first=1)
         if not self.fullest:
-            return np.ones(len(times))
+            return np.ones(len(starts))
         levels = (np.square(frames) if self.is_raw else frames).sum(0)
         powers = np.add.reduceat(levels, np.arange(0, len(levels), moment))  # of the M intervals
         active = powers >= powers.max() * np.float32(10 ** (-ACTIVE_DB / 10))
-        moments = times[:, :1] // moment + np.arange(max(1, self.window_frames // moment))
+        moments = starts // moment + np.arange(max(1, self.window_frames // moment))
         fullness = active[moments % len(powers)].sum(1)
         return np.where(fullness >= FULL * fullness.max(), 1.0, 0.0)
 

@@ -46,6 +46,9 @@ class Prediction:
         """Return the detections over time, as `auricle predict` does; one stretch for the length of a clip.
 
         A longer array is processed a second time for this, from start to end.
+
+        Raises:
+            RefusedError: a longer array is silent.
         """
         return self.find_stretches()
 
@@ -56,6 +59,7 @@ class Prediction:
         as a mean over the stretch.
 
         Raises:
+            RefusedError: an array longer than a clip is silent.
             MachineError: pandas is not installed.
         """
         from auricle.tabular import to_frame

@@ -17,6 +17,8 @@ def listen(
 ) -> Iterator[tuple[float, Prediction]]:
     """Yield the time since the start in seconds and the prediction for the last window, once per hop, without end.
 
+    `device` is the number of a microphone, or a part of its name; None: the system's default.
+
     Raises a `MachineError` without PortAudio, without such a device, or if the device is disconnected.
     """
     try:
@@ -30,12 +32,14 @@ def listen(
     def receive(block: np.ndarray, num: int, time: Any, status: Any) -> None:
         blocks.put(block[:, 0].copy())
 
+    number_or_name = int(device) if device is not None and device.isdecimal() else device
     window = np.zeros(0, np.float32)
     num_received = 0
     try:
         with sounddevice.InputStream(
-            samplerate=rate_hz, channels=1, dtype="float32", blocksize=hop_samples, device=device, callback=receive
-        ):
+            samplerate=rate_hz, channels=1, dtype="float32", blocksize=hop_samples, device=number_or_name,
+            callback=receive,
+        ):  # fmt: skip
             while True:
                 block = blocks.get(timeout=TIMEOUT_S)
                 window = np.concatenate([window, block])[-windowing.window_samples :]

@@ -39,7 +39,7 @@ class Subject:
 
     def probabilities(self, frames: Tensor, model: Classifier | None = None) -> np.ndarray:
         """Return the probabilities of each clip, (N, F, T) -> (N, K)."""
-        probabilities = window_probabilities(model or self.model, self.windows(frames)).double().cpu().numpy()
+        probabilities = window_probabilities(model or self.model, self.windows(frames)).cpu().double().numpy()
         return mean_over_windows(probabilities.reshape(*self.weights.shape, -1), self.weights)
 
     def answers(self, frames: Tensor, model: Classifier | None = None) -> ProbeAnswers:
@@ -116,9 +116,9 @@ def _probe(found: Reopened, names: tuple[str, ...], subject: Subject) -> Probe:
 
 def _loudness(waveforms: Tensor, num: int) -> np.ndarray:
     """Return the share of each clip's energy in each interval, (N, num); uniform for silence."""
-    energy = torch.stack([part.square().sum(1) for part in waveforms.double().tensor_split(num, dim=1)], dim=1)
+    energy = torch.stack([part.square().sum(1) for part in waveforms.cpu().double().tensor_split(num, dim=1)], dim=1)
     energy = energy + 1e-12
-    return (energy / energy.sum(1, keepdim=True)).cpu().numpy()
+    return (energy / energy.sum(1, keepdim=True)).numpy()
 
 
 @torch.inference_mode()
@@ -138,7 +138,7 @@ def read_attention(model: Classifier, windows: Tensor, labels: np.ndarray, num_c
     encoder = model.summary
     if not isinstance(encoder, Encoder) or not reads_by_cls(encoder):
         return None
-    attention = cls_attention(model, windows).double().cpu()
+    attention = cls_attention(model, windows).cpu().double()
     entropy = -(attention * attention.clamp(min=1e-12).log()).sum(-1)
     pairs = torch.minimum(attention[:, :, :, None], attention[:, :, None])  # (M, L, H, H, tokens)
     moments = _over_moments(attention, encoder)
@@ -179,7 +179,7 @@ def _by_class(moments: Tensor, labels: np.ndarray, num_classes: int) -> Tensor:
 def _levels(model: Classifier, windows: Tensor, num_moments: int) -> Tensor:
     """Return the loudness of each time step of each window, (M, S): the logarithm of its power."""
     exponent = 2 if model.frontend.spectrum is None else 1
-    power = windows.double().cpu().abs().pow(exponent).mean(1, keepdim=True)  # (M, 1, T)
+    power = windows.cpu().double().abs().pow(exponent).mean(1, keepdim=True)  # (M, 1, T)
     return F.adaptive_avg_pool1d(power, num_moments)[:, 0].clamp(min=1e-10).log()
 
 

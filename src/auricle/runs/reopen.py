@@ -132,7 +132,7 @@ def find_cell(folder: Path, model: str | None = None) -> Cell:
     """Return the finished cell of a folder: the cell itself or, for a study, the cell that represents a model.
 
     Raises:
-        UsageError: the study has several models and none is named, or not the one named.
+        UsageError: the study has several models and none is named, or not the one named; or the cell is of another.
         RefusedError: neither a study nor a finished cell.
     """
     if (folder / "study.yaml").is_file():
@@ -148,6 +148,10 @@ def find_cell(folder: Path, model: str | None = None) -> Cell:
         raise RefusedError(f"{folder}: neither a study nor a cell (STUDY/cells/MODEL/PROTOCOL-FOLD-SEED)") from None
     if not cell.done:
         raise RefusedError(f"{folder}: the cell is not finished (no metrics.json); run its study to the end")
+    if model not in (None, cell.name.model):
+        raise UsageError(
+            f"{folder} is a cell of {cell.name.model}, not of {model}; leave out --model, or name the study"
+        )
     return cell
 
 

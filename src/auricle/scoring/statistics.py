@@ -96,7 +96,8 @@ def share_interval(shares: np.ndarray, groups: np.ndarray, weights: np.ndarray |
     mean, num_groups = float(shares.mean()), len(np.unique(groups))
     if mean in (0.0, 1.0) or (weights is None and num_groups == len(shares)):
         return wilson_interval(mean, num_groups)
-    return group_interval(shares, groups, weights)
+    low, high = group_interval(shares, groups, weights)
+    return (low, high) if low < high else wilson_interval(mean, num_groups)  # groups that agree resample to one value
 
 
 def interval_over(values: Sequence[float]) -> tuple[float, float] | None:

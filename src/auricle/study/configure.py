@@ -67,16 +67,20 @@ def name_of(source: str) -> str:
     return f"own-{name}" if name.lower() in SOURCES else name
 
 
-def own_study(data: str, *, group_by: str | None = None, label: str | None = None) -> StudyConfig:
+def own_study(
+    data: str, *, root: Path | None = None, group_by: str | None = None, label: str | None = None
+) -> StudyConfig:
     """Return the predefined study of a named dataset; for other data a new one, named after the data.
+
+    `root` is the folder of a named dataset; None: where such datasets are looked for.
 
     Raises:
         UsageError, RefusedError: as `data.datasets.survey`.
     """
-    source, root = find_data(data)
-    if source in study_names():
+    source, found = find_data(data)
+    if source in SOURCES and source in study_names():  # a folder may be named like a study
         return load_study(source)
-    described = survey(source, root=root, group_by=group_by, label=label, cuts=False).manifest
+    described = survey(source, root=root or found, group_by=group_by, label=label, cuts=False).manifest
     protocols = TEST_SET_PROTOCOLS if described.has_test_set else OWN_PROTOCOLS
     return StudyConfig(name=name_of(source), data=source, models=OWN_MODELS, protocols=protocols)
 

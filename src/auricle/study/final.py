@@ -15,10 +15,10 @@ import numpy as np
 
 from auricle import runs
 from auricle.data.folds import ALL, Split
-from auricle.errors import AuricleError
-from auricle.runs import Cell, CellName, StudyFolder
+from auricle.errors import AuricleError, RefusedError
+from auricle.runs import Cell, CellName
 from auricle.runs.plan import num_epochs
-from auricle.runs.reopen import find_cell, reopen_cells, scoring_cells
+from auricle.runs.reopen import find_cell, reopen_cells, scoring_cells, study_of
 from auricle.scoring.predictions import Predictions, read_predictions, write_predictions
 from auricle.study.listener import Listener
 from auricle.work.jobs import Fit, Job, JobQueue, real_fit, run_jobs
@@ -48,11 +48,15 @@ def train_final(
         AuricleError: the training failed; the message says why.
         MachineError: the folder is in use, or the disk refuses.
     """
-    options, listener, study = options or RunOptions(), listener or Listener(), StudyFolder(folder)
+    options, listener = options or RunOptions(), listener or Listener()
+    asked, study = find_cell(folder, model), study_of(folder)
+    folder = study.folder
     scoring_of: dict[Cell, list[Cell]] = {}
-    for cell in scoring_cells(study, find_cell(folder, model).name.model):
+    for cell in scoring_cells(study, asked.name.model):
         name = CellName(cell.name.model, ALL, 0, cell.name.seed)
         scoring_of.setdefault(Cell(name, folder / "final" / str(name)), []).append(cell)
+    if every_seed and len(scoring_of) < 2:
+        raise RefusedError(f"{folder} has only one finished seed of {asked.name.model}; an ensemble needs at least two")
     finals = list(scoring_of)[: None if every_seed else 1]
     missing = [final for final in finals if not final.done]
     if not missing:

@@ -117,7 +117,7 @@ def follow(
         ended = over.wait(POLL_S)
         for cell in study.cells():
             name = str(cell.name)
-            if name in failed:
+            if name in failed or cell.name.model not in description["models"]:  # the latter: copied from elsewhere
                 continue
             try:
                 if name not in cells:

@@ -148,6 +148,8 @@ class MLflowMirror(LocalMirror):
         """Start a run with the configuration as its parameters, or resume it."""
         if self.tracked.run_id:
             self.client.update_run(self.tracked.run_id, status="RUNNING")
+            if "error" in self.client.get_run(self.tracked.run_id).data.tags:  # of an earlier try
+                self.client.delete_tag(self.tracked.run_id, "error")
             return
         from mlflow.entities import Param
 

@@ -175,5 +175,5 @@ def scored_probabilities(model: Classifier, sets: Sets, augmenter: Augmenter) ->
     with CHANGES["mask_when_scored"](augmenter, model) if augmenter.config.mask_when_scored else nullcontext():
         for windows, weights in sets.windows(sets.split.scored):
             logits = window_logits(model, windows.flatten(0, 1)).unflatten(0, windows.shape[:2])
-            parts.append((logits.softmax(2).double().cpu().numpy(), weights))
+            parts.append((logits.softmax(2).cpu().double().numpy(), weights))
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])

@@ -158,5 +158,5 @@ def _least_entropy(encoder: Encoder, map: Tensor) -> float:
 
 def _relative_spread(values: Tensor) -> float:
     """Return the distance of the values of single windows from their mean, relative to their norm, (B, ...)."""
-    values = values.flatten(1).double()
+    values = values.flatten(1).cpu().double()
     return float((values - values.mean(0)).norm() / values.norm().clamp(min=1e-12))

@@ -1,5 +1,6 @@
 """The closing chapters: listening to mistakes, assumptions, resources, reproduction, and missing results."""
 
+from auricle.data.manifest import is_unequal
 from auricle.findings.reference import comparable
 from auricle.findings.study import Study
 from auricle.report.document import Chapter, Report
@@ -77,7 +78,7 @@ def references(report: Report) -> Chapter:
 def implementation(report: Report) -> Chapter:
     """Return the details that the tables of settings and layers leave open."""
     sizes = [sum(by_fold.values()) for by_fold in report.study.dataset.counts.values()]
-    return Chapter({"used": _used(report) | {"unequal": min(sizes) < max(sizes)}})
+    return Chapter({"used": _used(report) | {"unequal": is_unequal(sizes)}})
 
 
 def _used(report: Report) -> dict[str, bool]:

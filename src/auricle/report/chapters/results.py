@@ -146,7 +146,7 @@ def summary(report: Report) -> Chapter:
     values = report.phrases | {
         "best": best,
         "references": _references(report, best),
-        "few_groups": [row.protocol for row in leaders if row.test_groups < FEW_GROUPS],
+        "few_groups": [row for row in leaders if row.test_groups < FEW_GROUPS],
         "grouped": any(row.test_groups < row.test_clips for row in leaders),
         "drawn_evenly": _drawn_evenly(study),
     }
@@ -218,11 +218,13 @@ def calibration(report: Report) -> Chapter:
     """Return the chapter on the probabilities, of the protocol that answers the question."""
     found = report.findings.calibrations
     ranked = sorted(found, key=lambda one: report.findings.main.ranked.index(one.model))
+    tested = report.study.background_answers.get(report.findings.main_protocol)
     values = report.phrases | {
         "ranked": ranked,
         "drawn": ranked[:NUM_DRAWN],
         "num_listed": _num_listed(report),
         "clips_each": len(_alarmed(report).clips),
+        "on_background": bool(tested and tested.clips),
         "hit_rate": lambda one: float(np.nanmean(one.hit_rates)),
     }
     return Chapter(values, {
@@ -234,9 +236,10 @@ def calibration(report: Report) -> Chapter:
 
 def _alarmed(report: Report) -> ClipPredictions:
     """Return the clips of a cell that count for false alarms: those of background, where it tests any."""
-    clips = report.study.of(report.findings.main.ranked[0], report.findings.main_protocol)[0].clips
-    background = clips.of_classes({*clips.categories} - {*report.study.dataset.classes})
-    return background if background.clips else clips
+    cells = report.study.of(report.findings.main.ranked[0], report.findings.main_protocol)
+    background = {*cells[0].clips.categories} - {*report.study.dataset.classes}
+    of_background = (cell.clips.of_classes(background) for cell in cells)
+    return next((clips for clips in of_background if clips.clips), cells[0].clips)
 
 
 def _model_row(one: ModelCalibration) -> Row:
@@ -250,10 +253,13 @@ def _model_row(one: ModelCalibration) -> Row:
 
 
 def _diagrams(report: Report, models: Sequence[ModelCalibration]) -> Iterator[Panel]:
+    protocol = report.findings.main_protocol
     for index, one in enumerate(models):
         after = one.scaled_bins if one.is_fitted else None
         title = drawable(one.model, index, 30)
-        drawn = reliability_diagram(one.bins, after, len(one.temperatures), report.colours[one.model], title)
+        tested = [clip for cell in report.study.of(one.model, protocol) for clip in cell.clips.clips]
+        times = len(tested) / len({*tested})  # that a clip is tested
+        drawn = reliability_diagram(one.bins, after, times, report.colours[one.model], title)
         scaled = f", after temperature scaling {one.scaled_error:.3f}" if one.is_fitted else ""
         alt = f"Reliability of {one.model}: calibration error {one.error:.3f}{scaled}"
         yield panel(drawn, f"reliability-{report.anchors[one.model]}", alt)

@@ -1,5 +1,6 @@
 """The recipe, from the fields of the configuration; learning curves; and the tuning that came before."""
 
+import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -156,6 +157,7 @@ def _search(found: Tuning, part: str) -> Chapter:
     values = {
         "part": part,
         "found": found,
+        "whole_grid": found.num_trials >= math.prod(len(one.get("choices", "-")) for one in found.parameters.values()),
         "overrides": [changed_field(name, value) for name, value in found.overrides.items()],
         "has_standard": any(row.validation_accuracy is not None for row in found.standard),
         "endings": [f"{found.states[state]} {text}" for state, text in ENDINGS.items() if found.states.get(state)],

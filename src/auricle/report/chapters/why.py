@@ -37,7 +37,8 @@ def why(report: Report) -> Chapter:
     uses = _uses(report)
     main = report.findings.main
     best, *others = main.ranking
-    equal = [one.row for one in main.ranking if one.row.model in (best.row.model, *main.undecided)]
+    alike = {*main.undecided, *(row.model for row in main.leaders)}
+    equal = [one.row for one in main.ranking if one.row.model in alike]
     cheapest = min(equal, key=lambda row: row.multiply_adds or math.inf)
     curves, costs = report.findings.curves.values(), uses.values.get("costs", {})
     values = {

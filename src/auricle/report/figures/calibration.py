@@ -19,11 +19,12 @@ LARGEST = 70.0  # area of the fullest bin's mark, square points
 
 @drawing
 def reliability_diagram(
-    bins: Reliability, scaled: Reliability | None, num_cells: int, colour: str, title: str
+    bins: Reliability, scaled: Reliability | None, times_tested: float, colour: str, title: str
 ) -> Figure:
     """Draw accuracy against confidence by bin, of the answers of all cells; a mark is as large as the bin is full.
 
-    As trained, and scaled by the fitted temperatures where any were; the interval of a bin counts each clip once.
+    As trained, and scaled by the fitted temperatures where any were; the interval of a bin counts a clip once, though
+    the bins count it `times_tested` times.
     """
     figure, axes = canvas(HALF_IN, HALF_IN * 0.74)
     axes.plot([0, 100], [0, 100], color=MUTED, lw=0.8, ls=(0, (3, 2)))
@@ -33,7 +34,7 @@ def reliability_diagram(
     shown, label = (bins, "as trained") if scaled is None else (scaled, "after scaling")
     for x, y, num in zip(shown.confidence, shown.accuracy, shown.num, strict=True):
         if num:
-            low, high = wilson_interval(float(y), max(1, round(num / num_cells)))
+            low, high = wilson_interval(float(y), max(1, round(num / times_tested)))
             axes.vlines(100 * x, 100 * low, 100 * high, color=colour, lw=2.5, alpha=0.22)
     axes.scatter(100 * shown.confidence, 100 * shown.accuracy, s=_areas(shown), color=colour, lw=0, label=label,
                  zorder=3, clip_on=False)  # fmt: skip
