@@ -201,11 +201,11 @@ def test_no_other_dataset_is_measured_against_the_published_result(invent):
 def test_the_uncertainty_is_that_of_the_clips_and_of_their_groups(invent):
     study = invent({"cnn": [ones(48)] * 3})
     assert "80 test clips). " in told(study)
-    assert "Its 95 % interval goes from 49.0 % to 70.0 %." in told(study)
+    assert "has a 95 % interval from 49.0 % to 70.0 %." in told(study)
     groups = {f"1-{clip}.wav": "speaker a" if clip < 40 else "speaker b" for clip in range(80)}
     spoken = replace(study, dataset=replace(study.dataset, groups=groups))
     assert "80 test clips of 2 groups). " in told(spoken)
-    assert "Its 95 % interval goes from 20.0 % to 100.0 %." in told(spoken)
+    assert "has a 95 % interval from 20.0 % to 100.0 %." in told(spoken)
 
 
 def test_where_nothing_is_shown_the_report_says_what_could_have_been(invent):

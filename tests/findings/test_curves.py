@@ -59,3 +59,10 @@ def test_short_curves_and_those_without_validation_are_not_read(cells):
     assert read_curves(cells(lambda x: 1.0, lambda x: 1.0, lambda x: 1.0, epochs=3)) is None
     bare = [replace(cell, history=({"epoch": 1, "train_accuracy": 1.0},) * 20) for cell in cells(*[lambda x: 1.0] * 3)]
     assert read_curves(bare) is None
+
+
+def test_the_epochs_of_the_base_alone_are_not_compared_with_those_of_the_network(cells):
+    """Ten epochs of the base alone end lower than the whole network begins."""
+    reading = read_curves(cells(lambda x: 1.0, lambda x: 0.9, lambda x: 0.1 if x < 0.2 else 2.0 - x), 0.2)
+    assert (reading.lowest, reading.rise) == (50, 1.0)
+    assert reading.still_falls

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,13 @@ def test_one_model_does_not_differ_from_others(make_study):
     study = load_study(make_study(models=("cnn",), protocols=("k-fold",), epochs=1, clip_s=0.1))
     parts = [*chapter_sections(study, why), *chapter_sections(study, missed)]
     assert "models differ" not in "\n".join(texts(parts))
+
+
+def test_what_the_encoder_added_to_the_base_is_said(make_study):
+    study = load_study(make_study(models=("transformer-h2",), protocols=("k-fold",), epochs=20, clip_s=0.1))
+    cells = [
+        replace(cell, history=tuple(one | {"validation_accuracy": one["epoch"] / 100} for one in cell.history))
+        for cell in study.cells
+    ]
+    told = "\n".join(texts(chapter_sections(replace(study, cells=tuple(cells)), why)))
+    assert "transformer-h2 12.0 % and 20.0 %" in told

@@ -99,7 +99,11 @@ SHOWN = {
     "training.windows": Shown("Training windows", names={"random": "at random times", "grid": "those that are scored"}),
     "training.balance": Shown(
         "Class imbalance",
-        names={"none": "not corrected", "sampling": "classes drawn equally often", "loss": "weighted loss"},
+        names={
+            "none": "not corrected",
+            "sampling": "classes drawn equally often if over 3 : 1",
+            "loss": "weighted loss",
+        },
     ),
     "training.views": Shown("Windows per clip and epoch"),
     "training.optimizer": Shown("Optimiser", names=OPTIMISERS),

@@ -49,7 +49,8 @@ def find(study: Study, on_progress: Callable[[str], None] = lambda message: None
     on_progress("comparing the models")
     protocol = main_protocol(study)
     comparisons = {name: compare(study, name) for name in study.protocols}
-    readings = {model: read_curves(study.of(model, protocol)) for model in study.models}
+    shares = {model: study.presets[model].training.base_share for model in study.models}
+    readings = {model: read_curves(study.of(model, protocol), share) for model, share in shares.items()}
     rows = [row for comparison in comparisons.values() for row in comparison.rows]
     return Findings(
         main_protocol=protocol,

@@ -95,27 +95,31 @@ class CurveReading:
         return self.fall <= FALLING and self.rise <= 1 / FALLING
 
 
-def read_curves(cells: Sequence[CellEvidence]) -> CurveReading | None:
-    """Read the learning curves of a model; None without validation or with fewer than two smoothed epochs."""
-    histories = [
-        cell.history
-        for cell in cells
-        if len(cell.history) > SMOOTHED and all("validation_loss" in epoch for epoch in cell.history)
-    ]
+def read_curves(cells: Sequence[CellEvidence], base_share: float = 0.0) -> CurveReading | None:
+    """Read the learning curves of a model; None without validation or with fewer than two smoothed epochs.
+
+    Of the losses, the epochs in which the base learns alone, a share of all, are left out: theirs is another network.
+    """
+    validated = [cell.history for cell in cells if all("validation_loss" in epoch for epoch in cell.history)]
+    parts = [history[int(base_share * len(history)) :] for history in validated]
+    histories = [history for history, part in zip(validated, parts, strict=True) if len(part) > SMOOTHED]
     if not histories:
         return None
+    losses_of = [[epoch["validation_loss"] for epoch in part] for part in parts if len(part) > SMOOTHED]
     train, validation = (
         np.array([history[-1][f"{name}_accuracy"] for history in histories]) for name in ("train", "validation")
     )
     even = np.full(SMOOTHED, 1 / SMOOTHED)
-    losses = [np.convolve([epoch["validation_loss"] for epoch in history], even, mode="valid") for history in histories]
+    losses = [np.convolve(values, even, mode="valid") for values in losses_of]
     gaps = train - validation
     return CurveReading(
         train=float(train.mean()),
         validation=float(validation.mean()),
         gap=float(gaps.mean()),
         interval=interval_over(gaps.tolist()),
-        lowest=float(np.mean([loss.argmin() + SMOOTHED for loss in losses])),
+        lowest=float(
+            np.mean([len(h) - len(loss) + loss.argmin() + 1 for h, loss in zip(histories, losses, strict=True)])
+        ),
         rise=float(np.mean([loss[-1] / max(loss.min(), 1e-12) for loss in losses])),
         fall=float(np.mean([loss[-1] / max(loss[-1 - max(1, len(loss) // 10)], 1e-12) for loss in losses])),
         epochs=max(len(history) for history in histories),

@@ -160,6 +160,8 @@ def _search(found: Tuning, part: str) -> Chapter:
         "whole_grid": found.num_trials >= math.prod(len(one.get("choices", "-")) for one in found.parameters.values()),
         "overrides": [changed_field(name, value) for name, value in found.overrides.items()],
         "has_standard": any(row.validation_accuracy is not None for row in found.standard),
+        "standard": list(dict.fromkeys(row.model for row in found.standard)),
+        "kept": any((row.validation_accuracy or 0.0) > found.best["accuracy"] for row in found.standard),
         "endings": [f"{found.states[state]} {text}" for state, text in ENDINGS.items() if found.states.get(state)],
         "num_listed": num_listed,
         "num_shown": len(listed),
