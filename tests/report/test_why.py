@@ -118,4 +118,4 @@ def test_what_the_encoder_added_to_the_base_is_said(make_study):
         for cell in study.cells
     ]
     told = "\n".join(texts(chapter_sections(replace(study, cells=tuple(cells)), why)))
-    assert "transformer-h2 12.0 % and 20.0 %" in told
+    assert "transformer-h2 (12.0 %, 20.0 %)." in told
