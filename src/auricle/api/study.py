@@ -218,8 +218,9 @@ class Study:
         front = {name: text for name, text in given.items() if text is not None}
         source = None if data is None else str(data)
         with progress_shown(0 if progress else -1) as show:
-            of_data: Any = {"data": source, "root": self._root}
-            files, notes = write_report(self.folder, **of_data, probes=probes, front=front, on_progress=show)
+            files, notes = write_report(
+                self.folder, data=source, root=self._root, probes=probes, front=front, on_progress=show
+            )
         for note in notes if progress else ():
             say(f"auricle: {note}")
         return files
@@ -252,9 +253,10 @@ class Study:
         from auricle.api.exporting import export_model
         from auricle.predict.classifier import Classifier
 
-        level = 0 if progress else -1
-        how: Any = {"final": final, "every_seed": every_seed, "int8": int8, "root": self._root, "level": level}
-        export_model(self.folder, Path(to), model, **how)
+        export_model(
+            self.folder, Path(to), model, final=final, every_seed=every_seed, int8=int8, root=self._root,
+            level=0 if progress else -1,
+        )  # fmt: skip
         return Classifier.load(to)
 
     def _protocol(self, asked: str | None) -> str:

@@ -129,11 +129,8 @@ def _relative_findings(survey: Survey, facts: Mapping[int, Fact]) -> Iterator[Fi
         if long_s < SHORT_SHARE * middle_s:
             yield Finding("too-short", f"{long_s:.2f} s; the median is {middle_s:.2f} s", name)
         elif long_s > LONG_SHARE * middle_s or (used_s and long_s > LONG_CLIPS * used_s):
-            limit = (
-                f"only the first {used_s:g} s are used"
-                if used_s and long_s > used_s
-                else f"the median is {middle_s:.2f} s"
-            )
+            is_cut = used_s and long_s > used_s
+            limit = f"only the first {used_s:g} s are used" if is_cut else f"the median is {middle_s:.2f} s"
             yield Finding("too-long", f"{long_s:.1f} s; {limit}", name)
 
 

@@ -114,13 +114,14 @@ def write_manifest(path: Path, mended: Mended, *, has_folds: bool, has_groups: b
         MachineError: the file cannot be written.
     """
     require_new(path)
-    with_groups = has_groups or JOINED in mended.done
-    fold, group = ["fold"] if has_folds else [], ["group"] if with_groups else []
-    rows: list[list[object]] = [["filename", "category", *fold, *group]]
+    fold = ["fold"] if has_folds else []
+    group = ["group"] if has_groups or JOINED in mended.done else []
+    columns = ["filename", "category", *fold, *group]
+    rows: list[list[object]] = [[*columns]]
     for clip in mended.clips:
-        name = relative_path(clip.path, path.parent).as_posix()
-        last = [quoted(clip.group)] if with_groups else []
-        rows.append([path_cell(name), quoted(clip.category), *([clip.fold] if has_folds else []), *last])
+        name = path_cell(relative_path(clip.path, path.parent).as_posix())
+        values = {"filename": name, "category": quoted(clip.category), "fold": clip.fold, "group": quoted(clip.group)}
+        rows.append([values[column] for column in columns])
     files.write_text(path, csv_text(rows))
 
 

@@ -33,7 +33,7 @@ from auricle.bundle.description import (
 from auricle.bundle.layout import attention_layout
 from auricle.bundle.parity import check_parity
 from auricle.bundle.quantise import quantise
-from auricle.bundle.reading import Bundle, load_bundle
+from auricle.bundle.reading import Bundle, first_fault, load_bundle
 from auricle.bundle.standalone import standalone_model
 from auricle.config import Preset, preset_from_yaml, to_yaml
 from auricle.data.folds import ALL
@@ -129,10 +129,7 @@ def _within_limits(cell: Cell) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        first = error.errors()[0]
-        where, reason = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
-        what = f"{where}: {reason}" if where else reason
-        raise RefusedError(f"{cell.folder}: this model is beyond the limits of a bundle: {what}") from error
+        raise RefusedError(f"{cell.folder}: beyond the limits of a bundle: {first_fault(error)}") from error
 
 
 def read_cell(cell: Cell) -> tuple[Preset, Predictions]:

@@ -28,6 +28,14 @@ class Bundle:
         return sum(file.num_bytes for file in self.description.files.values())
 
 
+def first_fault(error: ValidationError) -> str:
+    """Return in a line the first field of a description that is wrong, and why."""
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"]) or "content"
+    reason = " ".join(first["msg"].removeprefix("Value error, ").split())
+    return f"{field[:100]}: {reason[:300]}"
+
+
 def load_bundle(folder: Path) -> Bundle:
     """Read a bundle and check everything about it that can be checked without running it.
 
@@ -44,10 +52,7 @@ def load_bundle(folder: Path) -> Bundle:
     try:
         description = Description.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "content"
-        reason = " ".join(first["msg"].removeprefix("Value error, ").split())
-        raise RefusedError(f"{folder / DESCRIPTION}: {field[:100]}: {reason[:300]}") from error
+        raise RefusedError(f"{folder / DESCRIPTION}: {first_fault(error)}") from error
     network = b""
     for name, stored in description.files.items():
         content = _read_ordinary(folder / name, stored.num_bytes)

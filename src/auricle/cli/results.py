@@ -205,12 +205,13 @@ def _print_search(console: Terminal, search: SearchStatus) -> None:
     from auricle.search.record import ENDED
 
     ended = sum(search.counts[state] for state in ENDED)
+    is_over = ended >= search.num_trials  # more, if fewer trials were asked for the second time
     counts = ", ".join(f"{num} {state}" for state, num in search.counts.items() if num) or "none started"
     text = f"{ended} of {count(search.num_trials, 'trial')} ended: {counts}{_left(search.left_s)}"
-    _print_head(console, f"search {search.name}", search.running, text, ended >= search.num_trials)
+    _print_head(console, f"search {search.name}", search.running, text, is_over)
     if search.best:
         score = f"validation loss {search.best['loss']:.3f}, {100 * search.best['accuracy']:.1f} %"
-        so_far = "" if ended >= search.num_trials else " so far"
+        so_far = "" if is_over else " so far"
         console.print(Text(f"best{so_far}: trial-{search.best['number']}, {score}"))
     if search.cells:
         console.print(_cells_table(search.cells))

@@ -43,19 +43,20 @@ def load_models(paths: Sequence[Path], scratch: Path, say: Say, models: Collecti
         RefusedError: a folder is neither bundle nor study, or no model can be loaded.
         UsageError: no study has a model of that name.
     """
-    studies = [path for path in paths if not (path / DESCRIPTION).is_file() and StudyFolder(path).description.is_file()]
-    known = list(dict.fromkeys(model for study in studies for model in representative_cells(study))) if models else []
+    offered = [each for path in paths for each in _bundles_of(path)]
+    known = list(dict.fromkeys(name for name, of_study, _ in offered if of_study))
     if unknown := [model for model in models if model not in known]:
         raise choices("finished model", unknown[0], known)
     loaded: dict[str, Classifier] = {}
     refusals: list[RefusedError] = []
-    for path in paths:
-        for name, bundle in _bundles_of(path, models):
-            try:
-                loaded[unused(name, loaded)] = Classifier.load(bundle(scratch, say))
-            except RefusedError as error:
-                refusals.append(error)
-                say(f"{name} is left out: {error}")
+    for name, of_study, bundle in offered:
+        if of_study and models and name not in models:
+            continue
+        try:
+            loaded[unused(name, loaded)] = Classifier.load(bundle(scratch, say))
+        except RefusedError as error:
+            refusals.append(error)
+            say(f"{name} is left out: {error}")
     if not loaded:
         raise refusals[0]
     study = StudyFolder(paths[0])
@@ -73,15 +74,13 @@ def load_models(paths: Sequence[Path], scratch: Path, say: Say, models: Collecti
     return shown
 
 
-def _bundles_of(path: Path, models: Collection[str]) -> Iterator[tuple[str, Callable[[Path, Say], Path]]]:
-    """Yield a name and a function that returns the bundle's folder, for a bundle or for each model of a study."""
+def _bundles_of(path: Path) -> Iterator[tuple[str, bool, Callable[[Path, Say], Path]]]:
+    """Yield, for a bundle or each model of a study, its name, whether it is of a study, and what returns its bundle."""
     if (path / DESCRIPTION).is_file():
-        yield path.resolve().name, lambda scratch, say: path
+        yield path.resolve().name, False, lambda scratch, say: path
     elif StudyFolder(path).description.is_file():
-        cells = representative_cells(path)
-        for model, cell in cells.items():
-            if not models or model in models:
-                yield model, partial(study_bundle, path, cell)
+        for model, cell in representative_cells(path).items():
+            yield model, True, partial(study_bundle, path, cell)
     else:
         raise RefusedError(f"{path}: neither a bundle (no {DESCRIPTION}) nor a study (no study.yaml)")
 

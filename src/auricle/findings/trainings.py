@@ -67,6 +67,7 @@ class CurveReading:
     validation: float
     gap: float
     interval: tuple[float, float] | None  # of the gap over cells, 95 %; None for one cell
+    base_alone: float | None  # validation accuracy when the encoder joins the base; None if it is there at once
     lowest: float  # epoch at which the smoothed validation loss is lowest
     rise: float  # validation loss at the end divided by the lowest one, at least 1
     fall: float  # validation loss at the end divided by that a tenth of the epochs before
@@ -101,24 +102,28 @@ def read_curves(cells: Sequence[CellEvidence], base_share: float = 0.0) -> Curve
     Of the losses, the epochs in which the base learns alone, a share of all, are left out: theirs is another network.
     """
     validated = [cell.history for cell in cells if all("validation_loss" in epoch for epoch in cell.history)]
-    parts = [history[int(base_share * len(history)) :] for history in validated]
-    histories = [history for history, part in zip(validated, parts, strict=True) if len(part) > SMOOTHED]
-    if not histories:
+    found = [(history, int(base_share * len(history))) for history in validated]
+    if not (found := [(history, alone) for history, alone in found if len(history) - alone > SMOOTHED]):
         return None
-    losses_of = [[epoch["validation_loss"] for epoch in part] for part in parts if len(part) > SMOOTHED]
+    histories = [history for history, _ in found]
     train, validation = (
         np.array([history[-1][f"{name}_accuracy"] for history in histories]) for name in ("train", "validation")
     )
     even = np.full(SMOOTHED, 1 / SMOOTHED)
-    losses = [np.convolve(values, even, mode="valid") for values in losses_of]
+    losses = [
+        np.convolve([epoch["validation_loss"] for epoch in history[alone:]], even, mode="valid")
+        for history, alone in found
+    ]
+    joined = [history[alone - 1]["validation_accuracy"] for history, alone in found if alone]
     gaps = train - validation
     return CurveReading(
         train=float(train.mean()),
         validation=float(validation.mean()),
         gap=float(gaps.mean()),
         interval=interval_over(gaps.tolist()),
+        base_alone=float(np.mean(joined)) if len(joined) == len(found) else None,
         lowest=float(
-            np.mean([len(h) - len(loss) + loss.argmin() + 1 for h, loss in zip(histories, losses, strict=True)])
+            np.mean([alone + loss.argmin() + SMOOTHED for (_, alone), loss in zip(found, losses, strict=True)])
         ),
         rise=float(np.mean([loss[-1] / max(loss.min(), 1e-12) for loss in losses])),
         fall=float(np.mean([loss[-1] / max(loss[-1 - max(1, len(loss) // 10)], 1e-12) for loss in losses])),

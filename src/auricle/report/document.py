@@ -208,6 +208,7 @@ class Report:
             "meanings": MEANINGS,
             "chosen_here": self.chosen_here,
             "leaky": list(filter(study.is_leaky, study.protocols)),
+            "base_first": [model for model in study.models if study.presets[model].training.base_share],
             "is_map": any(study.presets[model].base.layout == "map" for model in study.models),
             "collapsed_groups": [(*names, fallen, len(study.of(*names))) for names, fallen in collapsed.items()],
         }

@@ -266,8 +266,8 @@ def take_over(study: StudyFolder, same: Mapping[CellName, CellName]) -> dict[Cel
             if theirs.error.exists():
                 files.write_bytes(ours.error, theirs.error.read_bytes())
             continue
-        beside = (theirs.config, theirs.history, theirs.predictions, theirs.weights)
-        written = [path for path in beside if path != theirs.weights or path.exists()]  # weights may have been deleted
+        weights = [theirs.weights] if theirs.weights.exists() else []  # they may have been deleted
+        written = (theirs.config, theirs.history, theirs.predictions, *weights)
         metrics = runs.read_metrics(theirs, *written)
         for path in filter(Path.exists, written):
             files.write_bytes(ours.folder / path.name, path.read_bytes())

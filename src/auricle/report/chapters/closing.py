@@ -105,7 +105,7 @@ def _used(report: Report) -> dict[str, bool]:
         "masks": any(one.time_mask_s or one.band_mask for one in changes),
         "grid": any(one.windows == "grid" for one in recipes),
         "drawn": any(one.balance == "sampling" for one in recipes),
-        "base_first": any(one.base_share for one in recipes),
+        "base_first": bool(report.phrases["base_first"]),
         "smoothing": any(one.label_smoothing for one in recipes),
         "cosine": any(one.schedule == "cosine" for one in recipes),
         "average": any(one.weight_average for one in recipes),

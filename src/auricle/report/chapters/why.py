@@ -45,27 +45,16 @@ def why(report: Report) -> Chapter:
         "best": best.row,
         "cheapest": cheapest if others and best.row.multiply_adds else None,
         "larger": [one.row.model for one in others if one.row.parameters > best.row.parameters],
-        "joined": (joined := _joined(report)),
-        "raised": any(after > before for _, before, after in joined),
+        "joined": (
+            joined := {model: one for model, one in report.findings.curves.items() if one.base_alone is not None}
+        ),
+        "raised": any(one.validation > one.base_alone for one in joined.values() if one.base_alone is not None),
         "fits": [one.train for one in curves],
         "gaps": [one.gap for one in curves],
         "attention": [(title(change), *by_verdict(costs[change].values())) for change in ATTENTION if change in costs],
         "limits": trainings,
     }
     return Chapter({**report.phrases, **_missed_counts(report), **uses.values, **values}, uses.exhibits)
-
-
-def _joined(report: Report) -> list[tuple[str, float, float]]:
-    """Return validation accuracy when a base has been trained alone, and after the last epoch: model, before, after."""
-    found = []
-    for model in report.study.models:
-        cells = report.study.of(model, report.findings.main_protocol)
-        curves = [[one.get("validation_accuracy") for one in cell.history] for cell in cells]
-        alone = int(report.study.presets[model].training.base_share * max(map(len, curves), default=0))
-        if alone > 0 and all(len(curve) > alone and None not in curve for curve in curves):
-            before, after = (float(np.mean([curve[end] for curve in curves])) for end in (alone - 1, -1))
-            found.append((model, before, after))
-    return found
 
 
 def missed(report: Report) -> Chapter | None:
@@ -83,7 +72,6 @@ def missed(report: Report) -> Chapter | None:
         **_missed_counts(report),
         "num_drawn": min(len(clips), MOST_ROWS),
         "num_named": NUM_NAMED,
-        "base_first": any(report.study.presets[model].training.base_share for model in report.study.models),
         "limits": trainings,
     }
     of_clips: dict[str, Exhibit] = {}
