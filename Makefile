@@ -7,7 +7,7 @@ STUDY ?= runs/esc10
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help run report docs test test-long check format golden lock licences vendor bench bench-acdnet bench-data bench-large bench-race bench-report bench-robust bench-scaling bench-serving clean
+.PHONY: help run report docs test test-long check format golden lock licences vendor bench bench-acdnet bench-data bench-gpu bench-large bench-race bench-report bench-robust bench-scaling bench-serving clean
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
@@ -72,6 +72,9 @@ bench-data: .venv/installed-dev  ## measure what the check of a dataset finds, a
 
 bench-acdnet: .venv/installed-dev  ## measure the cost of ACDNet, the best published network, against ours: STUDY=DIR
 	@$(BIN)/python benchmarks/acdnet.py $(STUDY) --results RESULTS.md
+
+bench-gpu: .venv/installed-dev  ## check and measure training on a CUDA GPU, with a PyTorch that supports it
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/gpu.py --results RESULTS.md
 
 bench-large: .venv/installed-dev  ## measure check, cache, training and memory on thousands of clips: CLIPS="5000 10000"
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/large.py $(if $(CLIPS),--clips $(CLIPS)) --results RESULTS.md

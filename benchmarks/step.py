@@ -40,7 +40,7 @@ from auricle.data.cache import prepare
 from auricle.data.folds import Split, make_splits
 from auricle.data.manifest import Manifest
 from auricle.system import keep_freed_memory
-from auricle.training.loop import train_epoch
+from auricle.training.loop import epoch_means, train_epoch
 from auricle.training.start import prepare_training
 from measure import in_turn, publish, ratio, recordings_here, table
 from notebook import expert_training, notebook_training
@@ -81,21 +81,21 @@ def _cpu_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
-def our_training(preset: Preset, manifest: Manifest, split: Split) -> Epoch:
+def our_training(preset: Preset, manifest: Manifest, split: Split, device: str = "cpu") -> Epoch:
     """Set a training up as a cell does; what is returned trains an epoch and tells how many windows it saw."""
     keep_freed_memory()
-    return training_that_gives_back(preset, manifest, split)
+    return training_that_gives_back(preset, manifest, split, device)
 
 
-def training_that_gives_back(preset: Preset, manifest: Manifest, split: Split) -> Epoch:
+def training_that_gives_back(preset: Preset, manifest: Manifest, split: Split, device: str = "cpu") -> Epoch:
     """Set a training up, but leave freed memory to the C library."""
     recordings = prepare(manifest, sample_rate_hz=preset.audio.sample_rate_hz)
-    trainer, sets = prepare_training(preset, recordings, split, 0, torch.device("cpu"))
+    trainer, sets = prepare_training(preset, recordings, split, 0, torch.device(device))
     clips = sets.clips(split.train)
     num_windows = sum(len(batch) for batch in trainer.batches(clips))
 
     def epoch() -> int:
-        list(train_epoch(trainer, clips, 0))
+        epoch_means(list(train_epoch(trainer, clips, 0)), 0)  # waits for a GPU
         return num_windows
 
     return epoch

@@ -10,6 +10,7 @@ QUICK = {
     "attention": ["--rounds", "1", "--lengths", "16", "64"],
     "check": ["--rounds", "1", "--good", "40", "--each", "1", "--copies", "8", "--numbers", "50", "100", "150"],
     "checkpoints": ["--rounds", "1", "--models", "tiny"],
+    "gpu": ["--device", "cpu", "--rounds", "1", "--models", "tiny"],
     "preparation": ["--rounds", "1"],
     "race": ["--epochs", "1", "--our-epochs", "1"],
     "robust_bundles": ["--kinds", "numbers"],

@@ -54,7 +54,17 @@ def test_two_runs_with_one_seed_write_identical_bytes(tmp_path, recordings, spli
     assert digest(one.predictions) != digest(other.predictions)
 
 
-def test_a_checkpoint_of_another_version_is_refused_before_a_step_is_taken(tmp_path, recordings, split, tiny) -> None:
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda saved: saved.pop("format"), "another version of auricle"),  # as the first versions wrote it
+        (lambda saved: saved["state"].update(device="cuda"), "on device cuda, not cpu; continue with --device cuda"),
+    ],
+    ids=["another version", "another device"],
+)
+def test_a_foreign_checkpoint_is_refused_before_a_step_is_taken(
+    tmp_path, recordings, split, tiny, change, message
+) -> None:
     cell = cell_in(tmp_path)
 
     def interrupt(record: dict) -> None:
@@ -63,11 +73,11 @@ def test_a_checkpoint_of_another_version_is_refused_before_a_step_is_taken(tmp_p
     with pytest.raises(KeyboardInterrupt):
         fit_cell(cell, tiny(), recordings, split, device="cpu", threads=1, on_epoch=interrupt)
     saved = torch.load(io.BytesIO(read_marked(cell.checkpoint, required=True)), weights_only=True)
-    del saved["format"]  # as the first versions wrote it
+    change(saved)
     buffer = io.BytesIO()
     torch.save(saved, buffer)
     write_bytes(cell.checkpoint, mark(buffer.getvalue()), buffer.getvalue())
-    with pytest.raises(RefusedError, match="another version of auricle"):
+    with pytest.raises(RefusedError, match=message):
         fit_cell(cell, tiny(), recordings, split, device="cpu", threads=1)
 
 

@@ -89,7 +89,8 @@ def program_text(study: Study, file_name: str) -> str:
 def _doc(study: Study, file_name: str) -> str:
     """Return the docstring of the file."""
     models = listing(study.presets)
-    machine = study.machine.get("processor") or "an unknown processor"
+    device, processor = study.machine.get("device") or "cpu", study.machine.get("processor") or "an unknown processor"
+    machine = processor if device == "cpu" else device
     seconds = sum(cell.costs["seconds"] for cell in study.cells if "same_as" not in cell.costs)
     here, then = (f" at commit {one}" if one else "" for one in (commit(), study.commit))
     lines = [

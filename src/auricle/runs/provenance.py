@@ -4,6 +4,7 @@ import contextlib
 import platform
 import re
 import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,15 @@ def machine(device: str) -> dict[str, Any]:
         "processor": _processor_name(),
         "cores": num_cores(),
         "memory_gb": round(total_bytes() / 1e9, 1),
-        "device": device,
+        "device": f"{device} ({name})" if (name := _gpu_name(device)) else device,
     }
+
+
+def _gpu_name(device: str) -> str | None:
+    """Return the name of a GPU of this machine; PyTorch is loaded where one was looked for."""
+    torch = sys.modules.get("torch")
+    is_here = device.startswith("cuda") and torch is not None and torch.cuda.is_available()
+    return str(torch.cuda.get_device_name(device)) if is_here and torch else None
 
 
 def _processor_name() -> str:

@@ -21,6 +21,7 @@ def _state(trainer: Trainer) -> dict[str, Any]:
         "average": trainer.average.model.state_dict() if trainer.average else None,
         "optimizer": trainer.optimizer.state_dict(),
         "generators": [trainer.generator.get_state(), trainer.augmenter.generator.get_state(), torch.get_rng_state()],
+        "device": device.type,
         "cuda_generator": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
     }
 
@@ -59,7 +60,7 @@ def resume(cell: Cell, trainer: Trainer) -> tuple[list[EpochRecord], str]:
         The history, empty for a new cell; and a message if the checkpoint was damaged and the training starts over.
 
     Raises:
-        RefusedError: the checkpoint is intact, but from another version of auricle.
+        RefusedError: the checkpoint is intact, but from another version of auricle or another kind of device.
         MachineError: the file cannot be written.
     """
     history, damage = list[EpochRecord](), ""
@@ -80,9 +81,15 @@ def _go_back(cell: Cell, trainer: Trainer, content: bytes) -> list[EpochRecord]:
         saved = torch.load(io.BytesIO(content), map_location=trainer.precision.device, weights_only=True)
         if (found := saved.get("format", 1)) != FORMAT:
             raise ValueError(f"format {found}, not {FORMAT}")
+        here = trainer.precision.device.type
+        if (there := saved["state"].get("device", here)) != here:
+            raise RefusedError(
+                f"{cell.checkpoint} was written on device {there}, not {here}; continue with --device {there}, or "
+                "delete it to train from the start"
+            )
         _restore(trainer, saved["state"])
         return saved["history"]
-    except MemoryError:
+    except (MemoryError, RefusedError):
         raise
     except Exception as error:  # PyTorch raises many types
         reason = " ".join(str(error).split())[:200]
