@@ -2,7 +2,7 @@
 
 checks   a training gives the same numbers twice, and after an interruption; scored on the CPU, its network gives the
          same probabilities; an exported bundle agrees with it
-speed    epochs of one to eight trainings at a time on the card, each in a process of its own with one CPU thread,
+speed    epochs of one to sixteen trainings at a time on the card, each in a process of its own with one CPU thread,
          beside one on one CPU thread and one on each core, as `auricle study` runs them without a GPU
 
 `--device cpu` tries the script on a machine without a GPU.
@@ -37,9 +37,9 @@ from measure import publish, ratio, recordings_here, table
 from step import Trainings, epochs_in_turn, our_training
 
 MODELS = ("cnn", "transformer-h4", "raw-cnn")
-AT_A_TIME = (1, 2, 4, 8)
+AT_A_TIME = (1, 4, 16)
 NUM_EPOCHS = 6
-WHOLE = {"training.base_share": 0}  # every step with the encoder
+SHORT = {"training.views": 2, "training.base_share": 0}  # an epoch in seconds, each step with the encoder
 
 
 def interrupt(record: EpochRecord) -> None:
@@ -99,7 +99,7 @@ def check_study(folder: Path, source: str, device: str) -> list[tuple[str, str]]
 
 def compare(model: str, manifest: Manifest, num_rounds: int, device: str) -> list[tuple[str, ...]]:
     """Return the rows of a model."""
-    preset = load_preset(model, WHOLE)
+    preset = load_preset(model, SHORT)
     set_up = partial(our_training, device=device)
     sides = {"one CPU thread": Trainings(our_training, preset, manifest)}
     sides[f"{num_cores()} CPU threads, a training each"] = Trainings(our_training, preset, manifest, num=num_cores())
@@ -107,10 +107,12 @@ def compare(model: str, manifest: Manifest, num_rounds: int, device: str) -> lis
         sides[f"GPU, {num} at a time"] = Trainings(set_up, preset, manifest, num=num)
     found = {name: [cost.seconds for cost in costs] for name, costs in epochs_in_turn(sides, num_rounds).items()}
     alone = found["one CPU thread"]
-    return [
+    rows = [
         (f"{model}: {name}", f"{statistics.median(costs):.2f}", "1" if costs is alone else ratio(alone, costs))
         for name, costs in found.items()
     ]
+    print(table(("training", "seconds", "throughput"), rows), flush=True)
+    return rows
 
 
 def main() -> None:
