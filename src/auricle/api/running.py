@@ -78,7 +78,7 @@ def run_study(
             fields.
         allow_split_groups: allow folds that split a group; results are marked as leaky.
         skip_bad: skip recordings that cannot be read, instead of refusing the dataset.
-        workers: training processes in parallel. None: one per core; on a GPU one.
+        workers: training processes in parallel. None: one per core, on a GPU as far as its memory allows.
         threads: CPU threads per process. None: $OMP_NUM_THREADS, else 1.
         device: auto, cpu, cuda or mps.
         tracker: `wandb`, `tensorboard` or `mlflow`, or several. None: Weights & Biases, if it is installed.

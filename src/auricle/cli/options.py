@@ -121,7 +121,9 @@ class TrainingOptions:
     ] = None
     workers: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Training processes in parallel. [default: one per core; on a GPU one]"),
+        typer.Option(
+            min=1, metavar="N", help="Training processes in parallel. [default: one per core; on a GPU, as many as fit]"
+        ),
     ] = None
     threads: Threads = None
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Device.")] = "auto"

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auricle.errors import UsageError, choices
-from auricle.system import num_cores, num_threads
+from auricle.system import free_bytes, num_cores, num_threads
 from auricle.work.ray.cluster import RayOptions
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+GPU_TRAINING_BYTES = 2e9  # of a GPU, and of main memory, that a training takes with the libraries of CUDA
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class RunOptions:
 
     root: Path | None = None  # folder of named datasets; None: the default of `load_manifest`
     skip_bad: bool = False  # skip recordings that cannot be read, instead of refusing the dataset
-    workers: int | None = None  # None: one per core on the CPU, one on an accelerator; on a cluster, as many as fit
+    workers: int | None = None  # None: as `divide` says; on a cluster, as many as fit
     threads: int | None = None  # per worker; None: `system.num_threads`
     device: str = "auto"  # one of `DEVICES`
     ray: RayOptions | None = None  # the cluster to train on; None: this machine
@@ -52,7 +53,20 @@ def find_device(name: str) -> str:
 def divide(workers: int | None, device: str, threads: int | None, num_jobs: int) -> tuple[int, int]:
     """Return the number of training processes on this machine, and the CPU threads of each.
 
-    None: one worker per core on the CPU, one on an accelerator; `system.num_threads` threads.
+    None: one worker per core, on an NVIDIA GPU as far as memory allows, and one on another accelerator;
+    `system.num_threads` threads.
     """
-    num_workers = max(1, min(workers or (num_cores() if device == "cpu" else 1), num_jobs))
+    num_workers = max(1, min(workers or _most_workers(device), num_jobs)) if num_jobs else 1
     return num_workers, threads or num_threads()
+
+
+def _most_workers(device: str) -> int:
+    """Return how many trainings a device runs at a time: a GPU mostly waits for the processor of a single one."""
+    if device == "cpu":
+        return num_cores()
+    if not device.startswith("cuda"):
+        return 1
+    import torch
+
+    free, _ = torch.cuda.mem_get_info(device)
+    return min(num_cores(), int(min(free, free_bytes()) // GPU_TRAINING_BYTES))
