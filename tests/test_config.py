@@ -80,7 +80,7 @@ def test_a_wrong_override_is_refused_and_named(overrides: dict, message: str) ->
 
 
 def test_a_misspelt_preset_names_the_valid_ones() -> None:
-    with pytest.raises(UsageError, match=r"did you mean 'cnn'\? Valid: cnn, "):
+    with pytest.raises(UsageError, match=r"did you mean 'cnn'\? Available: cnn, "):
         load_preset("cnnn")
 
 

@@ -60,10 +60,10 @@ def choices(name: str, value: str, valid: "list[str]") -> UsageError:
     """Return the error for a misspelt name, with the nearest valid one first.
 
     >>> str(choices("preset", "cnm", ["cnn", "transformer-h1"]))
-    "no preset 'cnm': did you mean 'cnn'? Valid: cnn, transformer-h1"
+    "no preset 'cnm': did you mean 'cnn'? Available: cnn, transformer-h1"
     """
     from difflib import get_close_matches
 
     near = get_close_matches(value, valid, n=1)
     hint = f": did you mean {near[0]!r}? " if near else ". "
-    return UsageError(f"no {name} {value[:100]!r}{hint}Valid: {', '.join(valid)}")
+    return UsageError(f"no {name} {value[:100]!r}{hint}Available: {', '.join(valid)}")

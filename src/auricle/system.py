@@ -138,7 +138,7 @@ def peak_memory_mb() -> float:
         memory = psutil.Process().memory_info()
         return getattr(memory, "peak_wset", memory.rss) / 1e6  # Windows knows the peak
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
 def memory_limit() -> int | None:

@@ -163,7 +163,7 @@ def test_a_study_gives_its_only_model_or_the_one_named(cell, tmp_path):
     (study / "study.yaml").write_text("study: {}\n")
     assert find_cell(study).folder == study / "cells" / "tiny" / cell.name
     shutil.copytree(study / "cells" / "tiny", study / "cells" / "other")
-    with pytest.raises(UsageError, match="Valid: other, tiny"):
+    with pytest.raises(UsageError, match="available: other, tiny"):
         find_cell(study)
     assert find_cell(study, "other").name.model == "other"
     with pytest.raises(UsageError, match="did you mean 'tiny'"):

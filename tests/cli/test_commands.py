@@ -22,10 +22,10 @@ def lines(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "valid"),
     [
-        (["study", "quickstrat"], "did you mean 'quickstart'? Valid: ablations, esc10"),
+        (["study", "quickstrat"], "did you mean 'quickstart'? Available: ablations, esc10"),
         (["study"], "missing STUDY; available: ablations, esc10, esc10-official, quickstart"),
         (["study", "."], "is a folder, not a study; for your own recordings: auricle study --data ."),
-        (["study", "quickstart", "--data", "esc1O"], "Valid: esc10, esc50, urbansound8k, toy"),
+        (["study", "quickstart", "--data", "esc1O"], "Available: esc10, esc50, urbansound8k, toy"),
         (["study", "quickstart", "--models", "cnm"], "did you mean 'cnn'?"),
         (
             ["study", "quickstart", "--seeds", "0", "1", "2"],
@@ -33,13 +33,13 @@ def lines(text: str) -> list[str]:
         ),
         (["study", "quickstart", "--seeds", "0,1", "--models", "cnn", "tiny"], "for example --models cnn,tiny; see"),
         (["train", "cnn", "tiny"], "unexpected extra argument"),
-        (["study", "quickstart", "--protocols", "kfold"], "did you mean 'k-fold'? Valid: test-split, k-fold"),
+        (["study", "quickstart", "--protocols", "kfold"], "did you mean 'k-fold'? Available: test-split, k-fold"),
         (["study", "quickstart", "--set", "trainin.epochs=1"], "did you mean 'training.epochs'?"),
         (["study", "quickstart", "--set", "training.epoch=1"], "did you mean 'training.epochs'?"),
         (["study", "quickstart", "--set", "training.epochs"], "section.field=value"),
         (["study", "quickstart", "--set", "training.epochs=many"], "training.epochs"),
         (["study", "quickstart", "--seeds", "one"], "--seeds takes whole numbers"),
-        (["study", "quickstart", "--device", "gpu"], "Valid: auto, cpu, cuda, mps"),
+        (["study", "quickstart", "--device", "gpu"], "Available: auto, cpu, cuda, mps"),
         (["study", "quickstart", "--wandb", "onlin"], "did you mean 'online'?"),
         (["study", "quickstart", "--worker", "1"], "--workers"),
         (["study", "no/such.yaml"], "cannot read study file no/such.yaml"),
@@ -187,7 +187,7 @@ def test_a_study_takes_some_folds_and_later_the_others(auricle, sounds, training
     assert sorted(p.name for p in Path("runs/quickstart/cells/cnn").iterdir()) == [f"k-fold-{n}-0" for n in (2, 3, 4)]
     answer = auricle("study", "quickstart", *SMALL, "--folds", "2,9")
     assert answer.code == 2
-    assert "no fold 9 in k-fold. Valid: 2, 3, 4, 5" in answer.err
+    assert "no fold 9 in k-fold; available: 2, 3, 4, 5" in answer.err
 
 
 def test_train_takes_one_fold_and_a_seed(auricle, sounds, training):

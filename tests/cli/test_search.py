@@ -159,7 +159,7 @@ def test_an_empty_space_is_exit_code_2(auricle, mine):
         ((*WORDS, "--storage", "sqlite:////no/such/folder/x.db"), 5, "cannot use the storage sqlite:////no/such"),
         ((*WORDS, "--storage", "postgresql://nobody:secret@127.0.0.1:1/x"), 5, "storage postgresql://127.0.0.1:1/x"),
         ((*WORDS, "--storage", "sqlight:///x.db"), 2, "is not a storage"),
-        ((*WORDS, "--device", "gpu"), 2, "Valid: auto, cpu"),
+        ((*WORDS, "--device", "gpu"), 2, "Available: auto, cpu"),
         (("status", "nowhere"), 3, "contains neither a study nor a search"),
     ],
 )

@@ -58,13 +58,13 @@ def test_an_absent_dataset_is_refused_with_the_command_that_gets_it(tmp_path: Pa
 @pytest.mark.parametrize("source", ["esc1O", "no/such/folder", "absent.csv", "", "~nobody-at-all/x", "a\0b"])
 def test_a_misspelt_source_lists_the_valid_ones(source: str) -> None:
     with pytest.raises(
-        UsageError, match="Valid: esc10, esc50, urbansound8k, toy, a folder of class folders, a CSV file"
+        UsageError, match="Available: esc10, esc50, urbansound8k, toy, a folder of class folders, a CSV file"
     ):
         load_manifest(source)
 
 
 def test_a_file_that_is_no_csv_is_no_source(tmp_path: Path, write_sound: WriteSound) -> None:
-    with pytest.raises(UsageError, match="Valid: "):
+    with pytest.raises(UsageError, match="Available: "):
         load_manifest(str(write_sound(tmp_path / "a.wav")))
 
 

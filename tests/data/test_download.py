@@ -190,5 +190,5 @@ def test_something_else_in_the_way_is_not_touched_and_nothing_is_downloaded(serv
 def test_only_what_is_published_can_be_downloaded() -> None:
     assert archive_of("esc10").size_mb == 600
     for name in ("toy", "esc5O"):
-        with pytest.raises(UsageError, match="Valid: esc10, esc50, urbansound8k"):
+        with pytest.raises(UsageError, match="Available: esc10, esc50, urbansound8k"):
             get(name)

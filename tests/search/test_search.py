@@ -104,7 +104,7 @@ def test_another_space_or_other_recordings_in_the_folder_are_refused(search, sou
     ):
         search(trials=1, overrides={"training.epochs": 3})
     (sounds / "dog" / "dog 9.wav").write_bytes((sounds / "dog" / "dog 1.wav").read_bytes())
-    with pytest.raises(UsageError, match="contains a search of other recordings"):
+    with pytest.raises(RefusedError, match="contains a search of other recordings"):
         search(trials=1)
 
 

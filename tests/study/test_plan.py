@@ -91,7 +91,7 @@ def test_models_of_two_sample_rates_hear_the_same_clips(config, tmp_path):
 
 
 def test_a_fold_that_no_protocol_has_is_refused_with_those_that_it_has(config):
-    with pytest.raises(UsageError, match=r"no fold 9 .* Valid: 2, 3, 4, 5"):
+    with pytest.raises(UsageError, match=r"no fold 9 .* available: 2, 3, 4, 5"):
         make_plan(config, resolve_presets(config), load_manifest(config.data), folds={9}, listener=Listener())
 
 
@@ -113,7 +113,7 @@ def test_a_model_of_which_no_cell_is_asked_is_left_out(config):
 
 def test_protocols_that_no_model_runs_under_are_refused_with_those_that_they_do(config):
     limited = config.model_copy(update={"models": ("cnn",), "only": {"cnn": ("test-split",)}, "protocols": ("k-fold",)})
-    with pytest.raises(UsageError, match=r"no model of small is trained under k-fold\. Valid: cnn: test-split"):
+    with pytest.raises(UsageError, match=r"no model of small is trained under k-fold; available: cnn: test-split"):
         make_plan(limited, resolve_presets(limited), load_manifest(config.data), listener=Listener())
 
 

@@ -160,7 +160,7 @@ def test_a_folder_in_use_is_refused(run, tmp_path):
 
 def test_nothing_is_written_when_a_name_is_wrong(run, tmp_path):
     for wrong in ({"models": ("cnm",)}, {"overrides": {"training.epoch": 1}}, {"data": "esc11"}):
-        with pytest.raises(UsageError, match=r"Valid: |`auricle config` lists them all"):
+        with pytest.raises(UsageError, match=r"Available: |`auricle config` lists them all"):
             run(**wrong)
     assert not (tmp_path / "study").exists()
 

@@ -30,7 +30,7 @@ def test_a_key_means_online_and_none_means_offline(tmp_path):
 
 
 def test_a_mode_that_does_not_exist_is_refused_with_those_that_do():
-    with pytest.raises(UsageError, match=r"option --wandb 'of': .*Valid: online, offline, off"):
+    with pytest.raises(UsageError, match=r"option --wandb 'of': .*Available: online, offline, off"):
         choose_mode("of", {})
     with pytest.raises(UsageError, match="WANDB_MODE 'x'"):
         choose_mode(None, {"WANDB_MODE": "x"})

@@ -19,7 +19,7 @@ from auricle.runs import Cell, CellName, StudyFolder
 from auricle.scoring.predictions import read_predictions
 from auricle.training import fit, loop
 from auricle.training.fit import fit_cell
-from auricle.training.start import prepare_training, training_clips
+from auricle.training.start import choose_device, prepare_training, training_clips
 
 
 def cell_in(folder, seed: int = 0) -> Cell:
@@ -250,9 +250,12 @@ def test_a_step_that_is_not_finite_stops_the_cell_and_keeps_the_last_finite_epoc
     assert not cell.done
 
 
-def test_a_device_that_is_not_there_is_named_with_those_that_are(tmp_path, recordings, split, tiny) -> None:
-    with pytest.raises(MachineError, match=r"no device 'abacus' on this machine; available: .*cpu"):
-        fit_cell(cell_in(tmp_path), tiny(), recordings, split, device="abacus")
+@pytest.mark.parametrize("name", ["abacus", "cuda:1", "cuda:one", "cpu:1"])
+def test_a_device_that_is_not_there_is_named_with_those_that_are(monkeypatch, name) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(MachineError, match=f"no device '{name}' on this machine; available: cuda, .*cpu"):
+        choose_device(name)
+    assert str(choose_device("cuda:0")) == "cuda:0"
 
 
 def test_the_metrics_are_those_of_the_predictions_file(tmp_path, recordings, split, tiny) -> None:

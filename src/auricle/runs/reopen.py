@@ -138,7 +138,7 @@ def find_cell(folder: Path, model: str | None = None) -> Cell:
     if (folder / "study.yaml").is_file():
         cells = representative_cells(folder)
         if model is None and len(cells) > 1:
-            raise UsageError(f"{folder} has several models; name one with --model. Valid: {', '.join(cells)}")
+            raise UsageError(f"{folder} has several models; name one with --model; available: {', '.join(cells)}")
         if model is not None and model not in cells:
             raise choices("finished model", model, list(cells))
         return cells[model or next(iter(cells))]

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import json
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,7 +90,8 @@ def run_search(
         rates_hz = {preset.audio.sample_rate_hz for preset in presets}
         recordings = {rate_hz: prepare_for(presets, clips.manifest, rate_hz, **asked) for rate_hz in rates_hz}
         name = _unique_name(space, recordings)
-        _write_description(folder, space, name, clips, options.command)
+        digests = {rate_hz: each.digest for rate_hz, each in recordings.items()}
+        _write_description(folder, space, name, {"source": clips.manifest.source, "digests": digests}, options.command)
         kept_in = TrialStorage(storage or str(folder / "journal.log"), name)
         owner = f"{socket.gethostname()}:{folder.resolve()}"
         record = _Record(folder, space, clips, Trials(space, kept_in, owner, shared=storage is not None))
@@ -194,32 +195,28 @@ def _unique_name(space: Space, recordings: Mapping[int, Recordings]) -> str:
     return f"{config.name}-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]}"
 
 
-def _write_description(folder: Path, space: Space, name: str, clips: SearchClips, command: str) -> None:
+def _write_description(folder: Path, space: Space, name: str, dataset: dict[str, Any], command: str) -> None:
     """Write search.yaml, after checking that the folder contains no other search."""
     path = folder / "search.yaml"
     if path.exists():
         try:
             before = load_record(path)
-            old = (before["name"], before["dataset"]["clips"])
-            started = before["started"]
+            old, made, started = before["name"], dict(before["dataset"].get("digests", {})), before["started"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RefusedError(f"{path} is damaged; choose another --out") from error
-        if old[0] != name:
-            what = "with another space, preset or setting" if old[1] == _digest_of(clips) else "of other recordings"
-            raise UsageError(f"{folder.parent} contains a search {what}; choose another --out")
+        if any(made.get(rate_hz, digest) != digest for rate_hz, digest in dataset["digests"].items()):
+            changed = "files, labels or folds have changed; choose another --out"
+            raise RefusedError(f"{folder.parent} contains a search of other recordings: {changed}")
+        if old != name:
+            what = "a search with another space, preset or setting"
+            raise UsageError(f"{folder.parent} contains {what}; choose another --out")
     else:
         started = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
     description = {
         "name": name,
         "space": space.config.model_dump(mode="json"),
-        "dataset": {"source": clips.manifest.source, "clips": _digest_of(clips)},
+        "dataset": dataset,
         "command": command,
         "started": started,
     }
     files.write_text(path, yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=100))
-
-
-def _digest_of(clips: SearchClips) -> str:
-    """Return a hash of the table of clips."""
-    table: Sequence[Any] = [(clip.name, clip.category, clip.fold) for clip in clips.manifest.clips]
-    return hashlib.sha256(json.dumps(table).encode()).hexdigest()[:12]

@@ -102,7 +102,7 @@ def make_plan(
     known = {split.fold for split in splits}
     if unknown := [str(fold) for fold in folds or () if fold not in known]:
         valid = ", ".join(map(str, sorted(known)))
-        raise UsageError(f"no fold {', '.join(unknown)} in {', '.join(config.protocols)}. Valid: {valid}")
+        raise UsageError(f"no fold {', '.join(unknown)} in {', '.join(config.protocols)}; available: {valid}")
     names = dict(zip(config.models, presets, strict=True))  # also of models given as a preset's file
     only = {names[model]: protocols for model, protocols in config.only.items() if model in names}
     named = config.model_copy(update={"models": tuple(presets), "only": only})
@@ -110,7 +110,9 @@ def make_plan(
     cells = {name: split for name, split in all_cells.items() if folds is None or name.fold in folds}
     if not cells:
         limits = "; ".join(f"{model}: {', '.join(named.only[model])}" for model in named.only)
-        raise UsageError(f"no model of {config.name} is trained under {', '.join(config.protocols)}. Valid: {limits}")
+        raise UsageError(
+            f"no model of {config.name} is trained under {', '.join(config.protocols)}; available: {limits}"
+        )
     kept = {model: preset for model, preset in presets.items() if any(cell.model == model for cell in cells)}
     return Plan(named.model_copy(update={"models": tuple(kept)}), kept, recordings, splits, cells)
 

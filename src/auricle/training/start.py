@@ -28,10 +28,10 @@ def choose_device(name: str) -> torch.device:
     Raises:
         MachineError: this machine has no such device.
     """
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    here = [kind for kind, is_there in there.items() if is_there]
+    there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available()), "cpu": 1}
+    here = [kind for kind, num in there.items() if num]
     name = here[0] if name == "auto" else name
-    if name.partition(":")[0] not in here:
+    if name not in here + [f"{kind}:{number}" for kind in here for number in range(there[kind])]:
         raise MachineError(f"no device {name!r} on this machine; available: {', '.join(here)}")
     return torch.device(name)
 
