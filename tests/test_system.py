@@ -210,6 +210,23 @@ def test_a_session_ends_with_all_its_processes_also_where_there_are_no_groups(mo
         monkeypatch.delattr(os, "killpg", raising=False)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forgets a peak")
+def test_peak_memory_counts_from_where_it_was_forgotten():
+    program = """
+from auricle.system import forget_peak_memory, peak_memory_mb
+start = peak_memory_mb()
+large = b"1" * 200_000_000
+del large
+high = peak_memory_mb()
+forget_peak_memory()
+print(start, high, peak_memory_mb())
+"""
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    start, high, after = map(float, answer.stdout.split())
+    assert high > start + 150
+    assert after < start + 50
+
+
 def test_where_there_is_no_resource_peak_memory_is_still_known_and_limits_are_not(monkeypatch):
     known = system.peak_memory_mb()
     monkeypatch.setitem(sys.modules, "resource", None)

@@ -18,7 +18,7 @@ from auricle.model.describe import describe
 from auricle.model.windows import window_starts_s
 from auricle.runs import Cell, json_line, write_metrics
 from auricle.scoring.predictions import Predictions, read_predictions, write_predictions
-from auricle.system import give_back_memory, keep_freed_memory, peak_memory_mb
+from auricle.system import forget_peak_memory, give_back_memory, keep_freed_memory, peak_memory_mb
 from auricle.training.causes import Case, collapse
 from auricle.training.checkpoint import resume, save_checkpoint
 from auricle.training.evaluate import Clips, scored_probabilities
@@ -126,6 +126,7 @@ def fit_cell(
     if threads:
         torch.set_num_threads(threads)
     keep_freed_memory()
+    forget_peak_memory()  # of the cells before this one in the same process
     write_text(cell.config, to_yaml(preset))
     with torch.random.fork_rng():
         trainer, sets = prepare_sets(preset, recordings, split, cell.name.seed, choose_device(device))
