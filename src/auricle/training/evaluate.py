@@ -37,8 +37,7 @@ class Precision:
         if name == "auto":
             processor = torch.cpu.get_capabilities() if device.type == "cpu" else {}
             fast = any(processor.get(f"{unit}_bf16") for unit in ("avx512", "amx"))
-            fast = fast or (device.type == "cuda" and torch.cuda.is_bf16_supported())
-            name = "bfloat16" if fast else "float32"
+            name = "bfloat16" if fast or (device.type == "cuda" and torch.cuda.is_bf16_supported()) else "float32"
         return cls(device, getattr(torch, name))
 
     def autocast(self) -> torch.autocast:

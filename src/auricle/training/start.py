@@ -33,6 +33,7 @@ def choose_device(name: str) -> torch.device:
     name = here[0] if name == "auto" else name
     if name not in here + [f"{kind}:{number}" for kind in here for number in range(there[kind])]:
         raise MachineError(f"no device {name!r} on this machine; available: {', '.join(here)}")
+    torch.backends.cudnn.allow_tf32 = False  # by default, convolutions in float32 on a GPU have ten bits
     return torch.device(name)
 
 
