@@ -29,6 +29,15 @@ def test_a_protocol_that_is_added_takes_over_what_is_done(run, fakes):
     assert (result.num_ran, len(result.done)) == (0, 5)
 
 
+def test_a_run_of_another_protocol_takes_over_what_the_folder_has(run, tmp_path):
+    run(models=("cnn",), protocols=("test-split",))
+    assert run(models=("cnn",), protocols=("k-fold",)).num_ran == 3
+    study = StudyFolder(tmp_path / "study")
+    assert runs.read_metrics(study.cell(TWICE))["same_as"] == str(ONCE)
+    (study.cell(ONCE).predictions).write_text("damaged")
+    assert run(models=("cnn",), protocols=("k-fold",), seeds=(0, 1)).num_ran == 4
+
+
 def test_a_protocol_that_is_added_needs_no_weights_of_what_is_done(run, tmp_path):
     run(models=("cnn",), protocols=("test-split",))
     done = StudyFolder(tmp_path / "study").cell(ONCE)

@@ -14,10 +14,10 @@ from typing import Any
 from auricle import files, runs
 from auricle.config import StudyConfig
 from auricle.data.datasets import asked_manifest
-from auricle.data.folds import Split
+from auricle.data.folds import PROTOCOLS, Split
 from auricle.errors import AuricleError, UsageError
 from auricle.runs import CellName, StudyFolder
-from auricle.runs.plan import num_epochs, same_trainings
+from auricle.runs.plan import num_epochs, planned_splits, same_trainings
 from auricle.runs.record import keep_human_labels, write_results
 from auricle.study.baselines import run_baselines
 from auricle.study.estimate import ModelWork, estimate_costs, estimate_memory, work_before_decoding
@@ -161,7 +161,8 @@ def _begin(
 ) -> _Session:
     """Find the cells left to train, and divide this machine or the cluster among them."""
     finished = _finished(study, plan, listener)
-    same = same_trainings(plan.cells, finished)
+    beside = _finished_beside(study, plan)
+    same = same_trainings({**plan.cells, **beside}, {*finished, *beside})
     left = tuple(name for name in plan.cells if name not in finished and name not in same)
     device = _device(options, cluster) if left or cluster else options.device
     if cluster:
@@ -186,6 +187,16 @@ def _finished(study: StudyFolder, plan: Plan, listener: Listener) -> set[CellNam
             with files.machine_errors(cell.folder):
                 shutil.rmtree(cell.folder)
     return finished
+
+
+def _finished_beside(study: StudyFolder, plan: Plan) -> dict[CellName, Split]:
+    """Return the finished cells that the folder has besides those of the plan, with their splits."""
+    names = [cell.name for cell in study.cells() if cell.name.model in plan.presets and cell.name not in plan.cells]
+    protocols = tuple({name.protocol for name in names} & set(PROTOCOLS))
+    config = plan.config.model_copy(update={"protocols": protocols, "allow_split_groups": True})
+    splits = {(split.protocol, split.fold): split for split in planned_splits(config, plan.manifest)}
+    places = {name: splits.get((name.protocol, name.fold)) for name in names}
+    return {name: split for name, split in places.items() if split and runs.is_intact(study.cell(name))}
 
 
 def _prepare(session: _Session, listener: Listener, *, estimates: bool) -> dict[str, float]:
