@@ -195,8 +195,8 @@ def _finished_beside(study: StudyFolder, plan: Plan) -> dict[CellName, Split]:
     protocols = tuple({name.protocol for name in names} & set(PROTOCOLS))
     config = plan.config.model_copy(update={"protocols": protocols, "allow_split_groups": True})
     splits = {(split.protocol, split.fold): split for split in planned_splits(config, plan.manifest)}
-    places = {name: splits.get((name.protocol, name.fold)) for name in names}
-    return {name: split for name, split in places.items() if split and runs.is_intact(study.cell(name))}
+    with_split = {name: splits.get((name.protocol, name.fold)) for name in names}
+    return {name: split for name, split in with_split.items() if split and runs.is_intact(study.cell(name))}
 
 
 def _prepare(session: _Session, listener: Listener, *, estimates: bool) -> dict[str, float]:
