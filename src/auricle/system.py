@@ -27,6 +27,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of mallopt(3)
 NEVER = 2**31 - 1
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)  # signals that ask a process to end
+STATUS = Path("/proc/self/status")  # of this process, on Linux
 LOCKED_BYTE = 2**30  # offset of the lock on Windows, where locked bytes cannot be read: far beyond the content
 NO_TELEMETRY = {
     "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime, from version 1.31 on
@@ -136,6 +137,9 @@ def forget_peak_memory() -> None:
 
 def peak_memory_mb() -> float:
     """Return the peak memory of this process, in megabytes."""
+    with contextlib.suppress(OSError, ValueError):  # on Linux, `resource` begins with the peak of the parent process
+        (peak_kib,) = re.findall(r"^VmHWM:\s*(\d+) kB", STATUS.read_text("ascii", "replace"), re.MULTILINE)
+        return int(peak_kib) * 1024 / 1e6
     try:
         import resource
     except ImportError:
