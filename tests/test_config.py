@@ -80,8 +80,10 @@ def test_a_wrong_override_is_refused_and_named(overrides: dict, message: str) ->
 
 
 def test_a_misspelt_preset_names_the_valid_ones() -> None:
-    with pytest.raises(UsageError, match=r"did you mean 'cnn'\? Available: cnn, "):
+    with pytest.raises(UsageError, match=r"did you mean 'cnn'\? Available: cnn, raw-cnn, tiny, transformer-h1, "):
         load_preset("cnnn")
+    with pytest.raises(UsageError, match=r"did you mean 'report-a-cnn'\? Available: cnn, raw-cnn, report-a-cnn, "):
+        load_preset("report-a-cn")
 
 
 def test_an_encoder_cannot_be_set_on_a_preset_without_one() -> None:

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from auricle.config import load_preset, preset_names
+from auricle.config.reading import OF_REPORTS
 from auricle.extras import extras_named
 
 if TYPE_CHECKING:
     from auricle.training.waveforms import WaveformClassifier
-
-OF_REPORTS = "report-"  # prefix of presets that rebuild networks of published reports from their text
 
 
 def list_models(*, reports: bool = False) -> list[str]:

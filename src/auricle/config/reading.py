@@ -23,6 +23,7 @@ from auricle.files import read_marked
 SomeSection = TypeVar("SomeSection", bound=Section)
 RECIPE = ("training", "augmentation")  # the sections that `recipe: NAME` takes from another preset
 PRESETS = ("auricle.model", "presets")  # package, and folder in it
+OF_REPORTS = "report-"  # prefix of presets that rebuild networks of published reports from their text
 STUDIES = ("auricle.study", "studies")
 REFERENCES = ("auricle.study", "references")
 LONGEST_WARMUP = 0.25  # share of the epochs, if a training is shorter than the preset's
@@ -140,7 +141,8 @@ def _find_yaml(
         except (OSError, ValueError) as error:
             raise UsageError(f"cannot read {kind} file {name}: {error}") from error
     if name not in (known := names_in(package, folder)):
-        raise choices(kind, name, [*beside, *known])
+        fitting = [each for each in known if name.startswith("rep") or not each.startswith(OF_REPORTS)]
+        raise choices(kind, name, [*beside, *fitting])
     text = resources.files(package).joinpath(folder, f"{name}.yaml").read_text(encoding="utf-8")
     return _read_yaml(text, f"{kind} {name}"), name
 
