@@ -250,8 +250,13 @@ def test_a_step_that_is_not_finite_stops_the_cell_and_keeps_the_last_finite_epoc
     assert not cell.done
 
 
-@pytest.mark.parametrize("name", ["abacus", "cuda:1", "cuda:one", "cpu:1"])
-def test_a_device_that_is_not_there_is_named_with_those_that_are(monkeypatch, name) -> None:
+def test_a_device_that_is_not_there_is_named_with_those_that_are(tmp_path, recordings, split, tiny) -> None:
+    with pytest.raises(MachineError, match=r"no device 'abacus' on this machine; available: .*cpu"):
+        fit_cell(cell_in(tmp_path), tiny(), recordings, split, device="abacus")
+
+
+@pytest.mark.parametrize("name", ["cuda:1", "cuda:one", "cpu:1"])
+def test_a_number_that_no_device_has_is_refused(monkeypatch, name) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(MachineError, match=f"no device '{name}' on this machine; available: cuda, .*cpu"):
         choose_device(name)

@@ -27,9 +27,9 @@ def machine(device: str) -> dict[str, Any]:
 
 def _gpu_name(device: str) -> str | None:
     """Return the name of a GPU of this machine; PyTorch is loaded where one was looked for."""
-    torch = sys.modules.get("torch")
-    is_here = device.startswith("cuda") and torch is not None and torch.cuda.is_available()
-    return str(torch.cuda.get_device_name(device)) if is_here and torch else None
+    torch: Any = sys.modules.get("torch")
+    is_here = device.startswith("cuda") and torch and torch.cuda.is_available()
+    return torch.cuda.get_device_name(device) if is_here else None
 
 
 def _processor_name() -> str:

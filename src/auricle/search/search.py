@@ -89,8 +89,8 @@ def run_search(
         presets = space.presets.values()
         rates_hz = {preset.audio.sample_rate_hz for preset in presets}
         recordings = {rate_hz: prepare_for(presets, clips.manifest, rate_hz, **asked) for rate_hz in rates_hz}
-        name = _unique_name(space, recordings)
-        digests = {rate_hz: each.digest for rate_hz, each in recordings.items()}
+        digests = {rate_hz: each.digest for rate_hz, each in sorted(recordings.items())}
+        name = _unique_name(space, digests)
         _write_description(folder, space, name, {"source": clips.manifest.source, "digests": digests}, options.command)
         kept_in = TrialStorage(storage or str(folder / "journal.log"), name)
         owner = f"{socket.gethostname()}:{folder.resolve()}"
@@ -186,10 +186,9 @@ def _best_study(space: Space, best: Entry) -> StudyConfig:
     )
 
 
-def _unique_name(space: Space, recordings: Mapping[int, Recordings]) -> str:
+def _unique_name(space: Space, digests: Mapping[int, str]) -> str:
     """Return a name that is the same for the same search on the same recordings, on any machine, and unique to it."""
     presets = {name: preset.model_dump(mode="json", exclude={"about"}) for name, preset in space.presets.items()}
-    digests = {rate_hz: each.digest for rate_hz, each in sorted(recordings.items())}
     config = space.config
     content = [presets, describe_parameters(space), config.protocol, config.sampler, config.seed, digests]
     return f"{config.name}-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]}"

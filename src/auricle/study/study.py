@@ -161,7 +161,7 @@ def _begin(
 ) -> _Session:
     """Find the cells left to train, and divide this machine or the cluster among them."""
     finished = _finished(study, plan, listener)
-    beside = _finished_beside(study, plan)
+    beside = _finished_beside(study, plan) if len(finished) < len(plan.cells) else {}
     same = same_trainings({**plan.cells, **beside}, {*finished, *beside})
     left = tuple(name for name in plan.cells if name not in finished and name not in same)
     device = _device(options, cluster) if left or cluster else options.device
