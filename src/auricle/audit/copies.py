@@ -94,7 +94,9 @@ class FingerprintIndex(ExitStack):
         words = np.memmap(self._words.name, "<u4", "r", shape=(self._starts[-1], 2))
         alike = DisjointSet(range(len(self._starts) - 1))
         for path in self._bins:
-            for one, other, offset in _candidates(np.frombuffer(path.read_bytes(), _ENTRY)):
+            found = _candidates(np.frombuffer(path.read_bytes(), _ENTRY))
+            roots = np.array([alike[clip] for clip in alike])
+            for one, other, offset in found[roots[found[:, 0]] != roots[found[:, 1]]].tolist():
                 if not alike.connected(one, other) and (pair := self._compare(words, one, other, offset)):
                     alike.merge(one, other)
                     yield pair
@@ -114,8 +116,8 @@ class FingerprintIndex(ExitStack):
         return Pair(one, other, num_words * HOP_SAMPLES / RATE_HZ, distance)
 
 
-def _candidates(entries: np.ndarray) -> Iterator[tuple[int, int, int]]:
-    """Yield (clip, later clip, frame offset) for entries with the same word, each triple once."""
+def _candidates(entries: np.ndarray) -> np.ndarray:
+    """Return (clip, later clip, frame offset) of entries with the same word, each triple once: int64 (N, 3)."""
     entries = entries[np.argsort(entries["word"], kind="stable")]
     again = (entries["word"][1:] == entries["word"][:-1]) & (entries["clip"][1:] == entries["clip"][:-1])
     entries = entries[np.append(True, ~again)[: len(entries)]]  # one entry for each clip and word
@@ -125,8 +127,7 @@ def _candidates(entries: np.ndarray) -> Iterator[tuple[int, int, int]]:
         alike = (first["word"] == second["word"]) & (first["clip"] < second["clip"])
         offsets = second["frame"][alike].astype(np.int64) - first["frame"][alike]
         found.append(np.stack([first["clip"][alike], second["clip"][alike], offsets], axis=1).astype(np.int64))
-    for one, other, offset in np.unique(np.concatenate(found), axis=0):
-        yield int(one), int(other), int(offset)
+    return np.unique(np.concatenate(found), axis=0)
 
 
 @dataclass(frozen=True)
