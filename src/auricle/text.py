@@ -29,6 +29,11 @@ def is_unseen(mark: str) -> bool:
     return mark not in JOINERS and unicodedata.category(mark) in UNSEEN
 
 
+def short_line(text: str) -> str:
+    """Return text from a file for use in a message: on one line, and of limited length."""
+    return " ".join(text.split())[:300]
+
+
 def not_finite(value: Any, name: str = "") -> str:
     """Return the name and value of the first number in JSON content that is NaN or infinite; empty if there is none.
 

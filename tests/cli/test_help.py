@@ -8,9 +8,9 @@ import sys
 import pytest
 import typer
 
-from auricle.cli import app
+from auricle.cli import build_app
 
-GROUP = typer.main.get_command(app)
+GROUP = typer.main.get_command(build_app())
 VERBS = {(name,): verb for name, verb in GROUP.commands.items() if name != "data"}
 VERBS |= {("data", name): verb for name, verb in GROUP.commands["data"].commands.items()}
 

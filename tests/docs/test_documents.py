@@ -11,12 +11,12 @@ import yaml
 from pages import PAGES, ROOT, blocks, commands, page_text, spans
 
 import auricle
-from auricle.cli import app
+from auricle.cli import build_app
 from auricle.config import load_preset, load_study
 from auricle.config.reading import load_references
 from auricle.search.space import load_space
 
-GROUP = typer.main.get_command(app)
+GROUP = typer.main.get_command(build_app())
 VERBS = {(name,): verb for name, verb in GROUP.commands.items() if name != "data"}
 VERBS |= {("data", name): verb for name, verb in GROUP.commands["data"].commands.items()}
 OPTIONS = {option for verb in (GROUP, *VERBS.values()) for each in verb.params for option in each.opts}

@@ -160,7 +160,7 @@ STUDY = """
             jobs = make_jobs(Path({folder!r}), "cnn", "tiny")
             run_jobs(JobQueue(jobs, fake_fits.never_ends), RayPool(cluster), Loud())
 
-    cli.app.command("work")(work)
+    cli.build_app("work").command("work")(work)
     sys.exit(cli.main(["work"]))
 """
 

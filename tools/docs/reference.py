@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import typer
 
 from auricle.audit.finding_types import FINDING_TYPES, FindingType
-from auricle.cli import app
+from auricle.cli import build_app
 from auricle.config import Preset, Section, StudyConfig, load_preset, preset_names, settings
 from auricle.config.reference import allowed_text, default_text
 from auricle.errors import EXIT_CODES
@@ -33,7 +33,7 @@ def reference_pages() -> dict[str, str]:
 
 def verbs() -> Iterator[tuple[str, typer.core.TyperCommand]]:
     """Yield each command with its full name, such as `data get`, in the order of `auricle --help`."""
-    for name, verb in typer.main.get_command(app).commands.items():
+    for name, verb in typer.main.get_command(build_app()).commands.items():
         inner = getattr(verb, "commands", None)
         yield from ((f"{name} {part}", each) for part, each in inner.items()) if inner else [(name, verb)]
 

@@ -8,10 +8,12 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import import_module
 
 import typer
 
-from auricle.cli import config, data, demo, diagnose, export, models, predict, report, search, streams, study
+from auricle.cli import streams
 from auricle.cli.interrupts import interruptible
 from auricle.cli.options import Quiet, Verbose, Verbosity, examples, say, verbosity
 from auricle.cli.usage import usage_line
@@ -25,44 +27,56 @@ LEAST_BYTES = {
     **dict.fromkeys(("report", "models"), 1_600_000_000),
     **dict.fromkeys(("check", "predict", "listen", "demo"), 450_000_000),
 }
-app = typer.Typer(
-    help="Train small sound classifiers from scratch, and measure honestly how good they are.",
-    epilog="Try it in two minutes, on built-in sounds: auricle study quickstart",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+# The module, the command, which is the name of its function, what the command does, and examples
 COMMANDS = (
-    (study.study, "study", "Train and compare models, and write a report.",
+    ("study", "study", "Train and compare models, and write a report.",
      ("auricle study quickstart", "auricle study --data ~/recordings --epochs 30")),
-    (study.train, "train", "Train one model.",
+    ("study", "train", "Train one model.",
      ("auricle train tiny --data ~/recordings", "auricle train cnn --data esc10 --protocol k-fold --fold 2")),
-    (search.search, "search", "Tune hyperparameters, then test the best set once.",
+    ("search", "search", "Tune hyperparameters, then test the best set once.",
      ("auricle search wide --data ~/recordings --trials 20",)),
-    (study.status, "status", "Show the progress of a study or a search.",
+    ("study", "status", "Show the progress of a study or a search.",
      ("auricle status runs/esc10",)),
-    (models.models, "models", "List the models, or show one layer by layer.",
+    ("models", "models", "List the models, or show one layer by layer.",
      ("auricle models", "auricle models transformer-h4 --set encoder.num_blocks=4")),
-    (config.config, "config", "List all settings of a model, with range and meaning.",
+    ("config", "config", "List all settings of a model, with range and meaning.",
      ("auricle config transformer-h4", "auricle config cnn --set training.epochs=20 --json")),
-    (diagnose.diagnose, "diagnose", "Find out why a model does not learn, and try fixes.",
+    ("diagnose", "diagnose", "Find out why a model does not learn, and try fixes.",
      ("auricle diagnose runs/esc10/cells/cnn/test-split-2-0 --epochs 5",)),
-    (report.report, "report", "Rebuild the report of a study.",
+    ("report", "report", "Rebuild the report of a study.",
      ("auricle report runs/esc10", "auricle report runs/mine --data ~/recordings")),
-    (export.export, "export", "Export a trained model as a bundle or a web page.",
+    ("export", "export", "Export a trained model as a bundle or a web page.",
      ("auricle export runs/esc10 --model cnn --to bird-box",)),
-    (predict.predict, "predict", "Detect classes in recordings, with start and end times.",
+    ("predict", "predict", "Detect classes in recordings, with start and end times.",
      ("auricle predict bird-box night.wav", "auricle predict bird-box recordings/ --out detections.csv")),
-    (predict.listen, "listen", "Detect classes live, from the microphone.",
+    ("predict", "listen", "Detect classes live, from the microphone.",
      ("auricle listen bird-box --threshold 0.7",)),
-    (demo.demo, "demo", "Serve a web demo of trained models.",
+    ("demo", "demo", "Serve a web demo of trained models.",
      ("auricle demo runs/esc10 --model cnn",)),
-    (data.check, "check", "Check recordings for problems, and fix what is safe to fix.",
-     data.CHECKED),
+    ("data", "check", "Check recordings for problems, and fix what is safe to fix.",
+     ("auricle check esc10", "auricle check ~/recordings --html page.html --fix new.csv")),
 )  # fmt: skip
-for function, name, about, example_commands in COMMANDS:
-    app.command(name, short_help=about, epilog=examples(*example_commands))(function)
-app.add_typer(data.app, name="data")
+
+
+@cache
+def build_app(command: str = "") -> typer.Typer:
+    """Return the command line, with one command alone where its name is given, as the others take time to load."""
+    names = [name for _, name, _, _ in COMMANDS]
+    app = typer.Typer(
+        help="Train small sound classifiers from scratch, and measure honestly how good they are.",
+        epilog="Try it in two minutes, on built-in sounds: auricle study quickstart",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for module, name, about, example_commands in COMMANDS:
+        if command == name or command not in names:
+            function = getattr(import_module(f"auricle.cli.{module}"), name)
+            app.command(name, short_help=about, epilog=examples(*example_commands))(function)
+    if command not in names:
+        app.add_typer(import_module("auricle.cli.data").app, name="data")
+    return app
 
 
 def _print_version(asked: bool) -> None:
@@ -73,7 +87,6 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     context: typer.Context,
     version: bool = typer.Option(
@@ -104,8 +117,12 @@ def _run(arguments: Sequence[str] | None, has_gone: Callable[[], bool]) -> int:
     disable_telemetry()
     verbosity_level = Verbosity()
     code = 0
+    given = sys.argv[1:] if arguments is None else arguments
+    command = next((each for each in given if not each.startswith("-")), "")
     try:
-        _check_memory(sys.argv[1:] if arguments is None else arguments)
+        if not {"-h", "--help"} & set(given):
+            _check_memory(command)
+        app = build_app(command)
         code = app(args=arguments, prog_name="auricle", standalone_mode=False, obj=verbosity_level) or 0
         sys.stdout.flush()
         return code
@@ -125,11 +142,10 @@ def _run(arguments: Sequence[str] | None, has_gone: Callable[[], bool]) -> int:
         return code
 
 
-def _check_memory(arguments: Sequence[str]) -> None:
+def _check_memory(command: str) -> None:
     """Refuse a command that a memory limit leaves no room for, before it loads libraries that would hang."""
-    command = next((argument for argument in arguments if not argument.startswith("-")), "")
     limit, least = memory_limit(), LEAST_BYTES.get(command, 0)
-    if limit is not None and limit < least and not {"-h", "--help"} & set(arguments):
+    if limit is not None and limit < least:
         raise MachineError(
             f"auricle {command} needs at least {least / 1e6:,.0f} MB of memory, but this process is limited to "
             f"{limit / 1e6:,.0f} MB; raise the limit (ulimit -v)"

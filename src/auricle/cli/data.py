@@ -150,8 +150,7 @@ def check(
         raise RefusedError(f"{count(found.num_errors, 'finding')} must be fixed; {remedy}")
 
 
-CHECKED = ("auricle check esc10", "auricle check ~/recordings --html page.html --fix new.csv")
-app.command("check", hidden=True, epilog=examples(*CHECKED))(check)  # the former name of `auricle check`
+app.command("check", hidden=True, epilog=examples("auricle check esc10"))(check)  # the former name of `auricle check`
 
 
 def _document(found: Audit) -> dict[str, Any]:

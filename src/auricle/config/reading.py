@@ -2,7 +2,7 @@
 
 A *preset* is one YAML file: a model and its training recipe. With `extends: NAME` it starts from another preset and
 lists only the differences; `recipe: NAME` takes the training recipe of another preset. A *study* names presets,
-protocols and seeds. YAML that is too large or nested too deeply is refused.
+protocols and seeds.
 """
 
 import copy
@@ -13,12 +13,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import ValidationError
 
 from auricle.config.sections import Preset, Reference, References, Section, StudyConfig, section_below, section_within
 from auricle.errors import UsageError, choices
 from auricle.files import read_marked
+from auricle.text import short_line
 
 SomeSection = TypeVar("SomeSection", bound=Section)
 RECIPE = ("training", "augmentation")  # the sections that `recipe: NAME` takes from another preset
@@ -29,33 +29,13 @@ REFERENCES = ("auricle.study", "references")
 LONGEST_WARMUP = 0.25  # share of the epochs, if a training is shorter than the preset's
 MAX_YAML_BYTES, MAX_YAML_VALUES = 2**16, 20_000  # of files that people write: our longest has 8,115 bytes
 MAX_RECORD_BYTES, MAX_RECORD_VALUES = 2**22, 100_000  # of files that auricle writes: study.yaml lists skipped files
-MAX_YAML_DEPTH = 40
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, if PyYAML was built with it
-# What PyYAML raises for invalid YAML, such as `!!bool x`, `2024-99-99` or a thousand brackets
-_ERRORS = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 def load_yaml(text: str, max_bytes: int = MAX_YAML_BYTES, max_values: int = MAX_YAML_VALUES) -> Any:
-    """Read YAML, or raise a ValueError that says in one line why not; all of auricle's YAML is read here.
+    """Read YAML, or raise a ValueError that says in one line why not; all of auricle's YAML is read here."""
+    from auricle.config.bounded_yaml import read_yaml  # here, as `auricle predict` reads none
 
-    Size, depth and number of values are limited before any value is built; an alias counts as often as it is used, so
-    that a few lines cannot expand to millions.
-    """
-    if len(text.encode(errors="surrogatepass")) > max_bytes:
-        raise ValueError(f"longer than {max_bytes} bytes")
-    try:
-        _check_events(text, max_values)
-        loader = _Loader(text)
-        try:
-            node = loader.get_single_node()
-            if node is None:
-                return None
-            _check_values(node, max_values)
-            return loader.construct_document(node)
-        finally:
-            loader.dispose()
-    except _ERRORS as error:
-        raise ValueError(shown(str(error)) or type(error).__name__) from error
+    return read_yaml(text, max_bytes, max_values)
 
 
 def load_record(path: Path) -> dict[str, Any]:
@@ -71,37 +51,6 @@ def load_record(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"it must be a mapping, not {type(content).__name__}")
     return content
-
-
-def _check_events(text: str, max_values: int) -> None:
-    """Limit depth and number of values as written, without recursion, which deep nesting would break."""
-    depth = 0
-    for number, event in enumerate(yaml.parse(text, Loader=_Loader)):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_YAML_DEPTH or number > 2 * max_values:  # a list of one value is three events
-            raise ValueError(f"more than {max_values} values, or nested deeper than {MAX_YAML_DEPTH}")
-
-
-def _check_values(node: yaml.Node, max_values: int) -> None:
-    """Limit depth and number of values with every alias and merged mapping expanded."""
-    pending, num_values = [(node, 0)], 0
-    while pending:
-        node, depth = pending.pop()
-        num_values += 1
-        if num_values + len(pending) > max_values or depth > MAX_YAML_DEPTH:
-            raise ValueError(f"more than {max_values} values, or nested deeper than {MAX_YAML_DEPTH}")
-        if isinstance(node, yaml.ScalarNode):
-            if node.value.encode(errors="ignore").decode() != node.value:
-                raise ValueError("a text that is not valid Unicode (half a surrogate pair)")
-        elif isinstance(node, yaml.MappingNode):
-            pending += [(part, depth + 1) for pair in node.value for part in pair]
-        else:
-            pending += [(part, depth + 1) for part in node.value]
-
-
-def shown(text: str) -> str:
-    """Return text from a file for use in a message: on one line, and of limited length."""
-    return " ".join(text.split())[:300]
 
 
 def names_in(package: str, folder: str) -> list[str]:
@@ -166,7 +115,7 @@ def _validated(kind: type[SomeSection], content: Mapping[str, Any], where: str) 
         reason = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             raise UsageError(f"{where}: {_unknown_field(kind, first['loc'])}") from error
-        raise UsageError(f"{where}: {shown(field) or kind.__name__}: {shown(reason)}.") from error
+        raise UsageError(f"{where}: {short_line(field) or kind.__name__}: {short_line(reason)}.") from error
 
 
 def _unknown_field(kind: type[Section], path: tuple[str | int, ...]) -> UsageError:
@@ -177,8 +126,8 @@ def _unknown_field(kind: type[Section], path: tuple[str | int, ...]) -> UsageErr
     for part in path[:-1]:
         info = kind.model_fields.get(str(part))
         kind = (section_within(info.annotation) if info else None) or kind
-    above = f" in {shown('.'.join(map(str, path[:-1])))}" if path[:-1] else ""
-    return choices(f"field{above}", shown(str(path[-1])), list(kind.model_fields))
+    above = f" in {short_line('.'.join(map(str, path[:-1])))}" if path[:-1] else ""
+    return choices(f"field{above}", short_line(str(path[-1])), list(kind.model_fields))
 
 
 def field_names(kind: type[Section] = Preset, above: str = "") -> Iterator[str]:
@@ -236,7 +185,7 @@ def parse_overrides(assignments: Iterable[str]) -> dict[str, Any]:
         try:
             overrides[name.strip()] = load_yaml(value)
         except ValueError as error:
-            raise UsageError(f"--set {shown(name)}: {value[:100]!r} is not a YAML value") from error
+            raise UsageError(f"--set {short_line(name)}: {value[:100]!r} is not a YAML value") from error
     return overrides
 
 
@@ -351,6 +300,8 @@ def revalidated(section: SomeSection, **changes: Any) -> SomeSection:
 
 def to_yaml(section: Section) -> str:
     """Write a section as YAML, with every field, in the order of its class."""
+    import yaml
+
     return yaml.safe_dump(section.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
 
 

@@ -76,7 +76,7 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels).error
 
 
-def ideal_error(confidence: np.ndarray, generator: np.random.Generator) -> float:
+def ideal_error(confidence: np.ndarray, generator: "np.random.Generator") -> float:
     """Return the calibration error to be expected of perfectly calibrated confidences on as many clips.
 
     It is above zero, as each bin has only a few clips: an error near it is no evidence of miscalibration. Answers are
