@@ -106,10 +106,12 @@ def run_search(
 
 
 def _check_frames(space: Space, manifest: Manifest, rates_hz: Collection[int]) -> None:
-    """Raise a UsageError if the data are so large that only the presets' frames are stored, and others are asked for."""
+    """Raise a UsageError if only the presets' frames are stored, as of large data, and others would be tried."""
     if any(keeps_frames(len(manifest.clips), manifest.clip_s, rate_hz) for rate_hz in rates_hz):
-        unsearchable = {"training.windows", "frontend.kind", *(f"frontend.{field}" for field in OF_FRAMES)}
-        if name := next((name for name in space.parameters if name in unsearchable), None):
+        kinds, windows = (space.grid.get(name, ()) for name in ("frontend.kind", "training.windows"))
+        refused = {"frontend.kind": "raw" in kinds, "training.windows": "grid" in windows}
+        refused |= {f"frontend.{field}": True for field in OF_FRAMES}
+        if name := next((name for name in space.parameters if refused.get(name)), None):
             reason = f"{name} cannot be searched in {len(manifest.clips):,} clips, whose frames are stored"
             raise UsageError(f"space {space.config.name}: {reason}; list `models` that differ in it")
 
