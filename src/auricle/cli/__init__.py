@@ -27,7 +27,7 @@ LEAST_BYTES = {
 }
 app = typer.Typer(
     help="Train small sound classifiers from scratch, and measure honestly how good they are.",
-    epilog="Try it in two minutes, on built-in sounds: auricle study quickstart",
+    epilog="Try it in a few minutes, on built-in sounds: auricle study quickstart",
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
