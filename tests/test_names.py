@@ -18,6 +18,8 @@ SOURCE = Path(auricle.__file__).parent
 ROOMS = ("errors", "text", "files", "system", "config", "data", "model", "scoring", "runs", "training")
 COPIED = [path for room in ROOMS for path in (SOURCE / f"{room}.py", *(SOURCE / room).rglob("*.py")) if path.exists()]
 PLAIN = sorted(SOURCE.rglob("*.py"))
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *SOURCE.rglob("*.md"), *SOURCE.rglob("*.yaml")})
 # Metaphors and words in another language's order, each with what to write in its place
 REFUSED_WORDS = {
     r"heard|hears|hear": "detected, processed",
@@ -106,6 +108,12 @@ def names_of(tree: ast.AST) -> Iterator[tuple[int, str]]:
 def refused_words(text: str) -> list[str]:
     return [f"{found[0]} ({better})" for word, better in REFUSED_WORDS.items()
             if (found := re.search(rf"\b({word})\b", text))]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_documents_use_terms_of_the_field(path):
+    if path.name not in ("RESULTS.md", "CHANGELOG.md"):  # written by commands; and about words of earlier versions
+        assert [(line, found) for line in path.read_text("utf-8").splitlines() if (found := refused_words(line))] == []
 
 
 @pytest.mark.parametrize("path", PLAIN, ids=lambda path: str(path.relative_to(SOURCE)))

@@ -1,7 +1,7 @@
 """Changed files of four containers: refused by name, or heard as far as FFmpeg hears them; never a crash.
 
 The oracle is FFmpeg (PyAV), which is told the container, and decodes packet by packet, passing over those that it
-cannot decode: as long as it finds sound, so must we. `data check` must refuse what training refuses, and nothing else.
+cannot decode: as long as it finds sound, so must we. `check` must refuse what training refuses, and nothing else.
 Of an MP3 it is given what begins with the first frame, and a table of lengths is not counted: FFmpeg takes a table
 behind a tag that it does not know, and one in the middle, for a frame of sound, and then counts what the encoder put
 before and after the sound too.

@@ -192,7 +192,7 @@ def test_the_best_set_of_a_search_is_named(study):
     (study / "search" / "trials.json").write_text(json.dumps({"trials": trials}))
     doc = ast.get_docstring(ast.parse(program_text(load_study(study), "answer.py")))
     shutil.rmtree(study / "search")
-    assert "Best of the 1 sets of values that a search tried:\n\n    training.learning_rate=0.01" in doc
+    assert "Best of 1 set of values that a search tried:\n\n    training.learning_rate=0.01" in doc
 
 
 @pytest.mark.parametrize("name", preset_names())

@@ -66,6 +66,16 @@ def test_the_same_command_goes_on_and_tries_nothing_again(search, fakes):
     assert search(fakes.never_called, trials=5).entries == more.entries
 
 
+@pytest.mark.parametrize(
+    ("field", "values"), [("frontend.num_bands", [32, 64]), ("training.windows", ["random", "grid"])]
+)
+def test_large_data_are_not_searched_for_what_needs_other_frames_or_all_windows(search, field, values, monkeypatch):
+    monkeypatch.setattr("auricle.data.cache.LARGE_BYTES", 0)
+    monkeypatch.setattr("auricle.data.cache.in_processes", lambda *_, **options: pytest.fail("decoded"))
+    with pytest.raises(UsageError, match=rf"^space small: {field} cannot be searched in 8 clips, .*; list `models`"):
+        search(parameters={field: values})
+
+
 def test_trials_that_raise_are_failed_and_those_that_diverge_are_bad_sets(search, fakes):
     result = search(fakes.batch_16_diverges, sampler="grid", parameters={"training.batch_size": [16, 32, 64]})
     by_batch = {entry["values"]["training.batch_size"]: entry for entry in result.entries}

@@ -1,6 +1,6 @@
 """What mkdocs does besides: pages made from the code, pictures in the report's colours, files outside docs/.
 
-Pages link to README.md and its neighbours as they lie in the repository, `../RESULTS.md`; the site holds a copy.
+Pages link to README.md and its neighbours as they are in the repository, `../RESULTS.md`; the site has a copy.
 """
 
 import re
@@ -52,7 +52,7 @@ def on_page_content(html: str, page: Page, files: Files, **_: Any) -> str:
 
 
 def on_post_page(output: str, **_: Any) -> str:
-    """Name the search, as the theme does not, for those who hear the page."""
+    """Name the search, as the theme does not, for screen readers."""
     return output.replace(
         'data-md-component="search" role="dialog"', 'data-md-component="search" role="dialog" aria-label="Search"'
     )

@@ -47,6 +47,6 @@ def _block(text: str) -> str:
 
 
 def _one_line(html: str) -> str:
-    """Return HTML without blank lines, at which Markdown would take it for ended, and mended for those who hear it."""
+    """Return HTML without blank lines, at which Markdown would take it for ended, and fixed for screen readers."""
     html = html.replace("<th></th>", "<td></td>").replace("<pre ", '<pre tabindex="0" ')
     return "".join(line.strip() + "\n" for line in html.splitlines() if line.strip())

@@ -140,8 +140,8 @@ def run_folder_page() -> str:
     rows = ((f"`{path}`", about) for path, about in CONTENTS.items())
     return "\n".join([
         "# The run folder\n",
-        "A study is a folder, `runs/NAME` unless `--out` says otherwise; everything known about it stands there. Files",
-        "appear whole or not at all and carry a hash: what a disk has damaged is refused by name. Words in capitals",
+        "A study is a folder, `runs/NAME` unless `--out` says otherwise; everything known about it is there. Files",
+        "are written whole or not at all and have a hash: a damaged file is refused by name. Words in capitals",
         "stand for names; `PROTOCOL-FOLD-SEED` is, for example, `k-fold-2-0`.\n",
         *_table(("file", "content"), rows), "",
         "A clip's probabilities are the mean of its windows' by `weight`; every metric comes from `predictions.csv`.\n",
@@ -160,7 +160,7 @@ def _plain(text: str) -> str:
 
 
 def _escaped(sign: re.Match[str]) -> str:
-    return sign[0] if sign[0].startswith("`") else f"\\{sign[0]}"
+    return sign[0] if sign[0].startswith("`") else "&lt;" if sign[0] == "<" else f"\\{sign[0]}"
 
 
 def _code(text: str) -> str:

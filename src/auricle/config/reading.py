@@ -27,7 +27,7 @@ OF_REPORTS = "report-"  # prefix of presets that rebuild networks of published r
 STUDIES = ("auricle.study", "studies")
 REFERENCES = ("auricle.study", "references")
 LONGEST_WARMUP = 0.25  # share of the epochs, if a training is shorter than the preset's
-MAX_YAML_BYTES, MAX_YAML_VALUES = 2**16, 20_000  # of files that people write: our longest has 8,115 bytes
+MAX_YAML_BYTES, MAX_YAML_VALUES = 2**16, 20_000  # of files that people write: our longest has 10 KB
 MAX_RECORD_BYTES, MAX_RECORD_VALUES = 2**22, 100_000  # of files that auricle writes: study.yaml lists skipped files
 
 

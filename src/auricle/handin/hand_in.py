@@ -123,7 +123,7 @@ def _best_set(study: Study) -> list[str]:
     if record is None or best is None:
         return []
     values = [f"    {visible(f'{name}={value}')}" for name, value in best["values"].items()]
-    return ["", f"Best of the {len(record['trials'])} sets of values that a search tried:", "", *values]
+    return ["", f"Best of {count(len(record['trials']), 'set')} of values that a search tried:", "", *values]
 
 
 def _to_convert(study: Study) -> list[str]:

@@ -30,15 +30,23 @@ NONE_OF_THESE = "none of these"  # the answer where no class reaches its thresho
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """The prediction of a model for one recording."""
+    """The prediction of a model for one recording.
 
-    # calibrated, the mean over the windows by weight, float64 (K,), in the order of `Classifier.categories`
+    Attributes:
+        probabilities: calibrated, the mean over the windows by weight, (K,), in the order of `Classifier.categories`.
+        label: the most probable category.
+        starts_s: where the windows start, (W,).
+        window_probabilities: calibrated, (W, K).
+        weights: of each window, (W,): 1 if it counts, else 0.
+        none_of_these: whether the label is background, or below its threshold: probably something else.
+    """
+
     probabilities: np.ndarray
-    label: str  # the most probable category
-    starts_s: np.ndarray  # where the windows start, (W,)
-    window_probabilities: np.ndarray  # calibrated, (W, K)
-    weights: np.ndarray  # weight of each window, (W,): 1 where it is full of sound, else 0
-    none_of_these: bool  # whether the label is background, or below its threshold: probably something else
+    label: str
+    starts_s: np.ndarray
+    window_probabilities: np.ndarray
+    weights: np.ndarray
+    none_of_these: bool
     find_stretches: Callable[[], list[Stretch]] = field(repr=False)
 
     @cached_property

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,10 +22,11 @@ import yaml
 from auricle import files, runs
 from auricle.config import StudyConfig
 from auricle.config.reading import load_record
-from auricle.data.cache import Recordings
+from auricle.data.cache import Recordings, keeps_frames
 from auricle.data.datasets import asked_manifest
+from auricle.data.manifest import Manifest
 from auricle.errors import AuricleError, RefusedError, UsageError
-from auricle.model.half_frames import prepare_for
+from auricle.model.half_frames import OF_FRAMES, prepare_for
 from auricle.runs import CellName, StudyFolder
 from auricle.search.record import FILE, Entry, best_of, describe_parameters
 from auricle.search.source import SearchClips, TrialSource, validation_splits, without_test
@@ -88,6 +89,7 @@ def run_search(
         }
         presets = space.presets.values()
         rates_hz = {preset.audio.sample_rate_hz for preset in presets}
+        _check_frames(space, clips.manifest, rates_hz)
         recordings = {rate_hz: prepare_for(presets, clips.manifest, rate_hz, **asked) for rate_hz in rates_hz}
         digests = {rate_hz: each.digest for rate_hz, each in sorted(recordings.items())}
         name = _unique_name(space, digests)
@@ -101,6 +103,17 @@ def run_search(
         else:
             _run_trials(record, recordings, options, listener, fit or real_fit())
         return record.result(out)
+
+
+def _check_frames(space: Space, manifest: Manifest, rates_hz: Collection[int]) -> None:
+    """Raise a UsageError if only the presets' frames are stored, as of large data, and others would be tried."""
+    if any(keeps_frames(len(manifest.clips), manifest.clip_s, rate_hz) for rate_hz in rates_hz):
+        kinds, windows = (space.grid.get(name, ()) for name in ("frontend.kind", "training.windows"))
+        refused = {"frontend.kind": "raw" in kinds, "training.windows": "grid" in windows}
+        refused |= {f"frontend.{field}": True for field in OF_FRAMES}
+        if name := next((name for name in space.parameters if refused.get(name)), None):
+            reason = f"{name} cannot be searched in {len(manifest.clips):,} clips, whose frames are stored"
+            raise UsageError(f"space {space.config.name}: {reason}; list `models` that differ in it")
 
 
 @dataclass(frozen=True)
