@@ -83,13 +83,16 @@ def check_same(old: Description, models: Mapping[str, Preset], digests: Mapping[
         if was != now:
             field, before, after = _first_difference(was, now)
             raise UsageError(f"{out} has {name} with {field} {before!r}, not {after!r}; choose another --out")
-    dataset = old["dataset"]
-    for rate_hz in (rate_hz for rate_hz in digests if rate_hz in dataset["digests"]):
-        made, found = dataset["digests"][rate_hz], digests[rate_hz]
-        if made != found:
+    check_digests(out, "study", old["dataset"], digests)
+
+
+def check_digests(out: Path, kind: str, dataset: Mapping[str, Any], digests: Mapping[int, str]) -> None:
+    """Raise a RefusedError if the recordings of what is in a folder differ at a sample rate that both have."""
+    for rate_hz, now in digests.items():
+        if (made := dataset["digests"].get(rate_hz, now)) != now:
             raise RefusedError(
-                f"{out} was made from other recordings ({dataset['source']}, {dataset['num_clips']} clips, digest "
-                f"{made[:12]}, now {found[:12]}): files, labels or folds have changed; choose another --out"
+                f"{out} contains a {kind} of other recordings ({dataset['source']}, digest {made[:12]}, now "
+                f"{now[:12]}): files, labels or folds have changed; choose another --out"
             )
 
 

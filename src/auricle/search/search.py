@@ -28,6 +28,7 @@ from auricle.data.manifest import Manifest
 from auricle.errors import AuricleError, RefusedError, UsageError
 from auricle.model.half_frames import OF_FRAMES, prepare_for
 from auricle.runs import CellName, StudyFolder
+from auricle.runs.record import check_digests
 from auricle.search.record import FILE, Entry, best_of, describe_parameters
 from auricle.search.source import SearchClips, TrialSource, validation_splits, without_test
 from auricle.search.space import MODEL, Space, SpaceConfig, check_space
@@ -213,12 +214,10 @@ def _write_description(folder: Path, space: Space, name: str, dataset: dict[str,
     if path.exists():
         try:
             before = load_record(path)
-            old, made, started = before["name"], dict(before["dataset"].get("digests", {})), before["started"]
+            old, made, started = before["name"], {"digests": {}, **before["dataset"]}, before["started"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RefusedError(f"{path} is damaged; choose another --out") from error
-        if any(made.get(rate_hz, digest) != digest for rate_hz, digest in dataset["digests"].items()):
-            changed = "files, labels or folds have changed; choose another --out"
-            raise RefusedError(f"{folder.parent} contains a search of other recordings: {changed}")
+        check_digests(folder.parent, "search", made, dataset["digests"])
         if old != name:
             what = "a search with another space, preset or setting"
             raise UsageError(f"{folder.parent} contains {what}; choose another --out")
