@@ -298,11 +298,16 @@ def revalidated(section: SomeSection, **changes: Any) -> SomeSection:
     return _validated(type(section), {**section.model_dump(), **changes}, type(section).__name__)
 
 
-def to_yaml(section: Section) -> str:
-    """Write a section as YAML, with every field, in the order of its class."""
+def dump_yaml(content: Mapping[str, Any]) -> str:
+    """Write a mapping as YAML, in its order."""
     import yaml
 
-    return yaml.safe_dump(section.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+
+
+def to_yaml(section: Section) -> str:
+    """Write a section as YAML, with every field, in the order of its class."""
+    return dump_yaml(section.model_dump(mode="json"))
 
 
 def preset_from_yaml(text: str, where: str) -> Preset:

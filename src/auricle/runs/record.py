@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from auricle.config import Preset, StudyConfig
-from auricle.config.reading import MAX_RECORD_BYTES, load_record
+from auricle.config.reading import MAX_RECORD_BYTES, dump_yaml, load_record
 from auricle.data.cache import Recordings
 from auricle.data.judgements import find_judgements, read_judgements
 from auricle.data.manifest import Clip, Manifest
@@ -48,7 +47,7 @@ def read_description(folder: StudyFolder) -> Description | None:
 
 def write_description(folder: StudyFolder, description: Description) -> None:
     """Write study.yaml, or raise a RefusedError if it would be too long to be read back."""
-    content = yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=100).encode()
+    content = dump_yaml(description).encode()
     if len(content) > MAX_RECORD_BYTES:
         raise RefusedError(
             f"{folder.description} would be longer than {MAX_RECORD_BYTES:,} bytes; if it lists many skipped "

@@ -17,11 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from auricle import files, runs
 from auricle.config import StudyConfig
-from auricle.config.reading import load_record
+from auricle.config.reading import dump_yaml, load_record
 from auricle.data.cache import Recordings, keeps_frames
 from auricle.data.datasets import asked_manifest
 from auricle.data.manifest import Manifest
@@ -230,4 +228,4 @@ def _write_description(folder: Path, space: Space, name: str, dataset: dict[str,
         "command": command,
         "started": started,
     }
-    files.write_text(path, yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=100))
+    files.write_text(path, dump_yaml(description))
