@@ -126,7 +126,7 @@ def _score_baseline(cell: Cell, split: Split, recordings: Recordings, features: 
     is_scored = np.isin(manifest.categories, scored_of(manifest.categories))
     options = {"sample_weight": is_scored[trained]} if name == "majority" else {}
     fitted = _classifier(name).fit(features[split.train], trained, **options)
-    scored = np.concatenate([split.validation, split.test])
+    scored = split.scored
     predictions = Predictions(
         clips=tuple(manifest.clips[index].name for index in scored),
         sets=("validation",) * len(split.validation) + ("test",) * len(split.test),
