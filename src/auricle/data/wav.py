@@ -6,6 +6,7 @@ size of the file is used if the bytes after the declared sound are not chunks.
 
 from dataclasses import dataclass
 from io import BufferedReader
+from typing import Literal
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from auricle.data.signatures import after_id3, read_at
 from auricle.data.spliced import Piece
 from auricle.errors import count
 
+_Order = Literal["big", "little"]  # of the bytes of a number
 _WRAP = 2**32
 _NEVER = 2**63  # a 64-bit size that was never written is larger
 _MOST_CHUNKS = 10_000
@@ -49,7 +51,7 @@ def read_wav(file: BufferedReader, start: int = 0) -> Wav | None:
     """Read the chunks of a WAV file from an offset; None if they do not lead to sound."""
     size = file.seek(0, 2)
     head = read_at(file, start, 12)
-    order = "big" if head.startswith(b"RIFX") else "little"
+    order: _Order = "big" if head.startswith(b"RIFX") else "little"
     offset, wide, fmt = start + 12, 0, b""
     for _ in range(_MOST_CHUNKS):
         name, declared = _chunk(file, offset, order)
@@ -86,9 +88,9 @@ def read_wav(file: BufferedReader, start: int = 0) -> Wav | None:
     return Wav(fmt, sound, end, None, (_with_size(header, end - sound, order), (sound, end)))
 
 
-def _chunk(file: BufferedReader, offset: int, order: str) -> tuple[bytes, int]:
+def _chunk(file: BufferedReader, offset: int, order: _Order) -> tuple[bytes, int]:
     head = read_at(file, offset, 8)
-    return head[:4], int.from_bytes(head[4:], "big" if order == "big" else "little")
+    return head[:4], int.from_bytes(head[4:], order)
 
 
 def _is_endless(declared: int) -> bool:
@@ -96,16 +98,14 @@ def _is_endless(declared: int) -> bool:
     return declared >= _WRAP - 2**16 or abs(declared - 2**31) <= 2**16
 
 
-def _bytes_a_second(fmt: bytes, order: str) -> int:
+def _bytes_a_second(fmt: bytes, order: _Order) -> int:
     if len(fmt) < 16:
         return 0
-    numbers = np.frombuffer(fmt[:16], ">u2" if order == "big" else "<u2")
-    channels, bits = int(numbers[1]), int(numbers[7])
-    rate_hz = int(np.frombuffer(fmt[4:8], ">u4" if order == "big" else "<u4")[0])
+    channels, rate_hz, bits = (int.from_bytes(fmt[a:b], order) for a, b in ((2, 4), (4, 8), (14, 16)))
     return rate_hz * channels * -(-bits // 8)
 
 
-def _recording_after(file: BufferedReader, end: int, size: int, order: str) -> Damage | None:
+def _recording_after(file: BufferedReader, end: int, size: int, order: _Order) -> Damage | None:
     """Return the damage if chunks lead from the end of the sound to more sound, which decoders ignore."""
     offset = end
     for _ in range(_MOST_CHUNKS):
@@ -120,7 +120,7 @@ def _recording_after(file: BufferedReader, end: int, size: int, order: str) -> D
     return None
 
 
-def _are_chunks(file: BufferedReader, offset: int, size: int, order: str) -> bool:
+def _are_chunks(file: BufferedReader, offset: int, size: int, order: _Order) -> bool:
     """Whether chunks or tags lead from an offset to the end of the file, or a known chunk begins there."""
     if read_at(file, offset, 8).startswith(_TAG_STARTS):
         return True
@@ -143,14 +143,12 @@ def _is_name(name: bytes) -> bool:
     return len(name) == 4 and all(32 <= byte < 127 for byte in name)
 
 
-def _with_size(header: bytes, num_bytes: int, order: str) -> bytes:
+def _with_size(header: bytes, num_bytes: int, order: _Order) -> bytes:
     """Return a header for this number of bytes of sound; with 64 bits (RF64, EBU Tech 3306) if necessary."""
     header = header.replace(b"RF64", b"RIFF", 1).replace(b"ds64", b"JUNK", 1)  # whose sizes are also wrong
     total = len(header) - 8 + num_bytes
     if total < _WRAP - 2**16 or order == "big":
-        sizes = [
-            min(number, _WRAP - 1).to_bytes(4, "big" if order == "big" else "little") for number in (total, num_bytes)
-        ]
+        sizes = [min(number, _WRAP - 1).to_bytes(4, order) for number in (total, num_bytes)]
         return header[:4] + sizes[0] + header[8:-4] + sizes[1]
     endless = b"\xff\xff\xff\xff"
     wide = b"".join(number.to_bytes(8, "little") for number in (total + 36, num_bytes, 0)) + bytes(4)
