@@ -7,6 +7,8 @@ import zlib
 from io import BufferedReader
 from typing import NamedTuple
 
+from auricle.data.signatures import find_ahead
+
 _OGG_HEADER_BYTES = 27
 _FIRST, _LAST = 2, 4  # flags of a page
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -43,21 +45,8 @@ def ogg_damage(file: BufferedReader, start: int = 0) -> Damage | None:
             return Damage(f"damaged: an Ogg page is missing before byte {offset}")
         serial, expected, ended = head[14:18], expected + 1, bool(head[5] & _LAST)
         offset += len(head) + len(segments) + len(body)
-    if (other := _next_page(file, offset)) is not None:
+    if (other := find_ahead(file, offset, b"OggS\0")) is not None:  # with any bytes between
         return Damage(f"contains another Ogg stream at byte {other}, which decoders ignore; split the file")
-    return None
-
-
-def _next_page(file: BufferedReader, offset: int) -> int | None:
-    """Return the offset of the next page after the end of a stream, with any bytes between; None if there is none."""
-    content = b""
-    file.seek(offset)
-    while more := file.read(2**16):
-        content += more
-        if (at := content.find(b"OggS\0")) >= 0:
-            return offset + at
-        offset += len(content) - 4
-        content = content[-4:]
     return None
 
 

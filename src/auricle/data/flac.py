@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from auricle.data.containers import Damage
-from auricle.data.signatures import before_tags, read_at
+from auricle.data.signatures import before_tags, find_ahead, read_at
 from auricle.data.spliced import Piece
 
+_STREAMS = (b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22")  # of a stream; \x80: with no block after STREAMINFO
 _INFO_BYTES = 42  # the signature, the header of the first block, and STREAMINFO
 _MOST_FRAME_BYTES = 2**20
 _MOST_BLOCKS = 1_000
@@ -40,7 +41,7 @@ class Flac:
         if declared is not None and num_read > declared:
             return Damage(f"damaged: contains more than the {declared} frames that it declares")
         if declared == num_read:  # what follows and made the decoder fail is not a frame
-            if failure and (offset := self._next_stream(file)) is not None:
+            if failure and (offset := find_ahead(file, self.start + 4, *_STREAMS)) is not None:
                 return Damage(f"contains another FLAC at byte {offset}, which decoders ignore; split the file")
             wrong = self.checksum and not self.checksum.agrees()
             return Damage("damaged: its samples do not match their checksum") if wrong else None
@@ -54,19 +55,6 @@ class Flac:
         if failure is None and declared is None:
             return None
         return Damage(f"damaged: {num_read}{of} frames could be decoded{f' ({failure})' if failure else ''}")
-
-    def _next_stream(self, file: BufferedReader) -> int | None:
-        """Return the offset of another stream after this one; None if there is none."""
-        offset, content = self.start + 4, b""
-        file.seek(offset)
-        while more := file.read(2**20):
-            content += more
-            ats = [at for last in (b"\0", b"\x80") if (at := content.find(b"fLaC" + last + b"\0\0\x22")) >= 0]
-            if ats:
-                return offset + min(ats)
-            offset += len(content[:-7])
-            content = content[-7:]
-        return None
 
     def _last_frame(self, file: BufferedReader) -> int | None:
         """Return the number in the header of the frame that ends at the end of the file; None if no frame does."""

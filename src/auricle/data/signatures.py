@@ -74,6 +74,19 @@ def before_tags(file: BufferedReader) -> int:
     return max(0, end)
 
 
+def find_ahead(file: BufferedReader, offset: int, *marks: bytes) -> int | None:
+    """Return the offset of the first of these marks, which are equally long, at or after an offset, or None."""
+    content, kept = b"", len(marks[0]) - 1
+    file.seek(offset)
+    while more := file.read(2**20):
+        content += more
+        if ats := [at for mark in marks if (at := content.find(mark)) >= 0]:
+            return offset + min(ats)
+        offset += len(content[:-kept])
+        content = content[-kept:]
+    return None
+
+
 def read_at(file: BufferedReader, offset: int, num_bytes: int) -> bytes:
     """Return `num_bytes` bytes at an offset; fewer at the end of the file."""
     file.seek(offset)
