@@ -19,7 +19,7 @@ import soundfile
 from auricle.data.caf import Caf, read_caf
 from auricle.data.containers import Damage, ogg_damage
 from auricle.data.flac import Flac, read_flac
-from auricle.data.lame import lame_damage
+from auricle.data.lame import CHECKED_BYTES, mp3_contradiction
 from auricle.data.media import Media, open_media
 from auricle.data.mpeg import Mp3, has_own_bitrate, read_mp3
 from auricle.data.native_messages import without_decoder_messages
@@ -118,7 +118,8 @@ class SoundFile:
         for there, found in [] if layout else _CHUNK.findall(self._sound.extra_info):
             if int(found) < int(there) < _UNKNOWN_BYTES:
                 return Damage(f"cut off: only {found} of {there} bytes of sound", True)
-        return lame_damage(self._file, self._start) if isinstance(layout, Mp3) else None
+        is_mp3 = isinstance(layout, Mp3)
+        return mp3_contradiction(read_at(self._file, self._start, CHECKED_BYTES)) if is_mp3 else None
 
 
 @contextlib.contextmanager

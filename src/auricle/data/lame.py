@@ -1,18 +1,10 @@
 """The checksum that LAME and FFmpeg write for the frames of an MP3."""
 
-from io import BufferedReader
-
 import numpy as np
 
 from auricle.data.containers import Damage
-from auricle.data.signatures import read_at
 
-_CHECKED_BYTES = 2**26  # at the beginning of a file, in which the checksum is verified
-
-
-def lame_damage(file: BufferedReader, start: int) -> Damage | None:
-    """Return the damage if the frames of an MP3 do not match the checksum in its first frame, or None."""
-    return mp3_contradiction(read_at(file, start, _CHECKED_BYTES))
+CHECKED_BYTES = 2**26  # at the beginning of a file, in which the checksum is verified
 
 
 def mp3_contradiction(content: bytes) -> Damage | None:
