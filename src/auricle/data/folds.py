@@ -54,15 +54,13 @@ class Split:
         return np.concatenate([self.validation, self.test])
 
 
-def make_splits(
-    manifest: Manifest, protocol: str, *, seed: int = RANDOM_SEED, allow_split_groups: bool = False
-) -> list[Split]:
+def make_splits(manifest: Manifest, protocol: str, *, allow_split_groups: bool = False) -> list[Split]:
     """Split a dataset by a protocol. F is the sorted list of its folds.
 
     - `test-split`: one split; F[0] is for test, F[1] for validation, the rest for training; `fold` is F[1].
     - `k-fold`: F[0] is always for test; every other fold is once for validation; `fold` is the validation fold.
     - `official`: every fold is once for test; `fold` is the test fold; there is no validation set.
-    - `random`: four stratified folds of all clips, drawn from `seed`, ignoring groups; each is once for test.
+    - `random`: four stratified folds of all clips, drawn from a fixed seed, ignoring groups; each is once for test.
     - `random-split`: a stratified fifth of all clips, drawn in the same way, is for test; the rest for training.
 
     `allow_split_groups` allows a dataset whose folds split a group; its splits are leaky.
@@ -78,7 +76,7 @@ def make_splits(
         require_enough(manifest, NUM_RANDOM_FOLDS[protocol])
     else:
         _require_folds(manifest, protocol, allow_split_groups)
-    splits = divide(manifest, protocol, seed=seed)
+    splits = divide(manifest, protocol)
     for split in splits:
         trained = set(manifest.labels[split.train].tolist())
         if lost := [name for label, name in enumerate(manifest.categories) if label not in trained]:
@@ -95,13 +93,13 @@ def make_splits(
     return splits
 
 
-def divide(manifest: Manifest, protocol: str, *, seed: int = RANDOM_SEED) -> list[Split]:
+def divide(manifest: Manifest, protocol: str) -> list[Split]:
     """Split a dataset that `make_splits` has checked."""
-    return DIVISIONS[protocol](manifest, protocol, seed)
+    return DIVISIONS[protocol](manifest, protocol)
 
 
 @DIVISIONS.of("test-split", "k-fold")
-def _divide_by_validation(manifest: Manifest, protocol: str, seed: int) -> list[Split]:
+def _divide_by_validation(manifest: Manifest, protocol: str) -> list[Split]:
     folds = manifest.folds
     present = sorted(set(folds.tolist()))
     named = folds_of(protocol, present)
@@ -109,7 +107,7 @@ def _divide_by_validation(manifest: Manifest, protocol: str, seed: int) -> list[
 
 
 @DIVISIONS.of("official")
-def _divide_by_test(manifest: Manifest, protocol: str, seed: int) -> list[Split]:
+def _divide_by_test(manifest: Manifest, protocol: str) -> list[Split]:
     folds, nobody = manifest.folds, np.zeros(len(manifest.clips), bool)
     named = folds_of(protocol, sorted(set(folds.tolist())))
     return [_split(manifest, protocol, fold, folds == fold, nobody) for fold in named]
@@ -152,13 +150,13 @@ def _require_folds(manifest: Manifest, protocol: str, allow_split_groups: bool) 
 
 
 @DIVISIONS.of("random", "random-split")
-def _divide_at_random(manifest: Manifest, protocol: str, seed: int) -> list[Split]:
+def _divide_at_random(manifest: Manifest, protocol: str) -> list[Split]:
     from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 
     labels, num = manifest.labels, NUM_RANDOM_FOLDS[protocol]
-    kind = StratifiedKFold(num, shuffle=True, random_state=seed)
+    kind = StratifiedKFold(num, shuffle=True, random_state=RANDOM_SEED)
     if protocol == "random-split":
-        kind = StratifiedShuffleSplit(1, test_size=1 / num, random_state=seed)
+        kind = StratifiedShuffleSplit(1, test_size=1 / num, random_state=RANDOM_SEED)
     splits = []
     for fold, (_, test) in enumerate(kind.split(labels, labels), start=1):
         tests = np.isin(np.arange(len(labels)), test)
