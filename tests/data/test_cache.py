@@ -11,9 +11,10 @@ import soundfile
 
 from auricle.data import cache as cache_module
 from auricle.data.audio import load_waveform
-from auricle.data.cache import cache_folder, prepare
+from auricle.data.cache import prepare
 from auricle.data.datasets import load_manifest
 from auricle.data.manifest import Clip, Manifest
+from auricle.data.store import cache_folder
 from auricle.errors import MachineError, RefusedError
 
 RATE_HZ = 4_000

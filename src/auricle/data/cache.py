@@ -36,7 +36,6 @@ from auricle.data.store import (
     rows_path,
     write_entry,
 )
-from auricle.data.store import cache_folder as cache_folder
 from auricle.errors import RefusedError, count
 from auricle.text import visible
 
@@ -171,9 +170,9 @@ def _store(
     return StoredRows(paths, tuple(ends), row_shape, "<f2"), refused
 
 
-def digest_of(manifest: Manifest, *, sample_rate_hz: int, workers: int | None = None) -> str:
+def digest_of(manifest: Manifest, *, sample_rate_hz: int) -> str:
     """Return the digest of these recordings in `prepare`, without decoding them."""
-    hashes = list(in_threads(_content_hash, manifest.clips, workers))
+    hashes = list(in_threads(_content_hash, manifest.clips))
     return _digest(manifest, _content(manifest, sample_rate_hz, hashes))
 
 

@@ -25,8 +25,7 @@ from auricle.data.grouping import (
     parts_of_names,
     pattern_in_names,
 )
-from auricle.data.manifest import Clip as Clip
-from auricle.data.manifest import Manifest, background_note, imbalance, require_enough
+from auricle.data.manifest import Clip, Manifest, background_note, imbalance, require_enough
 from auricle.data.own_tables import OwnTable, Span, read_own_table
 from auricle.data.processes import in_processes
 from auricle.data.store import cache_folder
