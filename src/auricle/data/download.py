@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from auricle.data.datasets import find_dataset
+from auricle.data.datasets import NUM_CLIPS, find_dataset
 from auricle.data.store import cache_folder
 from auricle.data.tables import ESC50, URBANSOUND8K, Layout
 from auricle.data.transfer import fetch
@@ -71,14 +71,14 @@ class Archive:
 
 ARCHIVES = {
     "esc50": Archive(
-        "https://github.com/karolpiczak/ESC-50/archive/master.zip", 600, None, ESC50, 2_000, 50
+        "https://github.com/karolpiczak/ESC-50/archive/master.zip", 600, None, ESC50, NUM_CLIPS["esc50"], 50
     ),  # GitHub packs a branch for every download, so there is no fixed hash
     "urbansound8k": Archive(
         "https://zenodo.org/records/1203745/files/UrbanSound8K.tar.gz",
         6_000,
         "md5:9aa69802bbf37fb986f71ec1483a196e",
         URBANSOUND8K,
-        8_732,
+        NUM_CLIPS["urbansound8k"],
         10,
     ),
 }
