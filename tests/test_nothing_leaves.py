@@ -14,11 +14,12 @@ from bundle_fixtures import bundle, cell, recording
 
 pytestmark = pytest.mark.skipif(not cut_off.is_possible(), reason="no network namespaces here")
 OURS = (".cache/auricle/", ".cache/matplotlib/fontlist")
+# ONNX Runtime asks for its maker's host ten seconds after it was loaded
 STAY_A_WHILE = (
     "import sys, time, auricle.cli; from auricle.demo import server\n"
     "server.wait_until_stopped = lambda: None\n"
     "code = auricle.cli.main(sys.argv[1:]); time.sleep(15); sys.exit(code)"
-)  # ONNX Runtime asks for its maker's host ten seconds after it was loaded
+)
 
 
 def auricle(folder: Path, *words: object, **environment: str) -> cut_off.Kept:

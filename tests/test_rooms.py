@@ -94,9 +94,8 @@ def test_every_module_stands_in_a_room():
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(SOURCE)))
 def test_a_room_imports_only_from_itself_and_below(module):
     room = room_of(module)
-    below = set(
-        ROOMS if room in ("__init__", "__main__") else ROOMS[: ROOMS.index(room) + 1]
-    )  # the doors open every room
+    # the doors open every room
+    below = set(ROOMS if room in ("__init__", "__main__") else ROOMS[: ROOMS.index(room) + 1])
     assert rooms_imported(module.read_text()) <= below
 
 

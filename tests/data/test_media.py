@@ -55,9 +55,8 @@ def encode(path: Path, sound: np.ndarray, *, codec: str | None = None, video: bo
 def test_a_soundtrack_is_read_as_it_was_written(tmp_path: Path, suffix: str) -> None:
     path = encode(tmp_path / f"été 🐕\n{suffix}", tone(1.5))
     waveform = load_waveform(path, sample_rate_hz=RATE_HZ, duration_s=1.0)
-    shift = max(
-        range(0, 3_000, 4), key=lambda n: float(waveform[n : n + 20_000] @ tone(1.0)[:20_000])
-    )  # of the encoder
+    # of the encoder
+    shift = max(range(0, 3_000, 4), key=lambda n: float(waveform[n : n + 20_000] @ tone(1.0)[:20_000]))
     assert np.corrcoef(waveform[shift : shift + 20_000], tone(1.0)[:20_000])[0, 1] > 0.99
     assert header_duration_s(path) == pytest.approx(1.5, abs=0.25)
 

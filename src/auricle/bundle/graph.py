@@ -63,9 +63,8 @@ def _model_reason(model: Fields) -> str | None:
 
 def _node_reason(node: Fields) -> str | None:
     """Return what is wrong with a NodeProto, or None."""
-    operator, domain = (
-        str(b"".join(node[field][-1:]), "utf-8") for field in (4, 7)
-    )  # the last value of a field counts
+    # the last value of a field counts
+    operator, domain = (str(b"".join(node[field][-1:]), "utf-8") for field in (4, 7))
     if operator not in OPERATORS.get(domain, ()):
         return f"operator {domain + '::' if domain else ''}{operator} is not accepted"[:200]
     return _first((_attribute_reason, node[5]))

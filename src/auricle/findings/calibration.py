@@ -63,9 +63,8 @@ def _calibration(study: Study, protocol: str, model: str) -> ModelCalibration:
         temperature_scaled(cell.windows.of("test"), one.temperature) for cell, one in zip(cells, fits, strict=True)
     ]
     before, after = [cell.clips for cell in cells], [one.by_clip() for one in windows]
-    counts = [
-        count_detections(one, found.thresholds)[1] for one, found in zip(windows, fits, strict=True)
-    ]  # (N, K) each
+    # (N, K) each
+    counts = [count_detections(one, found.thresholds)[1] for one, found in zip(windows, fits, strict=True)]
     losses_before, losses_after = ([losses(c.probabilities, c.labels) for c in clips] for clips in (before, after))
     answers = study.answers_to(study.dataset.categories, protocol)
     surplus = _mean_of(answers, before, [_confidence(clips) - _right(clips) for clips in before])

@@ -93,9 +93,8 @@ class Classifier:
         description = bundle.description
         self.model = BundleModel(bundle, threads=threads)
         self.categories = description.categories  # the K names
-        self.thresholds = (
-            description.calibration.thresholds
-        )  # below it, the most probable category becomes "none of these", (K,)
+        # below its threshold, the most probable category becomes "none of these", (K,)
+        self.thresholds = description.calibration.thresholds
         self.sample_rate_hz = description.audio.sample_rate_hz  # of its input; other rates are resampled
         low_hz, high_hz = description.frontend.min_hz, description.frontend.max_hz
         raw = description.frontend.kind == "raw"

@@ -156,9 +156,7 @@ class Chapter:
     """What a chapter's template works with."""
 
     values: Mapping[str, Any] = field(default_factory=dict)  # available in the template
-    exhibits: Mapping[str, Exhibit] = field(
-        default_factory=dict
-    )  # figures and tables available in the template, by name
+    exhibits: Mapping[str, Exhibit] = field(default_factory=dict)  # figures and tables for the template, by name
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,9 +49,7 @@ class Answers:
     clips: tuple[str, ...]  # N names
     labels: np.ndarray  # index of the true category of each clip, int64, (N,)
     groups: np.ndarray  # index of the group of each clip, int64, (N,)
-    predicted: (
-        np.ndarray
-    )  # index of the predicted category, int64, (M, T, N); -1 where a training did not test the clip
+    predicted: np.ndarray  # index of the predicted category, int64, (M, T, N); -1 of clips that a training did not test
     categories: tuple[str, ...]  # K names
     balanced: bool = False  # whether accuracy is balanced accuracy
 

@@ -161,10 +161,8 @@ def count_detections(windows: Predictions, thresholds: tuple[float, ...]) -> tup
     """
     clips, clip_of_row = tuple(dict.fromkeys(windows.clips)), numbered(windows.clips)
     order = np.lexsort((windows.starts_s, clip_of_row))
-    clip_of_row, classes = (
-        clip_of_row[order],
-        detected_classes(windows.probabilities, thresholds, windows.categories)[order],
-    )
+    classes = detected_classes(windows.probabilities, thresholds, windows.categories)[order]
+    clip_of_row = clip_of_row[order]
     begins = np.ones(len(order), dtype=bool)
     begins[1:] = (clip_of_row[1:] != clip_of_row[:-1]) | (classes[1:] != classes[:-1])
     begins &= classes != NO_CLASS

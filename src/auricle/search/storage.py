@@ -189,9 +189,8 @@ def make_sampler(space: Space, seed: int) -> BaseSampler:
     if space.config.sampler == "grid":
         return GridSampler(space.grid, seed=space.config.seed)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # Optuna marks `group`, needed for fields that only some models have, as experimental
+        # Optuna marks `group`, needed for fields that only some models have, as experimental
+        warnings.simplefilter("ignore")
         return TPESampler(seed=seed, multivariate=True, group=True)
 
 

@@ -60,9 +60,8 @@ class Trials:
         self.held: dict[int, Begun] = {}
         self.pruner = make_pruner(space)
         opened = open_storage(storage)
-        self._book = trials_in(
-            opened, storage
-        )  # without the sampler: a grid sampler cannot be told that a trial has ended
+        # without the sampler: a grid sampler cannot be told that a trial has ended
+        self._book = trials_in(opened, storage)
         num_before = len(self._all())
         seed = (space.config.seed + num_before + (zlib.crc32(owner.encode()) if shared else 0)) % 2**32
         self._asked = trials_in(opened, storage, make_sampler(space, seed), self.pruner)

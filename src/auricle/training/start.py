@@ -108,9 +108,7 @@ def load_network(cell: Cell, preset: Preset, num_classes: int) -> Classifier:
         network = build_model(preset, num_classes).eval()
     try:
         stored = load_file(cell.weights).items()  # kernels of earlier versions have four dimensions
-        network.load_state_dict(
-            {name: value.flatten(2) if value.ndim == 4 else value for name, value in stored}
-        )  # 2D once
+        network.load_state_dict({name: value.flatten(2) if value.ndim == 4 else value for name, value in stored})
     except Exception as error:  # safetensors and PyTorch raise many types
         reason = " ".join(str(error).split())[:200]
         raise RefusedError(f"{cell.weights}: does not match {cell.config.name}: {reason}") from error

@@ -52,10 +52,8 @@ class Worker:
         self.log = log
         self.channel, far_end = spawn.Pipe()
         self.process: BaseProcess = spawn.Process(target=_train_jobs, args=(far_end, log), daemon=True)
-        with (
-            stop_signals_blocked(),
-            without_main(),
-        ):  # the worker inherits the block, and does not import the main script
+        # the worker inherits the block, and does not import the main script
+        with stop_signals_blocked(), without_main():
             self.process.start()
         far_end.close()
 
