@@ -24,7 +24,7 @@ from auricle.data.cache import Recordings, keeps_frames
 from auricle.data.datasets import asked_manifest
 from auricle.data.manifest import Manifest
 from auricle.errors import AuricleError, RefusedError, UsageError
-from auricle.model.half_frames import OF_FRAMES, prepare_for
+from auricle.model.half_frames import OF_FRAMES
 from auricle.runs import CellName, StudyFolder
 from auricle.runs.record import check_digests
 from auricle.search.record import FILE, Entry, best_of, describe_parameters
@@ -33,6 +33,7 @@ from auricle.search.space import MODEL, Space, SpaceConfig, check_space
 from auricle.search.storage import TrialStorage
 from auricle.search.trials import Begun, Trials
 from auricle.study.listener import Listener
+from auricle.study.plan import prepare_all
 from auricle.study.study import check_folder
 from auricle.work.jobs import Fit, Job, real_fit, run_jobs
 from auricle.work.options import RunOptions, divide, find_device
@@ -81,15 +82,9 @@ def run_search(
     check_folder(out)
     folder = out / "search"
     with runs.lock(folder):
-        asked: dict[str, Any] = {
-            "skip_bad": options.skip_bad,
-            "on_progress": listener.decoding,
-            "on_note": listener.note,
-        }
         presets = space.presets.values()
-        rates_hz = {preset.audio.sample_rate_hz for preset in presets}
-        _check_frames(space, clips.manifest, rates_hz)
-        recordings = {rate_hz: prepare_for(presets, clips.manifest, rate_hz, **asked) for rate_hz in rates_hz}
+        _check_frames(space, clips.manifest, {preset.audio.sample_rate_hz for preset in presets})
+        recordings = prepare_all(presets, clips.manifest, skip_bad=options.skip_bad, listener=listener)
         digests = {rate_hz: each.digest for rate_hz, each in sorted(recordings.items())}
         name = _unique_name(space, digests)
         _write_description(folder, space, name, {"source": clips.manifest.source, "digests": digests}, options.command)

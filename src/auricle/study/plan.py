@@ -79,6 +79,15 @@ def resolve_presets(config: StudyConfig) -> dict[str, Preset]:
     return presets
 
 
+def prepare_all(
+    presets: Collection[Preset], manifest: Manifest, *, skip_bad: bool, listener: Listener
+) -> dict[int, Recordings]:
+    """Decode the recordings once for each sample rate of the models; return them by rate in Hz."""
+    options: dict[str, Any] = {"skip_bad": skip_bad, "on_progress": listener.decoding, "on_note": listener.note}
+    rates_hz = dict.fromkeys(preset.audio.sample_rate_hz for preset in presets)
+    return {rate_hz: prepare_for(presets, manifest, rate_hz, **options) for rate_hz in rates_hz}
+
+
 def make_plan(
     config: StudyConfig,
     presets: Mapping[str, Preset],
@@ -94,9 +103,7 @@ def make_plan(
         RefusedError: recordings that cannot be read, or that the protocols cannot split.
         UsageError: a fold that no protocol of the study has, or protocols that none of its models is trained under.
     """
-    rates_hz = dict.fromkeys(preset.audio.sample_rate_hz for preset in presets.values())
-    options: dict[str, Any] = {"skip_bad": skip_bad, "on_progress": listener.decoding, "on_note": listener.note}
-    recordings = {rate_hz: prepare_for(presets.values(), manifest, rate_hz, **options) for rate_hz in rates_hz}
+    recordings = prepare_all(presets.values(), manifest, skip_bad=skip_bad, listener=listener)
     readable = next(iter(recordings.values())).manifest
     splits = planned_splits(config, readable)
     known = {split.fold for split in splits}
