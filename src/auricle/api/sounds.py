@@ -22,7 +22,7 @@ from auricle.config import Preset, load_preset
 from auricle.data.audio import MAX_DURATION_S, MAX_RATE_HZ, MIN_RATE_HZ, at_rate, header_duration_s, load_waveform
 from auricle.data.cache import Recordings
 from auricle.data.datasets import usual_length_s
-from auricle.data.folds import ALL, Split
+from auricle.data.folds import for_training_only
 from auricle.data.manifest import Clip, Manifest
 from auricle.data.processes import in_processes
 from auricle.data.waveforms import mono_waveform
@@ -116,8 +116,7 @@ class SoundClassifier(ClassifierMixin, BaseEstimator):
         rate_hz = preset.audio.sample_rate_hz
         self.clip_s_ = self._length_s(sounds, rate_hz)
         recordings = _recordings(self._waveforms(sounds, rate_hz), labels, rate_hz, self.clip_s_)
-        nobody, everybody = np.array([], np.int64), np.arange(len(sounds))
-        split = Split(ALL, 0, everybody, nobody, nobody, leaky=False)
+        split = for_training_only(len(sounds))
         seed = int(check_random_state(self.random_state).randint(LARGEST_SEED))
         device = choose_device(self.device)
         with _own_torch(self.threads), progress_shown(0 if self.verbose else -1) as report:

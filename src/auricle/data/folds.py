@@ -28,7 +28,7 @@ from auricle.errors import RefusedError, UsageError, choices, count
 
 DIVISIONS = Variants("protocols")
 PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
-ALL = "all"  # not a protocol: all clips are for training, as for an exported model
+ALL = "all"  # not a protocol: `for_training_only`
 NUM_FOLDS = 5  # made if a dataset has none
 NUM_RANDOM_FOLDS = {"random": 4, "random-split": 5}  # of which all are tested, or one
 RANDOM_SEED = 42  # of most published splits
@@ -96,6 +96,12 @@ def make_splits(manifest: Manifest, protocol: str, *, allow_split_groups: bool =
 def divide(manifest: Manifest, protocol: str) -> list[Split]:
     """Split a dataset that `make_splits` has checked."""
     return DIVISIONS[protocol](manifest, protocol)
+
+
+def for_training_only(num_clips: int) -> Split:
+    """Return the split in which every clip is for training, as for an exported model."""
+    nobody = np.array([], np.int64)
+    return Split(ALL, 0, np.arange(num_clips), nobody, nobody, leaky=False)
 
 
 @DIVISIONS.of("test-split", "k-fold")

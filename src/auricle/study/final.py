@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from auricle import runs
-from auricle.data.folds import ALL, Split
+from auricle.data.folds import ALL, for_training_only
 from auricle.errors import AuricleError, RefusedError
 from auricle.runs import Cell, CellName
 from auricle.runs.plan import num_epochs
@@ -64,15 +64,14 @@ def train_final(
     with runs.lock(folder):
         listener.doing("reading the recordings")
         found = next(reopen_cells(study, scoring_of[finals[0]][:1], source=source, root=options.root))
-        nobody, everybody = np.array([], np.int64), np.arange(len(found.recordings.manifest.clips))
-        split = Split(ALL, 0, everybody, nobody, nobody, leaky=False)
+        split = for_training_only(len(found.recordings.manifest.clips))
         device = find_device(options.device)
         _, threads = divide(1, device, options.threads, num_jobs=1)
         for final in missing:
             final.folder.mkdir(parents=True, exist_ok=True)
             write_predictions(final.predictions, _validation(scoring_of[final]))
         jobs = [Job(final, found.preset, split, found.recordings, device, threads) for final in missing]
-        num = num_epochs(found.preset, len(everybody), found.recordings.manifest.clip_s)
+        num = num_epochs(found.preset, len(split.train), found.recordings.manifest.clip_s)
         listener.planned({job.cell.name: num for job in jobs}, 0, 1)
         queue = JobQueue(jobs, fit or real_fit())
         run_jobs(queue, InProcess(), listener)
