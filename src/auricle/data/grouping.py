@@ -64,7 +64,7 @@ class NamePattern:
     @property
     def group_fields(self) -> tuple[str, ...]:
         """The fields that together form the group."""
-        return tuple(name for name, _ in self.fields if name not in (None, FOLD, self.class_field) and name)
+        return tuple(name for name, _ in self.fields if name and name not in (FOLD, self.class_field))
 
     def has(self, field: str) -> bool:
         """Return whether the pattern has a field."""
