@@ -16,7 +16,7 @@ from auricle.errors import MachineError
 from auricle.runs import CellName
 from auricle.work.jobs import Fit, Job, OnEvent, Pool, Task, clear_cell, record_failure
 from auricle.work.ray.cluster import Cluster
-from auricle.work.ray.node import Attempts, RemoteJob, train_on_node
+from auricle.work.ray.node import Attempts, RemoteJob, train_on_node, train_together
 from auricle.work.workers import unmapped
 
 TICK_S = 0.2  # between two checks for tasks that have ended
@@ -70,8 +70,6 @@ class RayPool(Pool):
         remote = RemoteJob(number, replace(job, recordings=unmapped(job.recordings)), fit, files, self._origin)
         needs = self.cluster.needs(job.device, job.threads or 1, self.memory_bytes.get(job.cell.name.model, 0))
         if self.cluster.asked.together > 1:
-            from auricle.work.ray.node import train_together
-
             task = ray.remote(num_cpus=0, max_retries=0)(train_together)
             sent = task.remote(remote, self._mailbox, self.cluster.asked.together, needs)
         else:
