@@ -105,9 +105,10 @@ def estimate_costs(
         MachineError: too little memory for a model; the message says how much it needs.
     """
     free = free_bytes() if device == "cpu" else None
-    _check_memory([_estimate_one(work, None) for work in works], num_workers, free)
+    rough = [_estimate_one(work) for work in works]
+    _check_memory(rough, num_workers, free)
     if sum(work.rough_s * work.num_cells for work in works) / num_workers < LONG_S:
-        return [_estimate_one(work, None) for work in works]
+        return rough
     measured: dict[str, Measured] = {}
     for work in works:
         if (cost := _cost(work)) not in measured:
@@ -137,7 +138,7 @@ class Measured:
     peak_bytes: float
 
 
-def _estimate_one(work: ModelWork, measured: Measured | None) -> Estimate:
+def _estimate_one(work: ModelWork, measured: Measured | None = None) -> Estimate:
     cell_s, memory, step_s = work.rough_s, work.computed_bytes, None
     if measured:
         step_s = measured.step_s
@@ -155,7 +156,7 @@ def estimate_memory(works: Sequence[ModelWork], node_bytes: float | None = None)
     Raises:
         MachineError: too little memory for a model; the message says how much it needs.
     """
-    estimates = [_estimate_one(work, None) for work in works]
+    estimates = [_estimate_one(work) for work in works]
     if node_bytes is None:
         _check_memory(estimates, 1, free_bytes())
     else:

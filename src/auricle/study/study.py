@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from auricle import files, runs
 from auricle.config import StudyConfig
@@ -165,10 +164,8 @@ def _begin(
     same = same_trainings({**plan.cells, **beside}, {*finished, *beside})
     left = tuple(name for name in plan.cells if name not in finished and name not in same)
     device = _device(options, cluster) if left or cluster else options.device
-    if cluster:
-        num_workers, threads = cluster.divide(options.workers, device, options.threads, len(left))
-    else:
-        num_workers, threads = divide(options.workers, device, options.threads, len(left))
+    share = cluster.divide if cluster else divide
+    num_workers, threads = share(options.workers, device, options.threads, len(left))
     return _Session(study, plan, options, cluster, left, same, device, num_workers, threads)
 
 
@@ -220,8 +217,13 @@ def _prepare(session: _Session, listener: Listener, *, estimates: bool) -> dict[
         on_it = session.device, session.threads, len(left), max(memory_bytes.values(), default=0)
         num_workers, _ = session.cluster.divide(options.workers, *on_it)
     elif left and estimates:
-        on: dict[str, Any] = {"device": session.device, "threads": session.threads}
-        found = estimate_costs(_works(session), **on, num_workers=num_workers, doing=listener.doing)
+        found = estimate_costs(
+            _works(session),
+            device=session.device,
+            threads=session.threads,
+            num_workers=num_workers,
+            doing=listener.doing,
+        )
         listener.estimated(found, num_workers)
     if session.same:
         name, original = next(iter(session.same.items()))
