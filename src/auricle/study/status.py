@@ -81,7 +81,7 @@ def read_status(folder: Path) -> StudyStatus | None:
     since_s = held_since(folder)
     in_folders = {name: study.cell(name) for name in epochs}
     cells = [cell_status(cell, epochs[name], running=is_training(cell, since_s)) for name, cell in in_folders.items()]
-    same = same_trainings(splits, {name for name in epochs if study.cell(name).done})
+    same = same_trainings(splits, {name for name, cell in in_folders.items() if cell.done})
     with_times, left_s = timed(cells, {str(name) for name in same})
     return StudyStatus(config.name, since_s is not None, tuple(with_times), left_s)
 
