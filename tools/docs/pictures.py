@@ -26,7 +26,7 @@ ESC10 = {"num_classes": 10, "clip_s": 5.0}
 def pictures() -> dict[str, str]:
     """Return each picture that is drawn when the site is built, name to SVG."""
     drawings: dict[str, Drawing] = {
-        "one-dimension": one_dimension(3),
+        "one-dimension": one_dimension(),
         "encoder-block": encoder_block(load_preset("transformer-h4").encoder),
     }
     for category in ("rising", "falling"):

@@ -112,13 +112,13 @@ def points(difference: float) -> str:
     return f"{decimal(100 * difference, 1)} points"
 
 
-def signed(number: float, digits: int = 1) -> str:
+def signed(number: float) -> str:
     """Write a number with its sign.
 
     >>> signed(1.26), signed(-3.0), signed(0.01)
     ('+1.3', '−3.0', '0.0')
     """
-    return f"{'+' if round(number, digits) > 0 else ''}{decimal(number, digits)}"
+    return f"{'+' if round(number, 1) > 0 else ''}{decimal(number, 1)}"
 
 
 def probability(p: float) -> str:

@@ -65,7 +65,7 @@ def architectures(report: Report) -> Chapter:
         )
         exhibits["figure-encoder-block"] = Figure((block,))
     if report.phrases["is_map"]:
-        axes = panel(one_dimension(3), "one-dimension", "Three neighbours of a value along frequency, and along time")
+        axes = panel(one_dimension(), "one-dimension", "Three neighbours of a value along frequency, and along time")
         exhibits["figure-one-dimension"] = Figure((axes,))
     values = {
         "networks": networks,

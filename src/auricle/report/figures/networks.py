@@ -88,14 +88,13 @@ def encoder_block(config: EncoderConfig) -> Figure:
 
 
 @drawing
-def one_dimension(kernel: int) -> Figure:
-    """Draw the inputs of one output value of a convolution along frequency, and of one along time."""
+def one_dimension() -> Figure:
+    """Draw the three inputs of one output value of a convolution along frequency, and of one along time."""
     figure, axes = canvas(MEDIUM_IN, 1.75)
     for left, name, is_time in ((0.0, "along frequency", False), (2.6, "along time", True)):
         for row in range(7):
             for column in range(9):
-                inside = (row == 3 and abs(column - 4) <= kernel // 2) if is_time else (
-                    column == 4 and abs(row - 3) <= kernel // 2)  # fmt: skip
+                inside = (row == 3 and abs(column - 4) <= 1) if is_time else (column == 4 and abs(row - 3) <= 1)
                 colour = (TIME if is_time else FREQUENCY) if inside else GRID
                 axes.add_patch(_square(left + 0.2 * column, -0.2 * row, colour, 0.85 if inside else 0.55))
         axes.text(left + 0.9, 0.33, name, ha="center", weight="bold")

@@ -37,7 +37,7 @@ def waveform_track(waveform: np.ndarray) -> Markup:
     low = -np.minimum.reduceat(waveform, edges) / reach
     centres = (np.arange(len(edges)) + 0.5) / len(edges)
     outline = [*zip(centres, high - 0.01, strict=True), *zip(centres[::-1], low[::-1] + 0.01, strict=True)]
-    return _drawing(outline, bottom=1.05, top=-1.05)
+    return _drawing(outline, 210)
 
 
 def curve_track(times_s: np.ndarray, values: np.ndarray, duration_s: float) -> Markup:
@@ -48,13 +48,13 @@ def curve_track(times_s: np.ndarray, values: np.ndarray, duration_s: float) -> M
     heights = -relative(values)
     inside = zip(np.clip(times_s / duration_s, 0, 1), heights, strict=True)
     outline = [(0.0, 0.0), (0.0, heights[0]), *inside, (1.0, heights[-1]), (1.0, 0.0)]
-    return _drawing(outline, bottom=0.0, top=-1.05)
+    return _drawing(outline, 105)
 
 
-def _drawing(outline: Sequence[tuple[float, float]], *, bottom: float, top: float) -> Markup:
-    """Return a filled outline as SVG that stretches with its track; x from 0 to 1, y down."""
+def _drawing(outline: Sequence[tuple[float, float]], height: int) -> Markup:
+    """Return a filled outline as SVG that stretches with its track; x from 0 to 1, y down from -1.05."""
     points = " ".join(f"{1000 * x:.1f},{100 * y:.1f}" for x, y in outline)
-    box = f"0 {100 * top:.0f} 1000 {100 * (bottom - top):.0f}"
+    box = f"0 -105 1000 {height}"
     svg = f'<svg viewBox="{box}" preserveAspectRatio="none" aria-hidden="true"><polygon points="{points}"/></svg>'
     return Markup(svg)
 
