@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from auricle.config import EncoderConfig
 from auricle.errors import count
 from auricle.report.figures.drawing import drawing
-from auricle.report.figures.style import GRID, INK, MEDIUM_IN, MUTED, SERIES, canvas
+from auricle.report.figures.style import GRID, INK, MEDIUM_IN, MUTED, PAGE_IN, SERIES, canvas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from matplotlib.patches import Patch
 
 Step = tuple[str, str, str]  # the name of a box, what it does, the shape of its output
-STEP_IN, WIDTH_IN = 1.62, 6.6
+STEP_IN = 1.62
 FREQUENCY, TIME, PLAIN = SERIES[0], SERIES[1], MUTED
 
 
 @drawing
 def network(steps: Sequence[Step], in_base: int) -> Figure:
     """Draw a network as boxes in reading order; the first `in_base` after the input are the base of both."""
-    across = int(WIDTH_IN / STEP_IN)
+    across = int(PAGE_IN / STEP_IN)
     num_rows = -(-len(steps) // across)
-    figure, axes = canvas(WIDTH_IN, 0.98 * num_rows)
+    figure, axes = canvas(PAGE_IN, 0.98 * num_rows)
     for index, (name, detail, shape) in enumerate(steps):
         row, column = divmod(index, across)
         x, y = column * STEP_IN, -0.98 * row
@@ -44,7 +44,7 @@ def network(steps: Sequence[Step], in_base: int) -> Figure:
 @drawing
 def encoder_block(config: EncoderConfig) -> Figure:
     """Draw a block of the encoder, left, and one head of its attention, right."""
-    figure, axes = canvas(WIDTH_IN, 2.9)
+    figure, axes = canvas(PAGE_IN, 2.9)
     D, H = config.width, max(config.heads)
     norm = {"pre": "layer norm", "post": "", "none": ""}[config.norm]
     mlp = f"{D} → {config.mlp_width} → {D}, {config.activation.upper()}" if config.mlp_width else f"{D} → {D}"
@@ -83,7 +83,7 @@ def encoder_block(config: EncoderConfig) -> Figure:
         _arrow(axes, start, end)
     axes.text(middle, 0.12, "one block", ha="center", weight="bold")
     axes.text(4.575, 0.12, "one head of attention", ha="center", weight="bold")
-    _frame(axes, (0, WIDTH_IN - 0.2), (-2.75, 0.25))
+    _frame(axes, (0, PAGE_IN - 0.2), (-2.75, 0.25))
     return figure
 
 

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from auricle.report.figures.drawing import drawing
-from auricle.report.figures.style import HALF_IN, INK, MUTED, SERIES, canvas, name_rows
+from auricle.report.figures.style import HALF_IN, INK, MUTED, PAGE_IN, SERIES, canvas, name_rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WIDE_IN = 6.6
 Entry = Mapping[str, Any]
 Described = Mapping[str, Any]  # of a parameter: {choices} or {low, high, log, whole}
 
@@ -75,7 +74,7 @@ def parallel(parameters: Mapping[str, Described], done: Sequence[Entry]) -> Figu
 
     `parameters` has the possible values of each; the trials are the finished ones, best first.
     """
-    figure, axes = canvas(WIDE_IN, 2.5)
+    figure, axes = canvas(PAGE_IN, 2.5)
     columns = [_Scale(each) for each in parameters.values()]
     losses = [entry["loss"] for entry in done]
     columns.append(_Scale({"low": min(losses), "high": max(losses), "log": False}))
