@@ -33,7 +33,7 @@ class LabelledRecording:
     cut_off: str = ""  # why its end is missing, if only the start could be classified
 
 
-def to_table(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str:
+def to_table(recordings: Sequence[LabelledRecording]) -> str:
     """Return lines for a person: the time of day where it is known, the stretch, its class, the next ones."""
     lines = []
     for index, recording in enumerate(recordings):
@@ -80,7 +80,7 @@ def to_csv(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str:
     return csv_text(rows)
 
 
-def to_json_lines(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str:
+def to_json_lines(recordings: Sequence[LabelledRecording]) -> str:
     """Return one object per stretch."""
     lines = []
     for recording in recordings:
@@ -99,7 +99,7 @@ def to_json_lines(recordings: Sequence[LabelledRecording], *, top: int = 1) -> s
     return "".join(lines)
 
 
-def to_audacity(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str:
+def to_audacity(recordings: Sequence[LabelledRecording]) -> str:
     """Return a label track of one recording: start, end, label."""
     return "".join(
         f"{stretch.start_s:.6f}\t{stretch.end_s:.6f}\t{one_line(stretch.label)}\n"
@@ -108,7 +108,7 @@ def to_audacity(recordings: Sequence[LabelledRecording], *, top: int = 1) -> str
     )
 
 
-def to_raven(recordings: Sequence[LabelledRecording], *, top: int = 1, band_hz: tuple[float, float]) -> str:
+def to_raven(recordings: Sequence[LabelledRecording], *, band_hz: tuple[float, float]) -> str:
     """Return a selection table; the recordings, refused ones too, count as one sequence with continuous begin times.
 
     `band_hz` is the frequency range of the model's input. If the duration of an earlier recording is unknown, the table
@@ -138,14 +138,15 @@ def is_sequence(recordings: Sequence[LabelledRecording]) -> bool:
     return True not in unknown or not any(named[unknown.index(True) + 1 :])
 
 
-FORMATS = {"table": to_table, "csv": to_csv, "jsonl": to_json_lines, "audacity": to_audacity}
+FORMATS = {"table": to_table, "jsonl": to_json_lines, "audacity": to_audacity}
 
 
 def as_text(recordings: Sequence[LabelledRecording], format: str, *, top: int = 1, band_hz: tuple[float, float]) -> str:
-    """Return recordings in a format; only in a sequence of Raven's do the refused ones count."""
+    """Return recordings in a format; `top` is for CSV, and only in a sequence of Raven's do the refused ones count."""
     if format == "raven":
         return to_raven(recordings, band_hz=band_hz)
-    return FORMATS[format]([recording for recording in recordings if not recording.refused], top=top)
+    readable = [recording for recording in recordings if not recording.refused]
+    return to_csv(readable, top=top) if format == "csv" else FORMATS[format](readable)
 
 
 def write_text(path: Path, text: str) -> None:
