@@ -77,11 +77,6 @@ def published_best(study: Study, protocol: str) -> Published | None:
     return max(found, key=lambda one: one.accuracy, default=None)
 
 
-def chance(study: Study, protocol: str) -> float:
-    """Return the accuracy of always predicting the most frequent class of a protocol's test clips."""
-    return study.answers[protocol].majority
-
-
 def beside_references(study: Study) -> tuple[ReferenceRow, ...]:
     """Return every figure of the references for one of the study's models, with the measured result.
 

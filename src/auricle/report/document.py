@@ -12,7 +12,7 @@ from typing import Any
 
 from auricle.findings.comparison import MOST_SHOWN
 from auricle.findings.findings import Findings
-from auricle.findings.reference import chance, published_best
+from auricle.findings.reference import published_best
 from auricle.findings.study import Study
 from auricle.findings.trainings import Collapse
 from auricle.report.figures.drawing import Drawing, Panel, panel
@@ -202,7 +202,7 @@ class Report:
             "of_many": f", the {MOST_SHOWN} most accurate of {num} models" if num > MOST_SHOWN else "",
             "stamped": self.title_of,
             "published": {protocol: best for protocol, best in published if best},
-            "chance": {protocol: chance(study, protocol) for protocol in study.protocols},
+            "chance": {protocol: study.answers[protocol].majority for protocol in study.protocols},
             "meanings": MEANINGS,
             "chosen_here": self.chosen_here,
             "leaky": list(filter(study.is_leaky, study.protocols)),

@@ -10,7 +10,7 @@ from auricle.data.manifest import is_unequal
 from auricle.findings.calibration import ModelCalibration
 from auricle.findings.classes import total_confusion
 from auricle.findings.dataset import Dataset
-from auricle.findings.reference import chance, published_best
+from auricle.findings.reference import published_best
 from auricle.findings.scores import FEW_GROUPS, ComparativeRow, accuracy_of
 from auricle.findings.study import CellEvidence, Study
 from auricle.findings.trainings import Collapse
@@ -168,7 +168,7 @@ def _references(report: Report, best: ComparativeRow) -> dict[str, float]:
     if baseline:
         marks[f"best free baseline, {baseline.model}"] = baseline.accuracy
     elif published:
-        marks["chance"] = chance(report.study, best.protocol)
+        marks["chance"] = report.study.answers[best.protocol].majority
     return marks
 
 
@@ -184,7 +184,7 @@ def accuracies_of(report: Report, protocol: str) -> Drawing:
     study, rows = report.study, report.findings.comparisons[protocol].rows
     cells = {row.model: [accuracy_of(cell.test, study) for cell in study.of(row.model, protocol)] for row in rows}
     published = published_best(study, protocol)
-    marks = {published.source: published.accuracy, "chance": chance(study, protocol)} if published else {}
+    marks = {published.source: published.accuracy, "chance": study.answers[protocol].majority} if published else {}
     return accuracies(rows, cells, report.colours, marks, report.title_of(protocol))
 
 
