@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from auricle.bundle.windows import Windowing
 from auricle.config import AudioConfig, FrontendConfig
-from auricle.model.frames import FrameMaker
+from auricle.model.frames import FrameMaker, FrameStream
 from auricle.model.frontend import FRONTENDS as VARIANTS
 
 AUDIO = AudioConfig(sample_rate_hz=8_000)
@@ -32,7 +32,7 @@ def test_frames_are_those_of_pytorch(frontend, samples):
 def test_frames_of_blocks_are_frames_of_the_whole(lengths, frontend):
     maker = FrameMaker(AUDIO, frontend)
     blocks = [np.random.default_rng(length).standard_normal(length).astype(np.float32) for length in lengths]
-    stream = maker.stream()
+    stream = FrameStream(maker)
     pieces = [stream.feed(block) for block in blocks] + [stream.finish()]
     np.testing.assert_allclose(np.concatenate(pieces), maker.frames(np.concatenate(blocks)), rtol=1e-4, atol=1e-4)
 

@@ -105,10 +105,6 @@ class FrameMaker:
             np.matmul(power, self.filters, out=frames[start : start + most])
         return frames
 
-    def stream(self) -> FrameStream:
-        """Return a stream that computes the same frames from blocks of a waveform."""
-        return FrameStream(self)
-
 
 class FrameStream:
     """Computes the frames of a waveform that arrives in blocks; together they equal those of the whole."""

@@ -16,6 +16,7 @@ import numpy as np
 from auricle.bundle.windows import Windowing
 from auricle.data.audio import STREAM_SAMPLES, stream_mono
 from auricle.errors import RefusedError
+from auricle.model.frames import FrameStream
 from auricle.predict.classifier import Classifier
 
 T = TypeVar("T")
@@ -73,7 +74,7 @@ def predict_windows(
     batcher = _WindowBatcher(classifier, windowing, whole_s)
     blocks = stream_mono(recording, on_cut_off=on_cut_off) if isinstance(recording, Path) else recording
     num_samples, peak = 0, 0.0
-    stream = classifier.model.maker.stream()
+    stream = FrameStream(classifier.model.maker)
     for block in _made_ahead(_resampled_blocks(rate_hz, blocks), BLOCKS_AHEAD):
         num_samples += len(block)
         peak = max(peak, float(np.abs(block).max(initial=0.0)))
