@@ -39,14 +39,12 @@ class Definition:
         module: that contains it.
         names: that it binds; possibly none.
         text: its source.
-        first_line: of the text in its module, from 1.
         node: the statement.
     """
 
     module: str
     names: tuple[str, ...]
     text: str
-    first_line: int
     node: ast.stmt
 
     @cached_property
@@ -146,7 +144,7 @@ def _definition(module: str, node: ast.stmt, lines: list[str]) -> Definition:
     first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
     while first > 1 and lines[first - 2].startswith("#"):
         first -= 1
-    return Definition(module, tuple(bound_by(node)), "\n".join(lines[first - 1 : node.end_lineno]), first, node)
+    return Definition(module, tuple(bound_by(node)), "\n".join(lines[first - 1 : node.end_lineno]), node)
 
 
 def bound_by(node: ast.stmt) -> Iterator[str]:
