@@ -6,7 +6,6 @@ It needs no widgets, so that it works wherever a notebook shows HTML.
 import contextlib
 import io
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -64,10 +63,8 @@ def _open_output() -> Callable[[str], None]:
 class NotebookDisplay(Display):
     """Progress in the output of a notebook cell; lines for finished cells stay above the bar, and after it is gone."""
 
-    def __init__(
-        self, title: str, show: Callable[[str], None] | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        super().__init__(title, Terminal(file=io.StringIO()), clock)
+    def __init__(self, title: str, show: Callable[[str], None] | None = None) -> None:
+        super().__init__(title, Terminal(file=io.StringIO()))
         self.show = show
         self.lines: list[Text] = []
 
