@@ -69,8 +69,8 @@ class Network:
         *,
         window_shape: tuple[int, int],
         num_classes: int,
-        attention: AttentionLayout | None = None,
-        threads: int | None = 1,
+        attention: AttentionLayout | None,
+        threads: int | None,
     ) -> None:
         self._path, self._num_threads, self._at_once = path, threads or num_cores(), WINDOWS_AT_ONCE
         self._promised: dict[str, tuple[int, ...]] = {"logits": (num_classes,)}  # the shape for each window

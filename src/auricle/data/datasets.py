@@ -245,7 +245,7 @@ def find_dataset(name: str, root: Path | None = None) -> Path | None:
     return next((path for path in candidates if os.path.isfile(path / LAYOUTS[name].table)), None)  # noqa: PTH113
 
 
-def dataset_in(folder: Path, *, first: str = "") -> str | None:
+def dataset_in(folder: Path, *, first: str) -> str | None:
     """Return the name of the dataset in a folder, or in a subfolder of its name; None if it is not a named dataset.
 
     It is a named dataset if its table lists the right number of clips (`NUM_CLIPS`). As ESC-50 contains ESC-10, the

@@ -77,7 +77,7 @@ def explain_mistakes(
     mistakes: Sequence[Mistake],
     paths: Mapping[str, Path],
     duration_s: float,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: Callable[[int, int], None],
 ) -> dict[tuple[str, str], Explanation]:
     """Return the saliency of each mistake by model and clip, where the weights of the model are available.
 

@@ -49,9 +49,7 @@ class Tuning:
         return list(best.values())
 
 
-def searches_of(
-    study: Study, rows: Sequence[ComparativeRow], on_note: Callable[[str], None] = lambda message: None
-) -> tuple[Tuning, ...]:
+def searches_of(study: Study, rows: Sequence[ComparativeRow], on_note: Callable[[str], None]) -> tuple[Tuning, ...]:
     """Return the searches of a study: the one in its folder, then those in the folders beside it.
 
     A folder beside it counts if its search is finished, tried only this study's models, and trained the best set on the

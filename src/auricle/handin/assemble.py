@@ -51,9 +51,7 @@ class Assembly:
         AuricleError: a name is not defined or has two meanings, or modules import each other in a circle.
     """
 
-    def __init__(
-        self, roots: Sequence[Module], configuration: Iterable[Section] = (), stand_ins: Sequence[Module] = ()
-    ) -> None:
+    def __init__(self, roots: Sequence[Module], configuration: Iterable[Section], stand_ins: Sequence[Module]) -> None:
         self._modules = {module.name: module for module in (*stand_ins, *roots)}
         self._roots = [module.name for module in roots]
         self._configuration = tuple(configuration)

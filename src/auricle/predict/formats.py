@@ -141,7 +141,7 @@ def is_sequence(recordings: Sequence[LabelledRecording]) -> bool:
 FORMATS = {"table": to_table, "jsonl": to_json_lines, "audacity": to_audacity}
 
 
-def as_text(recordings: Sequence[LabelledRecording], format: str, *, top: int = 1, band_hz: tuple[float, float]) -> str:
+def as_text(recordings: Sequence[LabelledRecording], format: str, *, top: int, band_hz: tuple[float, float]) -> str:
     """Return recordings in a format; `top` is for CSV, and only in a sequence of Raven's do the refused ones count."""
     if format == "raven":
         return to_raven(recordings, band_hz=band_hz)
