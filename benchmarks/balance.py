@@ -14,12 +14,12 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from scipy.special import stdtrit
 
 from auricle.config import StudyConfig
 from auricle.data.datasets import load_manifest
 from auricle.findings.study import Study, load_study
 from auricle.scoring.metrics import score
+from auricle.scoring.statistics import interval_over
 from auricle.study.study import run_study
 from auricle.work.options import RunOptions
 from measure import publish, table
@@ -91,8 +91,8 @@ def main() -> None:
         for model in BALANCES:
             scores = scores_of(study, model, protocol, part)
             gain = (scores - without)[:, 1]
-            reach = stdtrit(len(gain) - 1, 0.975) * gain.std(ddof=1) / len(gain) ** 0.5
-            interval = f"{gain.mean():+.1f} ({gain.mean() - reach:+.1f} to {gain.mean() + reach:+.1f})"
+            low, high = interval_over(gain)
+            interval = f"{gain.mean():+.1f} ({low:+.1f} to {high:+.1f})"
             values = [f"{mean:.1f} ± {sd:.1f}" for mean, sd in zip(scores.mean(0), scores.std(0, ddof=1), strict=True)]
             rows.append((f"{title}: {model}", *values, "" if model == "none" else interval))
     about = (

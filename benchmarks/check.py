@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from auricle.audit.audit import Audit, audit
 from auricle.audit.recording import examine
 from auricle.data.datasets import Survey, survey
 from auricle.data.manifest import Manifest
+from auricle.system import peak_memory_mb
 from defects import make_bad, make_good
 from duplicates import found_of, plant
 from measure import publish, recordings_here, seconds, table
@@ -99,8 +99,7 @@ def make_many(folder: Path, num: int) -> None:
 def measure_one(folder: Path) -> None:
     """Check a folder and print the seconds and the peak of memory in MB, in a process of its own."""
     spent_s = seconds(lambda: audit(survey(str(folder)), workers=NUM_PROCESSES))
-    peak_kb = re.findall(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())  # ru_maxrss is the parent's here
-    print(json.dumps([spent_s, int(peak_kb[0]) / 1024]))
+    print(json.dumps([spent_s, peak_memory_mb()]))
 
 
 def scale_rows(numbers: list[int]) -> list[tuple[str, str]]:
