@@ -135,7 +135,7 @@ def find_cell(folder: Path, model: str | None = None) -> Cell:
         UsageError: the study has several models and none is named, or not the one named; or the cell is of another.
         RefusedError: neither a study nor a finished cell.
     """
-    if (folder / "study.yaml").is_file():
+    if StudyFolder(folder).description.is_file():
         cells = representative_cells(folder)
         if model is None and len(cells) > 1:
             raise UsageError(f"{folder} has several models; name one with --model; available: {', '.join(cells)}")
