@@ -24,7 +24,7 @@ def write_report(
     data: str | None = None,
     root: Path | None = None,
     probes: bool = True,
-    front: Mapping[str, str] | None = None,
+    front: Mapping[str, str | None] | None = None,
     on_progress: Callable[..., None],
 ) -> tuple[dict[str, Path], list[str]]:
     """Analyse the models of a study, and write the report and the page of mistakes.
@@ -34,7 +34,7 @@ def write_report(
         data: the recordings, by a name or path that the user gives, where they must be found. None: where they were.
         root: as for `load_manifest`.
         probes: whether to analyse what the models rely on, unless that was done before.
-        front: as for `build_report`.
+        front: as for `build_report`; what is None is left out.
         on_progress: called with a short description of each step and, where known, how much of it is done and of how
             much.
 
@@ -44,7 +44,8 @@ def write_report(
     Raises:
         UsageError: a link that is not an address; other errors as in `build_report`.
     """
-    if (link := (front or {}).get("link")) and not link.startswith(("https://", "http://")):
+    given = {name: text for name, text in (front or {}).items() if text is not None}
+    if (link := given.get("link")) and not link.startswith(("https://", "http://")):
         raise UsageError(f"--link takes an address such as https://example.org/notebook, not {link[:100]!r}")
     folder, notes, source = StudyFolder(study), list[str](), None
     if data is not None:
@@ -56,7 +57,7 @@ def write_report(
     on_progress("reading the study")
     evidence = load_study(study)
     with _errors_page(evidence, notes, on_progress, source=source, root=root) as page:
-        files = build_report(evidence, front, on_progress=on_progress, await_errors_page=page)
+        files = build_report(evidence, given, on_progress=on_progress, await_errors_page=page)
     return files | ({"errors": errors} if (errors := page()) else {}), notes
 
 

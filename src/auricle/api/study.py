@@ -214,8 +214,7 @@ class Study:
         """
         from auricle.api.reporting import write_report
 
-        given = {"author": author, "title": title, "link": link}
-        front = {name: text for name, text in given.items() if text is not None}
+        front = {"author": author, "title": title, "link": link}
         source = None if data is None else str(data)
         with progress_shown(0 if progress else -1) as show:
             files, notes = write_report(

@@ -56,8 +56,7 @@ def report(
         from auricle.handin.hand_in import check_name
 
         check_name(hand_in)  # before the work
-    given = {"author": author, "title": title, "link": link}
-    front = {name: text for name, text in given.items() if text is not None}
+    front = {"author": author, "title": title, "link": link}
     files = build(study, level, data=data, probes=not no_probes, front=front)
     if hand_in is not None:
         from auricle.handin.hand_in import write_hand_in
@@ -82,7 +81,7 @@ def build(
     data: str | None = None,
     root: Path | None = None,
     probes: bool = True,
-    front: Mapping[str, str] | None = None,
+    front: Mapping[str, str | None] | None = None,
 ) -> dict[str, Path]:
     """Build a report and show progress on standard error; the arguments are those of `write_report`."""
     from auricle.api.reporting import write_report
