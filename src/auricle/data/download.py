@@ -24,7 +24,7 @@ from pathlib import Path, PurePosixPath
 from auricle.data.datasets import NUM_CLIPS, find_dataset
 from auricle.data.store import cache_folder
 from auricle.data.tables import ESC50, URBANSOUND8K, Layout
-from auricle.data.transfer import fetch
+from auricle.data.transfer import fetch, printable
 from auricle.errors import MachineError, RefusedError, choices, count
 from auricle.files import machine_errors, write_json
 from auricle.locks import lock
@@ -203,8 +203,7 @@ def unpack(archive: Path, folder: Path, on_progress: Callable[[int, int | None],
     except (*_NO_ARCHIVE, OSError) as error:
         if isinstance(error, OSError) and error.errno not in _NO_NAME:
             raise
-        line = " ".join(str(error).split()) or type(error).__name__
-        reason = "".join(mark if mark.isprintable() else "?" for mark in line)[:200]
+        reason = printable(str(error)) or type(error).__name__
         raise RefusedError(f"{archive} is damaged or not an archive: {reason}; run this again") from error
 
 

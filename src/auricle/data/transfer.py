@@ -80,7 +80,12 @@ def _plain_reason(error: Exception) -> str:
     if "IncompleteRead" in str(error):  # http.client's error, inside two of urllib3
         return "the connection was closed early"
     line = " ".join(str(error).split()).rsplit(": ", 1)[-1].strip("'\")( ")
-    return "".join(mark if mark.isprintable() else "?" for mark in line)[:200] or type(error).__name__
+    return printable(line) or type(error).__name__
+
+
+def printable(text: str) -> str:
+    """Return text of a server or an archive as a short line; characters that cannot be printed become `?`."""
+    return "".join(mark if mark.isprintable() else "?" for mark in " ".join(text.split()))[:200]
 
 
 def _fetch_rest(url: str, part: Path, on_progress: TransferProgress, max_bytes: int) -> bool:
