@@ -18,6 +18,9 @@ def usage_line(error: typer.TyperException) -> str:
     meant: list[str] = []
     if hasattr(error, "possibilities") and context:
         message, meant = f"no option {option}", _options_like(error, context)
+        if any(option in each.opts for each in context.find_root().command.params):
+            before, _, after = context.command_path.partition(" ")
+            message, meant = f"{option} is given before the command: {before} {option} {after}", []
     elif context and (wrong := re.match("No such command '(.*?)'", message)):
         message = f"no command {wrong[1]!r}"
         meant = [repr(each) for each in get_close_matches(wrong[1], context.command.commands, n=1)]
