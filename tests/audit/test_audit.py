@@ -100,6 +100,25 @@ def test_a_group_in_two_folds_and_a_name_given_twice_are_named(clips) -> None:
     assert kinds(audited([*made, made[0]]))["name-twice"] == [("0.wav",)]
 
 
+@pytest.mark.parametrize(
+    ("rows", "has_folds", "reason"),
+    [
+        ([(n, "ab"[n % 2], 1, str(n)) for n in range(10)], True, "has only one fold; "),
+        ([(n, "ab"[n % 2], 0, str(n % 3)) for n in range(10)], False, "10 clips in 3 groups cannot fill 5 folds; "),
+        (
+            [(n, "ab"[n % 2], 1 + n % 2, str(n)) for n in range(10)],
+            True,
+            "in official, fold 1, no clip of class 'a' is ",
+        ),
+        ([(n, "ab"[n % 2], 1 + n // 2, str(n)) for n in range(10)], True, ""),
+    ],
+)
+def test_clips_that_no_study_could_divide_are_an_error(clips, rows, has_folds: bool, reason: str) -> None:
+    found = [one.reason for one in audited(clips(*rows), has_folds=has_folds).findings if one.kind == "no-split"]
+    assert len(found) == bool(reason)
+    assert "".join(found).startswith(reason)
+
+
 def test_the_odd_one_out_is_named(clips) -> None:
     made = clips(*[(n, "dog", 1, str(n)) for n in range(12)])
     soundfile.write(made[3].path, good_sound(20)[1], 44_100)

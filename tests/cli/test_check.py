@@ -111,3 +111,15 @@ def test_a_folder_of_a_user_that_does_not_exist_is_wrong_usage(auricle):
 def test_two_different_sources_are_wrong_usage(auricle, noises):
     answer = auricle("check", "sounds", "--data", "toy")
     assert (answer.code, "different recordings" in answer.err) == (2, True)
+
+
+@pytest.mark.parametrize("options", [[], ["--fix", "new.csv"]])
+def test_what_fix_does_not_fix_is_not_left_to_it(auricle, noises, options):
+    table = [["filename", "category"], *([f"sounds/cat/cat {n}.wav", "cat"] for n in range(12))]
+    with Path("one.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(table)
+    answer = auricle("check", "one.csv", "--workers", "1", *options)
+    assert answer.code == 3
+    assert answer.err.splitlines()[-1] == (
+        "auricle: 1 finding must be fixed; --fix cannot fix it: see what is advised with each"
+    )

@@ -15,8 +15,9 @@ from auricle.audit.known import examine_once
 from auricle.audit.recording import refused
 from auricle.audit.shortcuts import FEATURES, Shortcuts, find_shortcuts
 from auricle.data.datasets import Survey
+from auricle.data.folds import NUM_FOLDS, make_splits, with_made_folds
 from auricle.data.grouping import pattern_in_names
-from auricle.data.manifest import Clip, split_groups
+from auricle.data.manifest import Clip, backgrounds_of, require_enough, split_groups
 from auricle.data.processes import in_processes
 from auricle.errors import RefusedError
 from auricle.system import expanded
@@ -59,7 +60,16 @@ class Audit:
     @property
     def num_errors(self) -> int:
         """How many findings are errors, which must be fixed."""
-        return sum(FINDING_TYPES[finding.kind].severity == "error" for finding in self.findings)
+        return sum(kind.severity == "error" for kind in self._kinds)
+
+    @property
+    def num_unfixed(self) -> int:
+        """How many errors `--fix` does not fix."""
+        return sum(kind.severity == "error" and not kind.is_fixed for kind in self._kinds)
+
+    @property
+    def _kinds(self) -> list[FindingType]:
+        return [FINDING_TYPES[finding.kind] for finding in self.findings]
 
     @property
     def counts(self) -> dict[str, dict[int, int]]:
@@ -156,7 +166,10 @@ def _dataset_findings(survey: Survey, facts: Mapping[int, Fact], shortcuts: Shor
     used = Counter(dict.fromkeys(survey.manifest.categories, 0))
     used.update(clips[index].category for index in facts)
     yield from name_findings(Counter(clip.category for clip in clips))
-    yield from size_findings(used, len({clip.fold for clip in clips}) if survey.has_folds else 0)
+    sizes = list(size_findings(used, len({clip.fold for clip in clips}) if survey.has_folds else 0))
+    yield from sizes
+    if not {"few-classes", "tiny-class"} & {finding.kind for finding in sizes}:
+        yield from _division_findings(survey, facts)
     folder = expanded(survey.manifest.source)
     if folder.is_dir() and all(clip.name.split("/")[0] == clip.category for clip in clips):
         yield from folder_findings(folder, survey.manifest.categories)
@@ -169,6 +182,25 @@ def _dataset_findings(survey: Survey, facts: Mapping[int, Fact], shortcuts: Shor
             f"(chance is {100 * shortcuts.chance:.0f} %); {best} alone: {100 * shortcuts.by_feature[best]:.0f} %; "
             f"the class {easiest!r}: {100 * shortcuts.by_class[easiest]:.0f} %",
         )  # fmt: skip
+
+
+def _division_findings(survey: Survey, facts: Mapping[int, Fact]) -> Iterator[Finding]:
+    """Find why a study would refuse to divide the clips that decode; classes are large enough.
+
+    Without folds and groups there is no other reason, and making folds takes long.
+    """
+    if not (survey.has_folds or survey.has_groups) or len(backgrounds_of(survey.manifest.categories)) > 1:
+        return
+    usable = {(clip := survey.manifest.clips[index]).name: clip for index in facts}
+    manifest = replace(survey.manifest, clips=tuple(usable.values()))
+    try:
+        if survey.has_folds:
+            require_enough(manifest)
+        else:
+            manifest = with_made_folds(manifest, NUM_FOLDS, seed=0)
+        make_splits(manifest, "test-split" if manifest.has_test_set else "official", allow_split_groups=True)
+    except RefusedError as error:
+        yield Finding("no-split", str(error).removeprefix(manifest.source).lstrip(": "))
 
 
 def _shortcuts(clips: Sequence[Clip], facts: Mapping[int, Fact]) -> Shortcuts | None:

@@ -21,6 +21,11 @@ class FindingType:
     fix: str
     leaves_out: bool  # whether `--fix` leaves such a clip out
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether `--fix` removes such a problem, which `fix` then says."""
+        return "(--fix " in self.fix
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -67,6 +72,10 @@ _ALL: dict[Severity, tuple[tuple[str, str, str, bool], ...]] = {
         ("few-classes", "fewer than two classes", "add recordings of a second class", False),
         ("two-backgrounds", "several background classes", "give them one name", False),
         ("tiny-class", "a class with fewer clips than folds", "add clips, or leave the class out", False),
+        (
+            "no-split", "clips that cannot be divided into training and test",
+            "change the folds or the groups, or record more", False,
+        ),
     ),
     "warning": (
         ("silent", "silent recording", "record it again, or leave it out (--fix does this)", True),

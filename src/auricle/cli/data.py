@@ -146,11 +146,18 @@ def check(
         changes = "; ".join(f"{num} {change}" for change, num in mended.done.items()) or "nothing had to be fixed"
         say(f"auricle: {fix} lists {count(len(mended.clips), 'clip')}: {changes}")
     if found.num_errors:
-        remedy = f"train on {fix}" if fix else "--fix NEW.csv writes a table without the clips that can be left out"
-        raise RefusedError(f"{count(found.num_errors, 'finding')} must be fixed; {remedy}")
+        raise RefusedError(f"{count(found.num_errors, 'finding')} must be fixed; {_remedy(found, fix)}")
 
 
 app.command("check", hidden=True, epilog=examples("auricle check esc10"))(check)  # the former name of `auricle check`
+
+
+def _remedy(found: Audit, fix: Path | None) -> str:
+    """Return what to do about the errors; `fix` is the corrected table, if one was written."""
+    if found.num_unfixed:
+        which = "it" if found.num_errors == 1 else f"{found.num_unfixed} of them"
+        return f"--fix cannot fix {which}: see what is advised with each"
+    return f"train on {fix}" if fix else "--fix NEW.csv writes a table without the clips that can be left out"
 
 
 def _document(found: Audit) -> dict[str, Any]:

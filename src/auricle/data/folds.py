@@ -145,7 +145,10 @@ def _require_folds(manifest: Manifest, protocol: str, allow_split_groups: bool) 
     present = set(manifest.folds.tolist())
     needed = 2 if protocol == "official" else 3
     if len(present) < needed:
-        raise RefusedError(f"{manifest.source}: {protocol} needs at least {needed} folds, but there are {len(present)}")
+        raise RefusedError(
+            f"{manifest.source}: {protocol} needs at least {needed} folds, but there are {len(present)}; "
+            f"give more folds{' or choose the protocol official' if len(present) > 1 else ''}"
+        )
     if not allow_split_groups and (torn := split_groups(manifest)):
         group, where = next(iter(torn.items()))
         more = f" (and {count(len(torn) - 1, 'more group')})" if len(torn) > 1 else ""
@@ -196,7 +199,7 @@ def assign_folds(labels: np.ndarray, groups: Sequence[str], num_folds: int, seed
     if len(set(folds.tolist())) < num_folds:
         raise RefusedError(
             f"{count(len(labels), 'clip')} in {count(num_groups, 'group')} cannot fill {num_folds} folds; "
-            "record from more sources"
+            "record from more sources, or give folds of your own, at least two"
         )
     return folds
 
