@@ -119,6 +119,13 @@ def test_clips_that_no_study_could_divide_are_an_error(clips, rows, has_folds: b
     assert "".join(found).startswith(reason)
 
 
+def test_an_annotation_that_is_not_used_is_named(clips) -> None:
+    made = Manifest("made", tuple(clips(*FOUR)), 2.0, grouping="made", skipped=(("long.wav/1-2.wav", "begins late"),))
+    found = audit(Survey(made, has_folds=True), workers=1)
+    reasons = [finding.reason for finding in found.findings if finding.kind == "unused-annotation"]
+    assert reasons == ["long.wav/1-2.wav: begins late"]
+
+
 def test_the_odd_one_out_is_named(clips) -> None:
     made = clips(*[(n, "dog", 1, str(n)) for n in range(12)])
     soundfile.write(made[3].path, good_sound(20)[1], 44_100)

@@ -231,11 +231,15 @@ def test_pieces_that_are_used_are_not_pruned_however_long_ago_they_were_cut(tmp_
 
 def test_a_table_of_stretches_is_cut_too(tmp_path: Path) -> None:
     rows = []
-    for take in range(5):
+    for take in range(6):
         write_steps(tmp_path / f"site{take}.wav", *(0.1 * step + 0.01 * take for step in range(8)))
         rows += [f"site{take}.wav;2,2;2,8;low", f"site{take}.wav;5;6;high"]
+    rows += ["site0.wav;5,5;6,5;low", "site1.wav;20;21;low"]  # beside another class, and after the end
     (tmp_path / "clips.csv").write_text("\n".join(["file;start;end;label", *rows]))
-    assert len(load_manifest(str(tmp_path / "clips.csv"), clip_s=1.0).clips) == 10
+    manifest = load_manifest(str(tmp_path / "clips.csv"), clip_s=1.0)
+    assert len(manifest.clips) == 11
+    words = "14 annotations of 6 recordings were cut into clips; 3 left out (auricle check lists them)."
+    assert words in manifest.notes
 
 
 def test_stretches_are_cut_within_what_is_free_of_other_classes(tmp_path: Path) -> None:

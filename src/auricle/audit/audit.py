@@ -150,6 +150,8 @@ def _dataset_findings(survey: Survey, facts: Mapping[int, Fact], shortcuts: Shor
     for name, count in Counter(clip.name for clip in clips).items():
         if count > 1:
             yield Finding("name-twice", f"listed in {count} rows", (name,))
+    for name, reason in survey.manifest.skipped:
+        yield Finding("unused-annotation", f"{name}: {reason}")
     if survey.has_folds:
         members = defaultdict[str, list[str]](list)
         for clip in clips:

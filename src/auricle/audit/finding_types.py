@@ -99,6 +99,10 @@ _ALL: dict[Severity, tuple[tuple[str, str, str, bool], ...]] = {
             "near-contradiction", "nearly the same sound under two classes",
             "listen: one label may be wrong, or the clip contains both sounds (--fix puts them in one group)", False,
         ),
+        (
+            "unused-annotation", "annotation that is not used",
+            "correct its times or its class, or delete it", False,
+        ),
         ("label-spelling", "classes that differ by case or accents", "use one spelling (--fix does this)", False),
         ("label-typo", "class name that may be a typo", "rename the class if it is a typo", False),
         ("hidden-folder", "hidden folder with recordings", "remove the dot from its name, or move it elsewhere", False),

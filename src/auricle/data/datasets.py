@@ -329,9 +329,7 @@ def _in_folder(root: Path, asked: _Asked, read: Callable[[Path], OwnTable]) -> t
         )
     clips, spans = annotations_beside(recordings_below(root), root, label_column=asked.label_column)
     if clips:
-        recordings = len({clip.path for clip in clips})
-        notes = [f"{count(len(clips), 'annotation')} of {count(recordings, 'recording')} were cut into clips."]
-        return OwnTable(tuple(clips), tuple(spans), False, None), notes
+        return OwnTable(tuple(clips), tuple(spans), False, None), []
     if asked.label_column:
         raise UsageError(
             f"--label {asked.label_column}: a folder has no columns; use a pattern such as '{LABEL_EXAMPLE}', or a CSV"
@@ -361,8 +359,16 @@ def _cut_out(manifest: Manifest, spans: Sequence[Span], clip_s: float | None) ->
         raise RefusedError(
             f"{manifest.source}: none of {count(len(spans), 'annotation')} can be used: {left_out[0][1]}"
         )
-    grouping = manifest.grouping or RECORDING
-    return replace(manifest, clips=tuple(clips), skipped=(*manifest.skipped, *left_out), grouping=grouping)
+    recordings = count(len({clip.path for clip in manifest.clips}), "recording")
+    less = f"; {len(left_out)} left out (auricle check lists them)" if left_out else ""
+    note = f"{count(len(spans), 'annotation')} of {recordings} were cut into clips{less}."
+    return replace(
+        manifest,
+        clips=tuple(clips),
+        notes=(*manifest.notes, note),
+        skipped=(*manifest.skipped, *left_out),
+        grouping=manifest.grouping or RECORDING,
+    )
 
 
 def usual_length_s(durations_s: Sequence[float]) -> float:
