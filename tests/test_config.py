@@ -143,6 +143,13 @@ def test_a_wrong_field_of_a_study_names_the_right_one(tmp_path) -> None:
         load_study(str(file))
 
 
+def test_a_search_space_given_as_a_study_is_named_as_such(tmp_path) -> None:
+    file = tmp_path / "space.yaml"
+    file.write_text("models: [cnn]\nparameters: {training.learning_rate: [0.1, 1]}")
+    with pytest.raises(UsageError, match=rf"a search space, not a study; tune with auricle search {file}"):
+        load_study(str(file))
+
+
 def test_an_absent_file_is_a_usage_error(tmp_path) -> None:
     with pytest.raises(UsageError, match="cannot read"):
         load_preset(str(tmp_path / "absent.yaml"))

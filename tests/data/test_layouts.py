@@ -85,13 +85,22 @@ def test_columns_may_have_the_names_that_people_give_them(class_folders: Path, n
     assert load_manifest(str(table)).categories == ("bell", "cat", "dog")
 
 
-@pytest.mark.parametrize(("suffix", "comma"), [("csv", ";"), ("csv", "\t"), ("tsv", "\t")])
-def test_semicolons_and_tabs_divide_columns(class_folders: Path, suffix: str, comma: str) -> None:
+@pytest.mark.parametrize(("suffix", "comma"), [("csv", ";"), ("csv", "\t"), ("csv", "|"), ("tsv", "\t")])
+def test_semicolons_tabs_and_bars_divide_columns(class_folders: Path, suffix: str, comma: str) -> None:
     table = class_folders / f"clips.{suffix}"
     names = sorted(path.relative_to(class_folders).as_posix() for path in class_folders.glob("*/*.wav"))
     rows = [f"{each}{comma}{each.split('/')[0]}, small" for each in names]
     table.write_text("\n".join([f"filename{comma}label", *rows]))
     assert load_manifest(str(table)).categories == ("bell, small", "cat, small", "dog, small")
+
+
+def test_folds_may_be_written_as_pandas_does_and_clips_without_a_group_are_counted(class_folders: Path) -> None:
+    names = sorted(path.relative_to(class_folders).as_posix() for path in class_folders.glob("*/*.wav"))
+    rows = [f"{each},{each.split('/')[0]},{n % 2 + 1}.0,{f'g{n}' if n else ''}" for n, each in enumerate(names)]
+    (class_folders / "clips.csv").write_text("\n".join(["file,label,fold,group", *rows]))
+    manifest = load_manifest(str(class_folders / "clips.csv"))
+    assert set(manifest.folds.tolist()) == {1, 2}
+    assert "1 clip without a group: each counts as its own source." in manifest.notes
 
 
 def test_any_column_may_be_the_class(class_folders: Path) -> None:

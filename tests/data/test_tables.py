@@ -90,7 +90,7 @@ def test_files_that_do_not_exist_are_refused_with_the_line_and_the_folder(
     ("text", "words"),
     [
         ("name,category\na.wav,dog\n", "no column filename or file_name or file or path or filepath or audio"),
-        ("filename|category\na.wav|dog\n", "its columns are filename|category"),
+        ("filename:category\na.wav:dog\n", "its columns are filename:category"),
         ("filename,sound\na.wav,dog\n", "no column category or label or class or species or target; its columns"),
         (f"filename,{','.join('abcdefgh')},{'long' * 30}\na.wav{',x' * 9}\n", f"g, h, {'long' * 30}"),
         ("filename,category\na.wav\n", "line 2 has 1 value, the header 2 columns"),
@@ -99,7 +99,7 @@ def test_files_that_do_not_exist_are_refused_with_the_line_and_the_folder(
         ("filename,category\n,dog\n", "line 2 has no filename"),
         (
             "filename,category,fold\na.wav,dog,one\n",
-            "line 2: a fold is a whole number from 0, not 'one'",
+            "line 2: a fold is a whole number from 0, or train, validation or test, not 'one'",
         ),
         ("filename,category,fold\na.wav,dog,-1\n", "not '-1'"),
         ("filename,category,fold\na.wav,dog,\n", "not ''"),

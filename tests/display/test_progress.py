@@ -71,6 +71,14 @@ def test_the_time_left_lies_between_an_even_share_and_all_of_the_work(epochs, nu
     assert max(epochs) <= left_s <= sum(epochs)
 
 
+def test_a_note_on_the_recordings_is_shown_once():
+    said: list[str] = []
+    lines = Lines(said.append, 0, Clock())
+    for notes in (["Folds were made."], ["Folds were made.", "Clips are 2 s long."]):
+        lines.assumed(notes)
+    assert said == ["Folds were made.", "Clips are 2 s long."]
+
+
 def test_lines_tell_each_cell_once_and_what_is_left():
     said: list[str] = []
     clock = Clock()

@@ -259,6 +259,8 @@ def load_study(name: str) -> StudyConfig:
         UsageError: no such study, reference or field, or a value out of range.
     """
     content, stem = _find_yaml(name, "study", *STUDIES)
+    if "parameters" in content:
+        raise UsageError(f"{name} is a search space, not a study; tune with auricle search {name}")
     if isinstance(cited := content.get("reference"), str):
         content["reference"] = load_references(cited)
     study = _validated(StudyConfig, {"name": stem, **content}, f"study {name}")

@@ -304,6 +304,9 @@ def _own_recordings(
         found = read(path)
     else:
         raise choices("source", source, [*SOURCES, "a folder of class folders", "a CSV file"])
+    alone = sum(clip.group == clip.name for clip in found.clips) if found.grouping else 0
+    if 0 < alone < len(found.clips):
+        notes.append(f"{count(alone, 'clip')} without a group: each counts as its own source.")
     manifest = Manifest(source, found.clips, 0.0, tuple(notes), grouping=found.grouping, untrusted=True)
     manifest = _by_names(manifest, asked)
     if found.spans and cuts:

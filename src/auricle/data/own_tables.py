@@ -52,7 +52,7 @@ def read_own_table(
     """Read the user's table; file names are relative to it.
 
     Args:
-        table: columns separated by comma, semicolon or tab, named as above.
+        table: columns separated by comma, semicolon, tab or |, named as above.
         label_column: column of the classes; None: as above.
         group_column: column of the groups; None: as above, if it exists.
         may_miss: files need not exist.

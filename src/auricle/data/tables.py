@@ -17,7 +17,7 @@ ESC50_GROUP, URBANSOUND8K_GROUP = "src_file", "fsID"
 MAX_DIGITS = 9  # of a fold or a count
 MAX_TABLE_BYTES = 2**28
 TABLE_SUFFIXES = (".csv", ".tsv")
-DELIMITERS = ",;\t"  # in order of preference
+DELIMITERS = ",;\t|"  # in order of preference
 
 
 def is_esc10(row: Mapping[str, str]) -> bool:
@@ -65,7 +65,7 @@ URBANSOUND8K = Layout(URBANSOUND8K_TABLE, urbansound8k_clips, URBANSOUND8K_GROUP
 def read_table(path: Path, required: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
     """Read a UTF-8 table with a header: for each row its last line number, and its stripped values by column.
 
-    The delimiter is the most frequent of comma, semicolon and tab in the first line. A `RefusedError` if the table
+    The delimiter is the most frequent of comma, semicolon, tab and | in the first line. A `RefusedError` if the table
     cannot be read, a required column is missing or empty, or a row is too long or short.
     """
     lines = _table_lines(path)
@@ -142,7 +142,8 @@ def whole_number(text: str) -> int | None:
 
 def fold_number(table: Path, line: int, value: str) -> int:
     """Read a fold of a table, or refuse the line."""
-    fold = whole_number(value)
+    fold = whole_number(value.removesuffix(".0"))  # which pandas appends to a column that had gaps
     if fold is None:
-        raise RefusedError(f"{table}: line {line}: a fold is a whole number from 0, not {value[:40]!r}")
+        sets = ", or train, validation or test"
+        raise RefusedError(f"{table}: line {line}: a fold is a whole number from 0{sets}, not {value[:40]!r}")
     return fold

@@ -78,7 +78,9 @@ def run_search(
         raise UsageError("a search trains on this machine only; remove --ray")
     space = check_space(config)
     listener.doing("reading the recordings")
-    clips = without_test(asked_manifest(config, root=options.root), config.protocol)
+    manifest = asked_manifest(config, root=options.root)
+    listener.assumed(manifest.notes)
+    clips = without_test(manifest, config.protocol)
     check_folder(out)
     folder = out / "search"
     with runs.lock(folder):
