@@ -53,7 +53,7 @@ class Progress(Listener):
         self.running: dict[CellName, Running] = {}
         self.warned: set[tuple[CellName, str]] = set()  # cells and the kinds of collapse already warned about
         self.seconds: dict[str, float] = {}  # seconds per epoch of a model, a moving average
-        self.shown: set[str] = set()  # notes; a search shows them, and then the study of its best set
+        self.notes: set[str] = set()  # shown so far; a search shows them, and then the study of its best set
         self.num_cells = 0
         self.num_ended = 0
         self.num_workers = 1
@@ -62,8 +62,8 @@ class Progress(Listener):
 
     @override
     def assumed(self, notes: Sequence[str]) -> None:
-        for note in (note for note in notes if note not in self.shown):
-            self.shown.add(note)
+        for note in (note for note in notes if note not in self.notes):
+            self.notes.add(note)
             for line in textwrap.wrap(note, 80, subsequent_indent="  "):
                 self.note(line)
 
