@@ -74,17 +74,18 @@ def _across_sources(found: Audit) -> list[tuple[str, str]]:
     return [(clips[a].name, clips[b].name) for a, b in pairs if clips[a].group != clips[b].group]
 
 
-def check_seconds(found: Survey) -> float:
-    """Return how long a check takes that finds no earlier result in the cache."""
+def check_anew(source: str) -> tuple[float, float]:
+    """Return the seconds, and the peak of memory in MB, of a check in a process of its own, with an empty cache."""
     with tempfile.TemporaryDirectory() as cache:
-        os.environ["AURICLE_CACHE"] = cache
-        return seconds(lambda: audit(found, workers=NUM_PROCESSES))
+        words, environment = [sys.executable, __file__, "--one", source], {**os.environ, "AURICLE_CACHE": cache}
+        done = subprocess.run(words, check=True, capture_output=True, text=True, env=environment)
+    spent_s, peak_mb = json.loads(done.stdout)
+    return spent_s, peak_mb
 
 
 def cost_rows(manifest: Manifest, rounds: int) -> list[tuple[str, str]]:
     """Return how long the recordings here take, on the clock and on a processor."""
-    whole = Survey(manifest, has_folds=True)
-    times_s = [check_seconds(whole) for _ in range(rounds)]
+    times_s = [check_anew(manifest.source)[0] for _ in range(rounds)]
     start = time.process_time()
     for clip in manifest.clips:
         examine(clip.path)
@@ -104,9 +105,9 @@ def make_many(folder: Path, num: int) -> None:
         soundfile.write(path, np.random.default_rng(number).normal(0, 0.1, MADE_RATE_HZ), MADE_RATE_HZ)
 
 
-def measure_one(folder: Path) -> None:
-    """Check a folder and print the seconds and the peak of memory in MB, in a process of its own."""
-    spent_s = check_seconds(survey(str(folder)))
+def measure_one(source: str) -> None:
+    """Check recordings, and print the seconds and the peak of memory in MB."""
+    spent_s = seconds(lambda: audit(survey(source), workers=NUM_PROCESSES))
     print(json.dumps([spent_s, peak_memory_mb()]))
 
 
@@ -116,8 +117,7 @@ def scale_rows(numbers: list[int]) -> list[tuple[str, str]]:
     for num in numbers:
         with tempfile.TemporaryDirectory() as name:
             make_many(Path(name), num)
-            words = [sys.executable, __file__, "--one", name]
-            found.append(json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout))
+            found.append(check_anew(name))
     rows = [
         (f"{num:,} made files of 1 s", f"{spent_s:.1f} s, {1000 * spent_s / num:.1f} ms a file, {peak_mb:.0f} MB")
         for num, (spent_s, peak_mb) in zip(numbers, found, strict=True)
@@ -136,7 +136,7 @@ def main() -> None:
     parser.add_argument("--copies", type=int, default=100)
     parser.add_argument("--numbers", type=int, nargs=3, default=[1_000, 3_000, 9_000])
     parser.add_argument("--results", type=Path)
-    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--one", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one:
         measure_one(asked.one)
