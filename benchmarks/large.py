@@ -3,7 +3,7 @@
 It makes clips of 10 s, of 50 classes, mixed of a few sounds (8 kHz, FLAC of 8 bits, so that 100,000 take about 2 GB of
 disk), and measures each step in a process of its own: the check of the dataset, keeping its frames, one epoch of `tiny`
 on its first official fold with the scores after it. Everything it makes is deleted at the end. The epoch is compared
-with one of ESC-10 right before and after, whose clips fit in memory, by CPU time per window.
+with one of ESC-10, whose clips fit in memory, right before and after, by CPU time per window.
 """
 
 from __future__ import annotations
