@@ -10,7 +10,7 @@ import pytest
 from pypdf import PdfReader
 
 from auricle.errors import AuricleError
-from auricle.findings.study import load_study
+from auricle.findings.study import Study, load_study
 from auricle.report import build
 from auricle.report.build import build_report, subtitle
 from auricle.report.chapters.closing import assumptions, implementation
@@ -120,9 +120,8 @@ def test_both_files_hold_every_chapter_figure_and_table(hostile_study: Path, hos
 def test_the_first_page_answers_the_question(esc10_report: dict[str, Path], esc10_study: Path):
     first = " ".join(PdfReader(esc10_report["pdf"]).pages[0].extract_text().split())
     assert "has the highest test accuracy" in first
-    assert "The best published result that the study cites for these clips is 60 % (Report A)" in first.replace(
-        "\xa0", " "
-    )
+    cited = "The best published result that the study cites for these clips is 60 % (Report A, the best of 4 trainings)"
+    assert cited in first.replace("\xa0", " ")
     assert "Table 1." in first
 
 
@@ -327,3 +326,10 @@ def test_where_classes_count_alike_clips_are_not_said_to(make_study):
     assert "test accuracy is balanced accuracy" in results_section(unequal)
     for other, drawn in ((study, False), (unequal, True)):
         assert ("with replacement" in words_of(chapter_sections(other, implementation))) == drawn
+
+
+def test_inputs_longer_than_the_specification_proposes_are_an_assumption(esc10: Study):
+    says = "The course specification proposes windows of 1 or 2 s as inputs. cnn, "
+    assert says in words_of(chapter_sections(esc10, assumptions))
+    elsewhere = replace(esc10, dataset=replace(esc10.dataset, source="/data/mine"))
+    assert "course specification" not in words_of(chapter_sections(elsewhere, assumptions))

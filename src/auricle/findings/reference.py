@@ -59,17 +59,18 @@ class ReferenceRow:
 
 
 class Published(NamedTuple):
-    """A published result: who reports it, and the accuracy, 0..1."""
+    """A published result: who reports it, the accuracy, 0..1, and of how many trainings it is the best."""
 
     source: str
     accuracy: float
+    best_of: int
 
 
 def published_best(study: Study, protocol: str) -> Published | None:
     """Return the best accuracy that references of a study have for the test clips of a protocol; None for none."""
     same = SAME_TEST_CLIPS if protocol in SAME_TEST_CLIPS else (protocol,)
     found = [
-        Published(reference.source, figure.accuracy / 100)
+        Published(reference.source, figure.accuracy / 100, figure.trainings if figure.statistic == "best" else 1)
         for reference in comparable(study)
         for figure in reference.figures
         if reference.scores == "clips" and figure.of == "test" and figure.protocol in same

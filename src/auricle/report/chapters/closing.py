@@ -9,6 +9,7 @@ from auricle.report.wording import decimal, shortened
 from auricle.runs import StudyFolder
 
 OPTIMISERS = {"adam": ("adam",), "adamw": ("adamw", "muon"), "muon": ("muon",), "sgd": ("sgd",)}
+SPECIFIED_S = 2  # the longest windows that the course specification proposes
 ERRORS_PAGE = "errors.html"  # beside the report, where the recordings were there
 
 
@@ -24,7 +25,9 @@ def listening(report: Report) -> Chapter | None:
 
 def assumptions(report: Report) -> Chapter:
     """Return the assumptions behind the numbers."""
-    return Chapter(report.phrases)
+    presets = ((model, report.study.presets[model]) for model in report.study.models)
+    inputs_s = {model: preset.frontend.stack_s or preset.audio.window_s for model, preset in presets}
+    return Chapter(report.phrases | {"longer": [model for model, input_s in inputs_s.items() if input_s > SPECIFIED_S]})
 
 
 def resources(report: Report) -> Chapter:
