@@ -54,6 +54,7 @@ def test_options_set_the_fields_that_they_name(auricle, sounds, training, monkey
         (["train", "cnn", "--nothing", "4"], "no option --nothing; see auricle train --help"),
         (["demo", "x", "--epochs", "4"], "no option --epochs; see auricle demo --help"),
         (["train", "cnn", "--lr", "4"], "no option --lr; see auricle train --help"),
+        (["report", "x", "--results"], "requires an argument; see auricle report --help"),
         (["data", "list", "--quiet"], "--quiet is given before the command: auricle --quiet data list"),
         (["exprot"], "no command 'exprot': did you mean 'export'?"),
         (["data", "chek"], "no command 'chek': did you mean 'check'?"),

@@ -136,7 +136,7 @@ def _run(arguments: Sequence[str] | None, has_gone: Callable[[], bool]) -> int:
         if os.environ.get("AURICLE_DEBUG") or verbosity_level.level > 1:
             for line in traceback.format_exc().splitlines():
                 say(line)
-        message, code = _explain(broken or error)
+        message, code = _explain(broken or error, command)
         for line in message.splitlines():
             say(line)
         return code
@@ -152,12 +152,12 @@ def _check_memory(command: str) -> None:
         )
 
 
-def _explain(error: BaseException) -> tuple[str, int]:
-    """Return one line that says what happened, and the exit code for it."""
+def _explain(error: BaseException, command: str) -> tuple[str, int]:
+    """Return one line that says what happened in a command, and the exit code for it."""
     error = missing_package(error) or error
     line = " ".join(str(error).split())
     if isinstance(error, typer.TyperException):
-        return usage_line(error), error.exit_code
+        return usage_line(error, command), error.exit_code
     if isinstance(error, AuricleError):
         code = error.exit_code
     elif isinstance(error, typer.Abort):

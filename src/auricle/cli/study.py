@@ -27,6 +27,7 @@ from auricle.cli.options import (
 )
 from auricle.display.watching import watched
 from auricle.errors import UsageError, count
+from auricle.report.wording import listing
 
 if TYPE_CHECKING:
     from auricle.config import StudyConfig
@@ -94,7 +95,7 @@ def study(
         "reference": cited,
     }
     if name is None and level >= 0:
-        listed = " under ".join(map(" and ".join, chosen))
+        listed = " under ".join(map(listing, chosen))
         say(f"study {config.name}: {listed}; choose others with --models and --protocols")
     _configure_and_train(config, changes, asked, level, parse_numbers(folds, "--folds"))
 

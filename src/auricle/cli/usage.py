@@ -7,8 +7,8 @@ from typing import Any
 import typer
 
 
-def usage_line(error: typer.TyperException) -> str:
-    """Return one line with what is wrong and what may be meant; the help, if there are no arguments at all."""
+def usage_line(error: typer.TyperException, command: str) -> str:
+    """Return one line with what is wrong in a command and what may be meant; the help, if there are no arguments."""
     message = error.format_message().strip()
     if type(error).__name__ == "NoArgsIsHelpError":
         return message
@@ -27,7 +27,8 @@ def usage_line(error: typer.TyperException) -> str:
     elif context and (surplus := re.search(r"unexpected extra argument.*\((.*)\)", message)):
         message = _list_hint(context, surplus[1].split()) or message
     ending = f": did you mean {' or '.join(meant)}? See" if meant else "; see"
-    return f"auricle: {message.rstrip('.')}{ending} {context.command_path if context else 'auricle'} --help"
+    path = context.command_path if context else f"auricle {command}".rstrip()
+    return f"auricle: {message.rstrip('.')}{ending} {path} --help"
 
 
 def _options_like(error: Any, context: Any) -> list[str]:
