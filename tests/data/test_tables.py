@@ -52,6 +52,11 @@ def test_urbansound8k_rows_become_clips_grouped_by_freesound_id(tmp_path: Path) 
     assert clip.path == tmp_path / "audio" / "fold5" / "100032-3-0-0.wav"
 
 
+@pytest.mark.parametrize("text", ["", "path,label\n"])
+def test_a_table_without_rows_is_refused(tmp_path: Path, text: str) -> None:
+    assert "contains no clips" in refusal(write_table(tmp_path / "clips.csv", text))
+
+
 def test_a_file_that_was_converted_is_found_by_its_stem(tmp_path: Path, write_sound: WriteSound) -> None:
     write_sound(tmp_path / "1-100.A-0.ogg")
     assert find_recording(tmp_path, "1-100.A-0.wav") == tmp_path / "1-100.A-0.ogg"

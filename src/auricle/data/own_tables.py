@@ -59,11 +59,12 @@ def read_own_table(
         labelled: False if classes come from elsewhere; then every category is empty.
 
     Raises:
-        RefusedError: as `read_table`; no such column; missing files; clips with several classes; an invalid stretch.
+        RefusedError: as `read_table`; no rows or no such column; missing files; clips with several classes; an invalid
+            stretch.
     """
     rows = read_table(table, ())
     if not rows:
-        return OwnTable((), (), False, None)
+        raise RefusedError(f"{table} contains no clips; give it a header, such as path,label, and a row for each")
     columns = list(rows[0][1])
     known = {column.casefold(): column for column in columns}
     file = _column(table, known, FILE_COLUMNS, required=True)
