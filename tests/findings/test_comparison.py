@@ -189,7 +189,8 @@ def test_one_model_is_not_called_best(invent):
 )
 def test_the_published_result_is_placed_against_the_interval(invent, num_right: int, standing: str):
     study = invent({"cnn": [ones(num_right)]}, protocol="test-split")
-    assert f"these clips is 60 % (Report A, the best of 4 trainings), {standing}" in told(study)
+    cited = f"that the study cites for these clips is 60 % (Report A, the best of 4 trainings), {standing}"
+    assert cited in told(study)
 
 
 def test_no_other_dataset_is_measured_against_the_published_result(invent):
