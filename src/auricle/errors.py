@@ -3,6 +3,10 @@
 Every message is one line: the rule that was broken, the value that broke it, what to do next.
 """
 
+from collections.abc import Iterable
+
+MOST_NAMED, FIRST_NAMED = 10, 6  # items listed in a sentence: all if there are at most 10, else the first 6
+
 
 class AuricleError(Exception):
     """Something failed while running; exit code 1."""
@@ -54,6 +58,20 @@ def count(number: float, noun: str, plural: str | None = None) -> str:
     ('1 cell', '1,200 classes', '1 epoch', '0.5 epochs')
     """
     return f"{number:,}".removesuffix(".0") + f" {noun if number == 1 else plural or noun + 's'}"
+
+
+def listing(items: Iterable[object], last: str = "and") -> str:
+    """Join items as in a sentence; if there are very many, the first few, and how many more.
+
+    >>> listing(["a", "b", "c"])
+    'a, b and c'
+    >>> listing("abcdefghijk")
+    'a, b, c, d, e, f and 5 more'
+    """
+    texts = [str(item) for item in items]
+    if len(texts) > MOST_NAMED:
+        texts[FIRST_NAMED:] = [f"{len(texts) - FIRST_NAMED} more"]
+    return f" {last} ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
 def choices(name: str, value: str, valid: "list[str]") -> UsageError:

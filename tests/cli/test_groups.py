@@ -25,7 +25,7 @@ def test_folds_that_split_a_group_are_refused_unless_told_otherwise_and_then_sta
     refused = auricle(*words)
     assert refused.code == 3
     assert len(refused.err.strip().splitlines()[-1:]) == 1
-    assert "group 'twin' is in folds 3, 4" in refused.err
+    assert "group 'twin' is in folds 3 and 4" in refused.err
     assert "--allow-split-groups" in refused.err
     allowed = auricle(*words, "--allow-split-groups")
     assert allowed.code == 0

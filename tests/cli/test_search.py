@@ -127,7 +127,7 @@ def test_status_of_what_still_reads_its_recordings(auricle, mine):
     [
         ("training.batch_size: [16, 32, 64]", "training.batchsize: [16]", 2, "did you mean 'training.batch_size'?"),
         ("low: 1e-4, high: 1.0", "low: 1.0, high: 1e-4", 2, "is not below high"),
-        ("training.batch_size: [16, 32, 64]", "encoder.num_heads: [1, 2]", 2, "none of cnn has an encoder"),
+        ("training.batch_size: [16, 32, 64]", "encoder.num_heads: [1, 2]", 2, "no encoder in cnn"),
         ("models: [cnn]", "models: [cnm]", 2, "did you mean 'cnn'?"),
         ("trials: 3", "trails: 3", 2, "no field 'trails': did you mean 'trials'?"),
         ("trials: 3", "trials: 3\nseed: 1000000000", 2, "seed: Input should be less than 1000000000"),

@@ -86,7 +86,7 @@ def test_folders_of_sets_are_folds(tmp_path: Path, write_sound: WriteSound) -> N
 def test_sets_beside_classes_are_refused(tmp_path: Path, write_sound: WriteSound) -> None:
     for name in ("train", "test", "dog"):
         write_sound(tmp_path / name / "a.wav")
-    with pytest.raises(RefusedError, match="test, train look like sets, but dog like a class"):
+    with pytest.raises(RefusedError, match="test and train look like sets, but dog like a class"):
         class_folder_clips(tmp_path)
 
 

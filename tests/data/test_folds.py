@@ -93,7 +93,7 @@ def test_a_misspelt_protocol_is_answered_with_the_right_one(even: Manifest) -> N
 def test_a_group_in_two_folds_is_refused_with_its_name(make_manifest: Rows) -> None:
     manifest = make_manifest(*((category, fold, "one") for category in "ab" for fold in (1, 2, 3)))
     for protocol in ("test-split", "k-fold", "official"):
-        with pytest.raises(RefusedError, match="group 'one' is in folds 1, 2, 3"):
+        with pytest.raises(RefusedError, match="group 'one' is in folds 1, 2 and 3"):
             make_splits(manifest, protocol)
 
 

@@ -136,7 +136,7 @@ def test_split_groups_are_refused_unless_allowed_and_then_only_what_leaks_is_lea
 ) -> None:
     rows = [(category, fold, f"{category}{fold}{n}") for category in "ab" for fold in range(1, 6) for n in range(2)]
     manifest = make_manifest(*rows, ("a", 3, "torn"), ("a", 4, "torn"))
-    with pytest.raises(RefusedError, match=r"group 'torn' is in folds 3, 4; .*--allow-split-groups"):
+    with pytest.raises(RefusedError, match=r"group 'torn' is in folds 3 and 4; .*--allow-split-groups"):
         make_splits(manifest, "k-fold")
     leaky = {split.fold: split.leaky for split in make_splits(manifest, "k-fold", allow_split_groups=True)}
     assert leaky == {2: False, 3: True, 4: True, 5: False}

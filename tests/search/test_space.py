@@ -82,7 +82,7 @@ WRONG = {
     "must start above 0, not at 0": {"parameters": {"head.dropout": {"low": 0, "high": 0.5, "log": True}}},
     "has nothing to try: list `parameters`": {"parameters": {}},
     "the list of values of training.batch_size is empty": {"parameters": {"training.batch_size": []}},
-    "none of cnn has an encoder, so encoder.num_heads cannot be": {"parameters": {"encoder.num_heads": [1, 2]}},
+    "no encoder in cnn, so encoder.num_heads cannot be": {"parameters": {"encoder.num_heads": [1, 2]}},
     "learning_rate: Input should be greater than 0": {"parameters": {"training.learning_rate": [-1, 1]}},
     "dropout: Input should be less than 1": {"parameters": {"head.dropout": {"low": 0, "high": 1.5}}},
     "optimizer: Input should be": {"parameters": {"training.optimizer": ["adam", "adagrad"]}},

@@ -25,7 +25,7 @@ def test_an_override_of_the_encoder_reaches_the_models_that_have_one():
 
 
 def test_an_override_of_the_encoder_without_one_is_refused():
-    with pytest.raises(UsageError, match=r"none of cnn has an encoder, so encoder.num_heads cannot be set"):
+    with pytest.raises(UsageError, match=r"no encoder in cnn, so encoder.num_heads cannot be set"):
         resolve_presets(study("cnn", **{"encoder.num_heads": 2}))
 
 

@@ -19,7 +19,7 @@ from auricle.data.folds import NUM_FOLDS, make_splits, with_made_folds
 from auricle.data.grouping import pattern_in_names
 from auricle.data.manifest import Clip, backgrounds_of, require_enough, split_groups
 from auricle.data.processes import in_processes
-from auricle.errors import RefusedError
+from auricle.errors import RefusedError, listing
 from auricle.system import expanded
 
 SHORT_SHARE, LONG_SHARE = 0.1, 10.0  # of the median length
@@ -157,8 +157,7 @@ def _dataset_findings(survey: Survey, facts: Mapping[int, Fact], shortcuts: Shor
         for clip in clips:
             members[clip.group].append(clip.name)
         for group, folds in split_groups(survey.manifest).items():
-            where = f"{', '.join(map(str, folds[:-1]))} and {folds[-1]}"
-            yield Finding("split-group", f"source {group!r} has clips in folds {where}", tuple(members[group]))
+            yield Finding("split-group", f"source {group!r} has clips in folds {listing(folds)}", tuple(members[group]))
     if not survey.has_groups and (hint := pattern_in_names(survey.manifest)):
         yield Finding("grouped-names", str(hint))
     elif not survey.has_groups:
@@ -180,7 +179,7 @@ def _dataset_findings(survey: Survey, facts: Mapping[int, Fact], shortcuts: Shor
         easiest = max(shortcuts.by_class, key=shortcuts.by_class.__getitem__)
         yield Finding(
             "shortcut",
-            f"{', '.join(FEATURES[:-1])} and {FEATURES[-1]} alone classify {100 * shortcuts.accuracy:.0f} % correctly "
+            f"{listing(FEATURES)} alone classify {100 * shortcuts.accuracy:.0f} % correctly "
             f"(chance is {100 * shortcuts.chance:.0f} %); {best} alone: {100 * shortcuts.by_feature[best]:.0f} %; "
             f"the class {easiest!r}: {100 * shortcuts.by_class[easiest]:.0f} %",
         )  # fmt: skip

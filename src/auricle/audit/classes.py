@@ -10,7 +10,7 @@ from auricle.data.audio import SUFFIXES
 from auricle.data.class_names import plain, spellings, spellings_note
 from auricle.data.folds import NUM_FOLDS
 from auricle.data.manifest import backgrounds_of, imbalance
-from auricle.errors import count
+from auricle.errors import count, listing
 
 FEW_CLIPS = 10
 TYPO_MIN_LETTERS, TYPO_MAX_SHARE = 5, 1 / 3
@@ -23,7 +23,7 @@ def name_findings(counts: Mapping[str, int]) -> Iterator[Finding]:
     for names in spellings(counts):
         yield Finding("label-spelling", spellings_note(names, counts))
     if len(named := backgrounds_of(counts)) > 1:
-        yield Finding("two-backgrounds", " and ".join(map(repr, named)))
+        yield Finding("two-backgrounds", listing(map(repr, named)))
     if len(counts) <= _MAX_CLASSES:
         for one, other in itertools.combinations(sorted(counts), 2):
             rare, common = sorted((one, other), key=lambda name: (counts[name], name))

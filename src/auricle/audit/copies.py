@@ -23,6 +23,7 @@ from auricle.audit.finding_types import Finding
 from auricle.audit.fingerprint import HOP_SAMPLES, NUM_BITS, RATE_HZ, Fingerprint
 from auricle.data.class_names import plain
 from auricle.data.manifest import Clip
+from auricle.errors import listing
 
 NUM_BINS = 64
 NUM_NEIGHBOURS = 4  # entries with the same word that each entry is compared with
@@ -183,8 +184,8 @@ def _finding(indices: Sequence[int], clips: Sequence[Clip], has_folds: bool, nea
     names = tuple(clip.name for clip in members)
     folds = sorted({clip.fold for clip in members})
     if len({plain(clip.category) for clip in members}) > 1:
-        labels = " and ".join(sorted({clip.category for clip in members}))
+        labels = listing(sorted({clip.category for clip in members}))
         return Finding(f"{nearly}contradiction", f"{reason}; labelled {labels}", names)
     if has_folds and len(folds) > 1:
-        return Finding(f"{nearly}leak", f"{reason}; in folds {', '.join(map(str, folds))}", names)
+        return Finding(f"{nearly}leak", f"{reason}; in folds {listing(folds)}", names)
     return Finding(f"{nearly}duplicate", reason, names)

@@ -26,8 +26,7 @@ from auricle.cli.options import (
     with_options,
 )
 from auricle.display.watching import watched
-from auricle.errors import UsageError, count
-from auricle.report.wording import listing
+from auricle.errors import UsageError, count, listing
 
 if TYPE_CHECKING:
     from auricle.config import StudyConfig

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from auricle.config.sections import Preset, Reference, References, Section, StudyConfig, section_below, section_within
-from auricle.errors import UsageError, choices
+from auricle.errors import UsageError, choices, listing
 from auricle.files import read_marked
 from auricle.text import short_line
 
@@ -163,7 +163,7 @@ def no_field(name: str) -> UsageError:
     >>> str(no_field("epochs"))
     "no field 'epochs': did you mean 'training.epochs'? `auricle config` lists them all"
     """
-    meant = " or ".join(map(repr, fields_like(name)))
+    meant = listing(map(repr, fields_like(name)), "or")
     hint = f": did you mean {meant}?" if meant else ";"
     return UsageError(f"no field {name[:100]!r}{hint} `auricle config` lists them all")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from auricle.data.folders import Walk
 from auricle.data.grouping import parts_of_names
 from auricle.data.manifest import Clip, fold_of_set
-from auricle.errors import RefusedError
+from auricle.errors import RefusedError, listing
 
 
 def class_folder_clips(root: Path, *, classes_in_names: bool = False) -> tuple[list[Clip], list[str]]:
@@ -60,7 +60,7 @@ def _sets(root: Path, folders: Sequence[Path]) -> dict[Path, int]:
         return {root: 0}
     if others := [folder.name for folder in folders if folder not in sets and recordings_below(folder)]:
         raise RefusedError(
-            f"{root}: {', '.join(folder.name for folder in sets)} look like sets, but {others[0]} like a class; "
+            f"{root}: {listing(folder.name for folder in sets)} look like sets, but {others[0]} like a class; "
             "put class folders into the sets, or the recordings of each class into one folder"
         )
     return sets

@@ -4,7 +4,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from auricle.errors import count
+from auricle.errors import count, listing
 
 
 def plain(category: str) -> str:
@@ -36,5 +36,5 @@ def spellings_note(names: Sequence[str], counts: Mapping[str, int]) -> str:
     """
     alike = len({unicodedata.normalize("NFC", name) for name in names}) < len(names)
     shown = ascii if alike else repr
-    named = " and ".join(f"{shown(name)} ({count(counts[name], 'clip')})" for name in names)
+    named = listing(f"{shown(name)} ({count(counts[name], 'clip')})" for name in names)
     return f"{named} are used as different classes"

@@ -24,7 +24,7 @@ from auricle.data.manifest import (
     scored_of,
     split_groups,
 )
-from auricle.errors import RefusedError, UsageError, choices, count
+from auricle.errors import RefusedError, UsageError, choices, count, listing
 
 DIVISIONS = Variants("protocols")
 PROTOCOLS: tuple[ProtocolName, ...] = get_args(ProtocolName)
@@ -153,7 +153,7 @@ def _require_folds(manifest: Manifest, protocol: str, allow_split_groups: bool) 
         group, where = next(iter(torn.items()))
         more = f" (and {count(len(torn) - 1, 'more group')})" if len(torn) > 1 else ""
         raise RefusedError(
-            f"{manifest.source}: group {group!r} is in folds {', '.join(map(str, where))}{more}; put its clips "
+            f"{manifest.source}: group {group!r} is in folds {listing(where)}{more}; put its clips "
             "into one fold, remove the folds to have auricle make them, or accept leakage with --allow-split-groups"
         )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from auricle.errors import RefusedError, count
+from auricle.errors import RefusedError, count, listing
 
 BACKGROUND = ("background", "none")  # names of the class of sounds of no other class, in any case
 MAX_IMBALANCE = 3.0  # ratio of largest to smallest class above which plain accuracy says little
@@ -161,7 +161,7 @@ def require_enough(manifest: Manifest, num_folds: int | None = None) -> None:
     if len(manifest.categories) < 2:
         raise RefusedError(f"{where} contains only one class, {clips[0].category!r}; a classifier needs at least two")
     if len(named := backgrounds_of(manifest.categories)) > 1:
-        names = " and ".join(map(repr, named))
+        names = listing(map(repr, named))
         raise RefusedError(f"{where} has several background classes, {names}; give them the same name")
     name, num_rows = Counter(clip.name for clip in clips).most_common(1)[0]
     if num_rows > 1:

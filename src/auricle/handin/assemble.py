@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 from auricle.config import Section
-from auricle.errors import AuricleError
+from auricle.errors import AuricleError, listing
 from auricle.handin.source_text import Definition, Import, Module, is_module, read_module
 
 ROOMS = ("config", "errors", "text", "data", "model", "scoring", "training", "handin")  # in reading order
@@ -102,7 +102,7 @@ class Assembly:
     def _bind(self, name: str, meaning: Import | Definition) -> None:
         other = self.bound.setdefault(name, meaning)
         if other != meaning:
-            both = " and ".join(sorted({_origin(other), _origin(meaning)}))
+            both = listing(sorted({_origin(other), _origin(meaning)}))
             raise AuricleError(f"{name} has two meanings, in {both}; rename one")
 
     def _meaning(self, module: Module, name: str) -> Import | Definition | None:

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from auricle.errors import count as count
+from auricle.errors import listing as listing
 from auricle.text import visible as visible
 
-MOST_NAMED, FIRST_NAMED = 10, 6  # items listed in a sentence: all if there are at most 10, else the first 6
 MINUS = "\N{MINUS SIGN}"
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
@@ -139,20 +139,6 @@ def span(first: int, last: int) -> str:
     ('2–4', '3')
     """
     return f"{first}" if first == last else f"{first}–{last}"
-
-
-def listing(items: Iterable[object], last: str = "and") -> str:
-    """Join items as in a sentence; if there are very many, the first few, and how many more.
-
-    >>> listing(["a", "b", "c"])
-    'a, b and c'
-    >>> listing("abcdefghijk")
-    'a, b, c, d, e, f and 5 more'
-    """
-    texts = [str(item) for item in items]
-    if len(texts) > MOST_NAMED:
-        texts[FIRST_NAMED:] = [f"{len(texts) - FIRST_NAMED} more"]
-    return f" {last} ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
 def anchors(names: Iterable[str]) -> dict[str, str]:

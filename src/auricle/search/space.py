@@ -19,7 +19,7 @@ from auricle.config import (
     with_fitting_warmup,
 )
 from auricle.config.sections import Seed
-from auricle.errors import UsageError
+from auricle.errors import UsageError, listing
 from auricle.study.plan import resolve_presets
 
 MODEL = "model"  # the parameter that chooses the preset of a trial, if there are several
@@ -170,8 +170,8 @@ def _section_with(where: str, presets: Mapping[str, Preset], name: str) -> Secti
         raise UsageError(f"{where}: {name} cannot be searched; list `models` that differ in it")
     found = next((each for preset in presets.values() if (each := _section(preset, name))), None)
     if found is None:
-        models = ", ".join(presets)
-        raise UsageError(f"{where}: none of {models} has an {section}, so {name} cannot be searched; add a transformer")
+        models = listing(presets, "or")
+        raise UsageError(f"{where}: no {section} in {models}, so {name} cannot be searched; add a transformer")
     if field not in type(found).model_fields:
         raise UsageError(f"{where}: {no_field(name)}")
     return found

@@ -11,7 +11,7 @@ from auricle.config import Preset, StudyConfig, load_preset
 from auricle.data.cache import Recordings
 from auricle.data.folds import Split
 from auricle.data.manifest import Manifest, split_groups
-from auricle.errors import UsageError
+from auricle.errors import UsageError, listing
 from auricle.files import is_whole, read_sealed, read_summed, write_sealed
 from auricle.model.half_frames import prepare_for
 from auricle.runs import CellName, StudyFolder, commands_of
@@ -73,9 +73,7 @@ def resolve_presets(config: StudyConfig) -> dict[str, Preset]:
             raise UsageError(f"two models are named {preset.name!r}; give each a name of its own")
         presets[preset.name] = preset
     if encoders and not any(preset.encoder for preset in presets.values()):
-        raise UsageError(
-            f"none of {', '.join(presets)} has an encoder, so {encoders[0]} cannot be set; use a transformer"
-        )
+        raise UsageError(f"no encoder in {listing(presets, 'or')}, so {encoders[0]} cannot be set; use a transformer")
     return presets
 
 
@@ -109,7 +107,7 @@ def make_plan(
     known = {split.fold for split in splits}
     if unknown := [str(fold) for fold in folds or () if fold not in known]:
         valid = ", ".join(map(str, sorted(known)))
-        raise UsageError(f"no fold {', '.join(unknown)} in {', '.join(config.protocols)}; available: {valid}")
+        raise UsageError(f"no fold {', '.join(unknown)} in {listing(config.protocols, 'or')}; available: {valid}")
     names = dict(zip(config.models, presets, strict=True))  # also of models given as a preset's file
     only = {names[model]: protocols for model, protocols in config.only.items() if model in names}
     named = config.model_copy(update={"models": tuple(presets), "only": only})
@@ -117,9 +115,8 @@ def make_plan(
     cells = {name: split for name, split in all_cells.items() if folds is None or name.fold in folds}
     if not cells:
         limits = "; ".join(f"{model}: {', '.join(named.only[model])}" for model in named.only)
-        raise UsageError(
-            f"no model of {config.name} is trained under {', '.join(config.protocols)}; available: {limits}"
-        )
+        under = listing(config.protocols, "or")
+        raise UsageError(f"no model of {config.name} is trained under {under}; available: {limits}")
     kept = {model: preset for model, preset in presets.items() if any(cell.model == model for cell in cells)}
     return Plan(named.model_copy(update={"models": tuple(kept)}), kept, recordings, splits, cells)
 

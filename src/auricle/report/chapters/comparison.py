@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from auricle.errors import MOST_NAMED
 from auricle.findings.classes import class_f1, confused_pairs
 from auricle.findings.comparison import MOST_SHOWN, Comparison, head_counts
 from auricle.findings.scores import cell_weights
@@ -15,7 +16,7 @@ from auricle.report.document import Chapter, Figure, Report
 from auricle.report.figures.drawing import Panel, panel
 from auricle.report.figures.results import f1_by_model, ranking_bars
 from auricle.report.table import Range, Table, columns
-from auricle.report.wording import MOST_NAMED, decimal, listing, signed, span
+from auricle.report.wording import decimal, listing, signed, span
 from auricle.scoring.statistics import wilson_interval
 
 NUM_NAMED = 3

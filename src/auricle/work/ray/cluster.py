@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from auricle.errors import MachineError, UsageError, count
+from auricle.errors import MachineError, UsageError, count, listing
 from auricle.extras import require
 from auricle.system import disable_telemetry, num_threads
 
@@ -108,7 +108,7 @@ class Cluster:
         needs = self.needs(device, threads, memory_bytes)
         room = sum(int(min(node.get(name, 0.0) / need for name, need in needs.items()) + 1e-9) for node in self.nodes)
         if room < together:
-            wanted = " and ".join(
+            wanted = listing(
                 f"{need / 1e9:.1f} GB of memory" if name == "memory" else f"{need:g} {name}"
                 for name, need in needs.items()
             )
