@@ -7,6 +7,7 @@ from sklearn.metrics import balanced_accuracy_score
 from auricle.scoring.answers import Answers
 from auricle.scoring.difference import compare_all
 from auricle.scoring.predictions import ClipPredictions
+from auricle.scoring.statistics import share_interval, wilson_interval
 
 CATEGORIES = ("burping", "cold", "hungry")
 
@@ -44,6 +45,12 @@ def test_its_interval_holds_it_stays_a_share_and_is_wide_for_few_clips_of_a_clas
     (low, high), (narrow_low, narrow_high) = (made(balanced)[0].interval("some") for balanced in (True, False))
     assert 0 <= low < made(balanced=True)[0].accuracy("some") < high <= 1
     assert high - low > 1.5 * (narrow_high - narrow_low)
+
+
+def test_its_interval_holds_it_where_all_groups_agree():
+    shares, groups = np.tile([1.0] * 9 + [0.0], 6), np.repeat(np.arange(6), 10)  # six speakers, one class of two right
+    weights = np.tile([5 / 9] * 9 + [5.0], 6)
+    assert share_interval(shares, groups, weights) == pytest.approx(wilson_interval(0.5, 6))
 
 
 def test_equal_classes_are_scored_alike():

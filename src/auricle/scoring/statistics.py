@@ -97,7 +97,7 @@ def share_interval(shares: np.ndarray, groups: np.ndarray, weights: np.ndarray |
     if mean in (0.0, 1.0) or (weights is None and num_groups == len(shares)):
         return wilson_interval(mean, num_groups)
     low, high = group_interval(shares, groups, weights)
-    return (low, high) if low < high else wilson_interval(mean, num_groups)  # groups that agree resample to one value
+    return (low, high) if low < high else wilson_interval(low, num_groups)  # groups that agree resample to one value
 
 
 def interval_over(values: Sequence[float]) -> tuple[float, float] | None:
