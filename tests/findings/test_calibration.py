@@ -94,6 +94,16 @@ def test_false_alarms_are_counted_by_hand(small: Study):
     assert set(model.thresholds) == {0.5}
 
 
+def test_no_false_alarm_in_a_few_clips_is_not_taken_for_never(make_study):
+    folder = make_study(
+        categories=("cat", "dog"), models=("cnn",), protocols=("test-split",), epochs=1, clip_s=36.0,
+        clips_per_class_and_fold=2, skill={"cnn": 60.0},
+    )  # fmt: skip
+    (model,) = calibrations(load_study(folder), "test-split")
+    assert model.alarm_rate == 0
+    assert model.alarm_interval == pytest.approx((0, -np.log(0.025) / 2 * 100))  # two groups; 100 clips are an hour
+
+
 def test_without_validation_clips_nothing_is_fitted(make_study):
     folder = make_study(categories=("cat", "dog"), models=("cnn",), protocols=("official",), epochs=1, clip_s=0.1)
     study = load_study(folder)

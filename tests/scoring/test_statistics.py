@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest, ttest_1samp
+from scipy.stats import binomtest, poisson, ttest_1samp
 from statsmodels.stats.multitest import multipletests
 
 from auricle.scoring import statistics
 from auricle.scoring.statistics import (
+    count_interval,
     group_interval,
     holm,
     interval_over,
@@ -82,6 +83,18 @@ def test_an_accuracy_of_single_clips_has_wilson_s_interval_and_one_of_groups_ano
 
 def test_all_right_is_not_taken_for_certain():
     assert share_interval(np.ones(80), np.arange(80) // 4) == wilson_interval(1.0, 20)
+
+
+def test_no_event_in_a_few_groups_is_not_taken_for_never():
+    low, high = count_interval(np.zeros(20), np.arange(20) // 2)
+    assert (low, poisson.cdf(0, 10 * high)) == (0, pytest.approx(0.025))
+    low, high = count_interval(np.full(4, 3), np.zeros(4, np.int64))  # one group with three events a clip
+    assert (poisson.sf(2, low), poisson.cdf(3, high)) == pytest.approx((0.025, 0.025))
+
+
+def test_counts_that_differ_between_groups_have_their_bootstrap():
+    counts, groups = np.arange(40) % 3, np.arange(40) // 2
+    assert count_interval(counts, groups) == group_interval(counts, groups)
 
 
 def test_skewed_groups_are_covered_better_than_by_percentiles(monkeypatch: pytest.MonkeyPatch):

@@ -18,7 +18,7 @@ from auricle.scoring.calibration import (
 )
 from auricle.scoring.difference import Difference, adjusted, difference
 from auricle.scoring.predictions import ClipPredictions, numbered
-from auricle.scoring.statistics import BOOTSTRAP_SEED, group_interval
+from auricle.scoring.statistics import BOOTSTRAP_SEED, count_interval
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class ModelCalibration:
     hit_rates: np.ndarray  # share of the clips of each class in which it is detected at least once, (K,); or NaN
     alarm_rates: np.ndarray  # false alarms of each class per hour of clips of the other classes, (K,)
     alarm_rate: float  # of all classes together, per hour of clips
-    alarm_interval: tuple[float, float]  # its 95 % interval, bootstrap over groups
+    alarm_interval: tuple[float, float]  # its 95 % interval, over groups of clips
 
     @property
     def is_fitted(self) -> bool:
@@ -79,6 +79,7 @@ def _calibration(study: Study, protocol: str, model: str) -> ModelCalibration:
     hits, by_class, of_clip = _alarm_rates(labels, np.concatenate(counts), background, clip_hours)
     known = ~np.isnan(of_clip)
     groups = numbered([study.dataset.groups.get(clip, clip) for clips in after for clip in clips.clips])
+    low, high = count_interval(of_clip[known] * clip_hours, groups[known])
     return ModelCalibration(
         model=model,
         temperatures=tuple(one.temperature for one in fits),
@@ -95,7 +96,7 @@ def _calibration(study: Study, protocol: str, model: str) -> ModelCalibration:
         hit_rates=hits,
         alarm_rates=by_class,
         alarm_rate=float(of_clip[known].mean()),
-        alarm_interval=group_interval(of_clip[known], groups[known]),
+        alarm_interval=(low / clip_hours, high / clip_hours),
     )
 
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import stdtrit
+from scipy.special import gammaincinv, stdtrit
 from scipy.stats import binomtest, bootstrap
 
 CONFIDENCE = 0.95
@@ -98,6 +98,21 @@ def share_interval(shares: np.ndarray, groups: np.ndarray, weights: np.ndarray |
         return wilson_interval(mean, num_groups)
     low, high = group_interval(shares, groups, weights)
     return (low, high) if low < high else wilson_interval(low, num_groups)  # groups that agree resample to one value
+
+
+def count_interval(counts: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
+    """Return the 95 % interval of the mean count of events per clip, given the count of each clip, (N,), at least 0.
+
+    A bootstrap over groups (`group_interval`); where groups agree, as where no event was counted, resampling changes
+    nothing, so the exact Poisson interval is used, with one clip per group (F. Garwood, Biometrika 28 (1936) 437).
+    """
+    low, high = group_interval(counts, groups)
+    if low < high:
+        return low, high
+    num_groups, tail = len(np.unique(groups)), (1 - CONFIDENCE) / 2
+    num = low * num_groups
+    low, high = gammaincinv(num, tail) if num else 0.0, gammaincinv(num + 1, 1 - tail)
+    return float(low) / num_groups, float(high) / num_groups
 
 
 def interval_over(values: Sequence[float]) -> tuple[float, float] | None:
