@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from auricle.findings.classes import class_f1, total_confusion
+from auricle.findings.scores import network_rows
 from auricle.findings.study import Study, load_study
 from auricle.report.chapters.comparison import comparison
 from report_text import chapter_sections, texts
@@ -93,6 +94,14 @@ def test_no_wrong_answer_is_no_confusion(single: dict[str, str]):
 
 def test_validation_clips_are_set_apart_from_test_clips_only_beyond_the_interval(seen: dict[str, str]):
     assert "which is not significant with 80 test clips (95 % interval" in seen["Validation and test"]
+
+
+def test_the_interval_of_the_test_clips_of_one_model_is_that_of_the_other_chapters(make_study: Callable[..., Path]):
+    study = load_study(make_study(models=("cnn",), protocols=("k-fold",), epochs=1, clip_s=0.1))
+    (row,) = network_rows(study, "k-fold")
+    assert row.test_groups < row.test_clips
+    low, high = (f"{100 * share:.1f} %" for share in (row.accuracy_low, row.accuracy_high))
+    assert f"(95 % interval {low} to {high})" in observed(study)["Validation and test"]
 
 
 def test_a_model_that_gives_one_class_is_said_to_have_collapsed(make_study: Callable[..., Path]):

@@ -128,11 +128,15 @@ class Answers:
         tested = self.tested_by(model)
         return float(np.average(self.shares[self.models.index(model)][tested], weights=self.weights[tested]))
 
-    def interval(self, model: str) -> tuple[float, float]:
-        """Return the 95 % interval of a model's accuracy on new clips (`statistics.share_interval`)."""
-        tested = self.tested_by(model)
+    def interval(self, *models: str) -> tuple[float, float]:
+        """Return the 95 % interval on new clips of a model's accuracy, or of the mean of several models.
+
+        See `statistics.share_interval`.
+        """
+        shares = self.shares[[self.models.index(model) for model in models]]
+        tested = ~np.isnan(shares).all(axis=0)
         weights = self.weights[tested] if self.balanced else None
-        return share_interval(self.shares[self.models.index(model)][tested], self.groups[tested], weights)
+        return share_interval(np.nanmean(shares[:, tested], axis=0), self.groups[tested], weights)
 
     def false_alarms(self, model: str, clip_s: float) -> FalseAlarms | None:
         """Return how often a model predicts a class, if all clips are background; None where it tested none."""

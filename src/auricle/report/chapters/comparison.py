@@ -17,7 +17,6 @@ from auricle.report.figures.drawing import Panel, panel
 from auricle.report.figures.results import f1_by_model, ranking_bars
 from auricle.report.table import Range, Table, columns
 from auricle.report.wording import decimal, listing, signed, span
-from auricle.scoring.statistics import wilson_interval
 
 NUM_NAMED = 3
 SHORTEST_STEM = 3  # letters that names must begin with alike to be called by them
@@ -139,7 +138,8 @@ def _observed(report: Report) -> dict[str, Any]:
     if validated:
         few, test = min(row.test_clips for row in validated), float(np.mean([row.accuracy for row in validated]))
         mean = float(np.mean([row.validation_accuracy for row in validated]))
-        validation = {"mean": mean, "test": test, "few": few, "interval": wilson_interval(test, few)}
+        interval = study.answers[main.protocol].interval(*(row.model for row in validated))
+        validation = {"mean": mean, "test": test, "few": few, "interval": interval}
     return {
         "widest": max(several, key=lambda row: row.accuracy_max - row.accuracy_min, default=None),
         "class_order": sorted((float(np.mean(found)), category) for category, found in means.items() if found),
