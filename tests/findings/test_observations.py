@@ -1,13 +1,20 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from auricle.findings.classes import class_f1, total_confusion
 from auricle.findings.scores import network_rows
-from auricle.findings.study import Study, load_study
+from auricle.findings.study import CellEvidence, Study, load_study
+from auricle.report.chapters import comparison as chapter
 from auricle.report.chapters.comparison import comparison
+from auricle.report.figures.drawing import Drawing
+from auricle.report.figures.results import f1_by_model
+from auricle.scoring.metrics import score_predictions
+from auricle.scoring.predictions import Predictions
 from report_text import chapter_sections, texts
 
 
@@ -102,6 +109,28 @@ def test_the_interval_of_the_test_clips_of_one_model_is_that_of_the_other_chapte
     assert row.test_groups < row.test_clips
     low, high = (f"{100 * share:.1f} %" for share in (row.accuracy_low, row.accuracy_high))
     assert f"(95 % interval {low} to {high})" in observed(study)["Validation and test"]
+
+
+def test_a_class_without_test_clips_has_no_f1_in_the_figure(study: Study, monkeypatch: pytest.MonkeyPatch):
+    def without_dogs(cell: CellEvidence) -> CellEvidence:
+        clips = cell.windows.by_clip().of_classes(set(study.dataset.categories) - {"dog"}).clips
+        kept = np.flatnonzero(np.isin(cell.windows.clips, clips))
+        columns = (np.array(column)[kept] for column in (cell.windows.clips, cell.windows.sets))
+        arrays = (cell.windows.labels, cell.windows.starts_s, cell.windows.probabilities)
+        windows = Predictions(*map(tuple, columns), *(array[kept] for array in arrays), cell.windows.categories)
+        test = score_predictions(windows, "test")
+        return replace(cell, windows=windows, clips=windows.of("test").by_clip(), test=test)
+
+    drawn: list[dict[str, list[float]]] = []
+
+    def draw(means: dict[str, list[float]], *others: Any) -> Drawing:
+        drawn.append(means)
+        return f1_by_model(means, *others)
+
+    monkeypatch.setattr(chapter, "f1_by_model", draw)
+    chapter_sections(replace(study, cells=tuple(map(without_dogs, study.of("cnn", "test-split")))), chapter.comparison)
+    dogs = study.dataset.categories.index("dog")
+    assert [index for index, f1 in enumerate(drawn[0]["cnn"]) if np.isnan(f1)] == [dogs]
 
 
 def test_a_model_that_gives_one_class_is_said_to_have_collapsed(make_study: Callable[..., Path]):

@@ -107,9 +107,7 @@ def _pairs(report: Report, which: str, *, all_rows: bool = False) -> Table:
 def _f1_by_model(report: Report) -> Figure:
     categories, protocol = report.study.dataset.classes, report.findings.main_protocol
     means = {
-        model: [
-            float(np.mean(class_f1(report.study.of(model, protocol), category) or [0.0])) for category in categories
-        ]
+        model: [float(np.mean(class_f1(report.study.of(model, protocol), name) or np.nan)) for name in categories]
         for model in report.findings.main.foremost(report.study.models)
     }
     drawn = f1_by_model(means, categories, report.colours)

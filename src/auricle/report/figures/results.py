@@ -135,10 +135,12 @@ def confusion(
 
 @drawing
 def f1_by_model(means: Mapping[str, Sequence[float]], categories: Sequence[str], colours: Mapping[str, str]) -> Figure:
-    """Draw the F1 of each class for all models: one dot a model."""
+    """Draw the F1 of each class for all models: one dot a model, none where it is NaN."""
     figure, axes = canvas(MEDIUM_IN, 0.8 + style.class_row_in(len(categories)) * len(categories))
     matrix = 100 * np.array(list(means.values()))
-    axes.hlines(np.arange(len(categories)), matrix.min(axis=0), matrix.max(axis=0), color=MUTED, lw=1, alpha=0.6)
+    axes.hlines(
+        np.arange(len(categories)), np.fmin.reduce(matrix), np.fmax.reduce(matrix), color=MUTED, lw=1, alpha=0.6
+    )
     for index, (model, values) in enumerate(zip(means, matrix, strict=True)):
         axes.plot(values, np.arange(len(categories)), MARKS[index % len(MARKS)], ms=4.5, color=colours[model],
                   mew=0, alpha=0.9, label=drawable(model, index))  # fmt: skip
