@@ -147,6 +147,14 @@ def test_equal_models_share_the_first_place(invent):
     assert "They do not differ significantly." in text
 
 
+def test_a_model_that_only_one_of_two_leaders_beats_is_not_said_to_equal_both(invent):
+    leading = {"cnn": [ones(70)], "transformer-h1": [ones(70, start=10)]}
+    study = invent(leading | {"transformer-h2": [ones(58)]}, protocol="test-split")
+    found = compare(study, "test-split")
+    assert [(pair.first, pair.second) for pair in found.pairs if pair.significant] == [("cnn", "transformer-h2")]
+    assert "Not all of them are significantly better than transformer-h2." in told(study)
+
+
 def test_two_equal_models_above_a_third_are_told_apart_from_it_alone(invent):
     study = invent({"cnn": [ones(76)] * 4, "transformer-h1": [ones(76, start=4)] * 4, "transformer-h2": [ones(30)] * 4})
     text = told(study)

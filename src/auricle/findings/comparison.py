@@ -83,6 +83,12 @@ class Comparison:
         decided = {*self.beaten, *(leader.model for leader in self.leaders)}
         return [row.model for row in self.rows if row.model not in decided]
 
+    @property
+    def partly_beaten(self) -> list[str]:
+        """Return those of the undecided that are significantly worse than one of several leaders."""
+        beaten_by_some = {pair.worse for pair in self.pairs if pair.better in [row.model for row in self.leaders]}
+        return [model for model in self.undecided if model in beaten_by_some]
+
     def foremost(self, models: Iterable[str]) -> list[str]:
         """Return those models, in the order given, that are among the most accurate, `MOST_SHOWN` at most."""
         best = set(self.ranked[:MOST_SHOWN])

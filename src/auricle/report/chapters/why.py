@@ -37,12 +37,13 @@ def why(report: Report) -> Chapter:
     uses = _uses(report)
     main = report.findings.main
     best, *others = main.ranking
-    alike = {*main.undecided, *(row.model for row in main.leaders)}
-    equal = [one.row for one in main.ranking if one.row.model in alike]
+    apart = {pair.worse for pair in main.pairs if pair.better == best.row.model}
+    equal = [one.row for one in main.ranking if one.row.model not in apart]
     cheapest = min(equal, key=lambda row: row.multiply_adds or math.inf)
     curves, costs = report.findings.curves.values(), uses.values.get("costs", {})
     values = {
         "best": best.row,
+        "equal": equal,
         "cheapest": cheapest if others and best.row.multiply_adds else None,
         "larger": [one.row.model for one in others if one.row.parameters > best.row.parameters],
         "joined": (
