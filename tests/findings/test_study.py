@@ -1,13 +1,16 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from auricle.errors import RefusedError
 from auricle.findings.study import Study, load_study
+from auricle.report.chapters.closing import resources
 from auricle.runs import CellName, StudyFolder
+from report_text import chapter_sections, tables
 
 
 @pytest.fixture
@@ -106,3 +109,13 @@ def test_a_study_without_samples_or_layers_is_read(small: StudyFolder):
 def test_the_random_protocol_has_the_folds_that_the_study_makes(make_study: Callable[..., Path]):
     folder = make_study(categories=("cat", "dog"), models=("cnn",), protocols=("random",), epochs=1, clip_s=0.5)
     assert [cell.name.fold for cell in load_study(folder).cells] == [1, 2, 3, 4]
+
+
+def test_cells_that_earlier_commands_trained_on_another_device_are_not_said_to_be_of_the_last(esc10: Study):
+    assert esc10.device == "cpu"
+    later = replace(esc10, machine={"device": "cuda (NVIDIA H200)"})
+    assert later.device == "cuda (NVIDIA H200); other cells: cpu"
+    on_gpu = tuple(replace(cell, costs={**cell.costs, "device": "cuda:1"}) for cell in esc10.cells)
+    assert replace(later, cells=on_gpu).device == "cuda (NVIDIA H200)"
+    (chapter,) = chapter_sections(later, resources)
+    assert ["Training device", later.device] in [list(row) for row in tables((chapter,))["table-resources"].groups[""]]

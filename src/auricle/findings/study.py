@@ -13,7 +13,7 @@ from zipfile import BadZipFile
 
 from auricle.config import Preset, StudyConfig
 from auricle.config.reading import load_record
-from auricle.errors import RefusedError
+from auricle.errors import RefusedError, listing
 from auricle.files import read_sealed
 from auricle.findings.dataset import Dataset, Samples, read_dataset, read_samples
 from auricle.runs import Cell, CellName, StudyFolder, commands_of, read_history, read_metrics
@@ -92,6 +92,14 @@ class Study:
         cells = [cell for cell in self.baselines if (cell.name.protocol, cell.name.fold) in tested]
         names = dict.fromkeys(cell.name.model for cell in cells)
         return {name: tuple(cell for cell in cells if cell.name.model == name) for name in names}
+
+    @property
+    def device(self) -> str:
+        """Return the device of the last command that trained, and those of cells that earlier commands trained."""
+        last = str(self.machine.get("device") or "unknown")
+        used = {str(cell.costs["device"]).partition(":")[0] for cell in self.cells if "device" in cell.costs}
+        others = sorted(used - {last.partition(" ")[0].partition(":")[0]})
+        return f"{last}; other cells: {listing(others)}" if others else last
 
     @cached_property
     def answers(self) -> Mapping[str, Answers]:

@@ -84,7 +84,7 @@ def _section(study: Study) -> str:
     values = {
         "study": study,
         "dataset": study.dataset,
-        "machine": {name: study.machine.get(name) for name in ("processor", "cores", "device")},
+        "machine": {name: study.machine.get(name) for name in ("processor", "cores")},
         "rows": rows,
         "first": first,
         "against_first": [

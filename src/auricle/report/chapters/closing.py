@@ -47,7 +47,7 @@ def _resources(study: Study) -> dict[str, str]:
         "Cores": str(machine.get("cores") or "unknown"),
         "Memory": f"{machine['memory_gb']:g} GB" if machine.get("memory_gb") else "unknown",
         "System": str(machine.get("system") or "unknown"),
-        "Training device": str(machine.get("device") or "unknown"),
+        "Training device": study.device,
     }
     if machine.get("cluster"):
         found["Cluster"] = f"{machine['cluster']}, including this machine"
