@@ -1,6 +1,7 @@
 """The chapter on hyper-parameter tuning, of searches that never ran."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from auricle.errors import RefusedError
 from auricle.findings.findings import find
+from auricle.findings.study import load_study
 from auricle.report.chapters.training import NUM_LONG, tuning
 from auricle.report.document import Callout, Figure, blocks_of
 from auricle.report.figures.tuning import importance_bars, parallel, progress
@@ -119,14 +121,27 @@ def test_searches_of_the_same_models_and_recordings_beside_a_study_belong_to_it(
     own, beside = report.findings.tuning
     assert (own.folder, own.tested, beside.folder) == ("", (), "search-beside")
     assert [row.model for row in beside.tested] == [model]
-    assert (own.standard, [row.model for row in beside.standard]) == ((), ["cnn"])
+    assert (own.standard, list(beside.standard)) == ({}, ["cnn"])
     assert model not in report.study.models
     (chapter,) = sections(tuning, report)
     best = {name: table for name, table in tables([chapter]).items() if name.startswith("table-best-of-models")}
-    assert [row[-1] for table in best.values() for row in table.groups[""]] == [beside.standard[0].validation_accuracy]
+    assert [row[-1] for table in best.values() for row in table.groups[""]] == [beside.standard["cnn"]]
     assert [part.title for part in chapter.sections] == ["The search wide", "The search wide"]
     assert len({part.name for part in chapter.sections}) == 2
     assert set(tables([chapter])) >= {"table-trials", "table-trials-2"}
+
+
+def test_the_recipe_beside_a_search_has_the_accuracy_of_trials_where_classes_are_unequal(make_study, tmp_path):
+    folder = make_study(models=("cnn",), protocols=("test-split",), epochs=1).rename(tmp_path / "study")
+    search_beside(make_study, folder)
+    study = load_study(folder)
+    counts = study.dataset.counts | {"dog": dict.fromkeys(study.dataset.folds, 80)}
+    (cell,) = study.cells
+    of_class = cell.validation["clip"]["per_class"] | {"dog": {"recall": 0.0, "support": 1}}
+    clip = cell.validation["clip"] | {"per_class": of_class}  # plain accuracy stays, balanced accuracy falls
+    cells = (replace(cell, validation={"clip": clip, "window": cell.validation["window"]}),)
+    (found,) = find(replace(study, cells=cells, dataset=replace(study.dataset, counts=counts))).tuning
+    assert found.standard == {"cnn": pytest.approx(cell.validation["clip"]["accuracy"])}
 
 
 def test_searches_of_other_recordings_or_models_do_not(make_study, tmp_path):

@@ -1,14 +1,16 @@
 """The searches that belong to a study: the values tried, how the trials ended, and the best set."""
 
+import statistics
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from auricle.errors import RefusedError
 from auricle.findings.scores import ComparativeRow, network_rows
-from auricle.findings.study import Study, load_study
+from auricle.findings.study import CellEvidence, Study, load_study
 from auricle.runs import StudyFolder
 from auricle.search.record import ENDED, Entry, ranked, read_record
 from auricle.search.space import MODEL
@@ -34,7 +36,9 @@ class Tuning:
     done: tuple[Entry, ...]  # the finished trials, the lowest validation loss first
     pruned: tuple[Entry, ...]
     tested: tuple[ComparativeRow, ...]  # the best set as the study trained it, under each protocol
-    standard: tuple[ComparativeRow, ...]  # of a search beside the study: its models as the study has them
+    # Of a search beside the study: its models to their validation accuracy as the study trained them, like that of a
+    # trial a share of clips even where classes are of unequal size; None where there are no validation clips
+    standard: Mapping[str, float | None]
 
     @property
     def best(self) -> Entry:
@@ -88,12 +92,21 @@ def _beside(study: Study, folder: Path) -> Iterator[Tuning]:
     if record and num_ended >= record["num_trials"] and set(record["epochs"]) <= set(study.presets):
         trained = load_study(folder)
         if trained.dataset.digest == study.dataset.digest and record["protocol"] in trained.protocols:
-            own = network_rows(study, record["protocol"])
+            cells = {model: study.of(model, record["protocol"]) for model in study.models if model in record["epochs"]}
+            own = {model: _validation_accuracy(of_model) for model, of_model in cells.items() if of_model}
             yield from _tuning(record, folder.name, network_rows(trained, record["protocol"]), own)
 
 
+def _validation_accuracy(cells: Sequence[CellEvidence]) -> float | None:
+    known = [cell.validation["clip"]["accuracy"] for cell in cells if cell.validation]
+    return statistics.fmean(known) if known else None
+
+
 def _tuning(
-    record: Mapping[str, Any], folder: str, rows: Sequence[ComparativeRow], own: Sequence[ComparativeRow] = ()
+    record: Mapping[str, Any],
+    folder: str,
+    rows: Sequence[ComparativeRow],
+    own: Mapping[str, float | None] = MappingProxyType({}),
 ) -> Iterator[Tuning]:
     if done := ranked(record["trials"]):
         yield Tuning(
@@ -104,7 +117,7 @@ def _tuning(
             done=tuple(done),
             pruned=tuple(entry for entry in record["trials"] if entry["state"] == "pruned"),
             tested=tuple(row for row in rows if row.model.endswith(f"-trial-{done[0]['number']}")),
-            standard=tuple(row for row in own if row.model in record["epochs"]),
+            standard=own,
             **{name: record[name] for name in ("name", "overrides", "protocol", "sampler", "pruner")},
             **{name: record[name] for name in ("num_trials", "num_clips", "parameters", "importance")},
         )

@@ -159,9 +159,9 @@ def _search(found: Tuning, part: str) -> Chapter:
         "found": found,
         "whole_grid": found.num_trials >= math.prod(len(one.get("choices", "-")) for one in found.parameters.values()),
         "overrides": [changed_field(name, value) for name, value in found.overrides.items()],
-        "has_standard": any(row.validation_accuracy is not None for row in found.standard),
-        "standard": list(dict.fromkeys(row.model for row in found.standard)),
-        "better": [row.model for row in found.standard if (row.validation_accuracy or 0.0) > found.best["accuracy"]],
+        "has_standard": any(accuracy is not None for accuracy in found.standard.values()),
+        "standard": list(found.standard),
+        "better": [model for model, own in found.standard.items() if (own or 0.0) > found.best["accuracy"]],
         "endings": [f"{found.states[state]} {text}" for state, text in ENDINGS.items() if found.states.get(state)],
         "num_listed": num_listed,
         "num_shown": len(listed),
@@ -204,7 +204,7 @@ def _history(found: Tuning, part: str) -> Iterator[Panel]:
 
 def _best_of_models(found: Tuning) -> Table:
     """Return the best set of each model, and the validation accuracy of the model as the study trained it."""
-    best, own = found.best_of_models(), {row.model: row.validation_accuracy for row in found.standard}
+    best, own = found.best_of_models(), found.standard
     models = [entry["values"].get(MODEL, next(iter(own), "")) for entry in best]
     table = trials_of(found, best)
     rows = [(*row, own.get(model)) for row, model in zip(table.groups[""], models, strict=True)]
