@@ -48,6 +48,15 @@ def test_without_validation_clips_the_chapter_says_that_nothing_is_fitted(make_s
     assert (row[1], row[3], row[-1]) == (None, None, "not fitted")
 
 
+def test_where_folds_differ_in_size_no_cell_is_said_to_test_as_many_clips_as_another(make_study):
+    folder = make_study(categories=("cat", "dog"), models=("cnn",), protocols=("official",), epochs=1, clip_s=0.1)
+    study = load_study(folder)
+    first, *others = study.cells
+    assert "Each cell tests 16 clips of 0.1 s" in prose_of(study)
+    fewer = replace(first, windows=first.windows.of("test"), clips=first.clips.of_classes(["cat"]))
+    assert "The smallest cell tests 8 clips of 0.1 s" in prose_of(replace(study, cells=(fewer, *others)))
+
+
 def test_one_clip_a_class_has_a_chapter_that_claims_nothing(make_study):
     folder = make_study(
         categories=("cat", "dog"), models=("cnn", "transformer-h1"), protocols=("test-split",), epochs=1, clip_s=0.1,

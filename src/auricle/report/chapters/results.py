@@ -23,7 +23,6 @@ from auricle.report.table import BASELINE, COLLAPSED, Marked, Row, Spread, Table
 from auricle.report.wording import percent, spoken
 from auricle.scoring.answers import FalseAlarms
 from auricle.scoring.metrics import Curve, mean_curve, one_vs_rest
-from auricle.scoring.predictions import ClipPredictions
 
 MOST_CURVES = 12  # models with ROC curves on a page
 NUM_DRAWN = 6  # models with a diagram: the most accurate ones
@@ -219,11 +218,13 @@ def calibration(report: Report) -> Chapter:
     found = report.findings.calibrations
     ranked = sorted(found, key=lambda one: report.findings.main.ranked.index(one.model))
     tested = report.study.background_answers.get(report.findings.main_protocol)
+    alarmed = _num_alarmed(report)
     values = report.phrases | {
         "ranked": ranked,
         "drawn": ranked[:NUM_DRAWN],
         "num_listed": _num_listed(report),
-        "clips_each": len(_alarmed(report).clips),
+        "clips_each": min(alarmed),
+        "alike": min(alarmed) == max(alarmed),
         "on_background": bool(tested and tested.clips),
         "hit_rate": lambda one: float(np.nanmean(one.hit_rates)),
     }
@@ -234,12 +235,12 @@ def calibration(report: Report) -> Chapter:
     })  # fmt: skip
 
 
-def _alarmed(report: Report) -> ClipPredictions:
-    """Return the clips of a cell that count for false alarms: those of background, where it tests any."""
+def _num_alarmed(report: Report) -> list[int]:
+    """Return how many clips of each cell count for false alarms: those of background, where any cell tests some."""
     cells = report.study.of(report.findings.main.ranked[0], report.findings.main_protocol)
-    background = {*cells[0].clips.categories} - {*report.study.dataset.classes}
-    of_background = (cell.clips.of_classes(background) for cell in cells)
-    return next((clips for clips in of_background if clips.clips), cells[0].clips)
+    background = {*report.study.dataset.categories} - {*report.study.dataset.classes}
+    of_background = [num for cell in cells if (num := len(cell.clips.of_classes(background).clips))]
+    return of_background or [len(cell.clips.clips) for cell in cells]
 
 
 def _model_row(one: ModelCalibration) -> Row:
