@@ -317,13 +317,17 @@ def test_few_groups_are_counted_for_their_own_protocol(make_study):
 
 
 def test_where_classes_count_alike_clips_are_not_said_to(make_study):
-    folder = make_study(categories=("cat", "dog"), models=("cnn",), protocols=("test-split",), epochs=1, clip_s=0.1)
+    folder = make_study(
+        categories=("cat", "dog"), models=("cnn",), protocols=("test-split",), epochs=1, clip_s=0.1, seeds=(0, 1)
+    )
     study = load_study(folder)
     counts = {"cat": dict.fromkeys(range(1, 6), 40), "dog": dict.fromkeys(range(1, 6), 8)}
     unequal = replace(study, dataset=replace(study.dataset, counts=counts))
     assert "Every class counts the same in accuracy" in words_of(chapter_sections(unequal, assumptions))
     assert "else Wilson" not in words_of(chapter_sections(unequal, details))
     assert "test accuracy is balanced accuracy" in results_section(unequal)
+    assert ["else Wilson" in results_section(one) for one in (study, unequal)] == [True, False]
+    assert "The accuracy of windows, by epoch" in words_of(chapter_sections(unequal, summary))
     for other, drawn in ((study, False), (unequal, True)):
         assert ("with replacement" in words_of(chapter_sections(other, implementation))) == drawn
 
