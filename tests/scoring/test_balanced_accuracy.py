@@ -35,8 +35,7 @@ def test_it_is_that_of_scikit_learn():
 def test_always_answering_the_commonest_class_wins_by_accuracy_and_loses_by_balanced_accuracy():
     for balanced, better in ((False, "always"), (True, "some")):
         answers, _, _ = made(balanced)
-        credit = answers.weighted_correct_of("always") - answers.weighted_correct_of("some")
-        (found,) = compare_all([(credit, "always", "some")], answers.groups)
+        (found,) = compare_all([(answers.lead("always", "some"), "always", "some")], answers.groups)
         assert found.mean == pytest.approx(answers.accuracy("always") - answers.accuracy("some"))
         assert ("always" if found.mean > 0 else "some") == better
 
@@ -60,4 +59,19 @@ def test_equal_classes_are_scored_alike():
         Answers.of({("m", (1, 0)): table(labels, predicted)}, {}, CATEGORIES, balanced=b) for b in (True, False)
     )
     assert one.accuracy("m") == pytest.approx(other.accuracy("m"))
-    assert np.allclose(one.weighted_correct_of("m"), other.weighted_correct_of("m"))
+    assert np.allclose(*(each.weights(each.tested_by("m")) for each in (one, other)))
+
+
+def test_of_a_model_with_a_missing_fold_it_is_the_mean_over_classes_of_the_clips_tested():
+    labels = np.repeat([0, 1, 0, 1], [40, 2, 40, 8])  # the second fold has most of the rare class
+    every = ClipPredictions(tuple(f"{number}.wav" for number in range(90)), labels, np.eye(2)[labels], ("cat", "dog"))
+    folds = [
+        ClipPredictions(every.clips[part], labels[part], every.probabilities[part], every.categories)
+        for part in (slice(0, 42), slice(42, 90))
+    ]
+    cats = ClipPredictions(folds[0].clips, folds[0].labels, np.eye(2)[np.zeros(42, np.int64)], every.categories)
+    tables = {("right", (1, 0)): folds[0], ("right", (2, 0)): folds[1], ("cats", (1, 0)): cats}
+    answers = Answers.of(tables, {}, every.categories, balanced=True)
+    assert answers.accuracy("cats") == pytest.approx(0.5)
+    (found,) = compare_all([(answers.lead("right", "cats"), "right", "cats")], answers.groups)
+    assert found.mean == pytest.approx(0.5)

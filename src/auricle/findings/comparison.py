@@ -111,13 +111,9 @@ def compare(study: Study, protocol: str) -> Comparison:
     models = [row.model for row in sorted(rows, key=lambda row: -row.accuracy)]
     answers = study.answers[protocol]
     pairs = compare_models(answers, models)
-    ahead = answers.weighted_correct_of(models[0]) - answers.weighted_correct_of(models[min(1, len(models) - 1)])
+    ahead = answers.lead(models[0], models[min(1, len(models) - 1)])
     beside = [
-        (
-            answers.weighted_correct_of(row.model) - answers.weighted_correct_of(baseline_key(best.model)),
-            row.model,
-            best.model,
-        )
+        (answers.lead(row.model, baseline_key(best.model)), row.model, best.model)
         for best in baselines[:1]
         for row in rows
     ]
@@ -166,10 +162,7 @@ def ties(ranking: Sequence[Rank], pairs: Sequence[Difference]) -> list[tuple[int
 def compare_models(answers: Answers, models: Sequence[str]) -> list[Difference]:
     """Compare all pairs of models on the clips and trainings that both have; tests adjusted for the number of pairs."""
     known = [model for model in models if model in answers.models]
-    return compare_all(
-        [(answers.weighted_correct_of(a) - answers.weighted_correct_of(b), a, b) for a, b in combinations(known, 2)],
-        answers.groups,
-    )
+    return compare_all([(answers.lead(a, b), a, b) for a, b in combinations(known, 2)], answers.groups)
 
 
 def main_protocol(study: Study) -> str:

@@ -95,11 +95,13 @@ class Answers:
         with np.errstate(invalid="ignore"):
             return np.asarray(np.nansum(self.correct, axis=1) / (self.predicted != NOT_TESTED).sum(axis=1))
 
-    @cached_property
-    def weights(self) -> np.ndarray:
-        """The weight of each clip in an accuracy, 1 on average, (N,)."""
-        _, index, num = np.unique(self.labels, return_inverse=True, return_counts=True)
-        return len(self.labels) / (len(num) * num[index]) if self.balanced else np.ones(len(self.labels))
+    def weights(self, tested: np.ndarray) -> np.ndarray:
+        """Return the weight of each clip in an accuracy of the tested ones, bool, (N,): 1 on average; NaN elsewhere."""
+        weights = np.where(tested, 1.0, np.nan)
+        if self.balanced:
+            _, index, num = np.unique(self.labels[tested], return_inverse=True, return_counts=True)
+            weights[tested] = len(index) / (len(num) * num[index])
+        return weights
 
     @property
     def measure(self) -> str:
@@ -109,11 +111,16 @@ class Answers:
     @property
     def majority(self) -> float:
         """Return the accuracy of always predicting the most frequent class of these clips."""
-        return float(np.bincount(self.labels, weights=self.weights).max() / self.weights.sum())
+        weights = self.weights(np.ones(len(self.labels), dtype=bool))
+        return float(np.bincount(self.labels, weights=weights).max() / len(self.labels))
 
-    def weighted_correct_of(self, model: str) -> np.ndarray:
-        """Return `correct_of` times the weights of clips, (T, N), whose mean over clips is the accuracy."""
-        return self.correct_of(model) * self.weights
+    def lead(self, first: str, second: str) -> np.ndarray:
+        """Return by how much a model is better than another, (T, N), for `difference`; NaN where not both are known.
+
+        Its mean over clips is the difference of their accuracies on the clips that both were tested on.
+        """
+        values = self.correct_of(first) - self.correct_of(second)
+        return values * self.weights(~np.isnan(values).all(axis=0))
 
     def correct_of(self, model: str) -> np.ndarray:
         """Return whether each prediction of a model is correct, (T, N); NaN where a training did not test the clip."""
@@ -126,7 +133,8 @@ class Answers:
     def accuracy(self, model: str) -> float:
         """Return the accuracy on the tested clips; each clip counts by the mean over its trainings."""
         tested = self.tested_by(model)
-        return float(np.average(self.shares[self.models.index(model)][tested], weights=self.weights[tested]))
+        shares = self.shares[self.models.index(model)]
+        return float(np.average(shares[tested], weights=self.weights(tested)[tested]))
 
     def interval(self, *models: str) -> tuple[float, float]:
         """Return the 95 % interval on new clips of a model's accuracy, or of the mean of several models.
@@ -135,7 +143,7 @@ class Answers:
         """
         shares = self.shares[[self.models.index(model) for model in models]]
         tested = ~np.isnan(shares).all(axis=0)
-        weights = self.weights[tested] if self.balanced else None
+        weights = self.weights(tested)[tested] if self.balanced else None
         return share_interval(np.nanmean(shares[:, tested], axis=0), self.groups[tested], weights)
 
     def false_alarms(self, model: str, clip_s: float) -> FalseAlarms | None:
