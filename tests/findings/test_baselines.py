@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,12 @@ def test_a_network_that_beats_them_is_said_to(beaten: Study) -> None:
     assert "The best free baseline is mfcc-logistic (" in found["Answer"]
     assert found["Answer"].endswith("every network is significantly better.")
     assert "Not better than a free baseline" not in found
+
+
+def test_few_groups_are_named_where_they_cannot_show_that_a_baseline_is_beaten(beaten: Study) -> None:
+    groups = {clip: f"speaker {index % 4}" for index, clip in enumerate(beaten.dataset.groups)}
+    found = boxes(replace(beaten, dataset=replace(beaten.dataset, groups=groups)))
+    assert found["Answer"].endswith("significantly better, as 4 groups of test clips are too few to show it.")
 
 
 def test_a_network_that_does_not_is_named_on_the_first_page(unbeaten: Study) -> None:

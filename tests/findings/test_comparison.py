@@ -272,3 +272,12 @@ def test_a_significant_difference_is_not_said_to_be_impossible(invent):
     assert compare(study, "k-fold").detectable is None
     assert "significantly better than transformer-h2" in told(study)
     assert "can be significant" not in told(study)
+
+
+def test_too_few_groups_for_any_difference_are_said_to_be_too_few(invent):
+    study = invent({"cnn": [ones(80)], "transformer-h1": [ones(0)], "transformer-h2": [ones(0)]})
+    groups = {f"1-{clip}.wav": f"speaker {clip % 6}" for clip in range(80)}
+    spoken = replace(study, dataset=replace(study.dataset, groups=groups))
+    impossible = "With 6 groups of test clips and 3 comparisons, no difference can be significant, however large"
+    assert impossible in told(spoken)
+    assert "no difference can be" not in told(study)

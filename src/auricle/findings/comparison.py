@@ -11,7 +11,7 @@ from auricle.data.folds import answering
 from auricle.findings.scores import ComparativeRow, baseline_rows, network_rows
 from auricle.findings.study import Study, baseline_key
 from auricle.scoring.answers import Answers
-from auricle.scoring.difference import Difference, compare_all, detectable
+from auricle.scoring.difference import Difference, can_be_significant, compare_all, detectable
 
 MOST_SHOWN = 8  # models with a column, a mark or a row for each other model; more do not fit on a page
 
@@ -88,6 +88,10 @@ class Comparison:
         """Return those of the undecided that are significantly worse than one of several leaders."""
         beaten_by_some = {pair.worse for pair in self.pairs if pair.better in [row.model for row in self.leaders]}
         return [model for model in self.undecided if model in beaten_by_some]
+
+    def can_decide(self, pairs: Sequence[Difference]) -> bool:
+        """Return whether any of these differences could be significant, however large, with so few groups."""
+        return can_be_significant(max(row.test_groups for row in self.rows), len(pairs))
 
     def foremost(self, models: Iterable[str]) -> list[str]:
         """Return those models, in the order given, that are among the most accurate, `MOST_SHOWN` at most."""

@@ -121,6 +121,15 @@ def adjusted(differences: Mapping[Key, Difference]) -> dict[Key, Difference]:
     return {key: replace(one, p_adjusted=p) for (key, one), p in zip(differences.items(), p_values, strict=True)}
 
 
+def can_be_significant(num_groups: int, num_comparisons: int) -> bool:
+    """Return whether any of several differences can be significant: one that is the same way in every group.
+
+    >>> can_be_significant(6, 1), can_be_significant(6, 2)
+    (True, False)
+    """
+    return num_comparisons * sign_test(num_groups, 0) < SIGNIFICANT
+
+
 def detectable(values: np.ndarray, groups: np.ndarray, num_comparisons: int) -> float | None:
     """Return the approximate true difference that such a study detects with 80 % power; None where no difference is.
 
