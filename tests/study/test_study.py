@@ -12,6 +12,7 @@ from auricle.errors import MachineError, RefusedError, UsageError
 from auricle.files import part_of
 from auricle.model.describe import describe
 from auricle.runs import CellName, StudyFolder
+from auricle.runs.reopen import study_config
 
 
 def test_every_cell_is_trained_and_the_record_says_what_was_asked(run, tmp_path):
@@ -107,6 +108,13 @@ def test_a_folder_made_from_other_recordings_is_refused(run, sounds, tmp_path):
     (sounds / "cat" / "cat 0.wav").write_bytes((sounds / "dog" / "dog 0.wav").read_bytes())
     with pytest.raises(RefusedError, match=r"other recordings .* choose another --out"):
         run(protocols=("test-split",))
+
+
+def test_recordings_that_have_moved_are_recorded_where_they_are_now(run, sounds, fakes, tmp_path):
+    run(models=("cnn",), protocols=("test-split",))
+    moved = sounds.rename(tmp_path / "moved")
+    run(fakes.never_called, models=("cnn",), protocols=("test-split",), data=str(moved))
+    assert study_config(StudyFolder(tmp_path / "study")).data == str(moved)
 
 
 def test_a_folder_with_something_else_in_it_is_left_alone(run, tmp_path):

@@ -108,7 +108,7 @@ def united(old: StudyConfig | None, new: StudyConfig) -> StudyConfig:
     """Return a study with the models, protocols and seeds of both, those of the older first.
 
     A model is limited to some protocols only if every study with that model limits it. References of the newer study
-    replace those of the older.
+    replace those of the older, and so does where the recordings are, which are the same (`check_same`).
     """
     if old is None:
         return new
@@ -123,8 +123,9 @@ def united(old: StudyConfig | None, new: StudyConfig) -> StudyConfig:
         if model not in free
     }
     allowed = old.allow_split_groups or new.allow_split_groups
+    found = {field: getattr(new, field) for field in ("data", "group_by", "label", "clip_s")}
     cited = {"reference": new.reference or old.reference}
-    return old.model_copy(update=merged | cited | {"only": only, "allow_split_groups": allowed})
+    return old.model_copy(update=merged | found | cited | {"only": only, "allow_split_groups": allowed})
 
 
 def write_manifest(folder: StudyFolder, manifest: Manifest) -> None:
