@@ -269,6 +269,13 @@ def test_a_seed_that_no_name_of_a_cell_can_have_is_refused(tmp_path, seed) -> No
         load_study(str(file))
 
 
+def test_a_seed_or_protocol_listed_twice_counts_once(tmp_path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("models: [cnn]\nseeds: [1, 0, 1]\nprotocols: [k-fold, k-fold]\n")
+    study = load_study(str(file))
+    assert (study.seeds, study.protocols) == ((1, 0), ("k-fold",))
+
+
 def test_a_hop_of_less_than_a_sample_is_refused() -> None:
     with pytest.raises(UsageError, match="less than a sample"):
         load_preset("cnn", {"frontend.hop_ms": 0.01})

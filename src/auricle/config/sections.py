@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from auricle.errors import count
 
@@ -289,6 +289,11 @@ class StudyConfig(Section):
     reference: tuple[Reference, ...] = Field(
         (), description="published results to compare with; in a file, the name or path of a reference file"
     )
+
+    @field_validator("protocols", "seeds", mode="after")
+    @classmethod
+    def _each_once(cls, listed: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(dict.fromkeys(listed))  # a cell counted twice would look like two trainings
 
     def protocols_of(self, model: str) -> tuple[ProtocolName, ...]:
         """Return the protocols of a model, in the order of the study."""
