@@ -38,6 +38,8 @@ def lines(text: str) -> list[str]:
         (["study", "quickstart", "--set", "training.epoch=1"], "did you mean 'training.epochs'?"),
         (["study", "quickstart", "--set", "training.epochs"], "section.field=value"),
         (["study", "quickstart", "--set", "training.epochs=many"], "training.epochs"),
+        (["study", "quickstart", "--models", ""], "models: "),  # as from an unset variable of a script
+        (["study", "quickstart", "--protocols", ","], "protocols: "),
         (["study", "quickstart", "--seeds", "one"], "--seeds takes whole numbers"),
         (["study", "quickstart", "--device", "gpu"], "Available: auto, cpu, cuda, mps"),
         (["study", "quickstart", "--wandb", "onlin"], "did you mean 'online'?"),

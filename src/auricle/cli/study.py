@@ -85,7 +85,7 @@ def study(
         config = load_study(required(name, "study", (*study_names(), "--data DIR")))
     else:
         config = own_study(asked.data, group_by=asked.group_by, label=asked.label)
-    chosen = split_list(models) or config.models, protocol_names(protocols) or config.protocols
+    chosen = split_list(models), protocol_names(protocols)
     cited = load_references(reference) if reference else None
     changes = {
         "models": chosen[0],
@@ -94,7 +94,8 @@ def study(
         "reference": cited,
     }
     if name is None and level >= 0:
-        listed = " under ".join(map(listing, chosen))
+        own = config.models, config.protocols
+        listed = " under ".join(listing(given or default) for given, default in zip(chosen, own, strict=True))
         say(f"study {config.name}: {listed}; choose others with --models and --protocols")
     _configure_and_train(config, changes, asked, level, parse_numbers(folds, "--folds"))
 
