@@ -1,6 +1,7 @@
 import csv
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 import yaml
 
 from auricle import runs
+from auricle.data import cache
+from auricle.data.audio import load_waveform
 from auricle.errors import MachineError, RefusedError, UsageError
 from auricle.files import part_of
 from auricle.model.describe import describe
@@ -186,6 +189,25 @@ def test_a_recording_left_out_is_counted(run, sounds, tmp_path):
     dataset = yaml.safe_load(StudyFolder(tmp_path / "study").description.read_text())["dataset"]
     assert dataset["num_clips"] == 10
     assert dataset["skipped"][0][0].endswith("extra.wav")
+
+
+def test_a_study_is_not_continued_with_clips_that_could_not_be_decoded_when_it_began(run, sounds, monkeypatch):
+    clip = sounds / "cat" / "extra.wav"
+    clip.write_bytes((sounds / "cat" / "cat 0.wav").read_bytes())
+
+    def lacking(path, **wanted):  # as without the package for a format
+        if path == clip:
+            raise RefusedError("no decoder")
+        return load_waveform(path, **wanted)
+
+    monkeypatch.setattr("auricle.data.cache.in_processes", lambda decode, paths, workers: map(decode, paths))
+    monkeypatch.setattr(
+        "auricle.data.cache._row", lambda form, path, **wanted: cache._or_refusal(partial(lacking, **wanted), path)
+    )
+    run(models=("cnn",), protocols=("test-split",), skip_bad=True)
+    monkeypatch.setattr("auricle.data.cache._row", lambda form, path, **wanted: load_waveform(path, **wanted))
+    with pytest.raises(RefusedError, match="a study of 10 clips, but 11 of the same recordings can be decoded now"):
+        run(models=("cnn",), protocols=("test-split",), seeds=(1,), skip_bad=True)
 
 
 def test_a_model_that_does_not_build_is_refused_before_anything_is_written(run, tmp_path):

@@ -15,7 +15,7 @@ from auricle.config.reading import MAX_RECORD_BYTES, dump_yaml, load_record
 from auricle.data.cache import Recordings
 from auricle.data.judgements import find_judgements, read_judgements
 from auricle.data.manifest import Clip, Manifest
-from auricle.errors import RefusedError, UsageError
+from auricle.errors import RefusedError, UsageError, count
 from auricle.files import is_whole, mark, read_summed, write_bytes, write_summed
 from auricle.runs.folder import Cell, StudyFolder, read_metrics
 
@@ -93,6 +93,16 @@ def check_digests(out: Path, kind: str, dataset: Mapping[str, Any], digests: Map
                 f"{out} contains a {kind} of other recordings ({dataset['source']}, digest {made[:12]}, now "
                 f"{now[:12]}): files, labels or folds have changed; choose another --out"
             )
+
+
+def check_clips(out: Path, dataset: Mapping[str, Any], manifest: Manifest) -> None:
+    """Raise a RefusedError if, of the same recordings, more or fewer can be decoded than when the study was begun."""
+    now, before = len(manifest.clips), dataset["num_clips"]
+    if now != before:
+        raise RefusedError(
+            f"{out} contains a study of {count(before, 'clip')}, but {now} of the same recordings can be decoded now; "
+            "install the packages that decoded them then, or run the study again in another folder"
+        )
 
 
 def _first_difference(before: Any, after: Any, path: str = "") -> tuple[str, Any, Any]:

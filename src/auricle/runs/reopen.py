@@ -15,7 +15,7 @@ from auricle.data.manifest import Manifest
 from auricle.errors import RefusedError, UsageError, choices
 from auricle.model.half_frames import prepare_for
 from auricle.runs.folder import Cell, CellName, StudyFolder, read_metrics
-from auricle.runs.record import Description, read_description
+from auricle.runs.record import Description, check_clips, read_description
 
 NOT_A_CELL = "not the folder of a trained cell (STUDY/cells/MODEL/PROTOCOL-FOLD-SEED with a config.yaml)"
 
@@ -79,6 +79,7 @@ def reopen_cells(
             manifest = asked_manifest(config, source=source, root=root)
             found[rate_hz] = prepare_for(presets, manifest, rate_hz, skip_bad=True)
             _require_own_recordings(study, description, manifest, found[rate_hz].digest)
+            check_clips(study.folder, description["dataset"], found[rate_hz].manifest)
         manifest = found[rate_hz].manifest
         splits = make_splits(manifest, cell.name.protocol, allow_split_groups=config.allow_split_groups)
         yield Reopened(cell, preset, found[rate_hz], next(split for split in splits if split.fold == cell.name.fold))
