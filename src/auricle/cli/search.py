@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -58,9 +57,8 @@ def search(
         clip_s=asked.clip_s,
     )
     folder = out or STUDIES_FOLDER / f"search-{config.name}"
-    command = studies.typed_command()
-    if storage:  # it may contain a password, which must not be recorded
-        command = command.replace(shlex.quote(storage), shlex.quote(TrialStorage(storage, "").shown))
+    shown = TrialStorage(storage or "", "").shown  # without a password, which must not be recorded
+    command = studies.typed_command({storage: shown} if storage else {})
     options = RunOptions(root, asked.skip_bad, asked.workers, asked.threads, device=asked.device, command=command)
     with search_watched(config.name, level) as listener, studies.hint_when_stopped(folder):
         result = run_search(config, folder, options, storage=storage, listener=listener)

@@ -186,9 +186,12 @@ def _configure_and_train(
     train_and_report(config, asked.out, options, asked, level, folds=folds)
 
 
-def typed_command() -> str:
-    """Return the command as it was typed, for study.yaml."""
-    return shlex.join(["auricle", *sys.argv[1:]])
+def typed_command(instead: Mapping[str, str] | None = None) -> str:
+    """Return the command as it was typed, for study.yaml; `instead` are texts to write for some of its values."""
+    words = sys.argv[1:]
+    for value, text in (instead or {}).items():
+        words = [word.replace(value, text) for word in words]
+    return shlex.join(["auricle", *words])
 
 
 def train_and_report(

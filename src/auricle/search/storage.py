@@ -39,7 +39,7 @@ class TrialStorage:
     @property
     def shown(self) -> str:
         """Return the URL without a password."""
-        return re.sub(r"(?<=://)[^/@]*@", "", self.url)
+        return re.sub(r"(?<=://)[^:/@]*(:[^@]*)?@|(?<=[?&])passw(?:or)?d=[^&]*&?", "", self.url)
 
 
 class JournalLock:
