@@ -71,6 +71,8 @@ def test_an_override_changes_one_field() -> None:
         ({"training.epochs": "many"}, "training.epochs"),
         ({"training.learning_rate": float("nan")}, "training.learning_rate"),
         ({"name.x": 1}, "name is a single value"),
+        ({"training.batch_size": 8, "training": {"views": 1}}, "training is set as a whole, so training.batch_size"),
+        ({"training": 5, "training.epochs": 2}, "training is set as a whole, so training.epochs cannot be set"),
         ({"encoder.num_heads": 3}, r"not divisible by 3 heads; valid: \[1, 2, 4, 8, 16\]"),
     ],
 )
@@ -238,6 +240,7 @@ def test_settings_tell_what_a_preset_does_and_leave_out_what_takes_no_part() -> 
 @pytest.mark.parametrize(("epochs", "warmup"), [(4, 1.0), (1, 0.25), (20, 5.0), (400, 5.0)])
 def test_a_short_training_leaves_its_warm_up(epochs: int, warmup: float):
     assert load_preset("cnn", {"training.epochs": epochs}).training.warmup_epochs == warmup
+    assert load_preset("cnn", {"training": {"epochs": epochs}}).training.warmup_epochs == warmup
 
 
 def test_a_warm_up_that_is_asked_for_stays_as_it_is_asked():

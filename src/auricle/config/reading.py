@@ -194,6 +194,8 @@ def _nest(overrides: Mapping[str, Any]) -> dict[str, Any]:
     nested: dict[str, Any] = {}
     for dotted, value in overrides.items():
         parts = dotted.split(".")
+        if len(parts) > 1 and parts[0] in overrides:
+            raise UsageError(f"{parts[0]} is set as a whole, so {dotted} cannot be set as well; give one of them")
         kind: type[Section] = Preset
         section = nested
         for depth, part in enumerate(parts):
@@ -240,7 +242,10 @@ def load_preset(
     if of_encoder and not content.get("encoder"):
         raise UsageError(f"preset {name} has no encoder, so {of_encoder[0]} cannot be set; set it on a transformer")
     preset = _validated(Preset, merge(content, _nest(overrides or {})), f"preset {name}")
-    return with_fitting_warmup(preset, overrides or {})
+    changed = set(overrides or {})
+    for name, value in (overrides or {}).items():
+        changed |= {f"{name}.{field}" for field in value} if isinstance(value, Mapping) else set()
+    return with_fitting_warmup(preset, changed)
 
 
 def with_fitting_warmup(preset: Preset, changed: Collection[str]) -> Preset:
