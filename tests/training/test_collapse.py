@@ -230,6 +230,10 @@ def test_few_steps_are_named_before_a_rate_and_the_cure_is_more_of_them(tiny) ->
     found = likely_cause(Case(tiny(epochs=4), replace(CALM, steps_per_epoch=3), AWAKE))
     assert found.text.startswith("only 12 training steps, too few to learn")
     assert found.cures[0] == ("training.epochs=67",)
+    for epochs, cure in ((100, ()), (4, ("training.epochs=67",))):
+        found = likely_cause(Case(tiny(epochs=epochs, max_steps=9), replace(CALM, steps_per_epoch=3), AWAKE))
+        assert found.text.startswith("only 9 training steps, too few to learn")
+        assert found.cures[0] == (*cure, "training.max_steps=200")
 
 
 def test_a_rate_that_moves_the_weights_as_usual_is_never_called_too_low(tiny) -> None:

@@ -135,9 +135,11 @@ def _steep(case: Case) -> Cause | None:
 def _too_few(case: Case) -> Cause | None:
     if case.num_steps >= FEW_STEPS or case.step_size < USUAL_STEP:
         return None
-    epochs = math.ceil(ENOUGH_STEPS / case.start.steps_per_epoch)
+    training, epochs = case.preset.training, math.ceil(ENOUGH_STEPS / case.start.steps_per_epoch)
+    cure = [f"training.epochs={epochs}"] if epochs > training.epochs else []
+    cure += [f"training.max_steps={ENOUGH_STEPS}"] if (training.max_steps or ENOUGH_STEPS) < ENOUGH_STEPS else []
     steps = count(case.num_steps, "training step")
-    return Cause(f"only {steps}, too few to learn", ((f"training.epochs={epochs}",),))
+    return Cause(f"only {steps}, too few to learn", (tuple(cure),))
 
 
 def _too_slow(case: Case) -> Cause | None:

@@ -116,8 +116,9 @@ def diagnose(
             cause, cures = found.text, found.cures
         for cure in cures:
             trainer, sets = begin(cure)
-            is_longer = trainer.preset.training.epochs != preset.training.epochs  # then more epochs are the fix
-            trials.append(_trial(cure, trainer, sets, trainer.preset.training.epochs if is_longer else num))
+            now, before = trainer.preset.training, preset.training
+            is_longer = (now.epochs, now.max_steps) != (before.epochs, before.max_steps)  # then more steps are the fix
+            trials.append(_trial(cure, trainer, sets, now.epochs if is_longer else num))
     return Diagnosis(cause, tuple(trials))
 
 
