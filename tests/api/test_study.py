@@ -203,8 +203,11 @@ class TestLookedAtAndStopped:
             au.load_dataset("nowhere")
         with pytest.raises(au.UsageError, match="no data: give a dataset"):
             au.run_study()
-        with pytest.raises(au.UsageError, match="seeds takes whole numbers of 0 or more"):
-            au.run_study(sounds, seeds=[-1])
+        for seeds in ([-1], 5, np.array([])):
+            with pytest.raises(au.UsageError, match="seeds takes whole numbers of 0 or more"):
+                au.run_study(sounds, seeds=seeds)
+        with pytest.raises(au.UsageError, match="no fold 9 in"):
+            au.run_study(sounds, folds=np.array([9, 2]))
         with pytest.raises(au.UsageError, match="are the same; give one of them"):
             au.run_study(sounds, epochs=1, overrides={"training.epochs": 2})
 

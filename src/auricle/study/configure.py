@@ -5,6 +5,7 @@ data ("esc10", a folder, a CSV)  ->  a named dataset or the user's own recording
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from operator import index
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -119,10 +120,14 @@ def check_protocols(asked: Sequence[str]) -> tuple[str, ...]:
 
 def check_numbers(numbers: Collection[int], option: str, typed: str | None = None) -> tuple[int, ...]:
     """Return folds or seeds, or raise a UsageError that says what they are and what was `typed` instead."""
-    if not numbers or not all(isinstance(number, int) and number >= 0 for number in numbers):
-        shown = list(numbers) if typed is None else typed
+    try:
+        found = tuple(map(index, numbers))  # NumPy's too
+    except TypeError:
+        found = ()
+    if not found or min(found) < 0:
+        shown = numbers if typed is None else typed
         raise UsageError(f"{option} takes whole numbers of 0 or more, such as 0,1,2, not {shown!r}")
-    return tuple(numbers)
+    return found
 
 
 def configured(
