@@ -90,6 +90,7 @@ SPOILT = np.where(np.arange(RATE_HZ) == 7, np.nan, NOISE[0])
         (["no.wav", "such.wav"], ["x", "y"], "no.wav: no such file"),
         ([SPOILT, NOISE[1]], ["x", "y"], "sound 0: the waveform contains samples that are not finite"),
         ([NOISE[0], NOISE[:, :20]], ["x", "y"], r"sound 1: a waveform of shape \(4, 20\): either axis could be"),
+        ([0.5, 0.5], ["x", "y"], r"sound 0: a waveform is \(T,\)"),
         (list(NOISE), ["x", "y", "x"], "4 sounds and 3 labels; give one label for each sound"),
         (list(NOISE), ["x"] * 4, "only one class, 'x'; a classifier needs two or more"),
     ],

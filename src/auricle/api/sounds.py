@@ -185,7 +185,7 @@ class SoundClassifier(ClassifierMixin, BaseEstimator):
             return self.clip_s
         paths = [Path(sound) for sound in sounds if isinstance(sound, str | Path)]
         headers = [each for each in in_processes(header_duration_s, paths) if not isinstance(each, RefusedError)]
-        arrays = [max(np.shape(sound)) / own_hz for sound in sounds if not isinstance(sound, str | Path)]
+        arrays = [max(np.shape(sound), default=0) / own_hz for sound in sounds if not isinstance(sound, str | Path)]
         return usual_length_s([*headers, *arrays] or [0.0])
 
     def _waveforms(self, sounds: Sequence[Any], rate_hz: int) -> np.ndarray:
