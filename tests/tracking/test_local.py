@@ -12,7 +12,7 @@ from auricle.errors import MachineError, UsageError
 from auricle.runs import StudyFolder
 from auricle.tracking.final_sync import FinalSync
 from auricle.tracking.local import TensorBoardMirror, main
-from auricle.tracking.tracking import choose_trackers
+from auricle.tracking.tracking import Mirror, choose_trackers
 
 CELL = "transformer-h2/test-split-2-0"
 CURVES = {
@@ -45,6 +45,12 @@ def cell(run, tmp_path):
     """A finished cell of two epochs."""
     run(models=("cnn",), protocols=("test-split",))
     return StudyFolder(tmp_path / "study").cells()[0]
+
+
+def test_a_command_to_type_is_quoted_where_a_folder_has_blanks(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    where = Mirror(StudyFolder(tmp_path / "my study"), "off", "tensorboard")._where()
+    assert where == "TensorBoard: tensorboard --logdir 'my study/tensorboard'"
 
 
 def keep_epochs(cell, num_epochs: int) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -192,16 +193,16 @@ class Mirror:
 
     def _where(self) -> str:
         if self.tracker == "tensorboard":
-            return f"TensorBoard: tensorboard --logdir {_from_here(self.folder)}"
+            return f"TensorBoard: tensorboard --logdir {quote(str(_from_here(self.folder)))}"
         if self.tracker == "mlflow":
             uri = mlflow_uri(self.study)
-            return f"MLflow: {f'mlflow ui --backend-store-uri {uri}' if uri.startswith('sqlite:') else uri}"
+            return f"MLflow: {f'mlflow ui --backend-store-uri {quote(uri)}' if uri.startswith('sqlite:') else uri}"
         tracked = [read_tracked(cell) for cell in self.study.cells()]
         if urls := [entry.url for entry in tracked if entry.url and entry.mode == self.mode == "online"]:
             return f"W&B: {urls[0].partition('/runs/')[0]}"
         if folders := [Path(entry.folder) for entry in tracked if entry.folder and entry.mode == "offline"]:
             why = "could not be reached" if self.mode == "online" else "was used offline"
-            return f"W&B {why}; to upload: wandb sync {_from_here(folders[0].parent)}/offline-run-*"
+            return f"W&B {why}; to upload: wandb sync {quote(str(_from_here(folders[0].parent)))}/offline-run-*"
         return "W&B: nothing was sent"
 
 
