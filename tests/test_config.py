@@ -68,6 +68,7 @@ def test_an_override_changes_one_field() -> None:
         ({"nothing": 2}, "no field 'nothing'; `auricle config` lists them all"),
         ({"base.blocks.kernel": 5}, "base.blocks is a single value without a field"),
         ({"training.epochs": 0}, "training.epochs"),
+        ({"frontend.max_hz": 0}, "frontend.max_hz: Input should be greater than 0"),
         ({"training.epochs": "many"}, "training.epochs"),
         ({"training.learning_rate": float("nan")}, "training.learning_rate"),
         ({"name.x": 1}, "name is a single value"),

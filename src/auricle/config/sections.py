@@ -55,7 +55,7 @@ class FrontendConfig(Section):
     transform_ms: float = Field(64.0, gt=0, description="length of the Fourier transform")
     hop_ms: float = Field(40.0, gt=0, description="distance between frames")
     min_hz: float = Field(50.0, ge=0, description="lower edge of the mel bands")
-    max_hz: float | None = Field(None, description="upper edge of the mel bands; null: half the sample rate")
+    max_hz: float | None = Field(None, gt=0, description="upper edge of the mel bands; null: half the sample rate")
     floor: float = Field(1e-5, gt=0, description="power added before the logarithm")
     normalise: bool = Field(True, description="standardise to mean 0, deviation 1 on training clips")
     stack_s: float | None = Field(None, gt=0, description="length of window segments stacked as rows; null: off")
