@@ -75,6 +75,14 @@ def test_a_password_in_the_storage_stands_in_no_record(option, url, auricle, min
         assert b"cret" not in path.read_bytes(), path
 
 
+def test_a_tracker_that_does_not_exist_is_refused_before_the_first_trial(auricle, mine, monkeypatch):
+    monkeypatch.setattr("auricle.search.search.run_search", None)
+    for option in ("--wandb", "--tracker"):
+        answer = auricle(*WORDS, option, "onlin")
+        assert answer.code == 2
+        assert f"option {option} 'onlin'" in answer.err
+
+
 def test_status_of_a_search_says_what_is_done_and_what_is_best(auricle, mine):
     auricle(*WORDS)
     answer = auricle("status", "search-mine")

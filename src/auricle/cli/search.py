@@ -44,6 +44,7 @@ def search(
     from auricle.search.space import load_space, space_names
     from auricle.search.storage import TrialStorage
     from auricle.study.configure import STUDIES_FOLDER, configured
+    from auricle.tracking.tracking import choose_trackers
     from auricle.work.options import RunOptions
 
     level = verbosity(context, asked.quiet, asked.verbose)
@@ -56,6 +57,7 @@ def search(
         label=asked.label,
         clip_s=asked.clip_s,
     )
+    choose_trackers(asked.tracker, asked.wandb)  # refuses a wrong name now, not after the last trial
     folder = out or STUDIES_FOLDER / f"search-{config.name}"
     shown = TrialStorage(storage or "", "").shown  # without a password, which must not be recorded
     command = studies.typed_command({storage: shown} if storage else {})
