@@ -151,10 +151,13 @@ class _WindowBatcher:
         return self.windowing.clips.weights(levels[None])
 
     def finish(self, num: int) -> np.ndarray:
-        """Run the rest of `num` windows; beyond the end, frames are zero."""
+        """Run the rest of `num` windows; beyond the end, frames are zero.
+
+        A batch may have had more: a window that is complete, but so near the end that the recording does without it.
+        """
         while self.num_done < num:
             self._predict_batch(min(self.model.windows_at_once, num - self.num_done))
-        return np.concatenate(self.results)
+        return np.concatenate(self.results)[:num]
 
     def _num_frames(self, num_windows: int) -> int:
         """Return how far the starts of the next window and of the one so many later lie apart."""
