@@ -306,7 +306,7 @@ def test_a_label_file_that_is_wrong_is_refused_with_its_line(tmp_path: Path, tex
     assert words in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["A cat, heard in the garden.\n", "x" * 200_000, "\n1\t2\tcat"])
+@pytest.mark.parametrize("text", ["", "A cat, heard in the garden.\n", "x" * 200_000, "\n1\t2\tcat"])
 def test_a_text_that_is_no_label_file_is_passed_over(class_folders: Path, text: str) -> None:
     (class_folders / "cat" / "0.txt").write_text(text)
     assert len(load_manifest(str(class_folders)).clips) == 15

@@ -57,7 +57,10 @@ def annotations_beside(
 
 
 def _label_files(recordings: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    """Yield the text files named like a recording in their folder, each with that recording."""
+    """Yield the text files named like a recording in their folder, each with that recording.
+
+    Empty ones are left out, as `predict` writes a label track where it detects nothing.
+    """
     by_folder: defaultdict[Path, dict[str, Path]] = defaultdict(dict)
     for path in recordings:
         by_folder[path.parent] |= {path.stem: path, path.name: path}
@@ -66,7 +69,7 @@ def _label_files(recordings: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
             name = text.stem
             while name not in named and "." in name:
                 name = name.rpartition(".")[0]
-            if name in named and text.is_file():
+            if name in named and text.is_file() and text.stat().st_size:
                 yield text, named[name]
 
 
