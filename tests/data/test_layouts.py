@@ -13,7 +13,7 @@ from auricle.data.annotations import annotations_beside, cut_clips
 from auricle.data.cache import prepare
 from auricle.data.datasets import load_manifest
 from auricle.data.folds import make_splits
-from auricle.data.manifest import Clip
+from auricle.data.manifest import Clip, split_groups
 from auricle.data.store import cut_folder
 from auricle.errors import RefusedError
 from auricle.predict.formats import LabelledRecording, to_raven, write_text
@@ -103,6 +103,15 @@ def test_folds_may_be_written_as_pandas_does_and_clips_without_a_group_are_count
     assert "1 clip without a group: each counts as its own source." in manifest.notes
 
 
+def test_an_empty_column_of_groups_gives_none(class_folders: Path) -> None:
+    names = sorted(path.relative_to(class_folders).as_posix() for path in class_folders.glob("*/*.wav"))
+    rows = [f"{each},{each.split('/')[0]}," for each in names]
+    (class_folders / "clips.csv").write_text("\n".join(["file,label,group", *rows]))
+    manifest = load_manifest(str(class_folders / "clips.csv"))
+    assert manifest.grouping is None
+    assert any(note.startswith("No groups are given") for note in manifest.notes)
+
+
 def test_any_column_may_be_the_class(class_folders: Path) -> None:
     table = class_folders / "clips.csv"
     names = [path.relative_to(class_folders).as_posix() for path in class_folders.glob("*/*.wav")]
@@ -130,6 +139,22 @@ def test_an_audio_folder_is_read_with_its_sets_as_folds(tmp_path: Path, write_so
     assert any(
         note.startswith("Sets: the test set is fold 1, the training set folds 2 to 5") for note in manifest.notes
     )
+
+
+def test_tables_of_sets_may_differ_in_groups_but_not_in_stretches(tmp_path: Path, write_sound: WriteSound) -> None:
+    for name, column in (("train", "group"), ("test", "take")):
+        rows = []
+        for take in range(10):
+            write_sound(tmp_path / name / f"{take}.wav", pitch_hz=200 + 20 * take)
+            rows.append(f"{take}.wav,{'cat' if take % 2 else 'dog'},{f'{name}{take // 2}' if take > 1 else ''}\n")
+        (tmp_path / name / "metadata.csv").write_text(f"file_name,label,{column}\n" + "".join(rows))
+    manifest = load_manifest(str(tmp_path))
+    assert manifest.grouping == "the column group"
+    assert "12 clips without a group: each counts as its own source." in manifest.notes
+    assert not split_groups(manifest)
+    (tmp_path / "test" / "metadata.csv").write_text("file_name,label,start,end\n0.wav,cat,0.0,0.1\n")
+    with pytest.raises(RefusedError, match="only some of its tables"):
+        load_manifest(str(tmp_path))
 
 
 def test_one_metadata_table_above_the_sets_is_read_as_well(tmp_path: Path, write_sound: WriteSound) -> None:

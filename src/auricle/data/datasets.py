@@ -342,16 +342,24 @@ def _in_folder(root: Path, asked: _Asked, read: Callable[[Path], OwnTable]) -> t
 
 
 def _joined(parts: Sequence[OwnTable], root: Path, sets: Mapping[Path, int]) -> OwnTable:
-    """Join the tables of an AudioFolder; a clip without a fold gets that of the set whose folder it is in."""
+    """Join the tables of an AudioFolder; a clip without a fold gets that of the set whose folder it is in.
+
+    A `RefusedError` if only some of the tables list stretches of recordings.
+    """
+    if len({bool(part.spans) for part in parts}) > 1:
+        raise RefusedError(
+            f"{root}: only some of its tables ({AUDIO_FOLDER_TABLE}) have columns for start and end; give all rows both"
+        )
     clips = []
     for part in parts:
         for clip in part.clips:
             name = relative_path(clip.path, root).as_posix()
             fold = clip.fold if part.has_folds else sets.get(root / Path(name).parts[0], 0)
-            clips.append(replace(clip, name=name, fold=fold, group=clip.group if part.grouping else name))
+            clips.append(replace(clip, name=name, fold=fold, group=name if clip.group == clip.name else clip.group))
     has_folds = any(sets.values()) or all(part.has_folds for part in parts)
     spans = tuple(span for part in parts for span in part.spans)
-    return OwnTable(tuple(clips), spans, has_folds, parts[0].grouping)
+    grouping = next((part.grouping for part in parts if part.grouping), None)
+    return OwnTable(tuple(clips), spans, has_folds, grouping)
 
 
 def _cut_out(manifest: Manifest, spans: Sequence[Span], clip_s: float | None) -> Manifest:

@@ -38,7 +38,7 @@ class OwnTable:
     clips: tuple[Clip, ...]  # fold 0 if none is given; a clip without a group is its own group
     spans: tuple[Span, ...]  # of each clip, if rows are stretches of recordings; otherwise empty
     has_folds: bool
-    grouping: str | None  # the source of groups, as in `Manifest.grouping`
+    grouping: str | None  # the source of groups, as in `Manifest.grouping`; None if no clip has one
 
 
 def read_own_table(
@@ -94,7 +94,8 @@ def read_own_table(
         raise RefusedError(_missing(table, missing, len(rows)))
     if not spans:
         _require_one_class(table, clips)
-    return OwnTable(tuple(clips), tuple(spans), fold is not None, f"the column {group}" if group else None)
+    grouping = f"the column {group}" if group and any(row[group] for _, row in rows) else None
+    return OwnTable(tuple(clips), tuple(spans), fold is not None, grouping)
 
 
 def _column(table: Path, known: Mapping[str, str], names: Sequence[str], *, required: bool = False) -> str | None:
