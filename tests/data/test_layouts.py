@@ -331,6 +331,21 @@ def test_a_label_file_that_is_wrong_is_refused_with_its_line(tmp_path: Path, tex
     assert words in str(caught.value)
 
 
+def test_a_selection_table_of_several_recordings_needs_the_offset_in_each(tmp_path: Path) -> None:
+    """Raven's begin times count from the first file: at 1 s of the sequence begins the second file."""
+    recordings = [write_steps(tmp_path / "a.wav", 0.1), write_steps(tmp_path / "b.wav", 0.2, 0.3, 0.4)]
+    table = tmp_path / "a.selections.txt"
+    head = "Begin Time (s)\tEnd Time (s)\tLabel\tBegin File"
+    table.write_text(f"{head}\n0.0\t1.0\tlow\ta.wav\n2.0\t3.0\tlow\tb.wav\n")
+    with pytest.raises(RefusedError, match="line 2 has no File Offset"):
+        annotations_beside(recordings, tmp_path)
+    table.write_text(f"{head}\tFile Offset (s)\n0.0\t1.0\tlow\ta.wav\t0.0\n2.0\t3.0\tlow\tb.wav\t1.0\n")
+    clips, spans = annotations_beside(recordings, tmp_path)
+    assert ([clip.name for clip in clips], spans) == (["a.wav", "b.wav"], [(0.0, 1.0), (1.0, 2.0)])
+    table.write_text(f"{head}\n1.0\t2.0\tlow\tb.wav\n")
+    assert annotations_beside(recordings, tmp_path)[1] == [(1.0, 2.0)]
+
+
 @pytest.mark.parametrize("text", ["", "A cat, heard in the garden.\n", "x" * 200_000, "\n1\t2\tcat"])
 def test_a_text_that_is_no_label_file_is_passed_over(class_folders: Path, text: str) -> None:
     (class_folders / "cat" / "0.txt").write_text(text)

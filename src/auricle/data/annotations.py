@@ -95,7 +95,10 @@ def _stretches(text: Path, recording: Path, label_column: str | None) -> Iterato
 def _selections(
     text: Path, recording: Path, columns: Sequence[str], rows: Sequence[Sequence[str]], label_column: str | None
 ) -> Iterator[tuple[Path, str, Span]]:
-    """Yield the selections of a Raven table; a table of several files gives the file of each, and the offset in it."""
+    """Yield the selections of a Raven table; a table of several files gives the file of each, and the offset in it.
+
+    Without the offset, times in such a table count from the begin of the first file.
+    """
     known = {column.strip().casefold(): index for index, column in enumerate(columns)}
     asked = (label_column.casefold(),) if label_column else LABEL_COLUMNS
     label = next((known[name] for name in asked if name in known), None)
@@ -103,6 +106,7 @@ def _selections(
         raise RefusedError(
             f"{text}: no column {' or '.join(asked)}; its columns are {named_columns(columns)}; choose one with --label"
         )
+    files = {row[known["begin file"]].strip() for row in rows if "begin file" in known and len(row) >= len(columns)}
     for number, row in enumerate(rows, start=2):
         where = f"{text}: line {number}"
         if len(row) < len(columns) or not row[label].strip():
@@ -112,7 +116,10 @@ def _selections(
         path = recording
         if other := values.get("begin file"):
             path = recording if other == _listed(recording) else find_recording(text.parent, other)
-            offset = values.get("file offset (s)") or str(start_s)
+            if not (offset := values.get("file offset (s)")):
+                if len(files) > 1:
+                    raise RefusedError(f"{where} has no File Offset (s), which a table of several files needs; add it")
+                offset = str(start_s)
             if not _is_number(offset):
                 raise RefusedError(f"{where}: file offset {offset!r} is not a number of seconds; correct it")
             start_s, end_s = span(where, offset, str(float(offset.replace(",", ".")) + end_s - start_s))
