@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,11 @@ def test_a_class_that_is_silent_on_purpose_stays(tmp_path: Path) -> None:
     silence = encoded(np.zeros(32_000), "wav")
     rows = [(silence, "nothing", fold, str(fold)) for fold in (1, 2)]
     rows += [(silence, "dog", 1, "c"), (wav(1), "dog", 2, "d"), (wav(2), "dog", 2, "e")]
-    assert [clip.name for clip in mend(checked(tmp_path, rows)).clips] == ["0.wav", "1.wav", "3.wav", "4.wav"]
+    found = checked(tmp_path, rows)
+    assert [clip.name for clip in mend(found).clips] == ["0.wav", "1.wav", "3.wav", "4.wav"]
+    manifest = found.survey.manifest
+    twice = Survey(replace(manifest, clips=(*manifest.clips, manifest.clips[0])), has_folds=True)
+    assert [clip.name for clip in mend(audit(twice, workers=1)).clips] == ["0.wav", "1.wav", "3.wav", "4.wav"]
 
 
 def test_the_new_table_can_be_trained_on_and_has_no_errors_left(tmp_path: Path) -> None:

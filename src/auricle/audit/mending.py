@@ -72,18 +72,18 @@ def _left_out(audit: Audit) -> dict[int, str]:
         if FINDING_TYPES[finding.kind].leaves_out:
             reason = f"left out: {FINDING_TYPES[finding.kind].title}"
             out |= {index: reason for name in finding.clips for index in by_name[name] if index not in out}
-    for same in audit.copies.exact:
-        kept = [index for index in same if index not in out]
-        out |= dict.fromkeys(kept[1:], "left out: an exact copy of another")
-    for listed in by_name.values():
-        kept = [index for index in listed if index not in out]
-        out |= dict.fromkeys(kept[1:], "left out: listed twice")
     silent = {index for index, reason in out.items() if reason.endswith(FINDING_TYPES["silent"].title)}
     members = Counter(clip.category for clip in clips)
     lost = Counter(clips[index].category for index in silent)
     for index in silent:  # a class that is mostly silent is silent on purpose, and stays
         if 2 * lost[clips[index].category] > members[clips[index].category]:
             del out[index]
+    for same in audit.copies.exact:
+        kept = [index for index in same if index not in out]
+        out |= dict.fromkeys(kept[1:], "left out: an exact copy of another")
+    for listed in by_name.values():
+        kept = [index for index in listed if index not in out]
+        out |= dict.fromkeys(kept[1:], "left out: listed twice")
     return out
 
 
