@@ -3,10 +3,13 @@ import os
 import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from auricle.predict.batch import list_recordings
+from auricle.predict.batch import Journal, list_recordings, predict_files
 from auricle.predict.outputs import MAX_NAME_BYTES, output_names
+from auricle.predict.stream import WindowProbabilities
+from auricle.predict.stretches import Pooling
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +74,23 @@ def test_a_folder_that_is_named_twice_is_read_once():
         listing = list_recordings([Path(root) for root in roots])
         assert [path.name for path in listing.recordings] == ["a.wav"]
         assert not listing.refused
+
+
+@pytest.mark.parametrize("grows", [False, True])
+def test_a_recording_that_grows_while_it_is_classified_is_not_done(monkeypatch, grows):
+    (path,) = made("a.wav")
+
+    def windows(*_: object, **__: object) -> WindowProbabilities:
+        if grows:
+            path.write_bytes(b"more")
+        return WindowProbabilities(1.0, np.zeros(1), np.array([[0.9, 0.1]]))
+
+    monkeypatch.setattr("auricle.predict.batch.predict_windows", windows)
+    pooling = Pooling(("a", "b"), (0.5, 0.5), 1.0, 1.0)
+    (recording,) = predict_files(None, [path], pooling, journal=Journal(Path("journal"), {}))
+    assert recording.stretches[0].label == "a"
+    recalled = Journal(Path("journal"), {}).recall(path)
+    assert (recalled is None) == grows
 
 
 def test_outputs_of_recordings_on_two_drives_of_windows_do_not_meet(monkeypatch):

@@ -61,13 +61,13 @@ class Journal:
             path, entry["duration_s"], tuple(stretches), clock_of(path), cut_off=entry.get("cut_off", "")
         )
 
-    def add(self, recording: LabelledRecording) -> None:
-        """Store the result of a file."""
+    def add(self, recording: LabelledRecording, stamp: list[int]) -> None:
+        """Store the result of a file; `stamp` is its size and time before it was read, as it may still grow."""
         if self.path is None:
             return
         entry = {
             "file": str(recording.path),
-            "stamp": _size_and_time(recording.path),
+            "stamp": stamp,
             "duration_s": recording.duration_s,
             "cut_off": recording.cut_off,
             "stretches": [asdict(stretch) for stretch in recording.stretches],
@@ -144,6 +144,7 @@ def predict_files(
             on_seconds(0.0)
         recording = journal.recall(path)
         if recording is None:
+            stamp = _size_and_time(path)
             reasons: list[str] = []
             try:
                 windows = predict_windows(
@@ -164,7 +165,7 @@ def predict_files(
             recording = LabelledRecording(
                 path, windows.duration_s, stretches, clock_of(path), cut_off=" and ".join(reasons)
             )
-            journal.add(recording)
+            journal.add(recording, stamp)
         yield recording
 
 
