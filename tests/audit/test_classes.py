@@ -35,6 +35,7 @@ def test_a_rare_class_that_is_nearly_a_common_one_is_named(rare: str, common: st
     [
         {"cat": 1, "bat": 40}, {"speaker_01": 1, "speaker_02": 40}, {"dog": 40, "rooster": 2},
         {"mouse_click": 40, "clock_tick": 40}, {"door_wood_knock": 40, "door_wood_creaks": 40},
+        {"ม้า": 40, "มา": 2}, {"か": 40, "が": 2}, {"-.": 40, ".-": 2},
     ],
 )  # fmt: skip
 def test_different_classes_are_left_alone(counts: dict[str, int]) -> None:

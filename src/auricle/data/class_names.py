@@ -6,15 +6,18 @@ from collections.abc import Mapping, Sequence
 
 from auricle.errors import count, listing
 
+_ACCENT = 200  # lowest combining class of accents; below are vowels, tones and voicing marks, which make another word
+
 
 def plain(category: str) -> str:
-    """Return a class name without case, accents and separators.
+    """Return a class name without case, accents and separators; one of separators only stays as it is.
 
-    >>> plain("Crying Bébé") == plain("crying_bebe")
-    True
+    >>> plain("Crying Bébé") == plain("crying_bebe"), plain("か") == plain("が")
+    (True, False)
     """
     letters = unicodedata.normalize("NFKD", category.casefold())
-    return "".join(letter for letter in letters if not unicodedata.combining(letter) and letter not in " _-.")
+    kept = (letter for letter in letters if unicodedata.combining(letter) < _ACCENT and letter not in " _-.")
+    return "".join(kept) or letters
 
 
 def spellings(counts: Mapping[str, int]) -> list[tuple[str, ...]]:
