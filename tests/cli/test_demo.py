@@ -10,7 +10,7 @@ import yaml
 
 from auricle.demo import sources
 from auricle.errors import RefusedError, UsageError
-from auricle.files import write_json, write_text
+from auricle.files import write_json, write_summed, write_text
 from auricle.runs import CellName, StudyFolder
 from auricle.runs.contents import CONTENTS
 from auricle.runs.reopen import representative_cells
@@ -115,6 +115,10 @@ def test_examples_are_the_clips_of_the_study_else_made_sounds(tmp_path):
         dog, rain = sources.load_examples([path])
         assert (dog.name, rain.name, dog.sample_rate_hz) == ("dog", "rain", 8_000)
         assert dog.waveform.tolist() == pytest.approx([0.5] * 100, abs=1e-4)
+    write_summed(samples, samples.read_bytes())
+    samples.write_bytes(samples.read_bytes()[:-100])
+    with pytest.raises(RefusedError, match=r"samples.npz is damaged"):
+        sources.load_examples([study])
 
 
 @pytest.fixture

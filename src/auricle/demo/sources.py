@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 from collections.abc import Callable, Collection, Container, Iterator, Sequence
@@ -14,6 +15,7 @@ import numpy as np
 from auricle.bundle.description import DESCRIPTION
 from auricle.demo.page import Shown
 from auricle.errors import RefusedError, choices
+from auricle.files import read_summed
 from auricle.predict.classifier import Classifier
 from auricle.report.figures.style import palette
 from auricle.runs import Cell, StudyFolder
@@ -112,11 +114,14 @@ def study_bundle(study: Path, cell: Cell, scratch: Path, say: Say) -> Path:
 
 
 def load_examples(paths: Sequence[Path]) -> list[Example]:
-    """Return one clip per class from the first study among the paths (or above a bundle); else synthetic sounds."""
+    """Return one clip per class from the first study among the paths (or above a bundle); else synthetic sounds.
+
+    A `RefusedError` if the file of these clips is damaged.
+    """
     for path in paths:
         for folder in (path, *path.resolve().parents[:2]):
             if (file := StudyFolder(folder).samples).is_file():
-                with np.load(file, allow_pickle=False) as samples:
+                with np.load(io.BytesIO(read_summed(file)), allow_pickle=False) as samples:
                     rate_hz, names = int(samples["sample_rate_hz"]), samples["categories"].tolist()
                     waveforms = samples["waveforms"][:MOST_EXAMPLES].astype(np.float32) / 32767
                 return [Example(name, sound, rate_hz) for name, sound in zip(names, waveforms, strict=False)]
