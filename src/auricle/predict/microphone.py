@@ -17,6 +17,8 @@ def listen(
 ) -> Iterator[tuple[float, Prediction]]:
     """Yield the time since the start in seconds and the prediction for the last window, once per hop, without end.
 
+    Where a prediction takes longer than a hop, hops are left out, so that it never lags.
+
     `device` is the number of a microphone, or a part of its name; None: the system's default.
 
     Raises a `MachineError` without PortAudio, without such a device, or if the device is disconnected.
@@ -42,6 +44,8 @@ def listen(
         ):  # fmt: skip
             while True:
                 block = blocks.get(timeout=TIMEOUT_S)
+                while not blocks.empty():
+                    block = np.concatenate([block, blocks.get()])
                 window = np.concatenate([window, block])[-windowing.window_samples :]
                 num_received += len(block)
                 yield num_received / rate_hz, classifier.predict(window, rate_hz)
