@@ -96,6 +96,18 @@ def test_a_pattern_with_a_slash_is_held_against_the_whole_name(named_sounds: Pat
     assert "cat-7" in manifest.groups
 
 
+@pytest.mark.parametrize("pattern", ["*_{class}_{source}", "*_{class}_{source}.wav", "*/*_{class}_{source}"])
+def test_the_suffix_of_a_recording_is_no_part_of_its_class_or_source(pattern: str) -> None:
+    names = [f"x/1_{category}_rex.wav" for category in ("cat", "dog")]
+    grouped = grouped_by_name(named(names, ["", ""]), NamePattern.parse(pattern))
+    assert [(clip.category, clip.group) for clip in grouped.clips] == [("cat", "rex"), ("dog", "rex")]
+
+
+def test_recordings_of_one_source_in_two_formats_are_one_group() -> None:
+    names = ["1_rex.wav", "2_rex.FLAC", "3_rex.2"]
+    assert grouped_by_name(named(names, [""] * 3), NamePattern.parse("*_{source}")).groups == ("rex", "rex", "rex.2")
+
+
 def test_names_that_do_not_fit_are_counted_and_the_first_is_named(named_sounds: Path) -> None:
     (named_sounds / "cat" / "1-0-A.wav").rename(named_sounds / "cat" / "other.wav")
     with pytest.raises(

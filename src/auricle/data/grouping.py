@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from auricle.data.audio import SUFFIXES
 from auricle.data.manifest import Manifest
 from auricle.data.tables import whole_number
 from auricle.errors import RefusedError, UsageError
@@ -178,15 +179,23 @@ def parts_of_names(names: Sequence[str]) -> str:
     return f"names such as {names[0]!r} have parts of {parts}: --label '{pattern}'"
 
 
+def _match_recording(pattern: NamePattern, name: str) -> dict[str, str] | None:
+    """Match a name without the suffix of its format, which is no part of a class or a source; else the whole name."""
+    suffix = PurePosixPath(name).suffix
+    bare = name.removesuffix(suffix) if suffix.lower() in SUFFIXES else name
+    return pattern.match(bare) or pattern.match(name)
+
+
 def grouped_by_name(manifest: Manifest, pattern: NamePattern) -> Manifest:
     """Return the manifest with groups, folds and classes from clip names, as far as the pattern has fields for them.
 
-    A pattern with a `/` is matched to the whole name, any other to its last part. A note is added if a field does not
-    make useful groups. A `RefusedError` for a name that does not match, or a fold that is not a number.
+    A pattern with a `/` is matched to the whole name, any other to its last part; both without the suffix, unless the
+    pattern only matches with it. A note is added if a field does not make useful groups. A `RefusedError` for a name
+    that does not match, or a fold that is not a number.
     """
     clips, strangers, values = [], [], []
     for clip in manifest.clips:
-        taken = pattern.match(clip.name if "/" in pattern.text else PurePosixPath(clip.name).name)
+        taken = _match_recording(pattern, clip.name if "/" in pattern.text else PurePosixPath(clip.name).name)
         if taken is None:
             strangers.append(clip.name)
             continue
