@@ -188,10 +188,10 @@ def _configure_and_train(
 
 def typed_command(instead: Mapping[str, str] | None = None) -> str:
     """Return the command as it was typed, for study.yaml; `instead` are texts to write for some of its values."""
-    words = sys.argv[1:]
+    typed = sys.argv[1:]
     for value, text in (instead or {}).items():
-        words = [word.replace(value, text) for word in words]
-    return shlex.join(["auricle", *words])
+        typed = [each.replace(value, text) for each in typed]
+    return shlex.join(["auricle", *typed])
 
 
 def train_and_report(
