@@ -1,4 +1,4 @@
-# Two commands set everything up: `make run` and `make test`. They need Python 3.11 or later, pip and make.
+# Two commands set everything up: `make run` and `make test`. They need Python 3.11.4 or later, pip and make.
 PYTHON ?= python3
 BIN := .venv/bin
 # Python compiles files when they are imported; of twenty thousand installed files, most never are
