@@ -93,6 +93,17 @@ def test_a_grid_is_tried_once_each(search):
     assert tried == [(16, "adam"), (16, "sgd"), (32, "adam"), (32, "sgd")]
 
 
+def test_a_grid_that_is_stopped_while_a_trial_gets_its_values_misses_no_point(search, monkeypatch):
+    parameters = {"training.batch_size": [16, 32], "training.optimizer": ["adam", "sgd"]}
+    with monkeypatch.context() as patched:
+        patched.setattr("auricle.search.trials._suggest", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            search(sampler="grid", trials=None, parameters=parameters)
+    result = search(sampler="grid", trials=None, parameters=parameters)
+    tried = sorted(tuple(entry["values"].values()) for entry in result.entries)
+    assert tried == [(16, "adam"), (16, "sgd"), (32, "adam"), (32, "sgd")]
+
+
 def test_trials_that_lag_behind_end_early(search):
     result = search(pruner="median", trials=14, overrides={"training.epochs": 10})
     pruned = [entry for entry in result.entries if entry["state"] == "pruned"]

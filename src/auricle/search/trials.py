@@ -81,11 +81,15 @@ class Trials:
             if "folder" not in trial.user_attrs and num_begun > self.space.num_trials:
                 self._fail(trial, "surplus", "another process had started the last trial")
                 return None
-            values = {name: _suggest(trial, name, each) for name, each in self._parameters(trial)}
+            values = self._values(trial)
             folder, tries = trial.user_attrs.get("folder", trial.number), trial.user_attrs.get("tries", 1)
             begun = Begun(trial.number, trial._trial_id, values, folder, tries)
         self.held[begun.number] = begun
         return begun
+
+    def _values(self, trial: Trial) -> dict[str, Value]:
+        """Return the values of a trial; those that it does not have yet are drawn."""
+        return {name: _suggest(trial, name, each) for name, each in self._parameters(trial)}
 
     def _parameters(self, trial: Trial) -> Iterable[tuple[str, Parameter]]:
         """Yield the parameters of a trial, the model first, as the others depend on it."""
@@ -152,7 +156,7 @@ class Trials:
         if again and not queued:
             facts = old.user_attrs
             now = {"folder": facts.get("folder", number), "tries": tries or facts.get("tries", 1)}
-            values = old.system_attrs.get("fixed_params", {}) | old.params  # killed early: no params
+            values = self._values(Trial(self._asked, old._trial_id))  # killed early, it lacks some: a grid needs all
             self._book.enqueue_trial(values, user_attrs={"retry_of": number, **now})
         self._fail(Trial(self._book, old._trial_id), "again" if again else "failed", cause)
 
