@@ -6,6 +6,7 @@ import pytest
 from auricle.config import load_preset
 from auricle.errors import UsageError
 from auricle.search.space import MODEL, Choices, Range, SpaceConfig, check_space, load_space, space_names
+from auricle.search.storage import make_pruner
 
 
 def space(parameters=None, **changes):
@@ -53,6 +54,11 @@ def test_a_trial_of_few_epochs_gets_past_its_warm_up_as_a_short_training_does():
     assert checked.preset({"training.epochs": 100}).training.warmup_epochs == 5
     fixed = space({"training.epochs": [5]}, overrides={"training.warmup_epochs": 3})
     assert fixed.preset({"training.epochs": 5}).training.warmup_epochs == 3
+
+
+@pytest.mark.parametrize("epochs", [[5, 10], {"low": 5, "high": 10}])
+def test_no_trial_is_pruned_in_a_fifth_of_the_epochs_that_are_searched(epochs):
+    assert make_pruner(space({"training.epochs": epochs}, pruner="median"))._n_warmup_steps == 2
 
 
 def test_a_range_of_a_whole_field_is_of_whole_numbers():

@@ -23,7 +23,7 @@ from typing_extensions import override
 
 from auricle.errors import AuricleError, MachineError, RefusedError, UsageError
 from auricle.files import sealed, unsealed
-from auricle.search.space import Space
+from auricle.search.space import Range, Space
 from auricle.system import lock_file
 
 CONNECT_S = 10  # timeout of a connection to a database server
@@ -197,6 +197,9 @@ def make_sampler(space: Space, seed: int) -> BaseSampler:
 def make_pruner(space: Space) -> BasePruner:
     """Return the pruner, which ends a trial early by comparing validation losses at the same epoch."""
     epochs = max(preset.training.epochs for preset in space.presets.values())
+    if asked := space.parameters.get("training.epochs"):
+        tried = (asked.high,) if isinstance(asked, Range) else asked.values
+        epochs = max(int(value) for value in tried if value)
     if space.config.pruner == "median":
         return MedianPruner(n_startup_trials=5, n_warmup_steps=epochs // 5)
     if space.config.pruner == "halving":
