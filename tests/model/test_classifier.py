@@ -51,8 +51,11 @@ def test_a_softmax_may_stand_before_the_loss() -> None:
 
 
 def test_a_window_shorter_than_its_stretches_is_refused() -> None:
-    with pytest.raises(UsageError, match="a window of 3 s does not fit"):
+    with pytest.raises(UsageError, match="a window of 3 s does not fit: stack_s is 100 frames long, the window 75"):
         build_model(small(frontend={"stack_s": 4}), 3)
+    for changes in ({"stack_s": 0.01}, {"stack_s": 1, "stack_hop_s": 0.01}):
+        with pytest.raises(UsageError, match=r"does not fit: stack_s .* is less than a frame"):
+            build_model(small(frontend=changes), 3)
 
 
 def test_tiny_is_tiny() -> None:

@@ -107,10 +107,14 @@ class Stack(nn.Module):
         super().__init__()
         assert config.stack_s is not None
         self.stretch_frames, self.hop_frames = (round(s * frames_per_s) for s in (config.stack_s, config.stack_hop_s))
+        if min(self.stretch_frames, self.hop_frames) < 1:
+            raise ValueError(f"stack_s {config.stack_s:g} or stack_hop_s {config.stack_hop_s:g} is less than a frame")
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, rows, T) -> (B, stretches x rows, stretch_frames), the first stretch first."""
         starts = range(0, features.shape[2] - self.stretch_frames + 1, self.hop_frames)
+        if not starts:
+            raise ValueError(f"stack_s is {self.stretch_frames} frames long, the window {features.shape[2]}")
         return torch.cat([features[:, :, start : start + self.stretch_frames] for start in starts], dim=1)
 
 
