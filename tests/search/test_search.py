@@ -1,14 +1,19 @@
 """A search from start to end, with a stand-in for the training and one real worker process."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from auricle.config import StudyConfig
+from auricle.data import cache
+from auricle.data.audio import load_waveform
+from auricle.data.datasets import load_manifest
 from auricle.errors import AuricleError, MachineError, RefusedError, UsageError
 from auricle.runs import lock
 from auricle.search.record import read_record
+from auricle.search.source import without_test
 from auricle.study.study import run_study
 from auricle.work.options import RunOptions
 
@@ -31,8 +36,6 @@ def test_the_set_with_the_lowest_validation_loss_becomes_a_study(search, tmp_pat
 
 def test_no_clip_of_the_test_fold_is_given_to_a_trial_or_even_decoded(search, sounds, fakes, tmp_path):
     """The files of the test fold are noise that cannot be decoded: nobody notices until the best set is scored."""
-    from auricle.data.datasets import load_manifest
-
     tests = [clip for clip in load_manifest(str(sounds)).clips if clip.fold == 1]
     assert len(tests) == 2
     for clip in tests:
@@ -127,6 +130,31 @@ def test_another_space_or_other_recordings_in_the_folder_are_refused(search, sou
     (sounds / "dog" / "dog 9.wav").write_bytes((sounds / "dog" / "dog 1.wav").read_bytes())
     with pytest.raises(RefusedError, match="contains a search of other recordings"):
         search(trials=1)
+
+
+def test_a_search_is_not_continued_with_other_clips_than_it_began_with(search, sounds, monkeypatch):
+    for number in (7, 8, 9):
+        (sounds / "dog" / f"dog {number}.wav").write_bytes((sounds / "dog" / "dog 1.wav").read_bytes())
+    begun = [clip.path for clip in without_test(load_manifest(str(sounds)), "test-split").manifest.clips]
+    (clip,) = [path for path in begun if path.name == "dog 9.wav"]
+
+    def lacking(path, **wanted):  # as without the package for a format
+        if path == clip:
+            raise RefusedError("no decoder")
+        return load_waveform(path, **wanted)
+
+    monkeypatch.setattr("auricle.data.cache.in_processes", lambda decode, paths, workers: map(decode, paths))
+    monkeypatch.setattr(
+        "auricle.data.cache._row", lambda form, path, **wanted: cache._or_refusal(partial(lacking, **wanted), path)
+    )
+    result = search(trials=1, skip_bad=True)
+    assert read_record(result.folder / "search")["num_clips"] == len(begun) - 1
+    monkeypatch.setattr("auricle.data.cache._row", lambda form, path, **wanted: load_waveform(path, **wanted))
+    with pytest.raises(
+        RefusedError,
+        match=rf"a search of {len(begun) - 1} clips, but {len(begun)} of the same recordings can be decoded now",
+    ):
+        search(trials=1, skip_bad=True)
 
 
 def test_a_folder_in_use_or_with_something_else_is_left_alone(search, tmp_path):

@@ -95,13 +95,13 @@ def check_digests(out: Path, kind: str, dataset: Mapping[str, Any], digests: Map
             )
 
 
-def check_clips(out: Path, dataset: Mapping[str, Any], manifest: Manifest) -> None:
-    """Raise a RefusedError if, of the same recordings, more or fewer can be decoded than when the study was begun."""
+def check_clips(out: Path, kind: str, dataset: Mapping[str, Any], manifest: Manifest) -> None:
+    """Raise a RefusedError if, of the same recordings, more or fewer can be decoded than when it was begun."""
     now, before = len(manifest.clips), dataset["num_clips"]
     if now != before:
         raise RefusedError(
-            f"{out} contains a study of {count(before, 'clip')}, but {now} of the same recordings can be decoded now; "
-            "install the packages that decoded them then, or run the study again in another folder"
+            f"{out} contains a {kind} of {count(before, 'clip')}, but {now} of the same recordings can be decoded now; "
+            "install the packages that decoded them then, or run the {kind} again in another folder"
         )
 
 

@@ -79,7 +79,7 @@ def reopen_cells(
             manifest = asked_manifest(config, source=source, root=root)
             found[rate_hz] = prepare_for(presets, manifest, rate_hz, skip_bad=True)
             _require_own_recordings(study, description, manifest, found[rate_hz].digest)
-            check_clips(study.folder, description["dataset"], found[rate_hz].manifest)
+            check_clips(study.folder, "study", description["dataset"], found[rate_hz].manifest)
         manifest = found[rate_hz].manifest
         splits = make_splits(manifest, cell.name.protocol, allow_split_groups=config.allow_split_groups)
         yield Reopened(cell, preset, found[rate_hz], next(split for split in splits if split.fold == cell.name.fold))

@@ -12,10 +12,9 @@ import hashlib
 import json
 import socket
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from auricle import files, runs
 from auricle.config import StudyConfig
@@ -26,7 +25,7 @@ from auricle.data.manifest import Manifest
 from auricle.errors import AuricleError, RefusedError, UsageError
 from auricle.model.half_frames import OF_FRAMES
 from auricle.runs import CellName, StudyFolder
-from auricle.runs.record import check_digests
+from auricle.runs.record import check_clips, check_digests
 from auricle.search.record import FILE, Entry, best_of, describe_parameters
 from auricle.search.source import SearchClips, TrialSource, validation_splits, without_test
 from auricle.search.space import MODEL, Space, SpaceConfig, check_space
@@ -87,9 +86,10 @@ def run_search(
         presets = space.presets.values()
         _check_frames(space, clips.manifest, {preset.audio.sample_rate_hz for preset in presets})
         recordings = prepare_all(presets, clips.manifest, skip_bad=options.skip_bad, listener=listener)
+        clips = replace(clips, manifest=next(iter(recordings.values())).manifest)  # those that can be read
         digests = {rate_hz: each.digest for rate_hz, each in sorted(recordings.items())}
         name = _unique_name(space, digests)
-        _write_description(folder, space, name, {"source": clips.manifest.source, "digests": digests}, options.command)
+        _write_description(folder, space, name, clips.manifest, digests, options.command)
         kept_in = TrialStorage(storage or str(folder / "journal.log"), name)
         owner = f"{socket.gethostname()}:{folder.resolve()}"
         record = _Record(folder, space, clips, Trials(space, kept_in, owner, shared=storage is not None))
@@ -203,7 +203,9 @@ def _unique_name(space: Space, digests: Mapping[int, str]) -> str:
     return f"{config.name}-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]}"
 
 
-def _write_description(folder: Path, space: Space, name: str, dataset: dict[str, Any], command: str) -> None:
+def _write_description(
+    folder: Path, space: Space, name: str, manifest: Manifest, digests: Mapping[int, str], command: str
+) -> None:
     """Write search.yaml, after checking that the folder contains no other search."""
     path = folder / "search.yaml"
     if path.exists():
@@ -212,16 +214,18 @@ def _write_description(folder: Path, space: Space, name: str, dataset: dict[str,
             old, made, started = before["name"], {"digests": {}, **before["dataset"]}, before["started"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RefusedError(f"{path} is damaged; choose another --out") from error
-        check_digests(folder.parent, "search", made, dataset["digests"])
+        check_digests(folder.parent, "search", made, digests)
         if old != name:
             what = "a search with another space, preset or setting"
             raise UsageError(f"{folder.parent} contains {what}; choose another --out")
+        if "num_clips" in made:  # not of earlier versions
+            check_clips(folder.parent, "search", made, manifest)
     else:
         started = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
     description = {
         "name": name,
         "space": space.config.model_dump(mode="json"),
-        "dataset": dataset,
+        "dataset": {"source": manifest.source, "digests": dict(digests), "num_clips": len(manifest.clips)},
         "command": command,
         "started": started,
     }

@@ -141,7 +141,7 @@ def write_record(
     old = records.read_description(study)
     if old:
         records.check_same(old, plan.presets, plan.digests, study.folder)
-        records.check_clips(study.folder, old["dataset"], plan.manifest)
+        records.check_clips(study.folder, "study", old["dataset"], plan.manifest)
     from auricle.model.describe import describe
 
     num_classes, clip_s = len(plan.manifest.categories), plan.manifest.clip_s
