@@ -48,7 +48,7 @@ def disable_telemetry() -> None:
         os.environ[name] = os.environ.get(name) or value
 
 
-def expanded(path: str) -> Path:
+def expanded(path: Path | str) -> Path:
     """Return a path whose `~` or `~name` is expanded; unlike Path.expanduser, no error if there is no such user.
 
     >>> expanded("~nobody-at-all/birds").as_posix()

@@ -325,6 +325,18 @@ def test_without_a_tracker_wandb_is_used_if_it_is_installed_as_on_the_command_li
     assert asked == [(None, None), ("mlflow", None), ("wandb,mlflow", None)]
 
 
+def test_a_tilde_is_the_home_folder_for_what_is_written_too(study, monkeypatch):
+    monkeypatch.setenv("HOME", str(study.folder.parent))
+    asked = []
+    monkeypatch.setattr(running, "train_cells", lambda *of, **how: asked.append(of[1]) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        au.run_study("toy", "tiny", out="~/more", wandb="off", progress=False)
+    monkeypatch.setattr("auricle.api.exporting.export_model", lambda folder, to, *of, **how: asked.append(to) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        au.open_study("~/study").export("~/bundle", progress=False)
+    assert asked == [study.folder.parent / "more", study.folder.parent / "bundle"]
+
+
 def test_a_dataset_is_trained_where_it_was_loaded_from(monkeypatch, tmp_path):
     seen = []
     monkeypatch.setattr(configure, "survey", lambda source, **how: seen.append((source, how["root"])) or 1 / 0)

@@ -16,6 +16,7 @@ from auricle.data.manifest import Manifest
 from auricle.display.bar import bar
 from auricle.errors import count
 from auricle.study.configure import find_data
+from auricle.system import expanded
 from auricle.tabular import to_frame
 from auricle.text import visible
 
@@ -49,7 +50,7 @@ class Dataset:
     def described(cls, source: Path | str | None, **asked: Any) -> Dataset:
         """Return a dataset whose table is read when it is first needed."""
         root = asked.pop("root", None)
-        return cls(None if source is None else str(source), None if root is None else Path(root), **asked)
+        return cls(None if source is None else str(source), None if root is None else expanded(root), **asked)
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -170,8 +171,9 @@ class Check:
         """
         from auricle.report.check_page import write_check_page
 
-        write_check_page(Path(path), self.audit)
-        return Path(path)
+        path = expanded(path)
+        write_check_page(path, self.audit)
+        return path
 
     def __repr__(self) -> str:
         num = len(self.audit.survey.manifest.clips)

@@ -27,6 +27,7 @@ from auricle.study.configure import (
 from auricle.study.listener import Listener
 from auricle.study.study import StudyResult
 from auricle.study.study import run_study as run_cells
+from auricle.system import expanded
 from auricle.tracking.tracking import Mode, choose_trackers, mirrored
 from auricle.work.options import RunOptions
 
@@ -109,7 +110,7 @@ def run_study(
     )
     of_folds = None if folds is None else check_numbers(folds, "folds")
     options = RunOptions(dataset.root or root, skip_bad, workers, threads, device)
-    folder = Path(out) if out is not None else STUDIES_FOLDER / config.name
+    folder = expanded(out) if out is not None else STUDIES_FOLDER / config.name
     chosen = choose_trackers(_joined(tracker), wandb)
     with watched(config.name, 0 if progress else -1) as listener, _hint_when_stopped(listener, "run_study", folder):
         return _study_of(train_cells(config, folder, options, chosen, folds=of_folds, listener=listener), options.root)
@@ -178,7 +179,7 @@ def run_search(
         clip_s=dataset.clip_s,
     )
     options = RunOptions(dataset.root or root, skip_bad, workers, threads, device)
-    folder = Path(out) if out is not None else STUDIES_FOLDER / f"search-{config.name}"
+    folder = expanded(out) if out is not None else STUDIES_FOLDER / f"search-{config.name}"
     chosen, level = choose_trackers(_joined(tracker), wandb), 0 if progress else -1
     with search_watched(config.name, level) as listener, _hint_when_stopped(listener, "run_search", folder):
         best = run_trials(config, folder, options, storage=storage, listener=listener).study

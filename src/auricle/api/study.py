@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from auricle.display.watching import in_notebook, progress_shown, say
 from auricle.errors import AuricleError, RefusedError, choices, count
 from auricle.study.status import StudyStatus, read_status
+from auricle.system import expanded
 from auricle.tabular import to_frame
 from auricle.text import visible
 
@@ -252,8 +253,9 @@ class Study:
         from auricle.api.exporting import export_model
         from auricle.predict.classifier import Classifier
 
+        to = expanded(to)
         export_model(
-            self.folder, Path(to), model, final=final, every_seed=every_seed, int8=int8, root=self._root,
+            self.folder, to, model, final=final, every_seed=every_seed, int8=int8, root=self._root,
             level=0 if progress else -1,
         )  # fmt: skip
         return Classifier.load(to)

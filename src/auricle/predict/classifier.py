@@ -18,6 +18,7 @@ from auricle.model.frames import FrameMaker
 from auricle.model.windows import SLACK, mean_over_windows
 from auricle.predict.explain import Explanation, attention_over_time, occlusion_over_time
 from auricle.scoring.calibration import NO_CLASS, detected_classes
+from auricle.system import expanded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,7 +108,7 @@ class Classifier:
     @classmethod
     def load(cls, path: Path | str, *, threads: int | None = 1) -> Classifier:
         """Open the folder that `auricle export` made; errors as in `load_bundle`. `threads` None: one per core."""
-        return cls(load_bundle(Path(path)), threads=threads)
+        return cls(load_bundle(expanded(path)), threads=threads)
 
     def predict(self, recording: np.ndarray | Path | str, rate_hz: int | None = None) -> Prediction:
         """Classify a recording: a file of any length, or a waveform.

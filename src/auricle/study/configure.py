@@ -50,7 +50,7 @@ def data_of(folder: Path, asked: str | None) -> tuple[str | None, Path | None]:
 
 def find_study(folder: Path | str) -> Path:
     """Return the folder of a study, given its path or its name in runs/."""
-    path = Path(folder)
+    path = expanded(folder)
     return path if path.exists() or not (STUDIES_FOLDER / path).is_dir() else STUDIES_FOLDER / path
 
 
