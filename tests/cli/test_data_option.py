@@ -75,8 +75,9 @@ def test_recordings_without_a_study_make_one_of_their_name_with_both_architectur
 
 
 def test_a_dataset_without_a_study_is_its_study(auricle):
-    answer = auricle("study", "--data", "esc10", "--models", "cnn")
+    answer = auricle("study", "--data", "esc10", "--models", "cnn", "--protocols", "k-fold,k-fold")
     assert answer.code == 3
+    assert "study esc10: cnn under k-fold; choose others" in answer.err
     assert "auricle data get esc10 --yes" in answer.err
     assert "transformer-h4 under" not in answer.err
 

@@ -272,4 +272,4 @@ def protocol_names(text: str | None) -> tuple[str, ...] | None:
     from auricle.study.configure import check_protocols
 
     asked = split_list(text)
-    return None if asked is None else check_protocols(asked)
+    return None if asked is None else tuple(dict.fromkeys(check_protocols(asked)))
