@@ -66,6 +66,15 @@ def test_every_seed_trains_on_all_clips_and_those_that_are_done_are_not_repeated
     assert [found.name.seed for found in seeds_of(first)] == [1, 2]
 
 
+def test_a_damaged_final_model_is_trained_again_as_a_damaged_cell_is(run, tmp_path, fit, recorder):
+    run(models=("cnn",))
+    cell = train_final(tmp_path / "study", fit=fit)
+    cell.metrics.write_text("{")
+    assert train_final(tmp_path / "study", fit=fit, listener=recorder) == cell
+    assert len(fit.calls) == 2
+    assert recorder.of("note")[-1] == f"{cell.folder} is damaged: cnn/all-0-0 will be trained again"
+
+
 def test_the_study_and_its_report_do_not_count_it_as_a_cell(run, tmp_path, fit, fakes):
     run(models=("cnn",))
     before = [str(cell.name) for cell in StudyFolder(tmp_path / "study").cells()]

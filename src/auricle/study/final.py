@@ -7,6 +7,7 @@ clips (`runs.reopen.scoring_cells`). Temperature and thresholds are fitted to th
 `sklearn.calibration.CalibratedClassifierCV(ensemble=False)` does.
 """
 
+import shutil
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from auricle import runs
 from auricle.data.folds import ALL, for_training_only
 from auricle.errors import AuricleError, RefusedError
+from auricle.files import machine_errors
 from auricle.runs import Cell, CellName
 from auricle.runs.plan import num_epochs
 from auricle.runs.reopen import find_cell, reopen_cells, scoring_cells, study_of
@@ -58,7 +60,7 @@ def train_final(
     if every_seed and len(scoring_of) < 2:
         raise RefusedError(f"{folder} has only one finished seed of {asked.name.model}; an ensemble needs at least two")
     finals = list(scoring_of)[: None if every_seed else 1]
-    missing = [final for final in finals if not final.done]
+    missing = [final for final in finals if not runs.is_intact(final)]
     if not missing:
         return finals[0]
     with runs.lock(folder):
@@ -68,6 +70,10 @@ def train_final(
         device = find_device(options.device)
         _, threads = divide(1, device, options.threads, num_jobs=1)
         for final in missing:
+            if final.done:
+                listener.note(f"{final.folder} is damaged: {final.name} will be trained again")
+                with machine_errors(final.folder):
+                    shutil.rmtree(final.folder)
             final.folder.mkdir(parents=True, exist_ok=True)
             write_predictions(final.predictions, _validation(scoring_of[final]))
         jobs = [Job(final, found.preset, split, found.recordings, device, threads) for final in missing]
