@@ -77,6 +77,23 @@ def test_each_epoch_is_in_tensorboard_once_though_the_study_was_stopped_and_the_
     assert found["test/accuracy"] == {2: 1.0}
 
 
+def test_a_cell_that_goes_on_and_fails_again_has_both_causes(cell, tmp_path):
+    cell.metrics.unlink()
+    history = cell.history.read_text()
+    keep_epochs(cell, 1)
+    cell.error.write_text('{"cause": "out of memory"}')
+    TensorBoardMirror(tmp_path / "board", cell, {}).catch_up()
+    cell.error.unlink()
+    cell.history.write_text(history)
+    again = TensorBoardMirror(tmp_path / "board", cell, {})
+    again.catch_up()
+    cell.error.write_text('{"cause": "loss nan"}')
+    again.catch_up()
+    assert not again.is_open
+    found = texts(tmp_path / "board" / "cnn" / "test-split-2-0")
+    assert found["error/text_summary"].startswith("loss nan")
+
+
 def test_a_cell_that_is_trained_anew_takes_the_place_of_its_run(cell, tmp_path):
     TensorBoardMirror(tmp_path / "board", cell, {}).catch_up()
     cell.metrics.unlink()

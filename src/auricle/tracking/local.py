@@ -48,7 +48,7 @@ class LocalMirror(CellMirror):
             self.open()
             self.is_open = True
         self.log([record for record in history if record["epoch"] > self.tracked.epochs])
-        self.remember(epochs=last)
+        self.remember(epochs=last, state="running")  # no longer that of an earlier try
         if state != "running":
             self.end(state, last)
             self.is_open = False

@@ -83,7 +83,7 @@ class WandbMirror(CellMirror):
             if record["epoch"] > epochs and record["epoch"] >= run.step:
                 run.log(curves_of(record), step=record["epoch"])
         last = history[-1]["epoch"] if history else epochs
-        self.remember(epochs=last)
+        self.remember(epochs=last, state="running")  # no longer that of an earlier try
         if state != "running":
             self._close(state, last)
 
