@@ -101,7 +101,7 @@ def check_clips(out: Path, kind: str, dataset: Mapping[str, Any], manifest: Mani
     if now != before:
         raise RefusedError(
             f"{out} contains a {kind} of {count(before, 'clip')}, but {now} of the same recordings can be decoded now; "
-            "install the packages that decoded them then, or run the {kind} again in another folder"
+            f"install the packages that decoded them then, or run the {kind} again in another folder"
         )
 
 
