@@ -24,7 +24,7 @@ from auricle.runs import StudyFolder
 from auricle.scoring import statistics
 from auricle.scoring.answers import NOT_TESTED, Answers
 from auricle.scoring.difference import difference
-from auricle.scoring.statistics import group_interval, holm, sign_test
+from auricle.scoring.statistics import group_interval, holm, sign_test, wilson_interval
 
 
 def write_labels(folder: Path, rows: list[tuple]) -> Path:
@@ -95,6 +95,23 @@ def test_one_person_agrees_with_nobody():
 def test_a_clip_that_no_training_tested_is_no_disagreement():
     labels = labelled([[4, 0, 0], [4, 0, 0]], [0, 0], {"cnn": [[0, NOT_TESTED]], "tiny": [[0, 0]]})
     assert compare_with_people(labels, ["cnn", "tiny"], num_test_clips=2).agreement["cnn"].mean == 1.0
+
+
+@pytest.mark.parametrize("groups", [None, [0, 0, 1, 1, 2, 2]])
+def test_people_who_agree_in_every_group_may_err_in_new_ones(groups):
+    labels = labelled([[4, 0, 0]] * 6, [0] * 6, {"cnn": [[0] * 6]}, groups)
+    found = compare_with_people(labels, ["cnn"], num_test_clips=6)
+    expected = wilson_interval(1.0, 6 if groups is None else 3)
+    for share in (found.human_accuracy, found.agreement["cnn"]):
+        assert (share.low, share.high) == expected
+    assert found.human_accuracy.low < 0.7
+
+
+def test_a_model_that_tested_no_labelled_clip_is_not_compared():
+    labels = labelled([[4, 0, 0], [4, 0, 0]], [0, 0], {"cnn": [[0, 0]], "tiny": [[NOT_TESTED, NOT_TESTED]]})
+    found = compare_with_people(labels, ["cnn", "tiny"], num_test_clips=4)
+    assert (list(found.models), list(found.agreement)) == (["cnn"], ["cnn"])
+    assert [one.second for one in found.differences] == ["cnn"]
 
 
 def test_clips_are_sorted_by_who_misses_them():

@@ -15,7 +15,7 @@ from auricle.runs import StudyFolder
 from auricle.scoring.answers import Answers
 from auricle.scoring.difference import Difference, compare_all
 from auricle.scoring.predictions import numbered
-from auricle.scoring.statistics import group_interval
+from auricle.scoring.statistics import share_interval
 
 PEOPLE = "people"
 ANOTHER = "another class"
@@ -51,7 +51,7 @@ class HumanLabels:
 
 @dataclass(frozen=True)
 class Share:
-    """A share of the clips, 0..1, with its 95 % interval by bootstrap over groups."""
+    """A share of the clips, 0..1, with its 95 % interval (`scoring.statistics.share_interval`)."""
 
     mean: float
     low: float
@@ -152,8 +152,9 @@ def read_human_labels(study: Study, answers: Answers) -> HumanLabels | None:
 
 
 def compare_with_people(labels: HumanLabels, models: Sequence[str], *, num_test_clips: int) -> HumanComparison:
-    """Compare models and people on the clips that people labelled."""
+    """Compare people and those models that tested any of the clips that people labelled."""
     answers, counts = labels.answers, labels.counts
+    models = [model for model in models if answers.tested_by(model).any()]
     num_labels = counts.sum(axis=1)
     agreement = {model: labels.agreement(model) for model in models}
     return HumanComparison(
@@ -183,7 +184,7 @@ def differences_from_people(labels: HumanLabels, models: Sequence[str]) -> list[
 
 def _share(values: np.ndarray, groups: np.ndarray) -> Share:
     known = ~np.isnan(values)
-    return Share(float(values[known].mean()), *group_interval(values[known], groups[known]))
+    return Share(float(values[known].mean()), *share_interval(values[known], groups[known]))
 
 
 def _known_mean(values: np.ndarray) -> float | None:

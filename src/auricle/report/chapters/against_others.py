@@ -24,14 +24,16 @@ def human_labels(report: Report) -> Chapter | None:
     if (found := report.findings.human_labels) is None:
         return None
     main = report.findings.main
+    best = next(model for model in main.ranked if model in found.models)  # others tested none of these clips
     values = report.phrases | {
         "found": found,
+        "best": best,
         "verdicts": dict(zip(("ahead", "behind", "open"), by_verdict(found.differences), strict=True)),
         "missed": [(len(clips), MISSED_BY[whom]) for whom, clips in found.missed.items()],
         "most_clips": MOST_CLIPS,
     }
     return Chapter(values, {
-        "figure-people": _confusions(report, found, main.ranked[0]),
+        "figure-people": _confusions(report, found, best),
         "table-people-classes": _by_class(found, main.foremost(tuple(found.models))),
         "table-people-clips": _missed(found),
     })  # fmt: skip
