@@ -10,7 +10,7 @@ from auricle.findings.reference import published_best
 from auricle.findings.study import Study, load_study
 from auricle.report.chapters.comparison import comparison
 from auricle.runs import CellName, StudyFolder
-from auricle.scoring.difference import Difference
+from auricle.scoring.difference import Difference, difference
 from auricle.scoring.predictions import Predictions, write_predictions
 from report_text import chapter_sections, texts
 
@@ -160,6 +160,11 @@ def test_two_equal_models_above_a_third_are_told_apart_from_it_alone(invent):
     text = told(study)
     assert text.startswith("k-fold: No model is significantly better than all others. cnn and transformer-h1 share")
     assert "They are significantly better than transformer-h2, and do not differ significantly from each other." in text
+
+
+def test_the_interval_of_two_models_whose_trainings_disagree_ends_at_100_points():
+    one = difference(np.array([[1.0] * 8, [1.0] * 6 + [0.0] * 2, [0.0] * 8]), np.arange(8))
+    assert (one.low, one.high) == (pytest.approx(-0.72, abs=0.01), 1.0)
 
 
 def test_a_model_whose_trainings_disagree_is_not_called_better(invent):

@@ -8,6 +8,7 @@ from statsmodels.stats.multitest import multipletests
 from auricle.scoring import statistics
 from auricle.scoring.statistics import (
     count_interval,
+    difference_interval,
     group_interval,
     holm,
     interval_over,
@@ -95,6 +96,13 @@ def test_no_event_in_a_few_groups_is_not_taken_for_never():
 def test_counts_that_differ_between_groups_have_their_bootstrap():
     counts, groups = np.arange(40) % 3, np.arange(40) // 2
     assert count_interval(counts, groups) == group_interval(counts, groups)
+
+
+def test_two_models_that_agree_on_a_few_groups_may_differ_on_others():
+    low, high = difference_interval(np.zeros(24), np.repeat(np.arange(12), 2), 1.0)
+    assert high == -low == wilson_interval(0.0, 12)[1]
+    assert difference_interval(np.ones(6), np.arange(6), 1.0)[1] == 1
+    assert difference_interval(np.zeros(24), np.arange(24), np.inf) == (0, 0)
 
 
 def test_skewed_groups_are_covered_better_than_by_percentiles(monkeypatch: pytest.MonkeyPatch):

@@ -1,5 +1,6 @@
 """Calibration of the models' probabilities, before and after temperature scaling on validation clips."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -71,7 +72,8 @@ def _calibration(study: Study, protocol: str, model: str) -> ModelCalibration:
     assert surplus
     gain = None
     if all(one.num_clips for one in fits):
-        gain = _mean_of(answers, before, [b - a for b, a in zip(losses_before, losses_after, strict=True)])
+        lowered = [b - a for b, a in zip(losses_before, losses_after, strict=True)]
+        gain = _mean_of(answers, before, lowered, bound=math.inf)
     generator = np.random.default_rng(BOOTSTRAP_SEED)
     labels = np.concatenate([clips.labels for clips in after])
     background = ~np.isin(study.dataset.categories, study.dataset.classes)
@@ -100,10 +102,12 @@ def _calibration(study: Study, protocol: str, model: str) -> ModelCalibration:
     )
 
 
-def _mean_of(answers: Answers, clips: Sequence[ClipPredictions], values: Sequence[np.ndarray]) -> Difference | None:
+def _mean_of(
+    answers: Answers, clips: Sequence[ClipPredictions], values: Sequence[np.ndarray], bound: float = 1.0
+) -> Difference | None:
     """Measure the mean of values of cells and clips; their distribution is skewed by large values for wrong answers."""
     table = answers.aligned(zip([one.clips for one in clips], values, strict=True))
-    return difference(table, answers.groups, mirrored=False)
+    return difference(table, answers.groups, mirrored=False, bound=bound)
 
 
 def _confidence(clips: ClipPredictions) -> np.ndarray:

@@ -9,7 +9,14 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from auricle.scoring.predictions import numbered
-from auricle.scoring.statistics import clustered_variance, group_interval, holm, mean_test, sign_test, training_margin
+from auricle.scoring.statistics import (
+    clustered_variance,
+    difference_interval,
+    holm,
+    mean_test,
+    sign_test,
+    training_margin,
+)
 
 SIGNIFICANT = 0.05
 POWER = 0.8  # a detectable difference is found with this probability
@@ -24,8 +31,9 @@ class Difference:
     k-fold tests the same clips with every training, so more trainings do not mean more clips. Each clip counts by the
     mean over trainings; whether another training would give the same result is tested separately (`p_trainings`).
 
-    The interval is a bootstrap over groups. With several trainings it is widened by their spread
-    (`statistics.training_margin`; the two margins are added as squares). `p_groups` is an exact two-sided sign test
+    The interval is a bootstrap over groups (`statistics.difference_interval`). With several trainings it is widened by
+    their spread (`statistics.training_margin`; the two margins are added as squares), at most to the largest possible
+    differences. `p_groups` is an exact two-sided sign test
     over groups (McNemar's exact test where each clip is its own group and scored once); it concerns these trainings
     only, and is 1 where the majority of groups contradicts the mean. Signs say little about the mean of skewed values,
     so where values other than -1, 0 and 1 occur, it is the larger p-value of this and Student's t-test over groups;
@@ -71,14 +79,21 @@ class Difference:
 
 
 def difference(
-    values: np.ndarray, groups: np.ndarray, first: str = "", second: str = "", *, mirrored: bool = True
+    values: np.ndarray,
+    groups: np.ndarray,
+    first: str = "",
+    second: str = "",
+    *,
+    mirrored: bool = True,
+    bound: float = 1.0,
 ) -> Difference | None:
     """Measure a difference; None where no training scored a clip.
 
     `values` has one value for each training and clip, (T, N), NaN where there is none; `groups` is the group index of
     each clip, int64, (N,). `mirrored`: without a true difference, values above and below zero are equally likely, as
     between two equal models. Confidence minus correctness (0 or 1), for instance, is not mirrored: many small positive
-    values face a few large negative ones. Then Student's t-test over groups replaces the sign test.
+    values face a few large negative ones. Then Student's t-test over groups replaces the sign test. `bound` is the
+    largest possible difference: 1 for shares, infinite for losses.
     """
     known = ~np.isnan(values)
     if not known.any():
@@ -87,7 +102,7 @@ def difference(
     flat, clips = values[known], known.any(axis=0)
     means = np.nansum(values, axis=0)[clips] / known.sum(axis=0)[clips]
     mean, reach = float(means.mean()), training_margin(flat, of_training)
-    low, high = group_interval(means, numbered(groups[clips].tolist()))
+    low, high = difference_interval(means, numbered(groups[clips].tolist()), bound)
     num_trainings = int(known.any(axis=1).sum())
     p_groups = _sign_p(flat, groups[of_clip], mean) if mirrored else 0.0
     if not mirrored or not np.isin(flat, (-1, 0, 1)).all():
@@ -96,8 +111,8 @@ def difference(
         first=first,
         second=second,
         mean=mean,
-        low=mean - math.hypot(mean - low, reach),
-        high=mean + math.hypot(high - mean, reach),
+        low=max(-bound, mean - math.hypot(mean - low, reach)),
+        high=min(bound, mean + math.hypot(high - mean, reach)),
         num_clips=int(clips.sum()),
         wins=int((means > ZERO_TOLERANCE).sum()),
         losses=int((means < -ZERO_TOLERANCE).sum()),

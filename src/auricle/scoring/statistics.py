@@ -115,6 +115,20 @@ def count_interval(counts: np.ndarray, groups: np.ndarray) -> tuple[float, float
     return float(low) / num_groups, float(high) / num_groups
 
 
+def difference_interval(values: np.ndarray, groups: np.ndarray, bound: float) -> tuple[float, float]:
+    """Return the 95 % interval of the mean of differences in -bound..bound, one per clip, (N,).
+
+    A bootstrap over groups (`group_interval`); where groups agree, as where two models give the same answers,
+    resampling changes nothing, so as many new groups may deviate, to either bound, as Wilson's interval for none of
+    these allows. Without a bound (infinite), that is unknown, and both limits are the mean.
+    """
+    low, high = group_interval(values, groups)
+    if low < high or np.isinf(bound):
+        return low, high
+    _, deviating = wilson_interval(0.0, len(np.unique(groups)))
+    return low - deviating * (bound + low), high + deviating * (bound - high)
+
+
 def interval_over(values: Sequence[float]) -> tuple[float, float] | None:
     """Return the 95 % interval of the mean of values from Student's t; None for fewer than two.
 
