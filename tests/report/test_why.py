@@ -40,6 +40,16 @@ def test_each_change_is_listed_with_its_cost_and_no_more_than_the_numbers_carry(
     assert found["Block 1 skipped"] == [("transformer-h2", 0.0375, "no")]
 
 
+@pytest.mark.parametrize("num_models", [4, 5])
+def test_of_many_models_only_pairs_with_the_best_are_called_alike_by_class(num_models, make_study):
+    models = ("cnn", "tiny", "transformer-h1", "transformer-h2", "transformer-h4")[:num_models]
+    skill = dict.fromkeys(models, 3.0)
+    folder = make_study(models=models, protocols=("test-split",), epochs=2, skill=skill, clips_per_class_and_fold=2)
+    told = "\n".join(texts(chapter_sections(load_study(folder), why)))
+    assert ("In no class do two models differ significantly." in told) == (num_models == 4)
+    assert ("; other pairs are not compared by class." in told) == (num_models == 5)
+
+
 def test_attention_is_described_by_block(prose):
     assert "Block 1: an effective 4.5 of 6 tokens; two heads share 0.75 of their attention" in prose
     assert re.search(r"Block 2: .*?correlation with loudness −?0\.0\d \(−0\.0\d to 0\.0\d\), not significant", prose)

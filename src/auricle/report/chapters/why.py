@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from auricle.findings import trainings
-from auricle.findings.classes import hardest, leads, num_missed_by_most
+from auricle.findings.classes import MOST_ALL_PAIRS, hardest, leads, num_missed_by_most
 from auricle.findings.comparison import MOST_SHOWN
 from auricle.findings.human_labels import PEOPLE, read_human_labels
 from auricle.findings.trainings import CurveReading
@@ -120,9 +120,10 @@ def _answers(report: Report) -> tuple[Answers, list[str]]:
 
 
 def _missed_counts(report: Report) -> dict[str, int]:
-    """Return how many clips are missed, by whom, and of how many."""
+    """Return how many clips are missed, by whom, and of how many; and up to how many models all pairs are compared."""
     answers, models = _answers(report)
     return {
+        "most_all_pairs": MOST_ALL_PAIRS,
         "num_missed": len(hardest(answers, models)),
         "num_missed_by_most": num_missed_by_most(answers, models),
         "num_clips": len(answers.clips),
