@@ -6,6 +6,7 @@ import pytest
 
 from auricle.findings.human_labels import read_human_labels
 from auricle.findings.study import load_study
+from auricle.report.chapters.comparison import comparison
 from auricle.report.chapters.why import evidence, missed, why
 from auricle.report.document import Figure, Table, blocks_of
 from auricle.runs import StudyFolder
@@ -38,6 +39,17 @@ def test_each_change_is_listed_with_its_cost_and_no_more_than_the_numbers_carry(
     assert found["Positions shuffled"] == [("transformer-h2", 0.0, "no")]
     assert found["Uniform attention"] == [("transformer-h2", 0.375, "a loss")]
     assert found["Block 1 skipped"] == [("transformer-h2", 0.0375, "no")]
+
+
+def test_of_models_with_the_same_accuracy_none_is_called_the_most_accurate_and_no_class_the_worst(make_study):
+    folder = make_study(
+        categories=("cat", "dog"), models=("cnn", "tiny"), protocols=("k-fold",), num_folds=3, epochs=2,
+        skill={"cnn": 60.0, "tiny": 60.0},
+    )  # fmt: skip
+    told = "\n".join(text for make in (why, comparison) for text in texts(chapter_sections(load_study(folder), make)))
+    assert "cnn, one of the most accurate, has" in told
+    assert "cnn is the most accurate" not in told
+    assert "the worst are" not in told
 
 
 @pytest.mark.parametrize("num_models", [4, 5])
