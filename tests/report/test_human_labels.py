@@ -56,6 +56,13 @@ def test_who_is_ahead_is_said_only_where_it_is_shown(pets):
     assert "People are significantly worse than cnn (100.0 %; −10.0 points (−20.0 to −5.0))." in told
 
 
+def test_a_median_between_two_counts_is_not_cut(pets: Path):
+    parts = sections(
+        human_labels, report_of(write_labels(pets, [(clips_of(pets)[0], "dog", 5), (clips_of(pets)[1], "dog", 6)]))
+    )
+    assert "The median clip has 5.5 labels; every clip has at least 5." in words_of(parts)
+
+
 def test_a_clip_that_people_miss_and_the_model_classifies_is_named(pets):
     clips = clips_of(pets)
     write_labels(pets, [(clips[0], "dog", 9), (clips[0], "cat", 1), *((clip, "cat", 4) for clip in clips[1:8])])

@@ -88,7 +88,7 @@ class HumanComparison:
     """People and the models of a protocol on the test clips that people labelled; every clip has the same weight."""
 
     num_labels: int
-    median_labels: int
+    median_labels: float
     fewest_labels: int
     num_clips: int
     num_test_clips: int
@@ -159,7 +159,7 @@ def compare_with_people(labels: HumanLabels, models: Sequence[str], *, num_test_
     agreement = {model: labels.agreement(model) for model in models}
     return HumanComparison(
         num_labels=int(num_labels.sum()),
-        median_labels=int(np.median(num_labels)),
+        median_labels=float(np.median(num_labels)),
         fewest_labels=int(num_labels.min()),
         num_clips=len(counts),
         num_test_clips=num_test_clips,
