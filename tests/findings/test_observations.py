@@ -95,6 +95,12 @@ def test_nothing_is_said_of_validation_where_there_is_none(single: dict[str, str
     assert not {"Overfitting", "Validation and test"} & set(single)
 
 
+def test_nothing_is_said_of_windows_where_each_clip_has_one(study: Study, seen: dict[str, str]):
+    cells = (replace(cell, test={**cell.test, "window": cell.test["clip"]}) for cell in study.cells)
+    assert "compared with single windows" in seen["Windows and clips"]
+    assert "Windows and clips" not in observed(replace(study, cells=tuple(cells)))
+
+
 def test_no_wrong_answer_is_no_confusion(single: dict[str, str]):
     assert single["Confusions"] == "All clips were classified correctly."
 

@@ -125,7 +125,8 @@ def _observed(report: Report) -> dict[str, Any]:
     for row in main.rows:
         own = study.of(row.model, main.protocol)
         each = [cell.test["clip"]["accuracy"] - cell.test["window"]["accuracy"] for cell in own]
-        gains.append(float(np.average(each, weights=cell_weights(own))))
+        if any(cell.test["window"]["num"] > cell.test["clip"]["num"] for cell in own):
+            gains.append(float(np.average(each, weights=cell_weights(own))))
     gaps = []  # model, training and validation accuracy at the last epoch, means over cells
     for model in study.models:
         last = [cell.history[-1] for cell in study.of(model, main.protocol) if cell.history]
@@ -146,7 +147,9 @@ def _observed(report: Report) -> dict[str, Any]:
         "gaps": sorted(gaps, key=lambda gap: gap[2] - gap[1])[:NUM_NAMED] if len(gaps) > MOST_NAMED else gaps,
         "num_gaps": len(gaps),
         "validated": validation,
-        "window_gain": " to ".join(dict.fromkeys(f"{signed(100 * gain(gains))} points" for gain in (min, max))),
+        "window_gain": " to ".join(dict.fromkeys(f"{signed(100 * gain)} points" for gain in (min(gains), max(gains))))
+        if gains
+        else None,
         "commonest_share": max(commonest_answer(cell)[1] for cell in study.cells),
         "diverged": diverged(study),
     }
