@@ -1,14 +1,11 @@
 """A search from start to end, with a stand-in for the training and one real worker process."""
 
 import json
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from auricle.config import StudyConfig
-from auricle.data import cache
-from auricle.data.audio import load_waveform
 from auricle.data.datasets import load_manifest
 from auricle.errors import AuricleError, MachineError, RefusedError, UsageError
 from auricle.runs import lock
@@ -16,6 +13,7 @@ from auricle.search.record import read_record
 from auricle.search.source import without_test
 from auricle.study.study import run_study
 from auricle.work.options import RunOptions
+from made_sounds import decode_here
 
 
 def test_the_set_with_the_lowest_validation_loss_becomes_a_study(search, tmp_path):
@@ -137,19 +135,10 @@ def test_a_search_is_not_continued_with_other_clips_than_it_began_with(search, s
         (sounds / "dog" / f"dog {number}.wav").write_bytes((sounds / "dog" / "dog 1.wav").read_bytes())
     begun = [clip.path for clip in without_test(load_manifest(str(sounds)), "test-split").manifest.clips]
     (clip,) = [path for path in begun if path.name == "dog 9.wav"]
-
-    def lacking(path, **wanted):  # as without the package for a format
-        if path == clip:
-            raise RefusedError("no decoder")
-        return load_waveform(path, **wanted)
-
-    monkeypatch.setattr("auricle.data.cache.in_processes", lambda decode, paths, workers: map(decode, paths))
-    monkeypatch.setattr(
-        "auricle.data.cache._row", lambda form, path, **wanted: cache._or_refusal(partial(lacking, **wanted), path)
-    )
+    decode_here(monkeypatch, all_but=clip)
     result = search(trials=1, skip_bad=True)
     assert read_record(result.folder / "search")["num_clips"] == len(begun) - 1
-    monkeypatch.setattr("auricle.data.cache._row", lambda form, path, **wanted: load_waveform(path, **wanted))
+    decode_here(monkeypatch)
     with pytest.raises(
         RefusedError,
         match=rf"a search of {len(begun) - 1} clips, but {len(begun)} of the same .* run the search again",

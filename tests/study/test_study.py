@@ -1,7 +1,6 @@
 import csv
 import json
 import shutil
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +8,12 @@ import pytest
 import yaml
 
 from auricle import runs
-from auricle.data import cache
-from auricle.data.audio import load_waveform
 from auricle.errors import MachineError, RefusedError, UsageError
 from auricle.files import part_of
 from auricle.model.describe import describe
 from auricle.runs import CellName, StudyFolder
 from auricle.runs.reopen import study_config
+from made_sounds import decode_here
 
 
 def test_every_cell_is_trained_and_the_record_says_what_was_asked(run, tmp_path):
@@ -194,18 +192,9 @@ def test_a_recording_left_out_is_counted(run, sounds, tmp_path):
 def test_a_study_is_not_continued_with_clips_that_could_not_be_decoded_when_it_began(run, sounds, monkeypatch):
     clip = sounds / "cat" / "extra.wav"
     clip.write_bytes((sounds / "cat" / "cat 0.wav").read_bytes())
-
-    def lacking(path, **wanted):  # as without the package for a format
-        if path == clip:
-            raise RefusedError("no decoder")
-        return load_waveform(path, **wanted)
-
-    monkeypatch.setattr("auricle.data.cache.in_processes", lambda decode, paths, workers: map(decode, paths))
-    monkeypatch.setattr(
-        "auricle.data.cache._row", lambda form, path, **wanted: cache._or_refusal(partial(lacking, **wanted), path)
-    )
+    decode_here(monkeypatch, all_but=clip)
     run(models=("cnn",), protocols=("test-split",), skip_bad=True)
-    monkeypatch.setattr("auricle.data.cache._row", lambda form, path, **wanted: load_waveform(path, **wanted))
+    decode_here(monkeypatch)
     with pytest.raises(RefusedError, match="a study of 10 clips, but 11 of the same recordings can be decoded now"):
         run(models=("cnn",), protocols=("test-split",), seeds=(1,), skip_bad=True)
 

@@ -241,11 +241,9 @@ def load_preset(
     of_encoder = [field for field in overrides or {} if field.startswith("encoder.")]
     if of_encoder and not content.get("encoder"):
         raise UsageError(f"preset {name} has no encoder, so {of_encoder[0]} cannot be set; set it on a transformer")
-    preset = _validated(Preset, merge(content, _nest(overrides or {})), f"preset {name}")
-    changed = set(overrides or {})
-    for name, value in (overrides or {}).items():
-        changed |= {f"{name}.{field}" for field in value} if isinstance(value, Mapping) else set()
-    return with_fitting_warmup(preset, changed)
+    nested = _nest(overrides or {})
+    preset = _validated(Preset, merge(content, nested), f"preset {name}")
+    return with_fitting_warmup(preset, {f"training.{field}" for field in nested.get("training", ())})
 
 
 def with_fitting_warmup(preset: Preset, changed: Collection[str]) -> Preset:

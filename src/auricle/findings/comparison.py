@@ -89,9 +89,14 @@ class Comparison:
         beaten_by_some = {pair.worse for pair in self.pairs if pair.better in [row.model for row in self.leaders]}
         return [model for model in self.undecided if model in beaten_by_some]
 
+    @property
+    def num_groups(self) -> int:
+        """Return the number of groups of test clips."""
+        return max(row.test_groups for row in self.rows)
+
     def can_decide(self, pairs: Sequence[Difference]) -> bool:
         """Return whether any of these differences could be significant, however large, with so few groups."""
-        return can_be_significant(max(row.test_groups for row in self.rows), len(pairs))
+        return can_be_significant(self.num_groups, len(pairs))
 
     def foremost(self, models: Iterable[str]) -> list[str]:
         """Return those models, in the order given, that are among the most accurate, `MOST_SHOWN` at most."""

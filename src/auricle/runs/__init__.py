@@ -10,6 +10,7 @@ from auricle.runs.folder import (
     json_line,
     read_history,
     read_metrics,
+    remove_damaged,
     remove_unfinished,
     sweep,
     write_metrics,
@@ -17,5 +18,5 @@ from auricle.runs.folder import (
 
 __all__ = [
     "Cell", "CellName", "StudyFolder", "check_free", "commands_of", "held_since", "is_intact", "json_line", "lock",
-    "owner", "read_history", "read_metrics", "remove_unfinished", "sweep", "write_metrics",
+    "owner", "read_history", "read_metrics", "remove_damaged", "remove_unfinished", "sweep", "write_metrics",
 ]  # fmt: skip

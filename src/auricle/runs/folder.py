@@ -20,7 +20,8 @@ import contextlib
 import errno
 import json
 import re
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,14 @@ def is_intact(cell: Cell) -> bool:
             raise MachineError(f"cannot read {cell.folder}: {cause.strerror}; nothing was deleted") from error
         return False
     return cell.predictions.exists()
+
+
+def remove_damaged(cell: Cell, note: Callable[[str], None]) -> None:
+    """Remove the folder of a finished cell that is not intact, so that it is trained again; `note` reports it."""
+    if cell.done:
+        note(f"{cell.folder} is damaged: {cell.name} will be trained again")
+        with machine_errors(cell.folder):
+            shutil.rmtree(cell.folder)
 
 
 def json_line(record: dict[str, Any]) -> str:

@@ -161,9 +161,9 @@ def detectable(values: np.ndarray, groups: np.ndarray, num_comparisons: int) -> 
         clustered_variance(residuals, clusters) for clusters in (groups[of_clip], of_training)
     )
     level = SIGNIFICANT / num_comparisons
-    needed = math.ceil(1 - math.log2(level))  # groups won of this many, for the sign test
-    if groups_df == 0 or needed > groups_df + 1:
+    if not can_be_significant(groups_df + 1, num_comparisons):
         return None
+    needed = math.ceil(1 - math.log2(level))  # groups won of this many, for the sign test
     sums = np.abs(np.bincount(groups[of_clip], weights=values[known]))
     fewest = (
         needed

@@ -7,7 +7,6 @@ clips (`runs.reopen.scoring_cells`). Temperature and thresholds are fitted to th
 `sklearn.calibration.CalibratedClassifierCV(ensemble=False)` does.
 """
 
-import shutil
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -17,7 +16,6 @@ import numpy as np
 from auricle import runs
 from auricle.data.folds import ALL, for_training_only
 from auricle.errors import AuricleError, RefusedError
-from auricle.files import machine_errors
 from auricle.runs import Cell, CellName
 from auricle.runs.plan import num_epochs
 from auricle.runs.reopen import find_cell, reopen_cells, scoring_cells, study_of
@@ -70,10 +68,7 @@ def train_final(
         device = find_device(options.device)
         _, threads = divide(1, device, options.threads, num_jobs=1)
         for final in missing:
-            if final.done:
-                listener.note(f"{final.folder} is damaged: {final.name} will be trained again")
-                with machine_errors(final.folder):
-                    shutil.rmtree(final.folder)
+            runs.remove_damaged(final, listener.note)
             final.folder.mkdir(parents=True, exist_ok=True)
             write_predictions(final.predictions, _validation(scoring_of[final]))
         jobs = [Job(final, found.preset, split, found.recordings, device, threads) for final in missing]

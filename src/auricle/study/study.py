@@ -4,7 +4,6 @@ configuration -> plan -> study.yaml, dataset/, models/ -> cells, in a pool -> re
 """
 
 import contextlib
-import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -179,10 +178,8 @@ def _finished(study: StudyFolder, plan: Plan, listener: Listener) -> set[CellNam
     for cell in map(study.cell, plan.cells):
         if runs.is_intact(cell):
             finished.add(cell.name)
-        elif cell.done:
-            listener.note(f"{cell.folder} is damaged: {cell.name} will be trained again")
-            with files.machine_errors(cell.folder):
-                shutil.rmtree(cell.folder)
+        else:
+            runs.remove_damaged(cell, listener.note)
     return finished
 
 
