@@ -31,7 +31,8 @@ def quick(cell, preset, recordings, split, *, device, threads, on_epoch):
         with cell.history.open("a") as file:
             file.write(json.dumps(record) + "\n")
         on_epoch(record)
-    cell.weights.write_bytes(b"weights")
+    for path in (cell.weights, cell.predictions):
+        path.write_bytes(b"")
     scores = {"num": len(split.validation), "accuracy": 1 / (1 + loss), "loss": loss}
     validation = {"clip": scores, "window": scores}
     epochs = preset.training.epochs

@@ -67,6 +67,14 @@ def test_the_same_command_goes_on_and_tries_nothing_again(search, fakes):
     assert search(fakes.never_called, trials=5).entries == more.entries
 
 
+def test_a_damaged_fold_of_a_trial_is_trained_again(search, tmp_path):
+    metrics = tmp_path / "out/search/cells/trial-0/test-split-2-0/metrics.json"
+    metrics.parent.mkdir(parents=True)
+    metrics.write_text("{")
+    (entry,) = search(trials=1).entries
+    assert (entry["state"], entry["cause"]) == ("done", "")
+
+
 @pytest.mark.parametrize(
     ("field", "values"), [("frontend.num_bands", [32, 64]), ("training.windows", ["random", "grid"])]
 )

@@ -92,7 +92,10 @@ WRONG = {
     "learning_rate: Input should be greater than 0": {"parameters": {"training.learning_rate": [-1, 1]}},
     "dropout: Input should be less than 1": {"parameters": {"head.dropout": {"low": 0, "high": 1.5}}},
     "optimizer: Input should be": {"parameters": {"training.optimizer": ["adam", "adagrad"]}},
-    "is not a number, so it cannot have a range": {"parameters": {"training.optimizer": {"low": 0, "high": 1}}},
+    "training.optimizer cannot have a range": {"parameters": {"training.optimizer": {"low": 0, "high": 1}}},
+    "encoder.num_heads cannot have a range": {
+        "parameters": {"encoder.num_heads": {"low": 1, "high": 4}}, "models": ("transformer-h4",),
+    },
     "a range is {low, high, log}": {"parameters": {"training.views": {"low": 1, "hihg": 5}}},
     "takes a list of values or {low, high, log}, not 5": {"parameters": {"training.views": 5}},
     "must be text, numbers or booleans": {"parameters": {"head.hidden": [[64], [32]]}},

@@ -121,7 +121,10 @@ class TrialSource(Source):
             self._report(begun.number)
             return None
         judge = partial(fit_judged, self.fit, self.trials.storage, begun.trial_id, self.trials.pruner)
-        trial.left.extend((job, self.fit if n else judge) for n, job in enumerate(trial.jobs) if not job.cell.done)
+        for n, job in enumerate(trial.jobs):
+            if not runs.is_intact(job.cell):
+                runs.remove_damaged(job.cell, self.listener.note)
+                trial.left.append((job, self.fit if n else judge))
         self._open.append(trial)
         self.on_change()
         if not trial.left:

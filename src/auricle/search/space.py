@@ -196,7 +196,7 @@ def _range(where: str, holder: Section, name: str, asked: Mapping[str, Any]) -> 
     annotation = type(holder).model_fields[field].annotation
     kinds = {annotation, *get_args(annotation)}
     if not kinds & {int, float}:
-        raise UsageError(f"{where}: {name} is not a number, so it cannot have a range; give a list of values")
+        raise UsageError(f"{where}: {name} cannot have a range; give a list of values")
     if set(asked) - {"low", "high", "log"} or not {"low", "high"} <= set(asked):
         raise UsageError(f"{where}: a range is {{low, high, log}}, but {name} has {', '.join(map(str, asked))}")
     ends = [getattr(_tried(where, holder, {field: asked[end]}, alone=True), field) for end in ("low", "high")]
