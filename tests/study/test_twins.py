@@ -38,6 +38,15 @@ def test_a_run_of_another_protocol_takes_over_what_the_folder_has(run, tmp_path)
     assert run(models=("cnn",), protocols=("k-fold",), seeds=(0, 1)).num_ran == 4
 
 
+def test_an_original_that_is_made_again_from_its_copy_is_the_original_again(run, tmp_path):
+    run(models=("cnn",))
+    study = StudyFolder(tmp_path / "study")
+    study.cell(ONCE).predictions.write_text("damaged")
+    assert run(models=("cnn",)).num_ran == 0
+    assert "same_as" not in runs.read_metrics(study.cell(ONCE))
+    assert runs.read_metrics(study.cell(TWICE))["same_as"] == str(ONCE)
+
+
 def test_a_protocol_that_is_added_needs_no_weights_of_what_is_done(run, tmp_path):
     run(models=("cnn",), protocols=("test-split",))
     done = StudyFolder(tmp_path / "study").cell(ONCE)

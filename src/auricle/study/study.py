@@ -279,8 +279,11 @@ def take_over(study: StudyFolder, same: Mapping[CellName, CellName]) -> dict[Cel
         weights = [theirs.weights] if theirs.weights.exists() else []  # they may have been deleted
         written = (theirs.config, theirs.history, theirs.predictions, *weights)
         metrics = runs.read_metrics(theirs, *written)
+        # An original that was damaged or deleted comes back from its copy: the original again, not a copy of it.
+        is_original = metrics.pop("same_as", None) == str(name)
         for path in filter(Path.exists, written):
             files.write_bytes(ours.folder / path.name, path.read_bytes())
-        runs.write_metrics(ours, {**metrics, "cell": str(name), "same_as": str(original)})
+        copied = {} if is_original else {"same_as": str(original)}
+        runs.write_metrics(ours, {**metrics, "cell": str(name), **copied})
         ours.checkpoint.unlink(missing_ok=True)
     return waiting
