@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 
 from auricle.findings.scores import accuracy_of, comparative, deviation, network_rows, weighted_mean
-from auricle.findings.study import Study
+from auricle.findings.study import Study, load_study
 from auricle.scoring.metrics import score
 from auricle.scoring.statistics import share_interval
 
@@ -36,6 +37,26 @@ def test_the_interval_counts_each_test_clip_once_however_often_it_was_scored(esc
 def test_one_cell_has_no_spread(esc10: Study):
     row = network_rows(esc10, "test-split")[0]
     assert (row.accuracy_sd, row.macro_f1_sd, row.loss_sd, row.fold_sd, row.seed_sd) == (None,) * 5
+
+
+def test_the_spread_over_seeds_is_that_over_the_folds_that_all_of_them_have(make_study):
+    folder = make_study(
+        categories=("cat", "dog", "owl"), models=("cnn",), protocols=("official",), seeds=(0, 1), num_folds=4,
+        epochs=1, clip_s=0.1, unstarted=[f"cnn/official-{fold}-1" for fold in (2, 3, 4)],
+    )  # fmt: skip
+    study = load_study(folder)
+    (row,), of_cell = (
+        network_rows(study, "official"),
+        {cell.name: cell.test["clip"]["accuracy"] for cell in study.cells},
+    )
+    in_first = [share for name, share in of_cell.items() if name.fold == 1]
+    of_seed_0 = [share for name, share in of_cell.items() if name.seed == 0]
+    assert row.seed_sd == pytest.approx(deviation(in_first))
+    assert row.fold_sd == pytest.approx(deviation(of_seed_0))
+    apart = replace(study, cells=tuple(cell for cell in study.cells if cell.name.fold - cell.name.seed in (0, 2)))
+    assert {(cell.name.fold, cell.name.seed) for cell in apart.cells} == {(1, 1), (2, 0)}
+    (row,) = network_rows(apart, "official")
+    assert (row.seed_sd, row.fold_sd) == (None, None)
 
 
 def test_rows_stand_by_protocol_and_model_in_the_order_of_the_study(esc10_study: Path):

@@ -40,8 +40,8 @@ class ComparativeRow:
     accuracy_max: float
     accuracy_low: float  # 95 % interval for new clips (`scoring.statistics.share_interval`)
     accuracy_high: float
-    seed_sd: float | None  # over seeds, of the mean over folds
-    fold_sd: float | None  # over folds, of the mean over seeds
+    seed_sd: float | None  # over seeds, of the mean over the folds that all seeds have
+    fold_sd: float | None  # over folds, of the mean over the seeds that all folds have
     ensemble_accuracy: float  # of an ensemble that averages the probabilities of the seeds
     window_accuracy: float  # of test windows
     window_accuracy_sd: float | None
@@ -136,8 +136,8 @@ def comparative_row(
         accuracy_max=max(scores["accuracy"]),
         accuracy_low=low,
         accuracy_high=high,
-        seed_sd=deviation(_mean_by(cells, scores["accuracy"], weights, "seed")),
-        fold_sd=deviation(_mean_by(cells, scores["accuracy"], weights, "fold")),
+        seed_sd=_spread_over("seed", "fold", cells, scores["accuracy"], weights),
+        fold_sd=_spread_over("fold", "seed", cells, scores["accuracy"], weights),
         ensemble_accuracy=_ensemble_accuracy(cells, answers.balanced),
         minutes=statistics.fmean(cell.costs["seconds"] for cell in cells) / 60,
         cpu_seconds=statistics.median(cpu_s) if cpu_s else None,
@@ -179,14 +179,19 @@ def deviation(values: Sequence[float | None]) -> float | None:
     return statistics.stdev(known) if len(known) > 1 else None
 
 
-def _mean_by(
-    cells: Sequence[CellEvidence], accuracies: Sequence[float], weights: Sequence[float], what: str
-) -> list[float | None]:
-    """Return the mean accuracy of the cells of each seed or fold."""
-    found = defaultdict(list)
+def _spread_over(
+    what: str, mean_over: str, cells: Sequence[CellEvidence], accuracies: Sequence[float], weights: Sequence[float]
+) -> float | None:
+    """Return the standard deviation over seeds of the mean over folds, or the reverse; None where it is unknown.
+
+    Where cells are missing, only those folds (or seeds) count that every seed (or fold) has, as folds differ.
+    """
+    found: defaultdict[int, dict[int, tuple[float, float]]] = defaultdict(dict)
     for cell, accuracy, weight in zip(cells, accuracies, weights, strict=True):
-        found[getattr(cell.name, what)].append((accuracy, weight))
-    return [weighted_mean(*zip(*pairs, strict=True)) for pairs in found.values()]
+        found[getattr(cell.name, what)][getattr(cell.name, mean_over)] = accuracy, weight
+    shared = sorted(set.intersection(*map(set, found.values())))
+    pairs = [[own[key] for key in shared] for own in found.values() if shared]
+    return deviation([weighted_mean(*zip(*own, strict=True)) for own in pairs])
 
 
 def _ensemble_accuracy(cells: Sequence[CellEvidence], balanced: bool) -> float:
