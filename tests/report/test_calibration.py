@@ -38,6 +38,7 @@ def test_what_is_shown_of_confidence_and_temperature_is_said(small: Study):
     assert "As trained. Overconfident: " in sure
     assert "After temperature scaling. The temperature lowers the loss of " in sure
     assert "Underconfident: " in prose_of(sharpened(small, 0.3))
+    assert "too few" not in prose_of(small)
 
 
 def test_without_validation_clips_the_chapter_says_that_nothing_is_fitted(make_study):
@@ -64,6 +65,8 @@ def test_one_clip_a_class_has_a_chapter_that_claims_nothing(make_study):
     )  # fmt: skip
     prose = prose_of(load_study(folder))
     assert "Neither overconfident nor underconfident by a significant amount: " in prose
+    assert "cnn and transformer-h1, as 2 groups of test clips are too few to show it." in prose
+    assert "the loss does not change significantly, as 2 groups of test clips are too few to show it." in prose
     assert "confident:" not in prose
 
 
