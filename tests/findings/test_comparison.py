@@ -253,10 +253,46 @@ def test_baselines_are_compared_on_the_folds_that_networks_were_scored_on(make_s
 
 def test_k_fold_also_compares_on_the_validation_clips_of_all_folds(esc10: Study):
     found = compare(esc10, "k-fold")
-    assert found.validation_clips == 320
     assert len(found.validation_pairs) == 6
     assert {pair.num_clips for pair in found.validation_pairs} == {320}
     assert compare(esc10, "test-split").validation_pairs == ()
+
+
+def test_validation_clips_are_those_that_two_models_share(make_study):
+    folder = make_study(
+        categories=CATEGORIES, models=("cnn", "transformer-h1"), protocols=("k-fold",), num_folds=4, epochs=1,
+        clip_s=0.1, failed=["cnn/k-fold-3-0"], unstarted=["transformer-h1/k-fold-4-0"],
+    )  # fmt: skip
+    study = load_study(folder)
+    assert [pair.num_clips for pair in compare(study, "k-fold").validation_pairs] == [16]
+    assert "On the 16 validation clips of k-fold, no two models differ" in "\n".join(
+        texts(chapter_sections(study, comparison))
+    )
+
+
+def test_the_power_is_said_of_the_trainings_that_the_best_two_share(invent):
+    models = ("transformer-h1", "cnn", "transformer-h2")
+    study = invent({model: [ones(66 + 2 * index)] * 2 for index, model in enumerate(models)})
+    without = CellName("transformer-h1", "k-fold", 3, 0)
+    study = replace(study, cells=tuple(cell for cell in study.cells if cell.name != without))
+    found = compare(study, "k-fold")
+    assert ([row.cells for row in found.rows], found.num_trainings) == ([1, 2, 2], 2)
+    assert "between these trained networks" not in told(study)
+
+
+def test_a_model_that_leads_on_fewer_folds_is_not_said_to_equal_one_that_beats_it_on_them(make_study):
+    folder = make_study(
+        categories=CATEGORIES, models=("cnn", "transformer-h1"), protocols=("official",), num_folds=2, epochs=1,
+        clip_s=0.1, unstarted=["cnn/official-2-0"],
+    )  # fmt: skip
+    right = {("cnn", 1): ones(60), ("transformer-h1", 1): ones(80), ("transformer-h1", 2): ones(0)}
+    for (model, fold), answers in right.items():
+        _write(StudyFolder(folder).cell(CellName(model, "official", fold, 0)), answers, 80, f"{fold}-")
+    study = load_study(folder)
+    assert [row.model for row in compare(study, "official").leaders] == ["cnn"]
+    text = told(study)
+    assert "On the clips that both were tested on, transformer-h1 is significantly better than cnn." in text
+    assert "not differ significantly" not in text
 
 
 def test_the_main_protocol_is_the_one_with_most_cells_that_does_not_leak(esc10: Study, make_study):

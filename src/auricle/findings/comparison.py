@@ -44,8 +44,7 @@ class Comparison:
     baselines: tuple[ComparativeRow, ...]  # of the baselines without a network, the most accurate first
     pairs: tuple[Difference, ...]  # every two networks, the more accurate first; tests adjusted for their number
     against_baseline: tuple[Difference, ...]  # every network against the best baseline; adjusted in the same way
-    validation_pairs: tuple[Difference, ...]  # every two networks on the validation clips of all trainings
-    validation_clips: int
+    validation_pairs: tuple[Difference, ...]  # every two networks on the validation clips of all trainings of both
     detectable: float | None
     ranking: tuple[Rank, ...]  # the networks in order, with the possible ranks of each
     ties: tuple[tuple[int, int], ...]  # first and last index in `ranking` of runs without a significant difference
@@ -88,6 +87,20 @@ class Comparison:
         """Return those of the undecided that are significantly worse than one of several leaders."""
         beaten_by_some = {pair.worse for pair in self.pairs if pair.better in [row.model for row in self.leaders]}
         return [model for model in self.undecided if model in beaten_by_some]
+
+    @property
+    def ahead(self) -> list[Difference]:
+        """Return the pairs in which a leader is significantly worse on the clips that both networks were tested on.
+
+        There are none unless folds of one of them are missing: then accuracies are of different clips.
+        """
+        return [pair for pair in self.pairs if pair.worse in [row.model for row in self.leaders]]
+
+    @property
+    def num_trainings(self) -> int:
+        """Return how many trainings the two most accurate networks are compared by: those that both have."""
+        pair = self.pair_of(*self.ranked[:2]) if len(self.ranked) > 1 else None
+        return pair.trainings if pair else 0
 
     @property
     def num_groups(self) -> int:
@@ -135,7 +148,6 @@ def compare(study: Study, protocol: str) -> Comparison:
         pairs=tuple(pairs),
         against_baseline=tuple(compare_all(beside, answers.groups)),
         validation_pairs=tuple(compare_models(validated, models)) if validated else (),
-        validation_clips=len(validated.clips) if validated else 0,
         detectable=detectable(ahead, answers.groups, len(pairs)) if pairs and not np.isnan(ahead).all() else None,
         ranking=tuple(ranking),
         ties=tuple(ties(ranking, pairs)),
