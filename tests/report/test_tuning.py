@@ -144,6 +144,14 @@ def test_the_recipe_beside_a_search_has_the_accuracy_of_trials_where_classes_are
     assert found.standard == {"cnn": pytest.approx(cell.validation["clip"]["accuracy"])}
 
 
+def test_a_recipe_without_all_folds_of_a_search_is_not_set_beside_it(make_study, tmp_path):
+    folder = make_study(models=("cnn",), protocols=("test-split",), epochs=1).rename(tmp_path / "study")
+    search_beside(make_study, folder)
+    path = tmp_path / "search-beside" / "search" / "trials.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"folds": [2, 3]}))
+    assert report_of(folder).findings.tuning[0].standard == {"cnn": None}
+
+
 def test_searches_of_other_recordings_or_models_do_not(make_study, tmp_path):
     folder = make_study(models=("cnn",), protocols=("test-split",), epochs=1).rename(tmp_path / "study")
     search_beside(make_study, folder, dataset={"digest": "0" * 64})

@@ -2,7 +2,7 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -37,7 +37,7 @@ class Tuning:
     pruned: tuple[Entry, ...]
     tested: tuple[ComparativeRow, ...]  # the best set as the study trained it, under each protocol
     # Of a search beside the study: its models to their validation accuracy as the study trained them, like that of a
-    # trial a share of clips even where classes are of unequal size; None where there are no validation clips
+    # trial a share of clips even where classes are of unequal size; None where it lacks a fold of the search
     standard: Mapping[str, float | None]
 
     @property
@@ -93,13 +93,15 @@ def _beside(study: Study, folder: Path) -> Iterator[Tuning]:
         trained = load_study(folder)
         if trained.dataset.digest == study.dataset.digest and record["protocol"] in trained.protocols:
             cells = {model: study.of(model, record["protocol"]) for model in study.models if model in record["epochs"]}
-            own = {model: _validation_accuracy(of_model) for model, of_model in cells.items() if of_model}
+            own = {model: _validation_accuracy(each, record["folds"]) for model, each in cells.items() if each}
             yield from _tuning(record, folder.name, network_rows(trained, record["protocol"]), own)
 
 
-def _validation_accuracy(cells: Sequence[CellEvidence]) -> float | None:
-    known = [cell.validation["clip"]["accuracy"] for cell in cells if cell.validation]
-    return statistics.fmean(known) if known else None
+def _validation_accuracy(cells: Sequence[CellEvidence], folds: Collection[int]) -> float | None:
+    """Return the mean validation accuracy on the folds of a search; None where one of them is missing."""
+    accuracies = {cell.name: cell.validation["clip"]["accuracy"] for cell in cells if cell.validation}
+    known = {name: accuracy for name, accuracy in accuracies.items() if name.fold in folds}
+    return statistics.fmean(known.values()) if {name.fold for name in known} == {*folds} else None
 
 
 def _tuning(
