@@ -11,6 +11,7 @@ from auricle.findings.findings import to_json
 from auricle.findings.reference import Verdict, beside_references, measure
 from auricle.findings.scores import network_rows
 from auricle.findings.study import Study
+from auricle.findings.study import load_study as read_study
 from auricle.report.chapters.against_others import reported
 from auricle.report.document import Bullets, Report, blocks_of
 from auricle.report.results_page import write_results_section
@@ -141,6 +142,17 @@ def test_the_interval_is_that_of_the_comparison_for_clips(report: Report):
     found = measure(report.study, report.study.of("report-a-cnn", "k-fold"), figure_of(), by_window=False)
     assert (found.accuracy, found.macro_f1) == pytest.approx((row.accuracy, row.macro_f1))
     assert (found.low, found.high) == pytest.approx((row.accuracy_low, row.accuracy_high), abs=0.01)
+
+
+def test_a_fold_that_was_trained_twice_counts_once_in_f1_as_in_accuracy(make_study):
+    folder = make_study(
+        categories=("cat", "dog"), models=("cnn",), protocols=("official",), seeds=(0, 1), num_folds=2, epochs=1,
+        clip_s=0.1, unstarted=["cnn/official-2-1"], skill={"cnn": 1.0},
+    )  # fmt: skip
+    study = read_study(folder)
+    (row,), cells = network_rows(study, "official"), study.of("cnn", "official")
+    found = measure(study, cells, figure_of(model="cnn", protocol="official"), by_window=False)
+    assert (found.accuracy, found.macro_f1) == pytest.approx((row.accuracy, row.macro_f1))
 
 
 def test_accuracy_per_window_is_that_of_the_windows_with_the_interval_of_their_clips(study: Study):

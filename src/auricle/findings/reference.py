@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from auricle.config import Reference, ReferenceFigure
-from auricle.findings.scores import weighted_mean
+from auricle.findings.scores import shared_weights, weighted_mean
 from auricle.findings.study import CellEvidence, Study
 from auricle.findings.trainings import collapses
 from auricle.scoring.metrics import score
@@ -131,7 +131,7 @@ def measure(
     shares = np.bincount(numbered(clips), weights=right) / np.bincount(numbered(clips))
     groups = numbered([study.dataset.groups.get(clip, clip) for clip in dict.fromkeys(clips)])
     low, high = share_interval(shares, groups)
-    weights, fallen = [len(part.clips) for part in parts[chosen]], collapses(cells[chosen])
+    weights, fallen = shared_weights([part.clips for part in parts[chosen]]), collapses(cells[chosen])
     f1, auc = (weighted_mean([each[name] for each in scores[chosen]], weights) for name in ("macro_f1", "macro_auc"))
     assert f1 is not None
     return Measured(

@@ -159,8 +159,17 @@ def accuracy_of(scores: Mapping[str, Any], study: Study) -> float:
 
 def cell_weights(cells: Sequence[CellEvidence]) -> list[float]:
     """Return the weight of each cell in a mean: its number of test clips, each divided among the cells that test it."""
-    num_tests = Counter(clip for cell in cells for clip in cell.clips.clips)
-    return [sum(1 / num_tests[clip] for clip in cell.clips.clips) for cell in cells]
+    return shared_weights([cell.clips.clips for cell in cells])
+
+
+def shared_weights(parts: Sequence[Sequence[str]]) -> list[float]:
+    """Return the weight of each part in a mean: its clips, each divided by the number of times that it is in any part.
+
+    >>> shared_weights([["a", "b"], ["b", "c"], ["c"]])
+    [1.5, 1.0, 0.5]
+    """
+    num_times = Counter(clip for clips in parts for clip in clips)
+    return [sum(1 / num_times[clip] for clip in clips) for clips in parts]
 
 
 def weighted_mean(values: Sequence[float | None], weights: Sequence[float]) -> float | None:
