@@ -66,3 +66,15 @@ def test_the_epochs_of_the_base_alone_are_not_compared_with_those_of_the_network
     reading = read_curves(cells(lambda x: 1.0, lambda x: 0.9, lambda x: 0.1 if x < 0.2 else 2.0 - x), 0.2)
     assert (reading.lowest, reading.rise) == (50, 1.0)
     assert reading.still_falls
+
+
+def test_the_encoder_joins_where_it_did_in_a_training_that_its_steps_cut_short(cells):
+    whole = cells(lambda x: x, lambda x: x, lambda x: 1.0, epochs=10)
+    cut = [
+        replace(cell, history=tuple({**epoch, "steps": 10 if epoch["epoch"] < 10 else 5} for epoch in cell.history))
+        for cell in whole
+    ]
+    alone = int(0.52 * 95 / 10)  # as `training.optimise.epochs_alone` says
+    assert alone == 4 < int(0.52 * 10)
+    expected = np.mean([cell.history[alone - 1]["validation_accuracy"] for cell in cut])
+    assert read_curves(cut, 0.52).base_alone == pytest.approx(expected)

@@ -1,7 +1,8 @@
 """Trainings: which collapsed, and why; and what their learning curves show."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -96,13 +97,19 @@ class CurveReading:
         return self.fall <= FALLING and self.rise <= 1 / FALLING
 
 
+def _num_epochs(history: Sequence[Mapping[str, Any]]) -> float:
+    """Return the number of epochs; of the last one only the part that `max_steps` allowed."""
+    steps = [epoch.get("steps", 1) for epoch in history]
+    return sum(steps) / steps[0] if steps else 0.0
+
+
 def read_curves(cells: Sequence[CellEvidence], base_share: float = 0.0) -> CurveReading | None:
     """Read the learning curves of a model; None without validation or with fewer than two smoothed epochs.
 
     Of the losses, the epochs in which the base learns alone, a share of all, are left out: theirs is another network.
     """
     validated = [cell.history for cell in cells if all("validation_loss" in epoch for epoch in cell.history)]
-    found = [(history, int(base_share * len(history))) for history in validated]
+    found = [(history, int(base_share * _num_epochs(history))) for history in validated]
     if not (found := [(history, alone) for history, alone in found if len(history) - alone > SMOOTHED]):
         return None
     histories = [history for history, _ in found]
