@@ -80,3 +80,19 @@ def test_a_second_owner_is_refused_and_told_who_the_first_is(tmp_path) -> None:
         other = subprocess.run([sys.executable, "-c", take, str(tmp_path)], capture_output=True, text=True)
         assert f"in use by process {os.getpid()}" in other.stderr
     assert subprocess.run([sys.executable, "-c", take, str(tmp_path)], capture_output=True).stdout == b"got it\n"
+
+
+def test_unfinished_files_of_a_killed_process_go_from_every_folder_of_a_study(tmp_path) -> None:
+    killed = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    left = []
+    for path in ("study.yaml", "cells/cnn/k-fold-2-0/metrics.json", "baselines/majority/k-fold-2-0/metrics.json",
+                 "insight/cnn/k-fold-2-0.json", "report/findings.json"):  # fmt: skip
+        part = files.part_of(tmp_path / path)
+        left.append(part.with_name(part.name.replace(f".{os.getpid()}-", f".{killed.stdout.strip()}-")))
+        left[-1].parent.mkdir(parents=True, exist_ok=True)
+        left[-1].touch()
+    mine = files.part_of(tmp_path / "insight" / "cnn" / "k-fold-3-0.json")
+    mine.touch()  # a report of another process may be writing it
+    runs.sweep(StudyFolder(tmp_path))
+    assert [path for path in left if path.exists()] == []
+    assert mine.exists()

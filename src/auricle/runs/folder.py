@@ -227,9 +227,12 @@ def sweep(study: StudyFolder) -> None:
         MachineError: the disk refuses.
     """
     with machine_errors(study.folder):
-        remove_leftovers(study.report)  # which a report may be writing now, without the lock
+        for folder in (study.report, *study.folder.glob("insight/*")):
+            remove_leftovers(folder)  # a report may be writing there now, without the lock
         for folder in (study.folder, study.manifest.parent, study.folder / "models"):
             remove_unfinished(folder)
+        for baseline in study.baselines():
+            remove_unfinished(baseline.folder)
         for cell in study.cells():
             remove_unfinished(cell.folder)
             if cell.done:
