@@ -82,6 +82,15 @@ def test_a_table_is_not_written_over_and_nothing_is_decoded_before_that_is_said(
     assert Path("old.csv").read_text() == "mine"
 
 
+def test_a_page_replaces_neither_the_table_nor_a_recording(auricle, noises):
+    Path("table.csv").write_text("filename,category\n" + "".join(f"dog {n}.wav,dog\n" for n in range(12)))
+    for source, page in (("table.csv", Path("table.csv")), ("sounds", noises / "dog/dog 1.wav")):
+        before = page.read_bytes()
+        answer = auricle("check", source, "--html", str(page))
+        assert (answer.code, page.read_bytes() == before) == (2, True)
+        assert "--html would replace it" in answer.err
+
+
 def test_files_that_a_table_names_and_that_are_not_there_are_findings(auricle, noises):
     Path("table.csv").write_text("filename,category\nsounds/cat/cat 1.wav,cat\nsounds/gone.wav,dog\n")
     answer = auricle("check", "table.csv", "--workers", "1")

@@ -166,12 +166,24 @@ def test_a_stopped_run_goes_on_and_a_changed_file_is_heard_again(auricle, bundle
         (["night", "--out", "night"], "is a folder"),
         (["night", "--threshold", "2"], "threshold"),
         (["night", "--hop", "0"], "hop"),
+        (["night", "--hop", "inf"], "hop"),
     ],
 )
 def test_words_that_do_not_fit_are_exit_code_2(auricle, bundle, night, words, said):
     answer = auricle("predict", bundle, *words)
     assert answer.code == 2
     assert said in answer.err
+
+
+def test_the_output_replaces_no_recording_under_any_name(auricle, bundle, night):
+    recording = night / "late/dog.wav"
+    before = recording.read_bytes()
+    Path("link").symlink_to(recording)
+    for out in (str(recording), "link"):
+        for source in ("night/late/dog.wav", "night"):
+            answer = auricle("predict", bundle, source, "--format", "csv", "--out", out)
+            assert (answer.code, recording.read_bytes() == before) == (2, True)
+            assert "--out would replace it" in answer.err
 
 
 def test_a_folder_without_sounds_is_refused(auricle, bundle, tmp_path):

@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auricle.cli.options import Data, GroupBy, Json, Label, complete_source, examples, print_line, required, say
+from auricle.cli.options import (
+    Data,
+    GroupBy,
+    Json,
+    Label,
+    complete_source,
+    examples,
+    print_line,
+    refuse_to_overwrite,
+    required,
+    say,
+)
 from auricle.display.bar import bar
 from auricle.errors import RefusedError, UsageError, count
 from auricle.text import json_text, visible
@@ -123,6 +134,7 @@ def check(
     if fix:
         require_new(fix)
     described = survey(name, root=root, group_by=group_by, label=label)
+    refuse_to_overwrite("--html", html, (Path(name), *(clip.path for clip in described.manifest.clips)))
     if fix and any(is_piece(clip.name) for clip in described.manifest.clips):
         raise UsageError(
             "--fix writes a table of files, and these recordings are annotated; correct the annotations themselves"

@@ -247,6 +247,12 @@ def parse_numbers(text: str | None, option: str) -> tuple[int, ...] | None:
     return None if text is None else check_numbers(found, option, text)
 
 
+def refuse_to_overwrite(option: str, out: Path | None, inputs: Iterable[Path]) -> None:
+    """Raise a UsageError if an output would replace one of the files that a command reads, under whatever name."""
+    if out is not None and out.exists() and any(each.exists() and out.samefile(each) for each in inputs):
+        raise UsageError(f"{out} is read by this command, and {option} would replace it; name another file")
+
+
 def required(value: str | None, kind: str, valid: Iterable[str]) -> str:
     """Return the argument that names what a command works on.
 

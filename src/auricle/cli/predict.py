@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from auricle.cli.options import Quiet, Verbose, say, verbosity
+from auricle.cli.options import Quiet, Verbose, refuse_to_overwrite, say, verbosity
 from auricle.display.bar import bar
 from auricle.errors import RefusedError, UsageError, choices, count
 from auricle.files import remove_leftovers
@@ -30,7 +30,9 @@ LONG_BYTES = 20_000_000  # size of a recording from which on progress is shown
 BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="The folder that auricle export made.")]
 Hop = Annotated[
     float | None,
-    typer.Option(min=0.01, metavar="S", help="Seconds between windows. [default: as in the model's test]"),
+    typer.Option(
+        min=0.01, max=86_400.0, metavar="S", help="Seconds between windows. [default: as in the model's test]"
+    ),
 ]
 Threshold = Annotated[
     float | None,
@@ -93,6 +95,8 @@ def predict(
     num = len(listing.recordings)
     if output.format == "audacity" and num > 1 and not each:
         raise UsageError(f"an Audacity label track is for one recording, not {num}; add --each --out DIR")
+    if not each:
+        refuse_to_overwrite("--out", out, listing.recordings)
     classifier = Classifier.load(bundle, threads=threads)
     pooling = pooling_of(
         classifier,
