@@ -155,6 +155,9 @@ def test_only_the_models_that_are_named_are_shown(tmp_path, exported, loads):
     assert [place.name for place in exported] == ["cnn", "h2"]
     with pytest.raises(UsageError, match="no finished model 'h3'"):
         sources.load_models([study], tmp_path / "scratch", print, ["h3"])
+    write_text(tmp_path / "box" / "bundle.json", "{}")
+    with pytest.raises(UsageError, match="only bundles are given"):
+        sources.load_models([tmp_path / "box"], tmp_path / "scratch", print, ["cnn"])
 
 
 def test_a_cell_that_was_copied_into_a_study_has_a_colour_of_its_own(tmp_path, exported, loads):

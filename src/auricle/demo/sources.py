@@ -14,7 +14,7 @@ import numpy as np
 
 from auricle.bundle.description import DESCRIPTION
 from auricle.demo.page import Shown
-from auricle.errors import RefusedError, choices
+from auricle.errors import RefusedError, UsageError, choices
 from auricle.files import read_summed
 from auricle.predict.classifier import Classifier
 from auricle.report.figures.style import palette
@@ -43,11 +43,13 @@ def load_models(paths: Sequence[Path], scratch: Path, say: Say, models: Collecti
 
     Raises:
         RefusedError: a folder is neither bundle nor study, or no model can be loaded.
-        UsageError: no study has a model of that name.
+        UsageError: no study has a model of that name, or no study is given.
     """
     offered = [each for path in paths for each in _bundles_of(path)]
     known = list(dict.fromkeys(name for name, of_study, _ in offered if of_study))
     if unknown := [model for model in models if model not in known]:
+        if not known:
+            raise UsageError("--model chooses models of a study, and only bundles are given; leave it out")
         raise choices("finished model", unknown[0], known)
     loaded: dict[str, Classifier] = {}
     refusals: list[RefusedError] = []
