@@ -8,6 +8,8 @@ import json
 import os
 import re
 import runpy
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -36,6 +38,9 @@ ANSWER = f"""async sound => {{
 RATE = f"sound => ownRateHz(new DataView({BYTES}.buffer))"
 RESAMPLED = "([sound, from, to]) => Array.from(resampled(Float32Array.from(sound), from, to))"
 FAKE_MICROPHONE = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+COUNTED = """() => { window.streams = [];
+  const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getUserMedia = async asked => { streams.push(await open(asked)); return streams.at(-1); }; }"""
 HEARD = {".wav": (8_000, 22_050, 96_000), ".flac": (44_100, 12_000), ".ogg": (44_100, 16_000)}
 ITS_RATE = {".mp3": (44_100, 24_000, 11_025), ".ogg": (22_050,), ".flac": (32_000,)}
 
@@ -77,6 +82,17 @@ def test_a_folder_with_anything_else_in_it_is_left_alone(bundle, tmp_path, capsy
     assert main(["export", str(bundle), "--web", "--to", str(tmp_path)]) == 3
     assert "contains files that are not a web page" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_page_that_was_killed_while_it_was_written_can_be_written_again(bundle, tmp_path):
+    program = (
+        "import os, signal; os.fsync = lambda number: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "import sys; from auricle.files import write_text; from pathlib import Path; write_text(Path(sys.argv[1]), '')"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "page" / browser.PAGE)], check=False)
+    assert [path.name for path in (tmp_path / "page").iterdir()] != []
+    browser.write_page(load_bundle(bundle), tmp_path / "page")
+    assert {path.name for path in (tmp_path / "page").iterdir()} == {browser.PAGE, browser.LICENCES}
 
 
 def sound_file(path: Path, rate_hz: int, seconds: float, channels: int = 1) -> Path:
@@ -148,6 +164,35 @@ def test_the_page_says_what_predict_says_of_files_and_hears_the_microphone(copy,
         page.click("#microphone")
         expect(page.locator("#state")).to_have_text("Stopped listening")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert complaints == []
+
+
+@needs_browser
+def test_a_file_ends_listening_and_what_predict_refuses_has_no_answer(bundle, tmp_path):
+    from playwright.sync_api import expect
+
+    sound = sound_file(tmp_path / "a.wav", 4_000, 1.0)
+    soundfile.write(tmp_path / "silent.wav", np.zeros(4_000), 4_000)
+    soundfile.write(tmp_path / "broken.wav", np.full(4_000, np.nan), 4_000, subtype="FLOAT")
+    head, rest = sound.read_bytes()[:12], sound.read_bytes()[12:]
+    odd = base64.b64encode(head + b"JUNK" + (3).to_bytes(4, "little") + b"odd\0" + rest).decode()
+    with chromium(*FAKE_MICROPHONE) as window:
+        page, complaints = opened(window, bundle, tmp_path / "page")
+        assert page.evaluate(RATE, odd) == 4_000
+        page.evaluate(COUNTED)
+        page.evaluate("$('microphone').click(); $('microphone').click()")
+        expect(page.locator("#bars .au-share").first).to_contain_text("%")
+        page.set_input_files("#file", sound)
+        expect(page.locator("#state")).to_have_text("a.wav, 0:01.0")
+        expect(page.locator("#microphone")).to_have_attribute("aria-pressed", "false")
+        for name, reason in (("silent.wav", "is silent"), ("broken.wav", "not finite")):
+            page.set_input_files("#file", tmp_path / name)
+            expect(page.locator("#message")).to_contain_text(reason)
+            expect(page.locator("#answer")).to_be_hidden()
+        page.evaluate("probabilitiesOf = async () => { throw new Error('no memory'); }")
+        page.click("#microphone")
+        expect(page.locator("#message")).to_contain_text("no memory")
+        assert page.evaluate("streams.map(stream => stream.getTracks()[0].readyState)") == ["ended", "ended"]
         assert complaints == []
 
 

@@ -21,6 +21,7 @@ from auricle.data.manifest import background_of, classes_of
 from auricle.demo.page import style_or_template
 from auricle.errors import RefusedError
 from auricle.predict.classifier import NONE_OF_THESE, Classifier
+from auricle.predict.stream import DIGITAL_SILENCE_PEAK
 from auricle.report.figures.tracks import hz_marks
 from auricle.report.pages import page_environment, template
 from auricle.report.wording import spoken
@@ -32,7 +33,8 @@ SCRIPTS = ("sound.js", "model.js", "browser.js")
 
 
 def check_page_place(to: Path) -> None:
-    """Refuse a folder that contains anything but such a page; the `RefusedError` gives its path."""
+    """Refuse a folder that contains anything but such a page, or what a killed export left of one (`RefusedError`)."""
+    files.remove_leftovers(to)
     if to.exists() and (not to.is_dir() or any(path.name not in (PAGE, LICENCES) for path in to.iterdir())):
         raise RefusedError(f"{to} contains files that are not a web page of auricle; choose another folder with --to")
 
@@ -90,6 +92,7 @@ def _facts(classifier: Classifier) -> dict[str, Any]:
         "background": -1 if background is None else categories.index(background),
         "noneOfThese": NONE_OF_THESE,
         "mostMinutes": MOST_MINUTES,
+        "silentPeak": DIGITAL_SILENCE_PEAK,
         "rateHz": classifier.sample_rate_hz,
         "clipS": classifier.clip_s,
         "windowS": classifier.window_s,

@@ -2,7 +2,7 @@
 const MODEL = JSON.parse(document.getElementById("model").textContent);
 const MOST_BYTES = 400e6, MOST_BARS = 8, MOST_LANES = 6, RANGE_DB = 70, LIVE_S = 30, SILENCE_DB = -60;
 const $ = id => document.getElementById(id);
-let work = Promise.resolve(), listener = null;
+let work = Promise.resolve(), listener = null, isOpening = false;
 
 const percent = share => share > 0.99 ? ">99 %" : share < 0.01 ? "<1 %" : `${Math.round(100 * share)} %`;
 const clock = seconds => `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(1).padStart(4, "0")}`;
@@ -20,6 +20,13 @@ function say(text) { if ($("state").textContent !== text) $("state").textContent
 function complain(text) {
   $("message").textContent = text;
   $("message").hidden = !text;
+}
+
+// A message in the place of an answer.
+function refuse(text) {
+  say("");
+  $("answer").hidden = true;
+  complain(text);
 }
 
 // The verdict as text; a screen reader says the class when it changes, not every probability.
@@ -134,21 +141,19 @@ function showSummary(stretches) {
 }
 
 async function analyseFile(file) {
-  stopListening();
   complain("");
-  if (file.size > MOST_BYTES) return complain(`This file is too large: ${Math.round(file.size / 1e6)} MB; at most ${MOST_BYTES / 1e6} MB can be opened.`);
+  if (file.size > MOST_BYTES) return refuse(`This file is too large: ${Math.round(file.size / 1e6)} MB; at most ${MOST_BYTES / 1e6} MB can be opened.`);
   say(`Opening ${file.name} …`);
   let samples;
   try {
     samples = await waveformOf(file, MODEL.rateHz);
   } catch {
-    say("");
-    return complain(`This browser cannot open ${file.name} as a sound. Try WAV, MP3 or FLAC.`);
+    return refuse(`This browser cannot open ${file.name} as a sound. Try WAV, MP3 or FLAC.`);
   }
-  if (samples.length > 60 * MODEL.mostMinutes * MODEL.rateHz) {
-    say("");
-    return complain(`This recording is too long: at most ${MODEL.mostMinutes} minutes are possible here; auricle predict has no limit.`);
-  }
+  if (samples.length > 60 * MODEL.mostMinutes * MODEL.rateHz) return refuse(`This recording is too long: at most ${MODEL.mostMinutes} minutes are possible here; auricle predict has no limit.`);
+  const peak = samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
+  if (!Number.isFinite(peak)) return refuse(`${file.name} contains samples that are not finite.`);
+  if (peak < MODEL.silentPeak) return refuse(`${file.name} is silent.`);
   const answer = await answerTo(samples, async share => { say(`Analysing ${file.name}: ${Math.round(100 * share)} %`); await pause(); });
   $("answer").hidden = false;
   if (answer.clip) { showVerdict(answer.clip); showBars(answer.clip); } else showSummary(answer.stretches);
@@ -164,29 +169,30 @@ const PROCESSOR = `registerProcessor("samples", class extends AudioWorkletProces
   process([channels]) { if (channels[0]) this.port.postMessage(channels[0].slice()); return true; } });`;
 
 async function startListening() {
+  if (isOpening) return;
+  isOpening = true;
   complain("");
   const sound = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1 };
+  const mine = { blocks: [], numSamples: 0, steps: [], frames: [] };
   try {
     if (!navigator.mediaDevices) throw new Error("Browsers allow the microphone only for pages opened from this device or by https.");
-    const stream = await navigator.mediaDevices.getUserMedia({ audio: sound }), context = new AudioContext();
-    await context.audioWorklet.addModule(`data:text/javascript,${encodeURIComponent(PROCESSOR)}`);  // no blob: from a disk
-    const node = new AudioWorkletNode(context, "samples"), blocks = [];
-    context.createMediaStreamSource(stream).connect(node).connect(context.destination);
-    listener = { stream, context, blocks, numSamples: 0, steps: [], frames: [] };
-    node.port.onmessage = ({ data }) => { blocks.push(data); if (listener) listener.numSamples += data.length; };
+    mine.stream = await navigator.mediaDevices.getUserMedia({ audio: sound });
+    mine.context = new AudioContext();
+    await mine.context.audioWorklet.addModule(`data:text/javascript,${encodeURIComponent(PROCESSOR)}`);  // no blob: from a disk
+    const node = new AudioWorkletNode(mine.context, "samples");
+    mine.context.createMediaStreamSource(mine.stream).connect(node).connect(mine.context.destination);
+    node.port.onmessage = ({ data }) => { mine.blocks.push(data); mine.numSamples += data.length; };
   } catch (error) {
+    release(mine);
     return complain(error.name === "NotAllowedError" ? "The microphone was not allowed. Allow it in the settings of the browser for this page." : `The microphone cannot be used. ${error.message}`);
+  } finally {
+    isOpening = false;
   }
+  listener = mine;
+  for (const source of mine.stream.getTracks()) source.onended = () => stopFor(mine, "The microphone was disconnected.");
   $("microphone").setAttribute("aria-pressed", "true");
   $("microphone").textContent = "Stop listening";
-  $("player").hidden = $("when").hidden = true;
-  $("answer").hidden = false;
-  tell("", "");
-  $("bars").replaceChildren();
-  $("pictures").replaceChildren();
-  say(`Listening, ${MODEL.windowS} s at a time`);
-  const mine = listener;
-  work = work.then(() => hearLive(mine));
+  work = work.then(() => hearLive(mine)).catch(error => stopFor(mine, `This sound cannot be analysed: ${error.message}`));
 }
 
 // Once a hop, answer the last window, as auricle listen does.
@@ -194,6 +200,13 @@ async function hearLive(mine) {
   const { rateHz, hopS, windowS, windowSamples, bands } = MODEL, ownHz = mine.context.sampleRate, kept = Math.ceil(LIVE_S / hopS);
   const perHop = Math.round(rateHz * hopS / MODEL.hopSamples) * bands;
   let heardS = 0;
+  if (listener !== mine) return;
+  $("player").hidden = $("when").hidden = true;
+  $("answer").hidden = false;
+  tell("", "");
+  $("bars").replaceChildren();
+  $("pictures").replaceChildren();
+  say(`Listening, ${windowS} s at a time`);
   while (listener === mine) {
     const nowS = mine.numSamples / ownHz;
     if (nowS < heardS + hopS) { await new Promise(done => setTimeout(done, 20)); continue; }
@@ -214,16 +227,28 @@ async function hearLive(mine) {
 
 function stopListening() {
   if (!listener) return;
-  listener.stream.getTracks().forEach(track => track.stop());
-  listener.context.close();
+  release(listener);
   listener = null;
   $("microphone").setAttribute("aria-pressed", "false");
   $("microphone").textContent = "Listen with the microphone";
   say("Stopped listening");
 }
 
+function release({ stream, context }) {
+  if (stream) stream.getTracks().forEach(source => source.stop());
+  if (context) context.close();
+}
+
+function stopFor(mine, reason) {
+  if (listener !== mine) return;
+  stopListening();
+  complain(reason);
+}
+
 function take(file) {
-  if (file) work = work.then(() => analyseFile(file)).catch(error => { say(""); complain(`This sound cannot be analysed: ${error.message}`); });
+  if (!file) return;
+  stopListening();  // or the file would wait until the user stops it
+  work = work.then(() => analyseFile(file)).catch(error => refuse(`This sound cannot be analysed: ${error.message}`));
 }
 
 $("file").addEventListener("change", event => { take(event.target.files[0]); event.target.value = ""; });

@@ -33,8 +33,9 @@ function ownRateHz(view) {
   if (limit < 0) return 0;
   if (text(0, 4) === "fLaC") return view.getUint32(18) >>> 12;
   if (text(0, 4) === "RIFF") {
-    for (let at = 12; at < limit; at += 8 + view.getUint32(at + 4, true)) {
+    for (let at = 12, size; at < limit; at += 8 + size + (size & 1)) {  // chunks begin at even places
       if (text(at, 4) === "fmt ") return view.getUint32(at + 12, true);
+      size = view.getUint32(at + 4, true);
     }
     return 0;
   }
