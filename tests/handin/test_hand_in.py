@@ -2,22 +2,29 @@
 
 import ast
 import json
+import re
 import runpy
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import yaml
+from matplotlib.figure import Figure
 
 from auricle.config import StudyConfig, load_preset, preset_names
-from auricle.errors import AuricleError, MachineError, UsageError
+from auricle.data.manifest import Clip
+from auricle.errors import AuricleError, DivergedError, MachineError, UsageError
 from auricle.findings.study import load_study
+from auricle.handin import hand_in_results, program
 from auricle.handin.hand_in import NEEDS, check_name, program_text, write_hand_in
 from auricle.handin.program import main, read_presets
-from auricle.handin.study_text import models
+from auricle.handin.study_text import models, recordings_text
 from auricle.runs import StudyFolder
 from auricle.study.study import run_study
 from auricle.work.options import RunOptions
@@ -148,6 +155,17 @@ def test_the_hand_in_of_a_study_with_background_gives_its_numbers(tmp_path_facto
     assert_same_numbers(study, run_here(study, sounds, tmp_path, monkeypatch))
 
 
+def test_classes_that_are_unequal_only_in_training_are_balanced_as_in_the_study(
+    tmp_path_factory, tmp_path, monkeypatch
+):
+    sounds = write_sounds(tmp_path / "sounds", num_takes=12)
+    folds = {"cat": [1, 2, *[3] * 10], "dog": [1, 1, 2, 3]}  # 12 to 4 clips, and 10 to 1 in the training set
+    rows = [f"{name}/{name} {take}.wav,{name},{fold}" for name in folds for take, fold in enumerate(folds[name])]
+    (sounds / "clips.csv").write_text("\n".join(["file,label,fold", *rows]))
+    study = trained(tmp_path_factory, sounds / "clips.csv")
+    assert_same_numbers(study, run_here(study, sounds, tmp_path, monkeypatch))
+
+
 @pytest.mark.long
 def test_the_toy_study_makes_its_own_sounds_and_gives_its_own_numbers(tmp_path, monkeypatch):
     monkeypatch.setenv("AURICLE_CACHE", str(tmp_path / "cache"))
@@ -184,6 +202,11 @@ def test_the_program_is_whole_and_clean(esc10_study, tmp_path):
     )
     assert checked.returncode == 0, checked.stdout
     assert len(text.splitlines()) <= 1800
+    titles = re.findall(r"^# \d+\. (.+)$", text, re.MULTILINE)
+    assert titles[0] == "The configuration"  # which is the study's own
+    named_files = [origin for title in titles for origin in re.findall(r"\((.+)\)$", title)]
+    assert len(named_files) >= len(titles) - 3
+    assert all(resources.files("auricle").joinpath(*file.split("/")[1:]).is_file() for file in named_files)
 
 
 def test_the_best_set_of_a_search_is_named(study):
@@ -256,19 +279,100 @@ def test_a_study_without_a_finished_cell_has_nothing_to_hand_in(make_study):
         program_text(load_study(folder), "answer.py")
 
 
+@pytest.mark.parametrize("name", ["random", "out/torch", "yaml.py", "sklearn.pdf"])
+def test_a_name_that_hides_a_module_from_the_program_is_refused(tmp_path, name):
+    with pytest.raises(UsageError, match=r"would hide the module \w+ of Python; choose another name"):
+        check_name(tmp_path / name)
+    assert not any(tmp_path.iterdir())
+
+
+def test_recordings_in_folders_of_folds_are_found(make_study, tmp_path):
+    names: dict = {}
+    exec(recordings_text(load_study(make_study(source="/data/mine", models=("cnn",)))), names)
+    for file in ("a.wav", "audio/b.wav", "audio/fold10/c.wav"):
+        path = tmp_path / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        assert names["_path_of"](tmp_path, path.name) == path
+    assert names["_path_of"](tmp_path, "d.wav") == tmp_path / "d.wav"
+
+
+def test_other_epochs_shorten_the_warm_up_as_on_the_command_line():
+    presets = {name: load_preset(name) for name in ("cnn", "transformer-h2")}
+    for epochs in (1, 10, 1000):
+        shorter = read_presets(models(presets), epochs)
+        for name, preset in shorter.items():
+            expected = load_preset(name, {"training.epochs": epochs}).training
+            assert vars(preset.training)["warmup_epochs"] == expected.warmup_epochs
+            assert preset.training.epochs == epochs
+
+
+def test_columns_do_not_run_together():
+    row = ("random-split", "report-b-transformer-clean-test", 1, 335_402, 1.0, None, 1.0, 1.0, None)
+    assert hand_in_results._aligned(row).split()[:4] == ["random-split", row[1], "1", "335402"]
+
+
+def test_the_accuracies_of_the_study_are_a_table_whatever_the_names(make_study):
+    study = load_study(make_study(models=("report-b-transformer",), protocols=("random-split",)))
+    name = "report-b-transformer-clean-test"
+    renamed = [replace(cell, name=replace(cell.name, model=name)) for cell in study.cells]
+    text = program_text(
+        replace(study, cells=tuple(renamed), presets={name: study.presets["report-b-transformer"]}), "a"
+    )
+    assert f"    random-split {name} " in ast.get_docstring(ast.parse(text))
+
+
+def test_all_rows_of_the_confusion_of_many_classes_are_printed(tmp_path, monkeypatch):
+    monkeypatch.setattr(hand_in_results, "draw", lambda own, confusion: Figure())
+    scores = {"accuracy": 1.0, "macro_f1": 1.0, "macro_auc": None, "confusion": np.eye(50, dtype=int).tolist()}
+    result = SimpleNamespace(
+        split=SimpleNamespace(protocol="k-fold"), preset=SimpleNamespace(name="cnn"), num_parameters=1, test=scores,
+        validation_accuracy=None,
+    )  # fmt: skip
+    printed = hand_in_results.compare([result], tmp_path)
+    assert "..." not in printed
+    assert sum(line.count("1") == 1 and line.count("0") == 49 for line in printed.splitlines()) == 50
+
+
+def configuration_of_one_model(**changes: object) -> str:
+    return yaml.safe_dump(
+        {"name": "s", "clip_s": 1.0, "skipped": [], "not_scored": None, "protocols": ["test-split"],
+         "only": {}, "seeds": [0],
+         "threads": 1, "device": "cpu", "models": models({"cnn": load_preset("cnn")})} | changes
+    )  # fmt: skip
+
+
+def test_a_training_that_diverges_does_not_stop_the_others(monkeypatch, tmp_path, capsys):
+    trained: list[int] = []
+
+    def train(preset, recordings, split, seed, options):
+        if seed == 1:
+            raise DivergedError("diverged in epoch 1")
+        trained.append(seed)
+
+    clips = [Clip(tmp_path / f"{c}{f}", f"{c}{f}", c, f, f"{c}{f}") for c in "ab" for f in (1, 2, 3)]
+    monkeypatch.setattr(program, "train", train)
+    monkeypatch.setattr(program, "read_recordings", lambda manifest, rate_hz: None)
+    monkeypatch.setattr(program, "write_result", lambda folder, result: None)
+    monkeypatch.setattr(program, "compare", lambda results, out: f"{len(results)} results")
+    options = ["--data", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert main(configuration_of_one_model(seeds=[0, 1, 2]), lambda folder: clips, options) == 1
+    said = capsys.readouterr()
+    assert trained == [0, 2]
+    assert said.out == "2 results\n"
+    assert said.err.splitlines() == [
+        "cnn test-split-2-1: diverged in epoch 1",
+        "1 of 3 trainings diverged and are not in the tables",
+    ]
+
+
 def test_the_program_says_in_one_line_what_is_wrong(capsys, tmp_path):
     from auricle.data.tables import esc50_clips
 
-    configuration = yaml.safe_dump(
-        {"name": "s", "clip_s": 1.0, "skipped": [], "not_scored": None, "protocols": ["test-split"],
-         "only": {}, "seeds": [0],
-         "threads": 1, "device": "cpu", "models": models({"cnn": load_preset("cnn")})}
-    )  # fmt: skip
+    configuration, options = configuration_of_one_model(), ["--data", str(tmp_path), "--out", str(tmp_path / "out")]
 
     def says(code: int, *words: str) -> str:
-        assert (
-            main(configuration, esc50_clips, ["--data", str(tmp_path), "--out", str(tmp_path / "out"), *words]) == code
-        )
+        assert main(configuration, esc50_clips, [*options, *words]) == code
         line = capsys.readouterr().err
         assert line.count("\n") == 1
         return line

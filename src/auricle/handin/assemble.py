@@ -43,7 +43,7 @@ class Assembly:
     """The definitions that some modules need.
 
     Args:
-        roots: modules of which everything is needed, first to last; they may exist only as text.
+        roots: modules of which everything is needed, first to last; they exist only as text.
         configuration: chooses variants: the presets, and the study.
         stand_ins: modules that exist only as text and replace those of the package with the same names.
 
@@ -53,6 +53,7 @@ class Assembly:
 
     def __init__(self, roots: Sequence[Module], configuration: Iterable[Section], stand_ins: Sequence[Module]) -> None:
         self._modules = {module.name: module for module in (*stand_ins, *roots)}
+        self.texts = frozenset(self._modules)  # the names of those that exist only as text
         self._roots = [module.name for module in roots]
         self._configuration = tuple(configuration)
         self._needed: set[Definition] = set()
@@ -151,8 +152,8 @@ def program(assembly: Assembly, doc: str) -> str:
     """Return the file: its docstring, all imports, then a section for each module."""
     parts = [f'"""{doc}\n"""\n', "from __future__ import annotations\n", import_lines(assembly.imports)]
     for number, module in enumerate(assembly.modules, 1):
-        title = re.split("[:;] ", module.doc.partition("\n")[0].rstrip("."))[0]
-        origin = f" ({module.name.replace('.', '/')}.py)" if is_module(module.name) else ""
+        title = re.split(r"[:;] | \(", module.doc.partition("\n")[0].rstrip("."))[0]
+        origin = f" ({module.name.replace('.', '/')}.py)" if module.name not in assembly.texts else ""
         parts.append(f"\n# {number}. {title}{origin}\n{_body(assembly.kept(module))}")
     return FOR_CALLERS.sub("", "\n".join(parts))
 

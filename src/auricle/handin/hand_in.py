@@ -1,7 +1,9 @@
 """Hand in a finished study: its report as NAME.pdf, and the whole study as one Python file, NAME.py."""
 
 import os
+import sys
 from dataclasses import replace
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,8 @@ from auricle import __version__
 from auricle.config import Preset, merge
 from auricle.data.annotations import is_piece
 from auricle.data.decoders import MEDIA_FORMATS
-from auricle.data.manifest import is_unequal
+from auricle.data.folds import divide
+from auricle.data.manifest import Clip, Manifest, is_unequal
 from auricle.errors import AuricleError, MachineError, UsageError
 from auricle.files import machine_errors, write_bytes, write_text
 from auricle.findings.study import Study, load_study
@@ -31,12 +34,14 @@ def check_name(name: Path) -> tuple[Path, Path]:
     """Return the paths NAME.pdf and NAME.py, neither of which exists yet, and create their folder.
 
     Raises:
-        UsageError: there is no such name, or one of the files exists.
+        UsageError: there is no such name, one of the files exists, or Python could not import a module of that name.
         MachineError: the folder cannot be created or written to.
     """
     if not name.name or name.is_dir():
         raise UsageError(f"--hand-in takes a name for two new files, such as answer, not {str(name)!r}")
     stem = name.with_suffix("") if name.suffix in (".pdf", ".py") else name
+    if stem.name in sys.stdlib_module_names or stem.name in packages_distributions():
+        raise UsageError(f"a program {stem.name}.py would hide the module {stem.name} of Python; choose another name")
     paths = stem.with_name(f"{stem.name}.pdf"), stem.with_name(f"{stem.name}.py")
     for file in paths:
         if file.exists():
@@ -70,10 +75,10 @@ def program_text(study: Study, file_name: str) -> str:
         raise AuricleError(
             f"no cell of {study.folder} is finished, so there is nothing to hand in; run the study first"
         )
-    if any(is_piece(clip.name) for clip in read_clips(StudyFolder(study.folder))):
+    clips = read_clips(StudyFolder(study.folder))
+    if any(is_piece(clip.name) for clip in clips):
         raise AuricleError(f"{study.folder}: its clips are cut from annotated recordings; a hand-in needs files")
-    counts = study.dataset.counts
-    if not is_unequal(sum(by_fold.values()) for by_fold in counts.values()):  # so the code for balancing is left out
+    if not _is_balanced_anywhere(study, clips):  # so the code for balancing is left out
         presets = {name: merge(preset.model_dump(), NOT_BALANCED) for name, preset in study.presets.items()}
         study = replace(study, presets={name: Preset.model_validate(preset) for name, preset in presets.items()})
     configuration = parse_module("auricle.config", configuration_text(study))
@@ -84,6 +89,15 @@ def program_text(study: Study, file_name: str) -> str:
     text = program(Assembly(roots, [*study.presets.values(), study.config], [configuration]), _doc(study, file_name))
     compile(text, file_name, "exec")
     return text
+
+
+def _is_balanced_anywhere(study: Study, clips: tuple[Clip, ...]) -> bool:
+    """Return whether a set of a split is so unequal that its training, or its learning curve, weights the classes."""
+    manifest = Manifest(study.dataset.source, clips, study.dataset.clip_s)
+    splits = [split for protocol in study.config.protocols for split in divide(manifest, protocol)]
+    parts = [part for split in splits for part in (split.train, split.validation)]
+    labels, num_classes = manifest.labels, len(manifest.categories)
+    return any(is_unequal(np.bincount(labels[part], minlength=num_classes).tolist()) for part in parts)
 
 
 def _doc(study: Study, file_name: str) -> str:
@@ -139,5 +153,6 @@ def _accuracies(study: Study) -> list[str]:
     rows = []
     for protocol, model in dict.fromkeys((cell.name.protocol, cell.name.model) for cell in study.cells):
         accuracies = [cell.test["clip"]["accuracy"] for cell in study.of(model, protocol)]
-        rows.append(f"    {protocol:12}{model:24}{np.mean(accuracies):7.2%}   of {count(len(accuracies), 'training')}")
+        share, trainings = np.mean(accuracies), count(len(accuracies), "training")
+        rows.append(f"    {protocol:12} {model:23} {share:7.2%}   of {trainings}")
     return rows

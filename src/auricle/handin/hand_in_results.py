@@ -109,13 +109,13 @@ def compare(results: Sequence[TrainingResult], out: Path) -> str:
         own = [result for result in results if (result.split.protocol, result.preset.name) == (protocol, model)]
         accuracies = [result.test["accuracy"] for result in own]
         spread = float(np.std(accuracies, ddof=1)) if len(own) > 1 else None
-        kinds = [[result.test[name] for result in own] for name in ("macro_f1", "macro_auc")]
-        kinds += [[result.validation_accuracy for result in own]]
-        means = [float(np.mean(values)) if None not in values else None for values in kinds]
+        kinds = ((one.test["macro_f1"], one.test["macro_auc"], one.validation_accuracy) for one in own)
+        means = [float(np.mean(values)) if None not in values else None for values in zip(*kinds, strict=True)]
         rows.append((protocol, model, len(own), own[0].num_parameters, float(np.mean(accuracies)), spread, *means))
         confusion = np.sum([result.test["confusion"] for result in own], axis=0)
         draw(own, confusion).savefig(out / "figures" / f"{model}-{protocol}.png", dpi=150)
-        confusions.append(f"\n{model}, {protocol}: rows are true classes, columns predictions\n{confusion}")
+        whole = np.array2string(confusion, max_line_width=10**9, threshold=10**9)  # all rows and columns
+        confusions.append(f"\n{model}, {protocol}: rows are true classes, columns predictions\n{whole}")
     with (out / "results.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([COLUMNS, *rows])
     return "\n".join([*map(_aligned, [COLUMNS, *rows]), *confusions])
@@ -123,7 +123,7 @@ def compare(results: Sequence[TrainingResult], out: Path) -> str:
 
 def _aligned(row: Sequence[Any]) -> str:
     cells = [f"{value:.4f}" if isinstance(value, float) else "-" if value is None else str(value) for value in row]
-    return "".join(f"{cell:>{24 if column == 1 else 12}}" for column, cell in enumerate(cells))
+    return " ".join(f"{cell:>{24 if column == 1 else 11}}" for column, cell in enumerate(cells))
 
 
 def draw(own: Sequence[TrainingResult], confusion: np.ndarray) -> Figure:

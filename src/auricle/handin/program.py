@@ -3,8 +3,8 @@
 # `auricle report STUDY --hand-in NAME` assembles one file from this module and all that it needs; so this module
 # imports torch and prints, and no other module imports it.
 
-import argparse
 import sys
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -16,11 +16,12 @@ import torch
 import yaml
 
 from auricle.config import Preset, merge
+from auricle.config.reading import LONGEST_WARMUP
 from auricle.data.audio import at_rate
 from auricle.data.cache import Recordings
 from auricle.data.folds import Split, divide
 from auricle.data.manifest import Clip, Manifest
-from auricle.errors import AuricleError, RefusedError, UsageError
+from auricle.errors import AuricleError, DivergedError, RefusedError, UsageError
 from auricle.handin.hand_in_results import TrainingResult, compare, write_result
 from auricle.training.evaluate import scored_probabilities
 from auricle.training.loop import run_training
@@ -39,8 +40,8 @@ def main(configuration: str, read_clips: Callable[[Path], list[Clip]], arguments
     return 0
 
 
-def _options(study: Mapping[str, Any], arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=f"Train, score and compare the models of the study {study['name']}.")
+def _options(study: Mapping[str, Any], arguments: Sequence[str] | None) -> Namespace:
+    parser = ArgumentParser(description=f"Train, score and compare the models of the study {study['name']}.")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the recordings")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for results and figures")
     parser.add_argument("--models", metavar="A,B", help=f"only some of {', '.join(study['models'])}")
@@ -52,7 +53,7 @@ def _options(study: Mapping[str, Any], arguments: Sequence[str] | None) -> argpa
     return parser.parse_args(arguments)
 
 
-def run_models(study: Mapping[str, Any], read_clips: Callable[[Path], list[Clip]], options: argparse.Namespace) -> None:
+def run_models(study: Mapping[str, Any], read_clips: Callable[[Path], list[Clip]], options: Namespace) -> None:
     """Train the models that were asked for under all protocols of the study, and compare them."""
     presets = read_presets(study["models"], options.epochs)
     names = options.models.split(",") if options.models else list(presets)
@@ -74,22 +75,27 @@ def run_models(study: Mapping[str, Any], read_clips: Callable[[Path], list[Clip]
     ]
     results = []
     for preset, split, seed in cells:
-        own = recordings[preset.audio.sample_rate_hz]
-        results.append(train(preset, own, split, seed, options))
-        write_result(options.out / "cells", results[-1])
+        try:
+            results.append(train(preset, recordings[preset.audio.sample_rate_hz], split, seed, options))
+            write_result(options.out / "cells", results[-1])
+        except DivergedError as error:
+            print(f"{preset.name} {split.protocol}-{split.fold}-{seed}: {error}", file=sys.stderr)
     print(compare(results, options.out))
+    if num_failed := len(cells) - len(results):
+        raise AuricleError(f"{num_failed} of {len(cells)} trainings diverged and are not in the tables")
 
 
 def read_presets(models: Mapping[str, Mapping[str, Any]], epochs: int | None = None) -> dict[str, Preset]:
-    """Return the presets by name, with other epochs if given; one that `extends` another lists only the differences."""
+    """Return the presets by name; one lists its differences from what it `extends`; `epochs` shorten the warm-up."""
     if epochs is not None and epochs < 1:
         raise UsageError(f"--epochs must be at least 1, not {epochs}")
     spelt: dict[str, dict[str, Any]] = {}
     for name, content in models.items():
         own = {section: fields for section, fields in content.items() if section != "extends"}
         spelt[name] = merge(spelt[content["extends"]] if "extends" in content else {}, own | {"name": name})
-    shorter = {"training": {"epochs": epochs}} if epochs else {}
-    return {name: Preset.model_validate(merge(content, shorter)) for name, content in spelt.items()}
+    for training in [content["training"] for content in spelt.values()] if epochs else []:
+        training |= {"epochs": epochs, "warmup_epochs": min(training["warmup_epochs"], LONGEST_WARMUP * epochs)}
+    return {name: Preset.model_validate(content) for name, content in spelt.items()}
 
 
 def read_recordings(manifest: Manifest, sample_rate_hz: int) -> Recordings:
@@ -97,29 +103,23 @@ def read_recordings(manifest: Manifest, sample_rate_hz: int) -> Recordings:
     waveforms = np.empty((len(manifest.clips), round(manifest.clip_s * sample_rate_hz)), np.float32)
     for row, clip in enumerate(manifest.clips):
         try:
-            samples, rate_hz = soundfile.read(clip.path, dtype="float32", always_2d=True)
+            sound, rate_hz = soundfile.read(clip.path, dtype="float32", always_2d=True)
         except (OSError, soundfile.LibsndfileError) as error:
             raise RefusedError(f"{clip.path} cannot be read: {error}") from error
-        mono = samples.mean(axis=1)
-        waveforms[row] = at_rate(mono, rate_hz, sample_rate_hz=sample_rate_hz, duration_s=manifest.clip_s)
+        waveforms[row] = at_rate(sound.mean(axis=1), rate_hz, sample_rate_hz=sample_rate_hz, duration_s=manifest.clip_s)
     return Recordings(manifest, waveforms, sample_rate_hz, digest="")
 
 
-def train(
-    preset: Preset, recordings: Recordings, split: Split, seed: int, options: argparse.Namespace
-) -> TrainingResult:
+def train(preset: Preset, recordings: Recordings, split: Split, seed: int, options: Namespace) -> TrainingResult:
     """Train a new network on a split from a seed; the test clips are scored once, after the last epoch."""
     trainer, sets = prepare_training(preset, recordings, split, seed, choose_device(options.device))
-    clips, measured = training_clips(trainer, sets)
     with _wandb_run(preset, f"{split.protocol}-{split.fold}-{seed}", options) as run:
         log = (lambda history: run.log(history[-1])) if run else None
-        history = run_training(trainer, clips, measured, on_epoch=log)
+        history = run_training(trainer, *training_clips(trainer, sets), on_epoch=log)
         model, manifest = trainer.scored_model, recordings.manifest
-        probabilities, weights = scored_probabilities(model, sets, trainer.augmenter)
+        scored = scored_probabilities(model, sets, trainer.augmenter)
         num_parameters = sum(weight.numel() for weight in model.parameters())
-        result = TrainingResult(
-            preset, manifest, split, seed, num_parameters, history, probabilities, weights, options.not_scored
-        )
+        result = TrainingResult(preset, manifest, split, seed, num_parameters, history, *scored, options.not_scored)
         scores = {name: result.test[name] for name in ("accuracy", "macro_f1", "macro_auc")}
         if run:
             run.summary.update({f"test/{name}": value for name, value in scores.items()})
@@ -128,7 +128,7 @@ def train(
     return result
 
 
-def _wandb_run(preset: Preset, cell: str, options: argparse.Namespace) -> Any:
+def _wandb_run(preset: Preset, cell: str, options: Namespace) -> Any:
     """Yield a run of Weights & Biases that ends with the block; None where nothing is logged."""
     if options.wandb == "off":
         return nullcontext()

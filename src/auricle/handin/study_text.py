@@ -26,11 +26,10 @@ def read_clips(folder: Path) -> list[Clip]:
     files = {{path.stem: path for path in audio.iterdir()}}
     with (folder / "meta" / "esc50.csv").open(newline="", encoding="utf-8") as table:
         rows = [row for row in csv.DictReader(table){only_esc10}]
-    names = [row["filename"] for row in rows]
-    paths = [files.get(Path(name).stem, audio / name) for name in names]
+    paths = [files.get(Path(row["filename"]).stem, audio / row["filename"]) for row in rows]
     return [
-        Clip(path, name, row["category"], int(row["fold"]), row["src_file"])
-        for path, name, row in zip(paths, names, rows, strict=True)
+        Clip(path, row["filename"], row["category"], int(row["fold"]), row["src_file"])
+        for path, row in zip(paths, rows, strict=True)
     ]
 '''
 
@@ -85,9 +84,10 @@ def read_clips(folder: Path) -> list[Clip]:
 
 
 def _path_of(folder: Path, name: str) -> Path:
-    """Return the path of a recording: in the folder, or in `audio` below it."""
-    path = find_recording(folder, name)
-    return path if path.exists() else find_recording(folder / "audio", name)
+    """Return the path of a recording: in the folder, in `audio` below it, or in UrbanSound8K's `audio/fold1`, ..."""
+    folders = (folder, folder / "audio", *sorted(folder.glob("audio/fold*")))
+    paths = (find_recording(each, name) for each in folders)
+    return next((path for path in paths if path.exists()), folder / name)
 '''
 
 _CONFIGURATION = '''"""The configuration; a model that extends another lists only the differences."""
