@@ -124,6 +124,12 @@ def test_a_folder_with_some_names_of_a_bundle_is_nobody_elses_unfinished_export(
         export.check_folder(tmp_path)
 
 
+def test_a_file_in_the_place_of_the_folder_is_called_one(tmp_path):
+    (tmp_path / "bird-box").write_text("mine")
+    with pytest.raises(RefusedError, match="bird-box is a file, not a folder; choose another folder with --to"):
+        export.check_folder(tmp_path / "bird-box")
+
+
 @pytest.mark.parametrize("content", ['{"name": "a JavaScript bundle"}', "[]", "{"])
 def test_a_bundle_of_another_kind_is_not_overwritten(tmp_path, content):
     (tmp_path / "bundle.json").write_text(content)

@@ -315,10 +315,8 @@ def test_columns_do_not_run_together():
 def test_the_accuracies_of_the_study_are_a_table_whatever_the_names(make_study):
     study = load_study(make_study(models=("report-b-transformer",), protocols=("random-split",)))
     name = "report-b-transformer-clean-test"
-    renamed = [replace(cell, name=replace(cell.name, model=name)) for cell in study.cells]
-    text = program_text(
-        replace(study, cells=tuple(renamed), presets={name: study.presets["report-b-transformer"]}), "a"
-    )
+    cells = tuple(replace(cell, name=replace(cell.name, model=name)) for cell in study.cells)
+    text = program_text(replace(study, cells=cells, presets={name: study.presets["report-b-transformer"]}), "a.py")
     assert f"    random-split {name} " in ast.get_docstring(ast.parse(text))
 
 

@@ -288,7 +288,8 @@ def check_folder(to: Path) -> None:
     """Refuse a folder that contains anything but a bundle or an unfinished export."""
     is_ours = to.is_dir() and (_is_description(to / names.DESCRIPTION) or (to / UNFINISHED).is_file())
     if not is_ours and to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise RefusedError(f"{to} contains files that are not a bundle; choose another folder with --to")
+        what = "contains files that are not a bundle" if to.is_dir() else "is a file, not a folder"
+        raise RefusedError(f"{to} {what}; choose another folder with --to")
 
 
 def _is_description(path: Path) -> bool:
