@@ -93,8 +93,9 @@ def read_presets(models: Mapping[str, Mapping[str, Any]], epochs: int | None = N
     for name, content in models.items():
         own = {section: fields for section, fields in content.items() if section != "extends"}
         spelt[name] = merge(spelt[content["extends"]] if "extends" in content else {}, own | {"name": name})
-    for training in [content["training"] for content in spelt.values()] if epochs else []:
-        training |= {"epochs": epochs, "warmup_epochs": min(training["warmup_epochs"], LONGEST_WARMUP * epochs)}
+    if epochs:
+        for training in (content["training"] for content in spelt.values()):
+            training |= {"epochs": epochs, "warmup_epochs": min(training["warmup_epochs"], LONGEST_WARMUP * epochs)}
     return {name: Preset.model_validate(content) for name, content in spelt.items()}
 
 
