@@ -167,6 +167,7 @@ def test_a_stopped_run_goes_on_and_a_changed_file_is_heard_again(auricle, bundle
         (["night", "--threshold", "2"], "threshold"),
         (["night", "--hop", "0"], "hop"),
         (["night", "--hop", "inf"], "hop"),
+        (["night", "--whole", "--merge", "1"], "--merge has no effect"),
     ],
 )
 def test_words_that_do_not_fit_are_exit_code_2(auricle, bundle, night, words, said):

@@ -300,6 +300,8 @@ def test_a_request_names_this_server_and_comes_from_its_own_page(address, header
         ("0.0.0.0", (), "192.168.1.5:7860", True),
         ("0.0.0.0", (), "evil.example", False),
         ("0.0.0.0", ("Lab.example",), "lab.EXAMPLE:80", True),
+        ("0.0.0.0", ("lab.example:7860",), "lab.example:7860", True),
+        ("0.0.0.0", ("",), "", False),
         ("lab.example", (), "lab.example", True),
         ("127.0.0.1", (), "[", False),
     ],

@@ -87,6 +87,8 @@ def predict(
     output = Output(_format("jsonl" if json else format, out, each), out, each)
     if top > 1 and output.format in ("audacity", "raven"):
         raise UsageError(f"--top {top} has no effect on {output.format}, which has one class per segment")
+    if whole and merge:
+        raise UsageError("--merge has no effect with --whole, which gives a recording one segment")
     from auricle.predict.batch import list_recordings
     from auricle.predict.classifier import Classifier
     from auricle.predict.stretches import pooling_of

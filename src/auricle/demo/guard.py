@@ -49,7 +49,8 @@ class Guard:
     """
 
     def __init__(self, app: Callable[..., Any], names: Sequence[str], is_local: bool, folder: Path) -> None:
-        self.app, self.names, self.is_local = app, {name.lower() for name in names}, is_local
+        self.app, self.is_local = app, is_local
+        self.names = {_hostname(name) for name in names} - {""}  # without the port that they may be given with
         self.folder = folder.resolve()
 
     async def __call__(self, scope: Message, receive: Callable[..., Any], send: Callable[..., Any]) -> None:

@@ -49,7 +49,7 @@ def confused_pairs(cells: Sequence[CellEvidence], categories: Sequence[str]) -> 
 
 
 def class_differences(answers: Answers, ranked: Sequence[str]) -> list[ClassDifference]:
-    """Return every class in which two models differ on a clip, tests adjusted for the number of all classes and pairs.
+    """Return every class in which two models differ on a clip, tests adjusted for their number.
 
     `ranked`: the models, the most accurate first.
     """
