@@ -52,14 +52,14 @@ def test_torn_markers_are_refused_and_the_page_unharmed(small: Path, tmp_path: P
 
 def test_leaky_and_missing_trainings_are_marked(make_study: Callable[..., Path], tmp_path: Path):
     folder = make_study(
-        source="a|b", categories=("cat", "dog"), models=("cnn",), protocols=("random",), leaky_protocols=("random",),
-        epochs=1, clip_s=0.1, failed=["cnn/random-2-0"],
+        source="a|b&lt;", categories=("cat", "dog"), models=("cnn",), protocols=("random",),
+        leaky_protocols=("random",), epochs=1, clip_s=0.1, failed=["cnn/random-2-0"],
     )  # fmt: skip
     write_results_section(folder, tmp_path / "RESULTS.md")
     text = (tmp_path / "RESULTS.md").read_text()
     assert "| cnn | random (leaky) | 3 of 4 |" in text
     assert "1 planned cell without results." in text
-    assert "from a\\|b;" in text
+    assert "from a\\|b\\&lt;;" in text
 
 
 def test_no_finished_training_is_no_result(make_study: Callable[..., Path], tmp_path: Path):

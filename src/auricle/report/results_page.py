@@ -119,4 +119,4 @@ def _bare(text: str) -> str:
 
 def _plain(text: str) -> str:
     """Return text that Markdown shows as they are."""
-    return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", visible(text))
+    return re.sub(r"([\\`*_{}\[\]<>#|&])", r"\\\1", visible(text))
