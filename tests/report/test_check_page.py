@@ -6,8 +6,10 @@ import soundfile
 
 from auricle.audit.audit import Audit, audit
 from auricle.data.datasets import survey
+from auricle.report import check_page
 from auricle.report.check_page import MAX_PICTURES, MAX_ROWS, compose_check, write_check_page
 from auricle.report.document import Figure, blocks_of
+from auricle.report.figures.dataset import sample
 from auricle.report.figures.style import style
 from auricle.report.table import Table
 
@@ -33,6 +35,21 @@ def test_the_page_stands_alone_and_names_cannot_change_it(found: Audit, tmp_path
     assert "<b>0" not in page
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org/", "")
     assert "prefers-color-scheme: dark" in page
+
+
+def test_a_clip_whose_name_has_no_glyphs_is_numbered_above_its_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half_silent = np.append(np.random.default_rng(0).normal(0, 0.1, 4_000), np.zeros(4_000))
+    for name in ("dog/狗.wav", "cat/0.wav"):
+        (tmp_path / name).parent.mkdir()
+        soundfile.write(tmp_path / name, half_silent, 8_000)
+    titles = []
+    monkeypatch.setattr(check_page, "sample", lambda *drawn: titles.append(drawn[2]) or sample(*drawn))
+    with style():
+        compose_check(audit(survey(str(tmp_path)), workers=1))
+    assert any(title.startswith("#") for title in titles)
+    assert all(title.isascii() for title in titles)
 
 
 def test_tables_and_pictures_are_limited_and_undecodable_clips_have_none(found: Audit) -> None:

@@ -6,9 +6,11 @@ import pytest
 
 from auricle.findings.human_labels import read_human_labels
 from auricle.findings.study import load_study
+from auricle.report.chapters import why as chapter
 from auricle.report.chapters.comparison import comparison
 from auricle.report.chapters.why import evidence, missed, why
 from auricle.report.document import Figure, Table, blocks_of
+from auricle.report.figures.drawing import panel
 from auricle.runs import StudyFolder
 from report.invented_probes import write_probes
 from report_text import chapter_sections, texts
@@ -141,3 +143,13 @@ def test_what_the_encoder_added_to_the_base_is_said(make_study):
     ]
     told = "\n".join(texts(chapter_sections(replace(study, cells=tuple(cells)), why)))
     assert "transformer-h2 (12.0 %, 20.0 %)." in told
+
+
+def test_a_class_whose_name_has_no_glyphs_is_numbered_in_the_figure_of_missed_clips(make_study, monkeypatch):
+    study = load_study(make_study(
+        categories=("cat", "狗"), models=("cnn",), protocols=("test-split",), skill={"cnn": 0}, epochs=1, clip_s=0.1,
+    ))  # fmt: skip
+    rows = []
+    monkeypatch.setattr(chapter, "panel", lambda picture, *rest: rows.extend(picture.args[1]) or panel(picture, *rest))
+    chapter_sections(study, missed)
+    assert {row.split()[0] for row in rows} == {"cat", "#2"}

@@ -76,7 +76,7 @@ def _exhibits(audit: Audit) -> dict[str, Exhibit]:
             rows = [(shortened(", ".join(case.clips), 120), visible(case.reason)) for case in cases[:MAX_ROWS]]
             exhibits[f"{kind.name}-clips"] = Table(columns("check-clips"), {"": rows})
         names = list(dict.fromkeys(name for case in cases[:MAX_PICTURES] for name in case.clips))[:MAX_PICTURES]
-        shown = [(clips[name], shortened(name, 36)) for name in names]
+        shown = [(clips[name], drawable(name, number, 36)) for number, name in enumerate(names)]
         exhibits[f"{kind.name}-sounds"] = Figure(tuple(_drawn(shown, numbers)))
     exhibits["class-sounds"] = Figure(tuple(_drawn(_typical(audit), numbers)))
     return {name: exhibit for name, exhibit in exhibits.items() if isinstance(exhibit, Table) or exhibit.panels}

@@ -152,8 +152,11 @@ def _missed(report: Report, clips: Sequence[str]) -> Figure:
     if (labelled := read_human_labels(report.study, answers)) is not None:
         right = dict(zip(labelled.answers.clips, labelled.right.tolist(), strict=True))
         missed[PEOPLE] = (np.array([1 - right.get(clip, np.nan) for clip in clips]), MUTED)
-    categories = {clip: answers.categories[answers.labels[at]] for clip, at in zip(clips, columns, strict=True)}
-    names = [f"{spoken(categories[clip])}  {drawable(clip_name(clip), row, 30)}" for row, clip in enumerate(clips)]
+    labels = [int(answers.labels[at]) for at in columns]
+    names = [
+        f"{drawable(answers.categories[label], label)}  {drawable(clip_name(clip), row, 30)}"
+        for row, (clip, label) in enumerate(zip(clips, labels, strict=True))
+    ]
     shares, colours = zip(*missed.values(), strict=True)
     drawn = draw.missed(np.array(shares).T, names, list(missed), colours)
     return Figure((panel(drawn, "missed", "Misclassified clips by model"),))
