@@ -12,6 +12,7 @@ from auricle.findings.findings import find
 from auricle.findings.study import load_study
 from auricle.report.chapters.training import NUM_LONG, tuning
 from auricle.report.document import Callout, Figure, blocks_of
+from auricle.report.figures.style import style
 from auricle.report.figures.tuning import importance_bars, parallel, progress
 from auricle.report.results_page import write_results_section
 from auricle.search.record import describe_parameters
@@ -262,3 +263,12 @@ def test_the_section_of_results_lists_the_trials_of_the_study_s_own_search(make_
 
 def test_a_part_of_a_grid_is_not_called_all_of_it(tuned):
     assert "not all were tried" in words_of(sections(tuning, tuned(space="assignment", num=3, states=("done",) * 3)[0]))
+
+
+@pytest.mark.parametrize("losses", [[2.3021, 2.3026, 2.3029], [0.31, 0.312], [0.5], [0.5, 0.5], [0.1, 2.0]])
+def test_no_two_marks_of_an_axis_of_losses_have_one_label(losses: list[float]):
+    with style():
+        done = [{"number": number, "loss": loss} for number, loss in enumerate(losses)]
+        (axes,) = progress(done, [], len(done)).draw().axes
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert len(set(labels)) == len(labels) > 0

@@ -39,10 +39,10 @@ def progress(done: Sequence[Entry], pruned: Sequence[Entry], num_trials: int) ->
                   transform=axes.get_xaxis_transform())  # fmt: skip
     log = bool(losses.max() > 4 * losses.min() > 0)
     ends = losses.min(), losses.max()
-    ticks = np.geomspace(*ends, 4) if log else MaxNLocator(4).tick_values(*ends)
+    ticks = np.geomspace(*ends, 4) if log else MaxNLocator(4).tick_values(*ends) if ends[0] < ends[1] else ends[:1]
     axes.set_yscale("log" if log else "linear")
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.set_yticks(ticks, [f"{tick:.3g}" for tick in ticks])
+    axes.set_yticks(ticks, _distinct(ticks))
     bottom, top = axes.get_ylim()
     # room for the legend above all
     axes.set_ylim(bottom, top * (top / bottom) ** 0.22 if log else top + 0.22 * (top - bottom))
@@ -52,6 +52,12 @@ def progress(done: Sequence[Entry], pruned: Sequence[Entry], num_trials: int) ->
     axes.grid(axis="y")
     axes.legend(loc="upper right", ncols=3, columnspacing=1.0, handlelength=1.2, borderaxespad=0.1)
     return figure
+
+
+def _distinct(numbers: Sequence[float]) -> list[str]:
+    """Write different numbers with three digits, or with as many as tell them apart."""
+    written = ([f"{number:.{digits}g}" for number in numbers] for digits in range(3, 17))
+    return next(texts for texts in written if len(set(texts)) == len(texts))
 
 
 @drawing
