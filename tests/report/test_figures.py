@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from auricle.findings.comparison import Rank
 from auricle.findings.scores import ComparativeRow
-from auricle.report.figures import calibration, dataset, results, training
-from auricle.report.figures.drawing import drawing, drawn_in, keep, panel
+from auricle.report.figures import calibration, dataset, results, training, why
+from auricle.report.figures.drawing import Drawing, drawing, drawn_in, fit, keep, panel
 from auricle.report.figures.inline import inlined
-from auricle.report.figures.style import GRID, INK, SERIES, drawable, palette, style
+from auricle.report.figures.style import GRID, INK, MARKS, ON_DEEP, SERIES, drawable, luminance, palette, style
+from auricle.report.pages import template
 from auricle.scoring.calibration import reliability
 from auricle.scoring.metrics import mean_curve, one_vs_rest
 
@@ -144,6 +146,61 @@ def test_colours_on_a_page_are_variables_with_the_colour_to_fall_back_on():
         f'<svg><path style="fill: var(--ink,{INK}); stroke: var(--grid,{GRID})"/>'
         f'<path style="fill: var(--series-2,{SERIES[1]})"/></svg>'
     )
+
+
+def cut_off(picture: Drawing) -> list[str]:
+    """Return the titles, legends and names of columns of a figure that its edge cuts, or a title's neighbour."""
+    with style():
+        figure = picture.draw()
+        fit(figure)
+        figure.draw_without_rendering()
+    legends = [*figure.legends, *(legend for axes in figure.axes if (legend := axes.get_legend()))]
+    titles = [text for axes in figure.axes for text in axes.get_children()
+              if isinstance(text, Text) and text.get_text() == axes.get_title(loc="left") != ""]  # fmt: skip
+    names = [label for axes in figure.axes for label in axes.get_xticklabels() if label.get_text()[:1].isalpha()]
+    edge, boxes = figure.bbox, [title.get_window_extent() for title in titles]
+    parts = [("legend", each.get_window_extent()) for each in legends]
+    parts += [(text.get_text(), text.get_window_extent()) for text in (*titles, *names) if text.get_text()]
+    found = [name for name, box in parts if box.x0 < edge.x0 - 1 or box.x1 > edge.x1 + 1 or box.y1 > edge.y1 + 1]
+    overlaps = (one.overlaps(other) for at, one in enumerate(boxes) for other in boxes[:at])
+    return [*found, *(["two titles"] if any(overlaps) else [])]
+
+
+@pytest.mark.parametrize("models", [["cnn"], ["cnn", "tiny"], [f"report-{mark}-transformer-h1" for mark in "abcdefgh"]])
+@pytest.mark.parametrize("classes", [["crackling_fire", "crying_baby"] * 5, ["a_rather_long_name_of_a_class"] * 12])
+def test_names_of_models_and_classes_are_not_cut_off(models: list[str], classes: list[str]):
+    num = len(classes)
+    curve = next(filter(None, one_vs_rest(np.array([[0.6, 0.4], [0.5, 0.5]]), np.array([0, 1]))))
+    f1, colours = {model: [0.5] * num for model in models}, palette(models)
+    roc = results.roc({model: [curve] * num for model in models}, dict.fromkeys(models, curve), classes)
+    assert not cut_off(roc)
+    assert not cut_off(results.f1_by_model(f1, classes, colours))
+    rows = [f"{drawable(name, 0)}  a-long-name-of-a-clip-0123.wav" for name in classes]
+    missed = why.missed(np.ones((num, len(models))), rows, models, [*colours.values()])
+    assert not cut_off(missed)
+
+
+@pytest.mark.parametrize("title", ["W" * 16, "children playing"])
+def test_the_title_of_a_small_sample_is_not_cut_off(title: str):
+    drawn = dataset.sample(np.sin(np.arange(8000.0) / 5), RATE_HZ, title, small=True)
+    assert title not in cut_off(drawn)
+
+
+def test_no_two_of_many_models_have_both_the_same_colour_and_the_same_mark():
+    colours = palette([f"model {place}" for place in range(12)])
+    assert len({(colour, MARKS[place % len(MARKS)]) for place, colour in enumerate(colours.values())}) == 12
+
+
+def test_numbers_on_deep_squares_can_be_read_in_dark_mode():
+    css = template("report.css")
+    (deep, *_), (light, dark) = SERIES, re.findall(r"--on-deep: (#\w+)", css)
+    bright = re.findall(r"--series-1: (#\w+)", css)[1]
+    assert light == ON_DEEP
+    for ink, colour in ((light, deep), (dark, bright)):
+        low, high = sorted((luminance(ink, 1.0), luminance(colour, 1.0)))
+        assert (high + 0.05) / (low + 0.05) > 4.5
+    svg = inlined({"a": f'<svg><g style="fill: {ON_DEEP}"/></svg>'})[1]["a"]
+    assert f"var(--on-deep,{ON_DEEP})" in svg
 
 
 def test_a_panel_is_drawn_again_only_where_what_it_is_made_of_has_changed(tmp_path: Path):

@@ -23,7 +23,10 @@ import numpy as np
 from auricle import files
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.backend_bases import RendererBase
     from matplotlib.figure import Figure, SubFigure
+    from matplotlib.text import Text
 
 P = ParamSpec("P")
 KEPT_FILE = "drawn.json"
@@ -132,13 +135,13 @@ def panel(picture: Drawing, name: str, alt: str) -> Panel:
 
 def fit(figure: Figure | SubFigure) -> None:
     """Give the axes all the space that their labels leave, with one measurement; matplotlib's layout needs four."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.transforms import Bbox
 
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
         if not axis.get_label_text():
             axis.set_label_coords(0, 0)  # else matplotlib measures all tick labels four times for an empty label
-    renderer = FigureCanvasAgg(figure.axes[0].get_figure(root=True)).get_renderer()
+    renderer = _renderer(figure)
+    _fit_titles(figure, renderer)
     axes = [part.get_window_extent() for part in figure.axes]
     inner, outer = Bbox.union(axes), Bbox.union([part.get_tightbbox(renderer) or part.bbox for part in figure.axes])
     width, height = figure.bbox.width, figure.bbox.height
@@ -150,6 +153,56 @@ def fit(figure: Figure | SubFigure) -> None:
         bottom=(inner.y0 - outer.y0 + margin + below) / height,
         top=1 - (outer.y1 - inner.y1 + margin) / height,
     )
+    _fit_titles(figure, renderer)
+
+
+def _fit_titles(figure: Figure | SubFigure, renderer: RendererBase) -> None:
+    """Set titles smaller that reach beyond the figure, or into the axes to their right."""
+    margin = MARGIN_IN * figure.dpi
+    boxes = [axes.get_window_extent() for axes in figure.axes]
+    for axes, own in zip(figure.axes, boxes, strict=True):
+        if not (title := _title(axes)):
+            continue
+        beside = (box.x0 for box in boxes if box.x0 > own.x0 and box.y0 < own.y1 and box.y1 > own.y0)
+        room = min(beside, default=figure.bbox.x1) - 2 * margin - own.x0
+        if (width := title.get_window_extent(renderer).width) > room:
+            title.set_fontsize(title.get_fontsize() * room / width)
+
+
+def _title(axes: Axes) -> Text | None:
+    """Return the title of axes, which is on their left."""
+    from matplotlib.text import Text
+
+    shown = axes.get_title(loc="left")
+    texts = (part for part in axes.get_children() if isinstance(part, Text))
+    return next((text for text in texts if shown and text.get_text() == shown), None)
+
+
+def add_legend(where: Axes | Figure, most_columns: int, **options: Any) -> None:
+    """Add a legend in as many columns as fit in its figure; lines beyond those of `most_columns` make it higher."""
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    figure = where.get_figure(root=False) if isinstance(where, Axes) else where
+    assert figure is not None
+    renderer, room = _renderer(figure), figure.bbox.width - 2 * MARGIN_IN * figure.dpi
+    for num_columns in range(most_columns, 0, -1):
+        legend = where.legend(ncols=num_columns, **options)
+        box, num = legend.get_window_extent(renderer), len(legend.get_texts())
+        if box.width <= room or num_columns == 1:
+            break
+        legend.remove()
+    lines = -(-num // num_columns)
+    if isinstance(figure, Figure):  # a part of a figure is as high as its own figure was
+        more = (lines - -(-num // most_columns)) * box.height / lines
+        figure.set_figheight(figure.get_figheight() + more / figure.dpi)
+
+
+def _renderer(figure: Figure | SubFigure) -> RendererBase:
+    """Return what measures texts."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    return FigureCanvasAgg(figure.get_figure(root=True)).get_renderer()
 
 
 def _to_svg(figure: Figure) -> str:

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping
 
-from auricle.report.figures.style import GRID, INK, MUTED, SERIES
+from auricle.report.figures.style import GRID, INK, MUTED, ON_DEEP, SERIES
 
-_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid"} | {
+_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", ON_DEEP: "on-deep"} | {
     colour: f"series-{index}" for index, colour in enumerate(SERIES, 1)
 }
 _GLYPH = re.compile(r'<path id="(DejaVu[^"]+)"[^>]*/>\n?')

@@ -10,7 +10,7 @@ import numpy as np
 from auricle.findings.comparison import Rank
 from auricle.findings.scores import ComparativeRow
 from auricle.report.figures import style
-from auricle.report.figures.drawing import drawing
+from auricle.report.figures.drawing import add_legend, drawing
 from auricle.report.figures.style import (
     GRID,
     HALF_IN,
@@ -146,8 +146,7 @@ def f1_by_model(means: Mapping[str, Sequence[float]], categories: Sequence[str],
                   mew=0, alpha=0.9, label=drawable(model, index))  # fmt: skip
     style.name_classes(axes, categories)
     axes.set(xlim=(0, 102), xlabel="F1, mean over cells, %")
-    columns = 4 if max(map(len, means)) <= 16 else 3  # as many names as fit in the width of the figure
-    axes.legend(**style.ABOVE, ncols=min(columns, len(means)))
+    style.legend_above(axes, min(4, len(means)))
     return figure
 
 
@@ -185,5 +184,6 @@ def roc(
     panels[0].set_ylabel("true positive rate")
     if named:
         handles, names = panels[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="lower center", ncols=6, fontsize=6.3, columnspacing=1.2, borderaxespad=0)
+        below = {"loc": "lower center", "columnspacing": 1.2, "borderaxespad": 0}
+        add_legend(figure, 6, handles=handles, labels=names, fontsize=6.3, **below)
     return figure

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from auricle.report.figures.drawing import add_legend
 from auricle.report.wording import shortened, visible
 
 if TYPE_CHECKING:
@@ -27,12 +28,12 @@ INK, MUTED, GRID = "#1f2328", "#667080", "#dfe3e8"
 # Okabe and Ito's set for all kinds of colour vision, without its yellow, which white paper swallows.
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8f98")
 DASHES = ("solid", (0, (4, 1.6)), (0, (1, 1.4)), (0, (6, 1.5, 1, 1.5)))
-MARKS = "oDs^vPX"
+MARKS = "oDs^vPX*"  # one more than colours, so that a model with the colour of another has another mark
+ON_DEEP = "#ffffff"  # ink on a deep colour; in dark mode, where that is bright, it is dark
 ON_BRIGHT = "#1f2327"  # ink on a bright colour, also in dark mode, where ink is light
 DEEP = 0.6  # of a colour, from which on the paper hardly shines through
 DARK = 0.215  # luminance below which white has more contrast than ink
 MANY = 12  # classes; above it, rows are narrower, and figures label only notable values
-ABOVE: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.45, 1.0), "columnspacing": 1.2}  # of a legend
 
 _part: ContextVar[Any] = ContextVar("part", default=None)  # the part of a figure for the next drawing
 _STYLE: dict[Any, Any] = {
@@ -107,6 +108,17 @@ def drawn_on(part: SubFigure) -> Iterator[None]:
         _part.reset(token)
 
 
+def legend_above(axes: Axes, most_columns: int, **options: Any) -> None:
+    """Add a legend above axes, in the middle of their figure."""
+    from matplotlib.transforms import blended_transform_factory
+
+    figure = axes.get_figure(root=False)
+    assert figure is not None
+    middle = blended_transform_factory(figure.transSubfigure, axes.transAxes)
+    position = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "bbox_transform": middle}
+    add_legend(axes, most_columns, **position, columnspacing=1.2, **options)
+
+
 def name_rows(axes: Axes, names: Sequence[str], *, grid: bool = True, fontsize: float = 7) -> None:
     """Name the rows of a figure, the first on top; a grid goes down from the horizontal axis."""
     axes.set_yticks(range(len(names)), names, fontsize=fontsize)
@@ -171,7 +183,7 @@ def _ink_on(colour: str, depth: float) -> str:
     if depth <= 0:
         return MUTED
     if luminance(colour, depth) < DARK:
-        return "#ffffff"
+        return ON_DEEP
     return ON_BRIGHT if depth > DEEP else INK
 
 

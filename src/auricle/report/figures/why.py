@@ -31,7 +31,7 @@ def missed(shares: np.ndarray, row_names: Sequence[str], column_names: Sequence[
     squares(axes, np.nan_to_num(shares), colours, texts)
     axes.set_yticks(range(len(row_names)), list(row_names), fontsize=6.3)
     names = [drawable(name, index, 16) for index, name in enumerate(column_names)]
-    axes.set_xticks(range(len(names)), names, fontsize=6.8, rotation=25, ha="left")
+    axes.set_xticks(range(len(names)), names, fontsize=6.8, rotation=-25, ha="right")
     axes.xaxis.tick_top()
     return figure
 
@@ -59,7 +59,7 @@ def costs(
     axes.axvline(0, color=MUTED, lw=0.8)
     style.name_rows(axes, [titles[change] for change in costs_of])
     axes.set_xlabel("test accuracy lost, percentage points")
-    axes.legend(**style.ABOVE, ncols=min(4, len(models)))
+    style.legend_above(axes, min(4, len(models)))
     return figure
 
 
