@@ -189,7 +189,7 @@ def test_a_file_ends_listening_and_what_predict_refuses_has_no_answer(bundle, tm
             page.set_input_files("#file", tmp_path / name)
             expect(page.locator("#message")).to_contain_text(reason)
             expect(page.locator("#answer")).to_be_hidden()
-        page.evaluate("probabilitiesOf = async () => { throw new Error('no memory'); }")
+        page.evaluate("() => { probabilitiesOf = async () => { throw new Error('no memory'); }; }")
         page.click("#microphone")
         expect(page.locator("#message")).to_contain_text("no memory")
         assert page.evaluate("streams.map(stream => stream.getTracks()[0].readyState)") == ["ended", "ended"]
