@@ -66,6 +66,26 @@ def test_a_worker_that_is_killed_fails_its_cell_only_and_is_replaced(recorder, f
     assert json.loads(jobs[0].cell.error.read_text())["type"] == "WorkerDied"
 
 
+def test_a_worker_that_is_killed_while_idle_fails_no_cell(fakes, tmp_path):
+    first, second = make_jobs(tmp_path, "cnn", num_folds=2)
+    pool = Workers(1, tmp_path / "workers.log")
+    ended = []
+
+    def on_event(kind, job, content):
+        if kind in ("ended", "died"):
+            ended.append((kind, job.cell.name.fold))
+
+    with contextlib.closing(pool):
+        for job in (first, second):
+            pool.give(job, fakes.quick)
+            (worker,) = pool.tasks
+            while pool.tasks:
+                pool.wait(on_event, 1.0)
+            worker.process.kill()
+            worker.process.join()
+    assert ended == [("ended", 0), ("ended", 1)]
+
+
 def test_a_worker_that_leaves_is_told_by_its_exit_code(recorder, fakes, tmp_path):
     (cause,) = in_processes(make_jobs(tmp_path, "cnn"), recorder, fakes.cnn_leaves, tmp_path).values()
     assert cause.startswith("the worker ended with exit code 9")

@@ -203,6 +203,7 @@ class Workers(Pool):
 
     @override
     def give(self, job: Job, fit: Fit) -> None:
+        self._idle = [worker for worker in self._idle if worker.process.is_alive()]  # memory may have run out
         worker = self._idle.pop() if self._idle else Worker(self.log)
         self.tasks[worker] = job, fit
         worker.give(job, fit)
