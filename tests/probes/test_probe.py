@@ -58,6 +58,17 @@ def test_a_cell_without_weights_or_unfinished_is_left_out(study):
     assert folds == [4, 5]
 
 
+def test_without_weights_no_other_protocol_is_probed_than_that_of_the_report(study):
+    other = study.cell(CellName("tiny", "test-split", 2, 0))
+    shutil.copytree(study.cell(CellName("tiny", "k-fold", 2, 0)).folder, other.folder, dirs_exist_ok=True)
+    description = read_description(study)
+    description["study"]["protocols"] = ("test-split", "k-fold")
+    for cell in study.cells():
+        if cell.name.protocol == "k-fold":
+            cell.weights.unlink()
+    assert cells_to_probe(study, description) == []
+
+
 def test_unchanged_it_says_what_the_cell_has_said(probed):
     for model in ("tiny", "tiny-h2"):
         name = CellName(model, "k-fold", 2, 0)

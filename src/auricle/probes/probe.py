@@ -16,20 +16,20 @@ MOST_CELLS = 5  # per model
 
 
 def cells_to_probe(study: StudyFolder, description: Description) -> list[Cell]:
-    """Return the cells to probe: finished ones of the protocol that answers the question, at most five per model.
+    """Return the cells to probe: those with weights of the report's main protocol, at most five per model.
 
-    Those of the first seed come first, as they differ in their test or training clips.
+    Weights may have been deleted, so the protocol is chosen as by the report, from all finished cells. Cells of the first
+    seed come first, as they differ in their test or training clips.
     """
     protocols = description["study"]["protocols"]
-    done = [cell for cell in study.cells() if cell.done and cell.weights.exists()]
+    done = [cell for cell in study.cells() if cell.done]
     asked = [cell for protocol in protocols for cell in done if cell.name.protocol == protocol]
     if not asked:
         return []
     num_cells = Counter(cell.name.protocol for cell in asked)
     protocol = answering(num_cells, description["dataset"]["leaky_protocols"])
-    of_protocol = sorted(
-        (cell for cell in asked if cell.name.protocol == protocol), key=lambda cell: (cell.name.seed, cell.name.fold)
-    )
+    with_weights = [cell for cell in asked if cell.name.protocol == protocol and cell.weights.exists()]
+    of_protocol = sorted(with_weights, key=lambda cell: (cell.name.seed, cell.name.fold))
     models = description["models"]
     return [cell for model in models for cell in [c for c in of_protocol if c.name.model == model][:MOST_CELLS]]
 
