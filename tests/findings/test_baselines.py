@@ -2,12 +2,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from auricle.cli.results import unbeaten_line
 from auricle.findings.comparison import compare
 from auricle.findings.findings import find
 from auricle.findings.scores import comparative
-from auricle.findings.study import Study, load_study
+from auricle.findings.study import CellEvidence, Study, load_study
 from auricle.report.build import compose
 from auricle.report.chapters.results import summary
 from auricle.report.document import Report, blocks_of
@@ -78,6 +80,34 @@ def test_a_network_that_does_not_is_named_on_the_first_page(unbeaten: Study) -> 
     assert text.startswith("Under k-fold, transformer-h2 (")
     assert "is no better than mfcc-logistic" in text
     assert ">" not in text
+
+
+def all_alike(cell: CellEvidence, *, right: bool) -> CellEvidence:
+    """Return a cell with all test clips right, or all wrong."""
+    labels, num_classes = cell.clips.labels, len(cell.clips.categories)
+    answers = labels if right else (labels + 1) % num_classes
+    return replace(cell, clips=replace(cell.clips, probabilities=np.eye(num_classes)[answers]))
+
+
+def test_a_network_that_lacks_the_hardest_folds_is_compared_with_a_baseline_on_its_own_clips(make_study) -> None:
+    made = {**SMALL, "protocols": ("official",), "baselines": {"mfcc-forest": 3.0}}
+    study = load_study(make_study(**made, skill={"cnn": 3.0, "transformer-h2": 3.0}))
+    kept = [cell for cell in study.cells if cell.name.model != "cnn" or cell.name.fold > 2]
+    cells = tuple(all_alike(cell, right=cell.name.model == "cnn" and cell.name.fold > 3) for cell in kept)
+    baselines = tuple(all_alike(cell, right=cell.name.fold > 2) for cell in study.baselines)
+    study = replace(study, cells=cells, baselines=baselines)
+    found = compare(study, "official")
+    row, best = found.unbeaten_baseline[0], found.best_baseline
+    assert (row.model, round(row.accuracy, 3), best.accuracy) == ("cnn", 0.667, 0.6)
+    assert found.against_baseline[0].mean == pytest.approx(-1 / 3)
+    text = boxes(study)["Not better than a free baseline"]
+    assert text.endswith("mfcc-forest (60.0 %), which needs no network, on the clips that both were tested on.")
+    assert "mfcc-forest (60.0 %), on the clips that both were tested on." in boxes(study)["Answer"]
+    line = unbeaten_line("official", [*found.rows, *found.baselines])
+    assert line == (
+        "official: not better than the free baseline mfcc-forest on the clips that both were tested on: "
+        "cnn, transformer-h2."
+    )
 
 
 def test_they_stand_in_the_tables_of_the_report_and_are_marked(unbeaten: Study) -> None:

@@ -131,11 +131,16 @@ def few_groups_line(protocol: str, rows: Sequence[ComparativeRow]) -> str:
 
 def unbeaten_line(protocol: str, rows: Sequence[ComparativeRow]) -> str:
     """Return which networks of a protocol are no better than its best baseline; empty if all are better."""
-    from auricle.findings.comparison import not_above_baseline
+    from auricle.findings.comparison import not_above_baseline, on_common_clips
 
-    names = ", ".join(row.model for row in not_above_baseline(rows))
-    best = next((row.model for row in rows if row.baseline), "")
-    return f"{protocol}: not better than the free baseline {best}: {names}." if names else ""
+    below = not_above_baseline(rows)
+    if not below:
+        return ""
+    best = next(row for row in rows if row.baseline)
+    where = on_common_clips(below, best)
+    return (
+        f"{protocol}: not better than the free baseline {best.model}{where}: {', '.join(row.model for row in below)}."
+    )
 
 
 def _values(row: ComparativeRow) -> tuple[str, ...]:

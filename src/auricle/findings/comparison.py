@@ -11,7 +11,7 @@ from auricle.data.folds import answering
 from auricle.findings.scores import ComparativeRow, baseline_rows, network_rows
 from auricle.findings.study import Study, baseline_key
 from auricle.scoring.answers import Answers
-from auricle.scoring.difference import Difference, can_be_significant, compare_all, detectable
+from auricle.scoring.difference import ZERO_TOLERANCE, Difference, can_be_significant, compare_all, detectable
 
 MOST_SHOWN = 8  # models with a column, a mark or a row for each other model; more do not fit on a page
 
@@ -68,7 +68,7 @@ class Comparison:
     @property
     def unbeaten_baseline(self) -> list[ComparativeRow]:
         """Return the networks that are no more accurate than the best baseline."""
-        return not_above_baseline((*self.rows, *self.baselines))
+        return not_above_baseline(self.rows)
 
     @property
     def beaten(self) -> list[str]:
@@ -122,9 +122,13 @@ class Comparison:
 
 
 def not_above_baseline(rows: Sequence[ComparativeRow]) -> list[ComparativeRow]:
-    """Return the networks of a protocol that are no more accurate than its best baseline; none where it has none."""
-    best = max((row.accuracy for row in rows if row.baseline), default=None)
-    return [row for row in rows if best is not None and not row.baseline and row.accuracy <= best]
+    """Return the networks of a protocol that are no more accurate than its best baseline, on common clips."""
+    return [row for row in rows if row.baseline_lead is not None and row.baseline_lead < ZERO_TOLERANCE]
+
+
+def on_common_clips(rows: Iterable[ComparativeRow], best: ComparativeRow) -> str:
+    """Return the end of a sentence on networks and the best baseline if their accuracies are of different clips."""
+    return "" if {row.test_clips for row in rows} <= {best.test_clips} else " on the clips that both were tested on"
 
 
 def compare(study: Study, protocol: str) -> Comparison:

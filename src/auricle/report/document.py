@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from auricle.findings.comparison import MOST_SHOWN
+from auricle.findings.comparison import MOST_SHOWN, on_common_clips
 from auricle.findings.findings import Findings
 from auricle.findings.reference import published_best
 from auricle.findings.study import Study
@@ -200,6 +200,7 @@ class Report:
             "main": findings.main,
             # what a caption adds where `Comparison.foremost` leaves models out
             "of_many": f", the {MOST_SHOWN} most accurate of {num} models" if num > MOST_SHOWN else "",
+            "on_common_clips": on_common_clips,
             "stamped": self.title_of,
             "published": {protocol: best for protocol, best in published if best},
             "chance": {protocol: study.answers[protocol].majority for protocol in study.protocols},

@@ -122,6 +122,13 @@ class Answers:
         values = self.correct_of(first) - self.correct_of(second)
         return values * self.weights(~np.isnan(values).all(axis=0))
 
+    def mean_lead(self, first: str, second: str) -> float | None:
+        """Return by how much a model is more accurate than another on common clips; None where there are none."""
+        values = self.lead(first, second)
+        known = ~np.isnan(values)
+        num, sums = known.sum(axis=0), np.nansum(values, axis=0)
+        return float((sums[num > 0] / num[num > 0]).mean()) if known.any() else None
+
     def correct_of(self, model: str) -> np.ndarray:
         """Return whether each prediction of a model is correct, (T, N); NaN where a training did not test the clip."""
         return np.asarray(self.correct[self.models.index(model)])
