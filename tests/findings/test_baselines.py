@@ -73,6 +73,24 @@ def test_few_groups_are_named_where_they_cannot_show_that_a_baseline_is_beaten(b
     assert found["Answer"].endswith("significantly better, as 4 groups of test clips are too few to show it.")
 
 
+def test_the_groups_that_are_too_few_are_those_that_both_were_tested_on(beaten: Study) -> None:
+    """One network was tested on six groups, but no two on more than four."""
+    groups = {clip: f"speaker {index % 6}" for index, clip in enumerate(beaten.dataset.groups)}
+    cells = []
+    for cell in beaten.cells:
+        own = [clip for clip in cell.clips.clips if cell.name.model == "cnn" or groups[clip] < "speaker 4"]
+        rows = [cell.clips.clips.index(clip) for clip in own]
+        clips = replace(
+            cell.clips, clips=tuple(own), labels=cell.clips.labels[rows], probabilities=cell.clips.probabilities[rows]
+        )
+        cells.append(replace(cell, clips=clips))
+    study = replace(beaten, dataset=replace(beaten.dataset, groups=groups), cells=tuple(cells))
+    found = compare(study, "k-fold")
+    assert [row.test_groups for row in found.rows] == [6, 4]
+    assert (found.num_groups, found.too_few(found.pairs)) == (4, 4)
+    assert found.too_few(found.against_baseline[:1]) is None
+
+
 def test_a_network_that_does_not_is_named_on_the_first_page(unbeaten: Study) -> None:
     found = boxes(unbeaten)
     assert "transformer-h2 does not beat the best free baseline, mfcc-logistic (" in found["Answer"]

@@ -98,7 +98,7 @@ def test_cells_that_only_one_model_finished_are_left_out_of_the_comparison(inven
 
 
 def test_a_shown_difference_needs_the_tests_and_the_interval():
-    pair = Difference("a", "b", 0.1, -0.01, 0.2, 80, 9, 0, 4, 4, 0.001, 0.001, 0.001)
+    pair = Difference("a", "b", 0.1, -0.01, 0.2, 80, 80, 9, 0, 4, 4, 0.001, 0.001, 0.001)
     assert not pair.significant
     assert pair.better is pair.worse is None
     shown = replace(pair, low=0.01)

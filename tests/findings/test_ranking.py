@@ -15,7 +15,7 @@ def ranked_models(num: int):
 def compared(num: int, apart: set[tuple[str, str]]) -> list[Difference]:
     """Compare every two models; those in `apart` differ significantly."""
     return [
-        Difference(a, b, 0.1, 0.05, 0.2, 80, 9, 1, 1, 1, 0.01, None, 0.01 if (a, b) in apart else 0.5)
+        Difference(a, b, 0.1, 0.05, 0.2, 80, 80, 9, 1, 1, 1, 0.01, None, 0.01 if (a, b) in apart else 0.5)
         for a, b in combinations("abcdefgh"[:num], 2)
     ]
 

@@ -34,7 +34,6 @@ class ModelCalibration:
     loss: float  # negative log-likelihood at temperature 1, nats
     scaled_loss: float  # the same at the temperature
     gain: Difference | None  # of that loss by scaling, adjusted for all models; None: no validation clips
-    num_groups: int  # of test clips
     surplus: Difference  # mean confidence minus accuracy at temperature 1, adjusted too; above 0: overconfident
     bins: Reliability  # confidence and accuracy at temperature 1, the answers of all cells together
     scaled_bins: Reliability  # the same at the temperature
@@ -92,7 +91,6 @@ def _calibration(study: Study, protocol: str, model: str) -> ModelCalibration:
         loss=float(np.mean([loss.mean() for loss in losses_before])),
         scaled_loss=float(np.mean([loss.mean() for loss in losses_after])),
         gain=gain,
-        num_groups=len(np.unique(groups)),
         surplus=surplus,
         bins=_reliability(before),
         scaled_bins=_reliability(after),

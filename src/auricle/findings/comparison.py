@@ -11,7 +11,7 @@ from auricle.data.folds import answering
 from auricle.findings.scores import ComparativeRow, baseline_rows, network_rows
 from auricle.findings.study import Study, baseline_key
 from auricle.scoring.answers import Answers
-from auricle.scoring.difference import ZERO_TOLERANCE, Difference, can_be_significant, compare_all, detectable
+from auricle.scoring.difference import ZERO_TOLERANCE, Difference, compare_all, detectable, too_few_groups
 
 MOST_SHOWN = 8  # models with a column, a mark or a row for each other model; more do not fit on a page
 
@@ -99,17 +99,20 @@ class Comparison:
     @property
     def num_trainings(self) -> int:
         """Return how many trainings the two most accurate networks are compared by: those that both have."""
-        pair = self.pair_of(*self.ranked[:2]) if len(self.ranked) > 1 else None
-        return pair.trainings if pair else 0
+        return self._first_pair.trainings if self._first_pair else 0
 
     @property
     def num_groups(self) -> int:
-        """Return the number of groups of test clips."""
-        return max(row.test_groups for row in self.rows)
+        """Return the number of groups of test clips that the two most accurate networks are compared by."""
+        return self._first_pair.num_groups if self._first_pair else 0
 
-    def can_decide(self, pairs: Sequence[Difference]) -> bool:
-        """Return whether any of these differences could be significant, however large, with so few groups."""
-        return can_be_significant(self.num_groups, len(pairs))
+    @property
+    def _first_pair(self) -> Difference | None:
+        return self.pair_of(*self.ranked[:2]) if len(self.ranked) > 1 else None
+
+    def too_few(self, pairs: Sequence[Difference]) -> int | None:
+        """Return `difference.too_few_groups` for the templates."""
+        return too_few_groups(pairs)
 
     def foremost(self, models: Iterable[str]) -> list[str]:
         """Return those models, in the order given, that are among the most accurate, `MOST_SHOWN` at most."""

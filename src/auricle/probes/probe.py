@@ -18,8 +18,8 @@ MOST_CELLS = 5  # per model
 def cells_to_probe(study: StudyFolder, description: Description) -> list[Cell]:
     """Return the cells to probe: those with weights of the report's main protocol, at most five per model.
 
-    Weights may have been deleted, so the protocol is chosen as by the report, from all finished cells. Cells of the first
-    seed come first, as they differ in their test or training clips.
+    Weights may have been deleted, so the protocol is chosen as by the report, from all finished cells. Cells of the
+    first seed come first, as they differ in their test or training clips.
     """
     protocols = description["study"]["protocols"]
     done = [cell for cell in study.cells() if cell.done]

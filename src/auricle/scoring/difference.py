@@ -46,6 +46,7 @@ class Difference:
     low: float  # to high: 95 % interval of the mean
     high: float
     num_clips: int  # number of clips scored
+    num_groups: int  # number of their groups
     wins: int  # clips with a difference above zero
     losses: int  # clips with a difference below zero
     trainings: int  # number of trainings
@@ -114,6 +115,7 @@ def difference(
         low=max(-bound, mean - math.hypot(mean - low, reach)),
         high=min(bound, mean + math.hypot(high - mean, reach)),
         num_clips=int(clips.sum()),
+        num_groups=len(np.unique(groups[clips])),
         wins=int((means > ZERO_TOLERANCE).sum()),
         losses=int((means < -ZERO_TOLERANCE).sum()),
         trainings=num_trainings,
@@ -143,6 +145,12 @@ def can_be_significant(num_groups: int, num_comparisons: int) -> bool:
     (True, False)
     """
     return num_comparisons * sign_test(num_groups, 0) < SIGNIFICANT
+
+
+def too_few_groups(found: Sequence[Difference]) -> int | None:
+    """Return the number of groups, the largest of several differences, if it is too small for any to be significant."""
+    num_groups = max((one.num_groups for one in found), default=0)
+    return None if can_be_significant(num_groups, len(found)) else num_groups
 
 
 def detectable(values: np.ndarray, groups: np.ndarray, num_comparisons: int) -> float | None:

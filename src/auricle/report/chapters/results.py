@@ -22,7 +22,7 @@ from auricle.report.figures.style import MANY, drawable
 from auricle.report.table import BASELINE, COLLAPSED, Marked, Row, Spread, Table, Value, columns
 from auricle.report.wording import percent, spoken
 from auricle.scoring.answers import FalseAlarms
-from auricle.scoring.difference import can_be_significant
+from auricle.scoring.difference import too_few_groups
 from auricle.scoring.metrics import Curve, mean_curve, one_vs_rest
 
 MOST_CURVES = 12  # models with ROC curves on a page
@@ -220,11 +220,10 @@ def calibration(report: Report) -> Chapter:
     ranked = sorted(found, key=lambda one: report.findings.main.ranked.index(one.model))
     tested = report.study.background_answers.get(report.findings.main_protocol)
     alarmed = _num_alarmed(report)
-    num_groups = max(one.num_groups for one in found)
     values = report.phrases | {
         "ranked": ranked,
         "drawn": ranked[:NUM_DRAWN],
-        "too_few_groups": None if can_be_significant(num_groups, len(found)) else num_groups,
+        "too_few_groups": too_few_groups([one.surplus for one in found]),
         "num_listed": _num_listed(report),
         "clips_each": min(alarmed),
         "alike": min(alarmed) == max(alarmed),
