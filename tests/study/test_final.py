@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from auricle import files, runs
+from auricle import runs
 from auricle.api.exporting import export_model
 from auricle.config import load_preset
 from auricle.data.cache import Recordings
@@ -26,7 +26,7 @@ def fit():
 
     def fit(cell, preset, recordings, split, **options):
         fit.calls.append((cell.name, preset.name, recordings, split))
-        files.write_json(cell.metrics, {"cell": str(cell.name)})
+        runs.write_metrics(cell, {"cell": str(cell.name)})
 
     fit.calls = []
     return fit
@@ -53,6 +53,17 @@ def test_every_validation_clip_of_the_vouching_protocol_has_one_say(run, tmp_pat
     assert set(predictions.sets) == {"validation"}
     assert len(set(predictions.clips)) == len(predictions.clips) == 8  # of ten, two of which test
     assert fit.calls[0][0].seed == 1
+
+
+def test_cells_that_are_finished_later_have_their_say_without_another_training(run, tmp_path, fit):
+    run(models=("cnn",), protocols=("k-fold",), folds=(2, 3))
+    before = train_final(tmp_path / "study", fit=fit)
+    assert len(set(read_predictions(before.predictions).clips)) == 4
+    run(models=("cnn",), protocols=("k-fold",))
+    after = train_final(tmp_path / "study", fit=fit)
+    assert len(set(read_predictions(after.predictions).clips)) == 8
+    assert runs.is_intact(after)
+    assert len(fit.calls) == 1
 
 
 def test_every_seed_trains_on_all_clips_and_those_that_are_done_are_not_repeated(run, tmp_path, fit):

@@ -38,9 +38,10 @@ def train_final(
 ) -> Cell:
     """Train a model of a study on all of its clips, with its recipe and first seed, unless that was done before.
 
-    With `every_seed` it is trained with each seed of the study, and the cell of the first is returned. Only `root`,
-    `device` and `threads` of the `options` are used; `source` says where the user's own recordings are now; `fit` is as
-    for `run_study`.
+    Temperature and thresholds are fitted to predictions of cells; those of cells finished since then are added. With
+    `every_seed` it is trained with each seed of the study, and the cell of the first is returned. Only `root`, `device`
+    and `threads` of the `options` are used; `source` says where the user's own recordings are now; `fit` is as for
+    `run_study`.
 
     Raises:
         UsageError: no such model, or none is named and the study has several.
@@ -59,9 +60,17 @@ def train_final(
         raise RefusedError(f"{folder} has only one finished seed of {asked.name.model}; an ensemble needs at least two")
     finals = list(scoring_of)[: None if every_seed else 1]
     missing = [final for final in finals if not runs.is_intact(final)]
-    if not missing:
+    validation = {final: _validation(scoring_of[final]) for final in finals}
+    outdated = [final for final in finals if final not in missing and not _has(final, validation[final])]
+    if not missing and not outdated:
         return finals[0]
     with runs.lock(folder):
+        for final in outdated:  # cells were finished since then
+            metrics = runs.read_metrics(final)
+            write_predictions(final.predictions, validation[final])
+            runs.write_metrics(final, metrics)
+        if not missing:
+            return finals[0]
         listener.doing("reading the recordings")
         found = next(reopen_cells(study, scoring_of[finals[0]][:1], source=source, root=options.root))
         split = for_training_only(len(found.recordings.manifest.clips))
@@ -70,7 +79,7 @@ def train_final(
         for final in missing:
             runs.remove_damaged(final, listener.note)
             final.folder.mkdir(parents=True, exist_ok=True)
-            write_predictions(final.predictions, _validation(scoring_of[final]))
+            write_predictions(final.predictions, validation[final])
         jobs = [Job(final, found.preset, split, found.recordings, device, threads) for final in missing]
         num = num_epochs(found.preset, len(split.train), found.recordings.manifest.clip_s)
         listener.planned({job.cell.name: num for job in jobs}, 0, 1)
@@ -79,6 +88,12 @@ def train_final(
     for name, reason in queue.failures.items():
         raise AuricleError(f"{name}: {reason}")
     return finals[0]
+
+
+def _has(final: Cell, validation: Predictions) -> bool:
+    """Return whether a final model has these predictions; formats differ in their digits."""
+    own = read_predictions(final.predictions)
+    return own.clips == validation.clips and np.allclose(own.probabilities, validation.probabilities, atol=1e-5)
 
 
 def _validation(cells: list[Cell]) -> Predictions:
