@@ -7,7 +7,7 @@ STUDY ?= runs/esc10
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help run report docs test test-long check format golden lock licences vendor bench bench-acdnet bench-data bench-gpu bench-large bench-race bench-report bench-robust bench-scaling bench-serving clean
+.PHONY: help run report docs test test-long check format golden lock licences vendor bench bench-acdnet bench-coverage bench-data bench-gpu bench-large bench-race bench-report bench-robust bench-scaling bench-serving clean
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
@@ -69,6 +69,9 @@ bench: .venv/installed-dev $(if $(BUNDLE),bench-serving)  ## measure the speed o
 
 bench-data: .venv/installed-dev  ## measure what the check of a dataset finds, and its time
 	@$(BIN)/python benchmarks/check.py --results RESULTS.md
+
+bench-coverage: .venv/installed-dev  ## measure how often 95 % intervals contain the true accuracy
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/coverage.py --results RESULTS.md
 
 bench-acdnet: .venv/installed-dev  ## measure the cost of ACDNet, the best published network, against ours: STUDY=DIR
 	@$(BIN)/python benchmarks/acdnet.py $(STUDY) --results RESULTS.md
