@@ -306,3 +306,23 @@ def test_a_browser_plays_filters_and_goes_on(study, page):
         assert re.fullmatch(r"\d+ of \d+ clips", tab.inner_text("#shown"))
         assert tab.title() != "hacked"
         assert wrong == []
+
+
+@needs_browser
+def test_keys_pressed_quickly_play_one_clip_and_shift_leaves_the_space_bar_to_the_browser(study, page):
+    press = """keys => keys.forEach(
+        key => document.body.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true})))"""
+    playing = "[...document.querySelectorAll('audio')].flatMap((audio, place) => audio.paused ? [] : [place])"
+    path = StudyFolder(study.folder).report / "errors.html"
+    with chromium() as browser:
+        tab = browser.new_page()
+        wrong = complaints_of(tab, "file:", "data:")
+        tab.goto(path.as_uri())
+        tab.keyboard.press("Shift+Space")
+        assert tab.evaluate(playing) == []
+        tab.evaluate("document.querySelector('audio').load()")
+        tab.evaluate(press, [" ", " "])
+        tab.evaluate(press, [" ", "ArrowRight", "ArrowRight"])
+        tab.wait_for_function("document.querySelectorAll('.clip')[2].classList.contains('begun')")
+        assert tab.evaluate(playing) == [2]
+        assert wrong == []

@@ -32,9 +32,19 @@ function filter() {
   if (current && current.hidden) { current.classList.remove("current"); current = null; }
 }
 
+function pauseOthers(clip) {
+  for (const other of clips) if (other !== clip) other.querySelector("audio").pause();
+}
+
+function play(clip) {
+  pauseOthers(clip);
+  // It rejects if it is paused before it begins, and if the browser cannot decode it, which its controls show.
+  clip.querySelector("audio").play().catch(() => {});
+}
+
 function toggle(clip) {
   const audio = clip.querySelector("audio");
-  if (audio.paused) audio.play(); else audio.pause();
+  if (audio.paused) play(clip); else audio.pause();
 }
 
 function go(step) {
@@ -43,7 +53,7 @@ function go(step) {
   const place = current ? shown.indexOf(current) + step : 0;
   const playing = current && !current.querySelector("audio").paused;
   choose(shown[Math.max(0, Math.min(shown.length - 1, place))], true);
-  if (playing) current.querySelector("audio").play();
+  if (playing) play(current);
 }
 
 for (const clip of clips) {
@@ -53,7 +63,8 @@ for (const clip of clips) {
     if (!audio.paused) requestAnimationFrame(follow);
   };
   audio.addEventListener("play", () => {
-    for (const other of clips) if (other !== clip) other.querySelector("audio").pause();
+    if (audio.paused) return; // another was started before this event was delivered
+    pauseOthers(clip);
     clip.classList.add("begun");
     choose(clip, false);
     follow();
@@ -63,14 +74,14 @@ for (const clip of clips) {
     const track = pictures.querySelector(".au-track").getBoundingClientRect();
     const place = (event.clientX - track.left) / track.width;
     if (place < 0 || place > 1) return;
-    const start = () => { audio.currentTime = place * audio.duration; audio.play(); };
+    const start = () => { audio.currentTime = place * audio.duration; play(clip); };
     if (audio.readyState) start(); else { audio.addEventListener("loadedmetadata", start, { once: true }); audio.load(); }
   });
   clip.addEventListener("focusin", () => choose(clip, false));
 }
 
 document.addEventListener("keydown", event => {
-  if (event.altKey || event.ctrlKey || event.metaKey || event.target.closest("select, a")) return;
+  if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || event.target.closest("select, a")) return;
   if (event.key === " ") { if (!current) go(0); if (current) toggle(current); }
   else if (event.key === "ArrowRight") go(1);
   else if (event.key === "ArrowLeft") go(-1);
