@@ -13,9 +13,23 @@ from auricle.findings.scores import ComparativeRow
 from auricle.report.figures import calibration, dataset, results, training, why
 from auricle.report.figures.drawing import Drawing, drawing, drawn_in, fit, keep, panel
 from auricle.report.figures.inline import inlined
-from auricle.report.figures.style import GRID, INK, MARKS, ON_DEEP, SERIES, drawable, luminance, palette, style
+from auricle.report.figures.style import (
+    GRID,
+    IN_DARK_MODE,
+    INK,
+    MARKS,
+    MUTED,
+    ON_DEEP,
+    SERIES,
+    contrast,
+    drawables,
+    ink_on,
+    palette,
+    style,
+)
 from auricle.report.pages import template
 from auricle.scoring.calibration import reliability
+from auricle.scoring.difference import Difference
 from auricle.scoring.metrics import mean_curve, one_vs_rest
 
 RATE_HZ = 16_000
@@ -107,7 +121,7 @@ def test_a_model_keeps_its_colour_in_every_figure_and_none_look_alike():
     ],
 )
 def test_names_that_cannot_be_drawn_become_their_number(name: str, shown: str):
-    assert drawable(name, 2) == shown
+    assert drawables(["", "", name])[2] == shown
 
 
 def test_the_loudest_band_of_a_tone_is_the_tone_s():
@@ -175,9 +189,47 @@ def test_names_of_models_and_classes_are_not_cut_off(models: list[str], classes:
     roc = results.roc({model: [curve] * num for model in models}, dict.fromkeys(models, curve), classes)
     assert not cut_off(roc)
     assert not cut_off(results.f1_by_model(f1, classes, colours))
-    rows = [f"{drawable(name, 0)}  a-long-name-of-a-clip-0123.wav" for name in classes]
+    rows = [f"{drawables([name])[0]}  a-long-name-of-a-clip-0123.wav" for name in classes]
     missed = why.missed(np.ones((num, len(models))), rows, models, [*colours.values()])
     assert not cut_off(missed)
+
+
+def test_names_that_differ_in_their_middle_differ_in_figures():
+    models = [f"transformer-{num}-heads-with-recipe" for num in ("one", "two", "three", "four", "five")]
+    for length in (16, 20, 22, 30):
+        assert len({*drawables(models, length)}) == len(models)
+        assert max(map(len, drawables(models, length))) <= length
+    with style():
+        curve = next(filter(None, one_vs_rest(np.array([[0.6, 0.4], [0.5, 0.5]]), np.array([0, 1]))))
+        figure = results.roc({model: [curve] for model in models}, dict.fromkeys(models, curve), ["dog"]).draw()
+        fit(figure)
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert len({*titles}) == len(models)
+
+
+def test_titles_of_one_figure_have_one_size():
+    models = [f"report-{mark}-transformer-h1" for mark in "abcdefgh"]
+    curve = next(filter(None, one_vs_rest(np.array([[0.6, 0.4], [0.5, 0.5]]), np.array([0, 1]))))
+    with style():
+        figure = results.roc({model: [curve] for model in models}, dict.fromkeys(models, curve), ["dog"]).draw()
+        fit(figure)
+    sizes = {text.get_fontsize() for axes in figure.axes for text in axes.get_children()
+             if isinstance(text, Text) and text.get_text() == axes.get_title(loc="left")}  # fmt: skip
+    assert len(sizes) == 1
+
+
+def test_the_legend_of_masked_parts_covers_no_line():
+    models = [f"report-{mark}-transformer-h1" for mark in "abcdefgh"]
+    drop = Difference("a", "b", 0.5, 0.4, 0.6, 10, 1, 1, 1, 1, 0.5, None)
+    drawn = why.blanked({model: [drop] * 8 for model in models}, [*"12345678"], palette(models), "One masked", "part")
+    with style():
+        figure = drawn.draw()
+        fit(figure)
+        figure.draw_without_rendering()
+    (axes,), (legend,) = figure.axes, figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == drawables(models)
+    assert not legend.get_window_extent().overlaps(axes.get_tightbbox())
+    assert not cut_off(drawn)
 
 
 @pytest.mark.parametrize("title", ["W" * 16, "children playing"])
@@ -193,12 +245,12 @@ def test_no_two_of_many_models_have_both_the_same_colour_and_the_same_mark():
 
 def test_numbers_on_deep_squares_can_be_read_in_dark_mode():
     css = template("report.css")
-    (deep, *_), (light, dark) = SERIES, re.findall(r"--on-deep: (#\w+)", css)
-    bright = re.findall(r"--series-1: (#\w+)", css)[1]
-    assert light == ON_DEEP
-    for ink, colour in ((light, deep), (dark, bright)):
-        low, high = sorted((luminance(ink, 1.0), luminance(colour, 1.0)))
-        assert (high + 0.05) / (low + 0.05) > 4.5
+    variables = ("paper", "ink", "muted", *(f"series-{place}" for place in range(1, 8)))
+    modes = {name: tuple(re.findall(rf"--{name}: (#\w+)", css)[:2]) for name in (*variables, "on-deep")}
+    assert [modes[name] for name in variables] == [*IN_DARK_MODE.items()]
+    assert modes["on-deep"] == (ON_DEEP, IN_DARK_MODE[ON_DEEP])
+    for colour in (*SERIES, MUTED):
+        assert min(contrast(ink_on(colour, depth), colour, depth) for depth in np.linspace(0.01, 1, 100)) > 4
     svg = inlined({"a": f'<svg><g style="fill: {ON_DEEP}"/></svg>'})[1]["a"]
     assert f"var(--on-deep,{ON_DEEP})" in svg
 

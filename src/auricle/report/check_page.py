@@ -17,7 +17,7 @@ from auricle.errors import RefusedError
 from auricle.report.document import Document, Exhibit, Figure
 from auricle.report.figures.dataset import sample
 from auricle.report.figures.drawing import Panel, panel
-from auricle.report.figures.style import drawable, style
+from auricle.report.figures.style import drawables, style
 from auricle.report.prose import sections_of
 from auricle.report.render import numbered, to_html
 from auricle.report.table import Row, Table, columns
@@ -76,7 +76,7 @@ def _exhibits(audit: Audit) -> dict[str, Exhibit]:
             rows = [(shortened(", ".join(case.clips), 120), visible(case.reason)) for case in cases[:MAX_ROWS]]
             exhibits[f"{kind.name}-clips"] = Table(columns("check-clips"), {"": rows})
         names = list(dict.fromkeys(name for case in cases[:MAX_PICTURES] for name in case.clips))[:MAX_PICTURES]
-        shown = [(clips[name], drawable(name, number, 36)) for number, name in enumerate(names)]
+        shown = [(clips[name], title) for name, title in zip(names, drawables(names, 36), strict=True)]
         exhibits[f"{kind.name}-sounds"] = Figure(tuple(_drawn(shown, numbers)))
     exhibits["class-sounds"] = Figure(tuple(_drawn(_typical(audit), numbers)))
     return {name: exhibit for name, exhibit in exhibits.items() if isinstance(exhibit, Table) or exhibit.panels}
@@ -104,10 +104,11 @@ def _class_table(audit: Audit) -> Table:
 
 def _typical(audit: Audit) -> Iterator[tuple[Clip, str]]:
     """Yield the clip of middle level of each class, as one that is typical, with its title."""
-    for number, (name, indices) in enumerate(list(_whole_clips(audit).items())[:MAX_CLASSES]):
+    of_classes = dict(list(_whole_clips(audit).items())[:MAX_CLASSES])
+    for title, indices in zip(drawables([*of_classes]), of_classes.values(), strict=True):
         if indices:
             order = sorted(indices, key=lambda index: audit.facts[index].level_db)
-            yield audit.survey.manifest.clips[order[len(order) // 2]], drawable(name, number)
+            yield audit.survey.manifest.clips[order[len(order) // 2]], title
 
 
 def _drawn(titled: Iterable[tuple[Clip, str]], numbers: Iterator[int]) -> Iterator[Panel]:

@@ -48,15 +48,15 @@ Piece = str | Strong | Code | Ref | Beside
 Text = tuple[Piece, ...]
 
 
-def shortened(name: str, length: int) -> str:
-    """Cut a long name in its middle.
+def shortened(name: str, length: int, head: int | None = None) -> str:
+    """Cut a long name in its middle, or after its first `head` letters.
 
     >>> shortened("crackling_fire_at_night", 11)
     'crack…night'
     """
     if len(name) <= length:
         return name
-    head = length // 2
+    head = length // 2 if head is None else head
     return f"{name[:head]}…{name[len(name) - (length - 1 - head) :]}"
 
 

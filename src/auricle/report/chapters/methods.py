@@ -10,7 +10,7 @@ from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures.dataset import class_counts, sample
 from auricle.report.figures.drawing import panel
 from auricle.report.figures.networks import Step, encoder_block, network, one_dimension
-from auricle.report.figures.style import drawable
+from auricle.report.figures.style import drawables
 from auricle.report.table import Column, Table, Value, columns
 from auricle.report.wording import count, listing, shortened, spoken
 
@@ -205,9 +205,9 @@ def _samples(samples: Samples | None) -> dict[str, Figure]:
     """Return figures of one clip a class, ten a figure."""
     if samples is None:
         return {}
-    panels = []
+    panels, titles = [], drawables(samples.categories, 16)
     for index, category in enumerate(samples.categories[:MOST_SAMPLES]):
-        drawn = sample(samples.waveforms[index], samples.sample_rate_hz, drawable(category, index, 16), small=True)
+        drawn = sample(samples.waveforms[index], samples.sample_rate_hz, titles[index], small=True)
         alt = f"Waveform and mel spectrogram of {samples.names[index]}, {spoken(category)}"
         panels.append(panel(drawn, f"sample-{index + 1}", alt))
     return {

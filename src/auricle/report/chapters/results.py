@@ -18,7 +18,7 @@ from auricle.report.document import Chapter, Exhibit, Figure, Report, parts
 from auricle.report.figures.calibration import reliability_diagram
 from auricle.report.figures.drawing import Drawing, Panel, panel
 from auricle.report.figures.results import accuracies, confusion, roc
-from auricle.report.figures.style import MANY, drawable
+from auricle.report.figures.style import MANY, drawables
 from auricle.report.table import BASELINE, COLLAPSED, Marked, Row, Spread, Table, Value, columns
 from auricle.report.wording import percent, spoken
 from auricle.scoring.answers import FalseAlarms
@@ -257,9 +257,9 @@ def _model_row(one: ModelCalibration) -> Row:
 
 def _diagrams(report: Report, models: Sequence[ModelCalibration]) -> Iterator[Panel]:
     protocol = report.findings.main_protocol
-    for index, one in enumerate(models):
+    titles = drawables([one.model for one in models], 30)
+    for one, title in zip(models, titles, strict=True):
         after = one.scaled_bins if one.is_fitted else None
-        title = drawable(one.model, index, 30)
         tested = [clip for cell in report.study.of(one.model, protocol) for clip in cell.clips.clips]
         times = len(tested) / len({*tested})  # that a clip is tested
         drawn = reliability_diagram(one.bins, after, times, report.colours[one.model], title)

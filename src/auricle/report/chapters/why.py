@@ -14,7 +14,7 @@ from auricle.findings.uses import ModelUses, PartsUse
 from auricle.report.document import Chapter, Exhibit, Figure, Report
 from auricle.report.figures import why as draw
 from auricle.report.figures.drawing import Panel, panel
-from auricle.report.figures.style import MUTED, drawable
+from auricle.report.figures.style import MUTED, drawables
 from auricle.report.table import Range, Table, columns
 from auricle.report.wording import clip_name, count, decimal, percent, points, spoken
 from auricle.scoring.answers import Answers
@@ -153,10 +153,8 @@ def _missed(report: Report, clips: Sequence[str]) -> Figure:
         right = dict(zip(labelled.answers.clips, labelled.right.tolist(), strict=True))
         missed[PEOPLE] = (np.array([1 - right.get(clip, np.nan) for clip in clips]), MUTED)
     labels = [int(answers.labels[at]) for at in columns]
-    names = [
-        f"{drawable(answers.categories[label], label)}  {drawable(clip_name(clip), row, 30)}"
-        for row, (clip, label) in enumerate(zip(clips, labels, strict=True))
-    ]
+    categories = drawables(answers.categories)
+    names = [f"{categories[label]}  {clip}" for clip, label in zip(drawables(clips, 30), labels, strict=True)]
     shares, colours = zip(*missed.values(), strict=True)
     drawn = draw.missed(np.array(shares).T, names, list(missed), colours)
     return Figure((panel(drawn, "missed", "Misclassified clips by model"),))
@@ -274,23 +272,25 @@ def _best_of_each(report: Report) -> list[str]:
 def _blanked_by_class(report: Report, models: Sequence[str]) -> Iterator[Panel]:
     """Draw the effect of masked bands and intervals by class for some models."""
     parts = [
-        (model, kind, getattr(report.findings.uses[model], kind)) for model in models for kind in ("bands", "moments")
+        (model, title, kind, getattr(report.findings.uses[model], kind))
+        for model, title in zip(models, drawables(models, 30), strict=True)
+        for kind in ("bands", "moments")
     ]
-    deepest = max(0.3, max(float(np.nanmax(of.by_class)) for _, _, of in parts))
-    for model, kind, of in parts:
+    deepest = max(0.3, max(float(np.nanmax(of.by_class)) for *_, of in parts))
+    for model, title, kind, of in parts:
         unit, axis_label = {"bands": (1000, "masked band, from kHz"), "moments": (1, "masked interval, from s")}[kind]
         drawn = draw.blanked_by_class(
             of.by_class, report.study.dataset.categories, _part_names(of, unit), report.colours[model], deepest,
-            drawable(model, 0, 30), axis_label,
+            title, axis_label,
         )  # fmt: skip
         alt = f"Drop of the probability of the true class by class when one of the {kind} is masked, {model}"
         yield panel(drawn, f"blanked-{kind}-{report.anchors[model]}", alt)
 
 
 def _attention(report: Report, models: Sequence[str]) -> Iterator[Panel]:
-    for model in models:
+    for model, title in zip(models, drawables(models, 30), strict=True):
         one, colour = report.findings.uses[model], report.colours[model]
         assert one.attention is not None
-        categories, name = report.study.dataset.categories, drawable(model, 0, 30)
-        drawn = draw.attention(one.attention, categories, one.window_s, colour, name)
+        categories = report.study.dataset.categories
+        drawn = draw.attention(one.attention, categories, one.window_s, colour, title)
         yield panel(drawn, f"attention-{report.anchors[model]}", f"Attention of <cls> over time, {model}")

@@ -10,7 +10,7 @@ import numpy as np
 from auricle.model.frames import band_edges_hz
 from auricle.report.figures import style
 from auricle.report.figures.drawing import drawing
-from auricle.report.figures.style import HALF_IN, INK, MUTED, ON_DEEP, SERIES
+from auricle.report.figures.style import HALF_IN, MUTED, SERIES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,8 +34,8 @@ def class_counts(counts: Mapping[str, Mapping[int, int]], folds: Sequence[int]) 
         shade = 0.95 - 0.75 * index / max(1, len(folds) - 1)
         bars = axes.barh(range(len(counts)), widths, 0.72, left, color=SERIES[0], alpha=shade, label=f"{fold}")
         if len(folds) * len(counts) <= 150:
-            inks = ON_DEEP if shade > 0.6 else INK
-            axes.bar_label(bars, [str(w) if w else "" for w in widths], label_type="center", fontsize=6, color=inks)
+            ink, texts = style.ink_on(SERIES[0], shade), [str(w) if w else "" for w in widths]
+            axes.bar_label(bars, texts, label_type="center", fontsize=6, color=ink)
         left += widths
     style.name_classes(axes, list(counts), grid=False)
     axes.set_xlabel("clips")

@@ -157,16 +157,17 @@ def fit(figure: Figure | SubFigure) -> None:
 
 
 def _fit_titles(figure: Figure | SubFigure, renderer: RendererBase) -> None:
-    """Set titles smaller that reach beyond the figure, or into the axes to their right."""
-    margin = MARGIN_IN * figure.dpi
+    """Set all titles smaller if one reaches beyond the figure, or into the axes to its right."""
+    margin, shares = MARGIN_IN * figure.dpi, [1.0]
     boxes = [axes.get_window_extent() for axes in figure.axes]
-    for axes, own in zip(figure.axes, boxes, strict=True):
-        if not (title := _title(axes)):
-            continue
+    titles = [(title, own) for axes, own in zip(figure.axes, boxes, strict=True) if (title := _title(axes))]
+    for title, own in titles:
         beside = (box.x0 for box in boxes if box.x0 > own.x0 and box.y0 < own.y1 and box.y1 > own.y0)
         room = min(beside, default=figure.bbox.x1) - 2 * margin - own.x0
-        if (width := title.get_window_extent(renderer).width) > room:
-            title.set_fontsize(title.get_fontsize() * room / width)
+        shares.append(room / title.get_window_extent(renderer).width)
+    if (share := min(shares)) < 1:
+        for title, _ in titles:
+            title.set_fontsize(title.get_fontsize() * share)
 
 
 def _title(axes: Axes) -> Text | None:

@@ -21,7 +21,7 @@ from auricle.report.figures.style import (
     MUTED,
     SERIES,
     canvas,
-    drawable,
+    drawables,
     small_multiples,
 )
 from auricle.report.wording import span
@@ -96,7 +96,7 @@ def _intervals(axes: Axes, rows: Sequence[ComparativeRow], colours: Mapping[str,
         colour = colours[row.model]
         axes.hlines(index, 100 * row.accuracy_low, 100 * row.accuracy_high, color=colour, lw=5, alpha=0.25)
         axes.plot(100 * row.accuracy, index, "D", ms=4.5, color=colour, mew=0, zorder=2.1)  # above the cells
-    style.name_rows(axes, [drawable(row.model, index, 24) for index, row in enumerate(rows)])
+    style.name_rows(axes, drawables([row.model for row in rows], 24))
     axes.set_xlabel(f"test {rows[0].measure}, %")
 
 
@@ -126,7 +126,7 @@ def confusion(
     if apart:
         axes.axhline(num - 1.5, color=INK, lw=0.8)
         axes.axvline(num - 1.5, color=INK, lw=0.8)
-    names = [drawable(name, index, 16) for index, name in enumerate(categories)]
+    names = drawables(categories, 16)
     axes.set_xticks(range(num), names, rotation=90, fontsize=fontsize)
     axes.set_yticks(range(num), names, fontsize=fontsize)
     axes.set(xlabel=given, ylabel="true class", aspect="equal", title=title)
@@ -141,9 +141,10 @@ def f1_by_model(means: Mapping[str, Sequence[float]], categories: Sequence[str],
     axes.hlines(
         np.arange(len(categories)), np.fmin.reduce(matrix), np.fmax.reduce(matrix), color=MUTED, lw=1, alpha=0.6
     )
+    labels = drawables([*means])
     for index, (model, values) in enumerate(zip(means, matrix, strict=True)):
         axes.plot(values, np.arange(len(categories)), MARKS[index % len(MARKS)], ms=4.5, color=colours[model],
-                  mew=0, alpha=0.9, label=drawable(model, index))  # fmt: skip
+                  mew=0, alpha=0.9, label=labels[index])  # fmt: skip
     style.name_classes(axes, categories)
     axes.set(xlim=(0, 102), xlabel="F1, mean over cells, %")
     style.legend_above(axes, min(4, len(means)))
@@ -166,15 +167,16 @@ def roc(
     named = len(categories) <= MANY
     figure, panels = small_multiples(len(curves), 1.62, 0.5 if named else 0.25)
     right, bottom = (CORNER, 1 - CORNER) if corner else (1, 0)
+    titles, labels = drawables([*curves], 20), drawables(categories, 18)
     for index, (axes, (model, of_classes)) in enumerate(zip(panels, curves.items(), strict=True)):
         axes.plot([0, 1], [0, 1], color=GRID, lw=1)
-        for order, (category, curve) in enumerate(zip(categories, of_classes, strict=True)):
+        for order, curve in enumerate(of_classes):
             line_style: dict[str, Any] = {"color": MUTED, "lw": 0.5, "alpha": 0.35}
             if named:
                 line_style = {"color": SERIES[order % len(SERIES)], "lw": 1, "ls": style.DASHES[order // len(SERIES)]}
             false_positive, true_positive = curve[:2] if curve else (np.empty(0), np.empty(0))
-            axes.plot(false_positive, true_positive, **line_style, label=drawable(category, order, 18))
-        title = drawable(model, index, 20)
+            axes.plot(false_positive, true_positive, **line_style, label=labels[order])
+        title = titles[index]
         if mean := means[model]:
             axes.plot(mean[0], mean[1], color=INK, lw=1.8, label="mean of all")
             title += f"  {mean[2]:.3f}"

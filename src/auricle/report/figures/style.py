@@ -8,6 +8,7 @@ report whose panels are all up to date does not need it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
@@ -30,9 +31,11 @@ SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a
 DASHES = ("solid", (0, (4, 1.6)), (0, (1, 1.4)), (0, (6, 1.5, 1, 1.5)))
 MARKS = "oDs^vPX*"  # one more than colours, so that a model with the colour of another has another mark
 ON_DEEP = "#ffffff"  # ink on a deep colour; in dark mode, where that is bright, it is dark
-ON_BRIGHT = "#1f2327"  # ink on a bright colour, also in dark mode, where ink is light
-DEEP = 0.6  # of a colour, from which on the paper hardly shines through
-DARK = 0.215  # luminance below which white has more contrast than ink
+ON_BRIGHT = "#000000"  # ink on a bright colour, also in dark mode, where ink is light
+# What report.css makes of the colours in dark mode.
+IN_DARK_MODE = {"#ffffff": "#14171a", INK: "#e4e7ea", MUTED: "#98a2ae"} | dict(
+    zip(SERIES, ("#4fa9e0", "#ff8e45", "#35c498", "#e6a0c6", "#f2b945", "#8fd0f5", "#a6acb5"), strict=True)
+)
 MANY = 12  # classes; above it, rows are narrower, and figures label only notable values
 
 _part: ContextVar[Any] = ContextVar("part", default=None)  # the part of a figure for the next drawing
@@ -130,7 +133,7 @@ def name_rows(axes: Axes, names: Sequence[str], *, grid: bool = True, fontsize: 
 
 def name_classes(axes: Axes, categories: Sequence[str], *, grid: bool = True) -> None:
     """Name the rows by classes; they are `class_row_in` high."""
-    names = [drawable(name, index) for index, name in enumerate(categories)]
+    names = drawables(categories)
     name_rows(axes, names, grid=grid, fontsize=7 if len(names) <= MANY else 5.8)
 
 
@@ -166,7 +169,7 @@ def squares(
             )
         )
     for (row, column), text in (texts or {}).items():
-        ink = _ink_on(colours[column], float(depths[row, column]))
+        ink = ink_on(colours[column], float(depths[row, column]))
         label = axes.text(float(column), float(row), text, ha="center", va="center", color=ink, fontsize=fontsize)
         label.set_in_layout(False)  # it is inside the axes, so `fit` need not measure it
     num_rows, num_columns = depths.shape
@@ -178,34 +181,60 @@ def squares(
     axes.tick_params(length=0)
 
 
-def _ink_on(colour: str, depth: float) -> str:
-    """Return the colour of text on a square, readable on white and on the dark paper that shines through pale ones."""
-    if depth <= 0:
-        return MUTED
-    if luminance(colour, depth) < DARK:
-        return ON_DEEP
-    return ON_BRIGHT if depth > DEEP else INK
+def ink_on(colour: str, depth: float) -> str:
+    """Return the colour of text on a square that has the most contrast in the worse of light and dark mode."""
+    return max((INK, ON_DEEP, ON_BRIGHT), key=lambda ink: contrast(ink, colour, depth)) if depth > 0 else MUTED
 
 
-def luminance(colour: str, depth: float) -> float:
-    """Return the relative luminance (WCAG 2.2) of a colour, `depth` of it over white, 0..1.
+@functools.cache
+def contrast(ink: str, colour: str, depth: float) -> float:
+    """Return the contrast (WCAG 2.2) of text on `depth` of a colour over paper, in the worse of light and dark mode.
+
+    >>> round(contrast("#1f2328", "#0072b2", 0.0), 1)
+    14.5
+    """
+
+    def in_mode(ink: str, colour: str, paper: str) -> float:
+        low, high = sorted((luminance(ink, 1.0), luminance(colour, depth, paper)))
+        return (high + 0.05) / (low + 0.05)
+
+    dark = (IN_DARK_MODE.get(one, one) for one in (ink, colour, "#ffffff"))
+    return min(in_mode(ink, colour, "#ffffff"), in_mode(*dark))
+
+
+def luminance(colour: str, depth: float, paper: str = "#ffffff") -> float:
+    """Return the relative luminance (WCAG 2.2) of a colour, `depth` of it over paper, 0..1.
 
     >>> luminance("#000000", 1.0), luminance("#cc79a7", 0.0)
     (0.0, 1.0)
     """
-    parts = 1 - depth * (1 - np.array([int(colour[start : start + 2], 16) for start in (1, 3, 5)]) / 255)
+    over, under = (np.array([int(one[at : at + 2], 16) for at in (1, 3, 5)]) / 255 for one in (colour, paper))
+    parts = depth * over + (1 - depth) * under
     linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
     return round(float(linear @ (0.2126, 0.7152, 0.0722)), 6)
 
 
-def drawable(name: str, index: int, length: int = 22) -> str:
-    """Return a category's name for a figure: short, and its number in the list of classes where no glyph exists.
+def drawables(names: Sequence[str], length: int = 22) -> list[str]:
+    """Return short names for one figure, cut where that leaves them different, or else with their numbers.
 
-    >>> drawable("crying_baby", 3)
-    'crying baby'
-    >>> drawable("狗", 4)
-    '#5'
+    A name without glyphs is its number in the list.
+
+    >>> drawables(["crying_baby", "狗"])
+    ['crying baby', '#2']
+    >>> drawables(["model-one-of-that-study", "model-two-of-that-study"], 12)
+    ['model-o…tudy', 'model-t…tudy']
+    >>> drawables(["a_b", "a b"])
+    ['#1 a b', '#2 a b']
     """
+    whole = [_with_glyphs(name, index) for index, name in enumerate(names)]
+    for head in sorted(range(1, length - 1), key=lambda head: abs(head - length // 2)):
+        labels = [shortened(label, length, head) for label in whole]
+        if len(set(labels)) == len(set(names)):
+            return labels
+    return [f"#{index + 1} {shortened(label, length - 4)}" for index, label in enumerate(whole)]
+
+
+def _with_glyphs(name: str, index: int) -> str:
     label = visible(name).replace("_", " ")
     if not label.isascii():  # of which every letter has a glyph
         from matplotlib.font_manager import findfont, get_font
@@ -214,4 +243,4 @@ def drawable(name: str, index: int, length: int = 22) -> str:
         known = "".join(mark for mark in label if font.get_char_index(ord(mark)))
         if len(known) < len(label):
             label = f"#{index + 1} {known.strip()}".strip()
-    return shortened(label, length)
+    return label

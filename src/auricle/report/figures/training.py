@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from auricle.report.figures.drawing import drawing
-from auricle.report.figures.style import ABREAST, INK, MUTED, drawable, small_multiples
+from auricle.report.figures.style import ABREAST, INK, MUTED, drawables, small_multiples
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,6 +30,7 @@ def curves(
     Training is dashed. The loss axis ends at `top`; at the epochs in `marks`, trainings were found to have collapsed.
     """
     figure, panels = small_multiples(len(histories), 0.95, 0.3, rows=2)
+    titles = drawables([*histories])
     for index, (model, cells) in enumerate(histories.items()):
         above, below = panels[2 * index : 2 * index + 2]
         for axes, quantity, end in ((above, "accuracy", 1.0), (below, "loss", top)):
@@ -40,7 +41,7 @@ def curves(
             axes.grid()
             if index % ABREAST == 0:
                 axes.set_ylabel(quantity)
-        above.set_title(drawable(model, index, 22))
+        above.set_title(titles[index])
         above.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
         below.set_xlabel("epoch")
     last = max((len(history) for cells in histories.values() for history in cells), default=1)

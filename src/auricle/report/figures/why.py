@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from auricle.report.figures import style
-from auricle.report.figures.drawing import drawing
-from auricle.report.figures.style import GRID, HALF_IN, MANY, MARKS, MEDIUM_IN, MUTED, canvas, drawable, squares
+from auricle.report.figures.drawing import add_legend, drawing
+from auricle.report.figures.style import GRID, HALF_IN, MANY, MARKS, MEDIUM_IN, MUTED, canvas, drawables, squares
 from auricle.scoring.difference import Difference
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def missed(shares: np.ndarray, row_names: Sequence[str], column_names: Sequence[
     }
     squares(axes, np.nan_to_num(shares), colours, texts)
     axes.set_yticks(range(len(row_names)), list(row_names), fontsize=6.3)
-    names = [drawable(name, index, 16) for index, name in enumerate(column_names)]
+    names = drawables(column_names, 16)
     axes.set_xticks(range(len(names)), names, fontsize=6.8, rotation=-25, ha="right")
     axes.xaxis.tick_top()
     return figure
@@ -54,8 +54,8 @@ def costs(
             axes.plot(100 * one.mean, y, MARKS[order % len(MARKS)], ms=3.2, mew=0.9, mec=colours[model], mfc=fill)
         if row:
             axes.axhline(row - 0.5, color=GRID, lw=0.6)
-    for order, model in enumerate(models):
-        axes.plot([], [], MARKS[order % len(MARKS)], ms=4, color=colours[model], label=drawable(model, order))
+    for order, (model, label) in enumerate(zip(models, drawables(models), strict=True)):
+        axes.plot([], [], MARKS[order % len(MARKS)], ms=4, color=colours[model], label=label)
     axes.axvline(0, color=MUTED, lw=0.8)
     style.name_rows(axes, [titles[change] for change in costs_of])
     axes.set_xlabel("test accuracy lost, percentage points")
@@ -77,14 +77,14 @@ def blanked(
     for order, (model, of_parts) in enumerate(drops.items()):
         means, low, high = (np.array([getattr(one, name) for one in of_parts]) for name in ("mean", "low", "high"))
         axes.fill_between(x, low, high, color=colours[model], alpha=0.10, lw=0)
-        axes.plot(x, means, f"{MARKS[order % len(MARKS)]}-", ms=3, lw=1.1, color=colours[model],
-                  label=drawable(model, order))  # fmt: skip
+        axes.plot(x, means, f"{MARKS[order % len(MARKS)]}-", ms=3, lw=1.1, color=colours[model])
     axes.axhline(0, color=MUTED, lw=0.8)
     axes.set_xticks(x, list(part_names), fontsize=6.2)
     axes.set(xlabel=axis_label, ylabel="drop in probability", title=title)
     axes.set_xlim(-0.3, len(part_names) - 0.7)
     axes.grid(axis="y")
-    axes.legend(loc="upper right", fontsize=6.2, labelspacing=0.25)
+    below = {"loc": "lower center", "columnspacing": 1.2, "borderaxespad": 0}
+    add_legend(figure, len(drops), handles=axes.lines[: len(drops)], labels=drawables([*drops]), fontsize=6.2, **below)
     return figure
 
 
@@ -108,7 +108,7 @@ def blanked_by_class(
     texts = {index: f"{drop:.1f}".removeprefix("0") for index, drop in np.ndenumerate(drops) if few and drop >= 0.1}
     depths = np.clip(np.nan_to_num(drops) / max(deepest, 1e-9), 0, 1)
     squares(axes, depths, [colour] * len(part_names), texts)
-    names = [drawable(name, index, 16) for index, name in enumerate(categories)]
+    names = drawables(categories, 16)
     axes.set_yticks(range(num), names, fontsize=6.5 if few else 4.6)
     axes.set_xticks(range(len(part_names)), list(part_names), fontsize=6.2)
     axes.set(xlabel=axis_label, title=title)
@@ -130,7 +130,7 @@ def attention(moments: np.ndarray, categories: Sequence[str], window_s: float, c
     figure = Figure(figsize=(2 * HALF_IN, 0.45 + num_rows * (0.3 + row_in * K)))
     grid = figure.subplots(num_rows, 4, squeeze=False, gridspec_kw={"wspace": 0.08, "hspace": 0.32})
     top = max(float(moments.max()), 2 / S)
-    names = [drawable(name, index, 16) for index, name in enumerate(categories)]
+    names = drawables(categories, 16)
     for index, axes in enumerate(grid.flat):
         if index >= L * H:
             axes.set_visible(False)
