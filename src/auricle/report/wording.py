@@ -144,13 +144,15 @@ def span(first: int, last: int) -> str:
 def anchors(names: Iterable[str]) -> dict[str, str]:
     """Give each name a unique one of letters, digits and hyphens, for files and links.
 
-    >>> anchors(["cnn", "my net", "my-net"])
-    {'cnn': 'cnn', 'my net': 'my-net', 'my-net': 'my-net-3'}
+    >>> anchors(["x-3", "x", "x."])
+    {'x-3': 'x-3', 'x': 'x', 'x.': 'x-3-3'}
     """
     anchor_of: dict[str, str] = {}
     for number, name in enumerate(names, 1):
         anchor = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40] or f"{number}"
-        anchor_of[name] = f"{anchor}-{number}" if anchor in anchor_of.values() else anchor
+        while anchor in anchor_of.values():
+            anchor += f"-{number}"
+        anchor_of[name] = anchor
     return anchor_of
 
 

@@ -167,7 +167,7 @@ def _fit_titles(figure: Figure | SubFigure, renderer: RendererBase) -> None:
         shares.append(room / title.get_window_extent(renderer).width)
     if (share := min(shares)) < 1:
         for title, _ in titles:
-            title.set_fontsize(title.get_fontsize() * share)
+            title.set_fontsize(float(title.get_fontsize()) * share)
 
 
 def _title(axes: Axes) -> Text | None:

@@ -42,7 +42,7 @@ def progress(done: Sequence[Entry], pruned: Sequence[Entry], num_trials: int) ->
     ticks = np.geomspace(*ends, 4) if log else MaxNLocator(4).tick_values(*ends) if ends[0] < ends[1] else ends[:1]
     axes.set_yscale("log" if log else "linear")
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.set_yticks(ticks, _distinct(ticks))
+    axes.set_yticks(ticks, _distinct([*ticks]))
     bottom, top = axes.get_ylim()
     # room for the legend above all
     axes.set_ylim(bottom, top * (top / bottom) ** 0.22 if log else top + 0.22 * (top - bottom))
