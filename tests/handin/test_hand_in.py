@@ -273,6 +273,47 @@ def test_a_place_that_cannot_be_written_is_named(study, tmp_path):
         write_hand_in(study, pdf, tmp_path / "file" / "answer")
 
 
+@pytest.mark.parametrize("error", [MachineError("the disk is full"), KeyboardInterrupt()])
+def test_without_its_program_no_pdf_remains_by_which_the_same_command_would_be_refused(
+    study, tmp_path, monkeypatch, error
+):
+    def fails(path: Path, text: str) -> None:
+        raise error
+
+    pdf = tmp_path / "report.pdf"
+    pdf.write_bytes(b"%PDF")
+    monkeypatch.setattr("auricle.handin.hand_in.write_text", fails)
+    with pytest.raises(type(error)):
+        write_hand_in(study, pdf, tmp_path / "answer")
+    assert [path.name for path in tmp_path.iterdir()] == ["report.pdf"]
+
+
+def test_a_study_of_seconds_did_not_take_0_minutes(study):
+    assert "The study took less than a minute\n" in program_text(load_study(study), "answer.py")
+
+
+def test_a_class_whose_name_begins_with_an_underscore_is_in_the_legend():
+    labels = np.repeat([0, 1], 4)
+    result = SimpleNamespace(
+        manifest=SimpleNamespace(categories=("_a", "b")), history=[], cell="k-fold-2-0", test={"f1": [1.0, 1.0]},
+        tested=(labels, np.eye(2)[labels]),
+    )  # fmt: skip
+    figure = hand_in_results.draw([result], np.eye(2, dtype=int))
+    legends = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
+    shown = [text.get_text().split() for legend in legends for text in legend.get_texts()]
+    assert [words[0] for words in shown if "(AUC" in words] == ["_a", "b"]
+
+
+def test_ctrl_c_ends_the_program_in_one_line(monkeypatch, tmp_path, capsys):
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(program, "run_models", stopped)
+    options = ["--data", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert main(configuration_of_one_model(), lambda folder: [], options) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
 def test_a_study_without_a_finished_cell_has_nothing_to_hand_in(make_study):
     folder = make_study(models=("cnn",), protocols=("test-split",), unstarted=("cnn/test-split-2-0",))
     with pytest.raises(AuricleError, match="nothing to hand in"):

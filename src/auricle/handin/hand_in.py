@@ -65,7 +65,11 @@ def write_hand_in(study_folder: Path, report_pdf: Path, name: Path) -> dict[str,
     with machine_errors(report_pdf, "read"):
         content = report_pdf.read_bytes()
     write_bytes(pdf, content)
-    write_text(file, text)
+    try:
+        write_text(file, text)
+    except BaseException:  # Ctrl-C too: with one of the two files, the same command would be refused
+        pdf.unlink()
+        raise
     return {"hand_in_pdf": pdf, "hand_in_py": file}
 
 
@@ -107,6 +111,7 @@ def _doc(study: Study, file_name: str) -> str:
     machine = processor if device == "cpu" else device
     seconds = sum(cell.costs["seconds"] for cell in study.cells if "same_as" not in cell.costs)
     here, then = (f" at commit {one}" if one else "" for one in (commit(), study.commit))
+    time = "less than a minute" if seconds < 60 else count(round(seconds / 60), "minute")
     lines = [
         f"{visible(study.config.name)}: {count(len(study.presets), 'network')} on {visible(study.dataset.name)}, "
         "in one file.",
@@ -118,7 +123,7 @@ def _doc(study: Study, file_name: str) -> str:
         "",
         f"It needs Python 3.11 or later, {NEEDS} (--wandb: wandb).",
         f"An archive of a study made with auricle {__version__}{here}, from whose source it is assembled: hand it in",
-        f"as that, and not as work of your own. The study took {count(round(seconds / 60), 'minute')}",
+        f"as that, and not as work of your own. The study took {time}",
         f"on {machine}; on the same kind of processor, with as many threads, it gives the same numbers.",
         *([f"(The study ran{then}; later changes of auricle may give other numbers.)"] if then != here else []),
         "Mean test accuracy of the study:",

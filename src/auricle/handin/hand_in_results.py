@@ -129,7 +129,7 @@ def _aligned(row: Sequence[Any]) -> str:
 def draw(own: Sequence[TrainingResult], confusion: np.ndarray) -> Figure:
     """Draw a model under a protocol, over all its cells: learning curves, F1 of each class, confusion and ROC."""
     figure, categories = Figure(figsize=(18, 11), layout="constrained"), own[0].manifest.categories
-    names = [category.replace("$", r"\$") for category in categories]
+    names = [" " + category.replace("$", r"\$") for category in categories]  # legends leave out what begins with _
     losses, accuracies, f1s, confused, rocs, rest = figure.subplots(2, 3).flat
     for axes, quantity in ((losses, "loss"), (accuracies, "accuracy")):
         for number, result in enumerate(own):

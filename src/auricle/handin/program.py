@@ -34,9 +34,9 @@ def main(configuration: str, read_clips: Callable[[Path], list[Clip]], arguments
     options = _options(study, arguments)
     try:
         run_models(study, read_clips, options)
-    except (AuricleError, OSError) as error:
-        print(error, file=sys.stderr)
-        return getattr(error, "exit_code", 5)
+    except (AuricleError, OSError, KeyboardInterrupt) as error:
+        print(str(error) or "interrupted", file=sys.stderr)
+        return getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 5)
     return 0
 
 
