@@ -91,6 +91,14 @@ def test_a_page_replaces_neither_the_table_nor_a_recording(auricle, noises):
         assert "--html would replace it" in answer.err
 
 
+def test_a_table_and_a_page_in_one_file_are_refused_before_anything_is_decoded(auricle, noises, monkeypatch):
+    monkeypatch.setattr("auricle.audit.audit.audit", lambda *_, **__: pytest.fail("it was decoded"))
+    answer = auricle("check", "sounds", "--fix", "new.csv", "--html", "./new.csv")
+    assert answer.code == 2
+    assert "--fix and --html would both write new.csv; name two files" in answer.err
+    assert not Path("new.csv").exists()
+
+
 def test_files_that_a_table_names_and_that_are_not_there_are_findings(auricle, noises):
     Path("table.csv").write_text("filename,category\nsounds/cat/cat 1.wav,cat\nsounds/gone.wav,dog\n")
     answer = auricle("check", "table.csv", "--workers", "1")

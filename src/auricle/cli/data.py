@@ -133,6 +133,8 @@ def check(
         raise UsageError(f"{source} and --data {data} are different recordings; give one of them")
     if fix:
         require_new(fix)
+    if fix and html and fix.resolve() == html.resolve():
+        raise UsageError(f"--fix and --html would both write {fix}; name two files")
     described = survey(name, root=root, group_by=group_by, label=label)
     refuse_to_overwrite("--html", html, (Path(name), *(clip.path for clip in described.manifest.clips)))
     if fix and any(is_piece(clip.name) for clip in described.manifest.clips):
