@@ -50,10 +50,12 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object], need_byte
     """Write a file atomically: to a temporary file beside it, fsync, rename; `need_bytes` if the size is known.
 
     Raises:
-        MachineError: the disk refuses; the previous file at `path` is unharmed.
+        MachineError: the disk refuses; the previous file at `path` is unharmed. Or `path` is a device or a pipe.
     """
     beside = part_of(path)
     with machine_errors(path, need_bytes=need_bytes):
+        if is_special(path):  # renaming would replace it: as root, a file would be where /dev/full was
+            raise MachineError(f"cannot write {path}: it is a device or a pipe, not a file")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with beside.open("wb") as file:
@@ -64,6 +66,11 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object], need_byte
         finally:
             with contextlib.suppress(OSError):  # the first error says more
                 beside.unlink(missing_ok=True)
+
+
+def is_special(path: Path) -> bool:
+    """Return whether something exists at a path that is neither a file nor a folder: a device, a pipe, a socket."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def part_of(path: Path) -> Path:

@@ -38,6 +38,15 @@ def test_a_write_that_fails_leaves_what_stood_there(tmp_path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_device_or_a_pipe_is_not_replaced_by_a_file(tmp_path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(MachineError, match="pipe: it is a device or a pipe, not a file"):
+        files.write_text(pipe, "after")
+    assert pipe.is_fifo()
+    assert [each.name for each in tmp_path.iterdir()] == ["pipe"]
+
+
 def test_not_a_number_is_not_written(tmp_path) -> None:
     with pytest.raises(AuricleError, match=r"metrics.json: test.loss is nan; if the model diverged, lower"):
         files.write_json(tmp_path / "metrics.json", {"test": {"loss": float("nan")}})

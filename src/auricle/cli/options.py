@@ -13,6 +13,7 @@ import typer
 
 from auricle.display.watching import say as say
 from auricle.errors import UsageError
+from auricle.files import is_special
 from auricle.text import visible
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
@@ -248,7 +249,9 @@ def parse_numbers(text: str | None, option: str) -> tuple[int, ...] | None:
 
 
 def refuse_to_overwrite(option: str, out: Path | None, inputs: Iterable[Path]) -> None:
-    """Raise a UsageError if an output would replace one of the files that a command reads, under whatever name."""
+    """Raise a UsageError if an output would replace a file that a command reads, under whatever name, or a device."""
+    if out is not None and is_special(out):
+        raise UsageError(f"{out} is a device or a pipe, and {option} writes a file; name a file")
     if out is not None and out.exists() and any(each.exists() and out.samefile(each) for each in inputs):
         raise UsageError(f"{out} is read by this command, and {option} would replace it; name another file")
 
