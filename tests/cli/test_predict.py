@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -187,6 +188,14 @@ def test_the_output_replaces_no_recording_under_any_name(auricle, bundle, night)
             assert "--out would replace it" in answer.err
 
 
+def test_an_output_to_a_device_is_refused_before_the_work(auricle, bundle, night):
+    os.mkfifo("pipe")
+    answer = auricle("predict", bundle, "night", "--out", "pipe")
+    assert answer.code == 2
+    assert "pipe is a device or a pipe, and --out writes a file; name a file" in answer.err
+    assert Path("pipe").is_fifo()
+
+
 def test_a_folder_without_sounds_is_refused(auricle, bundle, tmp_path):
     (tmp_path / "nothing").mkdir()
     answer = auricle("predict", bundle, "nothing")
@@ -206,6 +215,7 @@ def test_listening_without_a_device_is_exit_code_5_and_says_what_to_install(auri
     answer = auricle("listen", bundle)
     assert answer.code == 5
     assert "pip install 'auricle[listen]'" in answer.err
+    assert "listening" not in answer.err
 
 
 def test_export_prints_where_the_bundle_is_and_how_large(auricle, tmp_path):

@@ -15,6 +15,7 @@ import typer
 from auricle.cli.options import Quiet, Verbose, refuse_to_overwrite, say, verbosity
 from auricle.display.bar import bar
 from auricle.errors import RefusedError, UsageError, choices, count
+from auricle.extras import require
 from auricle.files import remove_leftovers
 from auricle.text import visible
 
@@ -261,6 +262,7 @@ def listen(
     from auricle.predict.classifier import NONE_OF_THESE, Classifier
     from auricle.predict.formats import short_time
 
+    require("sounddevice")
     classifier = Classifier.load(bundle)
     if threshold is not None:
         classifier.thresholds = (threshold,) * len(classifier.categories)
