@@ -71,7 +71,7 @@ bench-data: .venv/installed-dev  ## measure what the check of a dataset finds, a
 	@$(BIN)/python benchmarks/check.py --results RESULTS.md
 
 bench-coverage: .venv/installed-dev  ## measure how often 95 % intervals contain the true accuracy
-	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/coverage.py --results RESULTS.md
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/interval_coverage.py --results RESULTS.md
 
 bench-acdnet: .venv/installed-dev  ## measure the cost of ACDNet, the best published network, against ours: STUDY=DIR
 	@$(BIN)/python benchmarks/acdnet.py $(STUDY) --results RESULTS.md

@@ -39,6 +39,7 @@ print(min([faults() for _ in range(16)][8:]))  # where arrays lie in memory, and
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc alone")
 def test_a_step_takes_the_memory_of_those_before():
     pages = {

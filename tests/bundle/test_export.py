@@ -257,9 +257,12 @@ def test_attention_over_pooled_steps_is_laid_on_them(tmp_path):
 @pytest.mark.parametrize(
     "options",
     [
-        {"tokens": "channels", "width": 15, "pad_heads": True, "positions": "none", "mlp_width": None},
         {"num_heads": [1, 2]},
-        {"output": "mean"},
+        pytest.param(
+            {"tokens": "channels", "width": 15, "pad_heads": True, "positions": "none", "mlp_width": None},
+            marks=pytest.mark.long,
+        ),
+        pytest.param({"output": "mean"}, marks=pytest.mark.long),
     ],
 )
 def test_attention_that_does_not_say_when_is_not_exported(tmp_path, options):

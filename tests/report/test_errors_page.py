@@ -214,6 +214,7 @@ def test_other_recordings_are_refused_and_an_old_page_goes(study, sounds, tmp_pa
     assert not page.exists()
 
 
+@pytest.mark.long
 def test_a_page_that_takes_long_is_the_same_from_another_process_and_the_report_waits_for_it(
     study, page, monkeypatch, tmp_path
 ):

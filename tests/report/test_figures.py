@@ -220,7 +220,7 @@ def test_titles_of_one_figure_have_one_size():
 
 def test_the_legend_of_masked_parts_covers_no_line():
     models = [f"report-{mark}-transformer-h1" for mark in "abcdefgh"]
-    drop = Difference("a", "b", 0.5, 0.4, 0.6, 10, 1, 1, 1, 1, 0.5, None)
+    drop = Difference("a", "b", 0.5, 0.4, 0.6, 10, 10, 1, 1, 1, 1, 0.5, None)
     drawn = why.blanked({model: [drop] * 8 for model in models}, [*"12345678"], palette(models), "One masked", "part")
     with style():
         figure = drawn.draw()

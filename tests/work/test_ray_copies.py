@@ -17,6 +17,7 @@ pytest.importorskip("ray", reason="Ray is not installed: pip install 'auricle[ra
 TESTS = Path(__file__).parents[1]
 
 
+@pytest.mark.long
 def test_a_node_copies_the_recordings_from_the_machine_of_the_study(recorder, fakes, tmp_path, monkeypatch) -> None:
     from ray.cluster_utils import Cluster
 

@@ -1,4 +1,4 @@
-"""How often 95 % intervals contain the true accuracy: `python benchmarks/coverage.py [--results RESULTS.md]`.
+"""How often 95 % intervals contain the true accuracy: `python benchmarks/interval_coverage.py [--results RESULTS.md]`.
 
 Studies are simulated: each group (a speaker, a site) is easier or harder than others, its clips differ too, and a
 classifier has a true accuracy over all groups. Every interval sees the same clips.
